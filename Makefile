@@ -1,0 +1,76 @@
+# What people and CI run. Needs git, make, python3-venv; everything else is put into .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+WORKERS ?= 2
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test suite test-pg parts fmt lint types contracts lock clean-room dockerfile wheel clean
+
+help:  ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+demo: $(VENV)/.demo  ## a whole district on this machine, no camera needed
+	$(BIN)/cradlewatch demo $(ARGS)
+
+test: parts lint types contracts suite  ## everything that CI runs
+
+suite: $(VENV)/.dev  ## the tests alone (ARGS="-k retention")
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+
+test-pg: $(VENV)/.dev  ## the tests on PostgreSQL alone
+	$(BIN)/python -m pytest -n $(WORKERS) -m postgres $(ARGS)
+
+parts: $(VENV)/.dev  ## the programs that tests drive: says what is missing; installs it when run as root
+	@$(BIN)/python tests/support/parts.py
+
+fmt: $(VENV)/.dev  ## format the code
+	$(BIN)/ruff check --fix-only --quiet .
+	$(BIN)/ruff format --quiet .
+
+lint: $(VENV)/.dev  ## style, spelling, unused dependencies
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/deptry .
+	$(BIN)/codespell
+	$(BIN)/yamllint --strict .
+
+types: $(VENV)/.dev  ## mypy --strict
+	$(BIN)/mypy
+
+contracts: $(VENV)/.dev  ## the walls of the house
+	PYTHONPATH=tests $(BIN)/lint-imports --no-logo
+
+lock:  ## newest versions into requirements/*.txt, with hashes (needs uv)
+	tests/house/lock.sh
+
+clean-room:  ## demo and tests in a fresh Debian with a plain user (root, debootstrap, long)
+	PYTHONPATH=tests $(PYTHON) -m house.clean_room $(ARGS)
+
+dockerfile:  ## try the Dockerfile without Docker, in fresh file systems (root, debootstrap, long)
+	PYTHONPATH=tests $(PYTHON) -m house.try_dockerfile $(ARGS)
+
+wheel: $(VENV)/.demo  ## dist/cradlewatch-*.whl
+	$(BIN)/python -m pip --disable-pip-version-check --quiet wheel --no-deps --no-build-isolation --wheel-dir dist .
+
+clean:  ## remove what the tools made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist
+
+# --- set-up: again only when a lock or pyproject.toml changes ---------------------------------------------------------
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else "Cradlewatch needs Python 3.11 or newer; this is %d.%d. Name another: make PYTHON=/path/to/python3" % v[:2])'
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "make: python3-venv is needed (Debian, Ubuntu: apt install python3-venv)" >&2; exit 1; }
+
+$(VENV)/.demo: requirements/all.txt requirements/build.txt pyproject.toml | $(BIN)/python
+	test -e $(VENV)/.dev || $(PIP) --require-hashes -r requirements/all.txt -r requirements/build.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
+	$(PIP) --require-hashes -r requirements/dev.txt
+	$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@ $(VENV)/.demo
