@@ -1,0 +1,1 @@
+"""Cradlewatch's centre: the model, the judgement, the store, the collector."""

@@ -1,0 +1,175 @@
+"""What was seen: the only thing that an agent says and the only thing that a verdict may stand on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, JsonValue, StringConstraints, field_validator, model_validator
+
+from monitor.model.inventory import Strict
+from monitor.model.span import Basis, Millis
+
+At = Annotated[Millis, Field(ge=0, le=2**47)]
+"""An instant that a calendar can show in any time zone: 1970 to the year 6429."""
+
+SubjectId = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+
+
+class Subject(Strict):
+    """Who or what is spoken of."""
+
+    kind: Literal["institution", "zone", "camera", "recorder", "agent"]
+    id: SubjectId
+
+    def __str__(self) -> str:
+        """Return KIND/ID, as people write it on the command line."""
+        return f"{self.kind}/{self.id}"
+
+    @classmethod
+    def parse(cls, text: str) -> Subject:
+        """Read KIND/ID. Raises ValueError (pydantic's) when it is neither."""
+        kind, _, subject_id = text.partition("/")
+        return cls.model_validate({"kind": kind, "id": subject_id})
+
+
+class Source(StrEnum):
+    """Where an observation comes from."""
+
+    PROBE = "probe"
+    RECORDER = "recorder"
+    PERSON = "person"
+
+
+class Kind(StrEnum):
+    """What an observation is about. The first four are spans, the others instants."""
+
+    STREAM = "stream"
+    """Camera. state up | down | unknown; cause as in StreamCause."""
+    REACH = "reach"
+    """Recorder. state up | down (unreachable though the site answers) | unknown; cause."""
+    VIEW = "view"
+    """Camera. state ok or a view condition, after the agent's confirmation; facts: scores."""
+    AGENT = "agent"
+    """Agent. state up: the agent was running and not blind | unknown: running but blind (cause blind)."""
+    RECORDINGS = "recordings"
+    """Camera. state read | unknown (cause). facts: see RecordingFacts in ledger."""
+    CHANNELS = "channels"
+    """Recorder. state read | unknown. facts {"channels": [{"id", "name", "online"}]}."""
+    DISKS = "disks"
+    """Recorder. state read | unknown. facts {"disks": [{"id", "state", "capacity_bytes"}]}."""
+    CLOCK = "clock"
+    """Recorder. state read | unknown. facts {"offset_seconds": recorder minus agent}."""
+    IDENTITY = "identity"
+    """Recorder. state read | unknown. facts {"model", "firmware", "serial_digest"}."""
+    INVENTORY = "inventory"
+    """Institution. state declared. facts: an Inventory as JSON."""
+    ATTESTATION = "attestation"
+    """Any subject, source person. state ok | fault. facts {"what", "by"}; expires."""
+
+
+SPAN_KINDS = frozenset({Kind.STREAM, Kind.REACH, Kind.VIEW, Kind.AGENT})
+
+
+class StreamCause(StrEnum):
+    """Why a stream is down or unknown."""
+
+    REFUSED = "refused"
+    NO_CONNECTION = "no_connection"
+    TIMEOUT = "timeout"
+    TOO_SLOW = "too_slow"
+    NOT_RTSP = "not_rtsp"
+    UNAUTHORIZED = "unauthorized"
+    NOT_PERMITTED = "not_permitted"
+    NOT_FOUND = "not_found"
+    RECORDER_FULL = "recorder_full"
+    NO_VIDEO = "no_video"
+    STALLED = "stalled"
+    DECODE_ERROR = "decode_error"
+    CLOSED = "closed"
+    PROTOCOL_ERROR = "protocol_error"
+    NOT_ALLOWED = "not_allowed"
+    """The address lies outside the site's declared networks: never contacted."""
+    CHANNEL_OFFLINE = "channel_offline"
+    """The recorder itself says that the camera behind the channel is gone."""
+    CREDENTIALS_HELD = "credentials_held"
+    """The breaker is open: a refused login is not repeated."""
+    RECORDER_UNREACHABLE = "recorder_unreachable"
+    BLIND = "blind"
+    """Neither the gateway nor any device answers: the agent's own line is cut."""
+    NO_FOOTAGE = "no_footage"
+    """Judged: the time was unknown, and the recorder's index has a hole there."""
+    SITE_POWER = "site_power"
+    """Judged: the agent was off and the footage has the same hole."""
+    NO_STREAM = "no_stream"
+    """The camera is known by its recorder's index alone."""
+    RECORDER = "recorder"
+    """The recorder's own answer could not be used (parse failure, error status)."""
+
+
+class Observation(Strict):
+    """One thing seen on one subject.
+
+    A span kind has [start, end), UTC milliseconds; an instant kind has `end` equal to `start`. `expires` is the
+    instant from which the last state may no longer be presumed to hold: after it the ledger says unknown.
+    Not-a-number and infinity are errors: JSON has neither.
+    """
+
+    subject: Subject
+    kind: Kind
+    start: At
+    end: At
+    state: Annotated[str, StringConstraints(min_length=1, max_length=40)]
+    cause: Annotated[str, StringConstraints(max_length=40)] | None = None
+    basis: Basis | None = None
+    source: Source = Source.PROBE
+    expires: At
+    detail: Annotated[str, StringConstraints(max_length=500)] = ""
+    facts: dict[str, JsonValue] = Field(default_factory=dict)
+
+    @field_validator("facts")
+    @classmethod
+    def _is_json(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        json.dumps(value, allow_nan=False)
+        return value
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.end < self.start:
+            msg = "end must not be before start"
+            raise ValueError(msg)
+        if (self.kind not in SPAN_KINDS) and self.end != self.start:
+            msg = f"{self.kind} is an instant: end must equal start"
+            raise ValueError(msg)
+        return self
+
+    def sort_key(self) -> tuple[Millis, Millis, str]:
+        """Order observations by time seen, and by content where the time is the same: so a fold is order-free."""
+        return self.end, self.start, self.digest
+
+    @property
+    def digest(self) -> str:
+        """sha256:... of the observation's canonical JSON: what a verdict's evidence refers to."""
+        # The facts are JSON already: an index of thousands of spans need not be copied to be digested.
+        return digest_of({**self.model_dump(mode="json", exclude={"facts"}), "facts": self.facts})
+
+
+def digest_of(value: Any) -> str:
+    """Return sha256:HEX of the value's canonical JSON (sorted keys, no spaces, UTF-8)."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a verdict stands on, as it is shown and reported."""
+
+    kind: str
+    source: str
+    at: Millis
+    digest: str
+    text: str = ""
+    extra: dict[str, JsonValue] = field(default_factory=dict)
