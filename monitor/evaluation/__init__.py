@@ -1,0 +1,1 @@
+"""From facts to verdicts: pure functions, one file per kind of requirement."""

@@ -1,0 +1,97 @@
+"""What every judgement needs: due time, subjects, and the verdict's usual endings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from monitor.model.calendar import closure_spans, open_time
+from monitor.model.inventory import Camera
+from monitor.model.ledger import Facts
+from monitor.model.observation import Subject
+from monitor.model.regulation import Due, DueTime, Regulation, Requirement
+from monitor.model.span import Millis, Spans
+from monitor.model.verdict import Verdict
+
+R = TypeVar("R", bound=Requirement)
+
+
+@dataclass
+class Judgement:
+    """One evaluation in the making: the facts, the pack, and the verdicts so far, which later ones may refer to."""
+
+    facts: Facts
+    regulation: Regulation
+    last_reports: Mapping[str, Millis] | None = None
+    undetermined_since: Mapping[tuple[str, Subject], Millis] = field(default_factory=dict)
+    listening_since: Millis | None = None
+    verdicts: dict[tuple[str, Subject], Verdict] = field(default_factory=dict)
+
+    @property
+    def as_of(self) -> Millis:
+        """The instant of the judgement."""
+        return self.facts.as_of
+
+    def of(self, requirement: str, subject: Subject) -> Verdict | None:
+        """Return the verdict already reached, if the pack asks for it."""
+        return self.verdicts.get((requirement, subject))
+
+
+Judge = Callable[[Judgement, R], list[Verdict]]
+
+
+def institution(facts: Facts) -> Subject:
+    """Return the institution as a subject."""
+    return Subject(kind="institution", id=facts.inventory.institution.id)
+
+
+def camera_subject(camera_id: str) -> Subject:
+    """Return a camera as a subject."""
+    return Subject(kind="camera", id=camera_id)
+
+
+def recorder_subject(recorder_id: str) -> Subject:
+    """Return a recorder as a subject."""
+    return Subject(kind="recorder", id=recorder_id)
+
+
+def zone_subject(zone_id: str) -> Subject:
+    """Return a zone as a subject."""
+    return Subject(kind="zone", id=zone_id)
+
+
+def due_spans(facts: Facts, due: DueTime, camera: Camera, requirement: str, start: Millis, end: Millis) -> Spans:
+    """Return the time in [start, end) that is owed of a camera: by its rooms, less closures and waivers."""
+    inventory = facts.inventory
+    if due.of(camera, inventory) is Due.ALWAYS:
+        owed = Spans.window(start, end).subtract(closure_spans(inventory.closures, inventory.institution.zone_info))
+    else:
+        owed = open_time(inventory, start, end)
+    return owed.subtract(waived(facts, requirement, camera_subject(camera.id)))
+
+
+def waived(facts: Facts, requirement: str, subject: Subject) -> Spans:
+    """Return the time in which `requirement` is not owed of `subject`."""
+    return Spans.empty().union(*(item.spans for item in facts.waivers if item.covers(requirement, subject)))
+
+
+def hours_known(facts: Facts, due: DueTime, camera: Camera) -> bool:
+    """Tell whether what is due can be computed at all: opening hours must be declared where the pack counts them."""
+    return facts.inventory.hours is not None or due.of(camera, facts.inventory) is Due.ALWAYS
+
+
+def days_text(count: int) -> str:
+    """Return `1 day` or `N days`."""
+    return f"{count} day" if count == 1 else f"{count} days"
+
+
+def duration_text(millis: Millis) -> str:
+    """Return a length of time for people: the two largest units."""
+    seconds = max(0, round(millis / 1000))
+    parts = []
+    for unit, size in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2]) or "0 s"
