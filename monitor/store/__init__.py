@@ -1,0 +1,1 @@
+"""What the centre keeps: tables, and the only files with queries."""

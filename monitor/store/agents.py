@@ -1,0 +1,182 @@
+"""Agents: how they enrol, what proves who they are, and when they last reported."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, case, func, select, update
+from sqlalchemy.orm import Session
+
+from monitor.model.span import Millis, isoformat
+from monitor.store.tables import AgentRow, EnrolmentRow, InstitutionRow
+from monitor.store.tokens import hash_secret, same_hash
+from monitor.store.upsert import upsert
+
+
+@dataclass(frozen=True)
+class AgentSummary:
+    """An enrolled agent. Instants are UTC milliseconds."""
+
+    institution: str
+    id: str
+    enrolled_at: Millis
+    last_report_at: Millis | None
+    reports: int
+    version: str | None
+
+    def to_json(self) -> dict[str, object]:
+        """Return the API's form."""
+        last = None if self.last_report_at is None else isoformat(self.last_report_at)
+        return {
+            "id": self.id,
+            "enrolled_at": isoformat(self.enrolled_at),
+            "last_report_at": last,
+            "reports": self.reports,
+            "version": self.version,
+        }
+
+
+@dataclass(frozen=True)
+class Enrolment:
+    """What a one-time code stands for; `agent` is None when the agent may name itself."""
+
+    institution: str
+    agent: str | None
+    expires: Millis
+    used: Millis | None
+
+
+def add_enrolment(
+    session: Session, code: str, institution_id: str, agent_id: str | None, now: Millis, expires: Millis
+) -> None:
+    """Keep a one-time code (its hash)."""
+    row = EnrolmentRow(
+        code_hash=hash_secret(code),
+        institution_id=institution_id,
+        agent_id=agent_id,
+        created_at=now,
+        expires_at=expires,
+    )
+    session.add(row)
+    session.flush()
+
+
+def enrolment_of(session: Session, code: str) -> Enrolment | None:
+    """Return what a code stands for, None when there is no such code."""
+    row = session.get(EnrolmentRow, hash_secret(code))
+    return None if row is None else Enrolment(row.institution_id, row.agent_id, row.expires_at, row.used_at)
+
+
+def use_code(session: Session, code: str, now: Millis) -> bool:
+    """Use a code up; False when it has been used, has expired, or never was."""
+    here = (
+        EnrolmentRow.code_hash == hash_secret(code), EnrolmentRow.used_at.is_(None), EnrolmentRow.expires_at > now,
+    )  # fmt: skip
+    statement = update(EnrolmentRow).where(*here).values(used_at=now).returning(EnrolmentRow.code_hash)
+    return session.execute(statement).first() is not None
+
+
+def enrol(session: Session, institution_id: str, agent_id: str, secret: str, now: Millis) -> None:
+    """Enter an agent with its token; one of the same id gets the new token and keeps its history."""
+    known = session.get(AgentRow, (institution_id, agent_id))
+    if known is None:
+        upsert(
+            session,
+            AgentRow,
+            [
+                {
+                    "institution_id": institution_id,
+                    "id": agent_id,
+                    "token_hash": hash_secret(secret),
+                    "enrolled_at": now,
+                    "reports": 0,
+                }
+            ],
+        )
+    else:
+        known.token_hash, known.enrolled_at = hash_secret(secret), now
+        session.flush()
+
+
+def proves(session: Session, institution_id: str, agent_id: str, secret: str) -> bool:
+    """Tell whether this is the agent's token."""
+    here = (AgentRow.institution_id == institution_id, AgentRow.id == agent_id)
+    kept = session.scalars(select(AgentRow.token_hash).where(*here)).one_or_none()
+    return same_hash(secret, kept or "") and kept is not None
+
+
+def agents_of(session: Session, institution_id: str) -> list[AgentSummary]:
+    """Return an institution's agents."""
+    return _agents(session, AgentRow.institution_id == institution_id)
+
+
+def all_agents(session: Session) -> list[AgentSummary]:
+    """Return the agents of all institutions."""
+    return _agents(session)
+
+
+def _agents(session: Session, *conditions: ColumnElement[bool]) -> list[AgentSummary]:
+    rows = session.scalars(select(AgentRow).where(*conditions).order_by(AgentRow.institution_id, AgentRow.id))
+    return [
+        AgentSummary(row.institution_id, row.id, row.enrolled_at, row.last_report_at, row.reports, row.version)
+        for row in rows
+    ]
+
+
+def heard_from(session: Session, institution_id: str) -> dict[str, Millis]:
+    """Return, for each agent, since when it would be silent: its newest report, or its enrolment before the first."""
+    return {
+        agent.id: agent.enrolled_at if agent.last_report_at is None else max(agent.last_report_at, agent.enrolled_at)
+        for agent in agents_of(session, institution_id)
+    }
+
+
+def hold_institution(session: Session, institution_id: str, now: Millis) -> str | None:
+    """Lock an institution's row until the transaction ends and note that a report came in; return its pack's id.
+
+    An evaluation becomes due if none is. Returns None when there is no such institution.
+    """
+    row = InstitutionRow
+    statement = (
+        update(row)
+        .where(row.id == institution_id)
+        .values(last_report_at=now, evaluate_due_at=func.coalesce(row.evaluate_due_at, now))
+        .returning(row.regulation)
+    )
+    return session.scalars(statement).one_or_none()
+
+
+def reported(
+    session: Session,
+    institution_id: str,
+    agent_id: str,
+    now: Millis,
+    count: int,
+    version: str,
+    silent_due: Millis | None,
+) -> None:
+    """Note that `count` reports of an agent came in, and when its silence becomes due (None: the pack asks for none)."""
+    row = AgentRow
+    newest = case((row.last_report_at > now, row.last_report_at), else_=now)
+    session.execute(
+        update(row)
+        .where(row.institution_id == institution_id, row.id == agent_id)
+        .values(last_report_at=newest, reports=row.reports + count, version=version, silent_due_at=silent_due)
+    )
+
+
+def due_silences(session: Session, now: Millis, limit: int = 500) -> list[tuple[str, str, Millis]]:
+    """Return (institution, agent, when it was due) of the agents whose silence is due."""
+    query = select(AgentRow.institution_id, AgentRow.id, AgentRow.silent_due_at).where(AgentRow.silent_due_at <= now)
+    rows = session.execute(query.order_by(AgentRow.silent_due_at).limit(limit))
+    return [(institution_id, agent_id, due) for institution_id, agent_id, due in rows if due is not None]
+
+
+def fall_silent(session: Session, institution_id: str, agent_id: str, due: Millis, now: Millis) -> bool:
+    """Take a due silence on: it is due no more, and its institution's evaluation is. False when somebody was first."""
+    here = (AgentRow.institution_id == institution_id, AgentRow.id == agent_id, AgentRow.silent_due_at == due)
+    taken = update(AgentRow).where(*here).values(silent_due_at=None).returning(AgentRow.id)
+    if session.execute(taken).first() is None:
+        return False
+    session.execute(update(InstitutionRow).where(InstitutionRow.id == institution_id).values(evaluate_due_at=now))
+    return True

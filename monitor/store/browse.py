@@ -1,0 +1,68 @@
+"""What only pages ask: institutions by part of their name, and the inventories that give subjects their names."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from pydantic import ValidationError
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from monitor.model.inventory import Inventory
+from monitor.model.observation import Kind
+from monitor.store.registry import InstitutionSummary, institution
+from monitor.store.tables import InstantRow, InstitutionRow
+
+
+def search_institutions(session: Session, text: str, *, offset: int = 0, limit: int = 50) -> list[InstitutionSummary]:
+    """Return institutions whose name or id holds `text`, in either case, the worst first."""
+    row = InstitutionRow
+    query = (
+        select(row.id)
+        .where(or_(row.name.icontains(text, autoescape=True), row.id.icontains(text, autoescape=True)))
+        .order_by(row.open_findings.desc(), row.breached.desc(), row.undetermined.desc(), row.id)
+    )
+    ids = session.scalars(query.offset(offset).limit(limit)).all()
+    found = summaries(session, ids)
+    return [found[item] for item in ids if item in found]
+
+
+def summaries(session: Session, institution_ids: Iterable[str]) -> dict[str, InstitutionSummary]:
+    """Return the institutions of these ids that are in the register, by one query."""
+    ids = sorted(set(institution_ids))
+    rows = session.scalars(select(InstitutionRow).where(InstitutionRow.id.in_(ids))).all()
+    # The session knows the rows now: what `institution` asks of each is answered without another query.
+    return {row.id: found for row in rows if (found := institution(session, row.id)) is not None}
+
+
+def inventories(session: Session, institution_ids: Iterable[str]) -> dict[str, Inventory]:
+    """Return the inventory of each institution: the approved one, else the one that was declared last."""
+    ids = sorted(set(institution_ids))
+    found: dict[str, Inventory] = {}
+    approved = select(InstitutionRow.id, InstitutionRow.approved_inventory).where(InstitutionRow.id.in_(ids))
+    for institution_id, text in session.execute(approved):
+        if text is not None:
+            found[institution_id] = Inventory.model_validate_json(text)
+    missing = [item for item in ids if item not in found]
+    here = (InstantRow.institution_id.in_(missing), InstantRow.kind == Kind.INVENTORY.value)
+    newest = (
+        select(InstantRow.institution_id, func.max(InstantRow.at).label("at"))
+        .where(*here)
+        .group_by(InstantRow.institution_id)
+        .subquery()
+    )
+    joined = select(InstantRow.institution_id, InstantRow.body).join(
+        newest, (newest.c.institution_id == InstantRow.institution_id) & (newest.c.at == InstantRow.at)
+    )
+    for institution_id, body in session.execute(joined.where(*here)):
+        try:
+            found[institution_id] = Inventory.model_validate(json.loads(body).get("facts"))
+        except ValidationError:
+            continue  # what this version can't read gives no names: pages show ids
+    return found
+
+
+def packs_in_use(session: Session) -> list[str]:
+    """Return the ids of the packs by which institutions are judged."""
+    return list(session.scalars(select(InstitutionRow.regulation).distinct().order_by(InstitutionRow.regulation)))

@@ -1,0 +1,102 @@
+"""Opens the database: SQLite by default, PostgreSQL by URL; reading and writing transactions."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.orm import Session
+
+DEFAULT_URL = "sqlite:///cradlewatch.db"
+"""A file in the working directory: one machine needs no database server."""
+
+BUSY_SECONDS = 30
+"""How long a writer waits for another one on SQLite, and a connection attempt on PostgreSQL."""
+
+_DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
+
+
+class DatabaseUrlError(ValueError):
+    """A database URL that can't be used; its sentence never holds the URL, which may hold a password."""
+
+
+def parse_url(text: str) -> URL:
+    """Return the URL with the driver that we use. Raises DatabaseUrlError for anything but SQLite and PostgreSQL."""
+    try:
+        url = make_url(text)
+    except ArgumentError as error:
+        msg = "the database URL can't be read; write sqlite:///FILE or postgresql://USER@HOST/DATABASE"
+        raise DatabaseUrlError(msg) from error
+    url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
+    if url.get_backend_name() not in {"sqlite", "postgresql"}:
+        msg = f"the database {url.get_backend_name()!r} is not supported; use sqlite or postgresql"
+        raise DatabaseUrlError(msg)
+    if url.get_backend_name() == "sqlite" and url.database in {None, "", ":memory:"}:
+        msg = "a database in memory forgets what it acknowledged; name a file: sqlite:///FILE"
+        raise DatabaseUrlError(msg)
+    return url
+
+
+def open_engine(text: str = DEFAULT_URL) -> Engine:
+    """Return an engine for the URL. Raises DatabaseUrlError. Nothing is contacted yet."""
+    url = parse_url(text)
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    return create_engine(
+        url,
+        pool_pre_ping=True,
+        pool_size=10,
+        max_overflow=30,
+        connect_args={"connect_timeout": BUSY_SECONDS, "application_name": "cradlewatch"},
+    )
+
+
+def _owners_alone(connection: Any) -> None:
+    """Keep the file from other users of the machine: it has who may sign in, and every institution's readings."""
+    for _, name, file in connection.execute("PRAGMA database_list").fetchall():
+        if name == "main" and file:
+            with contextlib.suppress(OSError):  # another user's file: its owner decides
+                Path(file).chmod(0o600)
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    """Make SQLite durable (WAL, every commit synced) and strict about references."""
+    _owners_alone(connection)
+    connection.isolation_level = None  # the driver's own BEGIN comes too late: ours is sent by _begin_sqlite
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"busy_timeout={BUSY_SECONDS * 1000}",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Begin as a writer where a write will come: a reader that turns writer can't wait for its turn (SQLITE_BUSY)."""
+    writes = connection.get_execution_options().get("cradlewatch_writes", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Session]:
+    """Give a session over one transaction that only reads; it is rolled back at the end."""
+    with Session(engine) as session:
+        yield session
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Session]:
+    """Give a session over one transaction that may write: committed at the end, rolled back when an error leaves it."""
+    with Session(engine.execution_options(cradlewatch_writes=True)) as session, session.begin():
+        yield session

@@ -1,0 +1,61 @@
+"""When each institution is to be evaluated, who does it, and how it stood afterwards."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from monitor.model.span import MINUTE, Millis
+from monitor.store.tables import InstitutionRow
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How an institution stands after an evaluation."""
+
+    open_findings: int
+    breached: int
+    undetermined: int
+    met: int
+    silent: bool
+
+
+def due_evaluations(session: Session, now: Millis, limit: int = 100) -> list[tuple[str, Millis]]:
+    """Return (institution, when it was due) of those that are due, the longest due first."""
+    row = InstitutionRow
+    query = select(row.id, row.evaluate_due_at).where(row.evaluate_due_at <= now)
+    found = session.execute(query.order_by(row.evaluate_due_at).limit(limit))
+    return [(institution_id, due) for institution_id, due in found if due is not None]
+
+
+def claim(session: Session, institution_id: str, due: Millis, until: Millis) -> bool:
+    """Take a due evaluation on, by moving it to when it is due again; False when another process was first."""
+    here = (InstitutionRow.id == institution_id, InstitutionRow.evaluate_due_at == due)
+    taken = update(InstitutionRow).where(*here).values(evaluate_due_at=until).returning(InstitutionRow.id)
+    return session.execute(taken).first() is not None
+
+
+def number(session: Session, institution_id: str) -> int | None:
+    """Return how many evaluations have been written of an institution, None when it is not in the register."""
+    return session.scalars(select(InstitutionRow.evaluation).where(InstitutionRow.id == institution_id)).one_or_none()
+
+
+def finish(session: Session, institution_id: str, number_read: int, as_of: Millis) -> bool:
+    """Begin to write an evaluation that was computed on `number_read`; False when another one was written since."""
+    row = InstitutionRow
+    here = (row.id == institution_id, row.evaluation == number_read)
+    done = update(row).where(*here).values(evaluation=number_read + 1, evaluated_at=as_of).returning(row.id)
+    return session.execute(done).first() is not None
+
+
+def stand(session: Session, institution_id: str, standing: Standing) -> None:
+    """Note how an institution stands, for lists."""
+    session.execute(update(InstitutionRow).where(InstitutionRow.id == institution_id).values(**standing.__dict__))
+
+
+def count_late(session: Session, now: Millis) -> int:
+    """Return how many institutions should have been evaluated more than five minutes ago."""
+    query = select(func.count()).select_from(InstitutionRow)
+    return session.scalars(query.where(InstitutionRow.evaluate_due_at < now - 5 * MINUTE)).one()

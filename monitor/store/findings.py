@@ -1,0 +1,274 @@
+"""Findings: the supervision cases as they stand, and every reading that moved them."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, insert, select, tuple_, update
+from sqlalchemy.orm import Session
+
+from monitor.model.finding import Known
+from monitor.model.observation import Subject
+from monitor.model.span import Millis, isoformat
+from monitor.store import cursor as cursors
+from monitor.store.tables import FindingChange, FindingRecord
+from monitor.store.verdicts import CurrentVerdict, Key, current_verdicts
+
+__all__ = [
+    "CurrentVerdict", "FindingRow", "Reading", "add_finding", "change_finding", "changes_of", "count_open", "current_verdicts",
+    "cursor_of", "finding", "finding_rows", "known_findings", "open_counts",
+]  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What one evaluation says of a finding: its state and times, why, and on what evidence (JSON values)."""
+
+    at: Millis
+    state: str
+    began: Millis
+    ended: Millis | None
+    reason: str
+    measured: dict[str, Any]
+    evidence: list[dict[str, Any]]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the API's form."""
+        return {
+            "at": isoformat(self.at),
+            "state": self.state,
+            "began_at": isoformat(self.began),
+            "ended_at": None if self.ended is None else isoformat(self.ended),
+            "reason": self.reason,
+            "measured": self.measured,
+            "evidence": self.evidence,
+        }
+
+
+@dataclass(frozen=True)
+class FindingRow:
+    """A finding as it stands now. Instants are UTC milliseconds."""
+
+    id: str
+    institution: str
+    requirement: str
+    subject: Subject
+    state: str
+    stage: str
+    began: Millis
+    opened: Millis
+    ended: Millis | None
+    reason: str
+    citation: dict[str, str]
+    citation_zh: dict[str, str]
+    measured: dict[str, Any]
+    evidence: list[dict[str, Any]]
+    regulation: str
+    regulation_version: int
+
+    def to_json(self, language: str = "en") -> dict[str, Any]:
+        """Return the contract's form, the citation in `language` (en or zh)."""
+        return {
+            "id": self.id,
+            "institution": self.institution,
+            "requirement": self.requirement,
+            "subject": self.subject.model_dump(),
+            "state": self.state,
+            "stage": self.stage,
+            "began_at": isoformat(self.began),
+            "opened_at": isoformat(self.opened),
+            "ended_at": None if self.ended is None else isoformat(self.ended),
+            "reason": self.reason,
+            "citation": self.citation_zh if language == "zh" else self.citation,
+            "measured": self.measured,
+            "evidence": self.evidence,
+        }
+
+
+def finding_rows(
+    session: Session,
+    *,
+    institution: str | None = None,
+    open_only: bool = False,
+    requirement: str | None = None,
+    after: str | None = None,
+    limit: int = 100,
+) -> list[FindingRow]:
+    """Return findings, the newest opened first; `after` is cursor_of the last one of the page before.
+
+    Raises CursorError when `after` is not a cursor of this list.
+    """
+    conditions: list[ColumnElement[bool]] = []
+    if institution is not None:
+        conditions.append(FindingRecord.institution_id == institution)
+    if requirement is not None:
+        conditions.append(FindingRecord.requirement == requirement)
+    if open_only:
+        conditions.append(FindingRecord.ended_at.is_(None))
+    if after is not None:
+        conditions.append(tuple_(FindingRecord.opened_at, FindingRecord.id) < cursors.decode(after, int, str))
+    order = (FindingRecord.opened_at.desc(), FindingRecord.id.desc())
+    return _rows(session, select(FindingRecord).where(*conditions).order_by(*order).limit(limit))
+
+
+def cursor_of(row: FindingRow) -> str:
+    """Return the cursor that continues after this finding."""
+    return cursors.encode(row.opened, row.id)
+
+
+def finding(session: Session, finding_id: str) -> FindingRow | None:
+    """Return one finding by its id, None when there is none."""
+    rows = _rows(session, select(FindingRecord).where(FindingRecord.id == finding_id))
+    return rows[0] if rows else None
+
+
+def _rows(session: Session, query: Select[FindingRecord]) -> list[FindingRow]:
+    return [
+        FindingRow(
+            id=row.id,
+            institution=row.institution_id,
+            requirement=row.requirement,
+            subject=_subject(row.subject_kind, row.subject_id),
+            state=row.state,
+            stage=row.stage,
+            began=row.began_at,
+            opened=row.opened_at,
+            ended=row.ended_at,
+            reason=row.reason,
+            citation=json.loads(row.citation),
+            citation_zh=json.loads(row.citation_zh),
+            measured=json.loads(row.measured),
+            evidence=json.loads(row.evidence),
+            regulation=row.regulation,
+            regulation_version=row.regulation_version,
+        )
+        for row in session.scalars(query)
+    ]
+
+
+def _subject(kind: str, subject_id: str) -> Subject:
+    return Subject.model_validate({"kind": kind, "id": subject_id})
+
+
+def changes_of(session: Session, institution: str, finding_id: str) -> list[Reading]:
+    """Return a finding's readings in order: the first one opened it."""
+    query = select(FindingChange).where(
+        FindingChange.institution_id == institution, FindingChange.finding_id == finding_id
+    )
+    return [
+        Reading(
+            row.at,
+            row.state,
+            row.began_at,
+            row.ended_at,
+            row.reason,
+            json.loads(row.measured),
+            json.loads(row.evidence),
+        )
+        for row in session.scalars(query.order_by(FindingChange.number))
+    ]
+
+
+def known_findings(session: Session, institution: str) -> dict[Key, list[Known]]:
+    """Return what matching needs of an institution's findings, by (requirement, subject), oldest first."""
+    columns = (
+        FindingRecord.requirement, FindingRecord.subject_kind, FindingRecord.subject_id,
+        FindingRecord.id, FindingRecord.state, FindingRecord.began_at, FindingRecord.ended_at,
+    )  # fmt: skip
+    query = select(*columns).where(FindingRecord.institution_id == institution)
+    found: dict[Key, list[Known]] = defaultdict(list)
+    for requirement, kind, subject_id, finding_id, state, began, ended in session.execute(
+        query.order_by(FindingRecord.began_at, FindingRecord.id)
+    ):
+        found[requirement, _subject(kind, subject_id)].append(Known(finding_id, state, began, ended))
+    return dict(found)
+
+
+def add_finding(session: Session, row: FindingRow) -> None:
+    """Open a finding: its row, and its first reading."""
+    values = {
+        "institution_id": row.institution,
+        "id": row.id,
+        "requirement": row.requirement,
+        "subject_kind": row.subject.kind,
+        "subject_id": row.subject.id,
+        "state": row.state,
+        "stage": row.stage,
+        "began_at": row.began,
+        "opened_at": row.opened,
+        "ended_at": row.ended,
+        "reason": row.reason,
+        "citation": _json(row.citation),
+        "citation_zh": _json(row.citation_zh),
+        "measured": _json(row.measured),
+        "evidence": _json(row.evidence),
+        "regulation": row.regulation,
+        "regulation_version": row.regulation_version,
+        "changes": 1,
+    }
+    session.execute(insert(FindingRecord), [values])
+    first = Reading(row.opened, row.state, row.began, row.ended, row.reason, row.measured, row.evidence)
+    _add_change(session, row.institution, row.id, 1, first)
+
+
+def change_finding(
+    session: Session, institution: str, finding_id: str, reading: Reading, *, retell: bool = False
+) -> None:
+    """Move a finding's state and times. With `retell` its reason, figures and evidence become this reading's too.
+
+    The reading itself is kept in any case, and so are all those before it.
+    """
+    here = (FindingRecord.institution_id == institution, FindingRecord.id == finding_id)
+    number = session.scalars(select(FindingRecord.changes).where(*here)).one() + 1
+    values: dict[str, Any] = {
+        "state": reading.state,
+        "began_at": reading.began,
+        "ended_at": reading.ended,
+        "changes": number,
+    }
+    if retell:
+        values |= {
+            "reason": reading.reason,
+            "measured": _json(reading.measured),
+            "evidence": _json(reading.evidence),
+        }
+    session.execute(update(FindingRecord).where(*here).values(**values))
+    _add_change(session, institution, finding_id, number, reading)
+
+
+def _add_change(session: Session, institution: str, finding_id: str, number: int, reading: Reading) -> None:
+    values = {
+        "institution_id": institution,
+        "finding_id": finding_id,
+        "number": number,
+        "at": reading.at,
+        "state": reading.state,
+        "began_at": reading.began,
+        "ended_at": reading.ended,
+        "reason": reading.reason,
+        "measured": _json(reading.measured),
+        "evidence": _json(reading.evidence),
+    }
+    session.execute(insert(FindingChange), [values])
+
+
+def open_counts(session: Session) -> dict[str, int]:
+    """Return how many findings are open, by requirement."""
+    query = select(FindingRecord.requirement, func.count()).where(FindingRecord.ended_at.is_(None))
+    return dict(session.execute(query.group_by(FindingRecord.requirement)).all())
+
+
+def count_open(session: Session, institution: str) -> int:
+    """Return how many findings of an institution are open."""
+    query = select(func.count()).select_from(FindingRecord)
+    return session.scalars(
+        query.where(FindingRecord.institution_id == institution, FindingRecord.ended_at.is_(None))
+    ).one()
+
+
+def _json(value: Sequence[Any] | dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

@@ -1,0 +1,137 @@
+"""Instants of the ledger, and what of them has to be read again: not every reading of an index since the beginning."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, delete, func, or_, select
+from sqlalchemy.orm import Session
+
+from monitor.model.ledger import RecordingFacts, read_recordings
+from monitor.model.observation import Kind, Observation, Source, Subject
+from monitor.model.span import Millis, Spans
+from monitor.store.tables import FootageRow, InstantRow
+from monitor.store.upsert import insert_new, upsert
+
+NEWEST_ONLY = (Kind.CHANNELS.value, Kind.DISKS.value, Kind.IDENTITY.value)
+"""Of these the newest counts, and the oldest for when its subject was first seen."""
+
+COMPACT_AFTER = 60
+"""Readings of one camera that are read again and again before they are put together."""
+
+_FOREVER: Millis = 2**53
+
+
+def add_instants(session: Session, institution_id: str, rows: Sequence[dict[str, Any]]) -> None:
+    """Add instants, each once. What was put together without one that comes late is thrown away."""
+    insert_new(session, InstantRow, rows)
+    readings = [row for row in rows if row["kind"] == Kind.RECORDINGS]
+    if readings:
+        cameras = {row["subject_id"] for row in readings}
+        first = min(row["at"] for row in readings)
+        here = (FootageRow.institution_id == institution_id, FootageRow.camera_id.in_(cameras))
+        session.execute(delete(FootageRow).where(*here, FootageRow.upto_at >= first))
+
+
+def load_instants(session: Session, institution_id: str, until: Millis) -> list[Observation]:
+    """Return the instants up to `until` whose fold is that of all of them."""
+    row = InstantRow
+    here = (row.institution_id == institution_id, row.at <= until)
+    footage = select(FootageRow).where(FootageRow.institution_id == institution_id, FootageRow.since_at <= until)
+    together = {item.camera_id: item for item in session.scalars(footage)}
+    found = [observation for item in together.values() for observation in _read_together(item)]
+    plain = row.kind.not_in((*NEWEST_ONLY, Kind.RECORDINGS.value))
+    wanted: list[ColumnElement[bool]] = [plain]
+    ends = select(row.kind, row.subject_kind, row.subject_id, func.min(row.at), func.max(row.at))
+    groups = session.execute(ends.where(*here, ~plain).group_by(row.kind, row.subject_kind, row.subject_id)).all()
+    for kind, subject_kind, subject_id, oldest, newest in groups:
+        subject = and_(row.kind == kind, row.subject_kind == subject_kind, row.subject_id == subject_id)
+        edges: ColumnElement[bool] = row.at.in_((oldest, newest))
+        if kind == Kind.RECORDINGS:
+            done = together.get(subject_id)
+            edges = or_(row.at == oldest, row.at > (oldest if done is None else done.upto_at))
+        wanted.append(and_(subject, edges))
+    for index in range(0, len(wanted), 100):
+        bodies = session.scalars(select(row.body).where(*here, or_(*wanted[index : index + 100])))
+        found += [Observation.model_validate_json(body) for body in bodies]
+    return found
+
+
+def _read_together(item: FootageRow) -> list[Observation]:
+    """Return what was put together as readings, one for each stretch that was read."""
+    value = json.loads(item.body)
+    footage, locked = Spans.of(map(tuple, value["spans"])), Spans.of(map(tuple, value["locked"]))
+    return [
+        Observation(
+            subject=Subject(kind="camera", id=item.camera_id),
+            kind=Kind.RECORDINGS,
+            start=item.upto_at,
+            end=item.upto_at,
+            state="read",
+            source=Source.RECORDER,
+            expires=item.upto_at,
+            facts={
+                "window": [start, end],
+                "spans": [list(pair) for pair in footage.clip(start, end).tuples()],
+                "locked": [list(pair) for pair in locked.clip(start, end).tuples()],
+            },
+        )
+        for start, end in value["windows"]
+    ]
+
+
+def put_together(session: Session, institution_id: str) -> int:
+    """Put the readings of cameras that have many together; return of how many cameras.
+
+    The newest reading that says something stays apart (its evidence is needed), and so does what is newer. Whoever
+    calls holds the institution's row, so that no reading comes in meanwhile.
+    """
+    row = InstantRow
+    together = and_(FootageRow.institution_id == row.institution_id, FootageRow.camera_id == row.subject_id)
+    waiting = (
+        select(row.subject_id)
+        .outerjoin(FootageRow, together)
+        .where(row.institution_id == institution_id, row.kind == Kind.RECORDINGS.value)
+        .where(row.at > func.coalesce(FootageRow.upto_at, -1))
+        .group_by(row.subject_id)
+        .having(func.count() > COMPACT_AFTER)
+    )
+    many = session.scalars(waiting).all()
+    rows = [made for camera_id in many if (made := _together(session, institution_id, camera_id)) is not None]
+    upsert(session, FootageRow, rows)
+    return len(rows)
+
+
+def _together(session: Session, institution_id: str, camera_id: str) -> dict[str, Any] | None:
+    key = (institution_id, camera_id)
+    before = session.get(FootageRow, key)
+    here = (
+        InstantRow.institution_id == institution_id,
+        InstantRow.kind == Kind.RECORDINGS.value,
+        InstantRow.subject_id == camera_id,
+    )
+    since = () if before is None else (InstantRow.at > before.upto_at,)
+    bodies = session.scalars(select(InstantRow.body).where(*here, *since))
+    items = sorted(map(Observation.model_validate_json, bodies), key=Observation.sort_key)
+    newest = read_recordings(items, [], _FOREVER)
+    if newest is None:
+        return None
+    older = [item for item in items if item.start < newest.read_at]
+    base = [] if before is None else _read_together(before)
+    facts = read_recordings([*base, *older], [], _FOREVER)
+    if facts is None or not older:
+        return None
+    return {
+        "institution_id": institution_id,
+        "camera_id": camera_id,
+        "upto_at": older[-1].start,
+        "since_at": newest.read_at,
+        "body": _body(facts),
+    }
+
+
+def _body(facts: RecordingFacts) -> str:
+    value = {"windows": facts.scanned.tuples(), "spans": facts.footage.tuples(), "locked": facts.locked.tuples()}
+    return json.dumps(value, separators=(",", ":"))

@@ -1,0 +1,30 @@
+"""Queries over when the collector itself could be reached: its own absence is nobody's silence."""
+
+from __future__ import annotations
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from monitor.model.span import Millis
+from monitor.store.tables import ListeningRow
+from monitor.store.upsert import insert_new
+
+
+def listens(session: Session, now: Millis, absent_after: Millis) -> None:
+    """Note that a process of the collector listens now; after `absent_after` without a note a new stretch begins."""
+    newest = select(ListeningRow).order_by(ListeningRow.since_at.desc()).limit(1)
+    row = session.scalars(newest).one_or_none()
+    if row is None or now - row.until_at > absent_after:
+        insert_new(session, ListeningRow, [{"since_at": now, "until_at": now}])
+        return
+    session.execute(
+        update(ListeningRow)
+        .where(ListeningRow.since_at == row.since_at, ListeningRow.until_at < now)
+        .values(until_at=now)
+    )
+
+
+def listening_since(session: Session, as_of: Millis) -> Millis | None:
+    """Return since when the collector had been listening at `as_of`, as far as is noted; None before the first note."""
+    query = select(ListeningRow.since_at).where(ListeningRow.since_at <= as_of).order_by(ListeningRow.since_at.desc())
+    return session.scalars(query.limit(1)).one_or_none()

@@ -1,0 +1,197 @@
+"""The register: jurisdictions, institutions with how they stand, what is approved of them, and waivers."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from dataclasses import dataclass
+
+from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from monitor.model.calendar import Waiver
+from monitor.model.inventory import Institution, Inventory, Jurisdiction, Level
+from monitor.model.span import Millis, isoformat
+from monitor.store import cursor as cursors
+from monitor.store.tables import InstitutionRow, JurisdictionRow, WaiverRow
+from monitor.store.upsert import upsert
+
+
+class RegisterError(ValueError):
+    """An entry that can't be made as asked for; the sentence says why."""
+
+
+@dataclass(frozen=True)
+class InstitutionSummary:
+    """An institution, and how it stood at its last evaluation. Instants are UTC milliseconds."""
+
+    id: str
+    name: str
+    jurisdiction: str | None
+    regulation: str
+    breached: int
+    undetermined: int
+    met: int
+    open_findings: int
+    last_report_at: Millis | None
+    silent: bool
+    evaluated_at: Millis | None
+    timezone: str
+
+    def to_json(self) -> dict[str, object]:
+        """Return the API's form."""
+        instants = ("last_report_at", "evaluated_at")
+        texts = {name: None if (at := getattr(self, name)) is None else isoformat(at) for name in instants}
+        return {**self.__dict__, **texts}
+
+
+def add_jurisdiction(session: Session, jurisdiction: Jurisdiction) -> None:
+    """Enter a node of the tree, or change the one of the same code. Raises RegisterError when its parent is unknown."""
+    if jurisdiction.parent is not None and session.get(JurisdictionRow, jurisdiction.parent) is None:
+        raise RegisterError(f"jurisdiction {jurisdiction.parent} is not in the register; add it first")
+    upsert(session, JurisdictionRow, [jurisdiction.model_dump(mode="json")])
+
+
+def jurisdictions(session: Session) -> list[Jurisdiction]:
+    """Return the tree, by code."""
+    rows = session.scalars(select(JurisdictionRow).order_by(JurisdictionRow.code))
+    return [Jurisdiction(code=row.code, name=row.name, level=Level(row.level), parent=row.parent) for row in rows]
+
+
+def add_institution(
+    session: Session, institution: Institution, regulation: str, now: Millis, jurisdiction: str | None = None
+) -> None:
+    """Enter an institution. Raises RegisterError when its id is taken or its jurisdiction is unknown."""
+    if session.get(InstitutionRow, institution.id) is not None:
+        raise RegisterError(f"institution {institution.id} is in the register already")
+    if jurisdiction is not None and session.get(JurisdictionRow, jurisdiction) is None:
+        raise RegisterError(f"jurisdiction {jurisdiction} is not in the register; add it first")
+    session.add(
+        InstitutionRow(
+            id=institution.id,
+            name=institution.name,
+            timezone=institution.timezone,
+            jurisdiction=jurisdiction,
+            regulation=regulation,
+            created_at=now,
+        )
+    )
+    session.flush()
+
+
+def institution(session: Session, institution_id: str) -> InstitutionSummary | None:
+    """Return one institution, None when it is not in the register."""
+    row = session.get(InstitutionRow, institution_id)
+    return None if row is None else _summary(row)
+
+
+def institution_rows(
+    session: Session, *, jurisdiction: str | None = None, after: str | None = None, limit: int = 50
+) -> list[InstitutionSummary]:
+    """Return institutions, the worst first: by open findings, then breached, then undetermined; then by id.
+
+    `jurisdiction` takes in all that lies below it. `after` is cursor_of the last one of the page before. Raises
+    CursorError when it is not a cursor of this list.
+    """
+    conditions: list[ColumnElement[bool]] = []
+    if jurisdiction is not None:
+        tree = select(JurisdictionRow.code).where(JurisdictionRow.code == jurisdiction).cte("tree", recursive=True)
+        below = select(JurisdictionRow.code).join(tree, JurisdictionRow.parent == tree.c.code)
+        conditions.append(InstitutionRow.jurisdiction.in_(select(tree.union(below).c.code)))
+    if after is not None:
+        conditions.append(_beyond(*cursors.decode(after, int, int, int, str)))
+    order = (
+        InstitutionRow.open_findings.desc(), InstitutionRow.breached.desc(), InstitutionRow.undetermined.desc(),
+        InstitutionRow.id,
+    )  # fmt: skip
+    return [
+        _summary(row)
+        for row in session.scalars(select(InstitutionRow).where(*conditions).order_by(*order).limit(limit))
+    ]
+
+
+def _beyond(
+    found: cursors.Value, breached: cursors.Value, undetermined: cursors.Value, last: cursors.Value
+) -> ColumnElement[bool]:
+    """Rows after the cursor's, in an order of which one column rises and the others fall."""
+    row = InstitutionRow
+    return or_(
+        row.open_findings < found,
+        and_(row.open_findings == found, row.breached < breached),
+        and_(row.open_findings == found, row.breached == breached, row.undetermined < undetermined),
+        and_(row.open_findings == found, row.breached == breached, row.undetermined == undetermined, row.id > last),
+    )
+
+
+def cursor_of(row: InstitutionSummary) -> str:
+    """Return the cursor that continues after this institution."""
+    return cursors.encode(row.open_findings, row.breached, row.undetermined, row.id)
+
+
+def _summary(row: InstitutionRow) -> InstitutionSummary:
+    return InstitutionSummary(
+        id=row.id,
+        name=row.name,
+        jurisdiction=row.jurisdiction,
+        regulation=row.regulation,
+        breached=row.breached,
+        undetermined=row.undetermined,
+        met=row.met,
+        open_findings=row.open_findings,
+        last_report_at=row.last_report_at,
+        silent=row.silent,
+        evaluated_at=row.evaluated_at,
+        timezone=row.timezone,
+    )
+
+
+def institution_ids(session: Session) -> list[str]:
+    """Return the ids of all institutions."""
+    return list(session.scalars(select(InstitutionRow.id).order_by(InstitutionRow.id)))
+
+
+def regulations_in_use(session: Session) -> dict[str, str]:
+    """Return each institution's pack."""
+    return dict(session.execute(select(InstitutionRow.id, InstitutionRow.regulation)).all())
+
+
+def approve_inventory(session: Session, inventory: Inventory) -> None:
+    """Put an inventory into the approved register: from now on it wins over what the agent declares.
+
+    Raises RegisterError when the institution is unknown.
+    """
+    text = json.dumps(inventory.model_dump(mode="json", by_alias=True), ensure_ascii=False)
+    here = InstitutionRow.id == inventory.institution.id
+    changed = update(InstitutionRow).where(here).values(approved_inventory=text).returning(InstitutionRow.id)
+    if session.execute(changed).first() is None:
+        raise RegisterError(f"institution {inventory.institution.id} is not in the register")
+
+
+def approved_inventory(session: Session, institution_id: str) -> Inventory | None:
+    """Return the approved inventory, None where none has been approved."""
+    query = select(InstitutionRow.approved_inventory).where(InstitutionRow.id == institution_id)
+    text = session.scalars(query).one_or_none()
+    return None if text is None else Inventory.model_validate_json(text)
+
+
+def add_waiver(session: Session, institution_id: str, waiver: Waiver, now: Millis) -> str:
+    """Grant a waiver; return its id. Raises RegisterError when the institution is unknown."""
+    if session.get(InstitutionRow, institution_id) is None:
+        raise RegisterError(f"institution {institution_id} is not in the register")
+    waiver_id = secrets.token_hex(16)
+    body = waiver.model_dump_json()
+    session.add(WaiverRow(institution_id=institution_id, id=waiver_id, created_at=now, body=body))
+    session.flush()
+    return waiver_id
+
+
+def waivers(session: Session, institution_id: str) -> tuple[Waiver, ...]:
+    """Return an institution's waivers, oldest first."""
+    query = select(WaiverRow.body).where(WaiverRow.institution_id == institution_id)
+    bodies = session.scalars(query.order_by(WaiverRow.created_at, WaiverRow.id))
+    return tuple(Waiver.model_validate_json(body) for body in bodies)
+
+
+def count_institutions(session: Session) -> int:
+    """Return how many institutions are in the register."""
+    return session.scalars(select(func.count()).select_from(InstitutionRow)).one()

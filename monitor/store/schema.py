@@ -1,0 +1,56 @@
+"""Brings the database's schema up to date, and tells whether it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine
+
+from monitor.store.engine import BUSY_SECONDS
+
+HEAD = "head"
+
+_LOCK = 0x43_52_41_44
+"""PostgreSQL's advisory lock for migrations: two processes that start together migrate one after the other."""
+
+
+def config(connection: Connection | None = None) -> Config:
+    """Return Alembic's configuration; no file is read."""
+    found = Config()
+    found.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    found.attributes["connection"] = connection
+    return found
+
+
+def migrate(engine: Engine, revision: str = HEAD) -> None:
+    """Upgrade to `revision`, in one transaction: all of it or nothing."""
+    with engine.execution_options(cradlewatch_writes=True).begin() as connection:
+        _one_at_a_time(connection)
+        command.upgrade(config(connection), revision)
+
+
+def downgrade(engine: Engine, revision: str) -> None:
+    """Go back to `revision` (`base`: nothing is left), in one transaction."""
+    with engine.execution_options(cradlewatch_writes=True).begin() as connection:
+        _one_at_a_time(connection)
+        command.downgrade(config(connection), revision)
+
+
+def _one_at_a_time(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":  # SQLite's BEGIN IMMEDIATE has seen to it already
+        connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{BUSY_SECONDS}s'")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+
+
+def current(connection: Connection) -> str | None:
+    """Return the revision that the database has, None when it is empty."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def is_current(connection: Connection) -> bool:
+    """Tell whether the database has the schema that this program needs."""
+    return current(connection) == ScriptDirectory.from_config(config()).get_current_head()

@@ -1,0 +1,360 @@
+"""The tables. Instants are UTC milliseconds; what is large begins its primary key with institution_id."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Text,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+Id = Annotated[str, mapped_column(String(64))]
+Word = Annotated[str, mapped_column(String(40))]
+Digest = Annotated[str, mapped_column(String(71))]
+Instant = Annotated[int, mapped_column(BigInteger)]
+Json = Annotated[str, mapped_column(Text)]
+"""JSON as text: read and written in Python, never looked into by SQL."""
+
+
+class Base(DeclarativeBase):
+    """All tables, with names for their constraints so that migrations can speak of them."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s_%(referred_table_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+
+
+class JurisdictionRow(Base):
+    """A node of the tree of supervising areas."""
+
+    __tablename__ = "jurisdiction"
+
+    code: Mapped[str] = mapped_column(String(16), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    level: Mapped[Word]
+    parent: Mapped[str | None] = mapped_column(String(16), ForeignKey("jurisdiction.code"), index=True)
+
+
+class InstitutionRow(Base):
+    """A supervised site, and how it stood at its last evaluation (so that lists need no join)."""
+
+    __tablename__ = "institution"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200))
+    timezone: Mapped[str] = mapped_column(String(64))
+    jurisdiction: Mapped[str | None] = mapped_column(String(16), ForeignKey("jurisdiction.code"), index=True)
+    regulation: Mapped[Id]
+    approved_inventory: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[Instant]
+    last_report_at: Mapped[int | None] = mapped_column(BigInteger)
+    evaluate_due_at: Mapped[int | None] = mapped_column(BigInteger)
+    evaluated_at: Mapped[int | None] = mapped_column(BigInteger)
+    evaluation: Mapped[int] = mapped_column(Integer, default=0)
+    """Counts evaluations: who writes one makes sure that no other was written since it read."""
+    open_findings: Mapped[int] = mapped_column(Integer, default=0)
+    breached: Mapped[int] = mapped_column(Integer, default=0)
+    undetermined: Mapped[int] = mapped_column(Integer, default=0)
+    met: Mapped[int] = mapped_column(Integer, default=0)
+    silent: Mapped[bool] = mapped_column(Boolean, default=False)
+
+    __table_args__ = (
+        Index("ix_institution_worst", open_findings.desc(), breached.desc(), undetermined.desc(), "id"),
+        Index(
+            "ix_institution_due",
+            evaluate_due_at,
+            sqlite_where=evaluate_due_at.is_not(None),
+            postgresql_where=evaluate_due_at.is_not(None),
+        ),
+    )
+
+
+class AgentRow(Base):
+    """An enrolled agent: the hash of its token, its newest report, and when its silence becomes due."""
+
+    __tablename__ = "agent"
+
+    institution_id: Mapped[str] = mapped_column(String(64), ForeignKey("institution.id"), primary_key=True)
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    token_hash: Mapped[str] = mapped_column(String(64))
+    enrolled_at: Mapped[Instant]
+    last_report_at: Mapped[int | None] = mapped_column(BigInteger)
+    reports: Mapped[int] = mapped_column(BigInteger, default=0)
+    version: Mapped[str | None] = mapped_column(String(40))
+    silent_due_at: Mapped[int | None] = mapped_column(BigInteger)
+
+    __table_args__ = (
+        Index(
+            "ix_agent_silent_due",
+            silent_due_at,
+            sqlite_where=silent_due_at.is_not(None),
+            postgresql_where=silent_due_at.is_not(None),
+        ),
+    )
+
+
+class EnrolmentRow(Base):
+    """A one-time code that an agent exchanges for its token; only its hash is kept."""
+
+    __tablename__ = "enrolment"
+
+    code_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    institution_id: Mapped[str] = mapped_column(String(64), ForeignKey("institution.id"), index=True)
+    agent_id: Mapped[str | None] = mapped_column(String(64))
+    created_at: Mapped[Instant]
+    expires_at: Mapped[Instant]
+    used_at: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class ReportRow(Base):
+    """A report's exact bytes, as they were received."""
+
+    __tablename__ = "report"
+
+    institution_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    agent_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    boot: Mapped[str] = mapped_column(String(32), primary_key=True)
+    sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    digest: Mapped[Digest]
+    payload: Mapped[bytes] = mapped_column(LargeBinary)
+    written_at: Mapped[Instant]
+    received_at: Mapped[Instant]
+
+    __table_args__ = (
+        ForeignKeyConstraint(["institution_id", "agent_id"], ["agent.institution_id", "agent.id"]),
+        Index(None, "institution_id", "received_at"),
+    )
+
+
+class SpanRow(Base):
+    """A stretch of one state of one subject: observations that say the same and overlap or touch are one row.
+
+    `newest` is the newest of those observations as JSON: evidence, and its facts. `lasting` is that one of the
+    observations that end with the row which may be presumed to hold longest, where it is another one.
+    """
+
+    __tablename__ = "span"
+
+    institution_id: Mapped[str] = mapped_column(String(64), ForeignKey("institution.id"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(40), primary_key=True)
+    subject_kind: Mapped[str] = mapped_column(String(40), primary_key=True)
+    subject_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    lane: Mapped[str] = mapped_column(String(160), primary_key=True)
+    """state, cause, basis and source in one word: what must be equal for two spans to be one."""
+    start_at: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    end_at: Mapped[Instant]
+    newest: Mapped[Json]
+    lasting: Mapped[str | None] = mapped_column(Text)
+
+    __table_args__ = (Index(None, "institution_id", "end_at"),)
+
+
+class InstantRow(Base):
+    """An observation of a kind that is an instant, as JSON. Its digest is its identity."""
+
+    __tablename__ = "instant"
+
+    institution_id: Mapped[str] = mapped_column(String(64), ForeignKey("institution.id"), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(71), primary_key=True)
+    kind: Mapped[Word]
+    subject_kind: Mapped[Word]
+    subject_id: Mapped[Id]
+    at: Mapped[Instant]
+    body: Mapped[Json]
+
+    __table_args__ = (
+        Index("ix_instant_subject", "institution_id", "kind", "subject_kind", "subject_id", "at"),
+        Index("ix_instant_time", "institution_id", "at", "digest"),
+    )
+
+
+class FootageRow(Base):
+    """What the readings of a camera's index up to an instant come to: so that old ones need not be read again.
+
+    It is made of the rows in `instant` and can be made again of them: they stay.
+    """
+
+    __tablename__ = "footage"
+
+    institution_id: Mapped[str] = mapped_column(String(64), ForeignKey("institution.id"), primary_key=True)
+    camera_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    upto_at: Mapped[Instant]
+    """The newest reading in it."""
+    since_at: Mapped[Instant]
+    """The newest reading beside it: as of an earlier instant, that one's part would be missing."""
+    body: Mapped[Json]
+
+
+class WaiverRow(Base):
+    """Planned maintenance or an exemption, as JSON."""
+
+    __tablename__ = "waiver"
+
+    institution_id: Mapped[str] = mapped_column(String(64), ForeignKey("institution.id"), primary_key=True)
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    created_at: Mapped[Instant]
+    body: Mapped[Json]
+
+
+class RunRow(Base):
+    """Looks in a row that agree (monitor.model.finding.Run)."""
+
+    __tablename__ = "run"
+
+    institution_id: Mapped[str] = mapped_column(String(64), ForeignKey("institution.id"), primary_key=True)
+    requirement: Mapped[str] = mapped_column(String(40), primary_key=True)
+    subject_kind: Mapped[str] = mapped_column(String(40), primary_key=True)
+    subject_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    first_at: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    last_at: Mapped[Instant]
+    outcome: Mapped[Word]
+    state: Mapped[Word]
+    began_at: Mapped[int | None] = mapped_column(BigInteger)
+    because_of: Mapped[str | None] = mapped_column(Text)
+    """The cause as JSON."""
+
+
+class VerdictRow(Base):
+    """The newest verdict on one subject, in the contract's form; its citation in Chinese beside it."""
+
+    __tablename__ = "verdict"
+
+    institution_id: Mapped[str] = mapped_column(String(64), ForeignKey("institution.id"), primary_key=True)
+    requirement: Mapped[str] = mapped_column(String(40), primary_key=True)
+    subject_kind: Mapped[str] = mapped_column(String(40), primary_key=True)
+    subject_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    outcome: Mapped[Word]
+    state: Mapped[Word]
+    body: Mapped[Json]
+    citation_zh: Mapped[Json]
+
+    __table_args__ = (Index(None, "requirement"),)
+
+
+class FindingRecord(Base):
+    """A supervision case as it stands now."""
+
+    __tablename__ = "finding"
+
+    institution_id: Mapped[str] = mapped_column(String(64), ForeignKey("institution.id"), primary_key=True)
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    requirement: Mapped[Word]
+    subject_kind: Mapped[Word]
+    subject_id: Mapped[Id]
+    state: Mapped[Word]
+    stage: Mapped[Word]
+    began_at: Mapped[Instant]
+    opened_at: Mapped[Instant]
+    ended_at: Mapped[int | None] = mapped_column(BigInteger)
+    reason: Mapped[str] = mapped_column(Text)
+    citation: Mapped[Json]
+    citation_zh: Mapped[Json]
+    measured: Mapped[Json]
+    evidence: Mapped[Json]
+    regulation: Mapped[Id]
+    regulation_version: Mapped[int] = mapped_column(Integer)
+    changes: Mapped[int] = mapped_column(Integer)
+    """How many readings finding_change holds of it."""
+
+    __table_args__ = (
+        Index(None, "opened_at", "id"),
+        Index(None, "id"),
+        Index("ix_finding_open", "requirement", sqlite_where=ended_at.is_(None), postgresql_where=ended_at.is_(None)),
+    )
+
+
+class FindingChange(Base):
+    """One reading of a finding: the first opened it, each further one moved its state or its times."""
+
+    __tablename__ = "finding_change"
+
+    institution_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    finding_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    at: Mapped[Instant]
+    state: Mapped[Word]
+    began_at: Mapped[Instant]
+    ended_at: Mapped[int | None] = mapped_column(BigInteger)
+    reason: Mapped[str] = mapped_column(Text)
+    measured: Mapped[Json]
+    evidence: Mapped[Json]
+
+    __table_args__ = (ForeignKeyConstraint(["institution_id", "finding_id"], ["finding.institution_id", "finding.id"]),)
+
+
+class NoticeRow(Base):
+    """A message that somebody is owed about a finding, and when it is tried next (null: sent, or given up on)."""
+
+    __tablename__ = "notice"
+
+    institution_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    finding_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    occasion: Mapped[str] = mapped_column(String(40), primary_key=True)
+    created_at: Mapped[Instant]
+    due_at: Mapped[int | None] = mapped_column(BigInteger)
+    attempts: Mapped[int] = mapped_column(Integer, default=0)
+    sent_at: Mapped[int | None] = mapped_column(BigInteger)
+    taken_by: Mapped[str | None] = mapped_column(Text)
+    """Marks of the addresses that have taken it, so that a retry reaches only the others."""
+
+    __table_args__ = (
+        ForeignKeyConstraint(["institution_id", "finding_id"], ["finding.institution_id", "finding.id"]),
+        Index("ix_notice_due", due_at, sqlite_where=due_at.is_not(None), postgresql_where=due_at.is_not(None)),
+    )
+
+
+class UserRow(Base):
+    """Somebody who may sign in."""
+
+    __tablename__ = "user_account"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    password_hash: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[Instant]
+
+
+class UserSessionRow(Base):
+    """A signed-in session; only the hash of its id is kept."""
+
+    __tablename__ = "user_session"
+
+    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_name: Mapped[str] = mapped_column(String(64), ForeignKey("user_account.name"), index=True)
+    created_at: Mapped[Instant]
+    expires_at: Mapped[int] = mapped_column(BigInteger, index=True)
+
+
+class ApiTokenRow(Base):
+    """A token with which a script reads; only its hash is kept."""
+
+    __tablename__ = "api_token"
+
+    token_hash: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_name: Mapped[str] = mapped_column(String(64), ForeignKey("user_account.name"), index=True)
+    label: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[Instant]
+    expires_at: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class ListeningRow(Base):
+    """A stretch of time in which the collector could be reached; what lies between two is its own absence."""
+
+    __tablename__ = "listening"
+
+    since_at: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    until_at: Mapped[Instant]

@@ -1,0 +1,200 @@
+"""The ledger: any order and any copies give the same rows, and their fold is that of the observations themselves."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine, delete, select
+
+from monitor.model.ledger import fold
+from monitor.model.observation import Kind, Observation
+from monitor.model.span import DAY, SECOND, Basis
+from monitor.store.cursor import CursorError, encode
+from monitor.store.engine import reading, writing
+from monitor.store.instants import put_together
+from monitor.store.ledger import Entry, add_entries, ledger_page, load_observations
+from monitor.store.tables import FootageRow, InstantRow, SpanRow
+from support.centre import NOW, Centre, declared, instant, make_centre, span
+
+AHEAD = NOW + 1_000_000
+
+
+@st.composite
+def spans(draw: st.DrawFn) -> Observation:
+    start = NOW + draw(st.integers(0, 40)) * SECOND
+    end = start + draw(st.integers(0, 12)) * SECOND
+    state, cause = draw(st.sampled_from([("up", None), ("down", "refused"), ("down", "stalled"), ("unknown", None)]))
+    who, kind = draw(
+        st.sampled_from([("camera/gate", Kind.STREAM), ("camera/room1", Kind.STREAM), ("recorder/nvr", Kind.REACH)])
+    )
+    expires = end + draw(st.integers(0, 60)) * SECOND
+    basis = draw(st.sampled_from([Basis.WATCHED, Basis.SAMPLED]))
+    facts = {"n": draw(st.integers(0, 2))}
+    return span(who, state, start, end, kind=kind, cause=cause, basis=basis, expires=expires, facts=facts)
+
+
+@st.composite
+def instants(draw: st.DrawFn) -> Observation:
+    at = NOW + draw(st.integers(0, 40)) * SECOND
+    return instant("recorder/nvr", Kind.CLOCK, at, {"offset_seconds": draw(st.integers(-3, 3))})
+
+
+observations = st.lists(st.one_of(spans(), instants()), min_size=1, max_size=14)
+
+
+def rows(engine: Engine) -> list[tuple[Any, ...]]:
+    with reading(engine) as session:
+        found: list[tuple[Any, ...]] = [
+            (row.kind, row.subject_id, row.lane, row.start_at, row.end_at, row.newest, row.lasting)
+            for row in session.scalars(select(SpanRow))
+        ]
+        found += [(row.digest, row.body) for row in session.scalars(select(InstantRow))]
+        return sorted(found, key=repr)
+
+
+def facts(engine: Engine, as_of: int) -> Any:
+    with reading(engine) as session:
+        return fold([declared(NOW - DAY), *load_observations(session, "wj-0001", as_of)], as_of)
+
+
+def store(engine: Engine, batches: list[list[Observation]]) -> list[tuple[Any, ...]]:
+    with writing(engine) as session:
+        session.execute(delete(SpanRow))
+        session.execute(delete(InstantRow))
+        session.execute(delete(FootageRow))
+    for batch in batches:
+        with writing(engine) as session:
+            add_entries(session, "wj-0001", [Entry.of(item) for item in batch])
+    return rows(engine)
+
+
+@pytest.fixture
+def centre(engine: Engine) -> Any:
+    made = make_centre(engine)
+    made.add()
+    return made
+
+
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(data=st.data(), seen=observations)
+def test_order_and_copies_change_nothing(centre: Centre, engine: Engine, data: st.DataObject, seen: Any) -> None:
+    once = store(engine, [seen])
+    shuffled = data.draw(st.permutations([*seen, *data.draw(st.lists(st.sampled_from(seen), max_size=4))]))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(shuffled)), max_size=4)))
+    edges = [0, *cuts, len(shuffled)]
+    batches = [list(shuffled[a:b]) for a, b in itertools.pairwise(edges)]
+    assert store(engine, batches) == once
+
+    assert facts(engine, AHEAD) == fold([declared(NOW - DAY), *seen], AHEAD)
+
+
+@st.composite
+def readings(draw: st.DrawFn) -> Observation:
+    """A reading of an index, of the recorder's disks, or a refusal."""
+    at = NOW + draw(st.integers(0, 30)) * SECOND
+    kind = draw(st.sampled_from([Kind.RECORDINGS] * 4 + [Kind.DISKS, Kind.CHANNELS, Kind.CLOCK]))
+    refused = draw(st.integers(0, 5)) == 0
+    if kind is not Kind.RECORDINGS:
+        facts_of = {} if refused else {"offset_seconds": draw(st.integers(0, 9)), "disks": [], "channels": []}
+        return instant("recorder/nvr", kind, at, facts_of, state="unknown" if refused else "read")
+    low = draw(st.integers(0, 50))
+    high = low + draw(st.integers(1, 50))
+    edges = sorted(set(draw(st.lists(st.integers(low, high), max_size=6))))
+    spans_of = [[NOW - DAY + a, NOW - DAY + b] for a, b in zip(edges[::2], edges[1::2], strict=False)]
+    content = {"window": [NOW - DAY + low, NOW - DAY + high], "spans": spans_of[:-1], "locked": spans_of[-1:]}
+    return instant(
+        "camera/gate", Kind.RECORDINGS, at, {} if refused else content, state="unknown" if refused else "read"
+    )
+
+
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(seen=st.lists(readings(), min_size=1, max_size=16), data=st.data())
+def test_what_was_put_together_tells_the_same(
+    centre: Centre, engine: Engine, seen: list[Observation], data: Any
+) -> None:
+    store(engine, [])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("monitor.store.instants.COMPACT_AFTER", 1)
+        for item in seen:
+            store_more(engine, item)
+            if data.draw(st.booleans()):
+                with writing(engine) as session:
+                    put_together(session, "wj-0001")
+    for as_of in (AHEAD, NOW + 15 * SECOND):
+        past = [item for item in seen if item.start <= as_of]
+        assert facts(engine, as_of) == fold([declared(NOW - DAY), *past], as_of)
+
+
+def test_touching_spans_of_one_state_are_one_row(centre: Centre, engine: Engine) -> None:
+    steps = [span("camera/gate", "up", NOW + i * SECOND, NOW + (i + 1) * SECOND) for i in range(5)]
+    for step in (steps[0], steps[4], steps[2], steps[1]):
+        store_more(engine, step)
+    assert [(row[3] - NOW, row[4] - NOW) for row in rows(engine)] == [(0, 3000), (4000, 5000)]
+    store_more(engine, steps[3])
+    assert [(row[3] - NOW, row[4] - NOW) for row in rows(engine)] == [(0, 5000)]
+
+
+def store_more(engine: Engine, *seen: Any) -> Any:
+    with writing(engine) as session:
+        add_entries(session, "wj-0001", [Entry.of(item) for item in seen])
+
+
+def test_institutions_are_kept_apart(centre: Centre, engine: Engine) -> None:
+    centre.add("wj-0002")
+    store_more(engine, span("camera/gate", "up", NOW, NOW + SECOND))
+    with writing(engine) as session:
+        add_entries(session, "wj-0002", [Entry.of(span("camera/gate", "up", NOW + SECOND, NOW + 2 * SECOND))])
+    assert len(rows(engine)) == 2
+    with reading(engine) as session:
+        assert len(load_observations(session, "wj-0002", AHEAD)) == 1
+
+
+def test_what_comes_later_is_left_out(centre: Centre, engine: Engine) -> None:
+    store_more(engine, span("camera/gate", "up", NOW, NOW + SECOND), span("camera/gate", "down", NOW + SECOND, AHEAD))
+    with reading(engine) as session:
+        assert [item.state for item in load_observations(session, "wj-0001", NOW)] == ["up"]
+
+
+def page_through(engine: Engine, **filters: Any) -> Any:
+    found, after = [], None
+    with reading(engine) as session:
+        while True:
+            page = ledger_page(session, "wj-0001", after=after, **filters)
+            found += page.items
+            if page.next is None:
+                return found
+            after = page.next
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7, 100])
+def test_pages_tile_the_ledger(centre: Centre, engine: Engine, limit: int) -> None:
+    seen = [
+        span(f"camera/{name}", "up", NOW + i * 5 * SECOND, NOW + i * 5 * SECOND + 1) for name in "ab" for i in range(3)
+    ]
+    seen += [instant("recorder/nvr", Kind.CLOCK, NOW + i, {"offset_seconds": i}) for i in range(3)]
+    store_more(engine, *seen)
+    everything = page_through(engine, limit=limit)
+    assert len({item["digest"] for item in everything}) == len(everything) == 9
+    assert everything == page_through(engine, limit=100)
+
+
+def test_pages_filter_by_time_and_kind(centre: Centre, engine: Engine) -> None:
+    store_more(engine, span("camera/gate", "up", NOW, NOW + 10), span("camera/gate", "down", NOW + 10, NOW + 20))
+    store_more(engine, instant("recorder/nvr", Kind.CLOCK, NOW + 15, {"offset_seconds": 0}))
+    kinds = [item["kind"] for item in page_through(engine, start=NOW + 10, limit=10)]
+    assert kinds == ["stream", "clock"]
+    assert [item["state"] for item in page_through(engine, end=NOW + 10, limit=10)] == ["up"]
+    assert [item["kind"] for item in page_through(engine, kind=Kind.CLOCK, limit=10)] == ["clock"]
+    assert len(page_through(engine, kind=Kind.STREAM, limit=1)) == 2
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "x", "W10", encode("span"), encode("other", 1, "x"), encode("span", 1, "x"), "é"]
+)
+def test_a_strange_cursor_is_refused(centre: Centre, engine: Engine, cursor: str) -> None:
+    with reading(engine) as session, pytest.raises(CursorError):
+        ledger_page(session, "wj-0001", after=cursor or "!")
