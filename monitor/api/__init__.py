@@ -1,0 +1,1 @@
+"""The centre's HTTP API: thin routes over the use cases."""

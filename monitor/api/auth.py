@@ -1,0 +1,70 @@
+"""Who asks: an agent by its token, a script by its API token, or a person by the session's cookie."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import Depends, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from monitor.api.context import Context
+from monitor.api.problems import Problem
+from monitor.collector.enrolment import identify
+from monitor.collector.ingest import Identity
+from monitor.store.accounts import session_user, token_user
+from monitor.store.engine import reading
+
+SESSION_COOKIE = "cradlewatch_session"
+
+_LONGEST = 400
+"""No token of ours is longer."""
+
+_agent_scheme = HTTPBearer(
+    auto_error=False, scheme_name="agent", description="The token that an agent got for its code."
+)
+_reader_scheme = HTTPBearer(auto_error=False, scheme_name="reader", description="An API token of a user.")
+
+AgentCredentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_agent_scheme)]
+ReaderCredentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_reader_scheme)]
+
+
+def _unauthorized(detail: str) -> Problem:
+    return Problem(HTTPStatus.UNAUTHORIZED, detail, {"WWW-Authenticate": "Bearer"})
+
+
+def _context(request: Request) -> Context:
+    context: Context = request.app.state.context
+    return context
+
+
+def agent(request: Request, credentials: AgentCredentials) -> Identity:
+    """Return which agent asks; anybody else gets 401."""
+    token = credentials.credentials if credentials else ""
+    found = identify(_context(request), token) if 0 < len(token) <= _LONGEST else None
+    if found is None:
+        raise _unauthorized("an agent's token is needed: Authorization: Bearer TOKEN")
+    return found
+
+
+def reader(request: Request, credentials: ReaderCredentials) -> str:
+    """Return in whose name is read; anybody else gets 401."""
+    user = who_reads(_context(request), request, credentials.credentials if credentials else None)
+    if user is None:
+        raise _unauthorized("sign in, or send an API token: Authorization: Bearer TOKEN")
+    return user
+
+
+Agent = Annotated[Identity, Depends(agent)]
+"""The agent that asks."""
+
+
+def who_reads(context: Context, request: Request, token: str | None) -> str | None:
+    """Return whose token or session this is, None when it is nobody's. A token that is sent decides alone."""
+    cookie = request.cookies.get(SESSION_COOKIE)
+    secret = cookie if token is None else token
+    if not secret or len(secret) > _LONGEST:
+        return None
+    with reading(context.engine) as session:
+        ask = session_user if token is None else token_user
+        return ask(session, secret, context.now())

@@ -1,0 +1,117 @@
+"""/metrics: what Prometheus scrapes, read from the store when it asks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from prometheus_client import CollectorRegistry, Counter, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.registry import Collector
+from sqlalchemy.orm import Session
+
+from monitor.api.context import Context
+from monitor.model.report import Receipts
+from monitor.store import agents, evaluations, findings, registry
+from monitor.store.engine import reading
+from monitor.store.verdicts import CurrentVerdict, verdicts_of_requirement
+
+
+class Counters:
+    """What this process counts itself."""
+
+    def __init__(self, registry_: CollectorRegistry) -> None:
+        """Count from zero: Prometheus knows that a process begins anew."""
+        self.receipts = Counter(
+            "cradlewatch_report_receipts",
+            "Reports that this process answered, by answer.",
+            ["status"],
+            registry=registry_,
+        )
+        for status in ("stored", "already_have_it", "rejected"):
+            self.receipts.labels(status)
+
+    def answered(self, receipts: Receipts) -> None:
+        """Count a batch's receipts."""
+        for receipt in receipts.receipts:
+            self.receipts.labels(receipt.status.replace(" ", "_")).inc()
+
+
+class StoreCollector(Collector):
+    """Gauges over the store. An unknown value has no sample: it is never zero."""
+
+    def __init__(self, context: Context) -> None:
+        """Read from this context's database at each scrape."""
+        self._context = context
+
+    def describe(self) -> Iterable[Metric]:
+        """Name nothing in advance: registering must not ask the database."""
+        return []
+
+    def collect(self) -> Iterator[Metric]:
+        """Give all metrics."""
+        with reading(self._context.engine) as session:
+            yield from _retention(session)
+            yield from _agents(session)
+            yield from _findings(session)
+            late = GaugeMetricFamily(
+                "cradlewatch_evaluations_late", "Institutions whose evaluation is more than five minutes late."
+            )
+            late.add_metric([], evaluations.count_late(session, self._context.now()))
+            yield late
+
+
+def _retention(session: Session) -> Iterator[Metric]:
+    labels = ["institution", "camera"]
+    held = GaugeMetricFamily(
+        "cradlewatch_retention_held_days", "Days of footage held: from the far edge to yesterday.", labels=labels
+    )
+    maturing = GaugeMetricFamily(
+        "cradlewatch_retention_maturing",
+        "1 for a new camera that holds fewer days than required as it should.",
+        labels=labels,
+    )
+    required = GaugeMetricFamily(
+        "cradlewatch_retention_required_days", "Days that the institution's pack requires.", labels=["institution"]
+    )
+    days: dict[str, float] = {}
+    for verdict in verdicts_of_requirement(session, "retention"):
+        names = [verdict.institution, verdict.subject_id]
+        here, asked = (_number(verdict, key) for key in ("held_days", "required_days"))
+        if asked is not None:
+            days[verdict.institution] = asked
+        if here is not None:
+            held.add_metric(names, here)
+            maturing.add_metric(names, float(verdict.state == "maturing"))
+    for institution, asked in days.items():
+        required.add_metric([institution], asked)
+    yield from (held, maturing, required)
+
+
+def _number(verdict: CurrentVerdict, key: str) -> float | None:
+    value = verdict.json["measured"].get(key)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _agents(session: Session) -> Iterator[Metric]:
+    labels = ["institution", "agent"]
+    last = GaugeMetricFamily(
+        "cradlewatch_agent_last_report_timestamp_seconds", "When the newest report of an agent came in.", labels=labels
+    )
+    count = CounterMetricFamily("cradlewatch_agent_reports", "Reports stored of an agent, ever.", labels=labels)
+    for agent in agents.all_agents(session):
+        count.add_metric([agent.institution, agent.id], agent.reports)
+        if agent.last_report_at is not None:
+            last.add_metric([agent.institution, agent.id], agent.last_report_at / 1000)
+    silent = GaugeMetricFamily("cradlewatch_agent_silent", "1 for an agent that has fallen silent.", labels=labels)
+    for verdict in verdicts_of_requirement(session, "agent_silence"):
+        silent.add_metric([verdict.institution, verdict.subject_id], float(verdict.state == "silent"))
+    yield from (last, count, silent)
+
+
+def _findings(session: Session) -> Iterator[Metric]:
+    total = GaugeMetricFamily("cradlewatch_institutions", "Institutions in the register.")
+    total.add_metric([], registry.count_institutions(session))
+    found = GaugeMetricFamily("cradlewatch_open_findings", "Findings that have not ended.", labels=["requirement"])
+    for requirement, count in sorted(findings.open_counts(session).items()):
+        found.add_metric([requirement], count)
+    yield from (total, found)

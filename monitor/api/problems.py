@@ -1,0 +1,99 @@
+"""Errors of the API: RFC 9457 problem details, each with one sentence for a person."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from http import HTTPStatus
+from typing import Any, cast
+
+import structlog
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+
+log = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_SECONDS = 10
+
+PageError = Callable[[Request, int, str], Response]
+"""Answers an error outside the API: (request, status, sentence) to a page."""
+
+_OURS = ("/api/", "/metrics", "/health/", "/openapi.json")
+
+
+class Problem(Exception):
+    """An error that the caller is told of."""
+
+    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.headers = headers
+
+
+def problem_response(status: int, detail: str, headers: Mapping[str, str] | None = None, **more: Any) -> JSONResponse:
+    """Return a problem as a response; `more` are its extension members."""
+    title = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Error"
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
+    return JSONResponse(body, status, dict(headers or {}), MEDIA_TYPE)
+
+
+def is_ours(path: str) -> bool:
+    """Tell whether a path belongs to the API, whose errors are problems, not pages."""
+    return path.startswith(_OURS)
+
+
+def install_problems(app: FastAPI, page_error: PageError | None = None) -> None:
+    """Answer every error in problem details; outside the API with `page_error`, where it is given."""
+
+    def answer(
+        request: Request, status: int, detail: str, headers: Mapping[str, str] | None = None, **more: Any
+    ) -> Response:
+        if page_error is not None and not is_ours(request.url.path):
+            return page_error(request, status, detail)
+        return problem_response(status, detail, headers, **more)
+
+    def of_problem(request: Request, error: Exception) -> Response:
+        problem = cast("Problem", error)
+        return answer(request, problem.status, problem.detail, problem.headers)
+
+    def of_http(request: Request, error: Exception) -> Response:
+        refusal = cast("HTTPException", error)
+        return answer(request, refusal.status_code, _sentence(refusal, request), refusal.headers)
+
+    def of_validation(request: Request, error: Exception) -> Response:
+        found = cast("RequestValidationError", error).errors()
+        errors = [{"at": ".".join(map(str, item["loc"])), "message": item["msg"]} for item in found]
+        detail = f"{errors[0]['at']}: {errors[0]['message']}" if errors else "the request can't be read"
+        return answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors[:20])
+
+    def of_database(request: Request, error: Exception) -> Response:
+        if isinstance(error, DBAPIError) and not (isinstance(error, OperationalError) or error.connection_invalidated):
+            return of_fault(request, error)
+        log.error("the database did not answer", path=request.url.path, reason=type(error).__name__)
+        detail = "the database does not answer; nothing was stored, try again later"
+        headers = {"Retry-After": str(RETRY_SECONDS)}
+        return answer(request, HTTPStatus.SERVICE_UNAVAILABLE, detail, headers)
+
+    def of_fault(request: Request, error: Exception) -> Response:
+        log.error("a request failed", path=request.url.path, exc_info=error)
+        return answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed; it is in its log")
+
+    app.add_exception_handler(Problem, of_problem)
+    app.add_exception_handler(HTTPException, of_http)
+    app.add_exception_handler(RequestValidationError, of_validation)
+    app.add_exception_handler(DBAPIError, of_database)
+    app.add_exception_handler(PoolTimeout, of_database)
+    app.add_exception_handler(Exception, of_fault)
+
+
+def _sentence(error: HTTPException, request: Request) -> str:
+    if error.status_code == HTTPStatus.NOT_FOUND:
+        return "there is nothing at this address"
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return f"{request.method} is not possible here"
+    return str(error.detail)

@@ -1,0 +1,145 @@
+"""Routes for scripts and pages that read: institutions, their ledger, findings."""
+
+from __future__ import annotations
+
+import re
+from http import HTTPStatus
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query
+from pydantic import AwareDatetime
+from sqlalchemy.orm import Session
+
+from monitor.api.auth import reader
+from monitor.api.context import Context
+from monitor.api.problems import Problem
+from monitor.model.observation import Kind
+from monitor.model.span import Millis, isoformat, to_millis
+from monitor.store import agents, findings, registry
+from monitor.store.cursor import CursorError
+from monitor.store.engine import reading
+from monitor.store.ledger import ledger_page
+
+_ID = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+_IDENTIFIER = re.compile(_ID)
+_FINDING = re.compile(r"[0-9a-f]{32}")
+
+Limit = Annotated[int, Query(ge=1, le=500, description="How many items a page has at most.")]
+After = Annotated[str | None, Query(max_length=400, description="The cursor `next` of the page before.")]
+Language = Annotated[Literal["en", "zh"], Query(description="The language of citations.")]
+Instant = Annotated[AwareDatetime | None, Query(description="RFC 3339, with its time zone.")]
+
+
+def reading_routes(context: Context) -> APIRouter:
+    """Return the routes that read. All of them need an API token or a signed-in session."""
+    router = APIRouter(prefix="/api/v1", tags=["reading"], dependencies=[Depends(reader)])
+
+    @router.get("/institutions")
+    def institutions(
+        jurisdiction: Annotated[str | None, Query(pattern=r"^[0-9A-Za-z-]{1,16}$")] = None,
+        after: After = None,
+        limit: Limit = 50,
+    ) -> dict[str, Any]:
+        """List institutions, the worst first."""
+        with reading(context.engine) as session:
+            try:
+                rows = registry.institution_rows(session, jurisdiction=jurisdiction, after=after, limit=limit + 1)
+            except CursorError as error:
+                raise _bad_cursor(error) from None
+        following = registry.cursor_of(rows[limit - 1]) if len(rows) > limit else None
+        return _list("institutions", context, [row.to_json() for row in rows[:limit]], following)
+
+    @router.get("/institutions/{institution_id}")
+    def institution(institution_id: str, language: Language = "en") -> dict[str, Any]:
+        """Return one institution: how it stands, its verdicts, its agents, what is approved."""
+        with reading(context.engine) as session:
+            summary = _institution(session, institution_id)
+            verdicts = [row.to_json(language) for row in findings.current_verdicts(session, institution_id)]
+            approved = registry.approved_inventory(session, institution_id)
+            return {
+                "schema": "cradlewatch.institution/1",
+                "as_of": isoformat(context.now()),
+                **summary.to_json(),
+                "agents": [agent.to_json() for agent in agents.agents_of(session, institution_id)],
+                "inventory": None if approved is None else approved.model_dump(mode="json", by_alias=True),
+                "verdicts": verdicts,
+            }
+
+    @router.get("/institutions/{institution_id}/ledger")
+    def ledger(
+        institution_id: str,
+        start: Annotated[Instant, Query(alias="from")] = None,
+        to: Instant = None,
+        kind: Kind | None = None,
+        after: After = None,
+        limit: Limit = 200,
+    ) -> dict[str, Any]:
+        """Return what was seen of an institution in [from, to): spans, then instants, in order of time."""
+        with reading(context.engine) as session:
+            _institution(session, institution_id)
+            bounds = {"start": _millis("from", start), "end": _millis("to", to)}
+            try:
+                page = ledger_page(session, institution_id, **bounds, kind=kind, after=after, limit=limit)
+            except CursorError as error:
+                raise _bad_cursor(error) from None
+        return {**_list("ledger", context, page.items, page.next), "institution": institution_id}
+
+    @router.get("/findings")
+    def finding_list(
+        institution: Annotated[str | None, Query(pattern=_ID)] = None,
+        requirement: Annotated[str | None, Query(pattern=r"^[a-z_]{1,40}$")] = None,
+        open_only: Annotated[bool, Query(alias="open", description="Only those that have not ended.")] = False,
+        after: After = None,
+        limit: Limit = 100,
+        language: Language = "en",
+    ) -> dict[str, Any]:
+        """List findings, the newest opened first."""
+        with reading(context.engine) as session:
+            try:
+                rows = findings.finding_rows(
+                    session,
+                    institution=institution,
+                    requirement=requirement,
+                    open_only=open_only,
+                    after=after,
+                    limit=limit + 1,
+                )
+            except CursorError as error:
+                raise _bad_cursor(error) from None
+        following = findings.cursor_of(rows[limit - 1]) if len(rows) > limit else None
+        return _list("findings", context, [row.to_json(language) for row in rows[:limit]], following)
+
+    @router.get("/findings/{finding_id}")
+    def finding(finding_id: str, language: Language = "en") -> dict[str, Any]:
+        """Return one finding with every reading that moved it."""
+        with reading(context.engine) as session:
+            row = findings.finding(session, finding_id) if _FINDING.fullmatch(finding_id) else None
+            if row is None:
+                raise Problem(HTTPStatus.NOT_FOUND, "there is no such finding")
+            changes = [item.to_json() for item in findings.changes_of(session, row.institution, row.id)]
+        regulation = {"id": row.regulation, "version": row.regulation_version}
+        return {**row.to_json(language), "regulation": regulation, "changes": changes}
+
+    return router
+
+
+def _list(name: str, context: Context, items: list[Any], following: str | None) -> dict[str, Any]:
+    return {"schema": f"cradlewatch.{name}/1", "as_of": isoformat(context.now()), "items": items, "next": following}
+
+
+def _institution(session: Session, institution_id: str) -> registry.InstitutionSummary:
+    found = registry.institution(session, institution_id) if _IDENTIFIER.fullmatch(institution_id) else None
+    if found is None:
+        raise Problem(HTTPStatus.NOT_FOUND, "there is no such institution")
+    return found
+
+
+def _millis(name: str, instant: AwareDatetime | None) -> Millis | None:
+    try:
+        return None if instant is None else to_millis(instant)
+    except OverflowError:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"query.{name}: the instant is out of range") from None
+
+
+def _bad_cursor(error: CursorError) -> Problem:
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"query.after: {error}")

@@ -1,0 +1,50 @@
+"""Routes for the machine room: health and metrics."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from fastapi import APIRouter, Depends, Response
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
+from sqlalchemy.exc import SQLAlchemyError
+
+from monitor.api.auth import reader
+from monitor.api.context import Context
+from monitor.api.metrics import StoreCollector
+from monitor.api.problems import Problem
+from monitor.store import schema
+
+
+def service_routes(context: Context, registry: CollectorRegistry) -> APIRouter:
+    """Return the routes for health and metrics."""
+    router = APIRouter(tags=["service"])
+    registry.register(StoreCollector(context))
+    guard = [Depends(reader)] if context.settings.metrics == "token" else []
+
+    @router.get("/metrics", dependencies=guard, response_class=Response)
+    def metrics() -> Response:
+        """Return the metrics in Prometheus' text format."""
+        return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
+
+    @router.get("/health/live")
+    def live() -> dict[str, str]:
+        """Tell that the process answers."""
+        return {"status": "ok"}
+
+    @router.get("/health/ready")
+    def ready() -> dict[str, str]:
+        """Tell whether the database answers and has this program's schema."""
+        try:
+            with context.engine.connect() as connection:
+                current = schema.is_current(connection)
+        except SQLAlchemyError:
+            raise _not_ready("the database does not answer") from None
+        if not current:
+            raise _not_ready("the database has another schema: run `cradlewatch collector migrate`")
+        return {"status": "ok"}
+
+    return router
+
+
+def _not_ready(detail: str) -> Problem:
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "10"})

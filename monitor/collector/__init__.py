@@ -1,0 +1,1 @@
+"""What the centre does: use cases, each a function."""

@@ -1,0 +1,32 @@
+"""What every use case of the centre needs, put together once for a process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sqlalchemy import Engine
+
+from monitor.collector.packs import Packs
+from monitor.collector.settings import Settings
+from monitor.model.clock import Clock, SystemClock
+from monitor.model.span import Millis, to_millis
+from monitor.store.engine import open_engine
+
+
+@dataclass(frozen=True)
+class Context:
+    """The database, the clock, the settings and the packs. It holds no state of its own: any number run side by side."""
+
+    engine: Engine
+    clock: Clock = field(default_factory=SystemClock)
+    settings: Settings = field(default_factory=Settings)
+    packs: Packs = field(default_factory=Packs)
+
+    @classmethod
+    def open(cls, settings: Settings, clock: Clock | None = None) -> Context:
+        """Put a context together from settings; the database is not contacted yet."""
+        return cls(open_engine(settings.database_url), clock or SystemClock(), settings, Packs(settings.pack_dirs))
+
+    def now(self) -> Millis:
+        """Return the clock's wall time in UTC milliseconds."""
+        return to_millis(self.clock.now())

@@ -1,0 +1,239 @@
+"""Evaluates an institution: from its ledger to verdicts, runs of looks, findings and notices."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import structlog
+from sqlalchemy.orm import Session
+
+from monitor.collector.cases import Move, moves
+from monitor.collector.context import Context
+from monitor.collector.packs import Packs
+from monitor.evaluation.judge import judge
+from monitor.model.finding import Known, Look, Run, Stage, extend, undetermined_since
+from monitor.model.inventory import Institution, Inventory
+from monitor.model.ledger import Facts, fold
+from monitor.model.regulation import Regulation, Requirements
+from monitor.model.span import Millis
+from monitor.model.verdict import Outcome, Verdict, citation_json, evidence_json
+from monitor.store import agents, evaluations, registry, reports
+from monitor.store.engine import reading, writing
+from monitor.store.findings import FindingRow, Reading, add_finding, change_finding, count_open, known_findings
+from monitor.store.instants import put_together
+from monitor.store.ledger import load_observations
+from monitor.store.listening import listening_since
+from monitor.store.notices import owe_notices
+from monitor.store.verdicts import Key, load_runs, replace_verdicts, save_runs
+
+log = structlog.get_logger(__name__)
+
+NOTIFIED = frozenset({"retention"})
+"""The requirements whose findings are told to somebody when they open."""
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What one evaluation found, before it is written."""
+
+    institution: str
+    as_of: Millis
+    regulation: Regulation
+    facts: Facts | None
+    verdicts: tuple[Verdict, ...]
+    runs_before: Mapping[Key, tuple[Run, ...]]
+    runs: Mapping[Key, tuple[Run, ...]]
+    known: Mapping[Key, list[Known]]
+    number: int
+
+    @property
+    def moves(self) -> list[Move]:
+        """What is to be done with the findings, causes before their consequences."""
+        return [
+            move
+            for verdict in self.verdicts
+            for move in moves(verdict, self.runs[verdict.key], self.known.get(verdict.key, []), self.as_of)
+        ]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What one evaluation wrote."""
+
+    institution: str
+    as_of: Millis
+    verdicts: tuple[Verdict, ...]
+    opened: tuple[str, ...] = field(default=())
+    changed: tuple[str, ...] = field(default=())
+
+
+def facts_of(session: Session, institution_id: str, as_of: Millis, packs: Packs) -> Facts | None:  # noqa: ARG001  (a pack may once bound what is read)
+    """Return all that is known of an institution as of an instant; None while nothing is declared."""
+    return fold(
+        load_observations(session, institution_id, as_of),
+        as_of,
+        inventory=registry.approved_inventory(session, institution_id),
+        waivers=registry.waivers(session, institution_id),
+    )
+
+
+def assess(session: Session, institution_id: str, as_of: Millis, packs: Packs) -> Assessment | None:
+    """Judge an institution as of now; nothing is written. Returns None when it is not in the register.
+
+    Raises PackError when its pack can't be read.
+    """
+    number = evaluations.number(session, institution_id)
+    summary = registry.institution(session, institution_id)
+    if summary is None or number is None:
+        return None
+    regulation = packs.get(summary.regulation)
+    facts = facts_of(session, institution_id, as_of, packs)
+    before = load_runs(session, institution_id)
+    verdicts = _judge(
+        facts,
+        regulation,
+        summary,
+        as_of,
+        agents.heard_from(session, institution_id),
+        before,
+        listening_since(session, as_of),
+    )
+    runs = {item.key: extend(before.get(item.key, ()), Look.of(item)) for item in verdicts}
+    known = known_findings(session, institution_id)
+    return Assessment(institution_id, as_of, regulation, facts, verdicts, before, runs, known, number)
+
+
+def verdicts_as_of(session: Session, institution_id: str, as_of: Millis, packs: Packs) -> tuple[Verdict, ...]:
+    """Judge an institution as of an instant in the past, from the ledger; nothing is written.
+
+    Raises PackError when its pack can't be read, RegisterError when it is not in the register.
+    """
+    summary = registry.institution(session, institution_id)
+    if summary is None:
+        raise registry.RegisterError(f"institution {institution_id} is not in the register")
+    heard = reports.last_reports(session, institution_id, as_of)
+    facts = facts_of(session, institution_id, as_of, packs)
+    runs = load_runs(session, institution_id, until=as_of)
+    return _judge(facts, packs.get(summary.regulation), summary, as_of, heard, runs, listening_since(session, as_of))
+
+
+def _judge(
+    facts: Facts | None,
+    regulation: Regulation,
+    summary: registry.InstitutionSummary,
+    as_of: Millis,
+    heard: Mapping[str, Millis],
+    runs: Mapping[Key, tuple[Run, ...]],
+    listening: Millis | None,
+) -> tuple[Verdict, ...]:
+    if facts is None:  # nothing is declared: only that somebody has gone silent can be judged
+        facts = Facts(as_of, _nothing_declared(summary))
+        only = Requirements(agent_silence=regulation.requirements.agent_silence)
+        regulation = regulation.model_copy(update={"requirements": only})
+    since = {key: at for key, items in runs.items() if (at := undetermined_since(items)) is not None}
+    return judge(facts, regulation, last_reports=heard, undetermined_since=since, listening_since=listening)
+
+
+def _nothing_declared(summary: registry.InstitutionSummary) -> Inventory:
+    institution = Institution(id=summary.id, name=summary.name, timezone=summary.timezone)
+    return Inventory(institution=institution, zones=(), cameras=())
+
+
+def evaluate(context: Context, institution_id: str, as_of: Millis | None = None) -> Evaluation | None:
+    """Judge an institution now and write what was found. Returns None when it is not in the register.
+
+    What was read and what is written are two transactions, so that no report waits for a judgement; when another
+    process wrote an evaluation in between, this one is dropped (`verdicts` is empty then): the other is as good.
+    Raises PackError when the institution's pack can't be read.
+    """
+    now = context.now() if as_of is None else as_of
+    with reading(context.engine) as session:
+        assessment = assess(session, institution_id, now, context.packs)
+    if assessment is None:
+        return None
+    with writing(context.engine) as session:
+        if not evaluations.finish(session, institution_id, assessment.number, now):
+            log.info("evaluation dropped: another one was written meanwhile", institution=institution_id)
+            return Evaluation(institution_id, now, ())
+        return _write(session, assessment, notify=_notifies(context))
+
+
+def _notifies(context: Context) -> bool:
+    notices = context.settings.notices
+    return notices.urls_file is not None or notices.urls_env is not None
+
+
+def _write(session: Session, assessment: Assessment, *, notify: bool) -> Evaluation:
+    institution_id, now = assessment.institution, assessment.as_of
+    put_together(session, institution_id)
+    replace_verdicts(session, institution_id, assessment.verdicts)
+    save_runs(session, institution_id, assessment.runs_before, assessment.runs)
+    opened, changed = [], []
+    owed = []
+    for move in assessment.moves:
+        if move.known is None:
+            row = _finding(assessment, move)
+            add_finding(session, row)
+            opened.append(row.id)
+            if row.ended is None and row.requirement in NOTIFIED:
+                owed.append(row.id)
+        else:
+            change_finding(session, institution_id, move.known.id, _reading(move, now), retell=move.retells)
+            changed.append(move.known.id)
+    if notify:
+        owe_notices(session, institution_id, owed, now)
+    open_findings = count_open(session, institution_id)
+    evaluations.stand(session, institution_id, _standing(assessment.verdicts, open_findings))
+    return Evaluation(institution_id, now, assessment.verdicts, tuple(opened), tuple(changed))
+
+
+def _standing(verdicts: Iterable[Verdict], open_findings: int) -> evaluations.Standing:
+    items = list(verdicts)
+    count = Counter(item.outcome for item in items)
+    silent = any(item.requirement.kind == "agent_silence" and item.outcome is Outcome.BREACHED for item in items)
+    return evaluations.Standing(
+        open_findings, count[Outcome.BREACHED], count[Outcome.UNDETERMINED], count[Outcome.MET], silent
+    )
+
+
+def _reading(move: Move, now: Millis) -> Reading:
+    episode, verdict = move.episode, move.verdict
+    evidence = [evidence_json(item) for item in verdict.evidence]
+    reason = move.reason.replace("\0", "\ufffd")  # a device's own words may hold what PostgreSQL can't
+    return Reading(now, episode.state, episode.began, episode.ended, reason, dict(verdict.measured), evidence)
+
+
+def _finding(assessment: Assessment, move: Move) -> FindingRow:
+    first = _reading(move, assessment.as_of)
+    verdict = move.verdict
+    return FindingRow(
+        id=finding_id(assessment, move),
+        institution=assessment.institution,
+        requirement=verdict.requirement.kind,
+        subject=verdict.subject,
+        state=first.state,
+        stage=Stage.LEAD.value,
+        began=first.began,
+        opened=assessment.as_of,
+        ended=first.ended,
+        reason=first.reason,
+        citation=citation_json(verdict.requirement, "en"),
+        citation_zh=citation_json(verdict.requirement, "zh"),
+        measured=first.measured,
+        evidence=first.evidence,
+        regulation=assessment.regulation.id,
+        regulation_version=assessment.regulation.version,
+    )
+
+
+def finding_id(assessment: Assessment, move: Move) -> str:
+    """Return a finding's id: what it is about, when it began and when it was opened, as a digest."""
+    verdict, episode = move.verdict, move.episode
+    what = (
+        assessment.institution, verdict.requirement.kind, str(verdict.subject), episode.state,
+        str(episode.began), str(assessment.as_of),
+    )  # fmt: skip
+    return hashlib.sha256("\n".join(what).encode()).hexdigest()[:32]

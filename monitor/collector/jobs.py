@@ -1,0 +1,72 @@
+"""What is to be done again and again: evaluations and silences that are due, notices. Any number of processes may."""
+
+from __future__ import annotations
+
+import structlog
+
+from monitor.collector.context import Context
+from monitor.collector.evaluate import evaluate
+from monitor.collector.notify import send_notices
+from monitor.model.span import MINUTE, SECOND, Millis
+from monitor.regulations.problem import PackError
+from monitor.store import agents, evaluations
+from monitor.store.engine import reading, writing
+from monitor.store.listening import listens
+
+__all__ = ["evaluate_due", "note_listening", "send_notices", "wake_silent"]
+
+log = structlog.get_logger(__name__)
+
+ABSENT_AFTER: Millis = 15 * SECOND
+"""Without a note for so long the collector was away, or its database was: agents could not be heard."""
+
+AFTER_FAILURE: Millis = 5 * MINUTE
+"""When an evaluation that failed is tried again."""
+
+
+def evaluate_due(context: Context, limit: int = 100) -> int:
+    """Evaluate the institutions that are due, the longest due first; return how many were.
+
+    Each is claimed by moving its due date, so that processes side by side share the work. A failure (a pack that
+    can't be read, facts that nobody foresaw) is logged and keeps nobody else waiting.
+    """
+    with reading(context.engine) as session:
+        due = evaluations.due_evaluations(session, context.now(), limit)
+    return sum(_evaluate(context, institution_id, at) for institution_id, at in due)
+
+
+def _evaluate(context: Context, institution_id: str, due: Millis) -> bool:
+    until = context.now() + context.settings.evaluate_every
+    with writing(context.engine) as session:
+        if not evaluations.claim(session, institution_id, due, until):
+            return False
+    try:
+        evaluate(context, institution_id)
+    except PackError as error:
+        log.warning("institution not evaluated: its pack can't be read", institution=institution_id, reason=str(error))
+    except Exception:
+        log.exception("institution not evaluated", institution=institution_id)
+    else:
+        return True
+    with writing(context.engine) as session:
+        evaluations.claim(session, institution_id, until, max(until, context.now() + AFTER_FAILURE))
+    return False
+
+
+def wake_silent(context: Context) -> int:
+    """Make the evaluation due of every institution with an agent whose silence is due; return how many agents."""
+    now = context.now()
+    with reading(context.engine) as session:
+        due = agents.due_silences(session, now)
+    woken = 0
+    for institution_id, agent_id, at in due:
+        with writing(context.engine) as session:
+            woken += agents.fall_silent(session, institution_id, agent_id, at, now)
+    return woken
+
+
+def note_listening(context: Context) -> int:
+    """Note that the collector can be reached now: its own absence must not look like everybody's silence."""
+    with writing(context.engine) as session:
+        listens(session, context.now(), ABSENT_AFTER)
+    return 1

@@ -1,0 +1,144 @@
+"""collector.yaml: what the centre is told; the environment wins where a secret may stand."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from monitor.model.inventory import Strict
+from monitor.model.regulation import Duration
+from monitor.model.span import HOUR, MINUTE
+from monitor.regulations.document import read_document
+from monitor.regulations.messages import problems_of
+from monitor.regulations.problem import PackError, Problem
+from monitor.store.engine import DEFAULT_URL, DatabaseUrlError, parse_url
+
+DATABASE_URL = "CRADLEWATCH_DATABASE_URL"
+
+
+class SettingsError(Exception):
+    """collector.yaml or its environment can't be used; one sentence a line, none with a secret in it."""
+
+
+class NoticeSettings(Strict):
+    """Where notices go: apprise URLs, one a line, from a file or an environment variable, since they hold secrets."""
+
+    urls_file: Path | None = None
+    urls_env: str | None = None
+    language: Literal["zh", "en"] = "zh"
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.urls_file is not None and self.urls_env is not None:
+            raise ValueError("write urls_file or urls_env, not both")
+        return self
+
+
+class Settings(Strict):
+    """All that the centre is told. Durations read `60s`, `12h`."""
+
+    database_url: str = Field(DEFAULT_URL, repr=False)
+    listen: Annotated[str, Field(pattern=r"^.+:\d{1,5}$")] = "127.0.0.1:8420"
+    evaluate_every: Annotated[Duration, Field(ge=100, le=24 * HOUR)] = MINUTE
+    """Each institution is evaluated this often, and after a report not more often than this."""
+    notices: NoticeSettings = NoticeSettings()
+    pack_dirs: tuple[Path, ...] = ()
+    session_lifetime: Annotated[Duration, Field(ge=MINUTE)] = 12 * HOUR
+    metrics: Literal["open", "token"] = "open"
+    """Whether /metrics asks for an API token."""
+    public_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = None
+    """The dashboard's address as people reach it: links in notices begin with it."""
+
+    @field_validator("database_url")
+    @classmethod
+    def _usable(cls, value: str) -> str:
+        parse_url(value)
+        return value
+
+    def notice_urls(self, environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
+        """Return the apprise URLs, none where none are configured. Raises SettingsError when they can't be read."""
+        settings = self.notices
+        if settings.urls_file is not None:
+            try:
+                text = settings.urls_file.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                why = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+                raise SettingsError(f"{settings.urls_file}: notices.urls_file can't be read: {why}") from None
+        elif settings.urls_env is not None:
+            if settings.urls_env not in environ:
+                raise SettingsError(f"{settings.urls_env}: notices.urls_env names this variable, and it is not set")
+            text = environ[settings.urls_env]
+        else:
+            return ()
+        lines = (line.strip() for line in text.splitlines())
+        return tuple(line for line in lines if line and not line.startswith("#"))
+
+
+def load_settings(path: Path | None = None, environ: Mapping[str, str] = os.environ) -> Settings:
+    """Read collector.yaml (None: the defaults); CRADLEWATCH_DATABASE_URL wins. Raises SettingsError.
+
+    Paths in the file are relative to it.
+    """
+    values = {} if path is None else _read(path)
+    if environ.get(DATABASE_URL):
+        values["database_url"] = environ[DATABASE_URL]
+        try:
+            parse_url(environ[DATABASE_URL])
+        except DatabaseUrlError as error:
+            raise SettingsError(f"{DATABASE_URL}: {error}") from None
+    return Settings.model_validate(values)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """Read the file's values, with its paths made absolute."""
+    try:
+        document = read_document(path)
+    except PackError as error:
+        raise SettingsError("\n".join(_reworded(problem) for problem in error.problems)) from None
+    problems = list(document.problems)
+    try:
+        # By way of JSON, because pydantic's strict mode then takes lists and paths as they are written, nothing else.
+        settings = Settings.model_validate_json(json.dumps(document.data), strict=True)
+    except ValidationError as error:
+        found = problems_of(error, Settings, document)
+        problems += [Problem(p.file, p.line, p.key, _no_value(p)) for p in found]
+    if problems:
+        raise SettingsError("\n".join(str(problem) for problem in problems))
+    return _absolute(settings, path.absolute().parent)
+
+
+def _no_value(problem: Problem) -> str:
+    """A sentence about the database never repeats what was written: it may hold a password."""
+    if problem.key == "database_url" and "database" not in problem.message:
+        return "is no database URL; write sqlite:///FILE or postgresql://USER@HOST/DATABASE"
+    return problem.message
+
+
+def _reworded(problem: Problem) -> str:
+    """The reader of YAML speaks of packs."""
+    if problem.message.startswith("is empty"):
+        return str(Problem(problem.file, 0, "", "is empty; leave the file away to run with the defaults"))
+    return str(
+        Problem(problem.file, problem.line, problem.key, problem.message.replace("; a pack is a short text", ""))
+    )
+
+
+def _absolute(settings: Settings, folder: Path) -> dict[str, Any]:
+    values = {name: getattr(settings, name) for name in settings.model_fields_set}
+    values.update({name: f"{values[name]}ms" for name in ("evaluate_every", "session_lifetime") if name in values})
+    if "pack_dirs" in values:
+        values["pack_dirs"] = tuple(folder / item for item in settings.pack_dirs)
+    file = settings.notices.urls_file
+    if file is not None:
+        values["notices"] = settings.notices.model_copy(update={"urls_file": folder / file})
+    if "database_url" in values:
+        url = parse_url(settings.database_url)
+        if url.get_backend_name() == "sqlite" and url.database is not None:
+            url = url.set(database=str(folder / url.database))
+        values["database_url"] = url.render_as_string(hide_password=False)
+    return values

@@ -1,0 +1,512 @@
+"""The HTTP API over real requests: what agents send, what scripts read, and errors as problem details."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import Engine
+
+from monitor.api.auth import SESSION_COOKIE
+from monitor.api.body import MAX_BATCH_BYTES
+from monitor.api.routes import build_api
+from monitor.collector.enrolment import create_code
+from monitor.collector.evaluate import evaluate
+from monitor.collector.settings import Settings
+from monitor.model.calendar import Waiver
+from monitor.model.inventory import Inventory, Jurisdiction, Level
+from monitor.model.observation import Subject
+from monitor.model.regulation import Regulation
+from monitor.model.report import Batch, Envelope, Receipts
+from monitor.model.span import DAY, HOUR, MINUTE, from_millis
+from monitor.store import registry
+from monitor.store.accounts import create_api_token, create_session, create_user, delete_session
+from monitor.store.engine import open_engine, writing
+from support.centre import INVENTORY, NOW, Centre, declared, index, make_centre, span
+from support.packs import pack
+
+
+@pytest.fixture
+def centre(engine: Engine) -> Centre:
+    made = make_centre(engine, pack(retention={"confirm_after": "0s"}))
+    made.add()
+    return made
+
+
+@pytest.fixture
+def client(centre: Centre) -> Iterator[TestClient]:
+    with TestClient(build_api(centre.context)) as made:
+        yield made
+
+
+@pytest.fixture
+def token(centre: Centre) -> str:
+    with writing(centre.context.engine) as session:
+        create_user(session, "inspector", "a long password", NOW)
+        return create_api_token(session, "inspector", "script", NOW)
+
+
+@pytest.fixture
+def reader(client: TestClient, token: str) -> TestClient:
+    client.headers["Authorization"] = f"Bearer {token}"
+    return client
+
+
+def agent(centre: Centre, institution: str = "wj-0001") -> dict[str, str]:
+    return {"Authorization": f"Bearer {centre.agents[institution]}"}
+
+
+def assert_problem(response: Any, status: int, detail: str = "") -> None:
+    """Every error has this shape."""
+    assert response.status_code == status, response.text
+    assert response.headers["content-type"] == "application/problem+json"
+    body = response.json()
+    assert {"type", "title", "status", "detail"} <= set(body)
+    assert body["status"] == status
+    assert detail in body["detail"]
+    assert "\n" not in body["detail"]
+
+
+def batch(*payloads: bytes) -> str:
+    return Batch(envelopes=tuple(Envelope.seal(payload) for payload in payloads)).model_dump_json()
+
+
+# --- agents ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_agent_enrols_reports_and_is_answered(centre: Centre, client: TestClient) -> None:
+    code = create_code(centre.context, "wj-0001")
+    answer = client.post("/api/v1/enrolments", json={"code": code, "agent": "nvr-box"})
+    assert answer.status_code == 201
+    assert (answer.json()["institution"], answer.json()["agent"]) == ("wj-0001", "nvr-box")
+    headers = {"Authorization": f"Bearer {answer.json()['token']}"}
+    report = centre.report(span("camera/gate", "up", NOW - MINUTE, NOW)).model_copy(update={"agent": "nvr-box"})
+    answer = client.post("/api/v1/reports", content=batch(report.to_bytes(), b"x"), headers=headers)
+    assert answer.status_code == 200
+    receipts = Receipts.model_validate_json(answer.content)
+    assert [item.status for item in receipts.receipts] == ["stored", "rejected"]
+    assert receipts.server_time == centre.clock.now()
+    answer = client.post("/api/v1/reports", content=batch(report.to_bytes()), headers=headers)
+    assert [item.status for item in Receipts.model_validate_json(answer.content).receipts] == ["already have it"]
+
+
+def test_a_code_works_once(centre: Centre, client: TestClient) -> None:
+    code = create_code(centre.context, "wj-0001")
+    assert client.post("/api/v1/enrolments", json={"code": code, "agent": "a"}).status_code == 201
+    assert_problem(client.post("/api/v1/enrolments", json={"code": code, "agent": "b"}), 403, "used or has expired")
+    assert_problem(client.post("/api/v1/enrolments", json={"code": "AAAA", "agent": "b"}), 403, "no such code")
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        {},
+        [],
+        None,
+        7,
+        {"code": "x"},
+        {"code": "", "agent": "a"},
+        {"code": "x", "agent": "a b"},
+        {"code": 1, "agent": "a"},
+    ],
+)
+def test_a_form_that_is_none_is_a_problem(client: TestClient, form: Any) -> None:
+    assert_problem(client.post("/api/v1/enrolments", json=form), 422)
+
+
+def test_guessing_codes_is_slowed_down(centre: Centre, client: TestClient) -> None:
+    for _ in range(10):
+        assert_problem(client.post("/api/v1/enrolments", json={"code": "guess", "agent": "a"}), 403)
+    code = create_code(centre.context, "wj-0001")
+    answer = client.post("/api/v1/enrolments", json={"code": code, "agent": "a"})
+    assert_problem(answer, 429, "wait a minute")
+    centre.clock.advance(int(answer.headers["retry-after"]))
+    assert client.post("/api/v1/enrolments", json={"code": code, "agent": "a"}).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "header", [None, "", "Bearer", "Bearer ", "Bearer x", "Basic eDp5", "Bearer " + "x" * 10_000, "cwa~a~b~c"]
+)
+def test_without_a_token_nothing_is_taken(client: TestClient, header: str | None) -> None:
+    headers = {} if header is None else {"Authorization": header}
+    for method, path in (("POST", "/api/v1/reports"), ("GET", "/api/v1/agents/self/assignment")):
+        answer = client.request(method, path, headers=headers)
+        assert_problem(answer, 401, "agent's token")
+        assert answer.headers["www-authenticate"] == "Bearer"
+    for path in (
+        "institutions",
+        "institutions/wj-0001",
+        "institutions/wj-0001/ledger",
+        "findings",
+        "findings/" + "0" * 32,
+    ):
+        assert_problem(client.get(f"/api/v1/{path}", headers=headers), 401)
+
+
+def test_an_agents_token_does_not_read_and_a_readers_does_not_report(
+    centre: Centre, client: TestClient, token: str
+) -> None:
+    assert_problem(client.get("/api/v1/findings", headers=agent(centre)), 401)
+    reader = {"Authorization": f"Bearer {token}"}
+    assert_problem(client.post("/api/v1/reports", content=batch(b"x"), headers=reader), 401)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"x",
+        b"{}",
+        b"[]",
+        b"null",
+        b'{"envelopes":[]}',
+        b'{"envelopes":[{}]}',
+        b"[" * 50_000,
+        b'{"a":' * 50_000,
+        b"\xff",
+    ],
+)
+def test_a_body_that_is_no_batch_is_a_problem(centre: Centre, client: TestClient, body: bytes) -> None:
+    assert_problem(client.post("/api/v1/reports", content=body, headers=agent(centre)), 422)
+
+
+def test_a_batch_of_too_many_is_a_problem(centre: Centre, client: TestClient) -> None:
+    envelope = Envelope.seal(b"x").model_dump()
+    answer = client.post("/api/v1/reports", json={"envelopes": [envelope] * 65}, headers=agent(centre))
+    assert_problem(answer, 422, "envelopes")
+
+
+def test_a_body_too_large_is_refused_by_what_it_says_and_by_what_it_sends(centre: Centre, client: TestClient) -> None:
+    sent = 0
+
+    def endless() -> Iterator[bytes]:
+        nonlocal sent
+        while sent < 2 * MAX_BATCH_BYTES:
+            sent += 65536
+            yield b" " * 65536
+
+    assert_problem(client.post("/api/v1/reports", content=endless(), headers=agent(centre)), 413, "longer than")
+    said = {**agent(centre), "Content-Length": str(MAX_BATCH_BYTES + 1)}
+    assert_problem(client.post("/api/v1/reports", content=b"{}", headers=said), 413)
+    assert_problem(client.post("/api/v1/enrolments", content=b" " * 70_000), 413)
+
+
+def test_the_assignment_says_by_what_the_agent_is_judged(centre: Centre, client: TestClient) -> None:
+    answer = client.get("/api/v1/agents/self/assignment", headers=agent(centre))
+    body = answer.json()
+    assert body["schema"] == "cradlewatch.assignment/1"
+    assert Regulation.model_validate(body["regulation"]) == pack(retention={"confirm_after": "0s"})
+    assert (body["institution"], body["inventory"], body["hours"], body["closures"]) == ("wj-0001", None, None, [])
+    assert (body["waivers"], body["views"], body["challenges"], body["minimum_version"]) == ([], [], [], "0.1.0")
+    for tag in (answer.headers["etag"], f'W/{answer.headers["etag"]}, "x"'):
+        again = client.get("/api/v1/agents/self/assignment", headers={**agent(centre), "If-None-Match": tag})
+        assert (again.status_code, again.content) == (304, b"")
+    waiver = Waiver(
+        subject=Subject(kind="camera", id="gate"),
+        start_at=from_millis(NOW),
+        end_at=from_millis(NOW + DAY),
+        by="office",
+        reason="x",
+    )
+    hours = {"open": "07:30", "close": "18:00"}
+    closures = [{"from": "2027-02-05", "to": "2027-02-12", "reason": "春节"}]
+    inventory = Inventory.model_validate({**INVENTORY, "hours": hours, "closures": closures})
+    with writing(centre.context.engine) as session:
+        registry.approve_inventory(session, inventory)
+        registry.add_waiver(session, "wj-0001", waiver, NOW)
+    changed = client.get(
+        "/api/v1/agents/self/assignment", headers={**agent(centre), "If-None-Match": answer.headers["etag"]}
+    )
+    assert changed.status_code == 200
+    assert Inventory.model_validate(changed.json()["inventory"]) == inventory
+    assert [Waiver.model_validate(item) for item in changed.json()["waivers"]] == [waiver]
+    assert changed.json()["hours"]["open"] == "07:30:00"
+    assert changed.json()["closures"][0]["from"] == "2027-02-05"
+
+
+def test_an_assignment_whose_pack_is_gone_is_a_problem(centre: Centre, client: TestClient) -> None:
+    centre.add("wj-0002", regulation="there-is-none")
+    answer = client.get("/api/v1/agents/self/assignment", headers=agent(centre, "wj-0002"))
+    assert_problem(answer, 503, "pack can't be read")
+    assert "retry-after" in answer.headers
+
+
+# --- reading --------------------------------------------------------------------------------------------------------
+
+
+def evaluated(centre: Centre) -> None:
+    down = span("camera/gate", "down", NOW - 10 * MINUTE, NOW, cause="refused")
+    centre.see(declared(NOW - HOUR), down, index("gate", NOW, 36))
+    evaluate(centre.context, "wj-0001")
+
+
+def test_findings_in_the_contracts_form(centre: Centre, reader: TestClient) -> None:
+    evaluated(centre)
+    body = reader.get("/api/v1/findings").json()
+    assert (body["schema"], body["as_of"], body["next"]) == ("cradlewatch.findings/1", "2026-11-23T04:00:00Z", None)
+    found = {(item["requirement"], item["subject"]["id"]): item for item in body["items"]}
+    assert set(found) == {("uptime", "gate"), ("retention", "gate")}
+    short = found["retention", "gate"]
+    assert (short["institution"], short["state"], short["stage"]) == ("wj-0001", "short", "lead")
+    assert (short["measured"]["held_days"], short["ended_at"]) == (35, None)
+    assert short["citation"]["title"] == "Test rule"
+    chinese = reader.get("/api/v1/findings", params={"language": "zh", "requirement": "retention"}).json()["items"]
+    assert [item["citation"]["title"] for item in chinese] == ["测试规定"]
+    whole = reader.get(f"/api/v1/findings/{short['id']}").json()
+    assert {key: whole[key] for key in short} == short
+    assert [change["state"] for change in whole["changes"]] == ["short"]
+    assert whole["regulation"] == {"id": "test-pack", "version": 1}
+
+
+def test_findings_are_filtered_and_paged(centre: Centre, reader: TestClient) -> None:
+    evaluated(centre)
+    centre.clock.advance(120)
+    centre.see(span("camera/gate", "up", NOW, NOW + 2 * MINUTE))
+    evaluate(centre.context, "wj-0001")
+
+    def ids(**params: Any) -> list[str]:
+        found, after = [], None
+        for _ in range(10):
+            body = reader.get("/api/v1/findings", params={**params, **({"after": after} if after else {})}).json()
+            found += [item["id"] for item in body["items"]]
+            after = body["next"]
+            if after is None:
+                return found
+        raise AssertionError("the pages do not end")
+
+    assert len(ids()) == 2
+    assert ids(limit=1) == ids()
+    assert len(ids(open="true")) == 1
+    assert ids(institution="wj-0001") == ids()
+    assert ids(institution="wj-0002") == []
+
+
+def test_institutions_and_one_of_them(centre: Centre, reader: TestClient) -> None:
+    evaluated(centre)
+    with writing(centre.context.engine) as session:
+        registry.add_jurisdiction(session, Jurisdiction(code="320509", name="吴江区", level=Level.DISTRICT))
+        registry.add_jurisdiction(
+            session, Jurisdiction(code="320509-1", name="松陵", level=Level.TOWN, parent="320509")
+        )
+        registry.add_institution(
+            session,
+            Inventory.model_validate({**INVENTORY, "institution": {"id": "z"}}).institution,
+            "test-pack",
+            NOW,
+            "320509-1",
+        )
+    body = reader.get("/api/v1/institutions").json()
+    assert [item["id"] for item in body["items"]] == ["wj-0001", "z"]
+    first = body["items"][0]
+    assert (first["open_findings"], first["last_report_at"], first["silent"]) == (2, "2026-11-23T04:00:00Z", False)
+    assert first["breached"] >= 2
+    assert [item["id"] for item in reader.get("/api/v1/institutions", params={"limit": 1}).json()["items"]] == [
+        "wj-0001"
+    ]
+    following = reader.get("/api/v1/institutions", params={"limit": 1}).json()["next"]
+    assert [i["id"] for i in reader.get("/api/v1/institutions", params={"after": following}).json()["items"]] == ["z"]
+    for code in ("320509", "320509-1"):
+        found = reader.get("/api/v1/institutions", params={"jurisdiction": code}).json()["items"]
+        assert [item["id"] for item in found] == ["z"]
+    one = reader.get("/api/v1/institutions/wj-0001", params={"language": "zh"}).json()
+    assert one["schema"] == "cradlewatch.institution/1"
+    assert [item["id"] for item in one["agents"]] == ["box"]
+    verdicts = {(item["requirement"], item["subject"]["id"]): item for item in one["verdicts"]}
+    assert verdicts["uptime", "gate"]["state"] == "down"
+    assert verdicts["uptime", "gate"]["citation"]["title"] == "测试规定"
+
+
+def test_the_ledger(centre: Centre, reader: TestClient) -> None:
+    evaluated(centre)
+    body = reader.get("/api/v1/institutions/wj-0001/ledger").json()
+    assert [item["kind"] for item in body["items"]] == ["stream", "inventory", "recordings"]
+    stream = body["items"][0]
+    assert (stream["state"], stream["cause"], stream["basis"]) == ("down", "refused", "watched")
+    assert (stream["start_at"], stream["end_at"]) == ("2026-11-23T03:50:00Z", "2026-11-23T04:00:00Z")
+    later = {"from": "2026-11-23T12:00:00+08:00", "kind": "recordings"}
+    assert len(reader.get("/api/v1/institutions/wj-0001/ledger", params=later).json()["items"]) == 1
+    assert (
+        reader.get("/api/v1/institutions/wj-0001/ledger", params={"to": "2020-01-01T00:00:00Z"}).json()["items"] == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/api/v1/institutions/nobody", 404),
+        ("/api/v1/institutions/%00", 404),
+        ("/api/v1/institutions/a%2Fb", 404),
+        ("/api/v1/institutions/" + "x" * 5000, 404),
+        ("/api/v1/institutions/nobody/ledger", 404),
+        ("/api/v1/institutions/wj-0001/ledger?from=yesterday", 422),
+        ("/api/v1/institutions/wj-0001/ledger?from=2026-11-23T04:00:00", 422),
+        ("/api/v1/institutions/wj-0001/ledger?from=9999-12-31T23:59:59-14:00", 200),
+        ("/api/v1/institutions/wj-0001/ledger?kind=nonsense", 422),
+        ("/api/v1/institutions/wj-0001/ledger?limit=0", 422),
+        ("/api/v1/institutions/wj-0001/ledger?after=x", 422),
+        ("/api/v1/findings?limit=501", 422),
+        ("/api/v1/findings?limit=many", 422),
+        ("/api/v1/findings?open=perhaps", 422),
+        ("/api/v1/findings?institution=%00", 422),
+        ("/api/v1/findings?requirement=%00", 422),
+        ("/api/v1/findings?language=fr", 422),
+        ("/api/v1/findings?after=%00", 422),
+        ("/api/v1/findings?after=" + base64.urlsafe_b64encode(b'[1,"\\u0000"]').decode(), 422),
+        ("/api/v1/findings?after=" + base64.urlsafe_b64encode(b'[99999999999999999999,"a"]').decode(), 422),
+        ("/api/v1/findings?after=" + base64.urlsafe_b64encode(b"[true,1]").decode(), 422),
+        ("/api/v1/findings/%00", 404),
+        ("/api/v1/findings/nothing", 404),
+        ("/api/v1/findings/" + "0" * 32, 404),
+        ("/api/v1/institutions?jurisdiction=%27%3B--", 422),
+        ("/api/v1/institutions?after=W10", 422),
+        ("/api/v1/nothing", 404),
+        ("/api/v2/findings", 404),
+        ("/health/nothing", 404),
+    ],
+)
+def test_strange_addresses_are_answered(reader: TestClient, path: str, status: int) -> None:
+    answer = reader.get(path)
+    if status == 200:
+        assert answer.status_code == 200
+    else:
+        assert_problem(answer, status)
+
+
+def test_a_method_that_is_not_possible_is_a_problem(reader: TestClient) -> None:
+    answer = reader.delete("/api/v1/findings")
+    assert_problem(answer, 405, "DELETE is not possible here")
+    assert answer.headers["allow"] == "GET"
+
+
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@given(
+    value=st.text(max_size=40),
+    name=st.sampled_from(["after", "institution", "requirement", "limit", "open", "language"]),
+)
+def test_any_text_in_any_parameter_is_answered(reader: TestClient, value: str, name: str) -> None:
+    answer = reader.get("/api/v1/findings", params={name: value.encode("utf-8", "surrogatepass")})
+    assert answer.status_code in {200, 422}
+
+
+def test_a_signed_in_session_reads_until_it_ends(centre: Centre, client: TestClient, token: str) -> None:
+    assert token
+    with writing(centre.context.engine) as session:
+        secret = create_session(session, "inspector", NOW, lifetime=HOUR)
+        other = create_session(session, "inspector", NOW, lifetime=HOUR)
+    client.cookies.set(SESSION_COOKIE, secret)
+    assert client.get("/api/v1/findings").status_code == 200
+    assert client.get("/api/v1/findings", headers={"Authorization": "Bearer wrong"}).status_code == 401
+    assert client.get("/api/v1/findings", headers={"Authorization": f"Bearer {secret}"}).status_code == 401
+    with writing(centre.context.engine) as session:
+        delete_session(session, secret)
+    assert client.get("/api/v1/findings").status_code == 401
+    client.cookies.set(SESSION_COOKIE, other)
+    assert client.get("/api/v1/findings").status_code == 200
+    centre.clock.advance(3600)
+    assert client.get("/api/v1/findings").status_code == 401
+
+
+def test_a_token_can_expire(centre: Centre, client: TestClient, token: str) -> None:
+    with writing(centre.context.engine) as session:
+        short = create_api_token(session, "inspector", "short", NOW, lifetime=HOUR)
+    for secret in (token, short):
+        assert client.get("/api/v1/findings", headers={"Authorization": f"Bearer {secret}"}).status_code == 200
+    centre.clock.advance(3600)
+    assert client.get("/api/v1/findings", headers={"Authorization": f"Bearer {short}"}).status_code == 401
+
+
+# --- the machine room -----------------------------------------------------------------------------------------------
+
+
+def samples(text: str) -> dict[str, float]:
+    lines = [line.rsplit(" ", 1) for line in text.splitlines() if line and not line.startswith("#")]
+    return {name: float(value) for name, value in lines}
+
+
+def test_metrics(centre: Centre, client: TestClient) -> None:
+    centre.add("wj-0002")
+    evaluated(centre)
+    evaluate(centre.context, "wj-0002")
+    client.post("/api/v1/reports", content=batch(b"x"), headers=agent(centre))
+    answer = client.get("/metrics")
+    assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
+    found = samples(answer.text)
+    assert found['cradlewatch_retention_held_days{camera="gate",institution="wj-0001"}'] == 35
+    assert found['cradlewatch_retention_maturing{camera="gate",institution="wj-0001"}'] == 0
+    assert found['cradlewatch_retention_required_days{institution="wj-0001"}'] == 90
+    assert not [name for name in found if "held_days" in name and "room1" in name], "unknown has no sample"
+    assert found['cradlewatch_open_findings{requirement="retention"}'] == 1
+    assert found['cradlewatch_agent_last_report_timestamp_seconds{agent="box",institution="wj-0001"}'] == NOW / 1000
+    assert 'cradlewatch_agent_last_report_timestamp_seconds{agent="box",institution="wj-0002"}' not in found
+    assert found['cradlewatch_agent_reports_total{agent="box",institution="wj-0001"}'] == 1
+    assert found['cradlewatch_agent_silent{agent="box",institution="wj-0001"}'] == 0
+    assert found['cradlewatch_report_receipts_total{status="rejected"}'] == 1
+    assert (found["cradlewatch_institutions"], found["cradlewatch_evaluations_late"]) == (2, 0)
+
+
+def test_metrics_may_ask_for_a_token(engine: Engine) -> None:
+    centre = make_centre(engine, settings=Settings(metrics="token"))
+    with writing(engine) as session:
+        create_user(session, "prometheus", "a long password", NOW)
+        token = create_api_token(session, "prometheus", "scrape", NOW)
+    with TestClient(build_api(centre.context)) as client:
+        assert_problem(client.get("/metrics"), 401)
+        assert client.get("/metrics", headers={"Authorization": f"Bearer {token}"}).status_code == 200
+
+
+def test_health(centre: Centre, client: TestClient, engine: Engine) -> None:
+    assert client.get("/health/live").json() == {"status": "ok"}
+    assert client.get("/health/ready").json() == {"status": "ok"}
+    with writing(engine) as session:
+        session.connection().exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")
+    assert_problem(client.get("/health/ready"), 503, "cradlewatch collector migrate")
+    assert client.get("/health/live").status_code == 200
+
+
+def test_a_database_that_is_gone_is_not_this_programs_fault() -> None:
+    engine = open_engine("postgresql://nobody@127.0.0.1:1/none")
+    centre = make_centre(engine)
+    with TestClient(build_api(centre.context), raise_server_exceptions=False) as client:
+        assert client.get("/health/live").status_code == 200
+        assert_problem(client.get("/health/ready"), 503, "database does not answer")
+        token = "cwa~wj-0001~box~" + "x" * 43
+        answer = client.post("/api/v1/reports", content=batch(b"x"), headers={"Authorization": f"Bearer {token}"})
+        assert_problem(answer, 503, "nothing was stored, try again later")
+        assert "retry-after" in answer.headers
+
+
+def test_openapi_describes_the_contract(client: TestClient) -> None:
+    body = client.get("/openapi.json").json()
+    paths = {(path, method) for path, methods in body["paths"].items() for method in methods}
+    assert paths == {
+        ("/api/v1/enrolments", "post"),
+        ("/api/v1/reports", "post"),
+        ("/api/v1/agents/self/assignment", "get"),
+        ("/api/v1/institutions", "get"),
+        ("/api/v1/institutions/{institution_id}", "get"),
+        ("/api/v1/institutions/{institution_id}/ledger", "get"),
+        ("/api/v1/findings", "get"),
+        ("/api/v1/findings/{finding_id}", "get"),
+        ("/metrics", "get"),
+        ("/health/live", "get"),
+        ("/health/ready", "get"),
+    }
+    assert client.get("/docs").status_code == client.get("/redoc").status_code == 404
+
+
+def test_nothing_of_a_secret_is_kept_readable(centre: Centre, engine: Engine, token: str, database_url: str) -> None:
+    """Tokens, codes and passwords lie in the database as hashes."""
+    from sqlalchemy import inspect, text
+
+    code = create_code(centre.context, "wj-0001")
+    secrets = [token, centre.agents["wj-0001"].rsplit("~", 1)[1], code, code.replace("-", ""), "a long password"]
+    with engine.connect() as connection:
+        for table in inspect(engine).get_table_names():
+            everything = repr(connection.execute(text(f'SELECT * FROM "{table}"')).all())
+            assert not [secret for secret in secrets if secret in everything], table
+    assert database_url

@@ -1,0 +1,36 @@
+"""The collector's own absence is nobody's silence."""
+
+from sqlalchemy import Engine
+
+from monitor.evaluation.judge import judge
+from monitor.model.inventory import Institution, Inventory
+from monitor.model.ledger import Facts
+from monitor.model.span import HOUR, MINUTE, SECOND
+from monitor.store.engine import reading, writing
+from monitor.store.listening import listening_since, listens
+from support.packs import pack
+
+NOW = 1_795_000_000_000
+
+
+def test_stretches_are_noted_and_an_absence_begins_a_new_one(engine: Engine) -> None:
+    for at in (0, 10, 20, 100, 110):
+        with writing(engine) as session:
+            listens(session, NOW + at * SECOND, absent_after=15 * SECOND)
+    with reading(engine) as session:
+        assert listening_since(session, NOW - SECOND) is None
+        assert listening_since(session, NOW + 99 * SECOND) == NOW
+        assert listening_since(session, NOW + 200 * SECOND) == NOW + 100 * SECOND
+
+
+def silence(last: int, listening: int | None) -> list[str]:
+    facts = Facts(NOW, Inventory(institution=Institution(id="wj-0001"), zones=(), cameras=()))
+    verdicts = judge(facts, pack(), last_reports={"box": last}, listening_since=listening)
+    return [item.state for item in verdicts if item.requirement.kind == "agent_silence"]
+
+
+def test_an_agent_is_not_called_silent_for_time_in_which_nobody_could_hear_it() -> None:
+    assert silence(NOW - HOUR, None) == ["silent"]
+    assert silence(NOW - HOUR, NOW - 2 * HOUR) == ["silent"]
+    assert silence(NOW - HOUR, NOW - MINUTE) == [], "the centre came back a minute ago: it can't tell yet"
+    assert silence(NOW - MINUTE, NOW - 5 * SECOND) == ["reporting"]

@@ -1,0 +1,117 @@
+"""collector.yaml: read, checked, relative to itself; wrong ones are sentences without secrets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from monitor.collector.settings import DATABASE_URL, Settings, SettingsError, load_settings
+from monitor.model.span import HOUR, MINUTE, SECOND
+from monitor.store.engine import DatabaseUrlError, open_engine, parse_url
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "collector.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_without_a_file_there_are_defaults() -> None:
+    settings = load_settings(environ={})
+    assert settings == Settings()
+    assert settings.database_url == "sqlite:///cradlewatch.db"
+    assert settings.evaluate_every == MINUTE
+    assert settings.notice_urls({}) == ()
+
+
+def test_a_whole_file(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "database_url: sqlite:///data/centre.db\n"
+        "listen: 0.0.0.0:9000\n"
+        "evaluate_every: 1s\n"
+        "session_lifetime: 8h\n"
+        "metrics: token\n"
+        "public_url: https://watch.example\n"
+        "pack_dirs: [packs, /srv/packs]\n"
+        "notices:\n  urls_file: secrets/urls\n  language: en\n",
+    )
+    settings = load_settings(path, {})
+    assert settings.database_url == f"sqlite:///{tmp_path}/data/centre.db"
+    assert (settings.evaluate_every, settings.session_lifetime) == (SECOND, 8 * HOUR)
+    assert settings.pack_dirs == (tmp_path / "packs", Path("/srv/packs"))
+    assert settings.notices.urls_file == tmp_path / "secrets/urls"
+    assert (settings.notices.language, settings.metrics) == ("en", "token")
+
+
+def test_the_environment_wins(tmp_path: Path) -> None:
+    path = write(tmp_path, "database_url: sqlite:///a.db\n")
+    settings = load_settings(path, {DATABASE_URL: "postgresql://u:secret@h/d"})
+    assert settings.database_url == "postgresql://u:secret@h/d"
+    assert "secret" not in repr(settings)
+
+
+def test_addresses_from_the_environment(tmp_path: Path) -> None:
+    settings = load_settings(write(tmp_path, "notices: {urls_env: NOTICE_URLS}\n"), {})
+    assert settings.notice_urls({"NOTICE_URLS": "json://a\n\n json://b \n# no\n"}) == ("json://a", "json://b")
+    with pytest.raises(SettingsError, match=r"NOTICE_URLS: notices.urls_env names this variable, and it is not set"):
+        settings.notice_urls({})
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("databse_url: x\n", r"collector.yaml:1: databse_url: unknown key; did you mean database_url\?"),
+        ("listen: 9000\n", r"collector.yaml:1: listen: 9000 is not a text"),
+        ("evaluate_every: 60\n", r"collector.yaml:1: evaluate_every: 60 is no duration"),
+        ("evaluate_every: 1ms\n", r"collector.yaml:1: evaluate_every: .* at least 100"),
+        ("notices: {urls_file: a, urls_env: B}\n", r"urls_file or urls_env, not both"),
+        ("notices:\n  url: json://x\n", r"collector.yaml:2: notices.url: unknown key"),
+        ("metrics: closed\n", r"metrics: 'closed' is not known here; write 'open' or 'token'"),
+        ("database_url: mysql://someone:topsecret@h/d\n", r"database_url: the database 'mysql' is not supported"),
+        ("database_url: '//someone:topsecret@h'\n", r"database_url: the database URL can't be read"),
+        ("database_url: [topsecret]\n", r"database_url: is no database URL"),
+        ("database_url: 'sqlite://'\n", r"a database in memory forgets"),
+        ("", r"collector.yaml: is empty; leave the file away"),
+        ("- 1\n", r"collector.yaml:1"),
+        ("a: [\n", r"collector.yaml:"),
+    ],
+)
+def test_wrong_files_are_sentences(tmp_path: Path, text: str, sentence: str) -> None:
+    with pytest.raises(SettingsError, match=sentence) as caught:
+        load_settings(write(tmp_path, text), {})
+    assert "topsecret" not in str(caught.value)
+    assert "Traceback" not in str(caught.value)
+
+
+def test_a_missing_file_is_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"collector.yaml"):
+        load_settings(tmp_path / "collector.yaml", {})
+
+
+def test_a_wrong_environment_is_a_sentence() -> None:
+    with pytest.raises(
+        SettingsError, match=r"CRADLEWATCH_DATABASE_URL: the database 'mysql' is not supported"
+    ) as caught:
+        load_settings(None, {DATABASE_URL: "mysql://u:topsecret@h/d"})
+    assert "topsecret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "driver"),
+    [
+        ("postgres://u@h/d", "postgresql+psycopg"),
+        ("postgresql://u@h/d", "postgresql+psycopg"),
+        ("sqlite:///a", "sqlite"),
+    ],
+)
+def test_urls_get_our_driver(text: str, driver: str) -> None:
+    assert parse_url(text).drivername == driver
+
+
+def test_an_engine_never_shows_its_password() -> None:
+    assert "topsecret" not in repr(open_engine("postgresql://u:topsecret@h/d"))
+    with pytest.raises(DatabaseUrlError) as caught:
+        open_engine("oracle://u:topsecret@h/d")
+    assert "topsecret" not in str(caught.value)
