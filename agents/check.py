@@ -1,0 +1,208 @@
+"""One look at everything now, judged here: what an installer runs on site, and what explains itself."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from pydantic import JsonValue
+
+from agents.glance import HOLDS_FOR, Glance
+from agents.rtsp.request import Deadlines
+from agents.scan.recorder import Progress
+from agents.site import CameraConfig, Site
+from agents.station import Station
+from agents.watch.decoder import Decoder
+from monitor.evaluation.judge import judge
+from monitor.model.calendar import Waiver
+from monitor.model.clock import Clock
+from monitor.model.inventory import Inventory
+from monitor.model.ledger import Facts, first_seen, fold
+from monitor.model.observation import Kind, Observation, Source, Subject
+from monitor.model.regulation import Regulation
+from monitor.model.span import MINUTE, SECOND, Basis, Millis, isoformat, to_millis
+from monitor.model.verdict import Outcome, Verdict
+
+CHECK_DEADLINES = Deadlines(connect=3.0, answer=4.0, total=8.0, first_frame=4.0, stall=3.0)
+INDEX_WINDOW: Millis = 10 * MINUTE
+"""A camera that only its index tells of is judged by the last minutes of it."""
+
+EXCHANGE_LENGTH = 500
+"""How much of a recorder's answer --explain prints."""
+
+HISTORY_KINDS = frozenset({Kind.ATTESTATION, Kind.CLOCK, Kind.RECORDINGS, Kind.INVENTORY})
+"""What earlier runs tell a check: statements, clock offsets, old index readings; never whether something was up."""
+
+
+@dataclass
+class Explained:
+    """What was asked, answered and measured for one subject, in lines for people."""
+
+    lines: dict[str, list[str]] = field(default_factory=dict)
+
+    def tell(self, subject: str, line: str) -> None:
+        """Add a line."""
+        self.lines.setdefault(subject, []).append(line)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """The outcome of a check."""
+
+    as_of: Millis
+    regulation: Regulation
+    verdicts: tuple[Verdict, ...]
+    observations: tuple[Observation, ...]
+    explained: Explained
+
+    @property
+    def exit_code(self) -> int:
+        """0 all met, 1 something breached, 3 nothing breached but something undetermined."""
+        outcomes = {verdict.outcome for verdict in self.verdicts}
+        if Outcome.BREACHED in outcomes:
+            return 1
+        return 3 if Outcome.UNDETERMINED in outcomes else 0
+
+
+async def check(  # noqa: PLR0913  (each is given by its name)
+    site: Site,
+    regulation: Regulation,
+    clock: Clock,
+    *,
+    history: Sequence[Observation] = (),
+    seen_first: Mapping[Subject, Millis] | None = None,
+    inventory: Inventory | None = None,
+    waivers: Sequence[Waiver] = (),
+    camera: str | None = None,
+    retry_credentials: bool = False,
+    progress: Progress | None = None,
+) -> Checked:
+    """Look at everything (or at one camera and its recorder), and judge it by `regulation`.
+
+    `history` is what the agent's journal holds, `seen_first` since when it knows each subject; `inventory` is the
+    approved one where there is one. `progress` is told how far the index scans are.
+    Raises SecretError or OptionsError when the site can't be asked at all.
+    """
+    seen: list[Observation] = []
+    explained = Explained()
+    station = Station(site, clock, seen.append, deadlines=CHECK_DEADLINES)
+    if retry_credentials:
+        station.breaker.retry()
+    began = to_millis(clock.now())
+    seen.append(_declared(site, began))
+    cameras = [item for item in site.cameras if camera in (None, item.id)]
+    recorders = {item.recorder for item in cameras} if camera else {item.id for item in site.recorders}
+    decoder = Decoder()
+    looks = [
+        Glance(station, decoder, item, seen.append, explained.tell).run() for item in cameras if site.has_stream(item)
+    ]
+    asks = [_ask(station, item, regulation, camera, seen.append, progress) for item in sorted(filter(None, recorders))]
+    try:
+        await asyncio.gather(*looks, *asks)
+    finally:
+        await decoder.close()
+        for recorder_id, driver in station.drivers.items():
+            for exchange in driver.exchanges:
+                answered = " ".join(exchange.answered.split())
+                short = answered if len(answered) <= EXCHANGE_LENGTH else f"{answered[:EXCHANGE_LENGTH]} ..."
+                explained.tell(f"recorder/{recorder_id}", f"{exchange.asked} -> {short}")
+        await station.close()
+    as_of = to_millis(clock.now())
+    kept = [item for item in history if item.kind in HISTORY_KINDS]
+    facts = fold([*kept, *seen], as_of, inventory=inventory or site.inventory(), waivers=waivers)
+    if facts is None:  # an inventory was given: there is always something to judge
+        raise RuntimeError("a check without an inventory")
+    verdicts = judge(_since_window(first_seen(facts, seen_first or {})), _look_as_window(regulation, as_of - began))
+    if camera is not None:
+        verdicts = tuple(item for item in verdicts if _concerns(item, cameras))
+    return Checked(as_of, regulation, verdicts, tuple(seen), explained)
+
+
+def _declared(site: Site, at: Millis) -> Observation:
+    facts: dict[str, JsonValue] = site.inventory().model_dump(mode="json", by_alias=True)
+    subject = Subject(kind="institution", id=site.institution.id)
+    return Observation(
+        subject=subject, kind=Kind.INVENTORY, start=at, end=at, state="declared", source=Source.PERSON,
+        expires=at + HOLDS_FOR, facts=facts,
+    )  # fmt: skip
+
+
+def _look_as_window(regulation: Regulation, look: Millis) -> Regulation:
+    """For uptime the look is the window: what was not looked at is not held against it."""
+    uptime = regulation.requirements.uptime
+    if uptime is None:
+        return regulation
+    changed = uptime.model_copy(update={"window": max(look, INDEX_WINDOW), "minimum_known_ratio": 0.0})
+    return regulation.model_copy(
+        update={"requirements": regulation.requirements.model_copy(update={"uptime": changed})}
+    )
+
+
+def _since_window(facts: Facts) -> Facts:
+    """Let the index speak for cameras without a stream, over the last minutes."""
+    seen = dict(facts.inventory_seen)
+    for camera in facts.inventory.cameras:
+        if not camera.has_stream:
+            subject = Subject(kind="camera", id=camera.id)
+            seen[subject] = min(seen.get(subject, facts.as_of), facts.as_of - INDEX_WINDOW)
+    return replace(facts, inventory_seen=seen)
+
+
+def _concerns(verdict: Verdict, cameras: Sequence[CameraConfig]) -> bool:
+    ids: dict[str, set[str | None]] = {
+        "camera": {item.id for item in cameras},
+        "recorder": {item.recorder for item in cameras},
+        "zone": {zone for item in cameras for zone in item.zones},
+    }
+    return verdict.subject.id in ids.get(verdict.subject.kind, set())
+
+
+async def _ask(
+    station: Station,
+    recorder_id: str,
+    regulation: Regulation,
+    camera: str | None,
+    sink: Callable[[Observation], None],
+    progress: Progress | None,
+) -> None:
+    """Ask one recorder: does it answer, what does it say, what does it hold."""
+    at = to_millis(station.clock.now())
+    reached = await station.reach.ask(recorder_id)
+    now = to_millis(station.clock.now())
+    sink(
+        Observation(
+            subject=Subject(kind="recorder", id=recorder_id),
+            kind=Kind.REACH,
+            start=at,
+            end=max(now, at + 1),
+            state=reached.state,
+            cause=reached.cause,
+            basis=Basis.WATCHED,
+            expires=now + HOLDS_FOR,
+            detail=reached.detail,
+        )
+    )
+    scan = station.scans[recorder_id]
+    scan.cameras = tuple(item for item in scan.cameras if camera in (None, item.camera))
+    silent = await scan.look(HOLDS_FOR)
+    if silent is not None:  # each camera's index would wait as long for nothing
+        scan.unread(silent, HOLDS_FOR)
+        return
+    retention = regulation.requirements.retention
+    await scan.index(retention.required_days if retention else 2, progress=progress)
+
+
+def as_json(site: Site, checked: Checked) -> dict[str, JsonValue]:
+    """Return the contract's form of a check."""
+    counts = {outcome.value: 0 for outcome in Outcome}
+    for verdict in checked.verdicts:
+        counts[verdict.outcome.value] += 1
+    return {
+        "schema": "cradlewatch.check/1",
+        "institution": site.institution.id,
+        "as_of": isoformat(checked.as_of // SECOND * SECOND),
+        "regulation": checked.regulation.id,
+        "summary": dict(counts),
+        "verdicts": [verdict.to_json() for verdict in checked.verdicts],
+    }

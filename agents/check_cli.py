@@ -1,0 +1,138 @@
+"""The command `agent check`: one look, a table or JSON, and what was asked and answered."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sys
+
+import typer
+
+from agents.check import Checked, as_json, check
+from agents.regulation import site_regulation
+from agents.site import Site
+from agents.state import State
+from monitor.model.clock import SystemClock
+from monitor.model.observation import Observation
+from monitor.model.span import to_millis
+from monitor.model.verdict import Outcome, Verdict
+from monitor.regulations.columns import indented, table
+
+_ORDER = {Outcome.BREACHED: 0, Outcome.UNDETERMINED: 1, Outcome.MET: 2}
+_MARKS = {Outcome.BREACHED: "BREACHED", Outcome.UNDETERMINED: "unknown", Outcome.MET: "met"}
+_LABELS = {Outcome.BREACHED: "breached", Outcome.UNDETERMINED: "undetermined", Outcome.MET: "met"}
+
+
+class UsageError(Exception):
+    """The check can't be made as asked; the text is one sentence."""
+
+
+def print_check(site: Site, *, as_json_only: bool, camera: str | None, explain: bool, retry_credentials: bool) -> int:
+    """Make a check, print it, and return its exit status.
+
+    Raises UsageError, SecretError, OptionsError, StateError or PackError when it can't be made.
+    """
+    if camera is not None and site.camera(camera) is None:
+        known = ", ".join(item.id for item in site.cameras)
+        raise UsageError(f"--camera {camera}: {site.path} has no such camera; there are {known}")
+    checked = _check(site, camera=camera, retry_credentials=retry_credentials)
+    if as_json_only:
+        typer.echo(json.dumps(as_json(site, checked), ensure_ascii=False, indent=1))
+    else:
+        _print(site, checked)
+    if explain:
+        _explain(checked, err=as_json_only)
+    return checked.exit_code
+
+
+def _check(site: Site, *, camera: str | None, retry_credentials: bool) -> Checked:
+    clock = SystemClock()
+    state = State(site.state_dir, site.institution.id)
+    try:
+        judged_by = site_regulation(site, state)
+        journal = state.journal()
+        try:
+            history: list[Observation] = journal.all(to_millis(clock.now()))
+            seen_first = journal.first_seen()
+        finally:
+            journal.close()
+        meter = _Progress()
+        checked = asyncio.run(
+            check(
+                site,
+                judged_by.regulation,
+                clock,
+                history=history,
+                seen_first=seen_first,
+                waivers=judged_by.waivers,
+                inventory=judged_by.inventory,
+                camera=camera,
+                retry_credentials=retry_credentials,
+                progress=meter.told,
+            )
+        )
+        meter.done()
+    finally:
+        state.close()
+    return checked
+
+
+class _Progress:
+    """How far the index scans are, on standard error: one line that renews itself on a terminal, few lines elsewhere."""
+
+    def __init__(self) -> None:
+        self._shares: dict[str, float] = {}
+        self._shown = -1
+        self._terminal = sys.stderr.isatty()
+
+    def told(self, camera: str, share: float) -> None:
+        """Take note of one camera's share, 0..1."""
+        self._shares[camera] = share
+        percent = round(100 * sum(self._shares.values()) / len(self._shares))
+        step = 1 if self._terminal else 25
+        if percent // step == self._shown // step:
+            return
+        self._shown = percent
+        read = sum(value >= 1.0 for value in self._shares.values())
+        line = f"reading the recorders' index: {percent} % ({read} of {len(self._shares)} cameras begun are done)"
+        typer.echo(f"\r{line}" if self._terminal else line, err=True, nl=not self._terminal)
+
+    def done(self) -> None:
+        """Leave the terminal with a fresh line."""
+        if self._terminal and self._shown >= 0:
+            typer.echo("\r\033[K", err=True, nl=False)
+
+
+def _worst_first(verdicts: tuple[Verdict, ...]) -> list[Verdict]:
+    key = lambda v: (_ORDER[v.outcome], v.because_of is not None, v.requirement.kind, v.subject.kind, v.subject.id)  # noqa: E731
+    return sorted(verdicts, key=key)
+
+
+def _print(site: Site, checked: Checked) -> None:
+    columns = max(60, min(shutil.get_terminal_size().columns, 140))
+    name = site.institution.name
+    typer.echo(f"{site.institution.id}{f' {name}' if name else ''}, judged by {checked.regulation.id}\n")
+    rows = []
+    for verdict in _worst_first(checked.verdicts):
+        reason = verdict.reason
+        if verdict.because_of is not None:
+            reason += f" (because of {verdict.because_of.requirement} of {verdict.because_of.subject})"
+        rows.append((_MARKS[verdict.outcome], verdict.requirement.kind, str(verdict.subject), verdict.state, reason))
+    for line in table(rows, columns):
+        typer.echo(line)
+    counts = {outcome: sum(v.outcome is outcome for v in checked.verdicts) for outcome in _ORDER}
+    typer.echo("\n" + ", ".join(f"{count} {_LABELS[outcome]}" for outcome, count in counts.items()) + ".")
+    cited = {v.requirement.kind: v.requirement for v in checked.verdicts if v.outcome is Outcome.BREACHED}
+    for requirement in cited.values():
+        citation = requirement.citation
+        text = f"{requirement.kind}: {citation.title.zh} {citation.clause.zh} ({citation.strength}, {citation.status})"
+        for line in indented(text, 2, columns):
+            typer.echo(line)
+
+
+def _explain(checked: Checked, *, err: bool) -> None:
+    for subject, lines in sorted(checked.explained.lines.items()):
+        typer.echo(f"\n{subject}", err=err)
+        for line in lines:
+            typer.echo(f"  {line}", err=err)

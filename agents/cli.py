@@ -1,0 +1,249 @@
+"""The command `cradlewatch agent`."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from agents.attest import AttestError, What
+from agents.attest import attest as attest_now
+from agents.database import DatabaseError
+from agents.enroll import EnrolError
+from agents.enroll import enroll as enroll_now
+from agents.init import Answers, CameraAnswer, InitError, write_password, write_site
+from agents.recorders.base import OptionsError
+from agents.secret import SecretError
+from agents.site import Site, SiteError, load_site
+from agents.state import State, StateError
+from monitor.model.clock import SystemClock
+from monitor.model.inventory import Room
+from monitor.model.regulation import parse_duration
+from monitor.model.span import isoformat
+from monitor.regulations.loader import load, load_all
+from monitor.regulations.problem import PackError
+
+EXIT_USAGE = 2
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Measures at the institution: cameras, recorders, recordings.",
+)
+
+Config = Annotated[Path, typer.Option("--config", help="The institution's site.yaml.")]
+
+DEFAULT_REGULATION = "cn-nursery-wujiang-2021"
+DEFAULT_TIMEZONE = "Asia/Shanghai"
+MOST_CAMERAS = 256
+"""So many are asked for one by one; more belong into the file by other means."""
+
+
+def fail(error: Exception | str) -> NoReturn:
+    """Say what is wrong on standard error, and exit as for wrong usage or configuration."""
+    typer.echo(str(error), err=True)
+    raise typer.Exit(EXIT_USAGE)
+
+
+def site_of(config: Path) -> Site:
+    """Load site.yaml or exit; tell its warnings on standard error."""
+    try:
+        site = load_site(config)
+    except SiteError as error:
+        fail(error)
+    for warning in site.warnings():
+        typer.echo(f"{config}: warning: {warning}", err=True)
+    return site
+
+
+def state_of(site: Site) -> State:
+    """Open the site's state directory or exit."""
+    try:
+        return State(site.state_dir, site.institution.id)
+    except StateError as error:
+        fail(error)
+
+
+@app.command()
+def init(
+    output: Annotated[Path, typer.Option("--output", help="The file to write.")] = Path("site.yaml"),
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Ask nothing: what is not given takes its default.")] = False,
+    institution: Annotated[str | None, typer.Option(help="The institution's id.")] = None,
+    name: Annotated[str | None, typer.Option(help="Its name.")] = None,
+    timezone: Annotated[str | None, typer.Option(help=f"IANA name; default {DEFAULT_TIMEZONE}.")] = None,
+    regulation: Annotated[str | None, typer.Option(help=f"The pack; default {DEFAULT_REGULATION}.")] = None,
+    network: Annotated[list[str] | None, typer.Option(help="May be given again; default the recorder's.")] = None,
+    driver: Annotated[str, typer.Option(help="The recorder's driver.")] = "hikvision",
+    recorder_url: Annotated[str | None, typer.Option(help="Such as http://192.0.2.10.")] = None,
+    recorder_username: Annotated[str | None, typer.Option(help="An account that may look and search.")] = None,
+    recorder_password_file: Annotated[str | None, typer.Option(help="Where its password lies.")] = None,
+    recordings: Annotated[str | None, typer.Option(help="Instead: the path template of a folder.")] = None,
+    camera: Annotated[
+        list[str] | None, typer.Option(help="ROOM or ROOM=NAME, in the order of the channels; may be given again.")
+    ] = None,
+) -> None:
+    """Ask for what is not given, and write a site.yaml."""
+    asks = not yes and sys.stdin.isatty()
+    try:
+        if output.exists() and not force:
+            raise InitError(f"{output} is there already: give another --output, or --force to write over it")
+        if asks and recorder_url is None and recordings is None:
+            recorder_url = typer.prompt("Recorder's URL, such as http://192.0.2.10 (empty: none)", default="")
+        answers = Answers(
+            institution=_required(institution, "--institution", "Institution's id (letters, digits, - . _)", asks=asks),
+            name=_given(name, "Institution's name", "", asks=asks),
+            timezone=_given(timezone, "Time zone", DEFAULT_TIMEZONE, asks=asks),
+            regulation=_regulation(_given(regulation, f"Regulation ({_packs()})", DEFAULT_REGULATION, asks=asks)),
+            networks=tuple(network or ()),
+            driver=driver,
+            url=recorder_url or "",
+            username=_given(recorder_username, "Recorder's user name", "", asks=asks and bool(recorder_url)),
+            password_file=recorder_password_file or "nvr.password",
+            recordings=recordings or "",
+            cameras=_camera_answers(camera, asks=asks),
+        )
+        write_site(answers, output, force=force)
+        _ask_password(answers, output, asks=asks)
+    except (InitError, SiteError, PackError) as error:
+        fail(error)
+    typer.echo(f"{output} is written; look it through, then run: cradlewatch agent check --config {output}")
+
+
+def _required(value: str | None, option: str, question: str, *, asks: bool) -> str:
+    if value is None and not asks:
+        raise InitError(f"give {option}: there is nobody to ask")
+    return value if value is not None else str(typer.prompt(question))
+
+
+def _given(value: str | None, question: str, default: str, *, asks: bool) -> str:
+    if value is not None or not asks:
+        return value if value is not None else default
+    return str(typer.prompt(question, default=default))
+
+
+def _packs() -> str:
+    return ", ".join(pack.id for pack in load_all())
+
+
+def _regulation(pack_id: str) -> str:
+    return load(pack_id).id
+
+
+def _camera_answers(given: list[str] | None, *, asks: bool) -> tuple[CameraAnswer, ...]:
+    if given or not asks:
+        return tuple(CameraAnswer.parse(text) for text in given or ())
+    count = min(int(typer.prompt("How many cameras", type=int, default=1)), MOST_CAMERAS)
+    rooms = ", ".join(room.value for room in Room)
+    typer.echo(f"Rooms: {rooms}")
+    return tuple(
+        CameraAnswer.parse(str(typer.prompt(f"Channel {number}: ROOM or ROOM=NAME", default="play")))
+        for number in range(1, count + 1)
+    )
+
+
+def _ask_password(answers: Answers, output: Path, *, asks: bool) -> None:
+    path = output.absolute().parent / answers.password_file
+    if not asks or not answers.username or path.exists():
+        return
+    password = typer.prompt(
+        f"Password of {answers.username} (kept in {path}; empty: later)",
+        default="",
+        hide_input=True,
+        show_default=False,
+    )
+    if password:
+        write_password(path, password)
+
+
+@app.command()
+def attest(
+    what: Annotated[What, typer.Argument(metavar="WHAT", help="alarm_test, coverage_walk, storage, ups or signage.")],
+    config: Config,
+    subject: Annotated[str, typer.Option(help="KIND/ID, such as zone/gate or institution/wj-0001.")],
+    by: Annotated[str, typer.Option(help="Who saw it.")],
+    valid: Annotated[str, typer.Option(help="How long it holds, such as 31d.")] = "31d",
+    fault: Annotated[bool, typer.Option("--fault", help="It was found not to work.")] = False,
+) -> None:
+    """Say what no program can see: a test, a walk, a stock-taking; with a name and for a limited time."""
+    site = site_of(config)
+    state = state_of(site)
+    try:
+        said = attest_now(site, state, SystemClock(), what, subject, by=by, valid=parse_duration(valid), fault=fault)
+    except ValueError as error:
+        fail(f"--valid: {error}")
+    except (AttestError, DatabaseError, StateError) as error:
+        fail(error)
+    finally:
+        state.close()
+    typer.echo(f"{what} of {said.subject} is kept; it holds until {isoformat(said.expires)}")
+
+
+@app.command()
+def enroll(
+    config: Config,
+    collector: Annotated[str, typer.Option(help="Its address, such as https://collector.example.")],
+    code: Annotated[str, typer.Option(help="The one-time code.")],
+    agent: Annotated[str | None, typer.Option(help="A name for this agent; default the machine's.")] = None,
+) -> None:
+    """Exchange a one-time code for this agent's token. From then on `agent run` reports to the collector."""
+    site = site_of(config)
+    state = state_of(site)
+    try:
+        enrolment = asyncio.run(enroll_now(state, site.institution.id, collector, code, agent))
+    except (EnrolError, DatabaseError, StateError, OSError) as error:
+        fail(error)
+    finally:
+        state.close()
+    typer.echo(f"enrolled as {enrolment.agent} of {enrolment.institution} at {enrolment.collector}")
+
+
+@app.command()
+def check(
+    config: Config,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")] = False,
+    camera: Annotated[str | None, typer.Option(help="Look at this camera alone.")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Print what was asked, answered and measured.")] = False,
+    retry_credentials: Annotated[
+        bool, typer.Option("--retry-credentials", help="Try logins again that were refused before.")
+    ] = False,
+) -> None:
+    """Look at every camera and recorder once, now, and judge what was seen.
+
+    Exit status: 0 all met, 1 something breached, 2 wrong usage or configuration, 3 nothing breached but something
+    undetermined.
+    """
+    from agents.check_cli import UsageError, print_check
+
+    site = site_of(config)
+    try:
+        status = print_check(
+            site, as_json_only=as_json, camera=camera, explain=explain, retry_credentials=retry_credentials
+        )
+    except (UsageError, SecretError, OptionsError, StateError, DatabaseError, PackError, OSError) as error:
+        fail(error)
+    raise typer.Exit(status)
+
+
+@app.command()
+def run(
+    config: Config,
+    metrics: Annotated[str | None, typer.Option(help="HOST:PORT for Prometheus; default none.")] = None,
+) -> None:
+    """Watch round the clock. Enrolled, it reports to the collector; else it watches and keeps, and sends nothing."""
+    from agents.run_cli import run_service
+
+    site = site_of(config)
+    state = state_of(site)
+    try:
+        with state.lock():
+            run_service(site, state, metrics)
+    except (SecretError, OptionsError, StateError, DatabaseError, PackError, OSError, ValueError) as error:
+        fail(error)
+    finally:
+        state.close()

@@ -1,0 +1,178 @@
+"""SQLite files of the agent: durable, shared between processes, and set aside when they are damaged."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+
+BUSY_SECONDS = 15.0
+"""So long another process (an `attest` beside the service) may hold the file."""
+
+T = TypeVar("T")
+Rescue = Callable[[sqlite3.Connection, sqlite3.Connection], None]
+"""Copies rows from (damaged, fresh); may stop with sqlite3.Error at any point."""
+
+KEEP_DAMAGED = 3
+"""So many damaged files stay beside the live one: a dying disk must not fill itself."""
+
+# What SQLite answers when the file itself is wrong; a full disk or a lock is another matter, and heals. No statement
+# here can break a constraint of a sound file.
+_DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_CONSTRAINT})
+_PRIMARY = 0xFF
+_SQLITE = (sqlite3.Error, UnicodeDecodeError)
+"""Python decodes what SQLite says, names of damaged tables included, and may fail at it."""
+_LOST_PARTS = ("no such table", "no such column", "has no column")
+
+
+class DatabaseError(Exception):
+    """The file can't be used now; the text is one sentence that names it."""
+
+
+class Database:
+    """One SQLite file (WAL, synchronous=FULL): what was committed is on the disk.
+
+    A file that is damaged is renamed to NAME.damaged-N and a fresh one is begun: the agent never stops for it.
+    May be shared by threads; each thread's transaction is alone.
+    """
+
+    def __init__(self, path: Path, schema: str, rescue: Rescue | None = None) -> None:
+        """Open or make the file with mode 0600; `rescue` copies what it can from a damaged file to the fresh one.
+
+        Raises DatabaseError when the file can't be made.
+        """
+        self.path = path
+        self._schema = schema
+        self._rescue = rescue
+        self._lock = threading.RLock()
+        self.set_aside: list[Path] = []
+        """Damaged files that this process put away."""
+        self._file: int | None = None
+        """The inode of the open file."""
+        self._connection: sqlite3.Connection | None = None
+        self._connection = self._open()
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+
+    def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` in one transaction, committed when this returns.
+
+        When the file turns out to be damaged it is set aside and `work` runs once more on a fresh one. Raises
+        DatabaseError when it can't be done now (disk full, locked): nothing was changed then.
+        """
+        with self._lock:
+            if self._is_elsewhere():
+                self.close()
+                self._connection = self._open()
+            try:
+                return self._transaction(work)
+            except _SQLITE as error:
+                if not _is_damage(error):
+                    raise DatabaseError(f"{self.path} can't be used: {error}") from error
+                self._connection = self._begin_afresh()
+            try:
+                return self._transaction(work)
+            except _SQLITE as error:
+                raise DatabaseError(f"{self.path} can't be used: {error}") from error
+
+    def _is_elsewhere(self) -> bool:
+        """Tell whether another process (or a person) has put the file away: what is written to it would be lost."""
+        try:
+            return self._connection is not None and self.path.stat().st_ino != self._file
+        except OSError:
+            return True
+
+    def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        with _transaction(self._live()) as connection:
+            return work(connection)
+
+    def _live(self) -> sqlite3.Connection:
+        if self._connection is None:
+            raise DatabaseError(f"{self.path} is closed")
+        return self._connection
+
+    def _open(self) -> sqlite3.Connection:
+        try:
+            return self._connect()
+        except _SQLITE as error:
+            if not _is_damage(error):
+                raise DatabaseError(f"{self.path} can't be opened: {error}; look at its owner and mode") from error
+            return self._begin_afresh()
+
+    def _begin_afresh(self) -> sqlite3.Connection:
+        damaged = self._put_away()
+        try:
+            connection = self._connect()
+        except _SQLITE as error:
+            raise DatabaseError(f"{self.path} can't be begun afresh: {error}") from error
+        if self._rescue is not None:
+            with suppress(*_SQLITE), closing(sqlite3.connect(damaged)) as source, _transaction(connection):
+                self._rescue(source, connection)
+        return connection
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            self.path.touch(mode=0o600, exist_ok=True)
+            self._file = self.path.stat().st_ino
+        except OSError as error:
+            raise DatabaseError(f"{self.path} can't be made: {error.strerror}") from error
+        connection = sqlite3.connect(self.path, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+            if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
+                raise _damage("quick_check found damage")
+            with _transaction(connection):
+                for statement in self._schema.split(";"):
+                    connection.execute(statement)
+        except _SQLITE:
+            connection.close()
+            raise
+        return connection
+
+    def _put_away(self) -> Path:
+        """Rename the file and its log; they stay for a person to look at."""
+        self.close()
+        places = [self.path.with_name(f"{self.path.name}.damaged-{number}") for number in range(1, KEEP_DAMAGED + 1)]
+        free = [place for place in places if not place.exists()]
+        target = free[0] if free else min(places, key=lambda place: place.stat().st_mtime)
+        for suffix in ("-wal", "-shm", ""):
+            source = self.path.with_name(self.path.name + suffix)
+            if source.exists():
+                source.replace(target.with_name(target.name + suffix))
+        self.set_aside.append(target)
+        return target
+
+
+def _damage(text: str) -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError(text)
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
+
+
+def _is_damage(error: sqlite3.Error | UnicodeDecodeError) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is None:  # Python's own: a text that is no UTF-8
+        return isinstance(error, sqlite3.DatabaseError | UnicodeDecodeError)
+    return code & _PRIMARY in _DAMAGED or any(part in str(error) for part in _LOST_PARTS)
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield connection
+        connection.execute("COMMIT")
+    except BaseException:
+        # After some errors SQLite has already rolled back by itself.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

@@ -1,0 +1,189 @@
+"""One camera's stream looked at once, within ten seconds: does it run, what does it show."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+
+from pydantic import JsonValue
+
+from agents.rtsp.errors import StreamError
+from agents.rtsp.rtp import FrameEvent
+from agents.rtsp.stream import Stream
+from agents.site import CameraConfig
+from agents.station import Station
+from agents.vision.diagnose import Thresholds, state_of
+from agents.watch.budget import Seat
+from agents.watch.decoder import DecodeError, Decoder, Looked
+from agents.watch.failure import SILENCE, meaning
+from agents.watch.track import Sink
+from monitor.model.observation import Kind, Observation, StreamCause, Subject
+from monitor.model.span import HOUR, Basis, Millis, to_millis
+
+STREAM_SECONDS = 10.0
+"""A stream is looked at no longer than this, refusals and waiting for a turn aside."""
+FIRST_FRAMES_SECONDS = 1.5
+"""By then the frames of healthy cameras have begun to arrive."""
+FULL_RETRIES = 4
+"""How often a camera is tried again after its recorder said that it is full."""
+HOLDS_FOR: Millis = HOUR
+
+Tell = Callable[[str, str], None]
+"""Told (subject, line) for --explain."""
+
+
+class Glance:
+    """One camera's stream, looked at once."""
+
+    def __init__(
+        self,
+        station: Station,
+        decoder: Decoder,
+        camera: CameraConfig,
+        sink: Sink,
+        tell: Tell,
+    ) -> None:
+        """Look at nothing yet."""
+        self._station = station
+        self._decoder = decoder
+        self._camera = camera
+        self._sink = sink
+        self._to = tell
+        self._subject = Subject(kind="camera", id=camera.id)
+
+    async def run(self) -> None:
+        """Take the camera's turn; a full recorder gives it another one."""
+        budget = self._station.budget(self._camera)
+        first = self._station.clock.monotonic()
+        for attempt in range(FULL_RETRIES + 1):
+            async with budget.session() as seat:
+                opened = self._station.clock.monotonic()
+                began = to_millis(self._station.clock.now())
+                try:
+                    await self._stream(began, opened, seat)
+                    self._tell(f"ended after {self._since(opened):.1f} s")
+                    return
+                except StreamError as error:
+                    self._tell(f"ended after {self._since(opened):.1f} s")
+                    found = await self._station.around(self._camera, error.cause, first)
+                    state, cause = meaning(error.cause, replace(found, was_playing=seat.is_playing))
+                    self._tell(f"{error.stage}: {error.detail} -> {state}, {cause}")
+                    if cause is StreamCause.RECORDER_FULL:
+                        seat.refused()
+                    again = cause is StreamCause.RECORDER_FULL or (attempt == 0 and self._too_early(cause, opened))
+                    if not again or attempt == FULL_RETRIES:
+                        self._saw(began, state, cause, error.detail)
+                        return
+            await self._station.clock.sleep(1.0 * (attempt + 1))
+
+    def _too_early(self, cause: StreamCause, opened: float) -> bool:
+        """Tell whether a session may have been refused by silence before another camera's frames could show it."""
+        early = self._since(opened) < FIRST_FRAMES_SECONDS
+        return early and cause in SILENCE and self._camera.recorder is not None
+
+    async def _stream(self, began: Millis, opened: float, seat: Seat) -> None:
+        """Open the stream, take frames, look at one or two keyframes. Raises StreamError when no frames come."""
+        stream = await self._station.open(self._camera, self._tell)
+        try:
+            first = await self._first_frames(stream, opened)
+            seat.playing()
+            self._station.runs(self._camera)
+            left = STREAM_SECONDS - self._since(opened) - 0.5
+            pictures = asyncio.create_task(self._pictures(stream, max(1.0, left)))
+            try:
+                while not pictures.done():
+                    waiting = asyncio.create_task(stream.batch())
+                    await asyncio.wait({pictures, waiting}, return_when=asyncio.FIRST_COMPLETED)
+                    if not waiting.done():
+                        waiting.cancel()
+                        await asyncio.gather(waiting, return_exceptions=True)
+                    else:
+                        first += waiting.result()
+                await pictures
+            finally:
+                pictures.cancel()
+                await asyncio.gather(pictures, return_exceptions=True)
+            self._saw(began, "up", None, "")
+            info = stream.info
+            size = f", {info.width} x {info.height}" if info.width else ""
+            self._tell(f"{len(first)} frames, {info.codec}{size}")
+        finally:
+            if seat.is_playing:
+                self._station.runs(self._camera)
+            await asyncio.gather(stream.close(), return_exceptions=True)
+
+    async def _first_frames(self, stream: Stream, opened: float) -> list[FrameEvent]:
+        """Return three frames or more. Raises StreamError when they don't come while the stream's time lasts."""
+        left = STREAM_SECONDS - self._since(opened)
+        try:
+            async with asyncio.timeout(left):
+                frames = await stream.batch()
+                while len(frames) < 3:
+                    frames += await stream.batch()
+        except TimeoutError:
+            detail = f"three frames had not arrived after {STREAM_SECONDS:g} s"
+            raise StreamError(StreamCause.TOO_SLOW, "media", detail) from None
+        return frames
+
+    async def _pictures(self, stream: Stream, seconds: float) -> None:
+        """Look at a keyframe and, if time allows, at another one to tell a frozen picture."""
+        until = self._station.clock.monotonic() + seconds
+        looked: Looked | None = None
+        began = to_millis(self._station.clock.now())
+        for _ in range(2):
+            left = until - self._station.clock.monotonic()
+            keyframe = await stream.next_keyframe(left) if left > 0.2 else None
+            if keyframe is None:
+                break
+            try:
+                looked = await self._decoder.look(self._camera.id, stream.info.codec, keyframe)
+            except DecodeError as error:
+                self._view(began, "unknown", StreamCause.DECODE_ERROR, {}, str(error))
+                return
+        if looked is None:
+            self._tell(f"no keyframe within {seconds:.0f} s: the picture was not looked at")
+            return
+        scores: dict[str, JsonValue] = dict(looked.measures.as_scores())
+        state = state_of(looked.measures, Thresholds())
+        self._tell(f"picture {looked.width} x {looked.height}: {state} {scores}; thresholds {vars(Thresholds())}")
+        self._view(began, state, None, scores, "")
+
+    def _saw(self, began: Millis, state: str, cause: StreamCause | None, detail: str) -> None:
+        self._observed(Kind.STREAM, began, state, cause, detail, {})
+
+    def _view(
+        self, began: Millis, state: str, cause: StreamCause | None, scores: dict[str, JsonValue], detail: str
+    ) -> None:
+        self._observed(Kind.VIEW, began, state, cause, detail, scores)
+
+    def _observed(
+        self,
+        kind: Kind,
+        began: Millis,
+        state: str,
+        cause: StreamCause | None,
+        detail: str,
+        facts: dict[str, JsonValue],
+    ) -> None:
+        now = to_millis(self._station.clock.now())
+        self._sink(
+            Observation(
+                subject=self._subject,
+                kind=kind,
+                start=began,
+                end=max(now, began + 1),
+                state=state,
+                cause=cause,
+                basis=Basis.WATCHED,
+                expires=now + HOLDS_FOR,
+                detail=detail[:500],
+                facts=facts,
+            )
+        )
+
+    def _since(self, monotonic: float) -> float:
+        return self._station.clock.monotonic() - monotonic
+
+    def _tell(self, line: str) -> None:
+        self._to(str(self._subject), line)

@@ -1,0 +1,206 @@
+"""Writes a first site.yaml: annotated, and such that the agent accepts it."""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from agents.site import SiteError, load_site
+from agents.site_file import is_address
+from monitor.model.inventory import Room
+from monitor.regulations.problem import Problem
+
+
+class InitError(Exception):
+    """site.yaml can't be written; the text is one sentence."""
+
+
+@dataclass(frozen=True)
+class CameraAnswer:
+    """One camera: what its zone is used for and what it is called."""
+
+    room: str
+    name: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> CameraAnswer:
+        """Read ROOM or ROOM=NAME. Raises InitError for a room that there is not."""
+        room, _, name = text.partition("=")
+        if room not in {item.value for item in Room}:
+            rooms = ", ".join(item.value for item in Room)
+            raise InitError(f"--camera {text!r} names no room: write ROOM or ROOM=NAME, with a room of {rooms}")
+        return cls(room, name)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What site.yaml is made of. Either `url` (a recorder) or `recordings` (a folder of files), or neither."""
+
+    institution: str
+    name: str
+    timezone: str
+    regulation: str
+    networks: tuple[str, ...] = ()
+    driver: str = "hikvision"
+    url: str = ""
+    username: str = ""
+    password_file: str = ""
+    recordings: str = ""
+    cameras: tuple[CameraAnswer, ...] = ()
+
+
+def network_of(url: str) -> str | None:
+    """Return the network that a recorder's numeric address most likely lies in; None for a name."""
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return None
+    if not is_address(host):
+        return None
+    address = ipaddress.ip_address(host)
+    length = 8 if address.is_loopback else 24 if address.version == 4 else 64
+    return str(ipaddress.ip_network(f"{address}/{length}", strict=False))
+
+
+def write_site(answers: Answers, output: Path, *, force: bool = False) -> None:
+    """Write site.yaml when the agent accepts it. Raises InitError, and SiteError when it does not.
+
+    A file that is there stays as it is without `force`.
+    """
+    if output.exists() and not force:
+        raise InitError(f"{output} is there already: give another --output, or --force to write over it")
+    if answers.cameras and not (answers.url or answers.recordings):
+        raise InitError("cameras need a recorder here: give its URL or the folder of its recordings")
+    if not answers.networks:
+        found = network_of(answers.url) if answers.url else None
+        answers = replace(answers, networks=(found,) if found else ())
+    fresh = output.with_name(output.name + ".new")
+    try:
+        fresh.write_text(render(answers), encoding="utf-8")
+        load_site(fresh)
+        fresh.replace(output)
+    except SiteError as error:
+        raise SiteError(_renamed(error.problems, output)) from None
+    except OSError as error:
+        raise InitError(f"{output} can't be written: {error.strerror}") from None
+    finally:
+        fresh.unlink(missing_ok=True)
+
+
+def write_password(path: Path, password: str) -> None:
+    """Write a password file that only its owner may read; one that is there stays. Raises InitError."""
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except OSError as error:
+        raise InitError(f"{path} can't be written: {error.strerror}") from None
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(password + "\n")
+
+
+def _renamed(problems: Sequence[Problem], output: Path) -> list[Problem]:
+    return [replace(problem, file=str(output)) for problem in problems]
+
+
+def _text(value: str) -> str:
+    """Write a text as YAML in quotes: JSON's are YAML's too."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+_HEAD = """\
+# Cradlewatch 采集端配置 / the agent's configuration. Unknown keys are errors. No password stands in this file.
+
+# 机构 / the institution; its time zone decides when a day begins
+institution: {{id: {institution}, name: {name}, timezone: {timezone}}}
+
+# 规则包（cradlewatch regulation list）；登记后以监管端下发的为准 / the pack; once enrolled the collector's wins
+regulation: {regulation}
+
+# 采集端只访问这些地址（监管端除外）/ the only addresses that the agent may contact, besides the collector
+networks: [{networks}]
+
+# 开放时间，请核对 / opening hours: correct them, then take the # away
+# hours: {{open: "07:30", close: "18:00", days: [mon, tue, wed, thu, fri]}}
+
+# 停业日期，to 为最后一天 / closed days; `to` is the last of them
+# closures: [{{from: 2027-02-05, to: 2027-02-12, reason: 春节}}]
+"""
+
+_RECORDER = """
+recorders:
+  - id: nvr
+    driver: {driver}
+    url: {url}
+"""
+
+_FILES = """
+recorders:
+  - id: nvr
+    driver: files
+    # strftime；{{camera}} 是摄像机的 channel，没有则是 id / {{camera}} is the camera's channel, else its id
+    path: {recordings}
+"""
+
+_LOGIN = """\
+    # 只读账号 / an account of its own, with rights to look and search only
+    username: {username}
+    # 密码单独存放，chmod 600 / the password lies in a file of its own
+    password_file: {password_file}
+"""
+
+
+def render(answers: Answers) -> str:
+    """Return the text of site.yaml. Pure."""
+    parts = [
+        _HEAD.format(
+            institution=_text(answers.institution),
+            name=_text(answers.name),
+            timezone=_text(answers.timezone),
+            regulation=_text(answers.regulation),
+            networks=", ".join(map(_text, answers.networks)),
+        ),
+        _recorder(answers),
+        _zones(answers.cameras),
+        _cameras(answers),
+    ]
+    return "".join(parts)
+
+
+def _recorder(answers: Answers) -> str:
+    if answers.recordings:
+        return _FILES.format(recordings=_text(answers.recordings))
+    if not answers.url:
+        return "\nrecorders: []\n"
+    text = _RECORDER.format(driver=_text(answers.driver), url=_text(answers.url))
+    if answers.username:
+        text += _LOGIN.format(username=_text(answers.username), password_file=_text(answers.password_file))
+    return text
+
+
+def _zones(cameras: Sequence[CameraAnswer]) -> str:
+    rooms = ", ".join(room.value for room in Room)
+    lines = [
+        f"  - {{id: {camera.room}{number}, room: {camera.room}, name: {_text(camera.name)}}}"
+        for number, camera in enumerate(cameras, 1)
+    ]
+    head = f"\n# 区域；room 为其中之一 / zones, each with its room, one of:\n#   {rooms}\n"
+    return head + ("zones:\n" + "\n".join(lines) if lines else "zones: []") + "\n"
+
+
+def _cameras(answers: Answers) -> str:
+    # In a folder of recordings the camera's id is its name there, unless a channel says otherwise.
+    lines = [
+        f"  - {{id: cam{number}, name: {_text(camera.name)}, zones: [{camera.room}{number}], recorder: nvr"
+        + ("}" if answers.recordings else f", channel: {number}}}")
+        for number, camera in enumerate(answers.cameras, 1)
+    ]
+    head = (
+        "\n# 摄像机；可加 stream: rtsp://…（子码流）与 commissioned: 启用日期"
+        "\n# cameras; add stream: rtsp://... (the sub-stream) where the recorder is not to be asked for it, and"
+        "\n# commissioned: DATE when it is new\n"
+    )
+    return head + ("cameras:\n" + "\n".join(lines) if lines else "cameras: []") + "\n"

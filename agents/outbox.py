@@ -1,0 +1,230 @@
+"""The durable queue of reports: what was put in stays until the collector has it."""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from agents.database import Database
+
+MAX_BYTES = 256 * 1024 * 1024
+"""What the queue may hold; beyond it the oldest reports go, and the dropped range is kept."""
+KEEP_REJECTED = 20
+"""So many refused reports are kept for a person to look at; all are counted."""
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS report (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, boot TEXT NOT NULL, sequence INTEGER NOT NULL, size INTEGER NOT NULL,
+    digest BLOB NOT NULL, payload BLOB NOT NULL, UNIQUE (boot, sequence)) STRICT;
+CREATE INDEX IF NOT EXISTS report_size ON report (size);
+CREATE TABLE IF NOT EXISTS boot (boot TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS rejected (
+    id INTEGER PRIMARY KEY, boot TEXT NOT NULL, sequence INTEGER NOT NULL, reason TEXT NOT NULL,
+    payload BLOB NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS dropped (
+    boot TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (boot, first)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID
+"""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One report in the queue."""
+
+    id: int
+    boot: str
+    sequence: int
+    payload: bytes
+
+
+@dataclass(frozen=True)
+class OutboxStatus:
+    """How the queue stands, and what happened to reports since the file was begun."""
+
+    waiting: int
+    delivered: int
+    rejected: int
+    dropped: int
+    damaged: int
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """Reports that had to go because the queue was full: [first, last] of one boot."""
+
+    boot: str
+    first: int
+    last: int
+
+
+class Outbox:
+    """A queue in SQLite, oldest first; may be used by several threads and processes at once."""
+
+    def __init__(self, path: Path, max_bytes: int = MAX_BYTES) -> None:
+        """Open or make the file. Raises DatabaseError when that is not possible."""
+        self._database = Database(path, _SCHEMA, _rescue)
+        self._max_bytes = max_bytes
+        self._last: dict[str, int] = {}
+        """The last numbers given by this process: a file that had to be begun afresh goes on from them."""
+
+    @property
+    def set_aside(self) -> list[Path]:
+        """Damaged files that were put away; what they held is lost to sending."""
+        return self._database.set_aside
+
+    def close(self) -> None:
+        """Close the file."""
+        self._database.close()
+
+    def put(self, boot: str, write: Callable[[int], bytes]) -> int:
+        """Give the next number of `boot` to `write`, store what it returns, and return the number once it is durable.
+
+        Number and payload are one transaction: no number is lost or given twice. Raises DatabaseError when it can't be
+        stored, and ValueError when the payload alone is larger than the queue may be.
+        """
+
+        def work(connection: sqlite3.Connection) -> int:
+            sequence = _next(connection, boot, self._last.get(boot, 0))
+            payload = write(sequence)
+            if len(payload) > self._max_bytes:
+                raise ValueError(
+                    f"a report of {len(payload)} bytes is larger than the queue may be ({self._max_bytes})"
+                )
+            connection.execute(
+                "INSERT INTO report (boot, sequence, payload, digest, size) VALUES (?, ?, ?, ?, ?)",
+                (boot, sequence, payload, _digest(payload), len(payload)),
+            )
+            _make_room(connection, self._max_bytes)
+            return sequence
+
+        self._last[boot] = sequence = self._database.run(work)
+        return sequence
+
+    def take(self, count: int, max_bytes: int) -> list[Entry]:
+        """Return the oldest reports, at most `count` and (but for the first) `max_bytes`; they stay in the queue.
+
+        A report whose bytes no longer match their digest is removed and counted as damaged.
+        """
+
+        def work(connection: sqlite3.Connection) -> list[Entry]:
+            taken: list[Entry] = []
+            size = 0
+            rows = connection.execute("SELECT id, boot, sequence, payload, digest FROM report ORDER BY id").fetchmany
+            while len(taken) < count and (batch := rows(1)):
+                number, boot, sequence, payload, digest = batch[0]
+                if not isinstance(payload, bytes) or _digest(payload) != digest:
+                    connection.execute("DELETE FROM report WHERE id = ?", (number,))
+                    _count(connection, "damaged", 1)
+                    continue
+                size += len(payload)
+                if taken and size > max_bytes:
+                    break
+                taken.append(Entry(number, boot, sequence, payload))
+            return taken
+
+        return self._database.run(work)
+
+    def delivered(self, entries: Iterable[Entry]) -> None:
+        """Remove reports that the collector has: it answered "stored" or "already have it"."""
+        rows = [(entry.id, entry.boot, entry.sequence) for entry in entries]
+
+        def work(connection: sqlite3.Connection) -> None:
+            # By number too: after damage a fresh file begins its ids anew.
+            sql = "DELETE FROM report WHERE id = ? AND boot = ? AND sequence = ?"
+            _count(connection, "delivered", sum(connection.execute(sql, row).rowcount for row in rows))
+
+        self._database.run(work)
+
+    def reject(self, entry: Entry, reason: str) -> None:
+        """Move a report that the collector will never take out of the queue, with the reason, so that others go on."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            sql = "DELETE FROM report WHERE id = ? AND boot = ? AND sequence = ?"
+            if connection.execute(sql, (entry.id, entry.boot, entry.sequence)).rowcount == 0:
+                return
+            connection.execute(
+                "INSERT INTO rejected (boot, sequence, payload, reason) VALUES (?, ?, ?, ?)",
+                (entry.boot, entry.sequence, entry.payload, reason[:500]),
+            )
+            connection.execute(
+                "DELETE FROM rejected WHERE id NOT IN (SELECT id FROM rejected ORDER BY id DESC LIMIT ?)",
+                (KEEP_REJECTED,),
+            )
+            _count(connection, "rejected", 1)
+
+        self._database.run(work)
+
+    def rejected(self) -> list[tuple[str, int, str]]:
+        """Return (boot, sequence, reason) of the latest refused reports, oldest first."""
+        sql = "SELECT boot, sequence, reason FROM rejected ORDER BY id"
+        return self._database.run(lambda connection: connection.execute(sql).fetchall())
+
+    def dropped(self) -> list[Dropped]:
+        """Return the ranges that were dropped because the queue was full."""
+        sql = "SELECT boot, first, last FROM dropped ORDER BY boot, first"
+        return [Dropped(*row) for row in self._database.run(lambda connection: connection.execute(sql).fetchall())]
+
+    def status(self) -> OutboxStatus:
+        """Return how the queue stands."""
+
+        def work(connection: sqlite3.Connection) -> OutboxStatus:
+            (waiting,) = connection.execute("SELECT count(*) FROM report").fetchone()
+            counts = dict(connection.execute("SELECT name, value FROM counter").fetchall())
+            names = ("delivered", "rejected", "dropped", "damaged")
+            return OutboxStatus(waiting, *(counts.get(name, 0) for name in names))
+
+        return self._database.run(work)
+
+
+def _digest(payload: bytes) -> bytes:
+    return hashlib.sha256(payload).digest()
+
+
+def _next(connection: sqlite3.Connection, boot: str, given: int) -> int:
+    sql = "INSERT INTO boot VALUES (?, ?) ON CONFLICT (boot) DO UPDATE SET last = max(last + 1, excluded.last) RETURNING last"
+    return int(connection.execute(sql, (boot, given + 1)).fetchall()[0][0])
+
+
+def _rescue(damaged: sqlite3.Connection, fresh: sqlite3.Connection) -> None:
+    """Copy every report that is still whole, from both ends up to the damage, and the numbers given."""
+    for order in ("ASC", "DESC"):
+        with suppress(sqlite3.Error, UnicodeDecodeError):
+            rows = damaged.execute(
+                f"SELECT id, boot, sequence, digest, payload FROM report NOT INDEXED ORDER BY id {order}"  # noqa: S608
+            )
+            for row in rows:
+                _rescue_row(row, fresh)
+
+
+def _rescue_row(row: tuple[object, ...], fresh: sqlite3.Connection) -> None:
+    number, boot, sequence, digest, payload = row
+    whole = isinstance(payload, bytes) and _digest(payload) == digest
+    if not (whole and isinstance(payload, bytes) and isinstance(boot, str) and isinstance(sequence, int)):
+        return
+    sql = "INSERT OR IGNORE INTO report (id, boot, sequence, size, digest, payload) VALUES (?, ?, ?, ?, ?, ?)"
+    fresh.execute(sql, (number, boot, sequence, len(payload), digest, payload))
+    sql = "INSERT INTO boot VALUES (?, ?) ON CONFLICT (boot) DO UPDATE SET last = max(last, excluded.last)"
+    fresh.execute(sql, (boot, sequence))
+
+
+def _count(connection: sqlite3.Connection, name: str, more: int) -> None:
+    sql = "INSERT INTO counter VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
+    connection.execute(sql, (name, more))
+
+
+def _make_room(connection: sqlite3.Connection, max_bytes: int) -> None:
+    """Drop the oldest until the rest fits: what the site looks like now is worth more than a long past."""
+    size = int(connection.execute("SELECT sum(size) FROM report").fetchone()[0])
+    while size > max_bytes:
+        sql = "SELECT id, boot, sequence, size FROM report ORDER BY id LIMIT 1"
+        number, boot, sequence, part = connection.execute(sql).fetchone()
+        connection.execute("DELETE FROM report WHERE id = ?", (number,))
+        sql = "UPDATE dropped SET last = ? WHERE boot = ? AND last = ?"
+        if connection.execute(sql, (sequence, boot, sequence - 1)).rowcount == 0:
+            connection.execute("INSERT INTO dropped VALUES (?, ?, ?)", (boot, sequence, sequence))
+        _count(connection, "dropped", 1)
+        size -= part

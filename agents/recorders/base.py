@@ -1,0 +1,255 @@
+"""The port to recorders: what a driver answers, how it fails, and the registry of drivers."""
+
+from __future__ import annotations
+
+import importlib
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol, Self
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from monitor.model.clock import Clock
+from monitor.model.observation import StreamCause
+from monitor.model.span import Millis, Spans
+
+NOT_OFFERED = "not_offered"
+"""The cause of a question that this recorder has no answer to, whoever asks."""
+
+MAX_EXCHANGES = 60
+"""How many of the latest exchanges a driver keeps for --explain."""
+
+DiskState = Literal["ok", "failed", "missing", "read_only", "degraded", "unknown"]
+Progress = Callable[[float], None]
+"""Told the share done, 0..1, never falling."""
+
+
+class RecorderError(Exception):
+    """A recorder did not answer, or not usably: what it was asked about is unknown.
+
+    `cause` is a StreamCause value or NOT_OFFERED, `detail` one sentence with what to do, `asked` the request
+    without any secret.
+    """
+
+    def __init__(self, cause: StreamCause | str, detail: str, asked: str = "") -> None:
+        """Keep the cause, the sentence for people and the request."""
+        super().__init__(detail)
+        self.cause = str(cause)
+        self.detail = detail
+        self.asked = asked
+
+
+class NotOffered(RecorderError):
+    """This make, model or firmware has no such answer; asking again changes nothing."""
+
+    def __init__(self, detail: str, asked: str = "") -> None:
+        """Keep the sentence for people and the request."""
+        super().__init__(NOT_OFFERED, detail, asked)
+
+
+class OptionsError(ValueError):
+    """A recorder's settings in site.yaml are wrong; the text is one sentence for people."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What the recorder says it is; empty where it does not say."""
+
+    model: str
+    firmware: str
+    serial: str
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One channel of the recorder; `online` is None where the recorder does not say."""
+
+    id: str
+    name: str
+    online: bool | None
+
+
+@dataclass(frozen=True)
+class Disk:
+    """One disk that is present; `raw_state` is the maker's own word."""
+
+    id: str
+    state: DiskState
+    capacity_bytes: int | None
+    raw_state: str
+
+
+@dataclass(frozen=True)
+class Footage:
+    """What the index lists for a channel in `window` (UTC ms, half-open), by the recorder's own clock.
+
+    Device time is turned to UTC by the recorder's time zone; its clock's error is not corrected here. A span that is
+    held both locked and unlocked is in both sets.
+    """
+
+    spans: Spans
+    locked: Spans
+    window: tuple[Millis, Millis]
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """One question and its answer, bounded and without secrets, as --explain prints them."""
+
+    asked: str
+    answered: str
+
+
+class Recorder(Protocol):
+    """One recorder, through the driver of its make. Every method may raise RecorderError."""
+
+    exchanges: deque[Exchange]
+
+    async def identity(self) -> Identity:
+        """Return model, firmware and serial number."""
+        ...
+
+    async def channels(self) -> tuple[Channel, ...]:
+        """Return all channels that are set up."""
+        ...
+
+    async def disks(self) -> tuple[Disk, ...]:
+        """Return the disks that are present, never the ghosts of removed ones."""
+        ...
+
+    async def clock_offset(self) -> float:
+        """Return the recorder's clock minus the agent's, in seconds."""
+        ...
+
+    async def footage(self, channel: str, start: Millis, end: Millis, progress: Progress | None = None) -> Footage:
+        """Return what the index lists in [start, end), whole: an answer in part is an error."""
+        ...
+
+    async def earliest(self, channel: str) -> Millis | None:
+        """Return the start of the oldest footage, locked or not; None without any. Never a measure of retention."""
+        ...
+
+    def stream_url(self, channel: str, main: bool) -> str | None:
+        """Return the maker's RTSP address of a channel, without credentials; None where there is none."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class Addresses(Protocol):
+    """Where a host may be reached: inside the site's declared networks, pinned."""
+
+    async def resolve(self, host: str, port: int) -> str:
+        """Return the IP address to connect to; raise when it may not be contacted."""
+        ...
+
+
+class Attempt(Protocol):
+    """One login under the breaker's eye."""
+
+    def accepted(self) -> None:
+        """Say that the credentials were taken."""
+        ...
+
+    def refused(self) -> None:
+        """Say that the credentials were refused."""
+        ...
+
+    def forbidden(self) -> None:
+        """Say that the answer was 403 and does not tell whether the credentials or a right were missing."""
+        ...
+
+    def unclear(self) -> None:
+        """Say that the device answered, but nothing about the credentials."""
+        ...
+
+
+class Breaker(Protocol):
+    """One per site: a refused login stops all further ones with the same credentials."""
+
+    def attempt(self, host: str, user: str, password: str) -> AbstractAsyncContextManager[Attempt]:
+        """Open one login at a numeric address; raises agents.breaker.LoginHeld when it may not be tried."""
+        ...
+
+
+@dataclass(frozen=True)
+class RecorderSettings:
+    """All that a driver needs to know and to hold; the password never appears in its repr."""
+
+    id: str
+    driver: str
+    timezone: ZoneInfo
+    addresses: Addresses
+    breaker: Breaker
+    clock: Clock
+    url: str = ""
+    username: str = ""
+    password: str = field(default="", repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    rtsp_port: int = 554
+    base_dir: Path = field(default_factory=Path)
+    """What relative paths in the options are relative to: the folder of site.yaml."""
+    tls_fingerprint: str | None = None
+    """SHA-256 of the recorder's certificate, hex; pinned on first use when None."""
+    fingerprint_seen: Callable[[str], None] | None = None
+    """Told the fingerprint when it is pinned on first use, so that the caller may keep it."""
+
+
+DriverFactory = Callable[[RecorderSettings], Recorder]
+
+
+class DriverOptions(BaseModel):
+    """A driver's own keys under its recorder in site.yaml; unknown ones are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @classmethod
+    def read(cls, recorder_id: str, driver: str, options: Mapping[str, Any]) -> Self:
+        """Check the options. Raises OptionsError with a sentence naming recorder, driver and key."""
+        try:
+            return cls.model_validate(dict(options))
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"]) or "options"
+            known = ", ".join(cls.model_fields)
+            said = {
+                "extra_forbidden": f"unknown key {key!r}; driver {driver} knows: {known}",
+                "missing": f"the key {key!r} is missing; driver {driver} needs it",
+            }.get(
+                first["type"],
+                f"key {key!r}: {first['msg'].removeprefix('Value error, ')}",
+            )
+            msg = f"recorder {recorder_id}: {said}"
+            raise OptionsError(msg) from error
+
+
+@dataclass(frozen=True)
+class LazyDriver:
+    """A driver that is imported when it is first used: a site loads only the libraries of its own makes."""
+
+    module: str
+    driver: str
+    options: str
+
+    def __call__(self, settings: RecorderSettings) -> Recorder:
+        """Build the driver; no I/O. Raises OptionsError."""
+        factory: DriverFactory = getattr(importlib.import_module(self.module), self.driver)
+        return factory(settings)
+
+    def check(self, recorder_id: str, options: Mapping[str, Any]) -> None:
+        """Check a driver's own keys in site.yaml. Raises OptionsError."""
+        model: type[DriverOptions] = getattr(importlib.import_module(self.module), self.options)
+        model.read(recorder_id, self.module.rpartition(".")[2], options)
+
+
+DRIVERS: dict[str, LazyDriver] = {
+    "files": LazyDriver("agents.recorders.files", "Files", "FilesOptions"),
+    "hikvision": LazyDriver("agents.recorders.hikvision", "Hikvision", "HikvisionOptions"),
+}
+"""The visible registry: a driver is its file, its fixtures and its line here."""

@@ -1,0 +1,373 @@
+"""Asking a recorder over HTTP: digest login through the breaker, hard deadlines, capped answers, no other host."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import ssl
+from collections import deque
+from collections.abc import Generator
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import quote
+
+import httpx2
+
+from agents.breaker import LoginHeld
+from agents.recorders.base import MAX_EXCHANGES, Attempt, Exchange, OptionsError, RecorderError, RecorderSettings
+from agents.rtsp.errors import StreamError
+from monitor.model.observation import StreamCause
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+CONNECT_SECONDS = 5.0
+SHOWN_CHARACTERS = 2000
+"""How much of an answer an exchange keeps for people."""
+
+_UNAUTHORIZED = 401
+_FORBIDDEN = 403
+_NOT_FOUND = 404
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_CLOSED = (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError)
+_ALGORITHMS = frozenset({"MD5", "MD5-SESS", "SHA-256", "SHA-256-SESS"})
+_HOST = re.compile(r"[\w.-]+|[0-9A-Fa-f:.]+")
+_USERINFO = re.compile(r"(?<=://)[^/\s<>@]*@")
+_STALE = re.compile(r'\bstale\s*=\s*"?true\b', re.IGNORECASE)
+_KNOWN_USER = re.compile(rb"lowPrivilege|notSupport")
+"""A 403 in these words is about rights and abilities: the login itself was taken."""
+
+_ALGORITHM = re.compile(r'\balgorithm\s*=\s*"?([A-Za-z0-9-]+)', re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A status, its whole body, and the agent's clock in the middle of the request."""
+
+    status: int
+    body: bytes
+    middle: datetime
+    headers: httpx2.Headers
+
+
+class DeviceHttp:
+    """One recorder's web interface: one request at a time, each with a deadline.
+
+    Every request first goes without credentials, and its own challenge is then answered: so a 401 to sent
+    credentials is never an expired nonce, always a refusal, and needs no second try.
+    """
+
+    def __init__(self, settings: RecorderSettings, timeout_seconds: float) -> None:
+        """Take the address and login of `settings`; each request may take `timeout_seconds`. Raises OptionsError."""
+        self.exchanges: deque[Exchange] = deque(maxlen=MAX_EXCHANGES)
+        self._settings = settings
+        self._timeout_seconds = timeout_seconds
+        self._base = _base(settings)
+        self._fingerprint = settings.tls_fingerprint and settings.tls_fingerprint.replace(":", "").lower()
+        self._one_at_a_time = asyncio.Lock()
+        self._client: httpx2.AsyncClient | None = None
+
+    @property
+    def host(self) -> str:
+        """The recorder's host, as the site names it."""
+        return self._base.host
+
+    async def close(self) -> None:
+        """Close the connections; a later request opens new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def fetch(self, method: str, path: str, *, content: bytes | None = None, note: str = "") -> Answer:
+        """Return the recorder's final answer to one request, whatever its status but 401.
+
+        `note` says for people what `content` asks for. Raises RecorderError when there is no answer, or it is refused,
+        too late or too large.
+        """
+        asked = f"{method} {path}{f' ({note})' if note else ''}"
+        async with self._one_at_a_time:
+            try:
+                answer = await self._converse(method, path, content)
+            except RecorderError as error:
+                error.asked = asked
+                self._note(asked, f"{error.cause}: {error.detail}")
+                raise
+        shown = answer.body[: 32 * SHOWN_CHARACTERS].decode("utf-8", "replace").strip()
+        self._note(asked, f"HTTP {answer.status}, {len(answer.body)} bytes: {shown}")
+        return answer
+
+    def _note(self, asked: str, answered: str) -> None:
+        self.exchanges.append(Exchange(self._scrubbed(asked), self._scrubbed(answered)[:SHOWN_CHARACTERS]))
+
+    def _scrubbed(self, text: str) -> str:
+        text = _USERINFO.sub("***@", text)
+        password = self._settings.password
+        for secret in {password, quote(password, safe="")} - {""}:
+            text = text.replace(secret, "***")
+        return text
+
+    async def _converse(self, method: str, path: str, content: bytes | None) -> Answer:
+        answer = await self._send_first(method, path, content)
+        if answer.status in _REDIRECTS:
+            self._base = self._redirected(answer.headers.get("location", ""))
+            answer = await self._send(method, path, content)
+            if answer.status in _REDIRECTS:
+                raise RecorderError(
+                    StreamCause.RECORDER, f"{self.host} redirects in circles; set `url` to its https address."
+                )
+        if answer.status != _UNAUTHORIZED:
+            return answer
+        return await self._log_in(method, path, content, answer)
+
+    async def _send_first(self, method: str, path: str, content: bytes | None) -> Answer:
+        """Send without credentials; once more when a kept connection turns out to have been closed by the recorder."""
+        kept = self._client is not None
+        try:
+            return await self._send(method, path, content)
+        except RecorderError as error:
+            if not (kept and isinstance(error.__cause__, _CLOSED)):
+                raise
+        return await self._send(method, path, content)
+
+    async def _log_in(self, method: str, path: str, content: bytes | None, challenge: Answer) -> Answer:
+        settings = self._settings
+        if not settings.username:
+            detail = f"{self.host} asks for a login: give recorder {settings.id} a `username` and a `password_file`."
+            raise RecorderError(StreamCause.UNAUTHORIZED, detail)
+        login = self._login(challenge)
+        try:
+            address = await self._address()
+            async with settings.breaker.attempt(address, settings.username, settings.password) as attempt:
+                answer = await self._send(method, path, content, login)
+                if answer.status == _UNAUTHORIZED and _is_stale(answer):
+                    answer = await self._send(method, path, content, self._login(answer))
+                _tell(attempt, answer)
+        except LoginHeld as held:
+            detail = f"{str(held)[:1].upper()}{str(held)[1:]}."
+            raise RecorderError(StreamCause.CREDENTIALS_HELD, detail) from held
+        if answer.status == _UNAUTHORIZED:
+            raise RecorderError(StreamCause.UNAUTHORIZED, self._refusal(answer))
+        return answer
+
+    def _refusal(self, answer: Answer) -> str:
+        locked = " and says that the user is locked for now" if _locked_out(answer) else ""
+        return (
+            f"{self.host} refused the login of {self._settings.username}{locked}: check the user name and password, and "
+            "that this user may log in remotely; it isn't tried again by itself before tomorrow."
+        )
+
+    def _login(self, challenge: Answer) -> httpx2.Auth:
+        """Return what answers the challenge: Digest, the strongest offered; Basic only where TLS hides it."""
+        offers = challenge.headers.get_list("www-authenticate")
+        settings = self._settings
+        digests = [
+            offer for offer in offers if offer.lower().startswith("digest ") and _algorithm(offer) in _ALGORITHMS
+        ]
+        if digests:
+            best = max(digests, key=lambda offer: _algorithm(offer).startswith("SHA-256"))
+            return _AnswerDigest(settings.username, settings.password, best)
+        if any(offer.lower().startswith("basic") for offer in offers) and self._base.scheme == "https":
+            return httpx2.BasicAuth(settings.username, settings.password)
+        detail = (
+            f"{self.host} offers no safe login (digest with MD5 or SHA-256): choose digest in its security menu, on "
+            "Hikvision under System > Security > Authentication > WEB Authentication."
+        )
+        raise RecorderError(StreamCause.RECORDER, detail)
+
+    async def _send(self, method: str, path: str, content: bytes | None, login: httpx2.Auth | None = None) -> Answer:
+        clock = self._settings.clock
+        try:
+            request = await self._request(method, path, content)
+            async with asyncio.timeout(self._timeout_seconds):
+                before = clock.now()
+                response = await self._open().send(request, stream=True, auth=login)
+                try:
+                    middle = before + (clock.now() - before) / 2
+                    self._check_certificate(response)
+                    body = await self._body(response)
+                finally:
+                    await response.aclose()
+        except RecorderError:
+            raise
+        except (TimeoutError, httpx2.TimeoutException) as error:
+            detail = f"{self.host} didn't answer within {self._timeout_seconds:g} s: check that it is switched on and reachable."
+            raise RecorderError(StreamCause.TIMEOUT, detail) from error
+        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, NotImplementedError) as error:
+            raise self._failure(error) from error
+        return Answer(response.status_code, body, middle, response.headers)
+
+    @property
+    def _port(self) -> int:
+        return self._base.port or (443 if self._base.scheme == "https" else 80)
+
+    async def _address(self) -> str:
+        try:
+            return await self._settings.addresses.resolve(self.host, self._port)
+        except StreamError as error:
+            raise RecorderError(error.cause, f"{error.detail}.") from error
+
+    async def _request(self, method: str, path: str, content: bytes | None) -> httpx2.Request:
+        """Build the request to the pinned address; the host's own name stays in Host and in TLS."""
+        base, port, address = self._base, self._port, await self._address()
+        shown = f"[{address}]" if ":" in address else address
+        headers = {
+            "Host": base.netloc.decode("ascii"),
+            "Accept-Encoding": "identity",
+            "User-Agent": "cradlewatch",
+        }
+        # Shorter than the whole deadline: a handshake that ends by itself is cleaned up by the library.
+        connect = min(CONNECT_SECONDS, self._timeout_seconds / 2)
+        if content is not None:
+            headers["Content-Type"] = "application/xml"
+        return httpx2.Request(
+            method,
+            f"{base.scheme}://{shown}:{port}{path}",
+            headers=headers,
+            content=content,
+            extensions={
+                "sni_hostname": base.host,
+                "timeout": httpx2.Timeout(self._timeout_seconds, connect=connect).as_dict(),
+            },
+        )
+
+    def _open(self) -> httpx2.AsyncClient:
+        if self._client is None:
+            self._client = httpx2.AsyncClient(
+                verify=_any_certificate(),
+                trust_env=False,
+                follow_redirects=False,
+                limits=httpx2.Limits(max_connections=2, max_keepalive_connections=1, keepalive_expiry=5),
+            )
+        self._client.cookies.clear()
+        return self._client
+
+    async def _body(self, response: httpx2.Response) -> bytes:
+        if response.headers.get("content-encoding", "identity").lower() != "identity":
+            raise RecorderError(StreamCause.RECORDER, f"{self.host} sent a compressed answer, which wasn't asked for.")
+        body = bytearray()
+        async for chunk in response.aiter_raw():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                raise RecorderError(
+                    StreamCause.RECORDER, f"{self.host} sent more than {MAX_BODY_BYTES} bytes in one answer."
+                )
+        return bytes(body)
+
+    def _check_certificate(self, response: httpx2.Response) -> None:
+        """Pin the certificate on first use; recorders sign their own, so no authority can vouch for them."""
+        if self._base.scheme != "https":
+            return
+        stream = response.extensions.get("network_stream")
+        tls = stream.get_extra_info("ssl_object") if stream is not None else None
+        certificate = tls.getpeercert(binary_form=True) if tls is not None else None
+        if not certificate:
+            raise RecorderError(StreamCause.RECORDER, f"{self.host} showed no certificate.")
+        seen = hashlib.sha256(certificate).hexdigest()
+        if self._fingerprint is None:
+            self._fingerprint = seen
+            if self._settings.fingerprint_seen is not None:
+                self._settings.fingerprint_seen(seen)
+        elif seen != self._fingerprint:
+            detail = (
+                f"The certificate of {self.host} is not the known one: if the recorder was exchanged or its certificate "
+                f"renewed, set tls_fingerprint of recorder {self._settings.id} to {seen}."
+            )
+            raise RecorderError(StreamCause.RECORDER, detail)
+
+    def _redirected(self, location: str) -> httpx2.URL:
+        """Return the https address that the same host points to; nothing else is followed."""
+        try:
+            target = self._base.join(location)
+        except (httpx2.InvalidURL, ValueError):
+            target = self._base
+        if self._base.scheme == "http" and target.scheme == "https" and target.host == self._base.host:
+            return target.copy_with(username=None, password=None, raw_path=b"/")
+        detail = f"{self.host} redirects to another place than its own https address: correct `url` of the recorder."
+        raise RecorderError(StreamCause.RECORDER, detail)
+
+    def _failure(self, error: Exception) -> RecorderError:
+        causes = list(_chain(error))
+        if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
+            detail = (
+                f"{self.host} refuses connections at this port: check `url`, and that its web service is switched on."
+            )
+            return RecorderError(StreamCause.REFUSED, detail)
+        if any(isinstance(cause, ssl.SSLError) for cause in causes):
+            return RecorderError(
+                StreamCause.RECORDER, f"{self.host} doesn't speak TLS that can be understood: check `url`."
+            )
+        if isinstance(error, httpx2.NetworkError | OSError):
+            return RecorderError(
+                StreamCause.NO_CONNECTION, f"No connection to {self.host}: check its address, cable and power."
+            )
+        return RecorderError(StreamCause.RECORDER, f"{self.host} didn't answer in HTTP: check host and port of `url`.")
+
+
+class _AnswerDigest(httpx2.Auth):
+    """Answers one given challenge, once: never repeats a refused login as a general client would."""
+
+    def __init__(self, username: str, password: str, challenge: str) -> None:
+        self._digest = httpx2.DigestAuth(username, password)
+        self._challenge = challenge
+
+    def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
+        """Add the answer to the challenge; whatever comes back is final."""
+        flow = self._digest.auth_flow(request)
+        next(flow)
+        yield flow.send(httpx2.Response(_UNAUTHORIZED, headers={"www-authenticate": self._challenge}, request=request))
+
+
+def _base(settings: RecorderSettings) -> httpx2.URL:
+    try:
+        url = httpx2.URL(settings.url)
+    except (httpx2.InvalidURL, ValueError):
+        url = httpx2.URL("")
+    if url.scheme not in {"http", "https"} or not _HOST.fullmatch(url.host):
+        msg = f"recorder {settings.id}: `url` must be like http://192.0.2.10"
+        raise OptionsError(msg)
+    if url.userinfo:
+        msg = f"recorder {settings.id}: `url` must not hold a password; use `username` and `password_file`"
+        raise OptionsError(msg)
+    return url.copy_with(raw_path=b"/", fragment=None)
+
+
+def _any_certificate() -> ssl.SSLContext:
+    """Return a context that any recorder's TLS passes: old firmware has short keys; the pin is what protects."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.set_ciphers("DEFAULT:@SECLEVEL=0")
+    return context
+
+
+def _algorithm(offer: str) -> str:
+    found = _ALGORITHM.search(offer)
+    return found[1].upper() if found else "MD5"
+
+
+def _tell(attempt: Attempt, answer: Answer) -> None:
+    """Tell the breaker what the answer to sent credentials says about them."""
+    if answer.status == _UNAUTHORIZED or (answer.status == _FORBIDDEN and _locked_out(answer)):
+        attempt.refused()
+    elif answer.status == _FORBIDDEN and not _KNOWN_USER.search(answer.body):
+        attempt.forbidden()
+    elif answer.status < _UNAUTHORIZED or answer.status in {_FORBIDDEN, _NOT_FOUND}:
+        attempt.accepted()
+    else:
+        attempt.unclear()
+
+
+def _is_stale(answer: Answer) -> bool:
+    return any(_STALE.search(offer) for offer in answer.headers.get_list("www-authenticate"))
+
+
+def _locked_out(answer: Answer) -> bool:
+    """Tell whether the body says that the user is locked, in the words of the makers whose replies are known."""
+    return re.search(rb"<lockStatus>\s*lock|\bRmLock\b|userLocked|loginLocked", answer.body, re.IGNORECASE) is not None
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:
+        chain.append(error)
+        error = error.__cause__ or error.__context__
+    return chain

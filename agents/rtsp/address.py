@@ -1,0 +1,101 @@
+"""Which addresses the agent may contact: those in the site's declared networks, each name resolved once and pinned."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Iterable
+
+from agents.rtsp.errors import StreamError
+from monitor.model.observation import StreamCause
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+
+_LOOPBACK: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+_BROADCAST = ipaddress.ip_address("255.255.255.255")
+
+
+class AddressBook:
+    """Names to addresses, inside the declared networks only.
+
+    A name keeps the address of its first resolution, so that a changed DNS answer can't lead the agent (and its
+    credentials) elsewhere; `forget` lets it be resolved anew.
+    """
+
+    def __init__(self, networks: Iterable[Network], resolve_seconds: float = 5.0) -> None:
+        """Allow the addresses inside `networks`; a name's resolution may take `resolve_seconds`."""
+        self._networks = tuple(networks)
+        self._resolve_seconds = resolve_seconds
+        self._pinned: dict[str, str] = {}
+
+    def allows(self, address: str) -> bool:
+        """Tell whether the numeric address may be contacted; a text that is no address may not."""
+        parsed = _parse(address)
+        if (
+            parsed is None
+            or parsed.is_multicast
+            or parsed.is_link_local
+            or parsed.is_unspecified
+            or parsed == _BROADCAST
+        ):
+            return False
+        inside = [network for network in self._networks if parsed.version == network.version and parsed in network]
+        if parsed.is_loopback:
+            # 0.0.0.0/0 is no permission to talk to this very machine: loopback must be meant.
+            return any(_is_loopback_network(network) for network in inside)
+        return bool(inside)
+
+    async def resolve(self, host: str, port: int) -> str:
+        """Return the numeric address of `host`, the same one each time.
+
+        Raises StreamError: not_allowed outside the declared networks, no_connection when the name has no address or
+        isn't answered in time.
+        """
+        if host in self._pinned:
+            return self._pinned[host]
+        candidates = [host] if _parse(host) is not None else await self._look_up(host, port)
+        for candidate in candidates:
+            if self.allows(candidate):
+                address = str(_parse(candidate))
+                # Another look-up of the same name may have been quicker: the first pin stays.
+                return self._pinned.setdefault(host, address)
+        shown = host if candidates == [host] else f"{host} ({', '.join(candidates[:3])})"
+        detail = (
+            f"{shown} lies outside the site's declared networks: add its network to `networks` or correct the address"
+        )
+        raise StreamError(StreamCause.NOT_ALLOWED, "connect", detail)
+
+    def forget(self, host: str) -> None:
+        """Let the name be resolved anew, as after a person changed the site's addresses."""
+        self._pinned.pop(host, None)
+
+    async def _look_up(self, host: str, port: int) -> list[str]:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._resolve_seconds):
+                found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            raise StreamError(StreamCause.NO_CONNECTION, "connect", f"the name {host} could not be resolved") from None
+        except TimeoutError:
+            detail = f"the name {host} was not resolved within {self._resolve_seconds:g} s"
+            raise StreamError(StreamCause.NO_CONNECTION, "connect", detail) from None
+        return [str(sockaddr[0]) for *_, sockaddr in found]
+
+
+def _parse(text: str) -> Address | None:
+    """Return the address, an IPv4 one where it is wrapped in IPv6; None when it is a name."""
+    try:
+        parsed = ipaddress.ip_address(text)
+    except ValueError:
+        return None
+    mapped = getattr(parsed, "ipv4_mapped", None)
+    return mapped if mapped is not None else parsed
+
+
+def _is_loopback_network(network: Network) -> bool:
+    return any(
+        isinstance(network, type(loopback)) and network.subnet_of(loopback)  # type: ignore[arg-type]
+        for loopback in _LOOPBACK
+    )

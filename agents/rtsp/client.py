@@ -1,0 +1,236 @@
+"""From a URL to a playing stream: connect, OPTIONS, DESCRIBE, SETUP, PLAY, each within its deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import hashlib
+import socket
+import ssl
+
+from agents.breaker import Breaker
+from agents.rtsp.address import AddressBook
+from agents.rtsp.connection import Connection
+from agents.rtsp.errors import MalformedError, Stage, StreamError
+from agents.rtsp.message import Message, interleaved_of, session_of, status_error
+from agents.rtsp.request import Deadlines, StreamRequest
+from agents.rtsp.rtp import AccessUnits
+from agents.rtsp.sdp import Video, parse_description
+from agents.rtsp.session import Requester, Session, Trace
+from agents.rtsp.stream import Stream, StreamInfo
+from monitor.model.clock import Clock
+from monitor.model.observation import StreamCause
+
+DEFAULT_DEADLINES = Deadlines()
+_OPTIONS_DECIDES = frozenset({453, 500, 503})
+"""Answers to OPTIONS that end the matter; others leave it to DESCRIBE, as devices answer OPTIONS carelessly."""
+
+
+async def open_stream(
+    request: StreamRequest,
+    addresses: AddressBook,
+    deadlines: Deadlines = DEFAULT_DEADLINES,
+    *,
+    clock: Clock,
+    breaker: Breaker | None = None,
+    trace: Trace | None = None,
+) -> Stream:
+    """Open a stream and return it once PLAY was answered; that frames arrive is for its reader to see.
+
+    The device is contacted at its pinned address only. Credentials go out only after a challenge, once, and only when
+    the breaker allows it. `trace` is told each step in a line, for people. Raises StreamError; nothing stays open then.
+    """
+    opening = _Opening(request, addresses, deadlines, clock, breaker, trace or _silent)
+    try:
+        async with asyncio.timeout_at(opening.until + 0.05):  # each step has its own, more telling deadline
+            return await opening.run()
+    except TimeoutError:
+        error = StreamError(StreamCause.TIMEOUT, opening.stage, f"not open after {deadlines.total:g} s")
+        opening.abandon(error)
+        raise error from None
+    except BaseException:
+        opening.abandon(StreamError(StreamCause.CLOSED, opening.stage, "the stream was given up"))
+        raise
+
+
+class _Opening:
+    """The steps of one opening, in order."""
+
+    def __init__(
+        self,
+        request: StreamRequest,
+        addresses: AddressBook,
+        deadlines: Deadlines,
+        clock: Clock,
+        breaker: Breaker | None,
+        trace: Trace,
+    ) -> None:
+        self._request = request
+        self._addresses = addresses
+        self._deadlines = deadlines
+        self._breaker = breaker
+        self._trace = trace
+        self._session: Session | None = None
+        self._loop = asyncio.get_running_loop()
+        self.until = self._loop.time() + deadlines.total
+        self._connection = Connection(clock)
+
+    @property
+    def stage(self) -> Stage:
+        return self._connection.stage
+
+    async def run(self) -> Stream:
+        address = await self._addresses.resolve(self._request.host, self._request.port)
+        fingerprint = await self._connect(address)
+        requester = Requester(
+            self._connection,
+            self._request.login,
+            address,
+            self._breaker,
+            self._deadlines.answer,
+            self.until,
+            self._trace,
+        )
+        public = await self._options(requester)
+        video, server = await self._describe(requester)
+        session = await self._set_up(requester, video, public)
+        self._session = session
+        units = AccessUnits(video.codec, video.clock_rate, video.parameter_sets)
+        info = StreamInfo(video.codec, None, None, video.clock_rate, server, fingerprint)
+        stream = Stream(self._connection, session, units, info, self._deadlines)
+        self._connection.stage = "play"
+        _succeed(
+            await requester.ask("PLAY", session.url, session.headers() | {"Range": "npt=0.000-"}), self._connection
+        )
+        stream.start()
+        return stream
+
+    def abandon(self, error: StreamError) -> None:
+        """Close the socket, and let the device know where it holds a session."""
+        if self._session is not None and self._connection.error is None:
+            self._session.requester.tell("TEARDOWN", self._session.url, self._session.headers())
+        self._connection.fail(error)
+
+    async def _connect(self, address: str) -> str | None:
+        """Connect to the address; return the certificate's fingerprint, None without TLS."""
+        port = self._request.port
+        where = f"{address}:{port}"
+        before = self._loop.time()
+        seconds = min(self._deadlines.connect, self.until - before)
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        connecting = socket.socket(family, socket.SOCK_STREAM)
+        try:
+            connecting.setblocking(False)
+            async with asyncio.timeout(seconds):
+                await self._loop.sock_connect(connecting, (address, port))
+        except BaseException as error:
+            connecting.close()
+            if isinstance(error, OSError):  # a timeout is one too
+                raise _no_connection(error, where, seconds) from None
+            raise
+        self._trace(f"connected to {where} after {(self._loop.time() - before) * 1000:.0f} ms")
+        return await self._wrap(connecting)
+
+    async def _wrap(self, connected: socket.socket) -> str | None:
+        """Put the protocol on the socket, with TLS where asked for."""
+        wire = self._connection.wire
+        if not self._request.secure:
+            await self._loop.create_connection(lambda: wire, sock=connected)
+            self._connection.stage = "options"
+            return None
+        seconds = min(self._deadlines.answer, self.until - self._loop.time())
+        try:
+            async with asyncio.timeout(seconds):
+                transport, _ = await self._loop.create_connection(
+                    lambda: wire, sock=connected, ssl=_tls(), server_hostname=self._request.host
+                )
+        except TimeoutError:
+            detail = f"no TLS handshake within {seconds:.3g} s"
+            raise StreamError(StreamCause.TIMEOUT, "connect", detail) from None
+        except ssl.SSLError:
+            detail = "TLS could not be agreed on: is this the device's rtsps port?"
+            raise StreamError(StreamCause.PROTOCOL_ERROR, "connect", detail) from None
+        except OSError:
+            detail = "the device closed the connection during the TLS handshake"
+            raise StreamError(StreamCause.CLOSED, "connect", detail) from None
+        self._connection.stage = "options"
+        return self._pinned(transport)
+
+    def _pinned(self, transport: asyncio.Transport) -> str:
+        """Return the certificate's fingerprint. Raises StreamError when another one is pinned."""
+        certificate = transport.get_extra_info("ssl_object").getpeercert(binary_form=True) or b""
+        fingerprint = hashlib.sha256(certificate).hexdigest()
+        self._trace(f"TLS certificate SHA-256 {fingerprint}")
+        if self._request.tls_fingerprint not in (None, fingerprint):
+            detail = "the device shows another TLS certificate than the pinned one: was it exchanged?"
+            raise StreamError(StreamCause.PROTOCOL_ERROR, "connect", detail)
+        return fingerprint
+
+    async def _options(self, requester: Requester) -> str:
+        """Return the Public header: it says how to keep the session alive."""
+        answer = await requester.ask_once("OPTIONS", self._request.url)
+        status = answer.status or 0
+        if status in _OPTIONS_DECIDES or 300 <= status < 400:
+            raise status_error(status, "options")
+        return answer.header("Public") or ""
+
+    async def _describe(self, requester: Requester) -> tuple[Video, str | None]:
+        self._connection.stage = "describe"
+        url = self._request.url
+        answer = await requester.ask("DESCRIBE", url, {"Accept": "application/sdp"})
+        _succeed(answer, self._connection)
+        base = answer.header("Content-Base") or answer.header("Content-Location") or url
+        video = parse_description(answer.body, base, url)
+        self._trace(f"video {video.codec}, {len(video.parameter_sets)} parameter sets in the description")
+        return video, _shown(answer.header("Server"))
+
+    async def _set_up(self, requester: Requester, video: Video, public: str) -> Session:
+        self._connection.stage = "setup"
+        wish = {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1"}
+        answer = await requester.ask("SETUP", video.control_url, wish)
+        _succeed(answer, self._connection)
+        try:
+            identifier, timeout_seconds = session_of(answer.header("Session") or "")
+            channel = interleaved_of(answer.header("Transport"))
+        except MalformedError as error:
+            raise StreamError(StreamCause.PROTOCOL_ERROR, "setup", str(error)) from None
+        self._trace(f"session timeout {timeout_seconds:g} s, channel {channel}")
+        methods = {method.strip().upper() for method in public.split(",")}
+        keep_alive = "GET_PARAMETER" if "GET_PARAMETER" in methods else "OPTIONS"
+        return Session(requester, video.play_url, identifier, timeout_seconds, channel, keep_alive)
+
+
+def _no_connection(error: OSError, where: str, seconds: float) -> StreamError:
+    if isinstance(error, TimeoutError) and error.errno is None:
+        detail = f"{where} did not complete a connection within {seconds:.3g} s"
+        return StreamError(StreamCause.NO_CONNECTION, "connect", detail)
+    if isinstance(error, ConnectionRefusedError):
+        return StreamError(StreamCause.REFUSED, "connect", f"{where} refuses connections")
+    detail = f"{where} cannot be reached ({error.strerror or type(error).__name__})"
+    return StreamError(StreamCause.NO_CONNECTION, "connect", detail)
+
+
+def _succeed(answer: Message, connection: Connection) -> None:
+    """Raise the StreamError that an answer other than 2xx stands for."""
+    if not 200 <= (answer.status or 0) < 300:
+        raise status_error(answer.status or 0, connection.stage)
+
+
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Return a context that takes any certificate: cameras sign their own, and the fingerprint is what is checked."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _shown(text: str | None) -> str | None:
+    """Return a device's own words, printable and short."""
+    if text is None:
+        return None
+    return "".join(char for char in text[:100] if char.isprintable() and not 0xD800 <= ord(char) <= 0xDFFF) or None
+
+
+def _silent(_: str) -> None:
+    """Tell nobody."""

@@ -1,0 +1,29 @@
+"""Why a stream could not be opened or did not go on: one exception with a cause, a stage and a sentence."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from monitor.model.observation import StreamCause
+
+Stage = Literal["connect", "options", "describe", "setup", "play", "media"]
+"""How far the stream had come: media is everything after PLAY was answered."""
+
+
+class StreamError(Exception):
+    """A stream failed; `cause` is what an observation says, `detail` one sentence for people, without secrets."""
+
+    def __init__(self, cause: StreamCause, stage: Stage, detail: str) -> None:
+        """Keep cause, stage and detail."""
+        super().__init__(detail)
+        self.cause = cause
+        self.stage: Stage = stage
+        self.detail = detail
+
+    def __str__(self) -> str:
+        """Return CAUSE at STAGE: DETAIL."""
+        return f"{self.cause} at {self.stage}: {self.detail}"
+
+
+class MalformedError(ValueError):
+    """Bytes from the device are not what the protocol allows; the caller knows the stage and makes a StreamError."""

@@ -1,0 +1,176 @@
+"""What a DESCRIBE answer says: the first video stream that can be watched, and where to ask for it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import urlsplit
+
+from agents.rtsp.errors import MalformedError, StreamError
+from agents.rtsp.message import MAX_BODY_BYTES
+from monitor.model.observation import StreamCause
+
+Codec = Literal["h264", "h265"]
+
+MAX_LINES = 2000
+_CODECS: dict[str, Codec] = {"H264": "h264", "H265": "h265", "HEVC": "h265"}
+_SPROPS = {"h264": ("sprop-parameter-sets",), "h265": ("sprop-vps", "sprop-sps", "sprop-pps")}
+
+
+@dataclass(frozen=True)
+class Video:
+    """The video stream of a description."""
+
+    codec: Codec
+    clock_rate: int
+    control_url: str
+    """Where SETUP goes."""
+    play_url: str
+    """Where PLAY, TEARDOWN and the keep-alive go."""
+    parameter_sets: tuple[bytes, ...]
+    """NAL units from the description; may be empty, then they come in the stream."""
+
+
+@dataclass
+class _Section:
+    """One m= section, or with kind "" the lines before the first."""
+
+    kind: str
+    formats: list[str] = field(default_factory=list)
+    control: str | None = None
+    codecs: dict[str, tuple[str, int]] = field(default_factory=dict)
+    parameters: dict[str, str] = field(default_factory=dict)
+
+
+def parse_description(body: bytes, base_url: str, request_url: str) -> Video:
+    """Read a session description.
+
+    `base_url` is what Content-Base says (or the URL that was asked for); another host in any URL is replaced by the
+    one that was asked. Raises StreamError: no_video without video, decode_error for video in a codec that is not
+    supported, protocol_error for what is no description.
+    """
+    try:
+        sections = _sections(body)
+        videos = [section for section in sections[1:] if section.kind == "video"]
+        if not videos:
+            kinds = sorted({section.kind for section in sections[1:] if section.kind.isalnum()})[:4]
+            shown = ", ".join(kinds) or "no media"
+            raise StreamError(StreamCause.NO_VIDEO, "describe", f"the stream holds no video, but {shown}")
+        for video in videos:
+            codec = _codec(video)
+            if codec is not None:
+                return _video(video, codec, sections[0].control, base_url, request_url)
+    except MalformedError as error:
+        raise StreamError(StreamCause.PROTOCOL_ERROR, "describe", str(error)) from None
+    names = sorted({name for video in videos for name, _ in video.codecs.values() if name.isalnum()})[:4]
+    shown = ", ".join(names) or "an unnamed codec"
+    detail = f"the video is in {shown[:60]}; H.264 and H.265 can be watched"
+    raise StreamError(StreamCause.DECODE_ERROR, "describe", detail)
+
+
+def _sections(body: bytes) -> list[_Section]:
+    if len(body) > MAX_BODY_BYTES:
+        raise MalformedError(f"the description is longer than {MAX_BODY_BYTES} bytes")
+    lines = body.decode("utf-8", "replace").replace("\r", "\n").split("\n")
+    if len(lines) > MAX_LINES:
+        raise MalformedError(f"the description has more than {MAX_LINES} lines")
+    if not any(line.startswith(("v=", "m=")) for line in lines):
+        raise MalformedError("DESCRIBE was answered without a description")
+    sections = [_Section("")]
+    for line in lines:
+        name, _, value = line.strip().partition("=")
+        if name == "m":
+            kind, _, rest = value.partition(" ")
+            sections.append(_Section(kind.lower(), formats=rest.split()[2:]))
+        elif name == "a":
+            _attribute(sections[-1], value)
+    return sections
+
+
+def _attribute(section: _Section, text: str) -> None:
+    name, _, value = text.partition(":")
+    payload, _, rest = value.strip().partition(" ")
+    if name == "control":
+        section.control = value.strip()
+    elif name == "rtpmap":
+        encoding, _, rate = rest.strip().partition("/")
+        digits = rate.partition("/")[0]
+        clock_rate = int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 9 else 0
+        section.codecs.setdefault(payload, (encoding.upper(), clock_rate))
+    elif name == "fmtp":
+        section.parameters.setdefault(payload, rest)
+
+
+def _codec(section: _Section) -> tuple[str, Codec, int] | None:
+    """Return payload type, codec and clock rate of the section's first supported format."""
+    for payload in section.formats:
+        encoding, clock_rate = section.codecs.get(payload, ("", 0))
+        if encoding in _CODECS:
+            return payload, _CODECS[encoding], clock_rate or 90000
+    return None
+
+
+def _video(
+    section: _Section, codec: tuple[str, Codec, int], session_control: str | None, base_url: str, request_url: str
+) -> Video:
+    payload, name, clock_rate = codec
+    base = same_host(base_url, request_url)
+    play_url = _resolved(session_control, base, request_url)
+    return Video(
+        codec=name,
+        clock_rate=clock_rate,
+        control_url=_resolved(section.control, base, request_url),
+        play_url=play_url,
+        parameter_sets=_parameter_sets(name, section.parameters.get(payload, "")),
+    )
+
+
+def _parameter_sets(codec: Codec, text: str) -> tuple[bytes, ...]:
+    """Return the NAL units of a format's sprop parameters; what is no base64 is left out."""
+    values = dict(_pair(item) for item in text.split(";"))
+    encoded = [item for name in _SPROPS[codec] for item in values.get(name, "").split(",") if item]
+    nals = []
+    for item in encoded:
+        try:
+            nals.append(base64.b64decode(item + "=" * (-len(item) % 4)))
+        except (binascii.Error, ValueError):
+            continue
+    return tuple(nal for nal in nals if nal)
+
+
+def _pair(item: str) -> tuple[str, str]:
+    name, _, value = item.strip().partition("=")
+    return name.strip().lower(), value.strip()
+
+
+def _resolved(control: str | None, base: str, request_url: str) -> str:
+    """Return a control attribute as a URL. Raises MalformedError for what can't stand in a request line."""
+    if control is None or control in ("", "*"):
+        return base
+    if len(control) > 2048 or not control.isascii() or any(ord(char) <= 0x20 or ord(char) == 0x7F for char in control):
+        raise MalformedError("the description holds a control URL that cannot be asked for")
+    if "://" in control:
+        return same_host(control, request_url)
+    if control.startswith("/"):
+        parts = urlsplit(base)
+        return f"{parts.scheme}://{parts.netloc}{control}"
+    # Not RFC 3986: devices expect the attribute behind the whole base, its query included, and so do other clients.
+    return base + control if base.endswith("/") else f"{base}/{control}"
+
+
+def same_host(url: str, request_url: str) -> str:
+    """Return `url` with scheme, host and port of the URL that was asked for; that one itself when `url` is no RTSP URL.
+
+    The connection stays where it is: a device behind address translation names its inner address, a hostile one
+    another host, and neither is contacted.
+    """
+    if len(url) > 2048 or not url.isascii() or any(ord(char) <= 0x20 or ord(char) == 0x7F for char in url):
+        return request_url
+    scheme, mark, rest = url.partition("://")
+    if not mark or scheme.lower() not in ("rtsp", "rtsps"):
+        return request_url
+    asked = urlsplit(request_url)
+    cut = min((index for index in (rest.find("/"), rest.find("?")) if index >= 0), default=len(rest))
+    return f"{asked.scheme}://{asked.netloc}{rest[cut:]}"

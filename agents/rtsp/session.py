@@ -1,0 +1,184 @@
+"""Requests with a login where one is asked for, and the session that SETUP made."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+
+from agents.breaker import Attempt, Breaker, LoginHeld
+from agents.rtsp.auth import Authenticator, choose_challenge
+from agents.rtsp.connection import Connection
+from agents.rtsp.errors import MalformedError, StreamError
+from agents.rtsp.message import Message
+from agents.rtsp.request import Login
+from monitor.model.observation import StreamCause
+
+Trace = Callable[[str], None]
+"""Takes one line for each step, without secrets: what was asked, what was answered."""
+
+
+class Requester:
+    """Asks on one connection, and logs in once if the device wants that and the breaker allows it."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        login: Login | None,
+        address: str,
+        breaker: Breaker | None,
+        answer_seconds: float,
+        until: float,
+        trace: Trace,
+    ) -> None:
+        """Each answer may take `answer_seconds`, and all of them until `until` on the loop's clock."""
+        self._connection = connection
+        self._login = login
+        self._address = address
+        self._breaker = breaker
+        self._answer_seconds = answer_seconds
+        self._until = until
+        self._trace = trace
+        self._authenticator: Authenticator | None = None
+        self._attempt: Attempt | None = None
+
+    async def ask(self, method: str, url: str, headers: dict[str, str] | None = None) -> Message:
+        """Send a request and return its answer, after the login if the first answer is a challenge.
+
+        Raises StreamError: unauthorized when the login is refused or missing, credentials_held when it may not be tried.
+        """
+        answer = await self.ask_once(method, url, headers)
+        if answer.status != 401:
+            return answer
+        if self._authenticator is None:
+            return await self._log_in(answer, method, url, headers)
+        if self.renew(answer):
+            answer = await self.ask_once(method, url, headers)
+        if answer.status == 401:
+            raise self.refused(method)
+        return answer
+
+    async def ask_once(self, method: str, url: str, headers: dict[str, str] | None = None) -> Message:
+        """Send a request as it is and return whatever is answered."""
+        left = self._until - asyncio.get_running_loop().time()
+        full = self._headers(method, url, headers)
+        answer = await self._connection.ask(method, url, full, min(self._answer_seconds, left))
+        self._trace(f"{method}{' with login' if 'Authorization' in full else ''}: {answer.status}")
+        return answer
+
+    def tell(self, method: str, url: str, headers: dict[str, str]) -> None:
+        """Send a request whose answer nobody waits for."""
+        self._connection.tell(method, url, self._headers(method, url, headers))
+
+    async def tear_down(self, url: str, headers: dict[str, str], seconds: float) -> None:
+        """Send TEARDOWN and wait briefly; the answer doesn't matter."""
+        with contextlib.suppress(StreamError):
+            await self._connection.ask("TEARDOWN", url, self._headers("TEARDOWN", url, headers), seconds)
+
+    def renew(self, answer: Message) -> bool:
+        """Take the fresh nonce of a 401 that only says that the old one is stale; false when it is a refusal."""
+        try:
+            challenge = choose_challenge(answer.headers.get("www-authenticate", []))
+        except MalformedError:
+            return False
+        if self._authenticator is None or not challenge.stale:
+            return False
+        self._authenticator.renew(challenge)
+        return True
+
+    def refused(self, method: str) -> StreamError:
+        """Tell the breaker, and return the error."""
+        if self._attempt is not None:
+            self._attempt.refused()
+        user = self._login.username if self._login else ""
+        detail = f"the login of {user!r} was refused ({method} was answered 401 again)"
+        return StreamError(StreamCause.UNAUTHORIZED, self._connection.stage, detail)
+
+    def _headers(self, method: str, url: str, headers: dict[str, str] | None) -> dict[str, str]:
+        if self._authenticator is None:
+            return headers or {}
+        return {**(headers or {}), "Authorization": self._authenticator.authorization(method, url)}
+
+    async def _log_in(self, challenged: Message, method: str, url: str, headers: dict[str, str] | None) -> Message:
+        stage = self._connection.stage
+        if self._login is None:
+            detail = "the device asks for a login and none is configured: give username and password_file"
+            raise StreamError(StreamCause.UNAUTHORIZED, stage, detail)
+        try:
+            challenge = choose_challenge(challenged.headers.get("www-authenticate", []))
+        except MalformedError as error:
+            # A login that can't be made says as little of the camera as one that is refused.
+            raise StreamError(StreamCause.UNAUTHORIZED, stage, str(error)) from None
+        self._trace(f"the device asks for a login: {challenge}")
+        async with self._turn(self._login) as attempt:
+            self._authenticator = Authenticator(self._login, challenge)
+            self._attempt = attempt
+            answer = await self.ask_once(method, url, headers)
+            if answer.status == 401 and self.renew(answer):
+                answer = await self.ask_once(method, url, headers)
+            if answer.status == 401:
+                raise self.refused(method)
+            _tell_outcome(attempt, answer.status or 0)
+        return answer
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, login: Login) -> AsyncIterator[Attempt | None]:
+        """Wait for the breaker's leave to send the login."""
+        if self._breaker is None:
+            yield None
+            return
+        async with contextlib.AsyncExitStack() as stack:
+            attempt = self._breaker.attempt(self._address, login.username, login.password)
+            try:
+                async with asyncio.timeout_at(self._until):
+                    granted = await stack.enter_async_context(attempt)
+            except LoginHeld as held:
+                raise StreamError(StreamCause.CREDENTIALS_HELD, self._connection.stage, str(held)) from None
+            except TimeoutError:
+                detail = "another login to the same device had no outcome yet, and only one goes at a time"
+                raise StreamError(StreamCause.CREDENTIALS_HELD, self._connection.stage, detail) from None
+            yield granted
+
+
+def _tell_outcome(attempt: Attempt | None, status: int) -> None:
+    if attempt is None:
+        return
+    if status < 300 or status == 404:
+        attempt.accepted()
+    elif status == 403:
+        attempt.forbidden()
+    else:
+        attempt.unclear()
+
+
+@dataclass(frozen=True)
+class Session:
+    """What SETUP made: how to keep it, and how to end it."""
+
+    requester: Requester
+    url: str
+    identifier: str
+    timeout_seconds: float
+    channel: int
+    """The interleaved channel of the video's RTP packets."""
+    keep_alive_method: str
+
+    def headers(self) -> dict[str, str]:
+        """Return the Session header."""
+        return {"Session": self.identifier}
+
+    def keep_alive(self) -> None:
+        """Send a sign of life; media tells whether the session lives, so nobody waits for the answer."""
+        self.requester.tell(self.keep_alive_method, self.url, self.headers())
+
+    def may_renew(self, answer: Message) -> bool:
+        """Take a fresh nonce from a keep-alive's 401; where it is a refusal tell the breaker and return false."""
+        if self.requester.renew(answer):
+            return True
+        self.requester.refused(self.keep_alive_method)
+        return False
+
+    async def tear_down(self, seconds: float) -> None:
+        """Send TEARDOWN and wait for its answer, at most `seconds`."""
+        await self.requester.tear_down(self.url, self.headers(), seconds)

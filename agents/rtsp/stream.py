@@ -1,0 +1,232 @@
+"""An open stream: frame events as they arrive, keyframes on demand, and the end with its reason."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, replace
+
+from agents.rtsp.connection import Connection
+from agents.rtsp.errors import StreamError
+from agents.rtsp.message import Message
+from agents.rtsp.request import Deadlines
+from agents.rtsp.rtp import AccessUnits, FrameEvent
+from agents.rtsp.sdp import Codec
+from agents.rtsp.session import Session
+from monitor.model.observation import StreamCause
+
+MAX_WAITING_EVENTS = 1024
+"""A reader further behind loses the oldest; a keyframe every few seconds bounds the memory."""
+MIN_KEEP_ALIVE_SECONDS, MAX_KEEP_ALIVE_SECONDS = 1.0, 30.0
+
+
+@dataclass(frozen=True)
+class StreamInfo:
+    """What the device says of the stream."""
+
+    codec: Codec
+    width: int | None
+    height: int | None
+    """Pixels by the sequence parameter set, None until one has been seen."""
+    clock_rate: int
+    """RTP timestamp ticks a second."""
+    server: str | None
+    """The Server header, shortened."""
+    tls_fingerprint: str | None
+    """SHA-256 of the certificate in hexadecimal, None without TLS."""
+
+
+class Stream:
+    """A stream that plays. Made by open_stream; close it in any case."""
+
+    def __init__(
+        self, connection: Connection, session: Session, units: AccessUnits, info: StreamInfo, deadlines: Deadlines
+    ) -> None:
+        """Take the connection over; packets arrive from now on."""
+        self._loop = asyncio.get_running_loop()
+        self._connection = connection
+        self._session = session
+        self._units = units
+        self._info = info
+        self._deadlines = deadlines
+        self._events: deque[FrameEvent] = deque(maxlen=MAX_WAITING_EVENTS)
+        self._reader: asyncio.Future[None] | None = None
+        self._keyframe: asyncio.Future[bytes] | None = None
+        self._first_keyframe: bytes | None = None
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._moved = 0
+        self._moved_at = 0.0
+        self._packets = 0
+        self._playing = False
+        self._closing = False
+        # Most devices begin with a keyframe, and the next one may be half a minute away: the first one is kept for a while.
+        units.wanted = True
+        connection.attach(units, session.channel, self._on_media, self._on_end, self._on_late_answer)
+
+    def start(self) -> None:
+        """PLAY was answered: the deadlines of the media begin, and the keep-alive."""
+        self._connection.stage = "media"
+        self._moved_at = self._loop.time()
+        self._playing = True
+        if self._connection.error is None:
+            self._after("stall", self._deadlines.first_frame, self._check_stall)
+            self._after("keep_alive", self._keep_alive_seconds, self._keep_alive)
+
+    @property
+    def info(self) -> StreamInfo:
+        """What is known of the stream by now."""
+        width, height = self._units.sets.size or (None, None)
+        if (width, height) != (self._info.width, self._info.height):
+            self._info = replace(self._info, width=width, height=height)
+        return self._info
+
+    @property
+    def bytes_received(self) -> int:
+        """All bytes of the connection so far."""
+        return self._connection.wire.bytes_received
+
+    async def batch(self) -> list[FrameEvent]:
+        """Wait for frames and return all that are there, at least one; an empty list after `close`.
+
+        One wake-up for each read of the socket: cheaper than `frames` for many cameras. Raises StreamError when the
+        stream has ended.
+        """
+        while not self._events:
+            if self._closing:
+                return []
+            if self._connection.error is not None:
+                raise self._connection.error
+            self._reader = self._loop.create_future()
+            try:
+                await self._reader
+            finally:
+                self._reader = None
+        events = list(self._events)
+        self._events.clear()
+        return events
+
+    async def frames(self) -> AsyncIterator[FrameEvent]:
+        """Yield one event for each access unit, until `close`. Raises StreamError when the stream has ended."""
+        while events := await self.batch():
+            for event in events:
+                yield event
+
+    def want_keyframe(self) -> None:
+        """Ask for the next complete keyframe: its event will carry `keyframe_data`."""
+        self._units.wanted = True
+
+    async def next_keyframe(self, timeout: float) -> bytes | None:
+        """Return the next complete keyframe as Annex B with its parameter sets; None after `timeout` seconds.
+
+        The one that the stream began with counts while it is a few seconds old. May run beside `frames`, and without it.
+        Raises StreamError when the stream has ended.
+        """
+        if self._connection.error is not None:
+            raise self._connection.error
+        if self._first_keyframe is not None:
+            first, self._first_keyframe = self._first_keyframe, None
+            return first
+        if self._keyframe is None or self._keyframe.done():
+            self._keyframe = self._loop.create_future()
+        self.want_keyframe()
+        try:
+            async with asyncio.timeout(timeout):
+                return await asyncio.shield(self._keyframe)
+        except TimeoutError:
+            self._units.wanted = False
+            return None
+
+    async def close(self) -> None:
+        """Send TEARDOWN, wait briefly for its answer, and close the socket in any case."""
+        self._closing = True
+        self._stop_timers()
+        self._wake()
+        try:
+            if self._connection.error is None:
+                await self._session.tear_down(self._deadlines.teardown)
+        finally:
+            self._connection.fail(StreamError(StreamCause.CLOSED, "media", "the stream was closed here"))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._deadlines.teardown):
+                await asyncio.shield(self._connection.wire.closed)
+
+    @property
+    def _keep_alive_seconds(self) -> float:
+        return min(max(self._session.timeout_seconds / 2, MIN_KEEP_ALIVE_SECONDS), MAX_KEEP_ALIVE_SECONDS)
+
+    def _on_media(self) -> None:
+        """Take the access units of one read."""
+        units = self._units
+        if units.moved != self._moved:
+            self._moved = units.moved
+            if units.moved > 1:  # one timestamp alone has not moved
+                self._moved_at = self._loop.time()
+        if not units.events or self._closing:
+            units.events.clear()
+            return
+        for event in units.events:
+            if event.keyframe_data is not None:
+                self._keep(event.keyframe_data)
+        self._events.extend(units.events)
+        units.events.clear()
+        self._wake()
+
+    def _keep(self, keyframe: bytes) -> None:
+        if self._keyframe is None:
+            self._first_keyframe = keyframe
+        elif not self._keyframe.done():
+            self._keyframe.set_result(keyframe)
+
+    def _on_end(self) -> None:
+        self._stop_timers()
+        self._units.finish()
+        self._on_media()
+        error = self._connection.error
+        if self._keyframe is not None and not self._keyframe.done() and error is not None:
+            self._keyframe.set_exception(error)
+            self._keyframe.exception()  # read here: nobody may be waiting any more
+        self._wake()
+
+    def _on_late_answer(self, answer: Message) -> None:
+        """Look at the answer to a keep-alive: a refused login must not go out every half minute."""
+        if self._playing and not self._closing and answer.status == 401:
+            if self._session.may_renew(answer):
+                self._session.keep_alive()
+            else:
+                detail = "the login is no longer accepted (a keep-alive was answered 401)"
+                self._connection.fail(StreamError(StreamCause.UNAUTHORIZED, "media", detail))
+
+    def _wake(self) -> None:
+        if self._reader is not None and not self._reader.done():
+            self._reader.set_result(None)
+
+    def _check_stall(self) -> None:
+        """End the stream when its timestamps have not moved for too long; else look again when they might not have."""
+        self._first_keyframe = None  # too old by now to be called a look
+        started = self._units.moved > 1
+        limit = self._deadlines.stall if started else self._deadlines.first_frame
+        left = self._moved_at + limit - self._loop.time()
+        if left > 0.001:
+            self._packets = self._units.packets
+            self._after("stall", left, self._check_stall)
+            return
+        arriving = self._units.packets > self._packets
+        what = "packets arrive, but their timestamps do not move" if arriving else "no packet arrives"
+        since = "" if started else " since PLAY was answered"
+        detail = f"no frame for {limit:g} s{since}: {what}"
+        self._connection.fail(StreamError(StreamCause.STALLED, "media", detail))
+
+    def _keep_alive(self) -> None:
+        self._connection.forgive()
+        self._session.keep_alive()
+        self._after("keep_alive", self._keep_alive_seconds, self._keep_alive)
+
+    def _after(self, name: str, seconds: float, action: Callable[[], None]) -> None:
+        self._timers[name] = self._loop.call_later(seconds, action)
+
+    def _stop_timers(self) -> None:
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()

@@ -1,0 +1,192 @@
+"""The connection's bytes: RTSP messages and interleaved packets out of one fixed buffer, without copying packets."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Protocol
+
+from agents.rtsp.errors import MalformedError
+from agents.rtsp.message import HEAD_END, MAX_BODY_BYTES, MAX_HEAD_BYTES, Message, may_begin_message, parse_head
+
+BUFFER_BYTES = 128 * 1024
+"""Holds the largest packet (64 KiB) or message (80 KiB) whole, and room for more: reads never find it full."""
+_ROOM = 16 * 1024
+_DOLLAR = 0x24
+
+
+class Receiver(Protocol):
+    """Who is told what has arrived."""
+
+    def on_bytes(self) -> None:
+        """A read has come, and is about to be split."""
+
+    def on_packet(self, channel: int, data: bytearray, start: int, end: int) -> None:
+        """An interleaved packet: valid only during the call."""
+
+    def on_message(self, message: Message) -> None:
+        """An answer or a server's request. May raise MalformedError."""
+
+    def on_read(self) -> None:
+        """All complete packets and messages of one read have been told."""
+
+    def on_closed(self, error: Exception | None) -> None:
+        """The connection has ended; `error` is what ended it."""
+
+
+class Parser:
+    """Splits a byte stream; holds no socket, so that arbitrary bytes can be tried on it."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        """Tell `receiver` of what is complete."""
+        self._receiver = receiver
+        self._buffer = bytearray(BUFFER_BYTES)
+        self._view = memoryview(self._buffer)
+        self._start = 0
+        self._end = 0
+        self._searched = 0
+        self._head: Message | None = None
+        self._body_bytes = 0
+        self.messages = 0
+        """Complete messages so far."""
+
+    @property
+    def message_pending(self) -> bool:
+        """Whether part of a message, and not of a packet, waits for its rest."""
+        return self._head is not None or (self._end > self._start and self._buffer[self._start] != _DOLLAR)
+
+    def room(self) -> memoryview:
+        """Return where the next bytes are to be put; never empty."""
+        return self._view[self._end :]
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes that lie elsewhere, however many. Raises MalformedError."""
+        position = 0
+        while position < len(data):
+            room = self.room()
+            count = min(len(room), len(data) - position)
+            room[:count] = data[position : position + count]
+            position += count
+            self.received(count)
+
+    def received(self, count: int) -> None:
+        """Split what is there now that `count` bytes have been put into `room`. Raises MalformedError."""
+        self._end += count
+        data, on_packet = self._buffer, self._receiver.on_packet
+        start, end = self._start, self._end
+        while start < end:
+            if self._head is None and data[start] == _DOLLAR:
+                if end - start < 4:
+                    break
+                following = start + 4 + ((data[start + 2] << 8) | data[start + 3])
+                if following > end:
+                    break
+                on_packet(data[start + 1], data, start + 4, following)
+                start = following
+            else:
+                self._start = start
+                if not self._message():
+                    start = self._start
+                    break
+                start = self._start
+        self._start = start
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Make room: to the front with what is left, when little is free behind it."""
+        start, end = self._start, self._end
+        if start == end:
+            self._start = self._end = self._searched = 0
+        elif BUFFER_BYTES - end < _ROOM and start:
+            left = end - start
+            self._buffer[:left] = self._buffer[start:end]
+            self._start, self._end = 0, left
+            self._searched = max(0, self._searched - start)
+
+    def _message(self) -> bool:
+        """Take one message, or the line breaks before it; false while it is incomplete."""
+        if self._head is None and not self._take_head():
+            return False
+        head = self._head
+        if head is None:
+            return True
+        if self._end - self._start < self._body_bytes:
+            return False
+        body = bytes(self._view[self._start : self._start + self._body_bytes])
+        self._start += self._body_bytes
+        self._searched = self._start
+        self._head = None
+        self.messages += 1
+        self._receiver.on_message(replace(head, body=body) if body else head)
+        return True
+
+    def _take_head(self) -> bool:
+        data, start, end = self._buffer, self._start, self._end
+        if data[start] in b"\r\n":
+            self._start += 1  # some devices send a line break too many
+            return True
+        if not may_begin_message(bytes(self._view[start : min(end, start + 24)])):
+            raise MalformedError("the device sends something other than RTSP")
+        found = HEAD_END.search(data, max(start, self._searched - 3), end)
+        if found is None:
+            self._searched = end
+            if end - start > MAX_HEAD_BYTES:
+                raise MalformedError(f"a message's head is longer than {MAX_HEAD_BYTES} bytes")
+            return False
+        if found.start() - start > MAX_HEAD_BYTES:
+            raise MalformedError(f"a message's head is longer than {MAX_HEAD_BYTES} bytes")
+        self._head = parse_head(bytes(self._view[start : found.start()]))
+        self._body_bytes = self._head.body_length
+        self._start = found.end()
+        return True
+
+
+class Wire(asyncio.BufferedProtocol):
+    """The parser on an asyncio transport."""
+
+    def __init__(self, receiver: Receiver) -> None:
+        """Tell `receiver` of what arrives."""
+        self.parser = Parser(receiver)
+        self._receiver = receiver
+        self._transport: asyncio.Transport | None = None
+        self.bytes_received = 0
+        self.closed = asyncio.get_running_loop().create_future()
+        """Done when the socket is closed."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101  (a stream transport: this is no datagram protocol)
+        self._transport = transport
+
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  (asyncio's signature)
+        """Let the transport read straight into the parser's buffer."""
+        return self.parser.room()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """Parse what was read; what is not RTSP ends the connection."""
+        self.bytes_received += nbytes
+        self._receiver.on_bytes()
+        try:
+            self.parser.received(nbytes)
+        except MalformedError as error:
+            self.abort()
+            self._receiver.on_closed(error)
+            return
+        self._receiver.on_read()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Tell the receiver, once the socket is gone."""
+        if not self.closed.done():
+            self.closed.set_result(None)
+        self._receiver.on_closed(exc)
+
+    def write(self, data: bytes) -> None:
+        """Send bytes, unless the connection has ended or the device stopped reading."""
+        transport = self._transport
+        if transport is not None and not transport.is_closing() and transport.get_write_buffer_size() < MAX_BODY_BYTES:
+            transport.write(data)
+
+    def abort(self) -> None:
+        """Close the socket now."""
+        if self._transport is not None:
+            self._transport.abort()

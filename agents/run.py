@@ -1,0 +1,312 @@
+"""The service: watches round the clock, asks the recorders, keeps all it sees, and reports it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import signal
+from datetime import UTC, datetime
+from functools import partial
+
+import structlog
+from pydantic import JsonValue
+
+from agents.assignment import Assigned
+from agents.database import DatabaseError
+from agents.link import Link
+from agents.periodic import Periodic
+from agents.reporter import Reporter
+from agents.sender import Sender
+from agents.site import CameraConfig, Site
+from agents.state import State
+from agents.station import Station
+from agents.watch.camera import CameraWatch, Timings, Tools
+from agents.watch.decoder import Decoder
+from agents.watch.failure import Around
+from agents.watch.track import Track
+from agents.watch.wall import Wall
+from monitor.evaluation.judge import judge
+from monitor.model.clock import Clock
+from monitor.model.ledger import first_seen, fold
+from monitor.model.observation import Kind, Observation, Source, StreamCause, Subject
+from monitor.model.regulation import Regulation
+from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Millis
+from monitor.model.verdict import Verdict
+
+FULL_SCAN_EVERY: Millis = DAY
+"""Footage can vanish, or be back-filled: once a day the whole index is read again."""
+INDEX_OVERLAP: Millis = 2 * HOUR
+LAST_WORDS_SECONDS = 3.0
+CLOCK_LOOK_SECONDS = 5.0
+PLAUSIBLE_FROM = datetime(2026, 1, 1, tzinfo=UTC)
+"""A box without a battery wakes up in 1970: nothing is seen before its clock is set."""
+
+log = structlog.get_logger()
+
+
+class Service:
+    """One site watched. Built from parts that exist; `run` ends when it is told to stop."""
+
+    def __init__(self, site: Site, regulation: Regulation, state: State, clock: Clock) -> None:
+        """Build everything; nothing is contacted yet. Raises SecretError, OptionsError."""
+        self.site = site
+        self.clock = clock
+        self.state = state
+        self.declared_regulation = regulation
+        self.pending: list[Observation] = []
+        self.journal = state.journal()
+        self.outbox = state.outbox()
+        self.link = Link(state)
+        self.assigned = Assigned(state, self.link)
+        self.sender = Sender(self.outbox, clock, self.link, seeded=random.Random(state.boot))  # noqa: S311  (jitter, no secret)
+        self.reporter: Reporter | None = None
+        self.station = Station(site, clock, self.pending.append, learnt=state.learnt_budgets())
+        self.decoder = Decoder()
+        self.tools = Tools(self.decoder, clock, self.pending.append, self._timings(), seed=hash(state.boot) & 0xFFFF)
+        self.watches = {item.id: self._watch(item) for item in site.cameras if self.station.stream_url(item)}
+        holds_for = round(self._holds_for() * SECOND)
+        self.reach = {
+            item.id: Track(Subject(kind="recorder", id=item.id), Kind.REACH, self.pending.append, holds_for)
+            for item in site.recorders
+        }
+        self.life = Track(Subject(kind="agent", id=state.agent), Kind.AGENT, self.pending.append, holds_for)
+        self._wall = Wall(clock, self._stepped)
+        self.periodic = Periodic(clock)
+        self.index_progress: dict[str, float] = {}
+        """Share of the first index scan that is done, by camera."""
+        self.verdicts: tuple[Verdict, ...] = ()
+        self._wake = asyncio.Event()
+        self._stop = asyncio.Event()
+
+    @property
+    def regulation(self) -> Regulation:
+        """The pack in force: the collector's assignment wins once enrolled."""
+        assignment = self.assigned.current()
+        return assignment.regulation if assignment is not None else self.declared_regulation
+
+    def stop(self) -> None:
+        """Ask the service to end; it writes a last report first."""
+        self._stop.set()
+
+    async def run(self) -> None:
+        """Watch until stopped by SIGTERM, SIGINT or `stop`."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.stop)
+        await self._wait_for_clock()
+        if self._stop.is_set():
+            return
+        self._declare()
+        self._keep_job()
+        tasks = [asyncio.create_task(watch.run(), name=f"watch {name}") for name, watch in self.watches.items()]
+        tasks.append(asyncio.create_task(self.sender.run(self._wake), name="sender"))
+        tasks.append(asyncio.create_task(self._mind_the_clock(), name="clock"))
+        self._schedule()
+        self.periodic.start()
+        log.info("watching", cameras=len(self.watches), recorders=len(self.reach), institution=self.site.institution.id)
+        try:
+            await self._until_stopped(tasks)
+        finally:
+            self.periodic.stop()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._last_words()
+
+    async def _wait_for_clock(self) -> None:
+        """Wait until the wall clock can be right: instants of 1970 would stand in the ledger for ever."""
+        while self.clock.now() < PLAUSIBLE_FROM and not self._stop.is_set():
+            log.warning("this machine's clock is not set; waiting for it", clock=self.clock.now().isoformat())
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(5.0):
+                    await self._stop.wait()
+
+    async def _until_stopped(self, tasks: list[asyncio.Task[None]]) -> None:
+        """Wait for the word to stop; a task that ends by itself is a fault of ours, and the service ends with it."""
+        stopping = asyncio.create_task(self._stop.wait())
+        done, _ = await asyncio.wait([stopping, *tasks], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        for task in done - {stopping}:
+            task.result()
+
+    async def _last_words(self) -> None:
+        """Say what was seen up to the end, and try for a moment to send it."""
+        self._keep_job()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_SECONDS):
+                await self.sender.drain()
+        await self.decoder.close()
+        await self.station.close()
+        await self.link.close()
+        self.journal.close()
+        self.outbox.close()
+
+    # --- jobs ---------------------------------------------------------------------------------------------------------
+
+    def _schedule(self) -> None:
+        """Put everything periodic on the clock, recorders staggered so that they are not all asked at once."""
+        rhythm, every = self.site.rhythm, self.periodic.every
+        every(rhythm.report_every, self._report_job, name="report", first=min(2.0, rhythm.report_every))
+        every(rhythm.assignment_every, self._assignment_job, name="assignment", first=0.0)
+        every(rhythm.reach_every, self._life_job, name="life", first=0.0)
+        for number, item in enumerate(self.site.recorders):
+            stagger = number * min(rhythm.reach_every, 1.0) / max(1, len(self.site.recorders))
+            for what, seconds, job, first in (
+                ("reach", rhythm.reach_every, self._reach_job, stagger),
+                ("look", rhythm.recorder_every, self._look_job, stagger),
+                ("index", rhythm.index_every, self._index_job, stagger + 0.5),
+            ):
+                every(seconds, partial(job, item.id), name=f"{what} {item.id}", first=first)
+        every(86400.0, self._prune_job, name="prune", first=3600.0)
+
+    async def _mind_the_clock(self) -> None:
+        """Notice by monotonic time that the wall clock was set, for the jobs go by the wall clock."""
+        while True:
+            await self.clock.sleep(CLOCK_LOOK_SECONDS)
+            self._now()
+
+    async def _report_job(self) -> None:
+        self._keep_job()
+
+    def _keep_job(self) -> None:
+        """Write down everything seen since the last time; report it when enrolled."""
+        now = self._now()
+        for watch in self.watches.values():
+            watch.flush(now)
+        for track in (*self.reach.values(), self.life):
+            track.flush(now)
+        for name, budget in self.station.budgets.items():
+            if budget.learnt is not None:
+                self.state.learn_budget(name, budget.learnt)
+        try:
+            reporter = self._reporter()
+            seen = self.pending[:]
+            self.journal.append(seen)
+            if reporter is not None:
+                reporter.report(seen)
+        except DatabaseError as error:
+            # Its sentence says all: a trace of where it was raised helps nobody on site.
+            log.error("what was seen could not be stored; it is kept in memory and tried again", reason=str(error))  # noqa: TRY400
+            return
+        del self.pending[: len(seen)]
+        self._wake.set()
+
+    def _reporter(self) -> Reporter | None:
+        """Return who writes reports; None while the agent is not enrolled."""
+        enrolment = self.state.enrolment()
+        if enrolment is None:
+            self.reporter = None
+        elif self.reporter is None:
+            self.reporter = Reporter(
+                self.outbox, self.clock, institution=enrolment.institution, agent=enrolment.agent, boot=self.state.boot
+            )
+            self._declare()
+        return self.reporter
+
+    async def _assignment_job(self) -> None:
+        await self.assigned.pull()
+
+    async def _life_job(self) -> None:
+        """Say that the agent runs, and whether it sees anything of its site at all."""
+        if await self.station.reach.site_answers():
+            self.life.set(self._now(), "up")
+        else:
+            self.life.set(self._now(), "unknown", StreamCause.BLIND, detail="no device of the site answers")
+
+    async def _reach_job(self, recorder_id: str) -> None:
+        if self.station.frames_arrive(recorder_id):
+            self.reach[recorder_id].set(self._now(), "up", detail="frames arrive through the recorder")
+            return
+        reached = await self.station.reach.ask(recorder_id)
+        self.reach[recorder_id].set(self._now(), reached.state, reached.cause, detail=reached.detail)
+
+    async def _look_job(self, recorder_id: str) -> None:
+        await self.station.scans[recorder_id].look(self._keeps_for(self.site.rhythm.recorder_every))
+
+    async def _index_job(self, recorder_id: str) -> None:
+        """Read what is new in the index; the whole of it at the first time, and once a day."""
+        scan, key, now = self.station.scans[recorder_id], f"index/{recorder_id}", self._now()
+        kept = self.state.get(key)
+        known = kept if isinstance(kept, dict) else {}
+        retention = self.regulation.requirements.retention
+        days = retention.required_days if retention else 2
+        full_at, read_at = known.get("full_at"), known.get("read_at")
+        complete = known.get("days") == days and isinstance(full_at, int) and isinstance(read_at, int)
+        fresh = complete and isinstance(full_at, int) and now - full_at < FULL_SCAN_EVERY
+        since = read_at - INDEX_OVERLAP if fresh and isinstance(read_at, int) else None
+        whole = await scan.index(days, since, holds_for=DAY, progress=self.index_progress.__setitem__)
+        if whole:
+            self.state.put(key, {"days": days, "read_at": now, "full_at": now if since is None else full_at})
+        self._keep_job()
+        self._judge()
+
+    def _judge(self) -> None:
+        """Judge what the journal holds, for the metrics: on site the same figures are seen as at the centre."""
+        now = self._now()
+        assignment = self.assigned.current()
+        declared = self.site.inventory()
+        inventory = assignment.apply_to(declared) if assignment is not None else declared
+        waivers = assignment.waivers if assignment is not None else ()
+        facts = fold(self.journal.all(now), now, inventory=inventory, waivers=waivers)
+        if facts is not None:
+            self.verdicts = judge(first_seen(facts, self.journal.first_seen()), self.regulation)
+
+    async def _prune_job(self) -> None:
+        self.journal.prune(self._now())
+        self._declare()
+
+    # --- parts --------------------------------------------------------------------------------------------------------
+
+    def _declare(self) -> None:
+        """Say what the institution has: it travels with the reports."""
+        now = self._now()
+        facts: dict[str, JsonValue] = self.site.inventory().model_dump(mode="json", by_alias=True)
+        self.pending.append(
+            Observation(
+                subject=Subject(kind="institution", id=self.site.institution.id), kind=Kind.INVENTORY, start=now,
+                end=now, state="declared", source=Source.PERSON, expires=now + 10 * 365 * DAY, facts=facts,
+            )
+        )  # fmt: skip
+
+    def _watch(self, camera: CameraConfig) -> CameraWatch:
+        async def around(cause: StreamCause, since: float) -> Around:
+            return await self.station.around(camera, cause, since)
+
+        return CameraWatch(
+            camera.id,
+            lambda: self.station.open(camera),
+            around,
+            self.station.budget(camera),
+            self.tools,
+            lambda: self.station.runs(camera),
+        )
+
+    def _timings(self) -> Timings:
+        rhythm = self.site.rhythm
+        return Timings(
+            look_every=rhythm.look_every,
+            confirm_every=max(1.0, rhythm.look_every * 0.4),
+            backoff_first=min(1.0, rhythm.reconnect_most),
+            backoff_most=rhythm.reconnect_most,
+            holds_for=self._holds_for(),
+        )
+
+    def _holds_for(self) -> float:
+        """How long the last word may be presumed: two reports may be late, not more."""
+        return 3 * max(self.site.rhythm.report_every, self.site.rhythm.reach_every) + 15.0
+
+    def _keeps_for(self, every_seconds: float) -> Millis:
+        """How long a recorder's answer holds: until the third asking after it has failed, an hour at the least."""
+        return max(HOUR, round(3 * every_seconds * SECOND) + MINUTE)
+
+    def _stepped(self, old: Millis, new: Millis) -> None:
+        """The wall clock was set: what holds ends on the old one and goes on on the new one."""
+        log.warning("this machine's clock was set", seconds=(new - old) / SECOND)
+        for track in (*self.reach.values(), self.life):
+            track.flush(old)
+            track.restart(new)
+        self.periodic.begin_again()
+
+    def _now(self) -> Millis:
+        return self._wall.now()

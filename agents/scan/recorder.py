@@ -1,0 +1,260 @@
+"""One recorder asked in turn: what it says of itself, and what its index lists for each camera."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import JsonValue
+
+from agents.recorders.base import Footage, Recorder, RecorderError
+from monitor.model.clock import Clock
+from monitor.model.observation import Kind, Observation, Source, StreamCause, Subject, digest_of
+from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Millis, Spans, to_millis
+
+T = TypeVar("T")
+Sink = Callable[[Observation], None]
+Progress = Callable[[str, float], None]
+"""Told the camera and the share of its scan that is done, 0..1."""
+
+SPANS_AN_OBSERVATION = 2000
+SILENT = frozenset({StreamCause.TIMEOUT, StreamCause.NO_CONNECTION, StreamCause.REFUSED})
+"""A recorder that meets the first question so is not asked the rest: each would wait as long for nothing."""
+
+HORIZON: Millis = 400 * DAY
+MARGIN: Millis = 2 * DAY
+"""Beyond the required days: the day N days ago is looked at whole, in any time zone."""
+
+
+@dataclass(frozen=True)
+class Channelled:
+    """A camera and the channel that records it."""
+
+    camera: str
+    channel: str
+
+
+class RecorderScan:
+    """Asks one recorder, one question at a time; every refusal becomes an observation that says unknown, and why."""
+
+    def __init__(
+        self, recorder_id: str, driver: Recorder, cameras: Sequence[Channelled], clock: Clock, sink: Sink
+    ) -> None:
+        """Ask nothing yet."""
+        self.recorder_id = recorder_id
+        self.driver = driver
+        self.cameras = tuple(cameras)
+        self.online: dict[str, bool | None] = {}
+        """The channels' state as last listed, by channel."""
+        self.offset_seconds: float | None = None
+        self._clock = clock
+        self._sink = sink
+        self._searching = asyncio.Lock()
+        self._asking = asyncio.Lock()
+        """Apart from the searching: a first index may take an hour, and whether a channel is on line is asked meanwhile."""
+        self._channels_at = float("-inf")
+        self._listing: asyncio.Task[None] | None = None
+
+    async def look(self, holds_for: Millis = 6 * HOUR) -> RecorderError | None:
+        """Ask for identity, clock, channels and disks. Return why, when the recorder doesn't answer at all."""
+        async with self._asking:
+            refusal = await self._identity(holds_for)
+            if refusal is not None and refusal.cause in SILENT:
+                self._channels_at, self.online = self._clock.monotonic(), {}
+                for kind in (Kind.CLOCK, Kind.CHANNELS, Kind.DISKS):
+                    self._sink(self._unknown(self._subject, kind, refusal, holds_for))
+                return refusal
+            await self._clock_offset(holds_for)
+            await self._channels(holds_for)
+            await self._disks(holds_for)
+            return None
+
+    def unread(self, error: RecorderError, holds_for: Millis) -> None:
+        """Say of each camera's index that it is unknown, and why, without asking for it."""
+        for item in self.cameras:
+            self._sink(self._unknown(Subject(kind="camera", id=item.camera), Kind.RECORDINGS, error, holds_for))
+
+    async def channel_online(
+        self, channel: str | None, fresh_seconds: float = 10.0, patience_seconds: float = 3.0
+    ) -> bool | None:
+        """Return whether the recorder has the channel's camera on line; None when it doesn't say, or not soon enough.
+
+        Its last word counts for `fresh_seconds`; a question that takes longer than `patience_seconds` goes on for others.
+        """
+        if channel is None:
+            return None
+        if self._is_stale(fresh_seconds):
+            if self._listing is None or self._listing.done():
+                self._listing = asyncio.create_task(self._list(fresh_seconds))
+            await asyncio.wait({self._listing}, timeout=patience_seconds)
+        return None if self._is_stale(fresh_seconds) else self.online.get(channel)
+
+    async def close(self) -> None:
+        """Give up a question that is still open."""
+        if self._listing is not None:
+            self._listing.cancel()
+            await asyncio.gather(self._listing, return_exceptions=True)
+
+    def _is_stale(self, fresh_seconds: float) -> bool:
+        return self._clock.monotonic() - self._channels_at > fresh_seconds
+
+    async def _list(self, fresh_seconds: float) -> None:
+        async with self._asking:
+            if self._is_stale(fresh_seconds):
+                await self._channels(6 * HOUR)
+
+    async def index(
+        self,
+        required_days: int,
+        since: Millis | None = None,
+        *,
+        holds_for: Millis = DAY,
+        progress: Progress | None = None,
+    ) -> bool:
+        """Read the index of each camera, from `since` (None: all that may count) to now. Return whether all could be read."""
+        whole = True
+        for item in self.cameras:
+            async with self._searching:
+                read = await self._footage(item, required_days, since, holds_for, progress)
+            whole = whole and read
+        return whole
+
+    async def _footage(
+        self,
+        item: Channelled,
+        required_days: int,
+        since: Millis | None,
+        holds_for: Millis,
+        progress: Progress | None,
+    ) -> bool:
+        subject = Subject(kind="camera", id=item.camera)
+        now = self._now()
+        # A recorder whose clock is ahead has its newest footage in our future.
+        end = now + max(0, round((self.offset_seconds or 0.0) * SECOND)) + MINUTE
+        start = since if since is not None else now - required_days * DAY - MARGIN
+
+        def tell(share: float) -> None:
+            if progress is not None:
+                progress(item.camera, share)
+
+        try:
+            if since is None:
+                earliest = await self.driver.earliest(item.channel)
+                if earliest is not None:
+                    start = max(now - HORIZON, min(start, earliest))
+            footage = await self.driver.footage(item.channel, start, end, tell)
+        except RecorderError as error:
+            self._sink(self._unknown(subject, Kind.RECORDINGS, error, holds_for))
+            return False
+        for part in chunks(footage):
+            self._sink(self._instant(subject, Kind.RECORDINGS, reading(part), holds_for, at=now))
+        return True
+
+    async def _identity(self, holds_for: Millis) -> RecorderError | None:
+        """Ask who the recorder is; return its refusal, if it was one."""
+        subject = self._subject
+        try:
+            answer = await self.driver.identity()
+        except RecorderError as error:
+            self._sink(self._unknown(subject, Kind.IDENTITY, error, holds_for))
+            return error
+        facts: dict[str, JsonValue] = {
+            "model": answer.model[:100],
+            "firmware": answer.firmware[:100],
+            "serial_digest": digest_of(answer.serial) if answer.serial else None,
+        }
+        self._sink(self._instant(subject, Kind.IDENTITY, facts, holds_for))
+        return None
+
+    async def _clock_offset(self, holds_for: Millis) -> None:
+        answer = await self._ask(self.driver.clock_offset(), self._subject, Kind.CLOCK, holds_for)
+        if answer is not None:
+            self.offset_seconds = answer
+            self._sink(self._instant(self._subject, Kind.CLOCK, {"offset_seconds": round(answer, 3)}, holds_for))
+
+    async def _channels(self, holds_for: Millis) -> None:
+        answer = await self._ask(self.driver.channels(), self._subject, Kind.CHANNELS, holds_for)
+        self._channels_at = self._clock.monotonic()
+        self.online = {} if answer is None else {item.id: item.online for item in answer}
+        if answer is not None:
+            listed: list[JsonValue] = [
+                {"id": item.id[:64], "name": item.name[:200], "online": item.online} for item in answer
+            ]
+            self._sink(self._instant(self._subject, Kind.CHANNELS, {"channels": listed}, holds_for))
+
+    async def _disks(self, holds_for: Millis) -> None:
+        answer = await self._ask(self.driver.disks(), self._subject, Kind.DISKS, holds_for)
+        if answer is not None:
+            listed: list[JsonValue] = [
+                {"id": disk.id[:64], "state": disk.state, "capacity_bytes": disk.capacity_bytes} for disk in answer
+            ]
+            self._sink(self._instant(self._subject, Kind.DISKS, {"disks": listed}, holds_for))
+
+    async def _ask(self, question: Awaitable[T], subject: Subject, kind: Kind, holds_for: Millis) -> T | None:
+        """Return the answer; a refusal is told to the sink and gives None."""
+        try:
+            return await question
+        except RecorderError as error:
+            self._sink(self._unknown(subject, kind, error, holds_for))
+            return None
+
+    @property
+    def _subject(self) -> Subject:
+        return Subject(kind="recorder", id=self.recorder_id)
+
+    def _now(self) -> Millis:
+        return to_millis(self._clock.now())
+
+    def _instant(
+        self, subject: Subject, kind: Kind, facts: dict[str, JsonValue], holds_for: Millis, at: Millis | None = None
+    ) -> Observation:
+        now = self._now() if at is None else at
+        return Observation(
+            subject=subject, kind=kind, start=now, end=now, state="read", source=Source.RECORDER,
+            expires=now + holds_for, facts=facts,
+        )  # fmt: skip
+
+    def _unknown(self, subject: Subject, kind: Kind, error: RecorderError, holds_for: Millis) -> Observation:
+        now = self._now()
+        return Observation(
+            subject=subject, kind=kind, start=now, end=now, state="unknown", cause=str(error.cause)[:40],
+            source=Source.RECORDER, expires=now + holds_for, detail=_told(error)[:500],
+        )  # fmt: skip
+
+
+LOGIN_REFUSED = "the login was refused: correct the password, then run agent check --retry-credentials"
+_LOGIN = frozenset({StreamCause.UNAUTHORIZED, StreamCause.CREDENTIALS_HELD})
+
+
+def _told(error: RecorderError) -> str:
+    """Return the sentence that leaves the site: it names no account and no address of a login."""
+    return LOGIN_REFUSED if error.cause in _LOGIN else error.detail
+
+
+def reading(footage: Footage) -> dict[str, JsonValue]:
+    """Return the facts of an index reading, as the ledger folds them: UTC milliseconds by the recorder's own clock."""
+    return {
+        "window": [footage.window[0], footage.window[1]],
+        "spans": [[start, end] for start, end in footage.spans.tuples()],
+        "locked": [[start, end] for start, end in footage.locked.tuples()],
+    }
+
+
+def chunks(footage: Footage) -> list[Footage]:
+    """Cut an index into parts that fit a report: windows that follow each other, each with few enough spans."""
+    start, end = footage.window
+    edges = [start]
+    for spans in (footage.spans, footage.locked):
+        edges += [pair[0] for pair in spans.tuples()[SPANS_AN_OBSERVATION::SPANS_AN_OBSERVATION]]
+    edges = [*sorted({edge for edge in edges if start <= edge < end}), end]
+    return [
+        Footage(_within(footage.spans, a, b), _within(footage.locked, a, b), (a, b))
+        for a, b in itertools.pairwise(edges)
+    ]
+
+
+def _within(spans: Spans, start: Millis, end: Millis) -> Spans:
+    return spans.clip(start, end)

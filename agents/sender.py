@@ -1,0 +1,185 @@
+"""From the outbox to the collector: oldest first, again and again until it has them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from http import HTTPStatus
+
+import structlog
+from pydantic import ValidationError
+
+from agents.collector import Busy, Collector, CollectorError, NotAccepted, Refused
+from agents.database import DatabaseError
+from agents.outbox import Entry, Outbox
+from monitor.model.clock import Clock
+from monitor.model.report import Batch, Envelope, Receipt, Receipts
+
+BATCH_REPORTS = 16
+BATCH_BYTES = 2 * 1024 * 1024
+FIRST_WAIT_SECONDS = 1.0
+LONGEST_WAIT_SECONDS = 300.0
+NOT_ACCEPTED_WAIT_SECONDS = 900.0
+"""A token that is not accepted is tried seldom: only a person can help."""
+IDLE_SECONDS = 15.0
+"""So often an empty outbox is looked into: an `attest` in another process may have put something in."""
+
+log = structlog.get_logger()
+
+
+class Standing(StrEnum):
+    """How the agent stands with its collector."""
+
+    NOT_ENROLLED = "not_enrolled"
+    OK = "ok"
+    FAILING = "failing"
+    NOT_ACCEPTED = "not_accepted"
+
+
+@dataclass
+class SenderStatus:
+    """What the metrics and the log tell of sending."""
+
+    standing: Standing = Standing.NOT_ENROLLED
+    reason: str = ""
+    """One sentence when the standing is not ok."""
+    stored: int = 0
+    already_had: int = 0
+    rejected: int = 0
+    failures: int = 0
+    clock_offset_seconds: float | None = None
+    """The collector's clock minus the agent's, as of the last answer."""
+
+
+class Sender:
+    """Sends what is in the outbox. The collector may be absent for weeks: reports stay, in order."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        clock: Clock,
+        collector: Callable[[], Collector | None],
+        *,
+        seeded: random.Random,
+    ) -> None:
+        """Ask `collector` before each turn, so that an enrolment counts at once; None: not enrolled, send nothing.
+
+        `seeded` gives the jitter, which keeps a district's agents apart after the collector was away.
+        """
+        self._outbox = outbox
+        self._clock = clock
+        self._collector = collector
+        self._seeded = seeded
+        self._failed = 0
+        self._batch = BATCH_REPORTS
+        self.status = SenderStatus()
+
+    async def turn(self) -> float | None:
+        """Send one batch; return the seconds to wait before the next turn: 0 when there is more, None when empty."""
+        try:
+            collector = self._collector()
+            if collector is None:
+                self.status.standing, self.status.reason = Standing.NOT_ENROLLED, ""
+                return None
+            entries = await asyncio.to_thread(self._outbox.take, self._batch, BATCH_BYTES)
+            if not entries:
+                return None
+            await self._send(collector, entries)
+        except (CollectorError, DatabaseError) as error:
+            return self._wait_after(error)
+        self._failed = 0
+        self._batch = BATCH_REPORTS
+        self.status.standing, self.status.reason = Standing.OK, ""
+        return 0.0
+
+    async def drain(self) -> None:
+        """Send until the outbox is empty or a turn fails."""
+        while await self.turn() == 0.0:
+            pass
+
+    async def run(self, wake: asyncio.Event) -> None:
+        """Send for ever: at once when `wake` is set, and now and then for what another process put in."""
+        while True:
+            wake.clear()
+            wait = await self.turn()
+            if wait is None:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(IDLE_SECONDS):
+                        await wake.wait()
+            elif wait > 0:
+                await self._clock.sleep(wait)
+
+    async def _send(self, collector: Collector, entries: Sequence[Entry]) -> None:
+        envelopes = [Envelope.seal(entry.payload) for entry in entries]
+        body = Batch(envelopes=tuple(envelopes)).model_dump_json().encode()
+        try:
+            answer = await collector.post("/api/v1/reports", body)
+        except Refused as error:
+            await self._split_or_reject(entries, error)
+            return
+        receipts = _receipts(answer.body)
+        self.status.clock_offset_seconds = (receipts.server_time - self._clock.now()).total_seconds()
+        by_digest = {receipt.digest: receipt for receipt in receipts.receipts}
+        await self._settle(
+            [(entry, by_digest.get(sent.digest)) for entry, sent in zip(entries, envelopes, strict=True)]
+        )
+
+    async def _settle(self, pairs: Sequence[tuple[Entry, Receipt | None]]) -> None:
+        """Take what the collector has out of the queue, and what it refuses aside; the rest stays."""
+        stored = [entry for entry, receipt in pairs if receipt is not None and receipt.status == "stored"]
+        had = [entry for entry, receipt in pairs if receipt is not None and receipt.status == "already have it"]
+        await asyncio.to_thread(self._outbox.delivered, [*stored, *had])
+        self.status.stored += len(stored)
+        self.status.already_had += len(had)
+        for entry, receipt in pairs:
+            if receipt is not None and receipt.status == "rejected":
+                await self._reject(entry, receipt.error or "no reason given")
+        if any(receipt is None for _, receipt in pairs):
+            raise CollectorError("the collector did not answer for every report")
+
+    async def _split_or_reject(self, entries: Sequence[Entry], error: Refused) -> None:
+        """The request as a whole was refused: go on with one report at a time.
+
+        Only one that is too large by itself is put aside. Anything else is said of the request's form, not of a
+        report, and comes from a collector of another age: the reports wait until it is of ours.
+        """
+        if len(entries) == 1 and error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            await self._reject(entries[0], str(error))
+            return
+        self._batch = 1
+        raise error
+
+    async def _reject(self, entry: Entry, reason: str) -> None:
+        log.warning("report rejected by the collector", boot=entry.boot, sequence=entry.sequence, reason=reason)
+        await asyncio.to_thread(self._outbox.reject, entry, reason)
+        self.status.rejected += 1
+
+    def _wait_after(self, error: CollectorError | DatabaseError) -> float:
+        """Note a failure and return how long to wait: longer each time, never all agents at the same moment."""
+        self.status.failures += 1
+        self.status.reason = str(error)
+        accepted = not isinstance(error, NotAccepted)
+        self.status.standing = Standing.FAILING if accepted else Standing.NOT_ACCEPTED
+        log.warning("reports not sent", reason=str(error))
+        if not accepted:
+            return NOT_ACCEPTED_WAIT_SECONDS * self._seeded.uniform(1.0, 1.2)
+        if isinstance(error, Refused) and self._batch == 1 and self._failed == 0:
+            self._failed += 1
+            return 0.0
+        wait = min(FIRST_WAIT_SECONDS * 2.0 ** min(self._failed, 16), LONGEST_WAIT_SECONDS)
+        self._failed += 1
+        asked = error.wait_seconds if isinstance(error, Busy) else None
+        return (asked or 0.0) + wait * self._seeded.uniform(0.5, 1.0)
+
+
+def _receipts(body: bytes) -> Receipts:
+    try:
+        return Receipts.model_validate_json(body)
+    except ValidationError:
+        raise CollectorError(
+            "the collector's answer to the reports can't be read: is this the collector's address?"
+        ) from None

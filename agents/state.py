@@ -1,0 +1,187 @@
+"""The state directory: what the agent must know again after a restart, and who may use it now."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import secrets
+import socket
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import JsonValue, StringConstraints, ValidationError
+
+from agents.database import Database, DatabaseError
+from agents.journal import Journal
+from agents.outbox import Outbox
+from monitor.model.inventory import Identifier, Strict
+
+_SCHEMA = "CREATE TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID"
+_NOT_IN_AN_ID = re.compile(r"[^A-Za-z0-9._-]+")
+
+
+class StateError(Exception):
+    """The state directory can't be used; the text is one sentence that names it and says what to do."""
+
+
+class Enrolment(Strict):
+    """What `agent enroll` got: where the collector is and the token by which it knows this agent."""
+
+    institution: Identifier
+    agent: Identifier
+    collector: str
+    token: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{8,4096}$")]
+
+    def __repr__(self) -> str:
+        """Return all but the token."""
+        return f"Enrolment(institution={self.institution!r}, agent={self.agent!r}, collector={self.collector!r})"
+
+    __str__ = __repr__
+
+
+class State:
+    """The state directory of one site, mode 0700. May be opened by several processes; `lock` is for the service."""
+
+    def __init__(self, directory: Path, institution: str) -> None:
+        """Open or make the directory. Raises StateError: it can't be made, or it is another institution's."""
+        self.directory = directory
+        self.boot = secrets.token_hex(16)
+        """This start of the agent: reports are numbered within it."""
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._kept = Database(directory / "state.sqlite", _SCHEMA)
+        except OSError as error:
+            raise StateError(
+                f"the state directory {directory} can't be made ({error.strerror}): correct state_dir or its owner"
+            ) from None
+        except DatabaseError as error:
+            raise StateError(f"the state directory {directory} can't be used: {error}") from None
+        owner = self.get("institution")
+        if owner is None:
+            self.put("institution", institution)
+        elif owner != institution:
+            self.close()
+            raise StateError(
+                f"the state directory {directory} is that of institution {owner}, and not of {institution}:"
+                " give this site a state_dir of its own"
+            )
+
+    def close(self) -> None:
+        """Close the files."""
+        self._kept.close()
+
+    def outbox(self) -> Outbox:
+        """Open the queue of reports."""
+        return Outbox(self.directory / "outbox.sqlite")
+
+    def journal(self) -> Journal:
+        """Open the agent's own ledger."""
+        return Journal(self.directory / "journal.sqlite")
+
+    @property
+    def agent(self) -> str:
+        """The agent's id: the collector's word once enrolled, before that the machine's name, chosen once."""
+        enrolment = self.enrolment()
+        if enrolment is not None:
+            return enrolment.agent
+        name = self.get("agent")
+        if not isinstance(name, str):
+            name = _machine_name()
+            self.put("agent", name)
+        return name
+
+    def get(self, key: str) -> JsonValue:
+        """Return what was kept under `key`; None when nothing was, or when it can't be read any more."""
+        row = self._kept.run(
+            lambda connection: connection.execute("SELECT value FROM kept WHERE key = ?", (key,)).fetchone()
+        )
+        try:
+            value: JsonValue = json.loads(row[0]) if row else None
+        except ValueError:
+            return None
+        return value
+
+    def put(self, key: str, value: JsonValue) -> None:
+        """Keep a value under `key`, durably; None forgets it."""
+        text = json.dumps(value)
+
+        def work(connection: sqlite3.Connection) -> None:
+            if value is None:
+                connection.execute("DELETE FROM kept WHERE key = ?", (key,))
+            else:
+                connection.execute("INSERT OR REPLACE INTO kept VALUES (?, ?)", (key, text))
+
+        self._kept.run(work)
+
+    def learnt_budgets(self) -> dict[str, int]:
+        """Return the session budgets learnt so far, by recorder."""
+        value = self.get("budgets")
+        return {key: item for key, item in value.items() if type(item) is int} if isinstance(value, dict) else {}
+
+    def learn_budget(self, recorder: str, max_streams: int) -> None:
+        """Keep a session budget that was learnt."""
+        self.put("budgets", {**self.learnt_budgets(), recorder: max_streams})
+
+    def enrolment(self) -> Enrolment | None:
+        """Return the enrolment as it is now, None without one. Raises StateError when it can't be read."""
+        path = self._enrolment_path
+        try:
+            text = path.read_text("utf-8")
+        except FileNotFoundError:
+            return None
+        except (OSError, UnicodeDecodeError):
+            raise StateError(f"{path} can't be read: enrol the agent again, or correct the file's owner") from None
+        try:
+            return Enrolment.model_validate_json(text)
+        except ValidationError:
+            raise StateError(f"{path} is damaged: enrol the agent again") from None
+
+    def save_enrolment(self, enrolment: Enrolment) -> None:
+        """Keep the enrolment, durably, readable by the owner alone."""
+        path = self._enrolment_path
+        fresh = path.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(enrolment.model_dump_json() + "\n")
+            stream.flush()
+            os.fsync(stream.fileno())
+        fresh.replace(path)
+        directory = os.open(self.directory, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the directory for the one service on it. Raises StateError when another one runs; a kill frees it."""
+        path = self.directory / "run.lock"
+        with path.open("a+", encoding="ascii") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                stream.seek(0)
+                holder = stream.read(20).strip() or "unknown"
+                raise StateError(
+                    f"another `agent run` (process {holder}) already uses {self.directory}: stop it first"
+                ) from None
+            stream.truncate(0)
+            stream.write(f"{os.getpid()}\n")
+            stream.flush()
+            yield
+
+    @property
+    def _enrolment_path(self) -> Path:
+        return self.directory / "agent.json"
+
+
+def _machine_name() -> str:
+    """Return the machine's name as an id."""
+    name = _NOT_IN_AN_ID.sub("-", socket.gethostname().split(".")[0]).strip("-._")[:64]
+    return name or "agent"

@@ -1,0 +1,199 @@
+"""A site's devices put together: addresses, logins, drivers, budgets and the way to each stream."""
+
+from __future__ import annotations
+
+import socket
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from agents.breaker import Breaker
+from agents.pins import Pins
+from agents.recorders.base import DRIVERS, Recorder, RecorderSettings
+from agents.rtsp.address import AddressBook
+from agents.rtsp.client import open_stream
+from agents.rtsp.errors import StreamError
+from agents.rtsp.request import Deadlines, Login, StreamRequest
+from agents.rtsp.session import Trace
+from agents.rtsp.stream import Stream
+from agents.scan.recorder import Channelled, RecorderScan
+from agents.secret import Credentials
+from agents.site import CameraConfig, RecorderConfig, Site
+from agents.watch.budget import Budget
+from agents.watch.failure import Around
+from agents.watch.reach import GATEWAY_PORTS, Endpoint, Reach, tcp_greet, tcp_knock
+from agents.watch.track import Sink
+from monitor.model.clock import Clock
+from monitor.model.observation import StreamCause
+
+WATCH_DEADLINES = Deadlines()
+HTTP_PORTS = {"http": 80, "https": 443}
+FRAMES_SECONDS = 2.0
+"""A recorder through which a frame came this lately answers."""
+RTSP_PORTS = {"rtsp": 554, "rtsps": 322}
+
+
+class Station:
+    """All that `check` and `run` need to ask a site's devices. Nothing is contacted before it is asked for."""
+
+    def __init__(
+        self,
+        site: Site,
+        clock: Clock,
+        sink: Sink,
+        *,
+        deadlines: Deadlines = WATCH_DEADLINES,
+        learnt: dict[str, int] | None = None,
+    ) -> None:
+        """Build the drivers. `learnt` are session budgets known from earlier runs, by recorder.
+
+        Raises SecretError when a password can't be read, OptionsError for a driver's wrong keys.
+        """
+        self.site = site
+        self.clock = clock
+        self.addresses = AddressBook(site.networks)
+        site.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.breaker = Breaker(site.state_dir / "breaker.sqlite", clock)
+        self.pins = Pins(site.state_dir / "pins.sqlite")
+        self.deadlines = deadlines
+        self.drivers: dict[str, Recorder] = {item.id: self._driver(item) for item in site.recorders}
+        self.scans = {item.id: self._scan(item, sink) for item in site.recorders}
+        self.budgets = {
+            item.id: Budget(item.max_streams if item.max_streams is not None else (learnt or {}).get(item.id))
+            for item in site.recorders
+        }
+        self._alone = {item.id: Budget(None) for item in site.cameras if item.recorder is None}
+        self._ran: dict[str, dict[str, float]] = {item.id: {} for item in site.recorders}
+        endpoints = {item.id: self._endpoints(item) for item in site.recorders}
+        self.reach = Reach(
+            tcp_knock(self.addresses),
+            clock,
+            endpoints,
+            self._gateway(),
+            greet=tcp_greet(self.addresses),
+        )
+        self._passwords = {item.id: self._login(site.credentials_of(item)) for item in site.cameras}
+
+    async def close(self) -> None:
+        """Let go of the recorders and of the files of breaker and pins."""
+        for scan in self.scans.values():
+            await scan.close()
+        for driver in self.drivers.values():
+            await driver.close()
+        self.pins.close()
+        self.breaker.close()
+
+    def budget(self, camera: CameraConfig) -> Budget:
+        """Return the sessions that the camera shares."""
+        return self.budgets[camera.recorder] if camera.recorder is not None else self._alone[camera.id]
+
+    def stream_url(self, camera: CameraConfig) -> str | None:
+        """Return the address to watch: as written, else the recorder's own for the channel; None: index only."""
+        if camera.stream is not None:
+            return camera.stream
+        if camera.recorder is None or not self.site.has_stream(camera):
+            return None
+        return self.drivers[camera.recorder].stream_url(camera.channel or camera.id, main=False)
+
+    async def open(self, camera: CameraConfig, trace: Trace | None = None) -> Stream:
+        """Open the camera's stream. Raises StreamError."""
+        url = self.stream_url(camera)
+        if url is None:
+            raise StreamError(StreamCause.NO_STREAM, "connect", "no stream is known: write stream in site.yaml")
+        request = StreamRequest(url, self._passwords[camera.id])
+        return await open_stream(
+            request, self.addresses, self.deadlines, clock=self.clock, breaker=self.breaker, trace=trace
+        )
+
+    def runs(self, camera: CameraConfig) -> None:
+        """Take note that the camera's frames arrive now: silence while others run is a full recorder."""
+        if camera.recorder is not None:
+            self._ran[camera.recorder][camera.id] = self.clock.monotonic()
+
+    def frames_arrive(self, recorder_id: str) -> bool:
+        """Tell whether frames arrive through the recorder now: then it need not be asked whether it lives."""
+        now = self.clock.monotonic()
+        return any(now - at < FRAMES_SECONDS for at in self._ran[recorder_id].values())
+
+    async def around(self, camera: CameraConfig, cause: StreamCause, since: float) -> Around:
+        """Find out what is known around a stream that failed with `cause`, tried since the monotonic second `since`."""
+        if camera.recorder is None:
+            return Around(site_answers=await self.reach.site_answers())
+        reached = await self.reach.ask(camera.recorder)
+        online: bool | None = None
+        if reached.state == "up" and cause not in {StreamCause.UNAUTHORIZED, StreamCause.CREDENTIALS_HELD}:
+            online = await self.scans[camera.recorder].channel_online(camera.channel or camera.id)
+        others = any(at >= since for name, at in self._ran[camera.recorder].items() if name != camera.id)
+        return Around(reached, online, others)
+
+    def _driver(self, item: RecorderConfig) -> Recorder:
+        login = self._login(item.credentials)
+        place = f"{item.id} {item.url}"
+        settings = RecorderSettings(
+            id=item.id,
+            driver=item.driver,
+            timezone=self.site.timezone,
+            addresses=self.addresses,
+            breaker=self.breaker,
+            clock=self.clock,
+            url=item.url or "",
+            username=login.username if login else "",
+            password=login.password if login else "",
+            options=item.options,
+            base_dir=self.site.base_dir,
+            rtsp_port=self._rtsp_port(item),
+            tls_fingerprint=item.tls_fingerprint or self.pins.get(place),
+            fingerprint_seen=lambda seen: self.pins.keep(place, seen),
+        )
+        return DRIVERS[item.driver](settings)
+
+    def _scan(self, item: RecorderConfig, sink: Sink) -> RecorderScan:
+        cameras = [Channelled(camera.id, camera.channel or camera.id) for camera in self.site.cameras_of(item.id)]
+        return RecorderScan(item.id, self.drivers[item.id], cameras, self.clock, sink)
+
+    def _rtsp_port(self, item: RecorderConfig) -> int:
+        """Return the port of the recorder's streams: that of a camera's written stream on the same host, else 554."""
+        host = urlsplit(item.url or "").hostname
+        for camera in self.site.cameras_of(item.id):
+            parts = urlsplit(camera.stream or "")
+            if camera.stream is not None and parts.hostname == host:
+                return parts.port or RTSP_PORTS.get(parts.scheme, 554)
+        return 554
+
+    def _endpoints(self, item: RecorderConfig) -> Sequence[Endpoint]:
+        """Return where the recorder's services listen: its web port, and its stream port where one is written down."""
+        parts = urlsplit(item.url or "")
+        if parts.hostname is None:
+            return ()
+        places = [(parts.hostname, parts.port or HTTP_PORTS.get(parts.scheme, 80))]
+        for camera in self.site.cameras_of(item.id):
+            stream = urlsplit(camera.stream or "")
+            if stream.hostname == parts.hostname:
+                places.append((stream.hostname, stream.port or RTSP_PORTS.get(stream.scheme, 554)))
+        return tuple(dict.fromkeys(places))
+
+    def _gateway(self) -> Sequence[Endpoint]:
+        gateway = self.site.gateway
+        if gateway is not None:
+            ports = (gateway.port,) if gateway.port is not None else GATEWAY_PORTS
+            return tuple((gateway.host, port) for port in ports)
+        host = default_gateway()
+        return () if host is None or not self.addresses.allows(host) else tuple((host, p) for p in GATEWAY_PORTS)
+
+    @staticmethod
+    def _login(credentials: Credentials | None) -> Login | None:
+        return None if credentials is None else Login(credentials.username, credentials.password.read())
+
+
+def default_gateway(routes: Path = Path("/proc/net/route")) -> str | None:
+    """Return the IPv4 address of this machine's default route, as Linux lists it; None without one."""
+    try:
+        lines = routes.read_text("ascii").splitlines()[1:]
+    except (OSError, UnicodeDecodeError):
+        return None
+    for line in lines:
+        fields = line.split()
+        if len(fields) > 3 and fields[1] == "00000000" and int(fields[3], 16) & 2:
+            return socket.inet_ntoa(struct.pack("<I", int(fields[2], 16)))
+    return None

@@ -1,0 +1,1 @@
+"""From picture planes to numbers, and from numbers to what a camera shows: pure functions."""

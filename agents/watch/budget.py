@@ -1,0 +1,154 @@
+"""A recorder's sessions: how many the agent may hold, learnt from refusals without starving people on site."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+KEPT_FREE = 2
+"""Sessions that people on site need."""
+
+
+def share_of(max_streams: int) -> int:
+    """Return how many of a recorder's sessions are the agent's: at least one, and two are kept free for people."""
+    return max(1, max_streams - KEPT_FREE)
+
+
+class Seat:
+    """One session that the agent may hold, from its turn to its end."""
+
+    def __init__(self, budget: Budget) -> None:
+        """Begin to open a session: whether the recorder serves it isn't known yet."""
+        self._budget = budget
+        self.is_opening = True
+        self.is_playing = False
+        self.is_leaving = False
+
+    def playing(self) -> None:
+        """The recorder serves the session."""
+        if not self.is_playing:
+            self.is_opening, self.is_playing = False, True
+            self._budget.settled()
+
+    def refused(self) -> None:
+        """The recorder is full."""
+        if self.is_opening:
+            self.is_opening = False
+            self._budget.refused()
+
+    def leaving(self) -> None:
+        """The session is about to be given to somebody else: one that leaves is enough for one that waits."""
+        self.is_leaving = True
+
+
+class Budget:
+    """The agent's share of one recorder's sessions; None as limit: not known yet, nothing was refused so far.
+
+    After a refusal nobody begins to open a session before all who were at it know whether they are served: then it is
+    known how many the recorder serves, however the answers were ordered.
+    """
+
+    def __init__(self, max_streams: int | None) -> None:
+        """Take what the recorder serves in all, as given or learnt earlier."""
+        self.limit = None if max_streams is None else share_of(max_streams)
+        self.learnt: int | None = None
+        """How many sessions the recorder was seen to serve us, once it refused one."""
+        self._seats: list[Seat] = []
+        self._granted = 0
+        """Turns that were given and not yet taken."""
+        self._refused = False
+        self._most_playing = 0
+        self._guessed = False
+        """Nothing was served when the limit was set: it says little of the recorder."""
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    @property
+    def held(self) -> int:
+        """How many sessions the agent holds or opens now."""
+        return len(self._seats) + self._granted
+
+    @property
+    def waiting(self) -> int:
+        """How many cameras wait for a session: where there are any, the others take turns."""
+        return len(self._waiting)
+
+    @property
+    def over(self) -> bool:
+        """Tell whether more sessions are held than the limit allows, since it was lowered, leaving ones aside."""
+        return self.limit is not None and self.held - self._leaving > self.limit
+
+    @property
+    def crowded(self) -> bool:
+        """Tell whether more cameras wait than sessions are being left."""
+        return self.waiting > self._leaving
+
+    @asynccontextmanager
+    async def session(self) -> AsyncIterator[Seat]:
+        """Wait for a turn, first come first served, and hold one session."""
+        if self._waiting or not self._free():
+            await self._queue()
+        seat = Seat(self)
+        self._seats.append(seat)
+        try:
+            yield seat
+        finally:
+            seat.is_opening = False
+            self._seats.remove(seat)
+            self.settled()
+
+    def refused(self) -> None:
+        """The recorder refused a session: learn from it as soon as it is known what it serves."""
+        self._refused = True
+        self.settled()
+
+    def settled(self) -> None:
+        """Count what is served, learn from a refusal when all know whether they are served, and let the next ones in."""
+        playing = sum(seat.is_playing for seat in self._seats)
+        self._most_playing = max(self._most_playing, playing)
+        if self._guessed and playing:
+            self.limit, self._guessed = None, False
+        if self._refused and not self._granted and not any(seat.is_opening for seat in self._seats):
+            self._learn()
+            self._most_playing = playing
+        self._wake()
+
+    def _learn(self) -> None:
+        """Make what the recorder served us at most, less two for people, our share from now on."""
+        self._refused = False
+        served = self._most_playing
+        limit = share_of(served)
+        if self.limit is None or limit < self.limit:
+            self._guessed = served == 0 and self.limit is None
+            self.limit = limit
+            self.learnt = served or self.learnt
+
+    @property
+    def _leaving(self) -> int:
+        return sum(seat.is_leaving for seat in self._seats)
+
+    def _free(self) -> bool:
+        return not self._refused and (self.limit is None or self.held < self.limit)
+
+    async def _queue(self) -> None:
+        """Wait until `_wake` grants a turn, which counts as held at once: nobody slips in between."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+            elif turn.done() and not turn.cancelled():
+                self._granted -= 1
+                self.settled()
+            raise
+        self._granted -= 1
+
+    def _wake(self) -> None:
+        while self._waiting and self._free():
+            turn = self._waiting.popleft()
+            if not turn.done():
+                self._granted += 1
+                turn.set_result(None)

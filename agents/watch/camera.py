@@ -1,0 +1,317 @@
+"""One camera: its stream held open (or visited in turns), its outages with their causes, its pictures looked at."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field, replace
+
+from pydantic import JsonValue
+
+from agents.rtsp.errors import StreamError
+from agents.rtsp.stream import Stream
+from agents.vision.diagnose import Diagnosis, Thresholds, look, state_of
+from agents.watch.budget import Budget, Seat
+from agents.watch.decoder import DecodeError, Decoder
+from agents.watch.failure import Around, meaning
+from agents.watch.track import Sink, Track
+from agents.watch.wall import Wall
+from monitor.model.clock import Clock
+from monitor.model.observation import Kind, Observation, StreamCause, Subject
+from monitor.model.span import SECOND, Basis, Millis
+
+
+@dataclass(frozen=True)
+class Timings:
+    """How often and how long, in seconds."""
+
+    look_every: float = 10.0
+    confirm_every: float = 4.0
+    """Between looks while a change is being confirmed."""
+    keyframe_wait: float = 25.0
+    """Keyframes may be 10 to 20 s apart."""
+    turn: float = 4.0
+    """How long a camera that shares a session is visited, at least."""
+    turn_gap: float = 300.0
+    """Between two visits of one camera, at most; what both saw is assumed in between, as sampled."""
+    backoff_first: float = 1.0
+    backoff_most: float = 60.0
+    steady: float = 30.0
+    """A stream that ran this long starts its back-off anew."""
+    holds_for: float = 180.0
+    """How long the last state may be presumed when no report follows."""
+
+
+Opener = Callable[[], Awaitable[Stream]]
+"""Opens the camera's stream; the only I/O that is injected."""
+
+Surroundings = Callable[[StreamCause, float], Awaitable[Around]]
+"""Finds out what is known around a stream that failed, tried since the given monotonic second."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What all cameras of a site share."""
+
+    decoder: Decoder
+    clock: Clock
+    sink: Sink
+    timings: Timings
+    thresholds: Thresholds = field(default_factory=Thresholds)
+    seed: int = 0
+    """Of the jitter: cameras that come back together don't stampede."""
+
+
+@dataclass
+class CameraState:
+    """What metrics show of a camera."""
+
+    codec: str | None = None
+    frames: int = 0
+    bytes: int = 0
+    lost_packets: int = 0
+    looks: int = 0
+    reconnects: int = 0
+    scores: dict[str, JsonValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """What a failed stream means, as `meaning` says it."""
+
+    state: str
+    cause: StreamCause
+    detail: str
+    basis: Basis
+
+
+class CameraWatch:
+    """Watches one camera for ever."""
+
+    def __init__(
+        self,
+        camera_id: str,
+        opener: Opener,
+        surroundings: Surroundings,
+        budget: Budget,
+        tools: Tools,
+        runs: Callable[[], None] | None = None,
+    ) -> None:
+        """Start nothing yet; the sink is told what was seen whenever `flush` is called."""
+        timings, sink = tools.timings, tools.sink
+        subject = Subject(kind="camera", id=camera_id)
+        holds_for = round(timings.holds_for * SECOND)
+        self.camera_id = camera_id
+        self.stream = Track(subject, Kind.STREAM, sink, holds_for)
+        self.view = Track(subject, Kind.VIEW, sink, holds_for)
+        self.state = CameraState()
+        self._opener = opener
+        self._surroundings = surroundings
+        self._budget = budget
+        self._runs = runs or (lambda: None)
+        """Told whenever frames arrive: the recorder's other cameras go by it."""
+        self._decoder = tools.decoder
+        self._clock = tools.clock
+        self._sink = sink
+        self._timings = timings
+        self._thresholds = tools.thresholds
+        self._random = random.Random(f"{camera_id}/{tools.seed}")  # noqa: S311  (jitter, no secret)
+        self._diagnosis = Diagnosis()
+        self._seen_until: Millis = 0
+        self._looked_until: Millis = 0
+        self._last_visit: Millis | None = None
+        self._doubt: _Failure | None = None
+        """Why a stream that ran has failed, until it is back or has failed again."""
+        self._sampled = False
+        self._wall_clock = Wall(tools.clock, self._stepped)
+
+    async def run(self) -> None:
+        """Connect, watch, and connect again; ends only when cancelled."""
+        backoff = self._timings.backoff_first
+        await self._clock.sleep(self._random.random() * min(1.0, self._timings.backoff_first))
+        while True:
+            began = self._clock.monotonic()
+            failed = await self._visit()
+            if not failed or self._clock.monotonic() - began > self._timings.steady:
+                backoff = self._timings.backoff_first
+            if failed:
+                self.state.reconnects += 1
+                await self._clock.sleep(backoff * self._random.uniform(0.7, 1.3))
+                backoff = min(backoff * 2, self._timings.backoff_most)
+
+    def flush(self, now: Millis) -> None:
+        """Hand on what is sure up to `now`: frames up to the last that came, views up to the last that agreed."""
+        self._now()  # the clock may have been set since the last frame
+        self.stream.flush(min(now, self._seen_until) if self.stream.state == "up" else now)
+        self.view.flush(min(now, self._looked_until))
+
+    async def _visit(self) -> bool:
+        """Hold one session until the stream fails (True) or another camera's turn comes (False)."""
+        async with self._budget.session() as seat:
+            tried = self._clock.monotonic()
+            if self._budget.waiting:
+                self._sampled = True
+            try:
+                stream = await self._opener()
+            except StreamError as error:
+                await self._failed(error, tried, seat)
+                return True
+            try:
+                await self._watch(stream, seat)
+            except StreamError as error:
+                await self._failed(error, tried, seat)
+                return True
+            finally:
+                await _close(stream)
+        self._leave()
+        return False
+
+    async def _watch(self, stream: Stream, seat: Seat) -> None:
+        """Take frames and look at pictures until it is another camera's turn. Raises StreamError when frames end."""
+        looking = asyncio.create_task(self._look_on(stream))
+        first: float | None = None
+        """A visit counts from its first frame on: many devices wait for their next keyframe."""
+        try:
+            while True:
+                events = await stream.batch()
+                first = self._clock.monotonic() if first is None else first
+                for event in events:
+                    self.state.frames += 1
+                    self.state.bytes += event.bytes
+                    self.state.lost_packets += event.lost
+                    self._seen(event.received_at)
+                seat.playing()
+                self._runs()
+                self.state.codec = stream.info.codec
+                if self._must_yield(first):
+                    seat.leaving()
+                    return
+        finally:
+            looking.cancel()
+            with contextlib.suppress(asyncio.CancelledError, StreamError):
+                await looking
+
+    def _must_yield(self, first: float) -> bool:
+        if self._budget.over:
+            return True
+        stayed = self._clock.monotonic() - first
+        looked = self._looked_until >= self._seen_until - round(self._timings.turn * SECOND)
+        enough = stayed >= self._timings.turn and (looked or stayed >= 3 * self._timings.turn)
+        return self._budget.crowded and enough
+
+    def _seen(self, received_at: float) -> None:
+        at = self._wall(received_at)
+        self._sampled = self._sampled or self._budget.waiting > 0
+        basis = Basis.SAMPLED if self._sampled else Basis.WATCHED
+        if self._doubt is not None:
+            self._settle(self._doubt)  # it is back: a blip, logged with its own cause
+        if self.stream.state != "up":
+            self._bridge(at)
+            self.stream.set(at, "up", basis=basis)
+        self._seen_until = max(self._seen_until, at)
+
+    def _bridge(self, at: Millis) -> None:
+        """Between two visits that both saw frames, frames are assumed: basis sampled says so."""
+        last, self._last_visit = self._last_visit, None
+        if last is not None and 0 < at - last <= round(self._timings.turn_gap * SECOND * 1.5):
+            self._sink(
+                Observation(
+                    subject=self.stream.subject,
+                    kind=Kind.STREAM,
+                    start=last,
+                    end=at,
+                    state="up",
+                    basis=Basis.SAMPLED,
+                    expires=at + round(self._timings.turn_gap * SECOND * 1.5),
+                )
+            )
+
+    def _leave(self) -> None:
+        """End a visit that went well: until the next one nothing is watched."""
+        until = self._seen_until
+        self._sampled = True
+        hold = round(self._timings.turn_gap * SECOND * 1.5)
+        self.stream.holds_for = self.view.holds_for = hold
+        self.stream.forget(until)
+        self.view.flush(self._looked_until)
+        self._last_visit = until
+
+    async def _failed(self, error: StreamError, tried: float, seat: Seat) -> None:
+        """Say since when the camera is down or unknown, and why.
+
+        A stream that was closed is not called anything before it failed to come back once: a recorder that loses its
+        power closes its streams a moment before it stops to answer, and then it is the recorder that is gone.
+        """
+        around = replace(await self._surroundings(error.cause, tried), was_playing=seat.is_playing)
+        state, cause = meaning(error.cause, around)
+        if cause is StreamCause.RECORDER_FULL:
+            seat.refused()
+        self._last_visit = None
+        self._diagnosis = Diagnosis(self._diagnosis.state, self._diagnosis.since)
+        self.view.forget(self._looked_until)
+        basis = Basis.RECORDER_SAYS if cause is StreamCause.CHANNEL_OFFLINE else Basis.WATCHED
+        failure = _Failure(state, cause, error.detail[:500], basis)
+        if error.cause is StreamCause.CLOSED and self.stream.state == "up" and self._doubt is None:
+            self._doubt = failure
+        else:
+            self._settle(failure)
+
+    def _settle(self, failure: _Failure) -> None:
+        """Let a failure stand: from the last frame on when the stream had run, else from now."""
+        at = self._seen_until if self.stream.state == "up" else self._now()
+        self._doubt = None
+        self.stream.flush(min(at, self._seen_until))
+        self.stream.set(at, failure.state, failure.cause, detail=failure.detail, basis=failure.basis)
+
+    async def _look_on(self, stream: Stream) -> None:
+        """Look at keyframes for as long as the stream lives."""
+        timings = self._timings
+        while True:
+            keyframe = await stream.next_keyframe(timings.keyframe_wait)
+            if keyframe is not None:
+                await self._look(stream, keyframe)
+            await self._clock.sleep(timings.confirm_every if self._diagnosis.confirming else timings.look_every)
+
+    async def _look(self, stream: Stream, keyframe: bytes) -> None:
+        at = self._now()
+        try:
+            looked = await self._decoder.look(self.camera_id, stream.info.codec, keyframe)
+        except DecodeError as error:
+            self.view.set(at, "unknown", StreamCause.DECODE_ERROR, detail=str(error))
+            self._looked_until = at
+            return
+        self.state.looks += 1
+        scores: dict[str, JsonValue] = dict(looked.measures.as_scores())
+        self.state.scores = scores
+        self._diagnosis = look(self._diagnosis, state_of(looked.measures, self._thresholds), at, self._thresholds)
+        if self._diagnosis.state is not None and not self._diagnosis.confirming:
+            since = max(self._diagnosis.since, self._looked_until) if self.view.state is None else self._diagnosis.since
+            self.view.set(since, self._diagnosis.state, facts=scores)
+            self._looked_until = at
+
+    def _stepped(self, old: Millis, new: Millis) -> None:
+        """The wall clock was set: end what held on the old one, so that the step itself is nobody's time."""
+        self.stream.flush(min(old, self._seen_until) if self.stream.state == "up" else old)
+        self.view.flush(min(old, self._looked_until))
+        for track in (self.stream, self.view):
+            track.restart(new)
+        self._seen_until += new - old
+        self._looked_until += new - old
+        self._last_visit = None
+        waits = replace(self._diagnosis, since=self._diagnosis.since + new - old)
+        self._diagnosis = replace(waits, waiting_since=waits.waiting_since + new - old)
+
+    def _now(self) -> Millis:
+        return self._wall_clock.now()
+
+    def _wall(self, monotonic: float) -> Millis:
+        """Turn a monotonic instant of the recent past into wall time."""
+        return self._now() - round((self._clock.monotonic() - monotonic) * SECOND)
+
+
+async def _close(stream: Stream) -> None:
+    """Close a stream; that the device is slow to let go is no reason to stop watching."""
+    with contextlib.suppress(StreamError, TimeoutError, OSError):
+        await stream.close()

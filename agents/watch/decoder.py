@@ -1,0 +1,106 @@
+"""Keyframes to measures, through a child process that is killed when it takes too long or too much."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import struct
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from agents.vision.measure import Measures
+
+LOOK_SECONDS = 5.0
+START_SECONDS = 30.0
+
+
+class DecodeError(Exception):
+    """A keyframe could not be turned into a picture; the text says why."""
+
+
+@dataclass(frozen=True)
+class Looked:
+    """One picture's size in pixels and its measures."""
+
+    width: int
+    height: int
+    measures: Measures
+
+
+class Decoder:
+    """One child process for all cameras, one keyframe at a time; started when first needed, and again after a kill."""
+
+    def __init__(self, look_seconds: float = LOOK_SECONDS) -> None:
+        """Start nothing yet."""
+        self._look_seconds = look_seconds
+        self._process: asyncio.subprocess.Process | None = None
+        self._turn = asyncio.Lock()
+        self._started = False
+        self.restarts = 0
+
+    async def look(self, camera: str, codec: str, keyframe: bytes) -> Looked:
+        """Decode and measure one keyframe. Raises DecodeError; the child is killed when it exceeds its time."""
+        header = json.dumps({"camera": camera, "codec": {"h265": "hevc"}.get(codec, codec)}).encode() + b"\n"
+        async with self._turn:
+            process = await self._running()
+            try:
+                async with asyncio.timeout(self._look_seconds if process.returncode is None else 0):
+                    answer = await _ask(process, header + keyframe)
+            except (TimeoutError, OSError, EOFError, ValueError) as error:
+                await self._kill()
+                raise DecodeError("the decoder took too long or died on this keyframe") from error
+            except asyncio.CancelledError:
+                await self._kill()  # an answer that nobody waits for would be read as the next one's
+                raise
+        if "error" in answer:
+            raise DecodeError(str(answer["error"]))
+        return Looked(int(answer["width"]), int(answer["height"]), Measures(**answer["measures"]))
+
+    async def close(self) -> None:
+        """End the child."""
+        await self._kill()
+
+    async def _running(self) -> asyncio.subprocess.Process:
+        if self._process is not None and self._process.returncode is None:
+            return self._process
+        self.restarts += self._started
+        self._started = True
+        keep = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "agents.watch.decoder_child",
+            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+            env={name: os.environ[name] for name in keep if name in os.environ},  # no secret of the agent's
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(START_SECONDS):
+                warm = await _ask(self._process, b'{"camera": "", "codec": "h264"}\n')
+        except (TimeoutError, OSError, EOFError, ValueError) as error:
+            await self._kill()
+            raise DecodeError("the decoder could not be started") from error
+        if "error" not in warm:
+            raise DecodeError("the decoder answers nonsense")
+        return self._process
+
+    async def _kill(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        transport = getattr(process, "_transport", None)
+        if transport is not None:
+            transport.close()
+
+
+async def _ask(process: asyncio.subprocess.Process, request: bytes) -> dict[str, Any]:
+    if process.stdin is None or process.stdout is None:
+        raise OSError("the decoder has no pipes")
+    process.stdin.write(struct.pack(">I", len(request)) + request)
+    await process.stdin.drain()
+    (length,) = struct.unpack(">I", await process.stdout.readexactly(4))
+    answer: dict[str, Any] = json.loads(await process.stdout.readexactly(length))
+    return answer

@@ -1,0 +1,49 @@
+"""What a failed stream means: down, or unknown because the recorder, the line or the login stands between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from agents.watch.reach import Reached
+from monitor.model.observation import StreamCause
+
+LOGIN = frozenset({StreamCause.UNAUTHORIZED, StreamCause.NOT_PERMITTED, StreamCause.CREDENTIALS_HELD})
+SILENCE = frozenset({StreamCause.TIMEOUT, StreamCause.NO_CONNECTION, StreamCause.CLOSED})
+"""How a full recorder may refuse a further session: no answer, or a connection closed without one."""
+NETWORK = frozenset({*SILENCE, StreamCause.REFUSED, StreamCause.TOO_SLOW, StreamCause.STALLED})
+"""Causes that may lie with the recorder or the line as well as with the camera."""
+
+
+@dataclass(frozen=True)
+class Around:
+    """What is known around a failed stream: its recorder's reach, its channel's state, and whether others run."""
+
+    reached: Reached | None = None
+    """None for a camera that is reached directly."""
+    channel_online: bool | None = None
+    others_up: bool = False
+    """Frames of another camera of the recorder arrived since this one was tried."""
+    was_playing: bool = False
+    """The stream ran before it failed: then the recorder had not refused it."""
+    site_answers: bool = True
+
+
+def meaning(cause: StreamCause, around: Around) -> tuple[str, StreamCause]:
+    """Return (state, cause) of a camera whose stream failed with `cause`.
+
+    A refused login, a missing right or a forbidden address says nothing of the camera; nor does a recorder that is
+    gone or full, or a cut line. What remains is down.
+    """
+    if cause in LOGIN or cause is StreamCause.NOT_ALLOWED:
+        return "unknown", cause
+    if around.reached is not None and around.reached.state != "up" and cause in NETWORK:
+        return "unknown", StreamCause(around.reached.cause or StreamCause.RECORDER_UNREACHABLE)
+    if not around.site_answers and cause in NETWORK:
+        return "unknown", StreamCause.BLIND
+    if around.channel_online is False:
+        return "down", StreamCause.CHANNEL_OFFLINE
+    if cause is StreamCause.RECORDER_FULL:
+        return "unknown", cause
+    if cause in SILENCE and around.others_up and not around.was_playing:
+        return "unknown", StreamCause.RECORDER_FULL
+    return "down", cause

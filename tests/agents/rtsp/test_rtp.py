@@ -1,0 +1,302 @@
+"""RTP to frames and keyframes: against a packetizer written here, real encoders' parameter sets, and arbitrary bytes."""
+
+from __future__ import annotations
+
+import struct
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.rtsp.nal import RULES, START_CODE
+from agents.rtsp.rtp import AccessUnits
+from agents.rtsp.sdp import Codec
+from agents.rtsp.sps import h264_size, h265_size
+
+CODECS: list[Codec] = ["h264", "h265"]
+HEAD = {
+    ("h264", "vps"): b"",
+    ("h264", "sps"): b"\x67",
+    ("h264", "pps"): b"\x68",
+    ("h264", "key"): b"\x65",
+    ("h264", "other"): b"\x41",
+    ("h264", "sei"): b"\x06",
+    ("h265", "vps"): b"\x40\x01",
+    ("h265", "sps"): b"\x42\x01",
+    ("h265", "pps"): b"\x44\x01",
+    ("h265", "key"): b"\x26\x01",
+    ("h265", "other"): b"\x02\x01",
+    ("h265", "sei"): b"\x4e\x01",
+}
+
+
+def aggregate(codec: str, nals: list[bytes]) -> bytes:
+    head = b"\x78" if codec == "h264" else b"\x60\x01"
+    return head + b"".join(struct.pack(">H", len(nal)) + nal for nal in nals)
+
+
+def fragments(codec: str, nal: bytes, size: int) -> list[bytes]:
+    """Cut a NAL unit into FU packets of at most `size` payload bytes."""
+    if codec == "h264":
+        indicator, kind, body = bytes([nal[0] & 0xE0 | 28]), nal[0] & 0x1F, nal[1:]
+    else:
+        indicator, kind, body = bytes([nal[0] & 0x81 | 49 << 1, nal[1]]), nal[0] >> 1 & 0x3F, nal[2:]
+    pieces = [body[at : at + size] for at in range(0, len(body), size)]
+    flags = [0x80 * (n == 0) | 0x40 * (n == len(pieces) - 1) for n in range(len(pieces))]
+    return [indicator + bytes([flag | kind]) + piece for flag, piece in zip(flags, pieces, strict=True)]
+
+
+def packet(sequence: int, timestamp: int, payload: bytes, **more: int) -> bytes:
+    """An RTP packet; `more` may have marker, padding (bytes), extension (words), sources, ssrc."""
+    padding, extension, sources = more.get("padding", 0), more.get("extension", -1), more.get("sources", 0)
+    first = 0x80 | (0x20 if padding else 0) | (0x10 if extension >= 0 else 0) | sources
+    head = struct.pack(
+        ">BBHII",
+        first,
+        96 | 0x80 * more.get("marker", 0),
+        sequence & 0xFFFF,
+        timestamp & 0xFFFFFFFF,
+        more.get("ssrc", 1),
+    )
+    head += bytes(4 * sources)
+    if extension >= 0:
+        head += struct.pack(">HH", 0xBEDE, extension) + bytes(4 * extension)
+    return head + payload + (bytes(padding - 1) + bytes([padding]) if padding else b"")
+
+
+def feed(units: AccessUnits, data: bytes, at: float = 0.0) -> None:
+    """Put the packet somewhere inside a larger buffer, as the connection does."""
+    units.packet(bytearray(b"\xff" * 4 + data + b"\xff" * 7), 4, 4 + len(data), at)
+
+
+Picture = tuple[Codec, list[bytes], list[bytes]]
+
+body = st.binary(min_size=40, max_size=400)
+
+
+@st.composite
+def pictures(draw: st.DrawFn) -> Picture:
+    """A keyframe's NAL units, and RTP payloads that carry them in some allowed way."""
+    codec: Codec = draw(st.sampled_from(CODECS))
+    kinds = ["vps", "sps", "pps"][codec == "h264" :]
+    sets = [HEAD[codec, kind] + draw(body) for kind in kinds]
+    # The first slice's first bit is set (first_mb_in_slice 0, first_slice_segment_in_pic_flag 1).
+    slices = [
+        HEAD[codec, "key"] + (b"\x88" if n == 0 else b"\x18") + draw(body) for n in range(draw(st.integers(1, 4)))
+    ]
+    payloads: list[bytes] = []
+    together = draw(st.booleans())
+    if together:
+        payloads.append(aggregate(codec, sets))
+    else:
+        payloads += sets
+    if draw(st.booleans()):
+        payloads.append(HEAD[codec, "sei"] + draw(body))
+    for nal in slices:
+        way = draw(st.sampled_from(["single", "aggregate", "fragments"]))
+        if way == "single":
+            payloads.append(nal)
+        elif way == "aggregate":
+            payloads.append(aggregate(codec, [nal]))
+        else:
+            payloads += fragments(codec, nal, draw(st.integers(1, len(nal) // 2)))
+    return codec, sets + slices, payloads
+
+
+@given(
+    pictures(),
+    st.integers(0, 0xFFFF),
+    st.integers(0, 0xFFFFFFFF),
+    st.integers(0, 5),
+    st.integers(-1, 2),
+    st.integers(0, 3),
+)
+def test_a_keyframe_comes_out_as_it_went_in(
+    picture: Picture, sequence: int, timestamp: int, padding: int, extension: int, sources: int
+) -> None:
+    codec, nals, payloads = picture
+    units = AccessUnits(codec, 90000, ())
+    units.wanted = True
+    more = {"padding": padding, "extension": extension, "sources": sources}
+    for number, payload in enumerate(payloads):
+        feed(units, packet(sequence + number, timestamp, payload, **more), at=float(number))
+    feed(units, packet(sequence + len(payloads), timestamp + 3000, HEAD[codec, "other"] + b"\x9a\x01\x02"))
+    (event,) = units.events
+    assert event.keyframe
+    assert event.keyframe_data == b"".join(START_CODE + nal for nal in nals)
+    assert event.bytes == sum(map(len, payloads))
+    assert event.received_at == len(payloads) - 1
+    assert (event.rtp_timestamp, event.lost, units.malformed, units.wanted) == (timestamp, 0, 0, False)
+
+
+@given(pictures(), st.data())
+def test_a_keyframe_with_a_lost_slice_is_never_given_out(picture: Picture, data: st.DataObject) -> None:
+    codec, nals, payloads = picture
+    missing = data.draw(st.integers(0, len(payloads) - 1))
+    units = AccessUnits(codec, 90000, ())
+    units.wanted = True
+    for number, payload in enumerate([*payloads, HEAD[codec, "other"] + b"\x9a\x01"]):
+        if number != missing:
+            feed(units, packet(number, 3000 * (number == len(payloads)), payload))
+    given_out = [event.keyframe_data for event in units.events if event.keyframe_data is not None]
+    whole = b"".join(START_CODE + nal for nal in nals)
+    for keyframe in given_out:
+        lost_unit = payloads[missing]
+        # Only what is no slice may be missing: an SEI, or a parameter set that is then missing altogether.
+        assert RULES[codec].kind(lost_unit[0]) not in RULES[codec].keyframes
+        assert keyframe == whole
+
+
+def test_header_reading_finds_keyframes_without_collecting_them() -> None:
+    units = AccessUnits("h264", 90000, ())
+    for number in range(30):
+        nal = (b"\x65\x88" if number % 10 == 0 else b"\x41\x9a") + bytes(500)
+        for index, payload in enumerate(fragments("h264", nal, 200)):
+            feed(units, packet(number * 3 + index, number * 3000, payload))
+    assert [n for n, event in enumerate(units.events) if event.keyframe] == [0, 10, 20]
+    assert all(event.keyframe_data is None for event in units.events)
+    assert units.moved == 30
+
+
+def test_sequence_and_timestamp_wrap_around_without_loss() -> None:
+    units = AccessUnits("h264", 90000, ())
+    for number in range(20):
+        feed(units, packet(65530 + number, 0xFFFFFFFF - 9000 + number * 3000, b"\x41\x9a\x00"))
+    assert sum(event.lost for event in units.events) == 0
+    assert units.moved == 20
+
+
+def test_lost_packets_are_counted_once_and_a_new_sender_begins_anew() -> None:
+    units = AccessUnits("h264", 90000, ())
+    for number, (sequence, ssrc) in enumerate(
+        [(5, 1), (6, 1), (10, 1), (11, 1), (900, 2), (901, 2), (3, 2), (4, 2), (5, 2)]
+    ):
+        feed(units, packet(sequence, number * 3000, b"\x41\x9a\x00", ssrc=ssrc))
+    assert [event.lost for event in units.events] == [0, 3, 0, 0, 0, 0, 0, 0]
+
+
+def test_a_camera_that_sets_its_clock_back_is_alive_and_reordered_frames_are_no_movement() -> None:
+    units = AccessUnits("h264", 90000, ())
+    for number, timestamp in enumerate([900000, 909000, 903000, 906000, 918000, 0, 3000]):
+        feed(units, packet(number, timestamp, b"\x41\x9a\x00"))
+    assert units.moved == 5
+
+
+def test_a_late_join_gives_no_keyframe_without_its_first_slice() -> None:
+    units = AccessUnits("h264", 90000, (b"\x67\x42\x00\x1e\x01", b"\x68\x01"))
+    units.wanted = True
+    pieces = fragments("h264", b"\x65\x88" + bytes(500), 100)
+    for number, payload in enumerate([*pieces[2:], b"\x65\x18" + bytes(50)]):
+        feed(units, packet(number, 0, payload))
+    feed(units, packet(99, 3000, b"\x41\x9a"))
+    assert units.events[0].keyframe
+    assert units.events[0].keyframe_data is None
+    assert units.wanted
+
+
+def test_a_keyframe_that_is_too_large_is_given_up() -> None:
+    units = AccessUnits("h264", 90000, (b"\x67\x42\x00\x1e\x01", b"\x68\x01"))
+    units.wanted = True
+    feed(units, packet(0, 0, b"\x7c\x85\x88" + bytes(60_000)))
+    for number in range(1, 200):
+        feed(units, packet(number, 0, b"\x7c\x05" + bytes(60_000)))
+    feed(units, packet(200, 0, b"\x7c\x45" + bytes(60_000)))
+    feed(units, packet(201, 3000, b"\x41\x9a"))
+    assert units.events[0].keyframe_data is None
+
+
+def test_changed_parameter_sets_replace_the_old_ones_and_the_size() -> None:
+    small, large = encoded("libx264", (320, 240)), encoded("libx264", (640, 360))
+    units = AccessUnits("h264", 90000, tuple(nal for nal in small if nal[0] & 31 in (7, 8)))
+    assert units.sets.size == (320, 240)
+    units.wanted = True
+    sent = [nal for nal in large if nal[0] & 31 in (5, 7, 8)]
+    for number, nal in enumerate(sent):
+        feed(units, packet(number, 0, nal))
+    feed(units, packet(len(sent), 3000, b"\x41\x9a"))
+    assert units.sets.size == (640, 360)
+    data = units.events[0].keyframe_data
+    assert data is not None
+    assert all(nal in data for nal in large if nal[0] & 31 == 7)
+    assert not any(nal in data for nal in small if nal[0] & 31 == 7)
+
+
+def encoded(encoder: str, size: tuple[int, int], options: dict[str, str] | None = None) -> list[bytes]:
+    """Encode one grey picture; return its NAL units."""
+    context = av.CodecContext.create(encoder, "w")
+    assert isinstance(context, av.VideoCodecContext)
+    width, height = size
+    context.width, context.height, context.pix_fmt, context.time_base = width, height, "yuv420p", Fraction(1, 25)
+    context.options = {"preset": "ultrafast", **(options or {})}
+    frame = av.VideoFrame.from_ndarray(np.full((height * 3 // 2, width), 128, np.uint8), format="yuv420p")
+    frame.pts = 0
+    data = b"".join(bytes(part) for part in [*context.encode(frame), *context.encode(None)])
+    return [part for part in data.replace(b"\x00\x00\x00\x01", b"\x00\x00\x01").split(b"\x00\x00\x01") if part]
+
+
+@pytest.mark.parametrize(
+    "size", [(320, 240), (704, 576), (704, 396), (768, 432), (1920, 1080), (2560, 1440), (642, 364)]
+)
+@pytest.mark.parametrize(
+    "options", [{}, {"profile": "high"}, {"x264-params": "interlaced=1"}, {"x264-params": "bluray-compat=1"}]
+)
+def test_the_size_in_an_h264_parameter_set(size: tuple[int, int], options: dict[str, str]) -> None:
+    sps = next(nal for nal in encoded("libx264", size, options) if nal[0] & 31 == 7)
+    assert h264_size(sps) == size
+
+
+@pytest.mark.parametrize("size", [(320, 240), (704, 576), (704, 396), (1920, 1080), (642, 362)])
+def test_the_size_in_an_h265_parameter_set(size: tuple[int, int]) -> None:
+    nals = encoded("libx265", size, {"x265-params": "log-level=none"})
+    assert h265_size(next(nal for nal in nals if nal[0] >> 1 & 63 == 33)) == size
+
+
+def test_the_size_with_scaling_lists() -> None:
+    nals = encoded("libx264", (1280, 720), {"x264-params": "cqm=jvt", "profile": "high"})
+    assert h264_size(next(nal for nal in nals if nal[0] & 31 == 7)) == (1280, 720)
+
+
+@given(st.binary(max_size=300))
+def test_any_parameter_set_has_a_size_or_none(data: bytes) -> None:
+    for read in (h264_size, h265_size):
+        try:
+            width, height = read(data)
+        except ValueError:
+            continue
+        assert 0 < width <= 65535
+        assert 0 < height <= 65535
+
+
+payloads = st.one_of(
+    st.binary(max_size=60),
+    st.tuples(
+        st.sampled_from([b"\x78", b"\x7c", b"\x65", b"\x67", b"\x60\x01", b"\x62\x01", b"\x26\x01"]),
+        st.binary(max_size=40),
+    ).map(b"".join),
+)
+
+
+@given(
+    st.sampled_from(CODECS),
+    st.lists(st.tuples(st.integers(0, 255), st.integers(0, 6), st.integers(0, 3), payloads), max_size=40),
+)
+def test_no_packets_break_the_depacketizer(codec: Codec, items: list[tuple[int, int, int, bytes]]) -> None:
+    units = AccessUnits(codec, 90000, (b"", b"\x67", b"\x42"))
+    for first, sequence, timestamp, payload in items:
+        units.wanted = True
+        feed(units, bytes([first]) + packet(sequence, timestamp * 3000, payload)[1:])
+    units.finish()
+    for event in units.events:
+        assert event.bytes > 0
+        assert event.lost >= 0
+
+
+@given(st.lists(st.binary(max_size=40), max_size=20))
+def test_no_bytes_break_the_rtp_reader(datagrams: list[bytes]) -> None:
+    units = AccessUnits("h264", 90000, ())
+    units.wanted = True
+    for data in datagrams:
+        feed(units, data)

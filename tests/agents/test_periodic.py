@@ -1,0 +1,66 @@
+"""Jobs go on when the wall clock is set, and when one of them fails."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from agents.periodic import Periodic
+from monitor.model.clock import SystemClock
+
+
+async def test_a_job_that_fails_runs_again() -> None:
+    ran: list[int] = []
+    often = asyncio.Event()
+
+    async def work() -> None:
+        ran.append(1)
+        if len(ran) > 2:
+            often.set()
+        raise ValueError("broken")
+
+    periodic = Periodic(SystemClock())
+    periodic.every(0.05, work, name="work", first=0.0)
+    periodic.start()
+    async with asyncio.timeout(10):
+        await often.wait()
+    periodic.stop()
+
+
+async def test_a_wall_clock_that_is_set_back_does_not_silence_the_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """APScheduler reads the wall clock by itself: it is turned back under its feet."""
+    back = timedelta(0)
+
+    class Turned(datetime):
+        @classmethod
+        def now(cls, tz: Any = None) -> Any:
+            return datetime.now(tz) - back
+
+    class TurnedClock(SystemClock):
+        def now(self) -> datetime:
+            return super().now() - back
+
+    monkeypatch.setattr("apscheduler.schedulers.base.datetime", Turned)
+    monkeypatch.setattr("apscheduler.triggers.interval.datetime", Turned)
+    ran = asyncio.Event()
+
+    async def work() -> None:
+        ran.set()
+
+    periodic = Periodic(TurnedClock())
+    periodic.every(0.2, work, name="work", first=0.0)
+    periodic.start()
+    async with asyncio.timeout(10):
+        await ran.wait()
+    back = timedelta(hours=1)
+    ran.clear()
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.8):
+            await ran.wait()
+    periodic.begin_again()
+    async with asyncio.timeout(10):
+        await ran.wait()
+    periodic.stop()

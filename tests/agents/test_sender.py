@@ -1,0 +1,268 @@
+"""Reports reach the collector once, in order, whatever it and the line between do."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from pydantic import JsonValue
+
+from agents.collector import Collector, collector_url
+from agents.outbox import Outbox
+from agents.reporter import REPORT_BYTES, Reporter
+from agents.sender import IDLE_SECONDS, NOT_ACCEPTED_WAIT_SECONDS, Sender, Standing
+from monitor.model.clock import ManualClock
+from monitor.model.observation import Kind, Observation, Subject
+from monitor.model.report import MAX_REPORT_BYTES, Report
+from support.loopback_collector import PROBLEM, LoopbackCollector, Reply
+
+BOOT = "b" * 32
+CLOCK = ManualClock(datetime(2026, 11, 23, 3, 59, 30, tzinfo=UTC), monotonic=5.0)
+
+
+def seen(number: int, **facts: JsonValue) -> Observation:
+    return Observation(
+        subject=Subject(kind="recorder", id="nvr"), kind=Kind.DISKS, start=number, end=number, state="read", expires=number, facts=facts
+    )  # fmt: skip
+
+
+def reporter_of(outbox: Outbox, boot: str = BOOT) -> Reporter:
+    return Reporter(outbox, CLOCK, institution="a", agent="box", boot=boot)
+
+
+class Bench:
+    """An outbox, a sender and a collector."""
+
+    def __init__(self, folder: Path, collector: LoopbackCollector, seconds: float = 5.0) -> None:
+        self.outbox = Outbox(folder / "outbox.sqlite")
+        self.reporter = reporter_of(self.outbox)
+        self.collector = collector
+        self.link = Collector(collector_url(collector.url), collector.token, seconds)
+        self.sender = Sender(self.outbox, CLOCK, lambda: self.link, seeded=random.Random(1))
+
+    def fill(self, count: int) -> None:
+        for number in range(count):
+            self.reporter.report([seen(number)])
+
+    def arrived(self) -> list[int]:
+        return [key[3] for key in self.collector.reports]
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+    async with LoopbackCollector.running() as collector:
+        bench = Bench(tmp_path, collector)
+        yield bench
+        await bench.link.close()
+
+
+# The reporter.
+
+
+def test_a_report_says_who_when_and_what(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox.sqlite")
+    assert reporter_of(outbox).report([seen(1), seen(2)]) == [1]
+    report = Report.from_bytes(outbox.take(1, 10**6)[0].payload)
+    assert report.key == ("a", "box", BOOT, 1)
+    assert (report.written_at, report.monotonic_seconds) == (CLOCK.now(), 5.0)
+    assert report.observations == (seen(1), seen(2))
+
+
+def test_much_is_split_and_nothing_is_an_empty_report(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox.sqlite")
+    many = [seen(number, text="文" * 2000) for number in range(300)]
+    numbers = reporter_of(outbox).report(many)
+    assert numbers == list(range(1, len(numbers) + 1))
+    payloads = [entry.payload for entry in outbox.take(100, 10**9)]
+    assert max(map(len, payloads)) < REPORT_BYTES * 1.1
+    assert [item for payload in payloads for item in Report.from_bytes(payload).observations] == many
+    assert reporter_of(outbox, "c" * 32).report([]) == [1]
+
+
+def test_what_fits_no_report_is_counted_and_stops_nothing(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox.sqlite")
+    reporter = reporter_of(outbox)
+    reporter.report([seen(1, text="x" * MAX_REPORT_BYTES), seen(2)])
+    assert reporter.oversized == 1
+    assert Report.from_bytes(outbox.take(1, 10**9)[0].payload).observations == (seen(2),)
+
+
+# Sending.
+
+
+async def test_everything_arrives_once_and_in_order(bench: Bench) -> None:
+    bench.fill(40)
+    await bench.sender.drain()
+    assert bench.arrived() == list(range(1, 41))
+    assert (bench.collector.copies, bench.outbox.status().waiting, bench.sender.status.standing) == (0, 0, Standing.OK)
+    assert bench.sender.status.clock_offset_seconds == 30.0
+    assert await bench.sender.turn() is None
+
+
+async def test_unenrolled_nothing_is_sent(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox.sqlite")
+    reporter_of(outbox).report([])
+    sender = Sender(outbox, CLOCK, lambda: None, seeded=random.Random(1))
+    assert await sender.turn() is None
+    assert (sender.status.standing, outbox.status().waiting) == (Standing.NOT_ENROLLED, 1)
+
+
+FAULTS = {
+    "a reset": Reply(raw=b""),
+    "half an answer": Reply(raw=b'HTTP/1.1 200 OK\r\nContent-Length: 90\r\n\r\n{"receipts"'),
+    "no HTTP": Reply(raw=b"RTSP/1.0 200 OK\r\n\r\n"),
+    "a proxy's page": Reply(200, b"<html>"),
+    "a proxy's error": Reply(400, b"<html>"),
+    "wrong JSON": Reply(200, {"receipts": "none"}),
+    "no receipts": Reply(200, {"receipts": [], "server_time": "2026-11-23T04:00:00Z"}),
+    "another digest": Reply(
+        200, {"receipts": [{"status": "stored", "digest": "x"}], "server_time": "2026-11-23T04:00:00Z"}
+    ),
+    "an error": Reply(500, {"title": "oh"}, PROBLEM),
+    "a redirect": Reply(307, None, {"Location": "http://198.51.100.1/"}),
+    "an endless answer": Reply(200, b" " * (9 * 1024 * 1024)),
+    "stored and then a reset": Reply(raw=b"", after_storing=True),
+    "stored and then an error": Reply(502, b"", after_storing=True),
+    "another form wanted": Reply(422, {"title": "no"}, PROBLEM),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+async def test_after_a_fault_the_reports_are_sent_again_and_none_is_lost_or_double(bench: Bench, fault: Reply) -> None:
+    bench.fill(3)
+    bench.collector.faults = [fault]
+    wait = await bench.sender.turn()
+    assert wait is not None
+    assert wait <= 1.0
+    assert (bench.outbox.status().waiting, bench.outbox.status().rejected) == (3, 0)
+    failed = bench.sender.status
+    assert (failed.standing, failed.failures) == (Standing.FAILING, 1)
+    assert failed.reason
+    await bench.sender.drain()
+    assert bench.arrived() == [1, 2, 3]
+    assert (bench.outbox.status().waiting, bench.sender.status.standing) == (0, Standing.OK)
+
+
+async def test_a_collector_that_hangs_or_drips_is_given_up(bench: Bench) -> None:
+    bench.fill(1)
+    bench.collector.faults = [Reply(hang=True), Reply(drip=True)]
+    bench.link = Collector(bench.collector.url, bench.collector.token, seconds=0.3)
+    for _ in range(2):
+        assert await bench.sender.turn() is not None
+        assert bench.sender.status.reason == f"the collector {bench.collector.url} did not answer within 0.3 s"
+    await bench.link.close()
+
+
+async def test_waits_grow_to_five_minutes_and_are_never_the_same(bench: Bench) -> None:
+    bench.fill(1)
+    bench.collector.faults = [Reply(500)] * 12
+    waits = [await bench.sender.turn() or 0.0 for _ in range(12)]
+    for index, wait in enumerate(waits):
+        longest = min(2.0**index, 300.0)
+        assert longest / 2 <= wait <= longest
+    assert len(set(waits)) == 12
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "least", "most"),
+    [
+        (503, {"Retry-After": "120"}, 120, 121),
+        (429, {"Retry-After": "120"}, 120, 121),
+        (503, {"Retry-After": "99999999"}, 3600, 3601),
+        (503, {"Retry-After": "Mon, 23 Nov 2026 04:02:00 GMT", "Date": "Mon, 23 Nov 2026 04:00:00 GMT"}, 120, 121),
+        (503, {"Retry-After": "soon"}, 0.5, 1),
+        (503, {}, 0.5, 1),
+    ],
+)
+async def test_retry_after_is_honoured(
+    bench: Bench, status: int, headers: dict[str, str], least: float, most: float
+) -> None:
+    bench.fill(1)
+    bench.collector.faults = [Reply(status, None, headers)]
+    wait = await bench.sender.turn()
+    assert wait is not None
+    assert least <= wait <= most
+
+
+async def test_a_token_that_is_not_accepted_is_told_and_tried_seldom(bench: Bench) -> None:
+    bench.fill(1)
+    bench.collector.token = "another-token"
+    wait = await bench.sender.turn()
+    assert wait is not None
+    assert wait >= NOT_ACCEPTED_WAIT_SECONDS
+    assert bench.sender.status.standing == Standing.NOT_ACCEPTED
+    assert bench.sender.status.reason.endswith(
+        "it does not accept this agent; enrol it again with `cradlewatch agent enroll`"
+    )
+    assert "token-of-the-agent" not in bench.sender.status.reason
+    assert bench.outbox.status().waiting == 1
+
+
+async def test_a_rejected_report_is_put_aside_and_the_others_go_on(bench: Bench) -> None:
+    bench.fill(5)
+    bench.collector.reject = lambda report: "differs" if report["sequence"] == 2 else None
+    await bench.sender.drain()
+    assert bench.arrived() == [1, 3, 4, 5]
+    assert bench.outbox.rejected() == [(BOOT, 2, "differs")]
+    assert bench.sender.status.rejected == 1
+
+
+async def test_a_report_that_is_too_large_for_the_collector_is_found_and_put_aside(bench: Bench) -> None:
+    bench.reporter.report([seen(1)])
+    bench.reporter.report([seen(2, text="x" * 5000)])
+    bench.reporter.report([seen(3)])
+    bench.collector.largest_body = 5000
+    for _ in range(6):
+        await bench.sender.turn()
+    assert bench.arrived() == [1, 3]
+    assert [sequence for _, sequence, _ in bench.outbox.rejected()] == [2]
+
+
+async def test_a_collector_that_is_away_for_a_while_gets_it_all_when_it_is_back(tmp_path: Path) -> None:
+    async with LoopbackCollector.running() as collector:
+        bench = Bench(tmp_path, collector)
+        away = Collector("http://127.0.0.1:1", collector.token)
+        here, bench.link = bench.link, away
+        bench.fill(20)
+        assert await bench.sender.turn() is not None
+        assert "can't be reached" in bench.sender.status.reason
+        bench.link = here
+        await bench.sender.drain()
+        assert bench.arrived() == list(range(1, 21))
+        await asyncio.gather(here.close(), away.close())
+
+
+async def test_the_service_sends_at_once_when_woken(bench: Bench) -> None:
+    wake = asyncio.Event()
+    service = asyncio.create_task(bench.sender.run(wake))
+    try:
+        async with asyncio.timeout(IDLE_SECONDS / 2):
+            for number in range(1, 4):
+                bench.reporter.report([seen(number)])
+                bench.collector.stored.clear()
+                wake.set()
+                await bench.collector.stored.wait()
+                assert len(bench.arrived()) == number
+    finally:
+        service.cancel()
+        await asyncio.gather(service, return_exceptions=True)
+
+
+async def test_an_address_of_another_scheme_or_with_a_password_is_refused() -> None:
+    for text, said in [
+        ("http://collector.example", "must begin with https:// (http:// only on this machine)"),
+        ("http://192.0.2.1", "must begin with https:// (http:// only on this machine)"),
+        ("https://u:hunter2@c.example", "holds a user name or password: remove it"),
+        ("collector.example", "is no URL: write it like https://collector.example"),
+        ("https://c:99999", "is no URL: write it like https://collector.example"),
+        ("https://[::1", "is no URL: write it like https://collector.example"),
+    ]:
+        with pytest.raises(ValueError) as caught:
+            collector_url(text)
+        assert str(caught.value) == f"the collector's address {said}"
+    assert collector_url("https://c.example/base/ ") == "https://c.example/base"
+    assert collector_url("http://localhost:8000") == "http://localhost:8000"

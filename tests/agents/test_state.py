@@ -1,0 +1,102 @@
+"""The state directory: kept over restarts, closed to others, for one institution and one service at a time."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from agents.state import Enrolment, State, StateError
+
+ENROLMENT = Enrolment(institution="a", agent="box", collector="https://c.example", token="hunter2hunter2")
+
+
+def test_the_directory_is_only_for_its_owner(tmp_path: Path) -> None:
+    State(tmp_path / "state", "a").save_enrolment(ENROLMENT)
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o077 for path in (tmp_path / "state").iterdir()} == {0}
+
+
+def test_what_was_learnt_is_there_after_a_restart(tmp_path: Path) -> None:
+    first = State(tmp_path, "a")
+    first.learn_budget("nvr", 4)
+    first.learn_budget("dvr", 8)
+    first.put("x", {"a": [1, None]})
+    first.close()
+    second = State(tmp_path, "a")
+    assert second.learnt_budgets() == {"nvr": 4, "dvr": 8}
+    assert second.get("x") == {"a": [1, None]}
+    second.put("x", None)
+    assert second.get("x") is None
+    assert first.boot != second.boot
+
+
+def test_a_state_of_another_institution_is_refused(tmp_path: Path) -> None:
+    State(tmp_path, "a").close()
+    with pytest.raises(
+        StateError, match=f"the state directory {tmp_path} is that of institution a, and not of b: give"
+    ):
+        State(tmp_path, "b")
+
+
+def test_a_directory_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StateError, match=r"can't be made \(Not a directory\): correct state_dir or its owner"):
+        State(tmp_path / "file" / "state", "a")
+
+
+def test_the_enrolment_is_kept_and_its_token_never_shown(tmp_path: Path) -> None:
+    state = State(tmp_path, "a")
+    assert state.enrolment() is None
+    before = state.agent
+    state.save_enrolment(ENROLMENT)
+    again = State(tmp_path, "a")
+    assert again.enrolment() == ENROLMENT
+    assert (again.agent, again.agent == before) == ("box", before == "box")
+    assert "hunter2" not in f"{ENROLMENT!r} {ENROLMENT} {[ENROLMENT]}"
+    assert (tmp_path / "agent.json").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b'{"token": "hunter2"}'])
+def test_a_damaged_enrolment_is_one_sentence_without_its_token(tmp_path: Path, content: bytes) -> None:
+    state = State(tmp_path, "a")
+    (tmp_path / "agent.json").write_bytes(content)
+    with pytest.raises(StateError, match=r"agent\.json (is damaged|can't be read): enrol the agent again") as caught:
+        state.enrolment()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_the_agents_id_is_chosen_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "登录 NVR_box.lan")
+    assert State(tmp_path, "a").agent == "NVR_box"
+    monkeypatch.setattr("socket.gethostname", lambda: "other")
+    assert State(tmp_path, "a").agent == "NVR_box"
+
+
+HOLDER = """
+import sys
+from pathlib import Path
+from agents.state import State
+with State(Path(sys.argv[1]), "a").lock():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_second_service_on_the_same_directory_is_told_and_a_killed_one_frees_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", HOLDER, str(tmp_path)]
+    root = Path(__file__).parents[2]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=root) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+        state = State(tmp_path, "a")
+        with pytest.raises(StateError) as caught, state.lock():
+            pass
+        said = f"another `agent run` (process {holder.pid}) already uses {tmp_path}: stop it first"
+        assert str(caught.value) == said
+        holder.kill()
+    with state.lock():
+        assert (tmp_path / "run.lock").read_text() == f"{os.getpid()}\n"

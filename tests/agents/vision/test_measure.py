@@ -1,0 +1,110 @@
+"""Numbers of a picture: planes whose numbers are known, and keyframes of drawn and of real scenes."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from agents.simulators.scenes import Scene
+from agents.vision.diagnose import Thresholds, state_of
+from agents.vision.measure import Plane, measure
+from agents.watch.decoder_child import decode_luma
+from support.pictures import draws, encoded, footage, keyframes_of
+
+LIMITS = Thresholds()
+
+
+def flat(value: int, height: int = 64, width: int = 96) -> Plane:
+    return np.full((height, width), value, np.uint8)
+
+
+def noisy(seed: int, middle: float = 120.0, spread: float = 4.0, height: int = 64, width: int = 96) -> Plane:
+    rng = np.random.default_rng(seed)
+    return np.clip(rng.normal(middle, spread, (height, width)), 16, 235).astype(np.uint8)
+
+
+def test_a_flat_plane() -> None:
+    found = measure(flat(100), flat(100))
+    assert (found.luma_mean, found.luma_p95, found.flat_ratio, found.noise) == (100.0, 100.0, 1.0, 0.0)
+    assert found.same_ratio is None, "a flat surface is the same in every picture: it tells nothing"
+
+
+def test_95_percent_are_no_brighter() -> None:
+    plane = flat(20)
+    plane[:3] = 235  # 3 of 64 rows: an OSD
+    assert measure(plane, None).luma_p95 == 20
+    plane[:4] = 235
+    assert measure(plane, None).luma_p95 == 235
+
+
+def test_noise_is_that_of_the_usual_block_and_not_of_an_edge() -> None:
+    plane = flat(100)
+    plane[:, 48:] = 200
+    assert measure(plane, None).noise == 0.0
+    assert measure(noisy(1), None).noise > 3.0
+
+
+def test_the_same_picture_again_and_another_one() -> None:
+    assert measure(noisy(1), None).same_ratio is None
+    assert measure(noisy(1), noisy(1, width=112)).same_ratio is None
+    assert measure(noisy(1), noisy(1)).same_ratio == 1.0
+    assert measure(noisy(1), noisy(2)).same_ratio == 0.0
+
+
+def test_flat_parts_don_t_make_a_live_picture_the_same() -> None:
+    """A dark room whose black is clipped: most of it is the same in each picture, and it lives."""
+    one, other = flat(16), flat(16)
+    one[:16], other[:16] = noisy(1, 60)[:16], noisy(2, 60)[:16]
+    assert measure(other, one).same_ratio == 0.0
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (8, 200), (16, 16), (17, 33)])
+def test_tiny_pictures_are_no_error(shape: tuple[int, int]) -> None:
+    plane = np.zeros(shape, np.uint8)
+    assert measure(plane, plane).luma_mean == 0.0
+
+
+def looked(keyframes: list[bytes]) -> list[str]:
+    """Return the state of each look, as the watcher sees it."""
+    planes = [decode_luma("h264", keyframe) for keyframe in keyframes]
+    assert all(plane is not None for plane in planes)
+    whole = [plane for plane in planes if plane is not None]
+    pairs = [(None, whole[0]), *pairwise(whole)]
+    return [state_of(measure(now, before), LIMITS) for before, now in pairs]
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "seed", "every"),
+    [
+        (352, 288, "gate", 2.0),
+        (352, 288, "play", 10.0),
+        (352, 288, "nap", 10.0),
+        (640, 360, "gate", 10.0),
+        (640, 360, "play", 2.0),
+        (704, 576, "nap", 10.0),
+    ],
+)
+def test_drawn_scenes_through_a_real_encoder(width: int, height: int, seed: str, every: float) -> None:
+    scene = Scene(seed, width=width, height=height, name="Camera 01")
+    found = {
+        name: looked(encoded(draw, width, height, looks=3, every=every))
+        for name, draw in draws(scene).items()
+    }  # fmt: skip
+    assert found == {
+        "room": ["ok"] * 3,
+        "still": ["ok"] * 3,
+        "dark": ["ok"] * 3,
+        "black": ["black"] * 3,
+        "signal_lost": ["signal_lost"] * 3,
+        "frozen": ["ok", "frozen", "frozen"],
+        "frozen_sensor": ["ok", "frozen", "frozen"],
+    }
+
+
+@pytest.mark.parametrize("name", ["hall", "classroom", "warehouse"])
+def test_real_footage_is_never_faulty(name: str) -> None:
+    keyframes = list(keyframes_of(footage(name)))
+    assert keyframes
+    assert set(looked(keyframes)) == {"ok"}

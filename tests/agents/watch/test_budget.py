@@ -1,0 +1,238 @@
+"""A recorder's sessions: never more than the limit, first come first served, and nothing leaks."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.watch.budget import Budget, Seat, share_of
+
+
+@pytest.mark.parametrize(("served", "share"), [(0, 1), (1, 1), (2, 1), (3, 1), (4, 2), (6, 4), (8, 6), (16, 14)])
+def test_two_sessions_are_kept_free_for_people_and_one_is_always_ours(served: int, share: int) -> None:
+    assert share_of(served) == share
+
+
+class Camera:
+    """Somebody who wants a session, and does as told once it has one."""
+
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
+        self.seat: Seat | None = None
+        self._leave = asyncio.Event()
+        self.task = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        async with self.budget.session() as self.seat:
+            await self._leave.wait()
+        self.seat = None
+
+    def leave(self) -> None:
+        self._leave.set()
+
+    @property
+    def seated(self) -> bool:
+        return self.seat is not None and not self.task.done()
+
+
+async def settle() -> None:
+    """Let every task go on as far as it can."""
+    for _ in range(8):
+        await asyncio.sleep(0)
+
+
+async def end(cameras: list[Camera]) -> None:
+    for camera in cameras:
+        camera.task.cancel()
+    await asyncio.gather(*(camera.task for camera in cameras), return_exceptions=True)
+
+
+async def test_sessions_are_given_in_the_order_in_which_they_were_asked_for() -> None:
+    budget = Budget(4)
+    cameras = [Camera(budget) for _ in range(7)]
+    order = list(range(7))
+    await settle()
+    assert [camera.seated for camera in cameras] == [number < 2 for number in order]
+    for number in range(2, 7):
+        cameras[number - 2].leave()
+        await settle()
+        assert [camera.seated for camera in cameras] == [other in (number - 1, number) for other in order]
+    await end(cameras)
+    assert (budget.held, budget.waiting) == (0, 0)
+
+
+async def test_a_newcomer_does_not_overtake_those_who_wait() -> None:
+    budget = Budget(1)
+    first, second = Camera(budget), Camera(budget)
+    await settle()
+    first.leave()
+    late = Camera(budget)
+    await settle()
+    assert (second.seated, late.seated) == (True, False)
+    await end([first, second, late])
+
+
+async def test_a_refusal_teaches_what_was_served_less_two_for_people() -> None:
+    budget = Budget(None)
+    cameras = [Camera(budget) for _ in range(7)]
+    await settle()
+    seats = [camera.seat for camera in cameras]
+    for seat in seats[:6]:
+        assert seat is not None
+        seat.playing()
+    assert seats[6] is not None
+    seats[6].refused()
+    cameras[6].leave()
+    await settle()
+    assert (budget.limit, budget.learnt, budget.over) == (4, 6, True)
+    for camera in cameras[:2]:
+        camera.leave()
+    await settle()
+    assert (budget.held, budget.over) == (4, False)
+    await end(cameras)
+
+
+async def test_refusals_of_one_moment_teach_once() -> None:
+    budget = Budget(None)
+    cameras = [Camera(budget) for _ in range(16)]
+    await settle()
+    for camera in cameras[:6]:
+        assert camera.seat is not None
+        camera.seat.playing()
+    for camera in cameras[6:]:
+        assert camera.seat is not None
+        camera.seat.refused()
+        camera.leave()
+    await settle()
+    assert (budget.limit, budget.learnt) == (4, 6)
+    await end(cameras)
+
+
+async def test_refusals_that_come_before_the_first_frames_don_t_teach_too_little() -> None:
+    """Sixteen streams are opened at once: the ten refusals are there before the six others play."""
+    budget = Budget(None)
+    cameras = [Camera(budget) for _ in range(16)]
+    await settle()
+    for camera in cameras[6:]:
+        assert camera.seat is not None
+        camera.seat.refused()
+        camera.leave()
+    await settle()
+    for camera in cameras[:6]:
+        assert camera.seat is not None
+        camera.seat.playing()
+    await settle()
+    assert (budget.limit, budget.learnt) == (4, 6)
+    await end(cameras)
+
+
+async def test_nobody_is_seated_while_a_refusal_is_being_learnt_from() -> None:
+    """Those who were refused would else be back before it is known how many are served."""
+    budget = Budget(None)
+    slow, refused = Camera(budget), Camera(budget)
+    await settle()
+    assert refused.seat is not None
+    refused.seat.refused()
+    refused.leave()
+    late = Camera(budget)
+    await settle()
+    assert not late.seated
+    slow.leave()  # it failed for a reason of its own: nothing is served
+    await settle()
+    assert (late.seated, budget.limit, budget.learnt) == (True, 1, None)
+    await end([slow, refused, late])
+
+
+async def test_a_given_budget_is_lowered_by_refusals_but_never_raised() -> None:
+    budget = Budget(4)
+    one, other = Camera(budget), Camera(budget)
+    await settle()
+    assert one.seat is not None
+    assert other.seat is not None
+    one.seat.playing()
+    other.seat.refused()
+    other.leave()
+    await settle()
+    assert budget.limit == 1
+    one.leave()
+    await end([one, other])
+
+
+async def test_a_refusal_while_nothing_is_served_says_little_of_the_recorder() -> None:
+    """A recorder that starts refuses all: one camera asks at a time until something is served, then all again."""
+    budget = Budget(None)
+    cameras = [Camera(budget) for _ in range(3)]
+    await settle()
+    for camera in cameras:
+        assert camera.seat is not None
+        camera.seat.refused()
+        camera.leave()
+    await settle()
+    again = [Camera(budget) for _ in range(3)]
+    await settle()
+    assert [camera.seated for camera in again] == [True, False, False]
+    assert again[0].seat is not None
+    again[0].seat.playing()
+    await settle()
+    assert all(camera.seated for camera in again)
+    await end(again)
+
+
+async def test_one_that_leaves_is_enough_for_one_that_waits() -> None:
+    budget = Budget(4)
+    cameras = [Camera(budget) for _ in range(3)]
+    await settle()
+    crowded = [budget.crowded]
+    assert cameras[0].seat is not None
+    cameras[0].seat.leaving()
+    crowded.append(budget.crowded)
+    assert crowded == [True, False]
+    await end(cameras)
+
+
+@given(
+    max_streams=st.none() | st.integers(0, 10),
+    steps=st.lists(
+        st.tuples(st.sampled_from(["come", "leave", "cancel", "play", "refuse", "run"]), st.integers(0, 30))
+    ),
+)
+def test_the_limit_holds_and_nothing_leaks_whatever_happens(
+    max_streams: int | None, steps: list[tuple[str, int]]
+) -> None:
+    asyncio.run(_whatever_happens(max_streams, steps))
+
+
+async def _whatever_happens(max_streams: int | None, steps: list[tuple[str, int]]) -> None:
+    budget = Budget(max_streams)
+    cameras: list[Camera] = []
+    for what, number in steps:
+        before = {id(camera) for camera in cameras if camera.seated}
+        if what == "come":
+            cameras.append(Camera(budget))
+        elif what == "run":
+            await asyncio.sleep(0)
+        elif cameras:
+            camera = cameras[number % len(cameras)]
+            if what == "leave":
+                camera.leave()
+            elif what == "cancel":
+                camera.task.cancel()
+            elif camera.seat is not None and camera.seated:
+                camera.seat.playing() if what == "play" else camera.seat.refused()
+        seated = [camera for camera in cameras if camera.seated]
+        assert budget.held >= len(seated)
+        came = [camera for camera in seated if id(camera) not in before]
+        assert not (came and budget.over), "nobody is let in while too many are there"
+        if max_streams is not None:
+            assert budget.held <= share_of(max_streams)
+    await settle()
+    await end(cameras)
+    assert (budget.held, budget.waiting) == (0, 0)
+    last = Camera(budget)
+    await settle()
+    assert last.seated, "a session that was given back can be had again"
+    await end([last])
+    assert budget.held == 0

@@ -1,0 +1,173 @@
+"""One camera watched over real sockets: what its stream and its picture are said to be, since when, and why."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.simulators.camera import Camera, Fault, Format
+from agents.simulators.rtsp import RtspServer
+from monitor.model.observation import Kind
+from monitor.model.span import SECOND, Basis
+from support.site import behind, nvr, recorder, write_site
+from support.watching import watching
+
+pytestmark = pytest.mark.timeout(120)
+
+
+def direct(camera: Camera) -> tuple[RtspServer, list[dict[str, Any]]]:
+    """Return a camera that is reached without a recorder, and its part of site.yaml once it listens."""
+    server = RtspServer()
+    server.publish("s", camera.add_stream(Format(gop_seconds=0.4)))
+    return server, [{"id": "yard", "zones": ["gate"]}]
+
+
+async def test_a_camera_that_dies_is_down_since_its_last_frame_and_up_again_when_it_returns(tmp_path: Path) -> None:
+    server, cameras = direct(Camera("yard"))
+    async with server:
+        cameras[0]["stream"] = server.url("s")
+        async with watching(write_site(tmp_path, cameras, gateway=f"127.0.0.1:{server.port}")) as site:
+            await site.until_up()
+            before = site.now()
+            await server.die()
+            died = site.now()
+            await site.until(lambda: site.watches["yard"].stream.state == "down")
+            known = site.now()
+            await server.start()
+            await site.until_up()
+            await site.until(lambda: site.states("yard")[-1][0] == "up")
+            up, down, again = site.spans("yard")
+    assert [(span.state, span.cause) for span in (up, down, again)] == [("up", None), ("down", "refused"), ("up", None)]
+    assert before - SECOND <= down.start <= died + 50
+    assert known - died < 10 * SECOND
+    assert (up.end, down.end) == (down.start, again.start), "no hole and no overlap"
+    assert {span.basis for span in (up, down, again)} == {Basis.WATCHED}
+
+
+async def test_a_stall_is_down_since_the_last_frame(tmp_path: Path) -> None:
+    camera = Camera("yard")
+    server, cameras = direct(camera)
+    async with server:
+        cameras[0]["stream"] = server.url("s")
+        async with watching(write_site(tmp_path, cameras)) as site:
+            await site.until_up()
+            camera.set_fault(Fault.STALLED)
+            stalled = site.now()
+            await site.until(lambda: site.watches["yard"].stream.state == "down")
+            assert site.watches["yard"].stream.cause == "stalled"
+            camera.set_fault(Fault.NONE)
+            await site.until_up()
+            await site.until(lambda: site.states("yard")[-1][0] == "up")
+            down = site.spans("yard")[1]
+    assert abs(down.start - stalled) <= SECOND
+    assert (down.state, down.cause) == ("down", "stalled")
+
+
+async def test_a_blip_is_logged_with_its_cause_and_its_length(tmp_path: Path) -> None:
+    camera = Camera("yard")
+    server, cameras = direct(camera)
+    async with server:
+        cameras[0]["stream"] = server.url("s")
+        async with watching(write_site(tmp_path, cameras)) as site:
+            await site.until_up()
+            camera.set_fault(Fault.DEAD)  # every connection is ended
+            camera.set_fault(Fault.NONE)
+            await site.until(lambda: len(site.states("yard")) == 3)
+            states, spans = site.states("yard"), site.spans("yard")
+    assert states == [("up", None), ("down", "closed"), ("up", None)]
+    assert spans[1].end - spans[1].start < 10 * SECOND
+
+
+async def test_black_in_mid_run_is_known_within_three_looks_and_began_at_the_first_of_them(tmp_path: Path) -> None:
+    camera = Camera("yard")
+    server, cameras = direct(camera)
+    async with server:
+        cameras[0]["stream"] = server.url("s")
+        async with watching(write_site(tmp_path, cameras)) as site:
+            watch = site.watches["yard"]
+            await site.until(lambda: watch.view.state == "ok" and watch.state.looks >= 2)
+            looks = watch.state.looks
+            camera.set_fault(Fault.BLACK)
+            capped = site.now()
+            await site.until(lambda: watch.view.state == "black")
+            # One picture may have been under way when the lens was capped.
+            assert watch.state.looks - looks <= 3 + 1
+            known = site.now()
+            camera.set_fault(Fault.NONE)
+            await site.until(lambda: watch.view.state == "ok")
+            await site.until(lambda: len(site.states("yard", Kind.VIEW)) == 3)
+            ok, black, again = site.spans("yard", Kind.VIEW)
+    assert [span.state for span in (ok, black, again)] == ["ok", "black", "ok"]
+    assert capped - SECOND <= black.start < known - 100, "back-dated to the first look that saw it"
+    assert (ok.end, black.end) == (black.start, again.start)
+
+
+async def test_other_faults_of_the_picture_and_a_dark_room_that_is_none(tmp_path: Path) -> None:
+    faults = {"frozen": Fault.FROZEN, "clock": Fault.FROZEN_SENSOR, "lost": Fault.SIGNAL_LOST, "dark": Fault.DARK}
+    expected = {"frozen": "frozen", "clock": "frozen", "lost": "signal_lost", "dark": "ok"}
+    pictures = {name: Camera(name, name="Camera 01", figures=1) for name in faults}
+    server = RtspServer()
+    for name, camera in pictures.items():
+        server.publish(name, camera.add_stream(Format(gop_seconds=0.4)))
+    async with server:
+        cameras = [{"id": name, "zones": ["gate"], "stream": server.url(name)} for name in faults]
+        async with watching(write_site(tmp_path, cameras)) as site:
+            await site.until(lambda: all(watch.view.state == "ok" for watch in site.watches.values()))
+            for name, fault in faults.items():
+                pictures[name].set_fault(fault)
+            looks = {name: watch.state.looks for name, watch in site.watches.items()}
+            await site.until(lambda: all(w.state.looks > looks[name] + 4 for name, w in site.watches.items()))
+            assert {name: watch.view.state for name, watch in site.watches.items()} == expected
+            assert all(site.states(name) == [("up", None)] for name in faults)
+            pictures["lost"].set_fault(Fault.NONE)
+            await site.until(lambda: site.watches["lost"].view.state == "ok")
+            assert site.states("dark", Kind.VIEW) == [("ok", None)]
+
+
+async def test_a_recorder_without_power_is_unreachable_and_none_of_its_cameras_down(tmp_path: Path) -> None:
+    async with recorder(3) as simulator:
+        config = write_site(tmp_path, behind(simulator), [nvr(simulator)])
+        async with watching(config) as site:
+            await site.until_up()
+            await simulator.die()
+            died = site.now()
+            await site.until(lambda: all(watch.stream.state == "unknown" for watch in site.watches.values()))
+            await simulator.revive()
+            await site.until_up()
+            await site.until(lambda: all(site.states(name)[-1][0] == "up" for name in site.watches))
+            for name in site.watches:
+                assert site.states(name) == [("up", None), ("unknown", "recorder_unreachable"), ("up", None)]
+                assert abs(site.spans(name)[1].start - died) <= SECOND, "back-dated to the last frame"
+
+
+async def test_a_dead_channel_is_down_because_the_recorder_says_so(tmp_path: Path) -> None:
+    async with recorder(2) as simulator:
+        config = write_site(tmp_path, behind(simulator), [nvr(simulator)])
+        async with watching(config) as site:
+            await site.until_up()
+            simulator.set_fault(1, Fault.DEAD)
+            await site.until(lambda: site.watches["c1"].stream.state == "down")
+            await site.until(lambda: site.watches["c1"].stream.cause == "channel_offline")
+            assert site.watches["c2"].stream.state == "up"
+            assert site.states("c1")[-1] == ("down", "channel_offline")
+            assert site.spans("c1")[-1].basis is Basis.RECORDER_SAYS
+
+
+async def test_an_index_scan_that_never_ends_does_not_hide_a_dead_channel(tmp_path: Path) -> None:
+    async with recorder(2) as simulator:
+        config = write_site(tmp_path, behind(simulator), [nvr(simulator)])
+        async with watching(config) as site:
+            await site.until_up()
+            scan = site.station.scans["nvr"]
+            simulator.state.quirks.search_seconds = 3.0
+            scanning = asyncio.create_task(scan.index(2))
+            await site.until(scan._searching.locked)
+            simulator.set_fault(1, Fault.DEAD)
+            died = site.now()
+            await site.until(lambda: site.watches["c1"].stream.state == "down")
+            assert site.now() - died < 10 * SECOND
+            scanning.cancel()
+            await asyncio.gather(scanning, return_exceptions=True)

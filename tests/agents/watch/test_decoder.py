@@ -1,0 +1,165 @@
+"""The decoder's child: whatever it is given, the next look works."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from agents.simulators.scenes import Scene
+from agents.watch.decoder import DecodeError, Decoder
+from support.pictures import draws, encoded
+
+SCENE = Scene("gate", width=352, height=288, name="Camera 01")
+KEYFRAMES = encoded(draws(SCENE)["room"], 352, 288)
+FROZEN = encoded(draws(SCENE)["frozen"], 352, 288)
+
+
+@pytest.fixture
+async def decoder() -> AsyncIterator[Decoder]:
+    """Give a decoder, and end its child."""
+    made = Decoder()
+    yield made
+    await made.close()
+
+
+def child(decoder: Decoder) -> int:
+    process = decoder._process
+    assert process is not None
+    return process.pid
+
+
+def environment_of(pid: int) -> bytes:
+    return Path(f"/proc/{pid}/environ").read_bytes()
+
+
+async def works(decoder: Decoder) -> None:
+    looked = await decoder.look("gate", "h264", KEYFRAMES[0])
+    assert (looked.width, looked.height) == (352, 288)
+    assert looked.measures.luma_mean > 60
+
+
+async def test_a_look_compares_with_the_same_camera_s_look_before(decoder: Decoder) -> None:
+    first = await decoder.look("gate", "h264", FROZEN[0])
+    other = await decoder.look("room1", "h264", FROZEN[1])
+    again = await decoder.look("gate", "h264", FROZEN[1])
+    assert (first.measures.same_ratio, other.measures.same_ratio, again.measures.same_ratio) == (None, None, 1.0)
+
+
+async def test_many_cameras_at_once_each_get_their_own_answer(decoder: Decoder) -> None:
+    small = encoded(draws(Scene("small", width=176, height=144))["room"], 176, 144, looks=1)[0]
+    looks = await asyncio.gather(
+        *(decoder.look(f"c{number}", "h264", small if number % 2 else KEYFRAMES[0]) for number in range(12))
+    )
+    assert [looked.width for looked in looks] == [176 if number % 2 else 352 for number in range(12)]
+    assert decoder.restarts == 0
+
+
+def _garbage() -> list[bytes]:
+    seeded = random.Random(1)
+    flipped = bytearray(KEYFRAMES[0])
+    for _ in range(200):
+        flipped[seeded.randrange(len(flipped))] ^= 1 << seeded.randrange(8)
+    return [b"", b"\0", b"\n", seeded.randbytes(5000), b"\0\0\0\1\x65" + seeded.randbytes(5000), bytes(flipped)]
+
+
+@pytest.mark.parametrize("data", _garbage(), ids=["empty", "zero", "newline", "noise", "slice", "flipped"])
+async def test_garbage_is_an_error_or_a_picture_and_never_the_end(decoder: Decoder, data: bytes) -> None:
+    with contextlib.suppress(DecodeError):
+        await decoder.look("gate", "h264", data)
+    await works(decoder)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.9])
+async def test_a_keyframe_cut_short(decoder: Decoder, share: float) -> None:
+    cut = KEYFRAMES[0][: int(len(KEYFRAMES[0]) * share)]
+    with contextlib.suppress(DecodeError):
+        assert (await decoder.look("gate", "h264", cut)).width == 352
+    await works(decoder)
+
+
+async def test_another_codec_is_an_error(decoder: Decoder) -> None:
+    with pytest.raises(DecodeError, match="mjpeg"):
+        await decoder.look("gate", "mjpeg", KEYFRAMES[0])
+    with pytest.raises(DecodeError):
+        await decoder.look("gate", "h265", KEYFRAMES[0])
+    await works(decoder)
+
+
+async def test_a_child_that_is_killed_between_two_looks_is_started_again(decoder: Decoder) -> None:
+    await works(decoder)
+    first = decoder._process
+    assert first is not None
+    os.kill(first.pid, signal.SIGKILL)
+    await first.wait()
+    await works(decoder)
+    assert decoder.restarts == 1
+
+
+async def test_a_child_that_dies_in_mid_look_costs_that_look_alone(decoder: Decoder) -> None:
+    await works(decoder)
+    os.kill(child(decoder), signal.SIGSTOP)
+    looking = asyncio.create_task(decoder.look("gate", "h264", KEYFRAMES[0]))
+    await asyncio.sleep(0)
+    os.kill(child(decoder), signal.SIGKILL)
+    with pytest.raises(DecodeError, match="died"):
+        await looking
+    await works(decoder)
+    assert decoder.restarts == 1
+
+
+async def test_a_decode_that_takes_too_long_is_ended() -> None:
+    decoder = Decoder(look_seconds=0.3)
+    try:
+        await works(decoder)
+        os.kill(child(decoder), signal.SIGSTOP)
+        with pytest.raises(DecodeError, match="took too long"):
+            await decoder.look("gate", "h264", KEYFRAMES[0])
+        await works(decoder)
+        assert decoder.restarts == 1
+    finally:
+        await decoder.close()
+
+
+async def test_a_look_that_nobody_waits_for_any_more_does_not_answer_the_next_one(decoder: Decoder) -> None:
+    small = encoded(draws(Scene("small", width=176, height=144))["room"], 176, 144, looks=1)[0]
+    await works(decoder)
+    for _ in range(3):
+        looking = asyncio.create_task(decoder.look("gate", "h264", small))
+        await asyncio.sleep(0)
+        looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
+        await works(decoder)
+
+
+async def test_a_waiting_look_may_be_given_up_without_harm_to_the_one_at_work(decoder: Decoder) -> None:
+    await works(decoder)
+    pid = child(decoder)
+    first = asyncio.create_task(decoder.look("gate", "h264", KEYFRAMES[0]))
+    second = asyncio.create_task(decoder.look("room1", "h264", KEYFRAMES[0]))
+    await asyncio.sleep(0)
+    second.cancel()
+    assert (await first).width == 352
+    assert child(decoder) == pid
+
+
+async def test_the_child_knows_no_secret_and_ends_with_its_parent(
+    decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NVR_PASSWORD", "s3cret")
+    await works(decoder)
+    environment = environment_of(child(decoder))
+    assert b"s3cret" not in environment
+    assert b"PASSWORD" not in environment
+    process = decoder._process
+    assert process is not None
+    assert process.stdin is not None
+    process.stdin.close()  # as when the agent is killed
+    async with asyncio.timeout(5):
+        assert await process.wait() == 0

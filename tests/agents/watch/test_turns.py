@@ -1,0 +1,71 @@
+"""Recorders that serve few sessions: sixteen cameras looked at in turns, and people on site keep theirs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agents.simulators.seats import WhenFull
+from monitor.model.span import Basis
+from support.site import behind, nvr, recorder, write_site
+from support.watching import PATIENT, QUICK, Watching, watching
+
+pytestmark = pytest.mark.timeout(180)
+
+CAMERAS = 16
+
+
+def bases(site: Watching, camera: str) -> set[Basis | None]:
+    """Return how it is known that a camera was up."""
+    return {span.basis for span in site.spans(camera) if span.state == "up"}
+
+
+async def in_turns(folder: Path, limit: int, when_full: WhenFull, given: int | None, rounds: int) -> None:
+    async with recorder(CAMERAS, max_sessions=limit, when_full=when_full) as simulator:
+        seats = simulator.rtsp.seats
+        assert seats.people_come(2) == 2
+        config = write_site(folder, behind(simulator), [nvr(simulator) | ({"max_streams": given} if given else {})])
+        # A refusal by silence costs its deadline; the streams of this test answer sooner.
+        deadlines = replace(PATIENT, answer=2.0 if when_full is WhenFull.SILENCE else PATIENT.answer)
+        async with watching(config, QUICK, deadlines) as site:
+            budget = site.station.budgets["nvr"]
+            if given is None:
+                await site.until(lambda: budget.limit is not None and not budget.over, within=90)
+                assert budget.learnt == limit - 2
+            assert budget.limit == max(1, limit - 2 - 2 if given is None else given - 2)
+            refused = seats.refused_sessions
+            before = Counter({name: watch.state.looks for name, watch in site.watches.items()})
+            await site.until(
+                lambda: all(watch.state.looks >= before[name] + rounds for name, watch in site.watches.items()),
+                within=120,
+            )
+            # Those who were first watched without a break have left their sessions to others, and been back since.
+            await site.until(lambda: all(Basis.SAMPLED in bases(site, name) for name in site.watches), within=120)
+            assert seats.refused_sessions == refused, "once learnt, nobody is refused any more"
+            if limit > 4:
+                assert seats.people_come(1) == 1, "there is room for one more"
+            spans = {name: site.spans(name) for name in site.watches}
+    assert (seats.people_kicked, seats.people_refused) == (0, 0)
+    assert seats.people >= 2
+    for name, mine in spans.items():
+        assert "down" not in {span.state for span in mine}, (name, mine)
+        assert {span.cause for span in mine if span.state == "unknown"} <= {"recorder_full"}
+    looks = [watch.state.looks - before[name] for name, watch in site.watches.items()]
+    assert max(looks) <= 3 * min(looks) + 3, "each in its turn"
+
+
+async def test_sixteen_cameras_in_turns_whatever_a_full_recorder_says(tmp_path: Path) -> None:
+    for name in ("four", "eight", "internal", "unavailable", "silence", "given"):
+        (tmp_path / name).mkdir()
+    await asyncio.gather(
+        in_turns(tmp_path / "four", 4, WhenFull.NOT_ENOUGH_BANDWIDTH, None, 1),
+        in_turns(tmp_path / "eight", 8, WhenFull.NOT_ENOUGH_BANDWIDTH, None, 2),
+        in_turns(tmp_path / "internal", 8, WhenFull.INTERNAL_ERROR, None, 2),
+        in_turns(tmp_path / "unavailable", 4, WhenFull.SERVICE_UNAVAILABLE, None, 1),
+        in_turns(tmp_path / "silence", 8, WhenFull.SILENCE, None, 2),
+        in_turns(tmp_path / "given", 8, WhenFull.NOT_ENOUGH_BANDWIDTH, 6, 2),
+    )
