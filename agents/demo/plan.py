@@ -1,0 +1,87 @@
+"""From the district to what the real commands are given: the simulators' script and each site.yaml."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import yaml
+
+from agents.demo.district import PACK, RECORDER, Institution, Json
+
+USERNAME = "compliance"
+PASSWORD_FILE = "nvr.password"  # noqa: S105  (a file's name)
+
+RHYTHM = {
+    "look_every": "2s",
+    "reach_every": "2s",
+    "recorder_every": "4s",
+    "index_every": "8s",
+    "report_every": "2s",
+    "reconnect_most": "2s",
+    "assignment_every": "60s",
+}
+"""A minute has to show what a day shows elsewhere."""
+
+SEGMENT_MINUTES = [200, 280]
+"""At 600 kb/s a file of 1 GiB lasts four hours: some 570 in 95 days a camera."""
+
+
+def script(district: Iterable[Institution], password: str) -> Json:
+    """Return the simulators' script: every recorder and gateway, and what happens to them."""
+    items = tuple(district)
+    return {
+        "recorders": [_recorder(item, password) for item in items],
+        "gateways": [{"id": f"{item.id}/router", "listen": f"127.8.{item.number}.1:0"} for item in items],
+        "timeline": [{**event, "recorder": item.device} for item in items for event in item.events],
+    }
+
+
+def _recorder(item: Institution, password: str) -> Json:
+    declared = [{"id": camera.channel, "name": camera.name, **camera.recorded} for camera in item.cameras]
+    return {
+        "id": item.device,
+        "http": f"127.8.{item.number}.10:0",
+        "rtsp": f"127.8.{item.number}.10:0",
+        "username": USERNAME,
+        "password": password,
+        "days_held": 95,
+        "segment_minutes": SEGMENT_MINUTES,
+        **item.recorder,
+        "channels": [*declared, *item.stray_channels],
+    }
+
+
+def site_file(item: Institution, ready: Json) -> str:
+    """Return an institution's site.yaml, where the simulators listen as their line `ready` says."""
+    device = ready["recorders"][item.device]
+    site = {
+        "institution": {"id": item.id, "name": item.full_name, "timezone": "Asia/Shanghai"},
+        "regulation": PACK,
+        "networks": [f"127.8.{item.number}.0/24"],
+        "gateway": ready["gateways"][f"{item.id}/router"],
+        "hours": {"open": "07:30", "close": "18:00"},
+        "recorders": [
+            {
+                "id": RECORDER,
+                "name": "录像机",
+                "driver": "hikvision",
+                "url": device["url"],
+                "username": USERNAME,
+                "password_file": PASSWORD_FILE,
+            }
+        ],
+        "zones": [{"id": zone.id, "room": zone.room, "name": zone.name} for zone in item.zones],
+        "cameras": [
+            {
+                "id": camera.id,
+                "name": camera.name,
+                "zones": [camera.zone],
+                "recorder": RECORDER,
+                "channel": camera.channel,
+                "stream": device["channels"][str(camera.channel)]["sub"],
+            }
+            for camera in item.cameras
+        ],
+        "rhythm": RHYTHM,
+    }
+    return yaml.safe_dump(site, allow_unicode=True, sort_keys=False)

@@ -1,0 +1,105 @@
+"""What the demo says to people, in Chinese and English, on a terminal."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Final
+
+from agents.demo.centre import Access
+from agents.demo.compare import key_of, text_of
+from agents.demo.district import Institution, Json
+
+Write = Callable[[str], None]
+
+HAPPENED: Final[dict[str, tuple[str, str]]] = {
+    "black": ("画面变黑", "the picture turns black"),
+    "dead": ("码流中断", "the stream dies"),
+    "heal": ("码流恢复", "the stream returns"),
+    "die": ("录像机断电", "the recorder dies"),
+    "change_password": ("录像机密码被改", "the recorder's password is changed"),
+    "kill": ("采集端被终止", "the agent is killed"),
+}
+
+
+def wide(text: str, columns: int) -> str:
+    """Pad a text to so many columns of a terminal, on which a Chinese character takes two."""
+    taken = sum(2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text)
+    return text + " " * max(1, columns - taken)
+
+
+class Telling:
+    """Writes lines; which stream they go to is the caller's."""
+
+    def __init__(self, write: Write) -> None:
+        """Write by `write`, a line at a time."""
+        self._write = write
+        self._known: dict[str, bool] = {}
+
+    def line(self, text: str = "") -> None:
+        """Say anything."""
+        self._write(text)
+
+    def invite(self, access: Access, district: Iterable[Institution]) -> None:
+        """Say where to look, how to get in, and what is to be seen."""
+        self.line()
+        for label, value in (
+            ("网址 address", access.url),
+            ("用户 user", access.user),
+            ("密码 password", access.password),
+            ("令牌 API token", access.token),
+        ):
+            self.line(f"  {wide(label, 16)}{value}")
+        self.line(f'  {wide("", 16)}curl -H "Authorization: Bearer {access.token}" {access.url}/api/v1/findings')
+        self.line()
+        self.line("虚构的机构，以及其中各自设置的问题 Fictional institutions, and what is planted in each:")
+        self.line()
+        for item in district:
+            self.line(f"  {item.id}  {wide(item.full_name, 24)}{item.planted_zh}")
+            self.line(f"  {wide('', 33)}{item.planted_en}")
+        self.line()
+        self.line("各采集端正在登记并首次核查 The agents enrol and take their first look:")
+
+    def go(self, duration: float | None) -> None:
+        """Say that it begins."""
+        until = (
+            "Ctrl-C 结束 ends it" if duration is None else f"{duration:g} 秒后结束 ends by itself after {duration:g} s"
+        )
+        self.line()
+        self.line(f"开始：故障逐一发生，线索随之出现 It begins: faults happen, findings follow. {until}")
+
+    def happened(self, seconds: float, place: str, do: str) -> None:
+        """Say that something was done to a device."""
+        zh, en = HAPPENED.get(do, (do, do))
+        self.line(f"  {seconds:6.1f} s  {wide('故障 fault', 15)}{place}: {zh} {en}")
+
+    def news(self, seconds: float, findings: Iterable[Json]) -> None:
+        """Say what has been found, or has ended, since the last time."""
+        for item in findings:
+            ended = item["ended_at"] is not None
+            before = self._known.get(item["id"])
+            if before is None:
+                self.line(f"  {seconds:6.1f} s  {wide('线索 finding', 15)}{text_of(key_of(item))}")
+            if ended and not before:
+                self.line(f"  {seconds:6.1f} s  {wide('结束 ended', 15)}{text_of(key_of(item))}")
+            self._known[item["id"]] = ended
+
+    def outcome(self, findings: Sequence[Json], planted: Sequence[Json], said: Sequence[str]) -> None:
+        """Say how the findings compare with what was planted."""
+        self.line()
+        self.line(f"设置 planted: {len(planted)}   线索 findings: {len(findings)}")
+        for item in sorted(findings, key=key_of):
+            ended = f" 至 until {_clock_time(item['ended_at'])}" if item["ended_at"] else ""
+            self.line(f"  {wide(text_of(key_of(item)), 62)}自 since {_clock_time(item['began_at'])}{ended}")
+        self.line()
+        if said:
+            self.line("与设置不符 different from what was planted:")
+            for sentence in said:
+                self.line(f"  {sentence}")
+        else:
+            self.line("与设置完全一致，无一多余 exactly what was planted, and nothing else")
+
+
+def _clock_time(text: str) -> str:
+    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")

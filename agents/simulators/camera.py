@@ -1,0 +1,182 @@
+"""A camera behind an address: its scene, its fault, and streams that encode only while somebody watches."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import functools
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, tzinfo
+from typing import Final, Protocol
+
+from agents.simulators.encoder import CLOCK_RATE, AccessUnit, Encoder, parameter_sets
+from agents.simulators.scenes import Picture, Scene, seed_number
+
+Now = Callable[[], float]
+
+
+class Fault(enum.StrEnum):
+    """What is wrong with a camera."""
+
+    NONE = "none"
+    BLACK = "black"  # the lens is capped; the camera still writes its clock
+    DARK = "dark"  # the light is off in the room: no fault of the camera, and to be told from black
+    FROZEN = "frozen"  # the same picture for ever, its clock included
+    FROZEN_SENSOR = "frozen_sensor"  # the same picture under a running clock
+    SIGNAL_LOST = "signal_lost"  # the recorder serves its placeholder
+    STALLED = "stalled"  # the connection stays, no frame comes
+    DEAD = "dead"  # sessions end and the stream cannot be found
+
+
+class Watcher(Protocol):
+    """Somebody who is sent a stream's access units."""
+
+    def show(self, unit: AccessUnit, ticks: int) -> None:
+        """Take one access unit shown at `ticks` of the 90 kHz clock."""
+        ...
+
+    def end(self) -> None:
+        """The stream has ended: the camera is dead."""
+        ...
+
+
+@dataclass(frozen=True)
+class Format:
+    """Picture size and pace of one stream."""
+
+    width: int = 352
+    height: int = 288
+    fps: int = 5
+    gop_seconds: float = 2.0
+
+
+MAIN: Final = Format(640, 360)
+SUB: Final = Format()
+
+
+class Camera:
+    """One camera: its streams show the same scene and share its fault."""
+
+    def __init__(
+        self,
+        seed: int | str,
+        *,
+        name: str = "",
+        zone: tzinfo = UTC,
+        figures: int = 3,
+        now: Now = time.time,
+    ) -> None:
+        """`seed` decides what the room looks like; `name` (ASCII) is written into the picture; `zone` is its clock's."""
+        self.seed, self.name, self.zone, self.figures, self.now = seed, name, zone, figures, now
+        self.fault = Fault.NONE
+        self.fault_since = now()
+        self.streams: list[Stream] = []
+
+    def add_stream(self, form: Format) -> Stream:
+        """Give the camera one more stream (main, sub) of this format."""
+        stream = Stream(self, form)
+        self.streams.append(stream)
+        return stream
+
+    def set_fault(self, fault: Fault) -> None:
+        """Let the fault begin now, or end now with `Fault.NONE`."""
+        self.fault, self.fault_since = fault, self.now()
+        for stream in self.streams:
+            stream.take_fault()
+
+
+class Stream:
+    """One encoded view of a camera, live: pictures are drawn and encoded only while there are watchers."""
+
+    def __init__(self, camera: Camera, form: Format) -> None:
+        """Nothing is drawn and nothing runs until somebody watches. Raises ValueError for an impossible size."""
+        if form.width % 2 or form.height % 4:
+            raise ValueError(f"{form.width}x{form.height}: width must be even, height a multiple of four")
+        self.camera, self.form = camera, form
+        self.frames_encoded = 0
+        self._watchers: set[Watcher] = set()
+        self._pump: asyncio.Task[None] | None = None
+        self._held: Picture | None = None
+        # Cameras of one site don't tick together.
+        self._phase = seed_number(camera.seed) % 97 / 97
+
+    @functools.cached_property
+    def _scene(self) -> Scene:
+        camera, form = self.camera, self.form
+        return Scene(camera.seed, width=form.width, height=form.height, name=camera.name, figures=camera.figures)
+
+    @property
+    def parameter_sets(self) -> tuple[bytes, ...]:
+        """Return SPS and PPS."""
+        return parameter_sets(self.form.width, self.form.height, self.form.fps, self.form.gop_seconds)
+
+    def watch(self, watcher: Watcher) -> None:
+        """Begin to show the stream to `watcher`: from the next keyframe on."""
+        self._watchers.add(watcher)
+        if self._pump is None:
+            self._pump = asyncio.create_task(self._run(), name=f"stream {self.camera.name}")
+
+    def leave(self, watcher: Watcher) -> None:
+        """Stop showing the stream to `watcher`; the last one to leave stops the encoder."""
+        self._watchers.discard(watcher)
+        if not self._watchers and self._pump is not None:
+            self._pump.cancel()
+            self._pump = None
+
+    async def close(self) -> None:
+        """Stop the encoder, whoever watches."""
+        pump, self._pump = self._pump, None
+        self._watchers.clear()
+        if pump is not None:
+            pump.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await pump
+
+    def take_fault(self) -> None:
+        """Follow the camera's new fault."""
+        self._held = None
+        if self.camera.fault is Fault.DEAD:
+            for watcher in list(self._watchers):
+                watcher.end()
+
+    async def _run(self) -> None:
+        form, loop = self.form, asyncio.get_running_loop()
+        encoder = Encoder(form.width, form.height, form.fps, gop_seconds=form.gop_seconds)
+        step, tick = 1 / form.fps, 0
+        start = loop.time() + self._phase * step
+        while True:
+            await asyncio.sleep(start + tick * step - loop.time())
+            if self.camera.fault not in {Fault.STALLED, Fault.DEAD}:
+                self._encode(encoder, tick * CLOCK_RATE // form.fps)
+            # After a stop of the whole machine frames are left out, as a live camera does: no burst to catch up.
+            tick = max(tick + 1, int((loop.time() - start) / step))
+
+    def _encode(self, encoder: Encoder, ticks: int) -> None:
+        for unit in encoder.encode(self._picture(), ticks):
+            self.frames_encoded += 1
+            for watcher in list(self._watchers):
+                watcher.show(unit, ticks)
+
+    def _picture(self) -> Picture:
+        scene, at, zone = self._scene, self.camera.now(), self.camera.zone
+        match self.camera.fault:
+            case Fault.BLACK:
+                return scene.black(at, zone)
+            case Fault.DARK:
+                return scene.dark(at, zone)
+            case Fault.SIGNAL_LOST:
+                return scene.placeholder()
+            case Fault.FROZEN:
+                return scene.with_clock(self._hold(), self.camera.fault_since, zone)
+            case Fault.FROZEN_SENSOR:
+                return scene.with_clock(self._hold(), at, zone)
+            case _:
+                return scene.room(at, zone)
+
+    def _hold(self) -> Picture:
+        if self._held is None:
+            self._held = self._scene.sensor(self.camera.fault_since)
+        return self._held
