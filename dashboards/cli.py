@@ -1,0 +1,310 @@
+"""The command `cradlewatch collector`: the process, and what an operator does by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from sqlalchemy.exc import SQLAlchemyError
+
+from dashboards import logs
+from dashboards.prepare import ServeError, prepare
+from monitor.collector.context import Context
+from monitor.collector.enrolment import VALID, create_code
+from monitor.collector.evaluate import verdicts_as_of
+from monitor.collector.settings import SettingsError, load_settings
+from monitor.model.inventory import Institution, Jurisdiction, Level
+from monitor.model.regulation import format_duration, parse_duration
+from monitor.model.span import Millis, isoformat, parse_instant
+from monitor.model.verdict import Outcome, Verdict
+from monitor.regulations.problem import PackError
+from monitor.store import accounts, registry
+from monitor.store.engine import DatabaseUrlError, reading, writing
+from monitor.store.schema import is_current
+from monitor.store.schema import migrate as migrate_database
+
+_QUIET: dict[str, Any] = {
+    "no_args_is_help": True,
+    "add_completion": False,
+    "rich_markup_mode": None,
+    "pretty_exceptions_enable": False,
+}
+app = typer.Typer(**_QUIET, help="The centre: API, dashboard, evaluation, notices; and its administration.")
+user_app = typer.Typer(**_QUIET, help="Who may sign in.")
+institution_app = typer.Typer(**_QUIET, help="The register of institutions.")
+jurisdiction_app = typer.Typer(**_QUIET, help="The tree of supervising areas.")
+enrolment_app = typer.Typer(**_QUIET, help="One-time codes for agents.")
+for name, sub in (
+    ("user", user_app),
+    ("institution", institution_app),
+    ("jurisdiction", jurisdiction_app),
+    ("enrolment", enrolment_app),
+):
+    app.add_typer(sub, name=name)
+
+Config = Annotated[Path | None, typer.Option("--config", help="collector.yaml; without it the defaults hold.")]
+PasswordFile = Annotated[
+    Path | None, typer.Option("--password-file", help="Read the password from this file instead of asking for it.")
+]
+Id = Annotated[str, typer.Argument(metavar="ID", help="The institution's id, such as wj-0001.")]
+UserName = Annotated[str, typer.Argument(metavar="NAME", help="The name to sign in with.")]
+
+
+class UsageError(Exception):
+    """Something that was asked for wrongly; the sentence says what."""
+
+
+@contextmanager
+def _sentences() -> Iterator[None]:
+    """Turn what a person can mend into one sentence on standard error and exit 2."""
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        _fail(f"{where}: {first['msg'].removeprefix('Value error, ')}")
+    except (
+        SettingsError, DatabaseUrlError, ServeError, PackError, registry.RegisterError, accounts.AccountError, UsageError
+    ) as error:  # fmt: skip
+        _fail(str(error))
+    except SQLAlchemyError as error:
+        cause = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()[0]
+        _fail(f"the database can't be used: {cause}; check database_url or CRADLEWATCH_DATABASE_URL")
+
+
+def _fail(sentence: str) -> None:
+    typer.echo(sentence, err=True)
+    raise typer.Exit(2)
+
+
+def _open(config: Path | None, *, prepared: bool = True) -> Context:
+    """Put the context together; with `prepared` the database has this version's schema afterwards."""
+    context = Context.open(load_settings(config))
+    if prepared:
+        prepare(context.engine, may_migrate=False)
+    return context
+
+
+@app.command()
+def serve(
+    config: Config = None,
+    listen: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where to listen.")] = None,
+    migrate: Annotated[bool, typer.Option("--migrate", help="Bring a PostgreSQL schema up to date first.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Log more.")] = False,
+) -> None:
+    """Run the collector: API, dashboard, evaluation and notices."""
+    from dashboards.serve import serve as run  # the web server: the other commands start without it
+
+    logs.configure(verbose=verbose)
+    with _sentences():
+        context = _open(config, prepared=False)
+        context.settings.notice_urls()  # a file or variable that isn't there is told now, not when a notice is due
+        run(context, listen or context.settings.listen, may_migrate=migrate, tell=typer.echo)
+
+
+@app.command()
+def migrate(config: Config = None) -> None:
+    """Bring the database's schema up to date. Nothing happens when it is."""
+    with _sentences():
+        context = _open(config, prepared=False)
+        with context.engine.connect() as connection:
+            current = is_current(connection)
+        if not current:
+            migrate_database(context.engine)
+        typer.echo("The database was up to date." if current else "The database is up to date now.")
+
+
+@user_app.command("add")
+def user_add(name: UserName, password_file: PasswordFile = None, config: Config = None) -> None:
+    """Add somebody who may sign in."""
+    with _sentences():
+        context, password = _open(config), _password(password_file)
+        with writing(context.engine) as session:
+            accounts.create_user(session, name, password, context.now())
+        typer.echo(f"{name} can sign in now.")
+
+
+@user_app.command("password")
+def user_password(name: UserName, password_file: PasswordFile = None, config: Config = None) -> None:
+    """Change somebody's password; their sessions end."""
+    with _sentences():
+        context, password = _open(config), _password(password_file)
+        with writing(context.engine) as session:
+            accounts.set_password(session, name, password)
+        typer.echo(f"The password of {name} is changed.")
+
+
+@user_app.command("list")
+def user_list(config: Config = None) -> None:
+    """List who may sign in."""
+    with _sentences():
+        context = _open(config)
+        with reading(context.engine) as session:
+            for name in accounts.user_names(session):
+                typer.echo(name)
+
+
+@user_app.command("token")
+def user_token(
+    name: UserName,
+    label: Annotated[str, typer.Option(help="What the token is for.")] = "",
+    valid: Annotated[
+        str | None, typer.Option(help="How long it can be used, such as 90d; without it for ever.")
+    ] = None,
+    config: Config = None,
+) -> None:
+    """Print an API token with which a script reads in somebody's name. It is shown this once."""
+    with _sentences():
+        lifetime = None if valid is None else _duration("--valid", valid)
+        context = _open(config)
+        with writing(context.engine) as session:
+            token = accounts.create_api_token(session, name, label, context.now(), lifetime)
+        typer.echo(token)
+
+
+def _password(file: Path | None) -> str:
+    """Read a password from a file (a trailing newline is no part of it), or ask for it twice."""
+    if file is None:
+        return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+    try:
+        return file.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+    except OSError as error:
+        raise UsageError(f"{file}: the password can't be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise UsageError(f"{file}: the password can't be read: the file is not UTF-8") from None
+
+
+def _duration(option: str, text: str) -> Millis:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
+
+
+@institution_app.command("add")
+def institution_add(
+    institution_id: Id,
+    name: Annotated[str, typer.Option(help="Its name, as pages show it.")],
+    regulation: Annotated[str, typer.Option(help="The id of the pack of rules that it is judged by.")],
+    jurisdiction: Annotated[str | None, typer.Option(help="The code of the area that supervises it.")] = None,
+    timezone: Annotated[str, typer.Option(help="Its time zone.")] = "Asia/Shanghai",
+    config: Config = None,
+) -> None:
+    """Enter an institution into the register."""
+    with _sentences():
+        institution = Institution(id=institution_id, name=name, timezone=timezone)
+        context = _open(config)
+        context.packs.get(regulation)
+        with writing(context.engine) as session:
+            registry.add_institution(session, institution, regulation, context.now(), jurisdiction)
+        typer.echo(f"{institution_id} is in the register.")
+
+
+@institution_app.command("list")
+def institution_list(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False, config: Config = None
+) -> None:
+    """List the institutions, the worst first."""
+    with _sentences():
+        context = _open(config)
+        rows: list[registry.InstitutionSummary] = []
+        with reading(context.engine) as session:
+            while page := registry.institution_rows(
+                session, after=registry.cursor_of(rows[-1]) if rows else None, limit=500
+            ):
+                rows += page
+    if as_json:
+        typer.echo(json.dumps([row.to_json() for row in rows], ensure_ascii=False, indent=2))
+        return
+    for row in rows:
+        counts = f"{row.open_findings} findings, {row.breached} breached, {row.undetermined} unknown, {row.met} met"
+        typer.echo(f"{row.id}\t{row.name}\t{row.regulation}\t{counts}")
+
+
+@jurisdiction_app.command("add")
+def jurisdiction_add(
+    code: Annotated[str, typer.Argument(help="Its division code, such as 320509.")],
+    name: Annotated[str, typer.Option(help="Its name.")],
+    level: Annotated[Level, typer.Option(help="Its level in the tree.")],
+    parent: Annotated[str | None, typer.Option(help="The code of the area above it.")] = None,
+    config: Config = None,
+) -> None:
+    """Enter a supervising area, or change the one of the same code."""
+    with _sentences():
+        jurisdiction = Jurisdiction(code=code, name=name, level=level, parent=parent)
+        context = _open(config)
+        with writing(context.engine) as session:
+            registry.add_jurisdiction(session, jurisdiction)
+        typer.echo(f"{code} is in the register.")
+
+
+@enrolment_app.command("create")
+def enrolment_create(
+    institution: Annotated[str, typer.Option(help="The institution's id.")],
+    agent: Annotated[str | None, typer.Option(help="The agent's id; without it the agent names itself.")] = None,
+    valid: Annotated[str, typer.Option(help="How long the code can be used.")] = format_duration(VALID),
+    config: Config = None,
+) -> None:
+    """Print a one-time code that an agent exchanges for its token. It is shown this once."""
+    with _sentences():
+        lifetime = _duration("--valid", valid)
+        context = _open(config)
+        typer.echo(create_code(context, institution, agent, lifetime))
+
+
+@app.command()
+def evaluate(
+    institution: Annotated[str | None, typer.Option(help="Only this one; without it all of them.")] = None,
+    as_of: Annotated[
+        str | None, typer.Option("--as-of", metavar="RFC3339", help="The instant; without it now.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    config: Config = None,
+) -> None:
+    """Judge again from the ledger, as of any instant. Prints the verdicts and writes nothing."""
+    with _sentences():
+        context = _open(config)
+        instant = context.now() if as_of is None else _instant(as_of)
+        with reading(context.engine) as session:
+            ids = [institution] if institution is not None else registry.institution_ids(session)
+            packs = registry.regulations_in_use(session)
+            found = {item: verdicts_as_of(session, item, instant, context.packs) for item in ids}
+    if not as_json:
+        for item, verdicts in found.items():
+            _print(item, verdicts)
+        return
+    bodies = [_check(item, packs[item], instant, verdicts) for item, verdicts in found.items()]
+    whole = {"schema": "cradlewatch.evaluation/1", "as_of": isoformat(instant), "institutions": bodies}
+    typer.echo(json.dumps(bodies[0] if institution is not None else whole, ensure_ascii=False, indent=2))
+
+
+def _instant(text: str) -> Millis:
+    try:
+        return parse_instant(text)
+    except ValueError:
+        raise UsageError(f"--as-of: {text!r} is no instant; write it like 2026-11-23T04:00:00Z") from None
+
+
+def _check(institution: str, pack: str, instant: Millis, verdicts: tuple[Verdict, ...]) -> dict[str, Any]:
+    counts = {outcome.value: sum(item.outcome is outcome for item in verdicts) for outcome in Outcome}
+    return {
+        "schema": "cradlewatch.check/1",
+        "institution": institution,
+        "as_of": isoformat(instant),
+        "regulation": pack,
+        "summary": counts,
+        "verdicts": [item.to_json() for item in verdicts],
+    }
+
+
+def _print(institution: str, verdicts: tuple[Verdict, ...]) -> None:
+    typer.echo(institution)
+    for item in verdicts:
+        typer.echo(
+            f"  {item.outcome.value:12} {item.requirement.kind:22} {item.subject!s:20} {item.state}: {item.reason}"
+        )

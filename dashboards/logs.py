@@ -1,0 +1,75 @@
+"""Logs of the collector's process: structured, to standard error, without secrets."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from time import perf_counter
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.typing import Processor
+
+log = structlog.get_logger("access")
+
+QUIET = ("/health/", "/metrics", "/static/")
+"""Asked for every few seconds by machines: logged at level debug."""
+
+
+def configure(*, verbose: bool = False) -> None:
+    """Send structured logs to standard error: lines for people on a terminal, JSON elsewhere."""
+    level = logging.DEBUG if verbose else logging.INFO
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    terminal = sys.stderr.isatty()
+    last: list[Processor] = (
+        [structlog.dev.ConsoleRenderer()]
+        if terminal
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
+    )
+    structlog.configure(
+        processors=[*shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+    formatter = structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+
+
+class AccessLog:
+    """Logs each request: method, path, status, milliseconds. Never a query, a header, a cookie or a body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        """Wrap `app`."""
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on and log it."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        status, start = 0, perf_counter()
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        finally:
+            path = scope["path"]
+            write = log.debug if path.startswith(QUIET) else log.info
+            took = round((perf_counter() - start) * 1000, 1)
+            write("request", method=scope["method"], path=path, status=status, milliseconds=took)

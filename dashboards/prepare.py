@@ -1,0 +1,26 @@
+"""Before the collector works on a database: its schema is this version's."""
+
+from __future__ import annotations
+
+from sqlalchemy import Engine
+
+from monitor.store.schema import is_current, migrate
+
+
+class ServeError(Exception):
+    """The collector can't be started; the sentence says why and what to do."""
+
+
+def prepare(engine: Engine, *, may_migrate: bool) -> None:
+    """Bring the schema up to date: SQLite at once, PostgreSQL only when told to. Raises ServeError.
+
+    On PostgreSQL other collectors may be running: a migration is the operator's decision.
+    """
+    with engine.connect() as connection:
+        current = is_current(connection)
+    if current:
+        return
+    if engine.dialect.name != "sqlite" and not may_migrate:
+        msg = "the database has not this version's schema: run `cradlewatch collector migrate`, or serve with --migrate"
+        raise ServeError(msg)
+    migrate(engine)

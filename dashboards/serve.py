@@ -1,0 +1,129 @@
+"""The collector's process: API and pages as one application, the jobs beside it, on one socket."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import structlog
+import uvicorn
+from apscheduler.schedulers.background import BackgroundScheduler
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from dashboards.logs import AccessLog
+from dashboards.prepare import ServeError, prepare
+from dashboards.web.guard import SafeHeaders
+from dashboards.web.pages import build_pages
+from monitor.api.problems import is_ours
+from monitor.api.routes import build_api
+from monitor.collector.context import Context
+from monitor.collector.jobs import evaluate_due, note_listening, send_notices, wake_silent
+from monitor.store.accounts import user_names
+from monitor.store.engine import reading
+
+log = structlog.get_logger(__name__)
+
+POLL_SECONDS = 1.0
+"""How often the database is asked what is due: index look-ups that usually find nothing."""
+NOTICE_SECONDS = 5.0
+LISTENING_SECONDS = 3.0
+
+
+class Collector:
+    """One application: what belongs to the API goes there, everything else is a page."""
+
+    def __init__(self, api: ASGIApp, pages: ASGIApp) -> None:
+        """Stand before both."""
+        self._api = api
+        self._pages = pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on by its path; start and stop belong to the API."""
+        page = scope["type"] == "http" and not is_ours(scope["path"])
+        await (self._pages if page else self._api)(scope, receive, send)
+
+
+def create_app(context: Context) -> ASGIApp:
+    """Return API and pages as one application. The jobs are apart: see `jobs`."""
+    return AccessLog(SafeHeaders(Collector(build_api(context), build_pages(context))))
+
+
+@contextmanager
+def jobs(context: Context) -> Iterator[None]:
+    """Do what is due, again and again, until the block ends: evaluations, silences, notices."""
+    scheduler = BackgroundScheduler(
+        timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+    )
+    poll = min(POLL_SECONDS, context.settings.evaluate_every / 2000)
+    for job, seconds in (
+        (note_listening, LISTENING_SECONDS),
+        (evaluate_due, poll),
+        (wake_silent, poll),
+        (send_notices, NOTICE_SECONDS),
+    ):
+        scheduler.add_job(_safely(job, context), "interval", seconds=seconds, id=job.__name__)
+    _safely(note_listening, context)()  # before anything is judged: this process was not here a moment ago
+    scheduler.start()
+    try:
+        yield
+    finally:
+        scheduler.shutdown(wait=True)
+
+
+def _safely(job: Callable[[Context], int], context: Context) -> Callable[[], None]:
+    """Run a job so that its failure is logged and the next turn comes."""
+
+    def run() -> None:
+        try:
+            job(context)
+        except Exception as error:
+            log.exception("a job failed, it is tried again", job=job.__name__, error=type(error).__name__)
+
+    return run
+
+
+def listen(address: str) -> socket.socket:
+    """Return a socket that listens at HOST:PORT. Raises ServeError."""
+    host, _, port = address.rpartition(":")
+    host = host.strip("[]")
+    if not host or not port.isdigit() or int(port) > 65_535:
+        raise ServeError(f"{address!r} is no address to listen at; write HOST:PORT, such as 127.0.0.1:8420")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    found = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((host, int(port)))
+        found.listen(2048)
+    except OSError as error:
+        found.close()
+        raise ServeError(
+            f"can't listen at {address}: {error.strerror or error}; choose another with --listen"
+        ) from None
+    return found
+
+
+def address_of(listening: socket.socket) -> str:
+    """Return the address of the pages, as a person types it."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def serve(context: Context, address: str, *, may_migrate: bool, tell: Callable[[str], None]) -> None:
+    """Run the collector until it is told to stop. Raises ServeError. `tell` gets the sentences for a person."""
+    prepare(context.engine, may_migrate=may_migrate)
+    listening = listen(address)
+    with reading(context.engine) as session:
+        nobody = not user_names(session)
+    config = uvicorn.Config(
+        create_app(context),
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+    tell(f"Cradlewatch collector: {address_of(listening)}")
+    if nobody:
+        tell("Nobody can sign in yet: cradlewatch collector user add NAME")
+    with listening, jobs(context):
+        uvicorn.Server(config).run(sockets=[listening])

@@ -1,0 +1,1 @@
+"""The pages: what the monitor knows, shown to an institution, an inspector and an operator."""

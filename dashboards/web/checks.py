@@ -1,0 +1,120 @@
+"""A verdict as a line of a page: what was checked, how it stands, and why, in the page's language."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dashboards.web.figures import Words
+from dashboards.web.i18n import Language
+from dashboards.web.i18n import mark as _n
+from dashboards.web.sentences import reason
+from dashboards.web.times import read_instant
+from dashboards.web.words import CAUSES, SUBJECTS
+from monitor.store.verdicts import CurrentVerdict
+
+_WHY = (
+    _n("the camera has no recorder: write recorder and channel in site.yaml"),
+    _n("opening hours are not declared: write hours in site.yaml"),
+    _n("the recorder's index was not read yet"),
+    _n("the first scan of the recorder's index is not complete"),
+    _n("the index was not read"),
+    _n("the index was read only in part"),
+    _n("nothing has been seen of it yet"),
+    _n("no picture has been looked at"),
+    _n("the camera is known by its recorder's index alone"),
+    _n("the recorder was not asked yet"),
+    _n("its last answer has expired"),
+    _n("no answer"),
+    _n("the login was refused: correct the password, then run agent check --retry-credentials"),
+    _n("nothing has been heard since %(at)s"),
+    _n("no picture since %(at)s"),
+    _n("the index was last read at %(at)s, and the agent has not reported since"),
+)
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One requirement on one subject, as a page shows it."""
+
+    requirement: str
+    subject_kind: str
+    subject_id: str
+    outcome: str
+    state: str
+    label: str
+    state_text: str
+    reason: str
+    because: str | None
+    detail: str | None
+    """What the verdict says in English where the page's language has no words for it."""
+    measured: Mapping[str, Any]
+
+    @property
+    def says(self) -> bool:
+        """Tell whether the reason is worth its line: what is met speaks for itself."""
+        return self.outcome != "met" or self.state == "maturing"
+
+
+def check(verdict: CurrentVerdict, words: Words) -> Check:
+    """Return the line of one verdict."""
+    body = verdict.json
+    measured = body.get("measured") or {}
+    own = str(body.get("reason") or "")
+    began = read_instant(body.get("began_at"))
+    text = reason(verdict.requirement, verdict.state, measured, words, began=began, fallback=own)
+    because = _because(body.get("because_of"), words)
+    detail = None
+    if verdict.outcome == "undetermined" and because is None:
+        text, detail = _explained(text, own, words)
+    return Check(
+        requirement=verdict.requirement,
+        subject_kind=verdict.subject_kind,
+        subject_id=verdict.subject_id,
+        outcome=verdict.outcome,
+        state=verdict.state,
+        label=words.requirement(verdict.requirement),
+        state_text=words.state(verdict.state),
+        reason=text,
+        because=because,
+        detail=detail,
+        measured=measured,
+    )
+
+
+def _because(cause: object, words: Words) -> str | None:
+    """Name the verdict that explains this one."""
+    if not isinstance(cause, dict) or not isinstance(cause.get("subject"), dict):
+        return None
+    kind, subject_id = str(cause["subject"].get("kind")), str(cause["subject"].get("id"))
+    what = words.requirement(str(cause.get("requirement")))
+    figures = {"kind": words.translate(SUBJECTS.get(kind, kind)), "name": words.name(kind, subject_id), "what": what}
+    return words.translate("Because of: %(kind)s %(name)s (%(what)s).") % figures
+
+
+def _explained(text: str, own: str, words: Words) -> tuple[str, str | None]:
+    """Add to an undetermined verdict's sentence why it is so: in the page's language, else in English beside it."""
+    if words.times.language is Language.EN:
+        return own or text, None
+    tail = own.partition(": ")[2].rstrip(".")
+    if not tail:
+        return text, None
+    why = _why(tail, words)
+    if why is None:
+        return text, own
+    return words.translate("%(sentence)s Why: %(why)s.") % {"sentence": text, "why": why}, None
+
+
+def _why(tail: str, words: Words) -> str | None:
+    code = tail.replace(" ", "_")
+    if code in CAUSES:
+        return words.cause(code)
+    found = _INSTANT.search(tail)
+    message = _INSTANT.sub("%(at)s", tail, count=1)
+    if message not in _WHY:
+        return None
+    at = read_instant(found.group()) if found else None
+    return words.translate(message) % {"at": words.times.instant(at) if at is not None else "?"}

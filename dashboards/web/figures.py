@@ -1,0 +1,257 @@
+"""Measured figures in words: every key of a verdict's `measured` with its label and its value."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dashboards.web.i18n import mark as _n
+from dashboards.web.i18n import translations
+from dashboards.web.times import Times, read_date, read_instant
+from dashboards.web.words import CAUSES, REQUIREMENTS, ROOMS, STATES
+from monitor.model.inventory import Inventory
+from monitor.model.span import SECOND
+
+_MANY = 30
+"""Lists longer than this are cut, and say so."""
+
+
+@dataclass(frozen=True)
+class Words:
+    """How things are written on one page: its language, its time zone, and the names that an institution gave."""
+
+    times: Times
+    inventory: Inventory | None = None
+
+    def translate(self, message: str) -> str:
+        """Return a message in the page's language."""
+        return translations(self.times.language).gettext(message)
+
+    def plural(self, one: str, many: str, count: int) -> str:
+        """Return the form of a message for a count."""
+        return translations(self.times.language).ngettext(one, many, count)
+
+    def cause(self, code: str) -> str:
+        """Return a cause in words; a code that is new here as it is."""
+        return self.translate(CAUSES[code]) if code in CAUSES else self.state(code)
+
+    def state(self, code: str) -> str:
+        """Return a state in words; a code that is new here as it is."""
+        return self.translate(STATES[code]) if code in STATES else code.replace("_", " ")
+
+    def requirement(self, kind: str) -> str:
+        """Return a requirement's short name."""
+        return self.translate(REQUIREMENTS[kind]) if kind in REQUIREMENTS else kind.replace("_", " ")
+
+    def seconds(self, value: object) -> str | None:
+        """Return a number of seconds as a length of time; None when it is none."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return None
+        return self.times.duration(round(value * SECOND))
+
+    def name(self, kind: str, subject_id: str) -> str:
+        """Return the name that the institution gave a subject, else its id."""
+        return names_of(self.inventory).get((kind, subject_id)) or subject_id
+
+    def names(self, kind: str, ids: object) -> str | None:
+        """Return the names of a list of subjects; None when there is none."""
+        listed = [self.name(kind, item) for item in ids if isinstance(item, str)] if isinstance(ids, list) else []
+        return self.times.listed(listed) if listed else None
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured figure, ready to be shown."""
+
+    label: str
+    values: Sequence[str]
+
+
+def number(value: object) -> str | None:
+    """Return a count as text; None for anything else."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def percent(value: object) -> str | None:
+    """Return a ratio as a percentage, cut and never rounded up: 99.999 % is not 100 %."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    cut = int(value * 10_000 + 1e-6) / 100
+    return f"{cut:g}%"
+
+
+def gigabytes(value: object) -> str | None:
+    """Return bytes as people name disks: decimal terabytes or gigabytes."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return None
+    return f"{value / 1e12:.1f} TB" if value >= 1e12 else f"{value / 1e9:.1f} GB"
+
+
+def names_of(inventory: Inventory | None) -> dict[tuple[str, str], str]:
+    """Return the names that an institution gave, by (kind, id) of the subject."""
+    if inventory is None:
+        return {}
+    institution = inventory.institution
+    return {
+        ("institution", institution.id): institution.name,
+        **{("zone", item.id): item.name for item in inventory.zones},
+        **{("camera", item.id): item.name for item in inventory.cameras},
+        **{("recorder", item.id): item.name for item in inventory.recorders},
+    }
+
+
+Write = Callable[[Words, Any], Sequence[str] | None]
+
+
+def _one(write: Callable[[Words, Any], str | None]) -> Write:
+    def written(words: Words, value: Any) -> Sequence[str] | None:
+        text = write(words, value)
+        return None if text is None else (text,)
+
+    return written
+
+
+def _instant(words: Words, value: object) -> str | None:
+    millis = read_instant(value)
+    return None if millis is None else words.times.instant(millis, seconds=True)
+
+
+def _day(_: Words, value: object) -> str | None:
+    day = read_date(value)
+    return None if day is None else day.isoformat()
+
+
+def _days(words: Words, value: object) -> Sequence[str] | None:
+    if not isinstance(value, list):
+        return None
+    days = [day for day in map(read_date, value) if day is not None]
+    return (words.times.days(days),) if days else (words.translate("none"),)
+
+
+def _spans(words: Words, value: object) -> Sequence[str] | None:
+    """Holes of footage, or outages: from, to, how long, and what belongs to it."""
+    if not isinstance(value, list):
+        return None
+    items = [item for item in value if isinstance(item, dict)]
+    lines = [_span(words, item) for item in items[-_MANY:]]
+    if len(items) > _MANY:
+        lines.append(words.translate("… and %(count)s more") % {"count": len(items) - _MANY})
+    return lines or (words.translate("none"),)
+
+
+def _span(words: Words, item: Mapping[str, Any]) -> str:
+    start, end = read_instant(item.get("start_at")), read_instant(item.get("end_at"))
+    parts = [words.times.instant(start, seconds=True) if start is not None else "?"]
+    parts.append("–")
+    parts.append(words.times.instant(end, seconds=True) if end is not None else words.translate("now"))
+    if start is not None and end is not None:
+        parts.append(f"({words.times.duration(end - start)})")
+    if isinstance(item.get("cause"), str):
+        parts.append("· " + words.cause(item["cause"]))
+    out = read_date(item.get("ages_out_on"))
+    if out is not None:
+        parts.append("· " + words.translate("leaves the window on %(day)s") % {"day": out})
+    return " ".join(parts)
+
+
+def _disks(words: Words, value: object) -> Sequence[str] | None:
+    if not isinstance(value, list):
+        return None
+    items = [item for item in value if isinstance(item, dict)]
+    return [f"{item.get('id')}: {words.state(str(item.get('state')))}" for item in items] or (words.translate("none"),)
+
+
+def _channels(words: Words, value: object) -> Sequence[str] | None:
+    if not isinstance(value, list):
+        return None
+    items = [item for item in value if isinstance(item, dict)]
+    return [f"{item.get('id')} {item.get('name') or ''}".strip() for item in items] or (words.translate("none"),)
+
+
+def rooms(words: Words, value: object) -> str | None:
+    """Return a room or a list of rooms in words; None when there is none."""
+    items = value if isinstance(value, list) else [value]
+    return words.times.listed([words.translate(name) for room, name in ROOMS.items() if room.value in items]) or None
+
+
+def _kinds(words: Words, value: object) -> str | None:
+    if not isinstance(value, list):
+        return None
+    return words.times.listed([words.requirement(str(item)) for item in value]) or words.translate("none")
+
+
+def _listed(kind: str) -> Callable[[Words, Any], str | None]:
+    return lambda words, value: (
+        (words.names(kind, value) or words.translate("none")) if isinstance(value, list) else None
+    )
+
+
+_PERCENT = _one(lambda _, value: percent(value))
+_NUMBER = _one(lambda _, value: number(value))
+_SECONDS = _one(lambda words, value: words.seconds(value))
+
+
+def _signed_seconds(words: Words, value: object) -> str | None:
+    text = words.seconds(abs(value)) if isinstance(value, int | float) else None
+    return None if text is None else ("+" if float(str(value)) >= 0 else "−") + text
+
+
+FIGURES: dict[str, tuple[str, Write]] = {
+    "required_days": (_n("Days required"), _NUMBER),
+    "held_days": (_n("Days held"), _NUMBER),
+    "contiguous_days": (_n("Days held without a break, up to yesterday"), _NUMBER),
+    "far_edge_at": (_n("Recordings reach back to"), _one(_instant)),
+    "missing_days": (_n("Days missing"), _days),
+    "gaps": (_n("Holes in the recordings"), _spans),
+    "compliant_from": (_n("In order at the earliest on"), _one(_day)),
+    "breaks_on": (_n("Will fall short on"), _one(_day)),
+    "window_seconds": (_n("Window looked at"), _SECONDS),
+    "up_seconds": (_n("Running"), _SECONDS),
+    "down_seconds": (_n("Down"), _SECONDS),
+    "up_ratio": (_n("Share of the known time that it ran"), _PERCENT),
+    "minimum_ratio": (_n("Share required"), _PERCENT),
+    "outages": (_n("Outages"), _spans),
+    "offset_seconds": (_n("Clock differs by"), _one(_signed_seconds)),
+    "tolerance_seconds": (_n("Difference allowed"), _SECONDS),
+    "capacity_bytes": (_n("Capacity of the disks present"), _one(lambda _, value: gigabytes(value))),
+    "disks": (_n("Disks"), _disks),
+    "channels": (_n("Undeclared channels"), _channels),
+    "declared": (_n("Channels declared"), _NUMBER),
+    "found": (_n("Channels found"), _NUMBER),
+    "undetermined": (_n("Not known"), _one(_kinds)),
+    "max_undetermined_seconds": (_n("May be unknown for at most"), _SECONDS),
+    "cause": (_n("Cause"), _one(lambda words, value: words.cause(value) if isinstance(value, str) else None)),
+    "last_report_at": (_n("Last report"), _one(_instant)),
+    "silent_after_seconds": (_n("Silent after"), _SECONDS),
+    "day": (_n("Day"), _one(_day)),
+    "due_seconds": (_n("Time due"), _SECONDS),
+    "recorded_seconds": (_n("Time recorded"), _SECONDS),
+    "recorded_ratio": (_n("Share recorded"), _PERCENT),
+    "cameras": (_n("Cameras"), _one(_listed("camera"))),
+    "zones": (_n("Zones"), _one(_listed("zone"))),
+    "room": (_n("Room"), _one(rooms)),
+    "rooms": (_n("Rooms"), _one(rooms)),
+    "tested_at": (_n("Tested on"), _one(_instant)),
+    "valid_until": (_n("The test counts until"), _one(_instant)),
+}
+
+ABSENT_WHEN_NULL = frozenset({"compliant_from", "breaks_on", "cause"})
+"""Here null says that there is none; elsewhere it says that the figure is not known."""
+
+
+def figures(measured: Mapping[str, Any], words: Words) -> list[Figure]:
+    """Return what was measured in words. What is not known says so; what has no words here is shown as it is."""
+    found = []
+    for key, value in measured.items():
+        if value is None and key in ABSENT_WHEN_NULL:
+            continue
+        label, write = FIGURES.get(key, (None, None))
+        if label is None or write is None:
+            text = json.dumps(value, ensure_ascii=False) if value is not None else words.translate("unknown")
+            found.append(Figure(key, (text,)))
+            continue
+        values = write(words, value) if value is not None else None
+        found.append(Figure(words.translate(label), values or (words.translate("unknown"),)))
+    return found

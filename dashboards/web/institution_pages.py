@@ -1,0 +1,94 @@
+"""Institutions, the worst first; and one institution's page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from dashboards.web.cases import case
+from dashboards.web.charts import DAY_STATES, bar_swatch, defs, swatch
+from dashboards.web.figures import Words
+from dashboards.web.regulation_pages import pack_of
+from dashboards.web.site import site_view
+from dashboards.web.standing import is_stale, standing
+from dashboards.web.visit import Visit
+from dashboards.web.words import DAYS
+from monitor.collector.evaluate import facts_of
+from monitor.store.browse import search_institutions
+from monitor.store.engine import reading
+from monitor.store.findings import finding_rows
+from monitor.store.registry import InstitutionSummary, cursor_of, institution, institution_rows
+from monitor.store.verdicts import current_verdicts
+
+PAGE_SIZE = 50
+MOST_FINDINGS = 200
+"""Open findings that an institution's own page lists."""
+
+
+def show_institutions(visit: Visit) -> Response:
+    """GET /: the worst first, by name if asked for."""
+    query = visit.request.query_params.get("q", "").strip()[:100]
+    rows, next_url = _search(visit, query) if query else _list(visit)
+    lines = [standing(row, visit.words(row.timezone), stale=_stale(visit, row)) for row in rows[:PAGE_SIZE]]
+    paged = {"after", "from"} & set(visit.request.query_params)
+    values = {"rows": lines, "query": query, "next_url": next_url, "paged": bool(paged)}
+    return visit.page("institutions.html", values, section="institutions")
+
+
+def _list(visit: Visit) -> tuple[Sequence[InstitutionSummary], str | None]:
+    with reading(visit.context.engine) as session:
+        rows = institution_rows(session, after=visit.request.query_params.get("after"), limit=PAGE_SIZE + 1)
+    more = visit.url(after=cursor_of(rows[PAGE_SIZE - 1])) if len(rows) > PAGE_SIZE else None
+    return rows, more
+
+
+def _search(visit: Visit, query: str) -> tuple[Sequence[InstitutionSummary], str | None]:
+    start = visit.request.query_params.get("from", "0")
+    offset = int(start) if start.isascii() and start.isdigit() and len(start) < 7 else 0
+    with reading(visit.context.engine) as session:
+        rows = search_institutions(session, query, offset=offset, limit=PAGE_SIZE + 1)
+    more = visit.url(**{"from": str(offset + PAGE_SIZE)}) if len(rows) > PAGE_SIZE else None
+    return rows, more
+
+
+def show_institution(visit: Visit) -> Response:
+    """GET /institutions/ID."""
+    institution_id = visit.request.path_params["id"]
+    with reading(visit.context.engine) as session:
+        summary = institution(session, institution_id)
+        if summary is None:
+            raise HTTPException(404)
+        as_of = summary.evaluated_at or visit.now
+        facts = facts_of(session, institution_id, as_of, visit.context.packs)
+        verdicts = current_verdicts(session, institution_id)
+        rows = finding_rows(session, institution=institution_id, open_only=True, limit=MOST_FINDINGS)
+    inventory = facts.inventory if facts else None
+    words = visit.words(inventory.institution.timezone if inventory else summary.timezone, inventory)
+    name = summary.name or summary.id
+    pack = pack_of(visit, summary.regulation)
+    view = site_view(
+        summary,
+        facts,
+        pack,
+        verdicts,
+        [case(row, name, words, as_of) for row in rows],
+        words,
+        stale=_stale(visit, summary),
+    )
+    values = {"view": view, "defs": defs(), "zone_name": words.times.name(), **_legends(words)}
+    return visit.page("institution.html", values, section="institutions")
+
+
+def _stale(visit: Visit, summary: InstitutionSummary) -> bool:
+    return is_stale(summary, visit.now, visit.context.settings.evaluate_every)
+
+
+def _legends(words: Words) -> dict[str, list[dict[str, str]]]:
+    return {
+        "day_legend": [{"swatch": swatch(state), "text": words.translate(DAYS[state])} for state in DAY_STATES],
+        "bar_legend": [
+            {"swatch": bar_swatch(state), "text": words.state(state)} for state in ("up", "down", "unknown")
+        ],
+    }

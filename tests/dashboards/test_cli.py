@@ -1,0 +1,186 @@
+"""The command `cradlewatch collector`: what an operator does by hand, and what is said when it goes wrong."""
+
+from __future__ import annotations
+
+import json
+import logging
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import structlog
+from typer.testing import CliRunner, Result
+
+from dashboards.cli import app
+from monitor.collector.context import Context
+from monitor.collector.enrolment import exchange
+from monitor.model.inventory import Institution
+from monitor.store.accounts import token_user, verify_user
+from monitor.store.engine import open_engine, reading
+from support import seeded
+from support.dashboard import new_district
+
+PROGRAM = Path(sys.executable).with_name("cradlewatch")
+
+
+class Shell:
+    """Runs the command against one database."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.url = f"sqlite:///{directory}/cradlewatch.db"
+
+    def run(self, *arguments: str, stdin: str = "", **environment: str) -> Result:
+        env = {"CRADLEWATCH_DATABASE_URL": self.url, **environment}
+        done = CliRunner().invoke(app, arguments, input=stdin, env=env)
+        assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
+        return done
+
+    def good(self, *arguments: str, stdin: str = "") -> str:
+        done = self.run(*arguments, stdin=stdin)
+        assert done.exit_code == 0, done.stderr
+        return done.stdout
+
+    def bad(self, *arguments: str, stdin: str = "", **environment: str) -> str:
+        done = self.run(*arguments, stdin=stdin, **environment)
+        assert done.exit_code == 2, (done.exit_code, done.stdout, done.stderr)
+        assert done.stderr.count("\n") == 1 or "Usage:" in done.stderr  # one sentence
+        return done.stderr
+
+    def context(self) -> Context:
+        return Context(open_engine(self.url))
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Undo what `serve` does to the logs of the whole process."""
+    before, root = structlog.get_config(), logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    yield
+    structlog.configure(**before)
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
+    monkeypatch.chdir(tmp_path)
+    return Shell(tmp_path)
+
+
+def test_from_nothing_to_an_enrolled_agent(shell: Shell) -> None:
+    (shell.directory / "password").write_text("correct horse battery\n")
+    assert shell.good("user", "add", "inspector", "--password-file", "password") == "inspector can sign in now.\n"
+    token = shell.good("user", "token", "inspector", "--label", "report", "--valid", "30d").strip()
+    shell.good("jurisdiction", "add", "320500", "--name", "苏州市", "--level", "city")
+    shell.good("jurisdiction", "add", "320509", "--name", "吴江区", "--level", "district", "--parent", "320500")
+    added = shell.good(
+        "institution", "add", "wj-0001", "--name", "示范托育园", "--regulation", seeded.PACK, "--jurisdiction", "320509"
+    )
+    assert added == "wj-0001 is in the register.\n"
+    code = shell.good("enrolment", "create", "--institution", "wj-0001", "--agent", "nvr-box").strip()
+    context = shell.context()
+    with reading(context.engine) as session:
+        assert verify_user(session, "inspector", "correct horse battery")  # the newline is no part of it
+        assert token_user(session, token, context.now()) == "inspector"
+    assert exchange(context, code, "nvr-box").agent == "nvr-box"
+    context.engine.dispose()
+    assert shell.good("institution", "list").split("\t")[:2] == ["wj-0001", "示范托育园"]
+    (listed,) = json.loads(shell.good("institution", "list", "--json"))
+    assert (listed["id"], listed["jurisdiction"], listed["open_findings"]) == ("wj-0001", "320509", 0)
+    assert shell.good("user", "list") == "inspector\n"
+    shell.good("user", "password", "inspector", stdin="another horse\nanother horse\n")
+    assert shell.good("migrate") == "The database was up to date.\n"
+
+
+def test_migrate_makes_the_schema(shell: Shell) -> None:
+    assert shell.good("migrate") == "The database is up to date now.\n"
+
+
+def test_mistakes_are_one_sentence(shell: Shell) -> None:
+    shell.good("migrate")
+    add = ("institution", "add", "wj-0001", "--name", "x", "--regulation")
+    assert "there is no regulation pack 'nope'" in shell.bad(*add, "nope")
+    assert "jurisdiction 999999 is not in the register" in shell.bad(*add, seeded.PACK, "--jurisdiction", "999999")
+    assert "unknown time zone 'Mars/Base'" in shell.bad(*add, seeded.PACK, "--timezone", "Mars/Base")
+    shell.good(*add, seeded.PACK)
+    assert "wj-0001 is in the register already" in shell.bad(*add, seeded.PACK)
+    assert shell.bad("institution", "add", "../x", "--name", "x", "--regulation", seeded.PACK).startswith("id: ")
+    assert "nobody is not in the register" in shell.bad("enrolment", "create", "--institution", "nobody")
+    assert "write a whole number and a unit" in shell.bad(
+        "enrolment", "create", "--institution", "wj-0001", "--valid", "week"
+    )
+    assert "there is no such user" in shell.bad("user", "token", "nobody")
+    assert "a password has 8 to 200 characters" in shell.bad("user", "add", "wang", stdin="short\nshort\n")
+    assert "missing: the password can't be read" in shell.bad("user", "add", "wang", "--password-file", "missing")
+    assert "'yesterday' is no instant" in shell.bad("evaluate", "--as-of", "yesterday")
+    assert "2026-11-23" in shell.bad("evaluate", "--as-of", "2026-11-23T04:00:00")  # no zone, no instant
+    assert "nobody is not in the register" in shell.bad("evaluate", "--institution", "nobody")
+    assert "can't listen at" in shell.bad("serve", "--listen", "192.0.2.1:1")
+    assert "is no address to listen at" in shell.bad("serve", "--listen", "8420")
+
+
+def test_a_database_that_cannot_be_used(shell: Shell) -> None:
+    assert "is not supported" in shell.bad("migrate", CRADLEWATCH_DATABASE_URL="mysql://root:geheim@localhost/x")
+    away = shell.bad("migrate", CRADLEWATCH_DATABASE_URL="postgresql://root:geheim@127.0.0.1:1/x")
+    assert "the database can't be used" in away
+    assert "geheim" not in away
+    nowhere = shell.bad("migrate", CRADLEWATCH_DATABASE_URL=f"sqlite:///{shell.directory}/no/such/file.db")
+    assert "the database can't be used" in nowhere
+
+
+def test_settings_are_read_and_their_mistakes_named(shell: Shell) -> None:
+    path = shell.directory / "collector.yaml"
+    path.write_text("database_url: sqlite:///other.db\n")
+    env = {"CRADLEWATCH_DATABASE_URL": ""}
+    done = shell.run("migrate", "--config", "collector.yaml", **env)
+    assert done.exit_code == 0
+    assert (shell.directory / "other.db").exists()
+    path.write_text("database_url: sqlite:///other.db\nlissten: 1\n")
+    assert "lissten" in shell.bad("migrate", "--config", "collector.yaml", **env)
+    path.write_text("notices: {urls_file: missing}\n")
+    assert "missing" in shell.bad("serve", "--config", "collector.yaml", "--listen", "127.0.0.1:0")
+
+
+def test_a_password_file_is_not_left_readable_by_us(shell: Shell) -> None:
+    secret = shell.directory / "password"
+    secret.write_text("correct horse battery")
+    secret.chmod(0o400)
+    shell.good("user", "add", "wang", "--password-file", "password")
+    assert stat.S_IMODE(secret.stat().st_mode) == 0o400
+
+
+def test_evaluate_recomputes_as_of_any_instant(tmp_path: Path) -> None:
+    district = new_district(tmp_path)
+    seeded.sound(district.context)
+    seeded.troubled(district.context, district.clock)
+    seeded.enrolled(district.context, Institution(id="wj-0003", name="新园"))
+    now = district.clock.now().isoformat()
+    district.context.engine.dispose()
+    shell = Shell(tmp_path)
+    found = json.loads(shell.good("evaluate", "--institution", "wj-0002", "--as-of", now, "--json"))
+    assert (found["schema"], found["institution"], found["regulation"]) == (
+        "cradlewatch.check/1",
+        "wj-0002",
+        seeded.PACK,
+    )
+    assert found["summary"] == {"met": 35, "breached": 10, "undetermined": 7}
+    short = next(item for item in found["verdicts"] if item["state"] == "short")
+    assert (short["subject"], short["measured"]["held_days"]) == ({"kind": "camera", "id": "gate"}, 35)
+    before = json.loads(shell.good("evaluate", "--institution", "wj-0002", "--as-of", "2026-11-23T00:30:00Z", "--json"))
+    nap = next(v for v in before["verdicts"] if v["subject"]["id"] == "nap" and v["requirement"] == "uptime")
+    assert nap["state"] == "down"  # at half past eight it was: the refusal from seven to nine
+    whole = json.loads(shell.good("evaluate", "--as-of", now, "--json"))
+    assert [item["institution"] for item in whole["institutions"]] == ["wj-0001", "wj-0002", "wj-0003"]
+    text = shell.good("evaluate", "--institution", "wj-0001", "--as-of", "2026-11-23T04:00:00Z")
+    assert text.startswith("wj-0001\n  met ")
+
+
+def test_the_installed_command_has_it() -> None:
+    done = subprocess.run([PROGRAM, "collector", "--help"], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0
+    for name in ("serve", "migrate", "user", "institution", "enrolment", "evaluate"):
+        assert f" {name} " in done.stdout

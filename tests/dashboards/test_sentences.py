@@ -1,0 +1,168 @@
+"""Reasons in words: every state of the contract has a sentence in both languages, and no figure is made up."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from dashboards.web.figures import Words, figures, percent
+from dashboards.web.i18n import Language
+from dashboards.web.sentences import SENTENCES, reason
+from dashboards.web.times import Times
+from dashboards.web.words import REQUIREMENTS, STATES
+from monitor.model.observation import StreamCause
+from monitor.model.span import HOUR
+from support.seeded import NOON
+
+CONTRACT = """
+uptime | up / down, unreachable, site_power / unknown, recorder_full
+zone_coverage | ok / no_camera, camera_down, view_faulty, no_zone / camera_present_only, unknown
+view | ok / black dark bright frozen blurred covered moved noisy striped colour_cast signal_lost corrupt looped / no_baseline, unknown
+forbidden_zone | clear / inside / unknown
+undeclared_channel | none / found / unknown
+retention | ok, maturing / short, gap / unknown
+recording_completeness | complete / incomplete, motion_only / unknown
+recorder_clock | ok / off / unknown
+storage_health | ok / degraded, failed, missing, read_only / unknown
+picture_quality | ok / below / unknown
+measurability | ok / unmeasured / -
+alarm_system | ok / fault, untested / not_offered, unknown
+agent_silence | reporting / silent / -
+"""
+"""Every requirement with its states, as the contract lists them."""
+
+PAIRS = [
+    (line.partition("|")[0].strip(), state)
+    for line in CONTRACT.strip().splitlines()
+    for state in re.findall(r"[a-z_]+", line.partition("|")[2])
+]
+
+FULL: dict[str, Any] = {
+    "held_days": 35, "required_days": 90, "compliant_from": "2027-01-17", "missing_days": ["2026-10-24", "2026-10-25"],
+    "up_ratio": 0.98765, "minimum_ratio": 0.99, "recorded_ratio": 0.5, "day": "2026-11-22", "cause": "unauthorized",
+    "rooms": ["play"], "zones": ["wc"], "channels": [{"id": "9", "name": "store"}], "capacity_bytes": 8_000_000_000_000,
+    "offset_seconds": 3600.0, "tolerance_seconds": 60, "max_undetermined_seconds": 259_200,
+    "tested_at": "2026-11-01T00:00:00Z", "valid_until": "2026-12-01T00:00:00Z", "last_report_at": "2026-11-23T03:00:00Z",
+    "outages": [{"start_at": "2026-11-23T03:00:00Z", "end_at": None, "cause": "stalled"}],
+}  # fmt: skip
+
+
+def words(language: Language) -> Words:
+    return Words(Times(ZoneInfo("Asia/Shanghai"), language))
+
+
+@pytest.mark.parametrize("language", list(Language))
+@pytest.mark.parametrize(("requirement", "state"), PAIRS)
+def test_every_state_of_the_contract_has_a_sentence(language: Language, requirement: str, state: str) -> None:
+    said = words(language)
+    for measured, began, ended in ((FULL, NOON, None), (FULL, NOON, NOON + 60_000), ({}, None, None)):
+        text = reason(requirement, state, measured, said, began=began, ended=ended, fallback="FALLBACK")
+        assert text
+        assert "%" not in text.replace("98.76%", "").replace("99%", "").replace("50%", "")
+        assert "FALLBACK" not in text
+        assert "None" not in text
+        assert bool(re.search(r"[一-鿿]", text)) is (language is Language.ZH)
+    assert said.state(state) != state.replace("_", " ") or language is Language.EN
+    assert requirement in REQUIREMENTS or requirement == "picture_quality"
+
+
+def test_there_are_no_sentences_for_what_the_contract_does_not_know() -> None:
+    assert set(SENTENCES) == set(PAIRS)
+    assert {state for _, state in PAIRS} == set(STATES)
+
+
+@pytest.mark.parametrize("cause", list(StreamCause))
+def test_every_cause_has_words(cause: StreamCause) -> None:
+    assert re.search(r"[一-鿿]", words(Language.ZH).cause(cause.value))
+
+
+def test_a_state_that_is_new_here_says_the_verdicts_own_words() -> None:
+    said = words(Language.ZH)
+    assert reason("retention", "moonlit", {}, said, fallback="Own words.") == "Own words."
+    assert said.state("moon_lit") == "moon lit"
+
+
+def test_figures_are_in_the_sentence() -> None:
+    text = reason("retention", "short", FULL, words(Language.EN))
+    assert text == "Only 35 of 90 days of recordings are held; in order on 2027-01-17 at the earliest."
+    text = reason("retention", "gap", FULL, words(Language.ZH))
+    assert text == "以下日期缺少录像：2026-10-24 – 2026-10-25；最早 2027-01-17 达标。"
+    assert reason("recorder_clock", "off", {"offset_seconds": -90, "tolerance_seconds": 60}, words(Language.EN)) == (
+        "The recorder's clock is slow by 1 min 30 s; 1 min are allowed."
+    )
+
+
+def test_a_camera_that_is_up_again_but_was_down_too_long_says_so() -> None:
+    ended = [{"start_at": "2026-11-23T04:00:00Z", "end_at": "2026-11-23T04:30:00Z", "cause": "stalled"}]
+    measured = {**FULL, "outages": ended, "cause": None}
+    text = reason("uptime", "down", measured, words(Language.EN), began=NOON)
+    assert text == "Up for only 98.76% of the time that counts; 99% are required."
+
+
+def test_a_sentence_names_the_cause_of_its_own_outage() -> None:
+    outages = [
+        {"start_at": "2026-11-23T04:00:00Z", "end_at": "2026-11-23T05:00:00Z", "cause": "refused"},
+        {"start_at": "2026-11-23T06:00:00Z", "end_at": None, "cause": "stalled"},
+    ]
+    said = words(Language.EN)
+    first = reason("uptime", "down", {"outages": outages}, said, began=NOON, ended=NOON + HOUR)
+    assert first == "No video from 2026-11-23 12:00 to 2026-11-23 13:00 (connection refused)."
+    second = reason("uptime", "down", {"outages": outages}, said, began=NOON + 2 * HOUR)
+    assert second == "No video since 2026-11-23 14:00 (frames stopped coming)."
+    unlisted = reason("uptime", "down", {"outages": outages[:1]}, said, began=NOON + 3 * HOUR)
+    assert unlisted == "No video since 2026-11-23 15:00."
+
+
+def test_bad_figures_are_left_out_and_never_zero() -> None:
+    wrong = {
+        "held_days": None,
+        "required_days": True,
+        "compliant_from": 7,
+        "missing_days": "x",
+        "outages": [None],
+        "rooms": [3],
+    }
+    text = reason("retention", "short", wrong, words(Language.EN))
+    assert text == "Fewer days of recordings are held than required."
+    shown = {
+        item.label: item.values
+        for item in figures({"held_days": None, "up_ratio": None, "disks": 3}, words(Language.EN))
+    }
+    assert shown["Days held"] == ("unknown",)
+    assert shown["Share of the known time that it ran"] == ("unknown",)
+    assert shown["Disks"] == ("unknown",)
+
+
+def test_a_ratio_is_never_rounded_up() -> None:
+    assert percent(0.99999) == "99.99%"
+    assert percent(1.0) == "100%"
+    assert percent(0.98) == "98%"
+    assert percent(None) is None
+
+
+def test_measured_figures_in_words() -> None:
+    measured = {
+        "gaps": [{"start_at": "2026-10-23T16:00:00Z", "end_at": "2026-10-23T18:00:00Z", "ages_out_on": "2027-01-23"}],
+        "capacity_bytes": 8_000_000_000_000,
+        "offset_seconds": -3600.0,
+        "compliant_from": None,
+        "scores": {"luma": 3},
+    }
+    shown = {item.label: list(item.values) for item in figures(measured, words(Language.EN))}
+    assert shown["Holes in the recordings"] == [
+        "2026-10-24 00:00:00 – 2026-10-24 02:00:00 (2 h) · leaves the window on 2027-01-23"
+    ]
+    assert shown["Capacity of the disks present"] == ["8.0 TB"]
+    assert shown["Clock differs by"] == ["−1 h"]
+    assert "In order at the earliest on" not in shown
+    assert shown["scores"] == ['{"luma": 3}']
+
+
+def test_long_lists_are_cut_and_say_so() -> None:
+    item = {"start_at": "2026-10-23T16:00:00Z", "end_at": None, "cause": "refused"}
+    (figure,) = figures({"outages": [item] * 50}, words(Language.EN))
+    assert len(figure.values) == 31
+    assert figure.values[-1] == "… and 20 more"

@@ -1,0 +1,146 @@
+"""The collector's process: starts from nothing, answers, judges what comes in, and stops."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from dashboards.prepare import ServeError, prepare
+from dashboards.serve import address_of, listen
+from monitor.collector.context import Context
+from monitor.collector.enrolment import create_code
+from monitor.model.clock import SystemClock
+from monitor.model.inventory import Institution
+from monitor.model.observation import Kind
+from monitor.model.report import Batch, Envelope, Report
+from monitor.store.engine import open_engine, reading, writing
+from monitor.store.findings import finding_rows
+from monitor.store.registry import add_institution
+from monitor.store.schema import is_current
+from support import seeded
+from support.databases import PostgresServer
+
+PROGRAM = Path(sys.executable).with_name("cradlewatch")
+
+
+@contextmanager
+def serving(directory: Path, *arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run `collector serve` on a free port; give its address. Its log is in the file `log`."""
+    (directory / "collector.yaml").write_text("evaluate_every: 100ms\nlisten: 127.0.0.1:0\n")
+    command: list[str | Path] = [PROGRAM, "collector", "serve", "--config", "collector.yaml", *arguments]
+    env = {**os.environ, "CRADLEWATCH_DATABASE_URL": f"sqlite:///{directory}/cradlewatch.db"}
+    with (directory / "log").open("w") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=directory, env=env)
+    timer = threading.Timer(30, process.kill)
+    timer.start()
+    try:
+        assert process.stdout is not None
+        found = re.search(r"http://\S+", process.stdout.readline())
+        assert found is not None, (directory / "log").read_text()
+        yield found[0], process
+    finally:
+        timer.cancel()
+        process.kill()
+        process.wait()
+        if process.stdout is not None:
+            process.stdout.close()
+
+
+def test_from_the_first_start_to_a_finding_on_a_page(tmp_path: Path) -> None:
+    with serving(tmp_path) as (address, process), httpx2.Client(base_url=address, timeout=20) as client:
+        assert client.get("/health/ready").status_code == 200  # SQLite's schema was made by the start
+        assert client.get("/").headers["location"] == "/sign-in?next=%2F"
+        assert "collector user add" in client.get("/sign-in").text
+        context = Context(open_engine(f"sqlite:///{tmp_path}/cradlewatch.db"))
+        institution = Institution(id="wj-0001", name="示范托育园")
+        with writing(context.engine) as session:
+            add_institution(session, institution, seeded.PACK, context.now())
+        code = create_code(context, "wj-0001")
+        enrolled = client.post("/api/v1/enrolments", json={"code": code, "agent": "nvr-box"}).json()
+        batch = _report(institution, enrolled["agent"], context)
+        headers = {"Authorization": f"Bearer {enrolled['token']}", "Content-Type": "application/json"}
+        answer = client.post("/api/v1/reports", content=batch.model_dump_json(), headers=headers)
+        assert [item["status"] for item in answer.json()["receipts"]] == ["stored"], answer.text
+        _until_judged(context)
+        context.engine.dispose()
+        process.send_signal(signal.SIGTERM)
+        process.wait(timeout=20)
+    log = (tmp_path / "log").read_text()
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert any(item.get("path") == "/api/v1/reports" and item["status"] == 200 for item in lines)
+    assert enrolled["token"].rpartition("~")[2] not in log
+    assert code not in log
+    assert not [item for item in lines if item["level"] in {"error", "critical"}]
+
+
+def _report(institution: Institution, agent: str, context: Context) -> Batch:
+    now = context.now()
+    seen = seeded.healthy(seeded.inventory_of(institution, seeded.CAMERAS), agent, now)
+    seen = seeded.without(seen, Kind.VIEW, seeded.camera("gate"))
+    seen.append(seeded.span(seeded.camera("gate"), Kind.VIEW, now - 600_000, now, "black"))
+    body = Report(
+        schema_="cradlewatch.report/1",
+        institution=institution.id,
+        agent=agent,
+        boot=seeded.BOOT,
+        sequence=1,
+        written_at=SystemClock().now(),
+        monotonic_seconds=1.0,
+        version="0.1.0",
+        observations=tuple(seen),
+    )
+    return Batch(envelopes=(Envelope.seal(body.to_bytes()),))
+
+
+def _until_judged(context: Context) -> None:
+    """Wait for the process's own jobs to open the finding."""
+    pause = threading.Event()
+    for _ in range(200):
+        with reading(context.engine) as session:
+            rows = finding_rows(session)
+        if rows:
+            assert [(row.requirement, row.state) for row in rows] == [("view", "black")]
+            return
+        pause.wait(0.05)
+    pytest.fail("nothing was judged within ten seconds")
+
+
+def test_sqlite_is_migrated_by_the_start(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path}/x.db")
+    prepare(engine, may_migrate=False)
+    with engine.connect() as connection:
+        assert is_current(connection)
+    engine.dispose()
+
+
+@pytest.mark.postgres
+def test_postgres_is_migrated_only_when_told_to(postgres_server: PostgresServer) -> None:
+    postgres_server.execute("CREATE DATABASE served TEMPLATE template0")
+    engine = open_engine(postgres_server.url("served"))
+    with pytest.raises(ServeError, match="run `cradlewatch collector migrate`"):
+        prepare(engine, may_migrate=False)
+    prepare(engine, may_migrate=True)
+    prepare(engine, may_migrate=False)
+    engine.dispose()
+
+
+def test_where_to_listen() -> None:
+    with listen("127.0.0.1:0") as first:
+        address = address_of(first)
+        assert re.fullmatch(r"http://127\.0\.0\.1:\d+", address)
+        with pytest.raises(ServeError, match="Address already in use; choose another with --listen"):
+            listen(address.removeprefix("http://"))
+    for wrong in ("", "8420", "host:", ":80", "127.0.0.1:99999", "127.0.0.1:x"):
+        with pytest.raises(ServeError, match="write HOST:PORT"):
+            listen(wrong)
