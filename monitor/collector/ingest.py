@@ -39,6 +39,7 @@ _SUBJECT_OF = {
     Kind.STREAM: "camera",
     Kind.VIEW: "camera",
     Kind.RECORDINGS: "camera",
+    Kind.MAIN_STREAM: "camera",
     Kind.REACH: "recorder",
     Kind.CHANNELS: "recorder",
     Kind.DISKS: "recorder",

@@ -31,6 +31,7 @@ _SUBJECTS: dict[Kind, str | None] = {
     Kind.VIEW: "camera",
     Kind.AGENT: "agent",
     Kind.RECORDINGS: "camera",
+    Kind.MAIN_STREAM: "camera",
     Kind.CHANNELS: "recorder",
     Kind.DISKS: "recorder",
     Kind.CLOCK: "recorder",
@@ -154,7 +155,7 @@ def fold(
     instants: dict[tuple[Kind, Subject], Instant] = {
         (kind, subject): Instant(items[-1], items[-1].expires < as_of)
         for (kind, subject), items in by_subject.items()
-        if kind in {Kind.CHANNELS, Kind.DISKS, Kind.CLOCK, Kind.IDENTITY, Kind.INVENTORY}
+        if kind in {Kind.MAIN_STREAM, Kind.CHANNELS, Kind.DISKS, Kind.CLOCK, Kind.IDENTITY, Kind.INVENTORY}
     }
     return Facts(
         as_of=as_of,

@@ -57,6 +57,10 @@ class Kind(StrEnum):
     """Agent. state up: the agent was running and not blind | unknown: running but blind (cause blind)."""
     RECORDINGS = "recordings"
     """Camera. state read | unknown (cause). facts: see RecordingFacts in ledger."""
+    MAIN_STREAM = "main_stream"
+    """Camera: its recorded (main) stream, watched for a moment once a day. state read | unknown (cause). facts
+    {"codec", "width", "height", "frame_rate" (frames a second), "bit_rate" (bits a second)}, a value null where it
+    could not be told."""
     CHANNELS = "channels"
     """Recorder. state read | unknown. facts {"channels": [{"id", "name", "online"}]}."""
     DISKS = "disks"
