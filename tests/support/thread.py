@@ -22,8 +22,8 @@ RHYTHM = (
     " assignment_every: 2s}"
 )
 
-
 PACK = "thread-nursery"
+PASSWORD = "a long enough password"
 
 
 def _pack() -> str:
@@ -69,9 +69,10 @@ class Thread:
         self.env = {"CRADLEWATCH_DATABASE_URL": database_url}
         self._agent: subprocess.Popen[bytes] | None = None
         self._collector: subprocess.Popen[bytes] | None = None
+        self._cookie: dict[str, str] | None = None
         (folder / "password").write_text("Cradle-2026\n")
         (folder / "password").chmod(0o600)
-        (folder / "user").write_text("a long enough password\n")
+        (folder / "user").write_text(f"{PASSWORD}\n")
         (folder / "packs").mkdir()
         (folder / "packs" / f"{PACK}.yaml").write_text(_pack(), encoding="utf-8")
         (folder / "collector.yaml").write_text(f"listen: 127.0.0.1:{port}\nevaluate_every: 1s\npack_dirs: [packs]\n")
@@ -152,6 +153,22 @@ class Thread:
             return None
         assert answer.status_code == 200, f"{path}: {answer.status_code} {answer.text}"
         return json.loads(answer.text)
+
+    def page(self, path: str) -> str:
+        """Return a page as a browser gets it that has signed in; empty when the collector doesn't answer."""
+        with httpx2.Client(base_url=self.url, timeout=5, follow_redirects=True) as browser:
+            if self._cookie is None:
+                token = re.search(r'name="csrf" value="([^"]+)"', browser.get("/sign-in").text)
+                assert token is not None
+                form = {"name": "inspector", "password": PASSWORD, "csrf": token[1]}
+                assert browser.post("/sign-in", data=form).status_code == 200
+                self._cookie = dict(browser.cookies)
+            try:
+                answer = browser.get(path, headers={"Cookie": "; ".join(f"{k}={v}" for k, v in self._cookie.items())})
+            except httpx2.HTTPError:
+                return ""
+        assert answer.status_code == 200, f"{path}: {answer.status_code}"
+        return answer.text
 
     def __enter__(self) -> Self:
         """Own the processes."""
