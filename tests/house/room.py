@@ -113,7 +113,8 @@ class Room:
         inside = ["env", "-i", *(f"{name}={value}" for name, value in env.items())]
         inside += ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
         inside += ["sh", "-c", f"cd {shlex.quote(directory)} && {command}"]
-        script = " && ".join([*mounts, f"exec chroot {self.root} {shlex.join(inside)}"])
+        # The shell stays as the first process, for one that becomes another user is no longer killed with its parent.
+        script = " && ".join([*mounts, f"chroot {self.root} {shlex.join(inside)}"]) + "; exit $?"
         unshare = ["unshare", "--mount", "--pid", "--fork", "--kill-child"]
         return subprocess.Popen([*unshare, "sh", "-c", script], text=True, stdout=stdout, stdin=subprocess.DEVNULL)
 
