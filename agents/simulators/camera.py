@@ -6,8 +6,10 @@ import asyncio
 import contextlib
 import enum
 import functools
+import itertools
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import Final, Protocol
@@ -26,6 +28,10 @@ class Fault(enum.StrEnum):
     DARK = "dark"  # the light is off in the room: no fault of the camera, and to be told from black
     FROZEN = "frozen"  # the same picture for ever, its clock included
     FROZEN_SENSOR = "frozen_sensor"  # the same picture under a running clock
+    COVERED = "covered"  # a hand before the lens: most of the view is gone
+    MOVED = "moved"  # the camera was turned and looks at another part of the room
+    BLURRED = "blurred"  # out of focus
+    LOOPED = "looped"  # the last seconds played again and again, as if they were live
     SIGNAL_LOST = "signal_lost"  # the recorder serves its placeholder
     STALLED = "stalled"  # the connection stays, no frame comes
     DEAD = "dead"  # sessions end and the stream cannot be found
@@ -51,6 +57,8 @@ class Format:
     height: int = 288
     fps: int = 5
     gop_seconds: float = 2.0
+    loop_seconds: float = 16.0
+    """How much of what was sent is played again when it is looped."""
 
 
 MAIN: Final = Format(640, 360)
@@ -100,6 +108,9 @@ class Stream:
         self._watchers: set[Watcher] = set()
         self._pump: asyncio.Task[None] | None = None
         self._held: Picture | None = None
+        self._encoder: Encoder | None = None
+        self._sent: deque[AccessUnit] = deque(maxlen=max(1, round(form.loop_seconds * form.fps)))
+        self._loop: Iterator[AccessUnit] | None = None
         # Cameras of one site don't tick together.
         self._phase = seed_number(camera.seed) % 97 / 97
 
@@ -138,43 +149,61 @@ class Stream:
     def take_fault(self) -> None:
         """Follow the camera's new fault."""
         self._held = None
+        if self._loop is not None:
+            self._loop, self._encoder = None, None  # live again, from a keyframe on
         if self.camera.fault is Fault.DEAD:
             for watcher in list(self._watchers):
                 watcher.end()
 
     async def _run(self) -> None:
         form, loop = self.form, asyncio.get_running_loop()
-        encoder = Encoder(form.width, form.height, form.fps, gop_seconds=form.gop_seconds)
+        self._encoder, self._loop = None, None
+        self._sent.clear()
         step, tick = 1 / form.fps, 0
         start = loop.time() + self._phase * step
         while True:
             await asyncio.sleep(start + tick * step - loop.time())
             if self.camera.fault not in {Fault.STALLED, Fault.DEAD}:
-                self._encode(encoder, tick * CLOCK_RATE // form.fps)
+                self._show(tick * CLOCK_RATE // form.fps)
             # After a stop of the whole machine frames are left out, as a live camera does: no burst to catch up.
             tick = max(tick + 1, int((loop.time() - start) / step))
 
-    def _encode(self, encoder: Encoder, ticks: int) -> None:
-        for unit in encoder.encode(self._picture(), ticks):
-            self.frames_encoded += 1
+    def _show(self, ticks: int) -> None:
+        for unit in self._units(ticks):
             for watcher in list(self._watchers):
                 watcher.show(unit, ticks)
 
+    def _units(self, ticks: int) -> list[AccessUnit]:
+        """Return what is sent now: the newest picture, or the next one of a recording that is played as live."""
+        if self._loop is None and self.camera.fault is Fault.LOOPED and len(self._sent) == self._sent.maxlen:
+            whole = list(itertools.dropwhile(lambda unit: not unit.keyframe, self._sent))
+            self._loop = itertools.cycle(whole) if whole else None
+        if self._loop is not None:
+            return [next(self._loop)]
+        if self._encoder is None:
+            form = self.form
+            self._encoder = Encoder(form.width, form.height, form.fps, gop_seconds=form.gop_seconds)
+        units = self._encoder.encode(self._picture(), ticks)
+        self.frames_encoded += len(units)
+        self._sent.extend(units)
+        return units
+
     def _picture(self) -> Picture:
-        scene, at, zone = self._scene, self.camera.now(), self.camera.zone
-        match self.camera.fault:
-            case Fault.BLACK:
-                return scene.black(at, zone)
-            case Fault.DARK:
-                return scene.dark(at, zone)
+        scene, at, zone, fault = self._scene, self.camera.now(), self.camera.zone, self.camera.fault
+        match fault:
             case Fault.SIGNAL_LOST:
                 return scene.placeholder()
-            case Fault.FROZEN:
-                return scene.with_clock(self._hold(), self.camera.fault_since, zone)
-            case Fault.FROZEN_SENSOR:
-                return scene.with_clock(self._hold(), at, zone)
+            case Fault.FROZEN | Fault.FROZEN_SENSOR:
+                return scene.with_clock(self._hold(), self.camera.fault_since if fault is Fault.FROZEN else at, zone)
             case _:
-                return scene.room(at, zone)
+                views = {
+                    Fault.BLACK: scene.black,
+                    Fault.DARK: scene.dark,
+                    Fault.COVERED: scene.covered,
+                    Fault.MOVED: scene.moved,
+                    Fault.BLURRED: scene.blurred,
+                }
+                return views.get(fault, scene.room)(at, zone)
 
     def _hold(self) -> Picture:
         if self._held is None:

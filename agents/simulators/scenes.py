@@ -30,6 +30,7 @@ _PLACEHOLDER_YUV: Final[Colour] = (
     240,
     110,
 )  # the plain blue of a recorder's "no video" picture, BT.601 limited range
+_SKIN_YUV: Final[Colour] = (142, 112, 148)
 _NOISE_MARGIN: Final = 64
 
 
@@ -103,6 +104,40 @@ class Scene:
         """Return what a capped lens gives: black with faint sensor noise; the camera still writes its clock."""
         picture = self._plain((_BLACK_LEVEL, 128, 128))
         self._add_noise(picture, self._faint_noise)
+        return self._write_osd(picture, at, zone)
+
+    def covered(self, at: float, zone: tzinfo) -> Picture:
+        """Return the room behind a hand: close to the lens, so without sharp edges, over two thirds of the view."""
+        picture = self._still(at)
+        for plane, divisor, value in zip(self._planes(picture), (1, 2, 2), _SKIN_YUV, strict=True):
+            hand: npt.NDArray[np.float32] = np.zeros(plane.shape, np.float32)
+            centre = (round(0.42 * self.width / divisor), round(0.62 * self.height / divisor))
+            axes = (round(0.46 * self.width / divisor), round(0.56 * self.height / divisor))
+            cv2.ellipse(hand, centre, axes, 20, 0, 360, 1.0, -1)
+            hand = np.asarray(cv2.GaussianBlur(hand, (0, 0), 0.02 * self.width / divisor), np.float32)
+            fall_off = 1 - 0.12 * np.linspace(0, 1, plane.shape[1], dtype=np.float32) * (divisor == 1)
+            plane[:] = (plane * (1 - hand) + value * fall_off * hand).astype(np.uint8)
+        self._add_noise(picture, self._noise)
+        return self._write_osd(picture, at, zone)
+
+    def moved(self, at: float, zone: tzinfo) -> Picture:
+        """Return what the camera sees after somebody turned it: tilted, and nearer to one corner of the room."""
+        picture = self._still(at)
+        for plane in self._planes(picture):
+            height, width = plane.shape
+            turn = cv2.getRotationMatrix2D((0.62 * width, 0.42 * height), 9.0, 1.5)
+            plane[:] = cv2.warpAffine(
+                plane, turn, (width, height), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT
+            )
+        self._add_noise(picture, self._noise)
+        return self._write_osd(picture, at, zone)
+
+    def blurred(self, at: float, zone: tzinfo) -> Picture:
+        """Return the room out of focus; the clock, written by the camera, stays sharp."""
+        picture = self._still(at)
+        for plane, divisor in zip(self._planes(picture), (1, 2, 2), strict=True):
+            plane[:] = cv2.GaussianBlur(plane, (0, 0), self.width / 70 / divisor)
+        self._add_noise(picture, self._noise)
         return self._write_osd(picture, at, zone)
 
     def placeholder(self) -> Picture:

@@ -16,6 +16,7 @@ import pytest
 
 from agents.simulators.account import Account
 from agents.simulators.camera import Camera, Fault, Format
+from agents.simulators.encoder import AccessUnit
 from agents.simulators.rtsp import Manners, RtspServer
 from agents.simulators.seats import WhenFull
 from support.parts import require
@@ -331,6 +332,7 @@ def test_scenes_differ_by_camera_and_faults_look_like_what_they_are() -> None:
     luma = {name: picture[15:144].astype(float) for name, picture in {
         "gate": gate.room(at, UTC), "room": room.room(at, UTC), "same": same.room(at, UTC), "next": same.room(at, UTC),
         "dark": gate.dark(at, UTC), "black": gate.black(at, UTC), "lost": gate.placeholder(),
+        "hand": gate.covered(at, UTC), "turned": gate.moved(at, UTC), "blurred": gate.blurred(at, UTC),
     }.items()}  # fmt: skip
     assert np.array_equal(luma["gate"], luma["same"])
     assert not np.array_equal(luma["same"], luma["next"]), "sensor noise never repeats"
@@ -338,3 +340,48 @@ def test_scenes_differ_by_camera_and_faults_look_like_what_they_are() -> None:
     assert luma["black"].mean() < 18 < luma["dark"].mean() < 50
     assert luma["black"].std() < 2 < luma["dark"].std()
     assert (luma["lost"] == 41).mean() > 0.9
+    usual = np.abs(luma["same"] - luma["gate"]).mean() + 4
+    changed = {name: np.abs(luma[name] - luma["gate"]) > usual for name in ("hand", "turned", "blurred")}
+    assert changed["hand"].mean() > 0.4
+    assert changed["turned"].mean() > 0.4
+    assert np.abs(np.diff(luma["blurred"])).max() < np.abs(np.diff(luma["gate"])).max() / 2, "no edge is left sharp"
+
+
+class Recorded:
+    """A watcher that keeps what it is shown."""
+
+    def __init__(self) -> None:
+        self.units: list[AccessUnit] = []
+        self.ticks: list[int] = []
+
+    def show(self, unit: AccessUnit, ticks: int) -> None:
+        self.units.append(unit)
+        self.ticks.append(ticks)
+
+    def end(self) -> None:
+        """A camera that is looped isn't dead."""
+
+
+async def test_a_looped_camera_plays_its_last_seconds_as_if_they_were_live() -> None:
+    camera = Camera("gate")
+    stream = camera.add_stream(Format(176, 144, 20, gop_seconds=0.25, loop_seconds=1.0))
+    seen = Recorded()
+    stream.watch(seen)
+    try:
+        await until(lambda: len(seen.units) >= 22)
+        camera.set_fault(Fault.LOOPED)
+        live = len(seen.units)
+        await until(lambda: len(seen.units) >= live + 45)
+        played = seen.units[live : live + 40]
+        assert set(played) <= set(seen.units[:live]), "nothing new is shown"
+        period = played.index(played[0], 1)
+        assert 15 <= period <= 20, "from the first whole group of pictures on"
+        assert played[:period] == played[period : 2 * period]
+        assert all(a < b for a, b in itertools.pairwise(seen.ticks)), "its time runs on"
+        camera.set_fault(Fault.NONE)
+        healed = len(seen.units)
+        await until(lambda: len(seen.units) >= healed + 5)
+        assert seen.units[healed].keyframe, "live again, from a keyframe on"
+        assert not set(seen.units[healed:]) & set(seen.units[:healed])
+    finally:
+        await stream.close()
