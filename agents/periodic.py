@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any
@@ -23,6 +24,8 @@ class Periodic:
     def __init__(self, clock: Clock) -> None:
         """Schedule nothing yet."""
         self._clock = clock
+        # A first scan that outlasts its interval is no news to anybody; failures are logged by `every`.
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)
         self._scheduler = AsyncIOScheduler(
             timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         )

@@ -30,6 +30,33 @@ async def test_a_job_that_fails_runs_again() -> None:
     periodic.stop()
 
 
+async def test_a_job_that_outlasts_its_interval_runs_once_at_a_time_and_says_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    running: list[str] = []
+    beats, end = 0, asyncio.Event()
+
+    async def long() -> None:
+        running.append("long")
+        await end.wait()
+
+    async def beat() -> None:
+        nonlocal beats
+        beats += 1
+
+    periodic = Periodic(SystemClock())
+    periodic.every(0.05, long, name="long", first=0.0)
+    periodic.every(0.05, beat, name="beat", first=0.0)
+    periodic.start()
+    async with asyncio.timeout(10):
+        while beats < 5:
+            await asyncio.sleep(0.01)
+    end.set()
+    periodic.stop()
+    assert running == ["long"]
+    assert caplog.records == []
+
+
 async def test_a_wall_clock_that_is_set_back_does_not_silence_the_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     """APScheduler reads the wall clock by itself: it is turned back under its feet."""
     back = timedelta(0)
