@@ -34,7 +34,7 @@ async def test_a_job_that_outlasts_its_interval_runs_once_at_a_time_and_says_not
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     running: list[str] = []
-    beats, end = 0, asyncio.Event()
+    beats, often, end = 0, asyncio.Event(), asyncio.Event()
 
     async def long() -> None:
         running.append("long")
@@ -43,14 +43,15 @@ async def test_a_job_that_outlasts_its_interval_runs_once_at_a_time_and_says_not
     async def beat() -> None:
         nonlocal beats
         beats += 1
+        if beats == 5:
+            often.set()
 
     periodic = Periodic(SystemClock())
     periodic.every(0.05, long, name="long", first=0.0)
     periodic.every(0.05, beat, name="beat", first=0.0)
     periodic.start()
     async with asyncio.timeout(10):
-        while beats < 5:
-            await asyncio.sleep(0.01)
+        await often.wait()
     end.set()
     periodic.stop()
     assert running == ["long"]
