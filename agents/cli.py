@@ -247,3 +247,22 @@ def run(
         fail(error)
     finally:
         state.close()
+
+
+@app.command()
+def diagnose(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A video: H.264, H.265 or MJPEG.")],
+    every: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.04, max=3600.0)] = 10.0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")] = False,
+) -> None:
+    """Run the picture checks over a recorded file, as the watcher does over a live stream.
+
+    Exit status: 0 when the file could be read, else 2.
+    """
+    from agents.diagnose_cli import print_diagnosis
+    from agents.recorded_looks import UnreadableError
+
+    try:
+        print_diagnosis(file, every=every, as_json_only=as_json)
+    except UnreadableError as error:
+        fail(error)

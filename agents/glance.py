@@ -13,9 +13,10 @@ from agents.rtsp.rtp import FrameEvent
 from agents.rtsp.stream import Stream
 from agents.site import CameraConfig
 from agents.station import Station
-from agents.vision.diagnose import Thresholds, state_of
+from agents.vision.eye import Eye, Judged
+from agents.vision.thresholds import Thresholds
 from agents.watch.budget import Seat
-from agents.watch.decoder import DecodeError, Decoder, Looked
+from agents.watch.decoder import DecodeError, Decoder
 from agents.watch.failure import SILENCE, meaning
 from agents.watch.track import Sink
 from monitor.model.observation import Kind, Observation, StreamCause, Subject
@@ -129,7 +130,8 @@ class Glance:
     async def _pictures(self, stream: Stream, seconds: float) -> None:
         """Look at a keyframe and, if time allows, at another one to tell a frozen picture."""
         until = self._station.clock.monotonic() + seconds
-        looked: Looked | None = None
+        judged: Judged | None = None
+        eye = Eye(Thresholds())
         began = to_millis(self._station.clock.now())
         for _ in range(2):
             left = until - self._station.clock.monotonic()
@@ -138,14 +140,15 @@ class Glance:
                 break
             try:
                 looked = await self._decoder.look(self._camera.id, stream.info.codec, keyframe)
+                judged = eye.look(looked.measures)
             except DecodeError as error:
                 self._view(began, "unknown", StreamCause.DECODE_ERROR, {}, str(error))
                 return
-        if looked is None:
+        if judged is None:
             self._tell(f"no keyframe within {seconds:.0f} s: the picture was not looked at")
             return
-        scores: dict[str, JsonValue] = dict(looked.measures.as_scores())
-        state = state_of(looked.measures, Thresholds())
+        scores: dict[str, JsonValue] = dict(judged.scores)
+        state = judged.conditions.state
         self._tell(f"picture {looked.width} x {looked.height}: {state} {scores}; thresholds {vars(Thresholds())}")
         self._view(began, state, None, scores, "")
 

@@ -1,39 +1,60 @@
-"""What a camera shows, decided from measures: the state of one look, and what is confirmed over looks."""
+"""What a camera shows, decided from measures: the conditions of one look, and what is confirmed over looks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 from agents.vision.measure import Measures
+from agents.vision.thresholds import Thresholds
 from monitor.model.span import Millis
 
 OK = "ok"
 
 
 @dataclass(frozen=True)
-class Thresholds:
-    """Where a state begins. Defaults hold for the cameras of the tests; a site may set others."""
+class Conditions:
+    """What holds of one look, each in the order in which one of several is named."""
 
-    black_p95: float = 30.0
-    """Luma on the video scale: a covered sensor lies at 16 to 20, a dark room's noise reaches further."""
-    placeholder_flat_ratio: float = 0.8
-    placeholder_noise: float = 0.05
-    frozen_same_ratio: float = 0.8
-    """The rest may be a running OSD clock, and what the encoder makes of its surroundings: measured 0.89 at the least.
-    Live pictures of an empty room reach 0.18."""
-    confirm_looks: int = 2
+    entering: tuple[str, ...]
+    """By the bounds at which a state begins."""
+    staying: frozenset[str]
+    """By the wider bounds at which a state that holds goes on holding."""
+
+    @property
+    def state(self) -> str:
+        """The state of this look alone."""
+        return self.entering[0] if self.entering else OK
+
+
+def conditions(measures: Measures, thresholds: Thresholds) -> Conditions:
+    """Return what holds of one look."""
+    wider = thresholds.leaving()
+    return Conditions(
+        entering=tuple(state for state, holds in _RULES.items() if holds(measures, thresholds)),
+        staying=frozenset(state for state, holds in _RULES.items() if holds(measures, wider)),
+    )
 
 
 def state_of(measures: Measures, thresholds: Thresholds) -> str:
-    """Return the state of one look: the first that holds of signal_lost, black, frozen; else ok."""
-    drawn = measures.flat_ratio >= thresholds.placeholder_flat_ratio and measures.noise <= thresholds.placeholder_noise
-    if drawn and measures.luma_p95 > thresholds.black_p95:
-        return "signal_lost"
-    if measures.luma_p95 <= thresholds.black_p95:
-        return "black"
-    if measures.same_ratio is not None and measures.same_ratio >= thresholds.frozen_same_ratio:
-        return "frozen"
-    return OK
+    """Return the state of one look alone: the first condition that holds, else ok."""
+    return conditions(measures, thresholds).state
+
+
+def _signal_lost(m: Measures, t: Thresholds) -> bool:
+    drawn = m.drawn.flat_ratio >= t.placeholder_flat_ratio and m.grain.noise <= t.placeholder_noise
+    return drawn and m.levels.luma_p95 > t.black_p95
+
+
+def _black(m: Measures, t: Thresholds) -> bool:
+    return m.levels.luma_p95 <= t.black_p95
+
+
+def _frozen(m: Measures, t: Thresholds) -> bool:
+    return m.same_ratio is not None and m.same_ratio >= t.frozen_same_ratio
+
+
+_RULES = {"signal_lost": _signal_lost, "black": _black, "frozen": _frozen}
+"""In the order in which one of several that hold is named."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +76,12 @@ class Diagnosis:
         return self.waiting is not None
 
 
-def look(diagnosis: Diagnosis, state: str, at: Millis, thresholds: Thresholds) -> Diagnosis:
-    """Return the diagnosis after one more look. The first look of all needs no second to be ok."""
+def look(diagnosis: Diagnosis, seen: Conditions, at: Millis, thresholds: Thresholds) -> Diagnosis:
+    """Return the diagnosis after one more look. The first look of all needs no second to be ok.
+
+    A state that holds gives way to one that is named before it, and otherwise only when its wider bounds are left.
+    """
+    state = _named(diagnosis.state, seen)
     if state == diagnosis.state:
         return replace(diagnosis, waiting=None, waiting_looks=0)
     if diagnosis.state is None and state == OK:
@@ -67,3 +92,12 @@ def look(diagnosis: Diagnosis, state: str, at: Millis, thresholds: Thresholds) -
     if looks >= thresholds.confirm_looks:
         return Diagnosis(state, since)
     return replace(diagnosis, waiting=state, waiting_since=since, waiting_looks=looks)
+
+
+def _named(holding: str | None, seen: Conditions) -> str:
+    """Return the state that this look speaks for, given the one that holds."""
+    if holding not in seen.staying:
+        return seen.state
+    order = list(_RULES)
+    before = [state for state in seen.entering if order.index(state) < order.index(holding)]
+    return before[0] if before else holding

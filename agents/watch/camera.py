@@ -12,7 +12,9 @@ from pydantic import JsonValue
 
 from agents.rtsp.errors import StreamError
 from agents.rtsp.stream import Stream
-from agents.vision.diagnose import Diagnosis, Thresholds, look, state_of
+from agents.vision.diagnose import Diagnosis, look
+from agents.vision.eye import Eye
+from agents.vision.thresholds import Thresholds
 from agents.watch.budget import Budget, Seat
 from agents.watch.decoder import DecodeError, Decoder
 from agents.watch.failure import Around, meaning
@@ -118,6 +120,7 @@ class CameraWatch:
         self._timings = timings
         self._thresholds = tools.thresholds
         self._random = random.Random(f"{camera_id}/{tools.seed}")  # noqa: S311  (jitter, no secret)
+        self._eye = Eye(tools.thresholds)
         self._diagnosis = Diagnosis()
         self._seen_until: Millis = 0
         self._looked_until: Millis = 0
@@ -181,6 +184,7 @@ class CameraWatch:
                     self.state.frames += 1
                     self.state.bytes += event.bytes
                     self.state.lost_packets += event.lost
+                    self._eye.frame(event.received_at, event.bytes, keyframe=event.keyframe)
                     self._seen(event.received_at)
                 seat.playing()
                 self._runs()
@@ -283,9 +287,10 @@ class CameraWatch:
             self._looked_until = at
             return
         self.state.looks += 1
-        scores: dict[str, JsonValue] = dict(looked.measures.as_scores())
+        judged = self._eye.look(looked.measures)
+        scores: dict[str, JsonValue] = dict(judged.scores)
         self.state.scores = scores
-        self._diagnosis = look(self._diagnosis, state_of(looked.measures, self._thresholds), at, self._thresholds)
+        self._diagnosis = look(self._diagnosis, judged.conditions, at, self._thresholds)
         if self._diagnosis.state is not None and not self._diagnosis.confirming:
             since = max(self._diagnosis.since, self._looked_until) if self.view.state is None else self._diagnosis.since
             self.view.set(since, self._diagnosis.state, facts=scores)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import struct
@@ -28,6 +29,8 @@ class Looked:
     width: int
     height: int
     measures: Measures
+    digest: bytes
+    """Of the keyframe's coded bytes."""
 
 
 class Decoder:
@@ -57,7 +60,8 @@ class Decoder:
                 raise
         if "error" in answer:
             raise DecodeError(str(answer["error"]))
-        return Looked(int(answer["width"]), int(answer["height"]), Measures(**answer["measures"]))
+        digest = hashlib.blake2b(keyframe, digest_size=8).digest()
+        return Looked(int(answer["width"]), int(answer["height"]), Measures.from_json(answer["measures"]), digest)
 
     async def close(self) -> None:
         """End the child."""

@@ -1,7 +1,7 @@
 """The process that decodes keyframes: it has limits, holds no secret, and may be killed at any time.
 
 Talks on standard input and output: a 4-byte big-endian length, then a JSON header line and the keyframe's bytes; the
-answer is a length and JSON. It keeps the last luma plane of each camera to compare the next one with.
+answer is a length and JSON. It keeps a sample of each camera's last picture to compare the next one with.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import sys
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
-    from agents.vision.measure import Plane
+    from agents.vision.measure import Trace
+    from agents.vision.picture import Picture
 
 MEMORY_BYTES = 2 << 30
 MAX_REQUEST = 32 << 20
-MAX_PIXELS = 8192 * 8192 // 4
-MAX_PLANES = 256
+MAX_TRACES = 256
 
 
 def main() -> None:
@@ -26,11 +26,11 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
-    planes: dict[str, Plane] = {}
+    traces: dict[str, Trace] = {}
     stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
     while (request := _read(stdin)) is not None:
         header, _, data = request.partition(b"\n")
-        answer = json.dumps(_answer(json.loads(header), data, planes)).encode()
+        answer = json.dumps(_answer(json.loads(header), data, traces)).encode()
         stdout.write(struct.pack(">I", len(answer)) + answer)
         stdout.flush()
 
@@ -46,49 +46,43 @@ def _read(stream: BinaryIO) -> bytes | None:
     return body if len(body) == length else None
 
 
-def _answer(header: dict[str, Any], data: bytes, planes: dict[str, Plane]) -> dict[str, Any]:
+def _answer(header: dict[str, Any], data: bytes, traces: dict[str, Trace]) -> dict[str, Any]:
     from agents.vision.measure import measure
 
     camera = str(header["camera"])
     try:
-        luma = decode_luma(str(header["codec"]), data)
+        picture = decode(str(header["codec"]), data)
     except (ValueError, MemoryError, OSError, EOFError) as error:  # FFmpeg's errors are of these
         return {"error": f"{type(error).__name__}: {error}"[:200]}
-    if luma is None:
+    if picture is None:
         return {"error": "no picture came out of the keyframe"}
-    measures = measure(luma, planes.get(camera))
-    if len(planes) >= MAX_PLANES and camera not in planes:
-        planes.clear()
-    planes[camera] = luma
-    return {"width": int(luma.shape[1]), "height": int(luma.shape[0]), "measures": vars(measures)}
+    measures, trace = measure(picture, traces.get(camera))
+    if len(traces) >= MAX_TRACES and camera not in traces:
+        traces.clear()
+    traces[camera] = trace
+    height, width = picture.luma.shape
+    return {"width": int(width), "height": int(height), "measures": measures.as_json()}
 
 
-def decode_luma(codec: str, data: bytes) -> Plane | None:
-    """Decode one keyframe (Annex B, parameter sets included) to its luma plane; None when nothing comes out.
+def decode(codec: str, data: bytes) -> Picture | None:
+    """Decode coded pictures (Annex B with parameter sets, or one JPEG) and return the last; None when nothing comes out.
 
-    Raises ValueError (FFmpeg's errors are such, or are OSError) for what can't be decoded.
+    Several pictures in a row are decoded one after the other, as where a camera sends no keyframes. Raises ValueError
+    (FFmpeg's errors are such, or are OSError) for what can't be decoded.
     """
     import av
-    import numpy as np
+
+    from agents.watch.decoding import decoder, picture_of
 
     if not data:
         raise ValueError("an empty keyframe")
-    if codec not in {"h264", "hevc"}:
-        raise ValueError(f"codec {codec!r} is not decoded")
-    context = av.CodecContext.create(codec, "r")
-    if not isinstance(context, av.VideoCodecContext):
-        raise TypeError("not a video codec")
-    context.thread_count = 1
-    for packet in (av.Packet(data), None):
+    context = decoder(codec)
+    packets = [av.Packet(data)] if codec == "mjpeg" else [*context.parse(data), *context.parse(None)]
+    last: av.VideoFrame | None = None
+    for packet in (*packets, None):
         for frame in context.decode(packet):
-            if frame.width * frame.height > MAX_PIXELS:
-                raise ValueError(f"a picture of {frame.width} x {frame.height} is larger than any camera's")
-            if frame.format.name not in {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "gray", "nv12"}:
-                frame = frame.reformat(format="yuv420p")  # noqa: PLW2901  (the same picture in a form we can read)
-            plane = frame.planes[0]
-            rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-            return np.ascontiguousarray(rows[:, : plane.width])
-    return None
+            last = frame
+    return None if last is None else picture_of(last)
 
 
 if __name__ == "__main__":

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import numpy as np
 import pytest
 
 from agents.simulators.scenes import Scene
-from agents.vision.diagnose import Thresholds, state_of
-from agents.vision.measure import Plane, measure
-from agents.watch.decoder_child import decode_luma
+from agents.vision.diagnose import state_of
+from agents.vision.measure import Measures, measure
+from agents.vision.picture import Picture, Plane
+from agents.vision.thresholds import Thresholds
+from agents.watch.decoder_child import decode
 from support.pictures import draws, encoded, footage, keyframes_of
 
 LIMITS = Thresholds()
@@ -20,59 +20,73 @@ def flat(value: int, height: int = 64, width: int = 96) -> Plane:
     return np.full((height, width), value, np.uint8)
 
 
+def grey(luma: Plane) -> Picture:
+    chroma = np.full((-(-luma.shape[0] // 2), -(-luma.shape[1] // 2)), 128, np.uint8)
+    return Picture(luma, chroma, chroma)
+
+
+def measured(luma: Plane, before: Plane | None = None) -> Measures:
+    """Measure a colourless picture beside another one."""
+    trace = None if before is None else measure(grey(before), None)[1]
+    return measure(grey(luma), trace)[0]
+
+
 def noisy(seed: int, middle: float = 120.0, spread: float = 4.0, height: int = 64, width: int = 96) -> Plane:
     rng = np.random.default_rng(seed)
     return np.clip(rng.normal(middle, spread, (height, width)), 16, 235).astype(np.uint8)
 
 
 def test_a_flat_plane() -> None:
-    found = measure(flat(100), flat(100))
-    assert (found.luma_mean, found.luma_p95, found.flat_ratio, found.noise) == (100.0, 100.0, 1.0, 0.0)
+    found = measured(flat(100), flat(100))
+    numbers = (found.levels.luma_mean, found.levels.luma_p95, found.drawn.flat_ratio, found.grain.noise)
+    assert numbers == (100.0, 100.0, 1.0, 0.0)
     assert found.same_ratio is None, "a flat surface is the same in every picture: it tells nothing"
 
 
 def test_95_percent_are_no_brighter() -> None:
     plane = flat(20)
     plane[:3] = 235  # 3 of 64 rows: an OSD
-    assert measure(plane, None).luma_p95 == 20
+    assert measured(plane).levels.luma_p95 == 20
     plane[:4] = 235
-    assert measure(plane, None).luma_p95 == 235
+    assert measured(plane).levels.luma_p95 == 235
 
 
 def test_noise_is_that_of_the_usual_block_and_not_of_an_edge() -> None:
     plane = flat(100)
     plane[:, 48:] = 200
-    assert measure(plane, None).noise == 0.0
-    assert measure(noisy(1), None).noise > 3.0
+    assert measured(plane).grain.noise == 0.0
+    assert measured(noisy(1)).grain.noise > 3.0
 
 
 def test_the_same_picture_again_and_another_one() -> None:
-    assert measure(noisy(1), None).same_ratio is None
-    assert measure(noisy(1), noisy(1, width=112)).same_ratio is None
-    assert measure(noisy(1), noisy(1)).same_ratio == 1.0
-    assert measure(noisy(1), noisy(2)).same_ratio == 0.0
+    assert measured(noisy(1)).same_ratio is None
+    assert measured(noisy(1), noisy(1, width=112)).same_ratio is None
+    assert measured(noisy(1), noisy(1)).same_ratio == 1.0
+    assert measured(noisy(1), noisy(2)).same_ratio == 0.0
 
 
 def test_flat_parts_don_t_make_a_live_picture_the_same() -> None:
     """A dark room whose black is clipped: most of it is the same in each picture, and it lives."""
     one, other = flat(16), flat(16)
     one[:16], other[:16] = noisy(1, 60)[:16], noisy(2, 60)[:16]
-    assert measure(other, one).same_ratio == 0.0
+    assert measured(other, one).same_ratio == 0.0
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (8, 200), (16, 16), (17, 33)])
 def test_tiny_pictures_are_no_error(shape: tuple[int, int]) -> None:
     plane = np.zeros(shape, np.uint8)
-    assert measure(plane, plane).luma_mean == 0.0
+    assert measured(plane, plane).levels.luma_mean == 0.0
 
 
 def looked(keyframes: list[bytes]) -> list[str]:
     """Return the state of each look, as the watcher sees it."""
-    planes = [decode_luma("h264", keyframe) for keyframe in keyframes]
-    assert all(plane is not None for plane in planes)
-    whole = [plane for plane in planes if plane is not None]
-    pairs = [(None, whole[0]), *pairwise(whole)]
-    return [state_of(measure(now, before), LIMITS) for before, now in pairs]
+    trace, states = None, []
+    for keyframe in keyframes:
+        picture = decode("h264", keyframe)
+        assert picture is not None
+        measures, trace = measure(picture, trace)
+        states.append(state_of(measures, LIMITS))
+    return states
 
 
 @pytest.mark.parametrize(

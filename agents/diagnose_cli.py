@@ -1,0 +1,81 @@
+"""The command `agent diagnose`: a recorded file's looks and alarms, as a table or as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+
+import typer
+
+from agents.diagnose import Diagnosed, diagnose
+from agents.vision.thresholds import Thresholds
+from monitor.regulations.columns import table
+
+
+def print_diagnosis(path: Path, *, every: float, as_json_only: bool) -> None:
+    """Look through a file and print what was seen. Raises UnreadableError, whose text is one sentence."""
+    meter = _Progress()
+    thresholds = Thresholds()
+    try:
+        diagnosed = diagnose(path, every, thresholds, meter.told)
+    finally:
+        meter.done()
+    if as_json_only:
+        typer.echo(json.dumps(diagnosed.as_json(), ensure_ascii=False))
+    else:
+        _print(diagnosed, thresholds)
+
+
+def _print(diagnosed: Diagnosed, thresholds: Thresholds) -> None:
+    rows = [("at", "state", "measures")]
+    rows += [
+        (_clock(sample.at_seconds), sample.state, ", ".join(f"{name} {_number(value)}" for name, value in sample.scores.items()))
+        for sample in diagnosed.samples
+    ]  # fmt: skip
+    for line in table(rows, 200):
+        typer.echo(line)
+    changed = thresholds.changed()
+    typer.echo(f"\nthresholds {thresholds.digest()}{' (changed: ' + ', '.join(changed) + ')' if changed else ''}")
+    for line in table([(f"  {name}", _number(value)) for name, value in vars(thresholds).items()], 120):
+        typer.echo(line)
+    counts = Counter(sample.state for sample in diagnosed.samples)
+    looks = ", ".join(f"{count} {state}" for state, count in counts.most_common())
+    typer.echo(f"\n{len(diagnosed.samples)} looks: {looks}")
+    if not diagnosed.alarms:
+        typer.echo("no alarm")
+    for alarm in diagnosed.alarms:
+        until = "the end" if alarm.until_seconds is None else _clock(alarm.until_seconds)
+        typer.echo(
+            f"{alarm.state} from {_clock(alarm.from_seconds)} to {until}, known at {_clock(alarm.raised_at_seconds)}"
+        )
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
+
+
+def _clock(seconds: float) -> str:
+    """Return hours, minutes and seconds of a file's own time."""
+    whole, rest = divmod(round(seconds, 1), 60)
+    return f"{int(whole) // 60:d}:{int(whole) % 60:02d}:{rest:04.1f}"
+
+
+class _Progress:
+    """How far the file is read, on standard error: one line that renews itself, and nothing where nobody looks."""
+
+    def __init__(self) -> None:
+        self._shown = -1
+        self._terminal = sys.stderr.isatty()
+
+    def told(self, second: float) -> None:
+        """Take note of the second of the file that was reached."""
+        if self._terminal and int(second) // 60 != self._shown:
+            self._shown = int(second) // 60
+            typer.echo(f"\rlooked through up to {_clock(60 * self._shown)}", err=True, nl=False)
+
+    def done(self) -> None:
+        """Leave the terminal with a fresh line."""
+        if self._shown >= 0:
+            typer.echo("\r\033[K", err=True, nl=False)

@@ -1,0 +1,241 @@
+"""A recorded file as a camera: its frames' sizes, and a decoded picture for each time at which a look is due."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from agents.vision.picture import Picture
+from agents.watch.decoding import DECODED, LIMITS, MAX_PIXELS, decoder, picture_of
+
+if TYPE_CHECKING:
+    import av
+    from av.container import InputContainer
+
+NEAR_RATIO = 0.5
+"""A keyframe this share of the distance between two looks away from its due time will do."""
+
+MAX_HELD_BYTES = 64 << 20
+"""Of packets that may have to be decoded to reach a due time; a longer run without a keyframe is decoded as it comes."""
+
+SANE_STEP_SECONDS = 24 * 3600.0
+"""A timestamp that jumps further ahead is a broken one, not a hole in the recording."""
+
+
+class UnreadableError(Exception):
+    """The file gives no picture; the text is one sentence that names it."""
+
+
+@dataclass(frozen=True)
+class FrameSize:
+    """One coded frame: when, how large, and whether a decoder can start at it."""
+
+    at_seconds: float
+    bytes: int
+    keyframe: bool
+
+
+@dataclass(frozen=True)
+class FilmedLook:
+    """One picture of the file, with the coded frames since the look before."""
+
+    at_seconds: float
+    """By the file's own timestamps, from its first frame on."""
+    picture: Picture
+    digest: bytes
+    """Of the keyframe's coded bytes; empty for a picture between keyframes."""
+    frames: tuple[FrameSize, ...]
+
+
+class Timeline:
+    """A stream's own timestamps made to run: from 0, never back, missing ones one frame after the one before."""
+
+    def __init__(self, frame_seconds: float) -> None:
+        """Take the nominal distance of two frames."""
+        self._step = frame_seconds
+        self._last_raw: float | None = None
+        self._now = -frame_seconds
+
+    def __call__(self, raw: float | None) -> float:
+        """Return the running time of a frame whose decoding timestamp reads `raw` seconds."""
+        step = self._step
+        if raw is not None:
+            if self._last_raw is not None and 0 < raw - self._last_raw < SANE_STEP_SECONDS:
+                step = raw - self._last_raw
+            self._last_raw = raw
+        self._now += step
+        return self._now
+
+
+def file_looks(path: Path, every: float, progress: Callable[[float], None] = lambda _: None) -> Iterator[FilmedLook]:
+    """Yield a look for each `every` seconds of a video file, the first at its first picture.
+
+    A keyframe near the due time is decoded alone; without one the frames up to the due time are. `progress` is told the
+    second that was reached. Raises UnreadableError when no picture comes out of the file at all.
+    """
+    import av
+
+    try:
+        with av.open(str(path), metadata_errors="replace", options=LIMITS) as container:
+            yield from _looks(path, container, every, progress)
+    except (av.error.FFmpegError, OSError, ValueError, EOFError) as error:
+        raise UnreadableError(f"{path}: {_said(error)}") from error
+
+
+def _said(error: Exception) -> str:
+    import av
+
+    text = error.strerror if isinstance(error, av.error.FFmpegError | OSError) and error.strerror else str(error)
+    return f"it can't be read as a video ({text})"
+
+
+def _looks(
+    path: Path, container: InputContainer, every: float, progress: Callable[[float], None]
+) -> Iterator[FilmedLook]:
+    if not container.streams.video:
+        raise UnreadableError(f"{path}: there is no video in it")
+    stream = container.streams.video[0]
+    context = stream.codec_context
+    if context.name not in DECODED:
+        raise UnreadableError(f"{path}: its codec {context.name} is not read; H.264, H.265 and MJPEG are")
+    if context.width * context.height > MAX_PIXELS:
+        raise UnreadableError(f"{path}: a picture of {context.width} x {context.height} is larger than any camera's")
+    run = _Run(context.name, context.extradata, every)
+    rate = float(stream.average_rate or stream.base_rate or 25)
+    timeline = Timeline(1 / rate if rate > 0 else 0.04)
+    looks = 0
+    for packet in _packets(container, stream):
+        stamp = packet.dts if packet.dts is not None else packet.pts
+        at = timeline(None if stamp is None or packet.time_base is None else float(stamp * packet.time_base))
+        progress(at)
+        for look in run.packet(packet, at):
+            looks += 1
+            yield look
+    for look in run.end():
+        looks += 1
+        yield look
+    if not looks:
+        raise UnreadableError(f"{path}: no picture could be decoded from it")
+
+
+def _packets(container: InputContainer, stream: av.VideoStream) -> Iterator[av.Packet[Any]]:
+    """Yield the coded frames; a file that was cut off ends where it ends."""
+    import av
+
+    try:
+        for packet in container.demux(stream):
+            if packet.size:
+                yield packet
+    except (av.error.FFmpegError, EOFError):
+        return
+
+
+@dataclass
+class _Run:
+    """Where reading is: when the next look is due, and the frames that might be decoded for it."""
+
+    codec: str
+    extradata: bytes | None
+    every: float
+    due: float = 0.0
+    held: list[tuple[av.Packet[Any], float]] = field(default_factory=list)
+    """Frames since the last keyframe that no decoder has seen yet."""
+    held_bytes: int = 0
+    chain: _Chain | None = None
+    frames: list[FrameSize] = field(default_factory=list)
+
+    def packet(self, packet: av.Packet[Any], at: float) -> Iterator[FilmedLook]:
+        """Take the next coded frame; yield the look that it makes possible, if any."""
+        late = self.due + self.every * NEAR_RATIO
+        if at > late and self.held:
+            yield from self._decoded_up_to(self.due)
+        self.frames.append(FrameSize(at, packet.size, bool(packet.is_keyframe)))
+        if packet.is_keyframe:
+            self.held, self.held_bytes, self.chain = [], 0, None
+            if at >= self.due:
+                yield from self._keyframe(packet, at)
+        self.held.append((packet, at))
+        self.held_bytes += packet.size
+        if self.held_bytes > MAX_HELD_BYTES:
+            self._feed(len(self.held))
+
+    def end(self) -> Iterator[FilmedLook]:
+        """Yield the look that was still due within the file."""
+        if self.held and self.held[-1][1] >= self.due:
+            yield from self._decoded_up_to(self.due)
+
+    def _keyframe(self, packet: av.Packet[Any], at: float) -> Iterator[FilmedLook]:
+        data = bytes(packet)
+        picture = _alone(self.codec, self.extradata, packet)
+        if picture is not None:
+            yield self._look(at, picture, hashlib.blake2b(data, digest_size=8).digest())
+
+    def _decoded_up_to(self, until: float) -> Iterator[FilmedLook]:
+        """Decode what is held up to a time; frames without a keyframe before them are tried all the same."""
+        count = sum(at <= until for _, at in self.held) or 1
+        at = self.held[count - 1][1]
+        picture = self._feed(count)
+        if picture is not None:
+            yield self._look(max(at, until), picture, b"")
+        else:
+            self.due = max(self.due, at) + self.every  # nothing to be seen here: not tried again for each frame
+
+    def _feed(self, count: int) -> Picture | None:
+        if self.chain is None:
+            self.chain = _Chain(self.codec, self.extradata)
+        picture = self.chain.feed([packet for packet, _ in self.held[:count]])
+        self.held_bytes -= sum(packet.size for packet, _ in self.held[:count])
+        del self.held[:count]
+        return picture
+
+    def _look(self, at: float, picture: Picture, digest: bytes) -> FilmedLook:
+        frames, self.frames = tuple(self.frames), []
+        while self.due <= at:
+            self.due += self.every
+        return FilmedLook(at, picture, digest, frames)
+
+
+class _Chain:
+    """A decoder that is fed frame by frame from a keyframe on."""
+
+    def __init__(self, codec: str, extradata: bytes | None) -> None:
+        """Open the decoder; no frame that was damaged on the way is waited for."""
+        self._context = decoder(codec, extradata)
+
+    def feed(self, packets: list[av.Packet[Any]]) -> Picture | None:
+        """Decode frames; return the last picture that came out."""
+        import av
+
+        last: av.VideoFrame | None = None
+        for packet in packets:
+            try:
+                for frame in self._context.decode(_copy(packet)):
+                    last = frame
+            except (av.error.FFmpegError, EOFError, ValueError):
+                continue
+        return None if last is None else picture_of(last)
+
+
+def _alone(codec: str, extradata: bytes | None, packet: av.Packet[Any]) -> Picture | None:
+    """Decode one keyframe by itself; None when nothing comes out."""
+    import av
+
+    context = decoder(codec, extradata)
+    last: av.VideoFrame | None = None
+    try:
+        for part in (_copy(packet), None):
+            for frame in context.decode(part):
+                last = frame
+    except (av.error.FFmpegError, EOFError, ValueError):
+        return None
+    return None if last is None else picture_of(last)
+
+
+def _copy(packet: av.Packet[Any]) -> av.Packet[Any]:
+    """Return the same bytes without the packet's ties to its file."""
+    import av
+
+    return av.Packet(bytes(packet))

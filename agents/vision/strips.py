@@ -1,0 +1,42 @@
+"""A fixed sample of a picture's macroblocks in full detail: what noise and sameness are measured on, and kept for the next look."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from agents.vision.picture import Plane
+
+BLOCK = 16
+"""Side of a block in pixels: the codecs' own macroblock."""
+
+SAMPLE_BYTES = 128 << 10
+"""Kept of a picture at most, give or take a strip: 64 cameras of any size take 8 MiB."""
+
+Blocks = npt.NDArray[np.uint8]
+"""Shape (blocks, 16, 16)."""
+
+
+def strips(luma: Plane) -> Plane:
+    """Return whole rows of macroblocks spread evenly over the picture, one below the other: (16 n, 16 m).
+
+    All of a small picture; of a large one as much as SAMPLE_BYTES. Empty for a picture smaller than a block.
+    """
+    rows, width = luma.shape[0] // BLOCK, luma.shape[1] // BLOCK * BLOCK
+    if not rows or not width:
+        return np.empty((0, 0), np.uint8)
+    wanted = min(rows, max(4, SAMPLE_BYTES // (width * BLOCK)))
+    chosen = ((np.arange(wanted) + 0.5) * rows / wanted).astype(int)
+    whole = luma[: rows * BLOCK, :width].reshape(rows, BLOCK, width)
+    return np.ascontiguousarray(whole[chosen]).reshape(wanted * BLOCK, width)
+
+
+def block_means(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the mean of each whole 16 x 16 block: shape (rows, columns)."""
+    import cv2
+
+    rows, columns = values.shape[0] // BLOCK, values.shape[1] // BLOCK
+    if not rows or not columns:
+        return np.empty((0, 0), np.float32)
+    whole = values[: rows * BLOCK, : columns * BLOCK]
+    return np.asarray(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), np.float32)

@@ -1,0 +1,49 @@
+"""What colour does the picture have as a whole: percentiles of its chroma."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from agents.vision.picture import Picture
+
+CELLS = (32, 18)
+NEUTRAL = 128.0
+
+
+@dataclass(frozen=True)
+class Tint:
+    """Chroma of a 32 x 18 reduction, in levels from neutral; positive u is blue, positive v is red."""
+
+    u_low: float
+    """A fifth of the picture has less."""
+    u_median: float
+    u_high: float
+    """A fifth of the picture has more."""
+    v_low: float
+    v_median: float
+    v_high: float
+
+    @property
+    def ends(self) -> tuple[float, ...]:
+        """All six, u first."""
+        return (self.u_low, self.u_median, self.u_high, self.v_low, self.v_median, self.v_high)
+
+
+def tint(picture: Picture) -> Tint:
+    """Measure a picture's chroma planes."""
+    import cv2
+
+    found: list[float] = []
+    for plane in (picture.u, picture.v):
+        cells = cv2.resize(plane, CELLS, interpolation=cv2.INTER_AREA)
+        found += (float(value) - NEUTRAL for value in np.percentile(cells, (20, 50, 80)))
+    return Tint(*found)
+
+
+def shift(seen: Tint, usual: Tint) -> float:
+    """Return by how much all of the picture went the same way: 0 where only a part did, as with a coloured curtain."""
+    moved = np.subtract(seen.ends, usual.ends).reshape(2, 3)
+    together = np.where(np.ptp(np.sign(moved), axis=1) == 0, np.abs(moved).min(axis=1), 0.0)
+    return float(np.hypot(*together))
