@@ -95,7 +95,7 @@ class _Opening:
         video, server = await self._describe(requester)
         session = await self._set_up(requester, video, public)
         self._session = session
-        units = AccessUnits(video.codec, video.clock_rate, video.parameter_sets)
+        units = AccessUnits(video.codec, video.clock_rate, video.parameter_sets, video.size)
         info = StreamInfo(video.codec, None, None, video.clock_rate, server, fingerprint)
         stream = Stream(self._connection, session, units, info, self._deadlines)
         self._connection.stage = "play"

@@ -1,4 +1,4 @@
-"""NAL units in RTP: which bytes begin a keyframe, and how a keyframe's units are put together again.
+"""NAL units in RTP: which bytes begin a picture that stands alone, and how its units are put together again.
 
 H.264 by RFC 6184 (single unit, STAP-A, FU-A), H.265 by RFC 7798 (single unit, AP, FU).
 """
@@ -7,13 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from agents.rtsp import sps
+from agents.rtsp.bits import BitReader, without_emulation
 
-BORING, FRAGMENT, INTERESTING = 0, 1, 2
+NalCodec = Literal["h264", "h265"]
+
+BORING, FRAGMENT, INTERESTING, FOREIGN = 0, 1, 2, 3
 START_CODE = b"\x00\x00\x00\x01"
+_RECOVERY_POINT = 6
+"""SEI payload type (ITU-T H.264 D.1.8)."""
 MAX_KEYFRAME_BYTES = 8 * 1024 * 1024
 MAX_SETS = 16
+MAX_RUN_FRAMES = 300
+"""Frames that a decoder may need after a recovery point; more is no point to begin at."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +39,10 @@ class NalRules:
     """In the order in which a decoder wants them; the size is in the one named by `sps`."""
     sps: int
     size: Callable[[bytes], tuple[int, int]]
+    sei: int | None
+    """Where a recovery point is announced; None where decoders make nothing of it."""
+    foreign: frozenset[int]
+    """First bytes that no unit of this codec has, and the other codec's sequence parameter set does."""
 
     def kind(self, first_byte: int) -> int:
         """Return the NAL unit type in a unit's first byte."""
@@ -38,7 +50,7 @@ class NalRules:
 
     def single_table(self) -> bytes:
         """Return what each first byte of a payload means."""
-        return bytes(self._meaning(self.kind(byte)) for byte in range(256))
+        return bytes(FOREIGN if byte in self.foreign else self._meaning(self.kind(byte)) for byte in range(256))
 
     def fragment_table(self) -> bytes:
         """Return what each fragment header means: interesting where it starts a keyframe's slice."""
@@ -64,6 +76,8 @@ H264 = NalRules(
     parameter_sets=(7, 8),
     sps=7,
     size=sps.h264_size,
+    sei=6,
+    foreign=frozenset({0x42}),  # in H.264 a data partition, which no camera sends
 )
 H265 = NalRules(
     header_bytes=2,
@@ -76,8 +90,11 @@ H265 = NalRules(
     parameter_sets=(32, 33, 34),
     sps=33,
     size=sps.h265_size,
+    sei=None,
+    foreign=frozenset({0x27, 0x47, 0x67}),  # in H.265 a layer above 31, or a reserved type
 )
-RULES = {"h264": H264, "h265": H265}
+RULES: dict[NalCodec, NalRules] = {"h264": H264, "h265": H265}
+OTHER: dict[NalCodec, NalCodec] = {"h264": "h265", "h265": "h264"}
 
 
 def aggregated(rules: NalRules, data: bytes | bytearray, start: int, end: int) -> Iterator[bytes]:
@@ -101,6 +118,7 @@ class ParameterSets:
         self._sets: dict[int, list[bytes]] = {kind: [] for kind in rules.parameter_sets}
         self._stamps: dict[int, int | None] = {}
         self.size: tuple[int, int] | None = None
+        """Width and height in pixels; of several sets in force, the largest."""
         for nal in described:
             self.add(nal, None)
 
@@ -119,14 +137,14 @@ class ParameterSets:
         if nal in known or len(known) >= MAX_SETS:
             return
         known.append(nal)
-        if kind == self._rules.sps and len(known) == 1:
-            self._measure(nal)
+        if kind == self._rules.sps:
+            self.size = max(filter(None, map(self._measured, known)), key=lambda size: size[0] * size[1], default=None)
 
-    def _measure(self, nal: bytes) -> None:
+    def _measured(self, nal: bytes) -> tuple[int, int] | None:
         try:
-            self.size = self._rules.size(nal)
+            return self._rules.size(nal)
         except ValueError:
-            self.size = None
+            return None
 
     def units(self) -> list[bytes] | None:
         """Return the sets in a decoder's order; None while a kind is missing."""
@@ -135,14 +153,15 @@ class ParameterSets:
         return [nal for kind in self._rules.parameter_sets for nal in self._sets[kind]]
 
 
-class KeyframeAssembly:
-    """The slices of one keyframe as they arrive; `broken` once something is missing."""
+class PictureAssembly:
+    """The slices of one picture as they arrive; `broken` once something is missing."""
 
-    def __init__(self, rules: NalRules, sets: ParameterSets, timestamp: int) -> None:
-        """Collect the access unit with this RTP timestamp."""
+    def __init__(self, rules: NalRules, sets: ParameterSets, timestamp: int, *, with_sei: bool = False) -> None:
+        """Collect the access unit with this RTP timestamp; `with_sei`: and what it says of recovery."""
         self._rules = rules
         self._sets = sets
         self._timestamp = timestamp
+        self._kept = (*rules.pictures, rules.sei) if with_sei else rules.pictures
         self._units: list[bytes | bytearray] = []
         self._open: bytearray | None = None
         self._bytes = 0
@@ -169,7 +188,7 @@ class KeyframeAssembly:
             self._unit(bytes(data[start:end]))
 
     def _unit(self, nal: bytes) -> None:
-        if self._rules.kind(nal[0]) in self._rules.pictures:
+        if self._rules.kind(nal[0]) in self._kept:
             self._units.append(nal)
         else:
             self._sets.add(nal, self._timestamp)
@@ -205,3 +224,160 @@ def _fragment_header(rules: NalRules, data: bytes | bytearray, start: int, flags
     if rules.header_bytes == 1:
         return bytes([(data[start] & 0xE0) | (flags & 0x1F)])
     return bytes([(data[start] & 0x81) | ((flags & 0x3F) << 1), data[start + 1]])
+
+
+def recovery_frames(nal: bytes) -> int | None:
+    """Return how many frames after this H.264 SEI unit the picture is right again; None without a recovery point."""
+    payload = without_emulation(nal[1:256])
+    at = 0
+    while at + 2 < len(payload):
+        kind, at = _sei_number(payload, at)
+        length, at = _sei_number(payload, at)
+        if kind == _RECOVERY_POINT:
+            try:
+                return BitReader(payload[at : at + length]).unsigned()
+            except ValueError:
+                return None
+        at += length
+    return None
+
+
+def _sei_number(payload: bytes, at: int) -> tuple[int, int]:
+    """Read a number of a run of 255s and a rest; return it and where the next thing begins."""
+    number = 0
+    while at < len(payload) and payload[at] == 0xFF:
+        number += 0xFF
+        at += 1
+    return number + (payload[at] if at < len(payload) else 0), at + 1
+
+
+class NalPictures:
+    """Pictures of one H.264 or H.265 stream: keyframes are noticed, and put together when one is wanted.
+
+    Where keyframes don't come (intra refresh) and `patient` is turned off, a run of frames from a recovery point on
+    is put together instead: what a decoder needs until its picture is right.
+    """
+
+    def __init__(self, codec: NalCodec, parameter_sets: tuple[bytes, ...]) -> None:
+        """Begin with the description's parameter sets."""
+        self.codec: NalCodec = codec
+        self._rules = RULES[codec]
+        self._plain = self._rules.single_table()
+        self._with_sei = bytes(
+            INTERESTING if self._rules.kind(byte) == self._rules.sei else meaning
+            for byte, meaning in enumerate(self._plain)
+        )
+        self.fragments = self._rules.fragment_table()
+        self.fragment_at = self._rules.header_bytes
+        self.sets = ParameterSets(self._rules, parameter_sets)
+        self.wanted = False
+        """The next complete keyframe's bytes are to be delivered."""
+        self.patient = True
+        self.keyframe = False
+        """The access unit at hand is a keyframe."""
+        self.collecting = False
+        self._assembly: PictureAssembly | None = None
+        self._timestamp = -1
+        self._run: list[bytes] = []
+        self._run_bytes = 0
+        self._run_left = 0
+        """Frames that the run at hand still needs; 0 without one."""
+
+    @property
+    def single(self) -> bytes:
+        """What each first byte of a payload means now."""
+        return self._plain if self.patient else self._with_sei
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Width and height by the parameter sets in force."""
+        return self.sets.size
+
+    def begin(self, timestamp: int) -> None:
+        """Begin an access unit."""
+        self._timestamp = timestamp
+        self.keyframe = False
+        if self._run_left:
+            self._collect(with_sei=True)
+
+    def lost(self) -> None:
+        """Something of the access unit at hand is missing."""
+        if self._assembly is not None:
+            self._assembly.broken = True
+
+    def end(self) -> bytes | None:
+        """Return the keyframe at hand, or the run that ends here, as Annex B when it is wanted and whole."""
+        if self._assembly is None:
+            return None
+        data = self._assembly.annex_b()
+        self._assembly = None
+        self.collecting = False
+        if self._run_left and not self.keyframe:
+            data = self._run_with(data)
+        elif data is not None:
+            self._run_left = 0
+        self.wanted = self.wanted and data is None
+        return data
+
+    def look(self, data: bytes | bytearray, start: int, end: int, meaning: int) -> None:
+        """Look into a payload that is part of a picture that is wanted, or may begin one."""
+        rules = self._rules
+        if meaning != BORING:
+            kind = rules.kind(data[start])
+            if kind == rules.aggregate:
+                for nal in aggregated(rules, data, start, end):
+                    self._look_at(nal)
+            elif kind == rules.fragment:
+                at = start + rules.header_bytes + 1
+                self._slice(at < end and data[at] >= 0x80)
+            else:
+                self._look_at(bytes(data[start:end]))
+        if self._assembly is not None:
+            self._assembly.collect(data, start, end)
+
+    def other(self, nal: bytes) -> NalPictures | None:
+        """Return the pictures of the other codec when this unit is its parameter set: the device changed its codec."""
+        codec = OTHER[self.codec]
+        try:
+            RULES[codec].size(nal)
+        except ValueError:
+            return None
+        pictures = NalPictures(codec, (nal,))
+        pictures.wanted, pictures.patient = self.wanted, self.patient
+        return pictures
+
+    def _look_at(self, nal: bytes) -> None:
+        rules = self._rules
+        kind = rules.kind(nal[0])
+        if kind in rules.keyframes:
+            self._slice(len(nal) > rules.header_bytes and nal[rules.header_bytes] >= 0x80)
+        elif kind in rules.parameter_sets:
+            self.sets.add(nal, self._timestamp)
+        elif kind == rules.sei and self.wanted and not self.patient and self._assembly is None:
+            frames = recovery_frames(nal)
+            if frames is not None and frames < MAX_RUN_FRAMES:
+                self._run, self._run_bytes, self._run_left = [], 0, frames + 1
+                self._collect(with_sei=True)
+
+    def _slice(self, is_first: bool) -> None:
+        """Note a keyframe's slice; collect from its first one on (its first bit says so in both codecs)."""
+        self.keyframe = True
+        if self.wanted and is_first and self._assembly is None:
+            self._collect(with_sei=False)
+
+    def _collect(self, *, with_sei: bool) -> None:
+        self._assembly = PictureAssembly(self._rules, self.sets, self._timestamp, with_sei=with_sei)
+        self.collecting = True
+
+    def _run_with(self, picture: bytes | None) -> bytes | None:
+        """Add a picture to the run; return the whole run with its last one. A missing one ends the run."""
+        self._run_bytes += len(picture or b"")
+        if picture is None or self._run_bytes > MAX_KEYFRAME_BYTES:
+            self._run, self._run_left = [], 0
+            return None
+        self._run.append(picture)
+        self._run_left -= 1
+        if self._run_left:
+            return None
+        whole, self._run = b"".join(self._run), []
+        return whole

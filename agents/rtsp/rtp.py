@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-from agents.rtsp.nal import BORING, FRAGMENT, RULES, KeyframeAssembly, ParameterSets, aggregated
+from agents.rtsp.jpeg import JpegPictures
+from agents.rtsp.nal import BORING, FOREIGN, FRAGMENT, NalPictures
 from agents.rtsp.sdp import Codec
 
 _HEADER = struct.Struct(">BBHII")
@@ -13,7 +14,8 @@ _HALF = 1 << 31
 _RESET_SECONDS = 2
 """A timestamp further back than this is a clock that was set anew; less is the order of B-frames."""
 
-Annexb = bytes
+Coded = bytes
+"""A keyframe with its parameter sets as Annex B, a JPEG file, or (not patient) several frames as Annex B."""
 
 
 class FrameEvent(NamedTuple):
@@ -27,8 +29,12 @@ class FrameEvent(NamedTuple):
     keyframe: bool
     lost: int
     """Packets missing since the event before, by their sequence numbers."""
-    keyframe_data: Annexb | None = None
-    """A complete keyframe with its parameter sets as Annex B, where one was wanted."""
+    keyframe_data: Coded | None = None
+    """A complete keyframe, where one was wanted."""
+
+
+Pictures = NalPictures | JpegPictures
+"""What a codec's packets say of its pictures: what is to be looked into, and what is put together."""
 
 
 class AccessUnits:
@@ -38,32 +44,51 @@ class AccessUnits:
     and a timestamp that never moves then yields no frames, as it should.
     """
 
-    def __init__(self, codec: Codec, clock_rate: int, parameter_sets: tuple[bytes, ...]) -> None:
-        """Begin with the description's parameter sets."""
-        self._rules = RULES[codec]
-        self._single = self._rules.single_table()
-        self._fragments = self._rules.fragment_table()
-        self._fragment_at = self._rules.header_bytes
+    def __init__(
+        self,
+        codec: Codec,
+        clock_rate: int,
+        parameter_sets: tuple[bytes, ...] = (),
+        size: tuple[int, int] | None = None,
+    ) -> None:
+        """Begin with what the description says: parameter sets (H.264, H.265), or a size (MJPEG)."""
         self._reset_ticks = clock_rate * _RESET_SECONDS
-        self.sets = ParameterSets(self._rules, parameter_sets)
         self.events: list[FrameEvent] = []
         """Complete access units; the reader takes them away."""
         self.packets = 0
         self.malformed = 0
         self.moved = 0
         """How often the timestamp moved on; a stream is alive while this grows."""
-        self.wanted = False
-        """The next complete keyframe's bytes are to be delivered."""
-        self._assembly: KeyframeAssembly | None = None
         self._ssrc = -1
         self._next_sequence = -1
         self._timestamp = -1
         self._newest = -1
         self._at = 0.0
         self._bytes = 0
-        self._keyframe = False
         self._marker = False
         self._lost = 0
+        self._install(JpegPictures(size) if codec == "mjpeg" else NalPictures(codec, parameter_sets))
+
+    @property
+    def codec(self) -> Codec:
+        """The codec of the stream: the description's, until the stream shows another."""
+        return self._pictures.codec
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Width and height in pixels, None while unknown."""
+        return self._pictures.size
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the next complete keyframe's bytes are to be delivered."""
+        return self._pictures.wanted
+
+    def want(self, wanted: bool = True, *, patient: bool = True) -> None:
+        """Deliver the next complete keyframe; not `patient`: or frames that show a whole picture once decoded."""
+        pictures = self._pictures
+        pictures.wanted, pictures.patient = wanted, patient
+        self._single = pictures.single
 
     def packet(self, data: bytes | bytearray, start: int, end: int, at: float) -> None:
         """Take the RTP packet data[start:end], read at the monotonic second `at`."""
@@ -90,7 +115,7 @@ class AccessUnits:
         if meaning == FRAGMENT:
             header = payload + self._fragment_at
             meaning = self._fragments[data[header]] if header < end else BORING
-        if meaning != BORING or self._assembly is not None:
+        if meaning != BORING or self._pictures.collecting:
             self._look(data, payload, end, meaning)
 
     def finish(self) -> None:
@@ -98,6 +123,12 @@ class AccessUnits:
         if self._marker:
             self._flush()
         self._timestamp = -1
+
+    def _install(self, pictures: Pictures) -> None:
+        self._pictures = pictures
+        self._single = pictures.single
+        self._fragments = pictures.fragments
+        self._fragment_at = pictures.fragment_at
 
     def _discontinuity(self, sequence: int, ssrc: int) -> None:
         missing = (sequence - self._next_sequence) & 0xFFFF
@@ -107,13 +138,13 @@ class AccessUnits:
         if ssrc != self._ssrc:
             self._ssrc = ssrc
             self._newest = -1
-        if self._assembly is not None:
-            self._assembly.broken = True
+        self._pictures.lost()
 
     def _begin(self, timestamp: int) -> None:
         """End the access unit at hand and begin one with this timestamp."""
         self._flush()
         self._timestamp = timestamp
+        self._pictures.begin(timestamp)
         ahead = (timestamp - self._newest) & 0xFFFFFFFF
         set_anew = ahead >= _HALF and 2 * _HALF - ahead > self._reset_ticks
         if self._newest < 0 or 0 < ahead < _HALF or set_anew:
@@ -122,43 +153,21 @@ class AccessUnits:
 
     def _flush(self) -> None:
         if self._timestamp >= 0:
-            data = self._assembly.annex_b() if self._assembly is not None else None
-            if data is not None:
-                self.wanted = False
-            self.events.append(FrameEvent(self._at, self._timestamp, self._bytes, self._keyframe, self._lost, data))
+            pictures = self._pictures
+            data = pictures.end() if pictures.collecting else None
+            self.events.append(FrameEvent(self._at, self._timestamp, self._bytes, pictures.keyframe, self._lost, data))
             self._lost = 0
-        self._assembly = None
         self._bytes = 0
-        self._keyframe = False
 
     def _look(self, data: bytes | bytearray, start: int, end: int, meaning: int) -> None:
-        """Look into a payload that is part of a keyframe or may begin one."""
-        rules = self._rules
-        if meaning != BORING:
-            kind = rules.kind(data[start])
-            if kind == rules.aggregate:
-                self._look_inside(data, start, end)
-            elif kind in rules.parameter_sets:
-                self.sets.add(bytes(data[start:end]), self._timestamp)
-            else:
-                slice_at = start + rules.header_bytes + (kind == rules.fragment)
-                self._slice(slice_at < end and data[slice_at] >= 0x80)
-        if self._assembly is not None:
-            self._assembly.collect(data, start, end)
-
-    def _look_inside(self, data: bytes | bytearray, start: int, end: int) -> None:
-        rules = self._rules
-        for nal in aggregated(rules, data, start, end):
-            if rules.kind(nal[0]) in rules.keyframes:
-                self._slice(len(nal) > rules.header_bytes and nal[rules.header_bytes] >= 0x80)
-            else:
-                self.sets.add(nal, self._timestamp)
-
-    def _slice(self, is_first: bool) -> None:
-        """Note a keyframe's slice; collect from its first one on (its first bit says so in both codecs)."""
-        self._keyframe = True
-        if self.wanted and is_first and self._assembly is None:
-            self._assembly = KeyframeAssembly(self._rules, self.sets, self._timestamp)
+        pictures = self._pictures
+        if meaning == FOREIGN and isinstance(pictures, NalPictures):
+            other = pictures.other(bytes(data[start:end]))
+            if other is not None:
+                other.begin(self._timestamp)
+                self._install(other)
+            return
+        pictures.look(data, start, end, meaning)
 
 
 def _payload_bounds(first: int, data: bytes | bytearray, start: int, end: int) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from dataclasses import dataclass, field
 from typing import Literal
 from urllib.parse import urlsplit
@@ -12,11 +13,15 @@ from agents.rtsp.errors import MalformedError, StreamError
 from agents.rtsp.message import MAX_BODY_BYTES
 from monitor.model.observation import StreamCause
 
-Codec = Literal["h264", "h265"]
+Codec = Literal["h264", "h265", "mjpeg"]
 
 MAX_LINES = 2000
-_CODECS: dict[str, Codec] = {"H264": "h264", "H265": "h265", "HEVC": "h265"}
-_SPROPS = {"h264": ("sprop-parameter-sets",), "h265": ("sprop-vps", "sprop-sps", "sprop-pps")}
+_CODECS: dict[str, Codec] = {"H264": "h264", "H265": "h265", "HEVC": "h265", "JPEG": "mjpeg"}
+_SPROPS = {"h264": ("sprop-parameter-sets",), "h265": ("sprop-vps", "sprop-sps", "sprop-pps"), "mjpeg": ()}
+_STATIC = {"26": ("JPEG", 90000)}
+"""Payload types that need no rtpmap (RFC 3551)."""
+_SIZE = re.compile(r"(?:\d+ )?(\d{1,5})[,-](\d{1,5})")
+"""x-dimensions:1920,1080 or framesize:26 1920-1080"""
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,8 @@ class Video:
     """Where PLAY, TEARDOWN and the keep-alive go."""
     parameter_sets: tuple[bytes, ...]
     """NAL units from the description; may be empty, then they come in the stream."""
+    size: tuple[int, int] | None = None
+    """Pixels, where the description gives them apart: MJPEG's packets can't tell more than 2040."""
 
 
 @dataclass
@@ -40,6 +47,7 @@ class _Section:
     kind: str
     formats: list[str] = field(default_factory=list)
     control: str | None = None
+    size: tuple[int, int] | None = None
     codecs: dict[str, tuple[str, int]] = field(default_factory=dict)
     parameters: dict[str, str] = field(default_factory=dict)
 
@@ -66,7 +74,7 @@ def parse_description(body: bytes, base_url: str, request_url: str) -> Video:
         raise StreamError(StreamCause.PROTOCOL_ERROR, "describe", str(error)) from None
     names = sorted({name for video in videos for name, _ in video.codecs.values() if name.isalnum()})[:4]
     shown = ", ".join(names) or "an unnamed codec"
-    detail = f"the video is in {shown[:60]}; H.264 and H.265 can be watched"
+    detail = f"the video is in {shown[:60]}; H.264, H.265 and MJPEG can be watched"
     raise StreamError(StreamCause.DECODE_ERROR, "describe", detail)
 
 
@@ -99,6 +107,9 @@ def _attribute(section: _Section, text: str) -> None:
         digits = rate.partition("/")[0]
         clock_rate = int(digits) if digits.isascii() and digits.isdigit() and len(digits) <= 9 else 0
         section.codecs.setdefault(payload, (encoding.upper(), clock_rate))
+    elif name in {"x-dimensions", "framesize"}:
+        found = _SIZE.fullmatch(value.strip())
+        section.size = (int(found[1]), int(found[2])) if found else None
     elif name == "fmtp":
         section.parameters.setdefault(payload, rest)
 
@@ -106,7 +117,7 @@ def _attribute(section: _Section, text: str) -> None:
 def _codec(section: _Section) -> tuple[str, Codec, int] | None:
     """Return payload type, codec and clock rate of the section's first supported format."""
     for payload in section.formats:
-        encoding, clock_rate = section.codecs.get(payload, ("", 0))
+        encoding, clock_rate = section.codecs.get(payload) or _STATIC.get(payload, ("", 0))
         if encoding in _CODECS:
             return payload, _CODECS[encoding], clock_rate or 90000
     return None
@@ -124,6 +135,7 @@ def _video(
         control_url=_resolved(section.control, base, request_url),
         play_url=play_url,
         parameter_sets=_parameter_sets(name, section.parameters.get(payload, "")),
+        size=section.size,
     )
 
 

@@ -2,7 +2,8 @@
 
     /usr/bin/python3 gst_rtsp_server.py '{"mounts": {"/cam": {"test": "h264"}}, "auth": "digest", "user": "u", "password": "p"}'
 
-A mount is {"test": "h264" | "h265" | "audio"} for a moving test picture (or a tone), or {"file": PATH, "codec": "h264" | "h265"} for
+A mount is {"test": "h264" | "refresh" (H.264 by intra refresh, one IDR picture at its start) | "h265" | "mjpeg" | "audio"} for a
+moving test picture (or a tone; "width" and "height" where it is to be another size), or {"file": PATH, "codec": "h264" | "h265"} for
 an MP4 file, which each client sees from its beginning, once. `auth` is "basic" or "digest".
 Prints {"port": N} in one line when it listens, and serves until its standard input ends.
 """
@@ -19,11 +20,17 @@ gi.require_version("GstRtsp", "1.0")
 gi.require_version("GstRtspServer", "1.0")
 from gi.repository import GLib, Gst, GstRtsp, GstRtspServer  # type: ignore[import-not-found]  # noqa: E402
 
+_SOURCE = (
+    "videotestsrc is-live=true pattern={pattern} ! video/x-raw,width={width},height={height},framerate={framerate}/1"
+)
 _TESTS = {
-    "h264": "videotestsrc is-live=true pattern={pattern} ! video/x-raw,width=320,height=240,framerate=15/1"
-    " ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15 ! rtph264pay name=pay0 pt=96 config-interval=-1",
-    "h265": "videotestsrc is-live=true pattern={pattern} ! video/x-raw,width=320,height=240,framerate=15/1"
-    " ! x265enc tune=zerolatency speed-preset=ultrafast key-int-max=15 ! h265parse ! rtph265pay name=pay0 pt=96"
+    "h264": _SOURCE
+    + " ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15 ! rtph264pay name=pay0 pt=96 config-interval=-1",
+    "refresh": _SOURCE + " ! x264enc tune=zerolatency speed-preset=ultrafast key-int-max=15 intra-refresh=true"
+    " ! rtph264pay name=pay0 pt=96 config-interval=-1",
+    "mjpeg": _SOURCE + ",format=I420 ! jpegenc quality=60 ! rtpjpegpay name=pay0 pt=26",
+    "h265": _SOURCE
+    + " ! x265enc tune=zerolatency speed-preset=ultrafast key-int-max=15 ! h265parse ! rtph265pay name=pay0 pt=96"
     " config-interval=-1",
     "audio": "audiotestsrc is-live=true ! alawenc ! rtppcmapay name=pay0 pt=8",
 }
@@ -33,7 +40,8 @@ _FILE = "filesrc location={file} ! qtdemux ! {codec}parse ! rtp{codec}pay name=p
 def pipeline(mount: dict[str, Any]) -> str:
     """Return the launch line of a mount."""
     if "test" in mount:
-        return "( " + _TESTS[mount["test"]].format(pattern=mount.get("pattern", "ball")) + " )"
+        form = {"pattern": "ball", "width": 320, "height": 240, "framerate": 15} | mount
+        return "( " + _TESTS[mount["test"]].format_map(form) + " )"
     return "( " + _FILE.format(file=mount["file"], codec=mount.get("codec", "h264")) + " )"
 
 

@@ -152,7 +152,7 @@ async def test_a_codec_that_cannot_be_watched_is_named() -> None:
         error = await cause_of(device.url(), deadlines=PATIENT, within=30)
         assert (error.cause, error.detail) == (
             StreamCause.DECODE_ERROR,
-            "the video is in MP4V; H.264 and H.265 can be watched",
+            "the video is in MP4V; H.264, H.265 and MJPEG can be watched",
         )
 
 

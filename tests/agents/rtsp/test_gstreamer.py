@@ -21,7 +21,14 @@ FOOTAGE = Path(__file__).parents[4] / "shared" / "footage"
 LOOPBACK = AddressBook([ipaddress.ip_network("127.0.0.0/8")])
 DEADLINES = Deadlines(total=20, answer=15, first_frame=10, stall=5)
 """GStreamer starts its encoder on the first DESCRIBE, and the machine may be busy."""
-MOUNTS = {"/h264": {"test": "h264"}, "/h265": {"test": "h265"}, "/audio": {"test": "audio"}}
+SIZES = {"h264": (320, 240), "h265": (320, 240), "mjpeg": (320, 240), "large": (2560, 1440)}
+MOUNTS: dict[str, dict[str, object]] = {
+    "/h264": {"test": "h264"},
+    "/h265": {"test": "h265"},
+    "/mjpeg": {"test": "mjpeg"},
+    "/large": {"test": "mjpeg", "pattern": "smpte", "width": 2560, "height": 1440, "framerate": 2},
+    "/audio": {"test": "audio"},
+}
 LOGIN = Login("viewer", 'q"uote\\d')
 
 
@@ -32,11 +39,17 @@ def port(request: pytest.FixtureRequest) -> Iterator[int]:
         yield bound
 
 
+def pictures(codec: str, data: bytes) -> list[av.VideoFrame]:
+    """Decode a keyframe, or a run of frames."""
+    decoder = av.CodecContext.create({"h265": "hevc"}.get(codec, codec), "r")
+    assert isinstance(decoder, av.VideoCodecContext)
+    packets = [*decoder.parse(data), *decoder.parse(None)]
+    return [frame for packet in [*packets, None] for frame in decoder.decode(packet)]
+
+
 def decoded(codec: str, keyframe: bytes) -> tuple[int, int]:
     """Decode one keyframe and return the picture's size."""
-    decoder = av.CodecContext.create({"h264": "h264", "h265": "hevc"}[codec], "r")
-    assert isinstance(decoder, av.VideoCodecContext)
-    frames = [*decoder.decode(av.Packet(keyframe)), *decoder.decode(None)]
+    frames = pictures(codec, keyframe)
     assert len(frames) == 1
     picture = frames[0]
     assert picture.key_frame
@@ -45,21 +58,42 @@ def decoded(codec: str, keyframe: bytes) -> tuple[int, int]:
     return picture.width, picture.height
 
 
-@pytest.mark.parametrize("codec", ["h264", "h265"])
-async def test_a_keyframe_that_arrives_can_be_decoded(port: int, codec: str) -> None:
-    request = StreamRequest(f"rtsp://127.0.0.1:{port}/{codec}", LOGIN)
+@pytest.mark.parametrize("path", SIZES)
+async def test_a_keyframe_that_arrives_can_be_decoded(port: int, path: str) -> None:
+    codec, size = "mjpeg" if path == "large" else path, SIZES[path]
+    request = StreamRequest(f"rtsp://127.0.0.1:{port}/{path}", LOGIN)
     stream = await open_stream(request, LOOPBACK, DEADLINES, clock=SystemClock())
     try:
         first = await stream.next_keyframe(10)
         assert first is not None
-        assert (stream.info.codec, stream.info.width, stream.info.height) == (codec, 320, 240)
-        assert decoded(codec, first) == (320, 240)
+        assert (stream.info.codec, stream.info.width, stream.info.height) == (codec, *size)
+        assert decoded(codec, first) == size
         second = await stream.next_keyframe(10)
         assert second is not None
         assert second != first
-        assert decoded(codec, second) == (320, 240)
+        assert decoded(codec, second) == size
     finally:
         await stream.close()
+
+
+async def test_a_stream_without_keyframes_gives_a_run_whose_last_picture_is_whole() -> None:
+    require("gstreamer")
+    with gst_server({"/refresh": {"test": "refresh"}}) as bound:
+        request = StreamRequest(f"rtsp://127.0.0.1:{bound}/refresh")
+        stream = await open_stream(request, LOOPBACK, DEADLINES, clock=SystemClock())
+        try:
+            assert await stream.next_keyframe(10) is not None, "the one at the encoder's start"
+            assert await stream.next_keyframe(1.5) is None
+            run = await stream.next_keyframe(10)
+            assert run is not None
+            shown = pictures("h264", run)
+            assert not any(frame.is_corrupt for frame in shown)
+            assert (shown[-1].width, shown[-1].height) == (320, 240)
+            picture = shown[-1].to_ndarray(format="gray")
+            assert picture.max() > 200, "the ball"
+            assert picture.min() < 30
+        finally:
+            await stream.close()
 
 
 async def test_frames_come_at_the_cameras_rate(port: int) -> None:

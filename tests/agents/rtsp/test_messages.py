@@ -261,7 +261,7 @@ def test_control_urls_stay_on_the_host_that_was_asked(control: str, base: str, e
 
 def test_h265_parameter_sets_are_read() -> None:
     sdp = (
-        "v=0\nm=video 0 RTP/AVP 98 99\na=rtpmap:98 JPEG/90000\na=rtpmap:99 H265/90000\n"
+        "v=0\nm=video 0 RTP/AVP 98 99\na=rtpmap:98 MP4V-ES/90000\na=rtpmap:99 H265/90000\n"
         "a=fmtp:99 sprop-vps=QAEM; sprop-sps=QgEB;sprop-pps=RAHA\na=control:v\n"
     )
     video = parse_description(sdp.encode(), URL, URL)

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.rtsp.nal import RULES, START_CODE
+from agents.rtsp.nal import RULES, START_CODE, NalCodec, recovery_frames
 from agents.rtsp.rtp import AccessUnits
 from agents.rtsp.sdp import Codec
 from agents.rtsp.sps import h264_size, h265_size
 
-CODECS: list[Codec] = ["h264", "h265"]
+CODECS: list[NalCodec] = ["h264", "h265"]
 HEAD = {
     ("h264", "vps"): b"",
     ("h264", "sps"): b"\x67",
@@ -72,7 +72,7 @@ def feed(units: AccessUnits, data: bytes, at: float = 0.0) -> None:
     units.packet(bytearray(b"\xff" * 4 + data + b"\xff" * 7), 4, 4 + len(data), at)
 
 
-Picture = tuple[Codec, list[bytes], list[bytes]]
+Picture = tuple[NalCodec, list[bytes], list[bytes]]
 
 body = st.binary(min_size=40, max_size=400)
 
@@ -80,7 +80,7 @@ body = st.binary(min_size=40, max_size=400)
 @st.composite
 def pictures(draw: st.DrawFn) -> Picture:
     """A keyframe's NAL units, and RTP payloads that carry them in some allowed way."""
-    codec: Codec = draw(st.sampled_from(CODECS))
+    codec: NalCodec = draw(st.sampled_from(CODECS))
     kinds = ["vps", "sps", "pps"][codec == "h264" :]
     sets = [HEAD[codec, kind] + draw(body) for kind in kinds]
     # The first slice's first bit is set (first_mb_in_slice 0, first_slice_segment_in_pic_flag 1).
@@ -119,7 +119,7 @@ def test_a_keyframe_comes_out_as_it_went_in(
 ) -> None:
     codec, nals, payloads = picture
     units = AccessUnits(codec, 90000, ())
-    units.wanted = True
+    units.want()
     more = {"padding": padding, "extension": extension, "sources": sources}
     for number, payload in enumerate(payloads):
         feed(units, packet(sequence + number, timestamp, payload, **more), at=float(number))
@@ -137,7 +137,7 @@ def test_a_keyframe_with_a_lost_slice_is_never_given_out(picture: Picture, data:
     codec, nals, payloads = picture
     missing = data.draw(st.integers(0, len(payloads) - 1))
     units = AccessUnits(codec, 90000, ())
-    units.wanted = True
+    units.want()
     for number, payload in enumerate([*payloads, HEAD[codec, "other"] + b"\x9a\x01"]):
         if number != missing:
             feed(units, packet(number, 3000 * (number == len(payloads)), payload))
@@ -187,7 +187,7 @@ def test_a_camera_that_sets_its_clock_back_is_alive_and_reordered_frames_are_no_
 
 def test_a_late_join_gives_no_keyframe_without_its_first_slice() -> None:
     units = AccessUnits("h264", 90000, (b"\x67\x42\x00\x1e\x01", b"\x68\x01"))
-    units.wanted = True
+    units.want()
     pieces = fragments("h264", b"\x65\x88" + bytes(500), 100)
     for number, payload in enumerate([*pieces[2:], b"\x65\x18" + bytes(50)]):
         feed(units, packet(number, 0, payload))
@@ -199,7 +199,7 @@ def test_a_late_join_gives_no_keyframe_without_its_first_slice() -> None:
 
 def test_a_keyframe_that_is_too_large_is_given_up() -> None:
     units = AccessUnits("h264", 90000, (b"\x67\x42\x00\x1e\x01", b"\x68\x01"))
-    units.wanted = True
+    units.want()
     feed(units, packet(0, 0, b"\x7c\x85\x88" + bytes(60_000)))
     for number in range(1, 200):
         feed(units, packet(number, 0, b"\x7c\x05" + bytes(60_000)))
@@ -211,17 +211,134 @@ def test_a_keyframe_that_is_too_large_is_given_up() -> None:
 def test_changed_parameter_sets_replace_the_old_ones_and_the_size() -> None:
     small, large = encoded("libx264", (320, 240)), encoded("libx264", (640, 360))
     units = AccessUnits("h264", 90000, tuple(nal for nal in small if nal[0] & 31 in (7, 8)))
-    assert units.sets.size == (320, 240)
-    units.wanted = True
+    assert units.size == (320, 240)
+    units.want()
     sent = [nal for nal in large if nal[0] & 31 in (5, 7, 8)]
     for number, nal in enumerate(sent):
         feed(units, packet(number, 0, nal))
     feed(units, packet(len(sent), 3000, b"\x41\x9a"))
-    assert units.sets.size == (640, 360)
+    assert units.size == (640, 360)
     data = units.events[0].keyframe_data
     assert data is not None
     assert all(nal in data for nal in large if nal[0] & 31 == 7)
     assert not any(nal in data for nal in small if nal[0] & 31 == 7)
+
+
+def film(encoder: str, frames: int, options: dict[str, str]) -> list[list[bytes]]:
+    """Encode a moving picture; return the NAL units of each frame."""
+    context = av.CodecContext.create(encoder, "w")
+    assert isinstance(context, av.VideoCodecContext)
+    context.width, context.height, context.pix_fmt, context.time_base = 320, 240, "yuv420p", Fraction(1, 15)
+    context.options = {"preset": "ultrafast", "tune": "zerolatency", **options}
+    room = np.random.default_rng(1).integers(16, 230, (360, 320)).astype(np.uint8)
+    coded: list[list[bytes]] = []
+    for number in range(frames):
+        frame = av.VideoFrame.from_ndarray(np.roll(room, 4 * number, axis=1), format="yuv420p")
+        frame.pts = number
+        coded += [units_of(bytes(part)) for part in context.encode(frame)]
+    return coded + [units_of(bytes(part)) for part in context.encode(None)]
+
+
+def units_of(data: bytes) -> list[bytes]:
+    return [part for part in data.replace(b"\x00\x00\x00\x01", b"\x00\x00\x01").split(b"\x00\x00\x01") if part]
+
+
+REFRESH = {"x264-params": "intra-refresh=1:keyint=15:min-keyint=15"}
+"""No keyframe after the first; a recovery point each second."""
+
+
+def run_of(coded: list[list[bytes]], lose: int = -1) -> tuple[bytes | None, int]:
+    """Feed a film from its second frame on; return the run that comes out, and with which frame."""
+    units = AccessUnits("h264", 90000, tuple(nal for nal in coded[0] if nal[0] & 31 in (7, 8)))
+    units.want(patient=False)
+    sequence = 0
+    for number, nals in enumerate(coded[1:], start=1):
+        for nal in nals:
+            for payload in fragments("h264", nal, 1000) if len(nal) > 1000 else [nal]:
+                if sequence != lose:
+                    feed(units, packet(sequence, 6000 * number, payload))
+                sequence += 1
+        for event in units.events:
+            if event.keyframe_data is not None:
+                assert not event.keyframe
+                return event.keyframe_data, number - 1
+        units.events.clear()
+    return None, -1
+
+
+def test_without_keyframes_a_run_from_a_recovery_point_shows_a_whole_picture() -> None:
+    coded = film("libx264", 60, REFRESH)
+    run, last = run_of(coded)
+    assert run is not None
+    decoder = av.CodecContext.create("h264", "r")
+    assert isinstance(decoder, av.VideoCodecContext)
+    packets = [*decoder.parse(run), *decoder.parse(None)]
+    shown = [frame for item in [*packets, None] for frame in decoder.decode(item)]
+    assert not shown[-1].is_corrupt
+    right = np.random.default_rng(1).integers(16, 230, (360, 320)).astype(np.uint8)[:240]
+    error = shown[-1].to_ndarray(format="gray").astype(int) - np.roll(right, 4 * last, axis=1)
+    assert np.abs(error).mean() < 25, "the picture of that moment, however coarse"
+
+
+def test_a_run_with_a_hole_is_begun_anew() -> None:
+    coded = film("libx264", 60, REFRESH)
+    _, last = run_of(coded)
+    before = sum(1 for nals in coded[1:20] for nal in nals for _ in range(-(-len(nal) // 1000)))
+    run, later = run_of(coded, lose=before)
+    assert run is not None
+    assert later == last + 15
+
+
+def test_patience_leaves_recovery_points_alone() -> None:
+    units = AccessUnits("h264", 90000, (b"\x67\x42\x00\x1e\x01", b"\x68\x01"))
+    units.want()
+    for number in range(3):
+        feed(units, packet(2 * number, 3000 * number, b"\x06\x06\x01\xc0\x80"))
+        feed(units, packet(2 * number + 1, 3000 * number, b"\x41\x9a\x00"))
+    assert all(event.keyframe_data is None for event in units.events)
+
+
+@pytest.mark.parametrize(
+    ("payload", "frames"),
+    [
+        (b"\x06\x06\x01\xc0\x80", 0),
+        (b"\x06\x05\xff\x01" + bytes(256) + b"\x06\x02\x1f\x80", None),
+        (b"\x06\x06\x02\x1f\x80", 14),
+    ],
+)
+def test_what_a_recovery_point_says(payload: bytes, frames: int | None) -> None:
+    assert recovery_frames(payload) == frames
+
+
+@given(st.binary(max_size=60))
+def test_no_supplement_breaks_the_reader(data: bytes) -> None:
+    frames = recovery_frames(data)
+    assert frames is None or frames >= 0
+
+
+@pytest.mark.parametrize(("first", "second"), [("h264", "h265"), ("h265", "h264")])
+def test_a_stream_that_changes_its_codec_is_followed(first: NalCodec, second: NalCodec) -> None:
+    encoder = {"h264": ("libx264", {}), "h265": ("libx265", {"x265-params": "log-level=none"})}
+    units = AccessUnits(first, 90000)
+    sequence = 0
+    for number, codec in enumerate([first, second, second, first]):
+        units.want()
+        name, options = encoder[codec]
+        for nal in encoded(name, (320, 240), options):
+            feed(units, packet(sequence, number * 3000, nal))
+            units.want()
+            sequence += 1
+        assert units.codec == codec
+    feed(units, packet(sequence, 5 * 3000, HEAD[first, "other"] + b"\x9a\x00"))
+    whole = [event for event in units.events if event.keyframe_data is not None]
+    assert len(whole) == 3, "H.265's first parameter set came before the change was known"
+    assert units.size == (320, 240)
+
+
+def test_of_several_parameter_sets_the_largest_tells_the_size() -> None:
+    small, large = (next(n for n in encoded("libx264", size) if n[0] & 31 == 7) for size in ((320, 240), (640, 360)))
+    for sets in ((small, large), (large, small)):
+        assert AccessUnits("h264", 90000, sets).size == (640, 360)
 
 
 def encoded(encoder: str, size: tuple[int, int], options: dict[str, str] | None = None) -> list[bytes]:
@@ -286,7 +403,7 @@ payloads = st.one_of(
 def test_no_packets_break_the_depacketizer(codec: Codec, items: list[tuple[int, int, int, bytes]]) -> None:
     units = AccessUnits(codec, 90000, (b"", b"\x67", b"\x42"))
     for first, sequence, timestamp, payload in items:
-        units.wanted = True
+        units.want()
         feed(units, bytes([first]) + packet(sequence, timestamp * 3000, payload)[1:])
     units.finish()
     for event in units.events:
@@ -297,6 +414,6 @@ def test_no_packets_break_the_depacketizer(codec: Codec, items: list[tuple[int, 
 @given(st.lists(st.binary(max_size=40), max_size=20))
 def test_no_bytes_break_the_rtp_reader(datagrams: list[bytes]) -> None:
     units = AccessUnits("h264", 90000, ())
-    units.wanted = True
+    units.want()
     for data in datagrams:
         feed(units, data)
