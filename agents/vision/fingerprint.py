@@ -1,0 +1,248 @@
+"""What is kept of a view: a few bytes for each of 48 x 36 cells, from which its edges are known and no picture is."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import math
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from agents.vision.light import Light, chroma_of, light_of
+from agents.vision.picture import Picture
+from agents.vision.structure import COARSE_COLUMNS, COARSE_ROWS, COLUMNS, ROWS, Edges, Field, structure_of
+
+VERSION: Final = 1
+
+Codes = npt.NDArray[np.uint8]
+"""A code for each cell, shape (rows, columns)."""
+
+_FAINTEST: Final = 2.0**-10
+"""The faintest strength that is told from none, in doublings of luma a pixel."""
+
+_STEPS: Final = 4
+"""Strengths are kept in steps of a quarter of a doubling."""
+
+_STRONGEST: Final = 63
+_TURNS: Final = 32
+"""Directions over half a turn."""
+
+_COHERENCES: Final = 7
+_STEADIEST: Final = 15
+
+_PLANES: Final = {
+    "strength": (ROWS, COLUMNS),
+    "angle": (ROWS, COLUMNS),
+    "fine": (ROWS, COLUMNS),
+    "steady": (ROWS, COLUMNS),
+    "coarse_strength": (COARSE_ROWS, COARSE_COLUMNS),
+    "coarse_angle": (COARSE_ROWS, COARSE_COLUMNS),
+}
+_BYTES: Final = sum(rows * columns for rows, columns in _PLANES.values())
+_NUMBERS: Final = ("chroma", "luma", "aspect", "noise", "fine_noise", "coarse_noise")
+_LONGEST_TEXT: Final = 12_000
+
+
+@dataclass(frozen=True, eq=False)
+class Fingerprint:
+    """The edges of a view, quantized. Two are compared by `agents.vision.match`."""
+
+    chroma: float
+    """How far from grey its most coloured parts are, in chroma steps."""
+    luma: float
+    """Median luma, video range."""
+    aspect: float
+    """Width of the picture over its height, in pixels."""
+    noise: float
+    fine_noise: float
+    coarse_noise: float
+    """Strength that noise has at each scale: fainter structure can't be seen in this picture."""
+    strength: Codes
+    angle: Codes
+    fine: Codes
+    steady: Codes
+    """How far each cell stayed the same over the looks that were merged, 0..15; 15 everywhere for one look."""
+    coarse_strength: Codes
+    coarse_angle: Codes
+
+    @property
+    def light(self) -> Light:
+        """The light in which the picture was taken."""
+        return light_of(self.chroma, self.luma)
+
+    @cached_property
+    def edges(self) -> Edges:
+        """Edges of the middle scale."""
+        return Edges(_strength(self.strength), *_direction(self.angle), self.noise)
+
+    @cached_property
+    def coarse_edges(self) -> Edges:
+        """Edges of the coarse scale."""
+        return Edges(_strength(self.coarse_strength), *_direction(self.coarse_angle), self.coarse_noise)
+
+    @cached_property
+    def fine_strength(self) -> Field:
+        """Strength of the finest edges in each cell."""
+        return _strength(self.fine)
+
+    @cached_property
+    def steadiness(self) -> Field:
+        """Share 0..1 of how far each cell stayed the same."""
+        return (self.steady / np.float32(_STEADIEST)).astype(np.float32)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain JSON: some numbers, and the cells as one text."""
+        cells = b"".join(getattr(self, name).tobytes() for name in _PLANES)
+        return {
+            "version": VERSION,
+            **{name: getattr(self, name) for name in _NUMBERS},
+            "cells": base64.b85encode(zlib.compress(cells, 9)).decode(),
+        }
+
+    @classmethod
+    def from_json(cls, value: object) -> Fingerprint:
+        """Read what `to_json` wrote. Raises ValueError, with one sentence, for anything else."""
+        if not isinstance(value, dict) or set(value) != {"version", "cells", *_NUMBERS}:
+            raise ValueError("a fingerprint is an object of version, cells, " + ", ".join(_NUMBERS))
+        if value["version"] != VERSION or isinstance(value["version"], bool):
+            raise ValueError(
+                f"a fingerprint of version {str(value['version'])[:20]} is not understood: take the view again"
+            )
+        numbers = {name: _number(name, value[name]) for name in _NUMBERS}
+        if not 0.1 <= numbers["aspect"] <= 10:
+            raise ValueError("a fingerprint's aspect is a picture's width over its height, 0.1 to 10")
+        parts: dict[str, Any] = {**numbers, **_planes(_unpacked(value["cells"]))}
+        return cls(**parts)
+
+
+def fingerprint(picture: Picture) -> Fingerprint:
+    """Take the fingerprint of one picture of any size."""
+    found = structure_of(picture.luma)
+    height, width = picture.luma.shape
+    return Fingerprint(
+        chroma=round(chroma_of(picture), 2),
+        luma=float(np.median(picture.luma[::4, ::4])),
+        aspect=round(min(10.0, max(0.1, width / height)), 4),
+        noise=round(found.middle.noise, 6),
+        fine_noise=round(found.fine_noise, 6),
+        coarse_noise=round(found.coarse.noise, 6),
+        strength=_strength_code(found.middle.strength),
+        angle=_angle_code(found.middle.cosine, found.middle.sine),
+        fine=_strength_code(found.fine),
+        steady=np.full((ROWS, COLUMNS), _STEADIEST, np.uint8),
+        coarse_strength=_strength_code(found.coarse.strength),
+        coarse_angle=_angle_code(found.coarse.cosine, found.coarse.sine),
+    )
+
+
+def merge(views: Sequence[Fingerprint]) -> Fingerprint:
+    """Return one view from several looks of one light: what stays counts, what only some of them show is voted out.
+
+    Raises ValueError for no looks at all.
+    """
+    if not views:
+        raise ValueError("a view is merged from at least one look")
+    if len(views) == 1:
+        return views[0]
+    middle = [view.edges for view in views]
+    coarse = [view.coarse_edges for view in views]
+    strength, cosine, sine = _medians(middle)
+    coarse_strength, coarse_cosine, coarse_sine = _medians(coarse)
+    agreement = np.mean([_alike(edges, strength, cosine, sine) for edges in middle], axis=0)
+    return Fingerprint(
+        **{name: round(float(np.median([getattr(view, name) for view in views])), 6) for name in _NUMBERS},
+        strength=_strength_code(strength),
+        angle=_angle_code(cosine, sine),
+        fine=_strength_code(np.median([view.fine_strength for view in views], axis=0)),
+        steady=np.asarray(np.rint(_STEADIEST * agreement), np.uint8),
+        coarse_strength=_strength_code(coarse_strength),
+        coarse_angle=_angle_code(coarse_cosine, coarse_sine),
+    )
+
+
+def _medians(edges: Sequence[Edges]) -> tuple[Field, Field, Field]:
+    strength, cosine, sine = (
+        np.median([getattr(item, name) for item in edges], axis=0).astype(np.float32)
+        for name in ("strength", "cosine", "sine")
+    )
+    return strength, cosine, sine
+
+
+def _alike(edges: Edges, strength: Field, cosine: Field, sine: Field) -> Field:
+    """Return how far each cell of one look is what the merged view shows there, 0..1."""
+    larger = np.maximum(np.maximum(edges.strength, strength), _FAINTEST)
+    ratio = np.minimum(edges.strength, strength) / larger
+    turned = np.hypot(edges.cosine - cosine, edges.sine - sine)
+    alike: Field = np.clip(1.5 * ratio, 0, 1) * np.clip(1.5 - turned, 0, 1)
+    return alike
+
+
+def _strength_code(strength: npt.NDArray[Any]) -> Codes:
+    steps = np.rint(_STEPS * np.log2(np.maximum(strength, 1e-9) / _FAINTEST)) + 1
+    return np.asarray(np.clip(steps, 0, _STRONGEST), np.uint8)
+
+
+_STRENGTHS: Final[Field] = np.concatenate(
+    [[0.0], _FAINTEST * 2.0 ** (np.arange(_STRONGEST) / _STEPS)],
+).astype(np.float32)
+
+
+def _strength(code: Codes) -> Field:
+    return np.asarray(_STRENGTHS[code], np.float32)
+
+
+def _angle_code(cosine: Field, sine: Field) -> Codes:
+    turn = np.rint(np.arctan2(sine, cosine) * (_TURNS / (2 * math.pi))).astype(np.int32) % _TURNS
+    coherence = np.rint(np.clip(np.hypot(cosine, sine), 0, 1) * _COHERENCES).astype(np.int32)
+    return np.asarray(turn * (_COHERENCES + 1) + coherence, np.uint8)
+
+
+_COSINES, _SINES = (
+    (
+        (np.arange(256) % (_COHERENCES + 1))
+        / _COHERENCES
+        * part(np.arange(256) // (_COHERENCES + 1) * 2 * np.pi / _TURNS)
+    ).astype(np.float32)
+    for part in (np.cos, np.sin)
+)
+
+
+def _direction(code: Codes) -> tuple[Field, Field]:
+    return _COSINES[code], _SINES[code]
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 256:
+        raise ValueError(f"a fingerprint's {name} is a number from 0 to 256")
+    return float(value)
+
+
+def _unpacked(text: object) -> bytes:
+    if not isinstance(text, str) or len(text) > _LONGEST_TEXT:
+        raise ValueError(f"a fingerprint's cells are a text of at most {_LONGEST_TEXT} characters")
+    try:
+        reader = zlib.decompressobj()
+        cells = reader.decompress(base64.b85decode(text), _BYTES + 1)
+    except (ValueError, binascii.Error, zlib.error) as error:
+        raise ValueError("a fingerprint's cells can't be unpacked") from error
+    if len(cells) != _BYTES or not reader.eof or reader.unused_data:
+        raise ValueError(f"a fingerprint's cells unpack to {_BYTES} bytes")
+    return cells
+
+
+def _planes(cells: bytes) -> dict[str, Codes]:
+    found, start = {}, 0
+    for name, (rows, columns) in _PLANES.items():
+        found[name] = np.frombuffer(cells, np.uint8, rows * columns, start).reshape(rows, columns)
+        start += rows * columns
+    limits = {"strength": _STRONGEST, "fine": _STRONGEST, "coarse_strength": _STRONGEST, "steady": _STEADIEST}
+    for name, limit in limits.items():
+        if int(found[name].max()) > limit:
+            raise ValueError(f"a fingerprint's {name} has cells above {limit}")
+    return found

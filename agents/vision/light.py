@@ -1,0 +1,49 @@
+"""Which light a picture was taken in, as far as its approved view depends on it."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import cv2
+import numpy as np
+
+from agents.vision.picture import Picture, Plane
+
+Light = Literal["day", "infrared", "nap"]
+"""day: colour, lit. infrared: no colour at all. nap: colour, but dim (curtains drawn, lamps off)."""
+
+LIGHTS: Final[tuple[Light, ...]] = ("day", "infrared", "nap")
+
+_CHROMA_GRID: Final = (32, 24)
+"""Means over this many parts: the noise of single chroma pixels averages out."""
+
+_COLOURLESS: Final = 1.5
+"""Chroma steps: where hardly a part of the picture is further from grey, the sensor gave no colour.
+Encoders leave a monochrome picture's chroma at 128, or one beside it."""
+
+_COLOURED_SHARE: Final = 0.02
+"""A share of parts that may have colour for other reasons: an overlay's text."""
+
+_DIM: Final = 60.0
+"""Median luma (video scale, 16 is black) under which a coloured picture is dim."""
+
+
+def chroma_of(picture: Picture) -> float:
+    """Return how far from grey the most coloured parts of the picture are, in chroma steps 0..128.
+
+    It is the level that 2 % of the parts exceed.
+    """
+    away = np.maximum(_away(picture.u), _away(picture.v))
+    return float(np.quantile(away, 1 - _COLOURED_SHARE))
+
+
+def _away(plane: Plane) -> np.typing.NDArray[np.float32]:
+    small = cv2.resize(plane, _CHROMA_GRID, interpolation=cv2.INTER_AREA).astype(np.float32)
+    return np.abs(small - 128)
+
+
+def light_of(chroma: float, luma: float) -> Light:
+    """Name the light from a picture's chroma (`chroma_of`) and its median luma."""
+    if chroma <= _COLOURLESS:
+        return "infrared"
+    return "nap" if luma < _DIM else "day"

@@ -1,0 +1,115 @@
+"""What stands in a picture, whatever its light: strength and direction of its edges at three scales, cell by cell.
+
+Everything is derived from the logarithm of luma, so that more or less light on a surface changes nothing but noise, and
+a camera's gain and gamma change all cells alike.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from agents.vision.picture import Plane
+
+Field = npt.NDArray[np.float32]
+"""A number for each cell, shape (rows, columns)."""
+
+COLUMNS: Final = 48
+ROWS: Final = 36
+COARSE_COLUMNS: Final = 24
+COARSE_ROWS: Final = 18
+
+_WIDTH: Final = 384
+_HEIGHT: Final = 288
+"""Every picture is brought to this size first, whatever its own size and shape."""
+
+_BLACK: Final = 16
+_TOE: Final = 16
+"""Added to luma before its logarithm is taken: keeps the noise and the rounding of the dark from growing."""
+
+_LOGARITHM: Final = np.log2(np.maximum(np.arange(256) - _BLACK, 0) + _TOE).astype(np.float32)
+
+_FLAT_SHARE: Final = 0.2
+"""This share of the cells is taken for surfaces without edges: what is measured there is noise."""
+
+_NOISE_MARGIN: Final = 1.5
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Edges of one scale: in each cell their strength, and the direction of the gradient as a doubled angle."""
+
+    strength: Field
+    """Root mean square gradient above the noise, in doublings of luma a pixel of the scale."""
+    cosine: Field
+    """Coherence (0..1: all edges of the cell run one way) times the cosine of the doubled angle."""
+    sine: Field
+    noise: float
+    """Strength that noise alone has; what was subtracted from the energies."""
+
+
+@dataclass(frozen=True)
+class Structure:
+    """A picture's edges: fine (no direction), middle, and coarse, each with its grid of cells."""
+
+    fine: Field
+    fine_noise: float
+    middle: Edges
+    coarse: Edges
+
+
+def structure_of(luma: Plane) -> Structure:
+    """Measure a luma plane of any size (video range)."""
+    shrinks = luma.shape[1] >= _WIDTH and luma.shape[0] >= _HEIGHT
+    small = cv2.resize(luma, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    fine = np.asarray(cv2.LUT(small, _LOGARITHM), np.float32)
+    middle = shrunk(fine, (_WIDTH // 2, _HEIGHT // 2))
+    coarse = smoothed(shrunk(middle, (COLUMNS, ROWS)), 0.8)
+    across, down = _gradient(fine)
+    energy = _pooled(across * across + down * down, 4.0, (COLUMNS, ROWS))
+    strength, noise = _above_noise(energy)
+    return Structure(
+        fine=strength,
+        fine_noise=noise,
+        middle=_edges(middle, 2.0, (COLUMNS, ROWS)),
+        coarse=_edges(coarse, 1.0, (COARSE_COLUMNS, COARSE_ROWS)),
+    )
+
+
+def _gradient(plane: Field) -> tuple[Field, Field]:
+    across = cv2.Sobel(plane, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
+    down = cv2.Sobel(plane, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
+    return np.asarray(across, np.float32), np.asarray(down, np.float32)
+
+
+def _pooled(plane: Field, sigma: float, grid: tuple[int, int]) -> Field:
+    """Return means over cells whose windows overlap, so that an edge on a border belongs to both sides."""
+    return shrunk(smoothed(plane, sigma), grid)
+
+
+def smoothed(plane: Field, sigma: float) -> Field:
+    """Return a plane blurred by a Gaussian window of that width in cells."""
+    return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma), np.float32)
+
+
+def shrunk(plane: Field, grid: tuple[int, int]) -> Field:
+    """Return the means over the cells of a coarser grid (columns, rows)."""
+    return np.asarray(cv2.resize(plane, grid, interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _above_noise(energy: Field) -> tuple[Field, float]:
+    floor = _NOISE_MARGIN * float(np.quantile(energy, _FLAT_SHARE))
+    return np.sqrt(np.maximum(energy - floor, 0)), floor**0.5
+
+
+def _edges(plane: Field, sigma: float, grid: tuple[int, int]) -> Edges:
+    across, down = _gradient(plane)
+    parts = (across * across + down * down, across * across - down * down, 2 * across * down)
+    energy, cosine, sine = (_pooled(part, sigma, grid) for part in parts)
+    strength, noise = _above_noise(energy)
+    whole = np.maximum(energy, np.float32(1e-12))
+    return Edges(strength, (cosine / whole).astype(np.float32), (sine / whole).astype(np.float32), noise)
