@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from agents.rtsp.connection import Connection
 from agents.rtsp.errors import StreamError
 from agents.rtsp.message import Message
+from agents.rtsp.pace import CHECK_SECONDS, GATHER_SECONDS, Pace
 from agents.rtsp.request import Deadlines
 from agents.rtsp.rtp import AccessUnits, FrameEvent
 from agents.rtsp.sdp import Codec
@@ -19,8 +20,9 @@ from monitor.model.observation import StreamCause
 
 MAX_WAITING_EVENTS = 1024
 """A reader further behind loses the oldest; a keyframe every few seconds bounds the memory."""
-KEEP_KEYFRAME_SECONDS = 6.0
 MIN_KEEP_ALIVE_SECONDS, MAX_KEEP_ALIVE_SECONDS = 1.0, 30.0
+DRAINED_SECONDS = 0.1
+"""What is read so soon after the stream was drained had been waiting."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,6 @@ class StreamInfo:
     """What the device says of the stream."""
 
     codec: Codec
-    """As the stream shows it, where that is another one than the description's."""
     width: int | None
     height: int | None
     """Pixels by the sequence parameter set, None until one has been seen."""
@@ -56,35 +57,34 @@ class Stream:
         self._events: deque[FrameEvent] = deque(maxlen=MAX_WAITING_EVENTS)
         self._reader: asyncio.Future[None] | None = None
         self._keyframe: asyncio.Future[bytes] | None = None
-        self._kept: tuple[float, bytes] | None = None
-        """A keyframe that nobody waited for, and when it came."""
-        self._patient = True
+        self._first_keyframe: bytes | None = None
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._moved = 0
-        self._moved_at = 0.0
-        self._packets = 0
+        self._moved = self._moved_checked = 0
+        self._moved_at = self._drained_at = 0.0
+        self._packets = self._bytes = 0
+        self._pace = Pace(deadlines.stall, self._loop.time())
         self._playing = False
         self._closing = False
         # Most devices begin with a keyframe, and the next one may be half a minute away: the first one is kept for a while.
-        units.want()
+        units.wanted = True
         connection.attach(units, session.channel, self._on_media, self._on_end, self._on_late_answer)
 
     def start(self) -> None:
         """PLAY was answered: the deadlines of the media begin, and the keep-alive."""
         self._connection.stage = "media"
         self._moved_at = self._loop.time()
+        self._pace = Pace(self._deadlines.stall, self._moved_at)
         self._playing = True
         if self._connection.error is None:
-            self._after("stall", self._deadlines.first_frame, self._check_stall)
+            self._after("stall", min(self._deadlines.first_frame, CHECK_SECONDS), self._check_stall)
             self._after("keep_alive", self._keep_alive_seconds, self._keep_alive)
 
     @property
     def info(self) -> StreamInfo:
         """What is known of the stream by now."""
-        width, height = self._units.size or (None, None)
-        codec = self._units.codec
-        if (codec, width, height) != (self._info.codec, self._info.width, self._info.height):
-            self._info = replace(self._info, codec=codec, width=width, height=height)
+        width, height = self._units.sets.size or (None, None)
+        if (width, height) != (self._info.width, self._info.height):
+            self._info = replace(self._info, width=width, height=height)
         return self._info
 
     @property
@@ -120,21 +120,19 @@ class Stream:
 
     def want_keyframe(self) -> None:
         """Ask for the next complete keyframe: its event will carry `keyframe_data`."""
-        self._units.want(patient=self._patient)
+        self._units.wanted = True
 
     async def next_keyframe(self, timeout: float) -> bytes | None:
-        """Return the next complete keyframe; None after `timeout` seconds.
+        """Return the next complete keyframe as Annex B with its parameter sets; None after `timeout` seconds.
 
-        Annex B with its parameter sets, or a JPEG file. One that came a few seconds ago while nobody waited counts, such
-        as that which the stream began with. After a wait in vain the next one may as well be a run of H.264 frames from a
-        recovery point on, whose last one is a whole picture once all are decoded; and it is kept when it comes between
-        two calls. May run beside `frames`, and without it. Raises StreamError when the stream has ended.
+        The one that the stream began with counts while it is a few seconds old. May run beside `frames`, and without it.
+        Raises StreamError when the stream has ended.
         """
         if self._connection.error is not None:
             raise self._connection.error
-        kept, self._kept = self._kept, None
-        if kept is not None and self._loop.time() - kept[0] < KEEP_KEYFRAME_SECONDS:
-            return kept[1]
+        if self._first_keyframe is not None:
+            first, self._first_keyframe = self._first_keyframe, None
+            return first
         if self._keyframe is None or self._keyframe.done():
             self._keyframe = self._loop.create_future()
         self.want_keyframe()
@@ -142,9 +140,7 @@ class Stream:
             async with asyncio.timeout(timeout):
                 return await asyncio.shield(self._keyframe)
         except TimeoutError:
-            self._keyframe = None
-            self._patient = False
-            self.want_keyframe()
+            self._units.wanted = False
             return None
 
     async def close(self) -> None:
@@ -171,7 +167,7 @@ class Stream:
         if units.moved != self._moved:
             self._moved = units.moved
             if units.moved > 1:  # one timestamp alone has not moved
-                self._moved_at = self._loop.time()
+                self._note_movement(self._loop.time())
         if not units.events or self._closing:
             units.events.clear()
             return
@@ -183,10 +179,10 @@ class Stream:
         self._wake()
 
     def _keep(self, keyframe: bytes) -> None:
-        if self._keyframe is not None and not self._keyframe.done():
+        if self._keyframe is None:
+            self._first_keyframe = keyframe
+        elif not self._keyframe.done():
             self._keyframe.set_result(keyframe)
-        else:
-            self._kept = self._loop.time(), keyframe
 
     def _on_end(self) -> None:
         self._stop_timers()
@@ -211,19 +207,39 @@ class Stream:
         if self._reader is not None and not self._reader.done():
             self._reader.set_result(None)
 
+    def _note_movement(self, now: float) -> None:
+        """Frames were read; had they been waiting, they came soon after those before them."""
+        waited = now - self._drained_at < DRAINED_SECONDS
+        self._moved_at = min(now, self._moved_at + GATHER_SECONDS) if waited else now
+        self._pace.moved(self._moved_at)
+
     def _check_stall(self) -> None:
         """End the stream when its timestamps have not moved for too long; else look again when they might not have."""
-        started = self._units.moved > 1
-        limit = self._deadlines.stall if started else self._deadlines.first_frame
-        left = self._moved_at + limit - self._loop.time()
-        if left > 0.001:
-            self._packets = self._units.packets
-            self._after("stall", left, self._check_stall)
+        now, started = self._loop.time(), self._units.moved > 1
+        limit = self._pace.limit(now) if started else self._deadlines.first_frame
+        left = self._moved_at + limit - now
+        if left <= 0.001:
+            self._stalled(limit, started=started)
             return
+        if self._moved != self._moved_checked:
+            self._moved_checked, self._packets = self._moved, self._units.packets
+        self._set_pace(now)
+        self._after("stall", min(left, CHECK_SECONDS), self._check_stall)
+
+    def _set_pace(self, now: float) -> None:
+        """Let frames gather in the socket as the stream's rate allows; take out what waits there after a silence."""
+        received = self.bytes_received
+        may_gather = self._pace.gather(received, now)
+        if received == self._bytes:
+            may_gather, self._drained_at = 1, now
+        self._bytes = received
+        self._connection.wire.gather(may_gather)
+
+    def _stalled(self, limit: float, *, started: bool) -> None:
         arriving = self._units.packets > self._packets
         what = "packets arrive, but their timestamps do not move" if arriving else "no packet arrives"
         since = "" if started else " since PLAY was answered"
-        detail = f"no frame for {limit:g} s{since}: {what}"
+        detail = f"no frame for {limit:.3g} s{since}: {what}"
         self._connection.fail(StreamError(StreamCause.STALLED, "media", detail))
 
     def _keep_alive(self) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 from dataclasses import replace
 from typing import Protocol
 
@@ -152,6 +154,7 @@ class Wire(asyncio.BufferedProtocol):
         self.bytes_received = 0
         self.closed = asyncio.get_running_loop().create_future()
         """Done when the socket is closed."""
+        self._gathered = 1
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
@@ -179,6 +182,17 @@ class Wire(asyncio.BufferedProtocol):
         if not self.closed.done():
             self.closed.set_result(None)
         self._receiver.on_closed(exc)
+
+    def gather(self, count: int) -> None:
+        """Ask the kernel to wake us only when `count` bytes wait, or when the connection ends; 1 is its usual way.
+
+        Small changes aren't worth a system call, and a kernel that can't do it wakes us for each packet.
+        """
+        if self._transport is None or count == self._gathered or (count > 1 and 0.7 < count / self._gathered < 1.4):
+            return
+        self._gathered = count
+        with contextlib.suppress(OSError):
+            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
 
     def write(self, data: bytes) -> None:
         """Send bytes, unless the connection has ended or the device stopped reading."""

@@ -1,0 +1,54 @@
+"""How a stream runs, by what came so far: how long a silence is a stall, and how many bytes may wait to be read."""
+
+from __future__ import annotations
+
+CHECK_SECONDS = 1.0
+"""How often a stream is looked at by the clock."""
+GATHER_SECONDS = 0.5
+"""So long frames may wait in the socket: a read for each of them is what watching costs most."""
+GATHER_MOST_BYTES = 48 * 1024
+"""Leaves more than half of the buffer that is read into."""
+KNOWN_SECONDS = 10.0
+"""A stream younger than this is read as it comes, and judged by the stall deadline as it stands."""
+GAP_SECONDS = 60.0
+"""A pause between frames is remembered for one to two of these."""
+GAPS = 3
+"""A silence of so many times the longest pause is a stall."""
+
+
+class Pace:
+    """One stream's rhythm. Instants are monotonic seconds."""
+
+    def __init__(self, stall: float, now: float) -> None:
+        """Know nothing but the deadline `stall`: two thirds of it for a lively stream, four for one with long pauses."""
+        self._stall = stall
+        self._began = self._moved_at = self._window_at = self._checked_at = now
+        self._longest = self._longest_before = 0.0
+        self._bytes = 0
+        self._rates: tuple[float, ...] = ()
+
+    def moved(self, at: float) -> None:
+        """Frames came."""
+        self._longest = max(self._longest, at - self._moved_at)
+        self._moved_at = at
+        if at - self._window_at > GAP_SECONDS:
+            self._longest_before, self._longest, self._window_at = self._longest, 0.0, at
+
+    def limit(self, now: float) -> float:
+        """Return after how many seconds of silence the stream is stalled."""
+        if now - self._began < KNOWN_SECONDS:
+            return self._stall
+        usual = GAPS * max(self._longest, self._longest_before)
+        return min(max(usual, self._stall * 2 / 3), self._stall * 4 / 3)
+
+    def gather(self, received: int, now: float) -> int:
+        """Return how many bytes may gather before they are read, at least 1. `received` counts all bytes so far.
+
+        What came in the leanest of the last few seconds decides; after a silence everything is read as it comes.
+        """
+        rate = (received - self._bytes) / max(now - self._checked_at, 0.001)
+        self._bytes, self._checked_at = received, now
+        self._rates = (*self._rates[-2:], rate)
+        if now - self._began < KNOWN_SECONDS:
+            return 1
+        return min(max(round(min(self._rates) * GATHER_SECONDS), 1), GATHER_MOST_BYTES)
