@@ -20,6 +20,7 @@ from monitor.model.observation import StreamCause
 
 MAX_WAITING_EVENTS = 1024
 """A reader further behind loses the oldest; a keyframe every few seconds bounds the memory."""
+KEEP_KEYFRAME_SECONDS = 6.0
 MIN_KEEP_ALIVE_SECONDS, MAX_KEEP_ALIVE_SECONDS = 1.0, 30.0
 DRAINED_SECONDS = 0.1
 """What is read so soon after the stream was drained had been waiting."""
@@ -30,6 +31,7 @@ class StreamInfo:
     """What the device says of the stream."""
 
     codec: Codec
+    """As the stream shows it, where that is another one than the description's."""
     width: int | None
     height: int | None
     """Pixels by the sequence parameter set, None until one has been seen."""
@@ -57,7 +59,9 @@ class Stream:
         self._events: deque[FrameEvent] = deque(maxlen=MAX_WAITING_EVENTS)
         self._reader: asyncio.Future[None] | None = None
         self._keyframe: asyncio.Future[bytes] | None = None
-        self._first_keyframe: bytes | None = None
+        self._kept: tuple[float, bytes] | None = None
+        """A keyframe that nobody waited for, and when it came."""
+        self._patient = True
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._moved = self._moved_checked = 0
         self._moved_at = self._drained_at = 0.0
@@ -66,7 +70,7 @@ class Stream:
         self._playing = False
         self._closing = False
         # Most devices begin with a keyframe, and the next one may be half a minute away: the first one is kept for a while.
-        units.wanted = True
+        units.want()
         connection.attach(units, session.channel, self._on_media, self._on_end, self._on_late_answer)
 
     def start(self) -> None:
@@ -82,9 +86,10 @@ class Stream:
     @property
     def info(self) -> StreamInfo:
         """What is known of the stream by now."""
-        width, height = self._units.sets.size or (None, None)
-        if (width, height) != (self._info.width, self._info.height):
-            self._info = replace(self._info, width=width, height=height)
+        width, height = self._units.size or (None, None)
+        codec = self._units.codec
+        if (codec, width, height) != (self._info.codec, self._info.width, self._info.height):
+            self._info = replace(self._info, codec=codec, width=width, height=height)
         return self._info
 
     @property
@@ -120,19 +125,21 @@ class Stream:
 
     def want_keyframe(self) -> None:
         """Ask for the next complete keyframe: its event will carry `keyframe_data`."""
-        self._units.wanted = True
+        self._units.want(patient=self._patient)
 
     async def next_keyframe(self, timeout: float) -> bytes | None:
-        """Return the next complete keyframe as Annex B with its parameter sets; None after `timeout` seconds.
+        """Return the next complete keyframe; None after `timeout` seconds.
 
-        The one that the stream began with counts while it is a few seconds old. May run beside `frames`, and without it.
-        Raises StreamError when the stream has ended.
+        Annex B with its parameter sets, or a JPEG file. One that came a few seconds ago while nobody waited counts, such
+        as that which the stream began with. After a wait in vain the next one may as well be a run of H.264 frames from a
+        recovery point on, whose last one is a whole picture once all are decoded; and it is kept when it comes between
+        two calls. May run beside `frames`, and without it. Raises StreamError when the stream has ended.
         """
         if self._connection.error is not None:
             raise self._connection.error
-        if self._first_keyframe is not None:
-            first, self._first_keyframe = self._first_keyframe, None
-            return first
+        kept, self._kept = self._kept, None
+        if kept is not None and self._loop.time() - kept[0] < KEEP_KEYFRAME_SECONDS:
+            return kept[1]
         if self._keyframe is None or self._keyframe.done():
             self._keyframe = self._loop.create_future()
         self.want_keyframe()
@@ -140,7 +147,9 @@ class Stream:
             async with asyncio.timeout(timeout):
                 return await asyncio.shield(self._keyframe)
         except TimeoutError:
-            self._units.wanted = False
+            self._keyframe = None
+            self._patient = False
+            self.want_keyframe()
             return None
 
     async def close(self) -> None:
@@ -179,10 +188,10 @@ class Stream:
         self._wake()
 
     def _keep(self, keyframe: bytes) -> None:
-        if self._keyframe is None:
-            self._first_keyframe = keyframe
-        elif not self._keyframe.done():
+        if self._keyframe is not None and not self._keyframe.done():
             self._keyframe.set_result(keyframe)
+        else:
+            self._kept = self._loop.time(), keyframe
 
     def _on_end(self) -> None:
         self._stop_timers()
