@@ -74,6 +74,11 @@ def number(value: object) -> str | None:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else None
 
 
+def plain(value: object) -> str | None:
+    """Return any number as short text; None for anything else."""
+    return f"{value:.4g}" if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
 def percent(value: object) -> str | None:
     """Return a ratio as a percentage, cut and never rounded up: 99.999 % is not 100 %."""
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -188,6 +193,15 @@ def _listed(kind: str) -> Callable[[Words, Any], str | None]:
     )
 
 
+def _yes_or_no(words: Words, value: object) -> str | None:
+    return (words.translate("yes") if value else words.translate("no")) if isinstance(value, bool) else None
+
+
+def _bit_rate(_: Words, value: object) -> str | None:
+    return f"{value / 1000:.4g} kb/s" if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+_PLAIN = _one(lambda _, value: plain(value))
 _PERCENT = _one(lambda _, value: percent(value))
 _NUMBER = _one(lambda _, value: number(value))
 _SECONDS = _one(lambda words, value: words.seconds(value))
@@ -235,9 +249,20 @@ FIGURES: dict[str, tuple[str, Write]] = {
     "rooms": (_n("Rooms"), _one(rooms)),
     "tested_at": (_n("Tested on"), _one(_instant)),
     "valid_until": (_n("The test counts until"), _one(_instant)),
+    "width": (_n("Width (pixels)"), _PLAIN),
+    "height": (_n("Height (pixels)"), _PLAIN),
+    "frame_rate": (_n("Frames a second"), _PLAIN),
+    "bit_rate": (_n("Bit rate"), _one(_bit_rate)),
+    "codec": (_n("Codec"), _one(lambda _, value: value if isinstance(value, str) else None)),
+    "minimum_width": (_n("Width at least"), _PLAIN),
+    "minimum_height": (_n("Height at least"), _PLAIN),
+    "minimum_frame_rate": (_n("Frame rate at least"), _PLAIN),
+    "usable_night_picture": (_n("A usable picture at night"), _one(_yes_or_no)),
 }
 
-ABSENT_WHEN_NULL = frozenset({"compliant_from", "breaks_on", "cause"})
+ABSENT_WHEN_NULL = frozenset(
+    {"compliant_from", "breaks_on", "cause", "minimum_width", "minimum_height", "minimum_frame_rate"}
+)
 """Here null says that there is none; elsewhere it says that the figure is not known."""
 
 

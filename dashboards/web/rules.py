@@ -121,6 +121,18 @@ def _proof(words: Words, value: Sequence[str]) -> str:
     return words.translate(" or ").join(words.translate(_PROOFS[item]) for item in value)
 
 
+def _required(words: Words, value: bool) -> str:
+    return words.translate("required") if value else words.translate("not required")
+
+
+def _pixels(words: Words, value: int) -> str:
+    return words.translate("%(count)s pixels") % {"count": value}
+
+
+def _rate(words: Words, value: float) -> str:
+    return words.translate("%(rate)s frames a second") % {"rate": f"{value:g}"}
+
+
 def _kinds(words: Words, value: Sequence[str]) -> str | None:
     return words.times.listed([words.requirement(item) for item in value]) or None
 
@@ -138,6 +150,11 @@ PARAMETERS: dict[str, tuple[str, Write]] = {
     "longest_outage_in_hours": (_n("Longest outage in opening hours"), _duration),
     "longest_outage_out_of_hours": (_n("Longest outage outside opening hours"), _duration),
     "due": (_n("Owed"), _due),
+    "approved_view_required": (_n("An approved view"), _required),
+    "minimum_width": (_n("Width at least"), _pixels),
+    "minimum_height": (_n("Height at least"), _pixels),
+    "minimum_frame_rate": (_n("Frame rate at least"), _rate),
+    "frame_rate_ratio": (_n("A measured rate counts from this share of it"), _ratio),
     "proof": (_n("Full coverage is proved by"), _proof),
     "tolerance": (_n("Difference allowed"), _duration),
     "max_undetermined": (_n("May be unknown for at most"), _duration),

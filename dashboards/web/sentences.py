@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from dashboards.web.figures import Words, gigabytes, number, percent, rooms
+from dashboards.web.figures import Words, gigabytes, number, percent, plain, rooms
 from dashboards.web.i18n import mark as _n
 from dashboards.web.times import read_date, read_instant
 from monitor.model.span import Millis
@@ -62,7 +62,7 @@ SENTENCES: dict[tuple[str, str], tuple[str, ...]] = {
         _n("A camera shows this zone; that all of it is covered is yet to be confirmed on the spot."),
     ),
     ("zone_coverage", "unknown"): (_n("What the cameras of this zone show is not known."),),
-    ("view", "ok"): (_n("The picture is usable."),),
+    ("view", "ok"): (_n("No usable night picture: the room is dark %(unlit)s."), _n("The picture is usable.")),
     **{("view", state): sentences for state, sentences in _PICTURE.items()},
     ("view", "no_baseline"): (_n("No view of this camera has been approved yet."),),
     ("view", "unknown"): (_n("What the camera shows is not known."),),
@@ -121,8 +121,14 @@ SENTENCES: dict[tuple[str, str], tuple[str, ...]] = {
     ("storage_health", "missing"): (_n("A disk is missing."),),
     ("storage_health", "read_only"): (_n("A disk can no longer be written."),),
     ("storage_health", "unknown"): (_n("The state of the disks is not known."),),
-    ("picture_quality", "ok"): (_n("Resolution and frame rate are as required."),),
-    ("picture_quality", "below"): (_n("Resolution or frame rate are below what is required."),),
+    ("picture_quality", "ok"): (
+        _n("Recorded is %(recorded)s; %(asked)s are required."),
+        _n("Resolution and frame rate are as required."),
+    ),
+    ("picture_quality", "below"): (
+        _n("Recorded is only %(recorded)s; %(asked)s are required."),
+        _n("Resolution or frame rate are below what is required."),
+    ),
     ("picture_quality", "unknown"): (_n("Resolution and frame rate are not known."),),
     ("measurability", "ok"): (_n("What is required can be measured."),),
     ("measurability", "unmeasured"): (
@@ -198,6 +204,9 @@ def _figures(measured: Mapping[str, Any], words: Words, began: Millis | None, en
         "capacity": gigabytes(measured.get("capacity_bytes")),
         "max_undetermined": words.seconds(measured.get("max_undetermined_seconds")),
         "tolerance": words.seconds(measured.get("tolerance_seconds")),
+        "unlit": _unlit(measured, words),
+        "recorded": _picture(measured, "", words),
+        "asked": _picture(measured, "minimum_", words),
         **_offset(measured.get("offset_seconds"), words),
         **{key: _instant(measured.get(key), words) for key in ("tested_at", "valid_until", "last_report_at")},
     }
@@ -230,6 +239,20 @@ def _offset(value: object, words: Words) -> dict[str, str | None]:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return {}
     return {"fast" if value > 0 else "slow": words.seconds(abs(value))}
+
+
+def _unlit(measured: Mapping[str, Any], words: Words) -> str | None:
+    dark = measured.get("usable_night_picture") is False
+    return words.translate("outside opening hours or at nap time, when it may be") if dark else None
+
+
+def _picture(measured: Mapping[str, Any], prefix: str, words: Words) -> str | None:
+    """Return size and frame rate, what of them there is."""
+    sides = [plain(measured.get(f"{prefix}{name}")) for name in ("width", "height")]
+    rate = plain(measured.get(f"{prefix}frame_rate"))
+    parts = [" × ".join(side for side in sides if side is not None)]
+    parts += [words.translate("%(rate)s frames a second") % {"rate": rate}] if rate is not None else []
+    return words.times.listed([part for part in parts if part]) or None
 
 
 def _day(value: object) -> str | None:

@@ -51,6 +51,9 @@ def _zone(judgement: Judgement, requirement: ZoneCoverage, zone: Zone) -> Verdic
         return verdict(Outcome.BREACHED, "no_camera", "No camera is declared to show this zone.")
     standing = [(camera_id, *_standing(judgement, camera_id)) for camera_id in cameras]
     working = [camera_id for camera_id, state, _ in standing if state == "ok"]
+    if not working and any(state == "unapproved" for _, state, _ in standing):
+        reason = "A camera shows it; that this is the view it is meant to show has not been approved."
+        return verdict(Outcome.UNDETERMINED, "camera_present_only", reason)
     if not working:
         return _none_working(standing, verdict)
     proof = _proof(facts, subject)
@@ -75,9 +78,10 @@ def _none_working(standing: list[tuple[str, str, Cause | None]], verdict: Callab
 
 
 def _standing(judgement: Judgement, camera_id: str) -> tuple[str, Cause | None]:
-    """Return whether a camera works for its zone (ok, camera_down, view_faulty, unknown), and the verdict behind it.
+    """Return whether a camera works for its zone, and the verdict behind it.
 
-    What the pack does not ask for is not held against the camera.
+    It is one of ok, camera_down, view_faulty, unapproved (the pack asks for an approved view), unknown. What the pack
+    does not ask for is not held against the camera.
     """
     subject = camera_subject(camera_id)
     uptime, view = judgement.of("uptime", subject), judgement.of("view", subject)
@@ -87,6 +91,8 @@ def _standing(judgement: Judgement, camera_id: str) -> tuple[str, Cause | None]:
         camera = judgement.facts.inventory.camera(camera_id)
         if verdict is view and camera is not None and not camera.has_stream:
             continue
+        if verdict.state == "no_baseline":
+            return "unapproved", None
         state = breached if verdict.outcome is Outcome.BREACHED else "unknown"
         return state, verdict.because_of or Cause(verdict.requirement.kind, subject)
     return "ok", None

@@ -9,6 +9,7 @@ from monitor.evaluation.alarm import judge_alarm
 from monitor.evaluation.basis import Judge, Judgement
 from monitor.evaluation.completeness import judge_completeness
 from monitor.evaluation.coverage import judge_coverage, judge_forbidden
+from monitor.evaluation.picture_quality import judge_picture_quality
 from monitor.evaluation.recorder import judge_channels, judge_clock, judge_storage
 from monitor.evaluation.retention import judge_retention
 from monitor.evaluation.silence import explain_by_silence, judge_measurability, judge_silence
@@ -25,6 +26,7 @@ JUDGES: dict[str, Judge[Any]] = {
     "agent_silence": judge_silence,
     "uptime": judge_uptime,
     "view": judge_view,
+    "picture_quality": judge_picture_quality,
     "zone_coverage": judge_coverage,
     "forbidden_zone": judge_forbidden,
     "retention": judge_retention,

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from monitor.model.inventory import Closure, Inventory, Name, OpeningHours, Strict, Weekday
+from monitor.model.inventory import Closure, Inventory, Name, Nap, OpeningHours, Strict, Weekday
 from monitor.model.observation import Subject
 from monitor.model.span import Int64Array, Millis, Spans, from_millis, to_millis
 
@@ -81,3 +81,24 @@ def open_time(inventory: Inventory, start: Millis, end: Millis) -> Spans:
     zone = inventory.institution.zone_info
     hours = Spans.window(start, end) if inventory.hours is None else opening_spans(inventory.hours, zone, start, end)
     return hours.subtract(closure_spans(inventory.closures, zone))
+
+
+def nap_spans(naps: Iterable[Nap], zone: ZoneInfo, start: Millis, end: Millis) -> Spans:
+    """Return the nap times inside [start, end), every day; a nap that ends at or before its start ends on the next day."""
+    first, last = local_date(start, zone) - timedelta(days=1), local_date(end, zone)
+    days = [first + timedelta(days=index) for index in range((last - first).days + 1)]
+    pairs = [
+        (
+            to_millis(datetime.combine(day, nap.start, tzinfo=zone)),
+            to_millis(datetime.combine(day + timedelta(days=nap.to <= nap.start), nap.to, tzinfo=zone)),
+        )
+        for nap in naps
+        for day in days
+    ]
+    return Spans.of(pairs).clip(start, end)
+
+
+def lit_time(inventory: Inventory, start: Millis, end: Millis) -> Spans:
+    """Return when a room has to be lit in [start, end): open time outside nap times."""
+    naps = nap_spans(inventory.naps, inventory.institution.zone_info, start, end)
+    return open_time(inventory, start, end).subtract(naps)

@@ -15,6 +15,7 @@ from monitor.model.calendar import Waiver
 from monitor.model.inventory import Inventory
 from monitor.model.observation import Evidence, Kind, Observation, Subject
 from monitor.model.span import SECOND, Basis, Millis, Spans
+from monitor.model.view import Approval
 
 CLOCK_JITTER: Millis = 2 * SECOND
 """Offsets that differ by no more than this are one offset: a request's own delay is no clock step."""
@@ -126,6 +127,8 @@ class Facts:
     latest: Mapping[tuple[Kind, Subject], Instant] = field(default_factory=dict)
     attestations: Mapping[tuple[str, Subject], tuple[Observation, ...]] = field(default_factory=dict)
     waivers: tuple[Waiver, ...] = ()
+    approvals: Mapping[str, tuple[Approval, ...]] = field(default_factory=dict)
+    """Every approval of a view of each camera up to `as_of`, in order of time."""
 
     def instant(self, kind: Kind, subject: Subject) -> Instant | None:
         """Return the newest observation of `kind` on `subject`."""
@@ -183,6 +186,24 @@ def first_seen(facts: Facts, seen: Mapping[Subject, Millis]) -> Facts:
     """Return the facts with what is known from elsewhere of when each subject was first seen: the earlier one holds."""
     merged = {subject: min(at, facts.inventory_seen.get(subject, at)) for subject, at in seen.items()}
     return replace(facts, inventory_seen={**facts.inventory_seen, **merged})
+
+
+def with_approvals(facts: Facts, approvals: Mapping[str, Iterable[Approval]]) -> Facts:
+    """Return the facts with what was approved of each camera's views up to their instant."""
+    known = {
+        camera: tuple(sorted((_as_of(item, facts.as_of) for item in items if item.at <= facts.as_of), key=_approved_at))
+        for camera, items in approvals.items()
+    }
+    return replace(facts, approvals={camera: items for camera, items in known.items() if items})
+
+
+def _approved_at(item: Approval) -> tuple[Millis, str]:
+    return item.at, item.view
+
+
+def _as_of(item: Approval, as_of: Millis) -> Approval:
+    later = item.settled_at is not None and item.settled_at > as_of
+    return replace(item, settled_at=None) if later else item
 
 
 def _declared(by_subject: Mapping[tuple[Kind, Subject], list[Observation]]) -> Inventory | None:

@@ -145,6 +145,29 @@ class View(Requirement):
     """The camera shows a usable picture."""
 
     kind = "view"
+    approved_view_required: bool = False
+    """Whether a camera without an approved view is undetermined (`no_baseline`), and covers no zone for certain."""
+
+
+class PictureQuality(Requirement):
+    """What is recorded has a minimum size and frame rate; what is None is not asked for."""
+
+    kind = "picture_quality"
+    minimum_width: Annotated[int, Field(ge=1, le=16384)] | None = None
+    """Pixels of the longer side: a camera may be mounted upright."""
+    minimum_height: Annotated[int, Field(ge=1, le=16384)] | None = None
+    """Pixels of the shorter side."""
+    minimum_frame_rate: Annotated[float, Field(gt=0, le=240)] | None = None
+    """Frames a second."""
+    frame_rate_ratio: Ratio = 0.9
+    """Share of the minimum that a measured rate has to reach: a short look counts few frames."""
+
+    @model_validator(mode="after")
+    def _asks(self) -> Self:
+        if self.minimum_width is None and self.minimum_height is None and self.minimum_frame_rate is None:
+            msg = "asks for nothing: give minimum_width, minimum_height or minimum_frame_rate"
+            raise ValueError(msg)
+        return self
 
 
 class ForbiddenZone(Requirement):
@@ -220,6 +243,7 @@ class Requirements(Strict):
     uptime: Uptime | None = None
     zone_coverage: ZoneCoverage | None = None
     view: View | None = None
+    picture_quality: PictureQuality | None = None
     forbidden_zone: ForbiddenZone | None = None
     undeclared_channel: UndeclaredChannel | None = None
     retention: Retention | None = None

@@ -66,7 +66,7 @@ def test_every_state_of_the_contract_has_a_sentence(language: Language, requirem
         assert "None" not in text
         assert bool(re.search(r"[一-鿿]", text)) is (language is Language.ZH)
     assert said.state(state) != state.replace("_", " ") or language is Language.EN
-    assert requirement in REQUIREMENTS or requirement == "picture_quality"
+    assert requirement in REQUIREMENTS
 
 
 def test_there_are_no_sentences_for_what_the_contract_does_not_know() -> None:

@@ -27,6 +27,7 @@ def pack(**overrides: dict[str, Any] | None) -> Regulation:
         ),
         "zone_coverage": _requirement(proof=["attested", "planned"]),
         "view": _requirement(),
+        "picture_quality": _requirement(minimum_width=1280, minimum_height=720, minimum_frame_rate=15),
         "forbidden_zone": _requirement(),
         "undeclared_channel": _requirement(),
         "retention": _requirement(required_days=90, confirm_after="6h"),

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from monitor.evaluation.judge import judge
 from monitor.model.calendar import Waiver
 from monitor.model.inventory import Camera, Institution, Inventory, OpeningHours, Recorder, Room, Zone
-from monitor.model.ledger import Facts, fold
+from monitor.model.ledger import Facts, fold, with_approvals
 from monitor.model.observation import Kind, Observation, Source, Subject
 from monitor.model.regulation import Regulation
 from monitor.model.span import DAY, HOUR, MINUTE, Basis, Millis, to_millis
 from monitor.model.verdict import Verdict
+from monitor.model.view import Approval
 from support.packs import pack
 
 NOON = to_millis(datetime(2026, 11, 23, 4, tzinfo=UTC))
@@ -41,6 +42,7 @@ INVENTORY = Inventory(
     ),
     recorders=(Recorder(id="nvr", driver="hikvision"),),
 )
+MAIN_STREAM = {"codec": "h265", "width": 1920, "height": 1080, "frame_rate": 25.0, "bit_rate": 2_000_000}
 OPEN_HALF_PAST_SEVEN = OpeningHours.model_validate({"open": "07:30", "close": "18:00"})
 
 
@@ -108,6 +110,7 @@ def healthy(since: Millis = NOON - 2 * DAY, until: Millis = NOON) -> list[Observ
         seen += [
             during(camera, Kind.STREAM, since, until, "up"),
             during(camera, Kind.VIEW, since, until, "ok"),
+            at(camera, Kind.MAIN_STREAM, MAIN_STREAM, until),
             index(camera, [(until - 100 * DAY, until - 20_000)], until),
             attested("coverage_walk", Subject(kind="zone", id=camera.id)),
         ]
@@ -137,9 +140,11 @@ class Judged:
         regulation: Regulation | None = None,
         inventory: Inventory = INVENTORY,
         waivers: Iterable[Waiver] = (),
+        approvals: Mapping[str, Iterable[Approval]] | None = None,
         **more: Any,
     ) -> None:
         facts = facts_of(seen, as_of, inventory=inventory, waivers=tuple(waivers))
+        facts = with_approvals(facts, approvals or {})
         self.verdicts = judge(facts, regulation or pack(), **more)
 
     def __call__(self, requirement: str, subject: Subject) -> Verdict:

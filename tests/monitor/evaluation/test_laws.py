@@ -122,6 +122,7 @@ def _zone(zone: Subject) -> list[set[tuple[Kind, Subject]]]:
 NEEDED: dict[str, Needs] = {
     "uptime": lambda subject: [{(Kind.REACH, subject)} if subject == NVR else _seen(subject)],
     "view": lambda subject: [{(Kind.VIEW, subject)}],
+    "picture_quality": lambda subject: [{(Kind.MAIN_STREAM, subject)}],
     "zone_coverage": _zone,
     "retention": lambda subject: [{(Kind.RECORDINGS, subject)}],
     "recording_completeness": lambda subject: [{(Kind.RECORDINGS, subject)}],
@@ -152,7 +153,17 @@ def refused(item: Observation) -> Observation:
 
 def garbled(item: Observation) -> Observation:
     """The answer makes no sense."""
-    odd = {"window": "x", "spans": 7, "offset_seconds": "soon", "disks": [1], "channels": {}, "what": 5}
+    odd = {
+        "window": "x",
+        "width": "wide",
+        "height": -1,
+        "frame_rate": True,
+        "spans": 7,
+        "offset_seconds": "soon",
+        "disks": [1],
+        "channels": {},
+        "what": 5,
+    }
     return item.model_copy(update={"state": "odd", "facts": odd})
 
 
