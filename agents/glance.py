@@ -139,7 +139,8 @@ class Glance:
             if keyframe is None:
                 break
             try:
-                looked = await self._decoder.look(self._camera.id, stream.info.codec, keyframe)
+                info = stream.info
+                looked = await self._decoder.look(self._camera.id, info.codec, keyframe, (info.width, info.height))
                 judged = eye.look(looked.measures)
             except DecodeError as error:
                 self._view(began, "unknown", StreamCause.DECODE_ERROR, {}, str(error))

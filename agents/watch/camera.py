@@ -16,8 +16,9 @@ from agents.vision.diagnose import Diagnosis, look
 from agents.vision.eye import Eye
 from agents.vision.thresholds import Thresholds
 from agents.watch.budget import Budget, Seat
-from agents.watch.decoder import DecodeError, Decoder
+from agents.watch.decoder import DecodeError, Decoder, DecoderBusyError, DecoderKilledError
 from agents.watch.failure import Around, meaning
+from agents.watch.looking import Rhythm
 from agents.watch.track import Sink, Track
 from agents.watch.wall import Wall
 from monitor.model.clock import Clock
@@ -34,6 +35,8 @@ class Timings:
     """Between looks while a change is being confirmed."""
     keyframe_wait: float = 25.0
     """Keyframes may be 10 to 20 s apart."""
+    unseen_after: float = 300.0
+    """Without any picture that stands alone for this long, the view is said to be unknown."""
     turn: float = 4.0
     """How long a camera that shares a session is visited, at least."""
     turn_gap: float = 300.0
@@ -128,6 +131,7 @@ class CameraWatch:
         self._doubt: _Failure | None = None
         """Why a stream that ran has failed, until it is back or has failed again."""
         self._sampled = False
+        self._rhythm = Rhythm(timings.look_every, timings.confirm_every)
         self._wall_clock = Wall(tools.clock, self._stepped)
 
     async def run(self) -> None:
@@ -271,21 +275,33 @@ class CameraWatch:
 
     async def _look_on(self, stream: Stream) -> None:
         """Look at keyframes for as long as the stream lives."""
-        timings = self._timings
+        looked_at = self._clock.monotonic()
         while True:
-            keyframe = await stream.next_keyframe(timings.keyframe_wait)
+            keyframe = await stream.next_keyframe(self._timings.keyframe_wait)
             if keyframe is not None:
+                looked_at = self._clock.monotonic()
                 await self._look(stream, keyframe)
-            await self._clock.sleep(timings.confirm_every if self._diagnosis.confirming else timings.look_every)
+                await self._clock.sleep(self._rhythm.wait(confirming=self._diagnosis.confirming))
+            elif self._clock.monotonic() - looked_at >= self._timings.unseen_after:
+                self._unseen(self._now(), f"no keyframe came for {self._clock.monotonic() - looked_at:.0f} s")
+
+    def _unseen(self, at: Millis, why: str) -> None:
+        """Say that the picture can't be told."""
+        self.view.set(at, "unknown", StreamCause.DECODE_ERROR, detail=why)
+        self._looked_until = at
 
     async def _look(self, stream: Stream, keyframe: bytes) -> None:
-        at = self._now()
+        at, info = self._now(), stream.info
         try:
-            looked = await self._decoder.look(self.camera_id, stream.info.codec, keyframe)
+            looked = await self._decoder.look(self.camera_id, info.codec, keyframe, (info.width, info.height))
+        except DecoderBusyError:
+            return  # others were in the way: this look says nothing of the camera
         except DecodeError as error:
-            self.view.set(at, "unknown", StreamCause.DECODE_ERROR, detail=str(error))
-            self._looked_until = at
+            self._rhythm.broke(costly=isinstance(error, DecoderKilledError))
+            if self._rhythm.failures > 1:  # one keyframe may have come damaged
+                self._unseen(at, str(error))
             return
+        self._rhythm.looked()
         self.state.looks += 1
         judged = self._eye.look(looked.measures)
         scores: dict[str, JsonValue] = dict(judged.scores)

@@ -9,17 +9,32 @@ import json
 import os
 import struct
 import sys
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 from agents.vision.measure import Measures
+from agents.watch.decoding import MAX_PIXELS
 
 LOOK_SECONDS = 5.0
 START_SECONDS = 30.0
+TURN_SECONDS = 10.0
+"""So long a look waits for those of other cameras; a keyframe that is older then is not looked at any more."""
+
+Size = tuple[int | None, int | None]
+"""Width and height in pixels, as the stream's parameter sets say; None while unknown."""
 
 
 class DecodeError(Exception):
     """A keyframe could not be turned into a picture; the text says why."""
+
+
+class DecoderKilledError(DecodeError):
+    """The keyframe cost the decoder its life: it took too long, or too much."""
+
+
+class DecoderBusyError(DecodeError):
+    """The decoder was busy with other cameras' pictures for too long: nothing is said of this one."""
 
 
 @dataclass(frozen=True)
@@ -36,25 +51,33 @@ class Looked:
 class Decoder:
     """One child process for all cameras, one keyframe at a time; started when first needed, and again after a kill."""
 
-    def __init__(self, look_seconds: float = LOOK_SECONDS) -> None:
-        """Start nothing yet."""
+    def __init__(self, look_seconds: float = LOOK_SECONDS, turn_seconds: float = TURN_SECONDS) -> None:
+        """Start nothing yet. A look may take `look_seconds`, and the wait for it `turn_seconds`."""
         self._look_seconds = look_seconds
+        self._turn_seconds = turn_seconds
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
         self._started = False
         self.restarts = 0
 
-    async def look(self, camera: str, codec: str, keyframe: bytes) -> Looked:
-        """Decode and measure one keyframe. Raises DecodeError; the child is killed when it exceeds its time."""
+    async def look(self, camera: str, codec: str, keyframe: bytes, announced: Size = (None, None)) -> Looked:
+        """Decode and measure one keyframe. Raises DecodeError; the child is killed when it exceeds its time.
+
+        First come, first served: a look waits for those before it, and for `turn_seconds` at most.
+        A picture `announced` as larger than any camera's is refused before anything is done for it.
+        """
+        width, height = announced
+        if (width or 0) * (height or 0) > MAX_PIXELS:
+            raise DecodeError(f"the stream announces a picture of {width} x {height}, larger than any camera's")
         header = json.dumps({"camera": camera, "codec": {"h265": "hevc"}.get(codec, codec)}).encode() + b"\n"
-        async with self._turn:
+        async with self._its_turn():
             process = await self._running()
             try:
                 async with asyncio.timeout(self._look_seconds if process.returncode is None else 0):
                     answer = await _ask(process, header + keyframe)
             except (TimeoutError, OSError, EOFError, ValueError) as error:
                 await self._kill()
-                raise DecodeError("the decoder took too long or died on this keyframe") from error
+                raise DecoderKilledError("the decoder took too long or died on this keyframe") from error
             except asyncio.CancelledError:
                 await self._kill()  # an answer that nobody waits for would be read as the next one's
                 raise
@@ -66,6 +89,18 @@ class Decoder:
     async def close(self) -> None:
         """End the child."""
         await self._kill()
+
+    @contextlib.asynccontextmanager
+    async def _its_turn(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._turn_seconds):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise DecoderBusyError(f"the decoder was busy for {self._turn_seconds:g} s") from None
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     async def _running(self) -> asyncio.subprocess.Process:
         if self._process is not None and self._process.returncode is None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from agents.simulators.scenes import Scene
-from agents.watch.decoder import DecodeError, Decoder
+from agents.watch.decoder import DecodeError, Decoder, DecoderBusyError, DecoderKilledError
 from support.pictures import draws, encoded
 
 SCENE = Scene("gate", width=352, height=288, name="Camera 01")
@@ -127,6 +127,29 @@ async def test_a_decode_that_takes_too_long_is_ended() -> None:
         assert decoder.restarts == 1
     finally:
         await decoder.close()
+
+
+async def test_a_look_waits_for_its_turn_so_long_and_no_longer() -> None:
+    decoder = Decoder(look_seconds=1.5, turn_seconds=0.3)
+    try:
+        await works(decoder)
+        os.kill(child(decoder), signal.SIGSTOP)
+        stuck = asyncio.create_task(decoder.look("poisonous", "h264", KEYFRAMES[0]))
+        await asyncio.sleep(0)
+        with pytest.raises(DecoderBusyError, match="busy"):
+            await decoder.look("gate", "h264", KEYFRAMES[0])
+        with pytest.raises(DecoderKilledError):
+            await stuck
+        await works(decoder)
+    finally:
+        await decoder.close()
+
+
+async def test_a_picture_announced_as_larger_than_any_camera_s_never_reaches_the_child(decoder: Decoder) -> None:
+    with pytest.raises(DecodeError, match="16384 x 16384"):
+        await decoder.look("gate", "h264", KEYFRAMES[0], (16384, 16384))
+    assert decoder._process is None, "nothing was started for it"
+    assert (await decoder.look("gate", "h264", KEYFRAMES[0], (4000, 3000))).width == 352
 
 
 async def test_a_look_that_nobody_waits_for_any_more_does_not_answer_the_next_one(decoder: Decoder) -> None:

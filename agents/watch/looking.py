@@ -1,0 +1,44 @@
+"""When a camera's next look is due: sooner while something is being confirmed, later while its pictures break decoders."""
+
+from __future__ import annotations
+
+FORGIVEN = 2
+"""So many looks in a row may fail before the next ones come more seldom: a packet may be lost, twice."""
+MOST_SECONDS = 300.0
+COSTLY_FIRST_SECONDS = 60.0
+COSTLY_MOST_SECONDS = 3600.0
+"""For pictures that kept the decoder busy until it was killed: all other cameras waited for that."""
+
+
+class Rhythm:
+    """One camera's looks. Seconds throughout."""
+
+    def __init__(self, look_every: float, confirm_every: float) -> None:
+        """Take the usual distance of two looks, and that while a change is being confirmed."""
+        self._look_every = look_every
+        self._confirm_every = confirm_every
+        self._failed = 0
+        self._costly = 0
+
+    @property
+    def failures(self) -> int:
+        """How many looks in a row have failed."""
+        return self._failed
+
+    def looked(self) -> None:
+        """A look worked."""
+        self._failed = 0
+        self._costly = max(0, self._costly - 1)  # one good picture between bad ones doesn't buy all others a stop
+
+    def broke(self, *, costly: bool) -> None:
+        """A look failed; `costly`: after it had used up the decoder's time."""
+        self._failed += 1
+        self._costly += costly
+
+    def wait(self, *, confirming: bool) -> float:
+        """Return how long to wait for the next look."""
+        if self._failed and self._costly:
+            return max(self._look_every, min(COSTLY_FIRST_SECONDS * 2.0 ** (self._costly - 1), COSTLY_MOST_SECONDS))
+        if self._failed > FORGIVEN:
+            return max(self._look_every, min(self._look_every * 2.0 ** (self._failed - FORGIVEN), MOST_SECONDS))
+        return self._confirm_every if confirming or self._failed else self._look_every
