@@ -185,11 +185,12 @@ class CameraWatch:
                 events = await stream.batch()
                 first = self._clock.monotonic() if first is None else first
                 for event in events:
-                    self.state.frames += 1
                     self.state.bytes += event.bytes
                     self.state.lost_packets += event.lost
                     self._eye.frame(event.received_at, event.bytes, keyframe=event.keyframe)
-                    self._seen(event.received_at)
+                self.state.frames += len(events)
+                if events:
+                    self._seen(events[0].received_at, events[-1].received_at)
                 seat.playing()
                 self._runs()
                 self.state.codec = stream.info.codec
@@ -209,8 +210,9 @@ class CameraWatch:
         enough = stayed >= self._timings.turn and (looked or stayed >= 3 * self._timings.turn)
         return self._budget.crowded and enough
 
-    def _seen(self, received_at: float) -> None:
-        at = self._wall(received_at)
+    def _seen(self, first: float, last: float) -> None:
+        """Frames came between two monotonic instants: the wall clock is read once for all of them."""
+        at = self._wall(first)
         self._sampled = self._sampled or self._budget.waiting > 0
         basis = Basis.SAMPLED if self._sampled else Basis.WATCHED
         if self._doubt is not None:
@@ -218,7 +220,7 @@ class CameraWatch:
         if self.stream.state != "up":
             self._bridge(at)
             self.stream.set(at, "up", basis=basis)
-        self._seen_until = max(self._seen_until, at)
+        self._seen_until = max(self._seen_until, at + round((last - first) * SECOND))
 
     def _bridge(self, at: Millis) -> None:
         """Between two visits that both saw frames, frames are assumed: basis sampled says so."""

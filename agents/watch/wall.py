@@ -21,17 +21,16 @@ class Wall:
         """Look at both clocks; `stepped` is called inside `now`."""
         self._clock = clock
         self._stepped = stepped
-        self._ahead = self._read()
+        self._ahead = to_millis(clock.now()) - self._monotonic()
+        """How far the wall clock is ahead of the monotonic one."""
 
     def now(self) -> Millis:
         """Return the wall time."""
-        ahead, before = self._read(), self._ahead
-        self._ahead = ahead
-        now = to_millis(self._clock.now())
+        now, before = to_millis(self._clock.now()), self._ahead
+        ahead = self._ahead = now - self._monotonic()
         if abs(ahead - before) > STEP:
             self._stepped(now - (ahead - before), now)
         return now
 
-    def _read(self) -> Millis:
-        """Return how far the wall clock is ahead of the monotonic one."""
-        return to_millis(self._clock.now()) - round(self._clock.monotonic() * SECOND)
+    def _monotonic(self) -> Millis:
+        return round(self._clock.monotonic() * SECOND)
