@@ -19,12 +19,15 @@ from agents.recorders.base import (
     Disk,
     DriverOptions,
     Exchange,
+    FilePlayback,
     Footage,
     Identity,
     NotOffered,
+    OffersNothing,
     Progress,
     RecorderError,
     RecorderSettings,
+    latest_by_search,
 )
 from agents.recorders.container import Unfinished, duration_seconds
 from agents.recorders.path_template import epoch, parse_template, wall_range
@@ -99,7 +102,7 @@ class FilesOptions(DriverOptions):
         return value
 
 
-class Files:
+class Files(OffersNothing):
     """Recordings on disk. Reads names, sizes and containers; never a picture."""
 
     def __init__(self, settings: RecorderSettings, cache: DurationCache | None = None) -> None:
@@ -165,6 +168,15 @@ class Files:
         camera = _camera(channel)
         return await self._in_thread(f"oldest file of {camera}", lambda: self._earliest(camera))
 
+    async def latest(self, channel: str) -> Millis | None:
+        """Return the end of the newest footage of the last hours; None without any. Raises RecorderError."""
+        return await latest_by_search(self, self._settings.clock, channel)
+
+    async def playback(self, channel: str, at: Millis, seconds: float) -> FilePlayback:  # noqa: ARG002  (the port's signature)
+        """Return the file that holds the instant `at`, and where in it. Raises RecorderError when none does."""
+        camera = _camera(channel)
+        return await self._in_thread(f"file of {camera}", lambda: self._playback(camera, at))
+
     async def _in_thread(self, asked: str, work: Callable[[], T]) -> T:
         """Do file work beside the event loop; an unreadable folder or file is an error, never an empty answer."""
         where = f"{asked} under {self._template.root}"
@@ -193,8 +205,22 @@ class Files:
         return {one.camera for one in found if one.camera is not None}
 
     def _footage(self, camera: str, start: Millis, end: Millis, report: Progress, stop: threading.Event) -> Spans:
+        pairs = [span for span, _ in self._playable(camera, start, end, report, stop)]
+        return Spans.of(pairs).clip(start, end)
+
+    def _playback(self, camera: str, at: Millis) -> FilePlayback:
+        for (start, end), path in self._playable(camera, at, at + 1, lambda _: None, threading.Event()):
+            if start <= at < end:
+                return FilePlayback(Path(path), (at - start) / 1000)
+        moment = from_millis(at).astimezone(self._settings.timezone).isoformat(timespec="seconds")
+        raise RecorderError(StreamCause.NOT_FOUND, f"No file of {camera} holds {moment}.")
+
+    def _playable(
+        self, camera: str, start: Millis, end: Millis, report: Progress, stop: threading.Event
+    ) -> Iterator[tuple[tuple[Millis, Millis], str]]:
+        """Yield what each file that may touch [start, end) holds, and its path."""
         if end <= start:
-            return Spans.empty()
+            return
         first, last = from_millis(start), from_millis(end)
         self._require_folder(camera)
         listed = sorted(
@@ -204,7 +230,6 @@ class Files:
         )
         before = [one for one in listed if one[0][-1] < first]
         files = before[-BEFORE_WINDOW:] + [one for one in listed if one[0][-1] >= first]
-        pairs = []
         unplayable = 0
         for done, (readings, path) in enumerate(files, start=1):
             if stop.is_set():
@@ -213,13 +238,12 @@ class Files:
             if span is None:
                 unplayable += 1
             else:
-                pairs.append(span)
+                yield span, path
             if done % 200 == 0 or done == len(files):
                 report(done / len(files))
         self.exchanges.append(
             Exchange(f"lengths of {len(files)} files of {camera}", f"{unplayable} hold nothing playable")
         )
-        return Spans.of(pairs).clip(start, end)
 
     def _require_folder(self, camera: str) -> None:
         """Tell a camera without any folder (a wrong `channel`, a lost mount) from one that recorded nothing."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date, datetime, timedelta, tzinfo
 from typing import Annotated, TypeVar
 
@@ -14,6 +15,7 @@ from pydantic import Field
 from agents.recorders import hikvision_parse as parse
 from agents.recorders.base import (
     NOT_OFFERED,
+    AlarmInput,
     Channel,
     Disk,
     DriverOptions,
@@ -21,9 +23,14 @@ from agents.recorders.base import (
     Footage,
     Identity,
     NotOffered,
+    OffersNothing,
     Progress,
     RecorderError,
     RecorderSettings,
+    RecordingMode,
+    StreamPlayback,
+    TimeSync,
+    latest_by_search,
 )
 from agents.recorders.http import Answer, DeviceHttp
 from agents.recorders.windows import Window, halves, months, plan
@@ -65,7 +72,7 @@ class HikvisionOptions(DriverOptions):
     timeout_seconds: Annotated[float, Field(gt=0, le=120)] = 20.0
 
 
-class Hikvision:
+class Hikvision(OffersNothing):
     """One recorder through ISAPI. Reads only; one request and one search at a time."""
 
     def __init__(self, settings: RecorderSettings) -> None:
@@ -90,8 +97,12 @@ class Hikvision:
         """Return rtsp://HOST:PORT/Streaming/Channels/N01 (main) or N02 (sub); None for a channel that is no number."""
         if not _is_channel(channel):
             return None
+        return f"rtsp://{self._rtsp_host}/Streaming/Channels/{int(channel)}{'01' if main else '02'}"
+
+    @property
+    def _rtsp_host(self) -> str:
         host = f"[{self._http.host}]" if ":" in self._http.host else self._http.host
-        return f"rtsp://{host}:{self._settings.rtsp_port}/Streaming/Channels/{int(channel)}{'01' if main else '02'}"
+        return f"{host}:{self._settings.rtsp_port}"
 
     async def identity(self) -> Identity:
         """Return model, firmware and serial number. Raises RecorderError."""
@@ -115,7 +126,7 @@ class Hikvision:
             refused = error
         if proxied:
             online = await self._online()
-            proxied = tuple(Channel(one.id, one.name, online.get(one.id)) for one in proxied)
+            proxied = tuple(replace(one, online=online.get(one.id)) for one in proxied)
             if not self._has_analog_inputs():
                 return proxied
         try:
@@ -170,6 +181,42 @@ class Hikvision:
                 if progress is not None:
                     progress(done / len(windows))
         return Footage(Spans.of(held).clip(start, end), Spans.of(locked).clip(start, end), (start, end))
+
+    async def latest(self, channel: str) -> Millis | None:
+        """Return the end of the newest footage of the last hours; None without any. Raises RecorderError."""
+        return await latest_by_search(self, self._settings.clock, channel)
+
+    async def recording_modes(self) -> Mapping[str, RecordingMode]:
+        """Return what each channel's main stream is set to record. Raises RecorderError."""
+        return await self._get(parse.recording_modes, "/ISAPI/ContentMgmt/record/tracks")
+
+    async def time_sync(self) -> TimeSync:
+        """Return whether a time server sets the clock. Raises RecorderError."""
+        enabled = await self._get(parse.set_by_server, "/ISAPI/System/time")
+        try:
+            return TimeSync(enabled, await self._get(parse.has_time_server, "/ISAPI/System/time/ntpServers"))
+        except NotOffered:
+            return TimeSync(enabled, None)
+
+    async def alarm_inputs(self) -> tuple[AlarmInput, ...]:
+        """Return the wired alarm inputs. Raises RecorderError."""
+        inputs = await self._get(parse.alarm_inputs, "/ISAPI/System/IO/inputs")
+        try:
+            active = await self._get(parse.active_inputs, "/ISAPI/System/IO/status") if inputs else {}
+        except NotOffered:
+            active = {}
+        return tuple(replace(one, active=active.get(one.id)) for one in inputs)
+
+    async def playback(self, channel: str, at: Millis, seconds: float) -> StreamPlayback:
+        """Return the recording track's address from `at` on; its times are the recorder's wall clock dressed as UTC.
+
+        Raises RecorderError.
+        """
+        track, zone = _track(channel), await self._recorder_zone()
+        begin = from_millis(at).astimezone(zone)
+        times = (f"{moment:%Y%m%dT%H%M%SZ}" for moment in (begin, begin + timedelta(seconds=seconds)))
+        start, end = times
+        return StreamPlayback(f"rtsp://{self._rtsp_host}/Streaming/tracks/{track}/?starttime={start}&endtime={end}")
 
     async def earliest(self, channel: str) -> Millis | None:
         """Return the start of the oldest footage; None without any. Raises RecorderError.

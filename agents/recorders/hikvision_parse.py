@@ -6,10 +6,21 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from functools import wraps
-from typing import ParamSpec, TypeVar
+from typing import Literal, ParamSpec, TypeVar
 
 from agents.recorders import xml
-from agents.recorders.base import Channel, Disk, DiskState, Identity, RecorderError
+from agents.recorders.base import (
+    AlarmInput,
+    Behind,
+    Channel,
+    Disk,
+    DiskKind,
+    DiskState,
+    Identity,
+    RecorderError,
+    RecordingMode,
+)
+from agents.recorders.schedule import WEEK_MINUTES, Entry, minute_of_week, recording_mode
 from agents.recorders.zone import DeviceTime, device_time, to_instants
 from monitor.model.observation import StreamCause
 
@@ -32,6 +43,16 @@ DISK_STATES: dict[str, DiskState] = {
 GHOST = "notexist"
 """The word for a disk that was taken out long ago: no disk, never counted."""
 
+MODES: dict[str, Literal["continuous", "event"]] = {
+    "CMR": "continuous",
+    **dict.fromkeys(
+        ("MOTION", "ALARM", "EDR", "ALARMORMOTION", "ALARMANDMOTION", "ALLEVENT", "SMART", "COMMAND", "POS"), "event"
+    ),
+}
+"""ISAPI's words for what a span of the schedule records; any other is not understood."""
+
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_TRUTH = {"true": True, "false": False}
 _LOCKED = {"lock": True, "locked": True, "unlock": False, "unlocked": False, "": False}
 _DAYS_IN_MONTH = 31
 
@@ -112,16 +133,30 @@ def _channels(nodes: Iterable[xml.Node]) -> tuple[Channel, ...]:
     found = {}
     for node in nodes:
         channel_id = str(_number(_required(node, "id")))
-        found[channel_id] = Channel(channel_id, (node.value("name") or "")[:200], None)
+        found[channel_id] = Channel(channel_id, (node.value("name") or "")[:200], None, _behind(node))
     return tuple(found.values())
+
+
+def _behind(node: xml.Node) -> Behind | None:
+    """Return the camera behind a channel; None where the recorder says nothing of it, as of an analog input."""
+    source = node.child("sourceInputPortDescriptor")
+    if source is None:
+        return None
+    address = next(filter(None, (source.value(name) for name in ("ipAddress", "ipv6Address", "hostName"))), "")
+    said = Behind(
+        (source.value("serialNumber") or "")[:100],
+        (source.value("macAddress") or "").lower()[:40],
+        address[:255],
+        (source.value("model") or "")[:100],
+    )
+    return said if said != Behind() else None
 
 
 @_answers
 def proxy_status(body: bytes) -> dict[str, bool | None]:
     """Read /ISAPI/ContentMgmt/InputProxy/channels/status: channel id to online, None where it isn't said."""
-    said = {"true": True, "false": False}
     return {
-        str(_number(_required(node, "id"))): said.get((node.value("online") or "").lower())
+        str(_number(_required(node, "id"))): _TRUTH.get((node.value("online") or "").lower())
         for node in _root(body, "InputProxyChannelStatusList").all("InputProxyChannelStatus")
     }
 
@@ -150,7 +185,8 @@ def _disk(node: xml.Node) -> Disk | None:
     capacity = node.value("capacity")
     megabytes = _number(capacity) if capacity else 0
     name = f"{node.name}{_required(node, 'id')}"
-    return Disk(name[:40], state, megabytes * MIB or None, raw[:40])
+    kind: DiskKind = "network" if node.name == "nas" else "disk"
+    return Disk(name[:40], state, megabytes * MIB or None, raw[:40], kind)
 
 
 @_answers
@@ -158,6 +194,90 @@ def clock(body: bytes, fallback: tzinfo) -> DeviceTime:
     """Read /ISAPI/System/time; `fallback` is the zone where the recorder names none."""
     node = _root(body, "Time")
     return device_time(_required(node, "localTime"), node.value("timeZone"), fallback)
+
+
+@_answers
+def set_by_server(body: bytes) -> bool | None:
+    """Read in /ISAPI/System/time whether a time server sets the clock; None where it isn't said."""
+    mode = _root(body, "Time").value("timeMode")
+    return None if not mode else "NTP" in mode.upper()
+
+
+@_answers
+def has_time_server(body: bytes) -> bool:
+    """Read /ISAPI/System/time/ntpServers: whether one has an address."""
+    servers = _root(body, "NTPServerList").all("NTPServer")
+    return any(node.value(name) for node in servers for name in ("hostName", "ipAddress", "ipv6Address"))
+
+
+@_answers
+def alarm_inputs(body: bytes) -> tuple[AlarmInput, ...]:
+    """Read /ISAPI/System/IO/inputs."""
+    return tuple(
+        AlarmInput(
+            str(_number(_required(node, "id"))),
+            (node.value("name") or "")[:200],
+            _TRUTH.get((node.value("enabled") or "").lower()),
+            None,
+        )
+        for node in _root(body, "IOInputPortList").all("IOInputPort")
+    )
+
+
+@_answers
+def active_inputs(body: bytes) -> dict[str, bool | None]:
+    """Read /ISAPI/System/IO/status: input id to whether it is triggered now, None where it isn't said."""
+    said = {"active": True, "inactive": False}
+    return {
+        str(_number(_required(node, "ioPortID"))): said.get((node.value("ioState") or "").lower())
+        for node in _root(body, "IOPortStatusList").all("IOPortStatus")
+        if (node.value("ioPortType") or "").lower() == "input"
+    }
+
+
+@_answers
+def recording_modes(body: bytes) -> dict[str, RecordingMode]:
+    """Read /ISAPI/ContentMgmt/record/tracks: what each channel's main stream is set to record.
+
+    `Enable` says true whatever is set: the schedule's own switch counts. A schedule in words that aren't known is left out.
+    """
+    found = {}
+    for track in _root(body, "TrackList").all("Track"):
+        number = _number(_required(track, "id"))
+        mode = _mode(track) if number % 100 == 1 else None
+        if mode is not None:
+            found[str(number // 100)] = mode
+    return found
+
+
+def _mode(track: xml.Node) -> RecordingMode | None:
+    extensions = track.child("CustomExtensionList")
+    switches = {node.value("enableSchedule") for node in (extensions.all("CustomExtension") if extensions else [])}
+    switches.discard(None)
+    if switches == {"false"}:
+        return recording_mode([])
+    schedule = track.child("TrackSchedule")
+    if switches != {"true"} or schedule is None:
+        return None
+    entries = [_entry(action) for action in schedule.walk() if action.name == "ScheduleAction"]
+    known = [entry for entry in entries if entry is not None]
+    return recording_mode(known) if len(known) == len(entries) else None
+
+
+def _entry(action: xml.Node) -> Entry | None:
+    """Return one span of the week; None when it is in words that aren't known."""
+    when = MODES.get((action.value("Actions", "ActionRecordingMode") or "").upper())
+    start, end = (_minute(action.find(f"ScheduleAction{edge}Time"), up=edge == "End") for edge in ("Start", "End"))
+    if when is None or start is None or end is None:
+        return None
+    # A whole day ends at 00:00 of the next; Sunday's at 00:00 of Monday.
+    return start, end if end > start else end + WEEK_MINUTES, when
+
+
+def _minute(node: xml.Node | None, *, up: bool) -> int | None:
+    day = (node.value("DayOfWeek") or "").lower() if node is not None else ""
+    clock = node.value("TimeOfDay") if node is not None else None
+    return minute_of_week(_DAYS.index(day), clock, up=up) if day in _DAYS and clock else None
 
 
 @_answers

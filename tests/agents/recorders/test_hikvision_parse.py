@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.recorders import hikvision_parse as parse
-from agents.recorders.base import Channel, Identity, RecorderError
+from agents.recorders.base import AlarmInput, Behind, Identity, RecorderError, RecordingMode
+from agents.recorders.schedule import DAY_MINUTES, WEEK_MINUTES
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "recorders"
 HIKVISION = FIXTURES / "hikvision"
@@ -40,8 +41,46 @@ def test_device_info() -> None:
 
 def test_channels_are_the_children_whatever_size_says() -> None:
     channels = parse.proxy_channels(fixture("proxy_channels.xml"))
-    assert channels == (Channel("1", "大门", None), Channel("2", "Room 1 & 2", None), Channel("9", "", None))
+    assert [(one.id, one.name, one.online) for one in channels] == [
+        ("1", "大门", None),
+        ("2", "Room 1 & 2", None),
+        ("9", "", None),
+    ]
     assert parse.proxy_channels(fixture("proxy_channels_none.xml")) == ()
+
+
+def test_the_camera_behind_a_channel() -> None:
+    gate = parse.proxy_channels(fixture("proxy_channels.xml"))[0].behind
+    assert gate == Behind("DS-2CD2343G2-I00000000AAWRF00000001", "", "192.0.2.21", "DS-2CD2343G2-I")
+    assert gate.identity == gate.serial
+    assert [one.behind for one in parse.analog_channels(fixture("analog_channels.xml"))] == [None, None]
+
+
+def test_what_the_channels_are_set_to_record() -> None:
+    """Enable says true of all; a schedule with words that aren't known is no schedule at all."""
+    night = 22 * 60
+    assert parse.recording_modes(fixture("record_tracks.xml")) == {
+        "1": RecordingMode("continuous"),
+        "2": RecordingMode("mixed", ((night, DAY_MINUTES),)),
+        "3": RecordingMode("none", ((0, WEEK_MINUTES),)),
+        "4": RecordingMode("motion"),
+    }
+
+
+def test_the_time_server() -> None:
+    assert parse.set_by_server(fixture("time_china.xml")) is True
+    assert parse.set_by_server(b"<Time><timeMode>manual</timeMode></Time>") is False
+    assert parse.set_by_server(b"<Time/>") is None
+    assert parse.has_time_server(fixture("ntp_servers.xml"))
+    assert not parse.has_time_server(b"<NTPServerList><NTPServer><id>1</id><hostName/></NTPServer></NTPServerList>")
+
+
+def test_alarm_inputs_with_what_is_known_of_them() -> None:
+    assert parse.alarm_inputs(fixture("io_inputs.xml")) == (
+        AlarmInput("1", "红外", True, None),
+        AlarmInput("2", "", None, None),
+    )
+    assert parse.active_inputs(fixture("io_status.xml")) == {"1": False, "2": True}
 
 
 def test_channel_states_that_are_not_said_are_unknown() -> None:

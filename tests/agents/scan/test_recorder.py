@@ -12,7 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.recorders.base import Channel, Disk, Exchange, Footage, Identity, NotOffered, Progress, RecorderError
+from agents.recorders.base import (
+    Channel,
+    Disk,
+    Exchange,
+    Footage,
+    Identity,
+    NotOffered,
+    OffersNothing,
+    Progress,
+    RecorderError,
+)
 from agents.scan.recorder import HORIZON, MARGIN, SPANS_AN_OBSERVATION, Channelled, RecorderScan, chunks, reading
 from monitor.model.clock import ManualClock
 from monitor.model.inventory import Institution, Inventory
@@ -24,7 +34,7 @@ NOW = 1_795_000_000_000
 
 
 @dataclass
-class Told:
+class Told(OffersNothing):
     """A recorder that answers as it is told, and remembers what it was asked."""
 
     spans: Spans = field(default_factory=lambda: Spans.of([(NOW - 100 * DAY, NOW)]))
