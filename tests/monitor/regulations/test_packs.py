@@ -180,7 +180,6 @@ def test_the_demo_is_wujiang_with_shortened_timings() -> None:
         "uptime.grace": 3 * SECOND,
         "uptime.longest_outage_in_hours": 5 * SECOND,
         "uptime.longest_outage_out_of_hours": 5 * SECOND,
-        "view.approved_view_required": False,
         "measurability.max_undetermined": 30 * SECOND,
         "agent_silence.silent_after": 12 * SECOND,
     }
