@@ -277,13 +277,16 @@ class CameraWatch:
 
     async def _look_on(self, stream: Stream) -> None:
         """Look at keyframes for as long as the stream lives."""
-        looked_at = self._clock.monotonic()
+        looked_at = due = self._clock.monotonic()
         while True:
             keyframe = await stream.next_keyframe(self._timings.keyframe_wait)
             if keyframe is not None:
                 looked_at = self._clock.monotonic()
                 await self._look(stream, keyframe)
-                await self._clock.sleep(self._rhythm.wait(confirming=self._diagnosis.confirming))
+                # Counted from when this look was due: a keyframe comes some time after that, which must not add up.
+                now = self._clock.monotonic()
+                due = max(due + self._rhythm.wait(confirming=self._diagnosis.confirming), now)
+                await self._clock.sleep(due - now)
             elif self._clock.monotonic() - looked_at >= self._timings.unseen_after:
                 self._unseen(self._now(), f"no keyframe came for {self._clock.monotonic() - looked_at:.0f} s")
 

@@ -66,7 +66,7 @@ class Frames:
         """Let a frame arrive now, and be seen."""
         while not self.waiting:  # noqa: ASYNC110  (until the watch asks)
             await asyncio.sleep(0)
-        event: Any = SimpleNamespace(received_at=self.clock.monotonic(), bytes=1000, lost=0)
+        event: Any = SimpleNamespace(received_at=self.clock.monotonic(), bytes=1000, keyframe=False, lost=0)
         self.waiting.popleft().set_result([event])
         for _ in range(5):
             await asyncio.sleep(0)
