@@ -14,6 +14,7 @@ from agents.recorders.base import DRIVERS, Recorder, RecorderSettings
 from agents.rtsp.address import AddressBook
 from agents.rtsp.client import open_stream
 from agents.rtsp.errors import StreamError
+from agents.rtsp.keep_alive import KeepAlives
 from agents.rtsp.request import Deadlines, Login, StreamRequest
 from agents.rtsp.session import Trace
 from agents.rtsp.stream import Stream
@@ -56,6 +57,7 @@ class Station:
         site.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.breaker = Breaker(site.state_dir / "breaker.sqlite", clock)
         self.pins = Pins(site.state_dir / "pins.sqlite")
+        self.keep_alives = KeepAlives()
         self.deadlines = deadlines
         self.drivers: dict[str, Recorder] = {item.id: self._driver(item) for item in site.recorders}
         self.scans = {item.id: self._scan(item, sink) for item in site.recorders}
@@ -103,7 +105,13 @@ class Station:
             raise StreamError(StreamCause.NO_STREAM, "connect", "no stream is known: write stream in site.yaml")
         request = StreamRequest(url, self._passwords[camera.id])
         return await open_stream(
-            request, self.addresses, self.deadlines, clock=self.clock, breaker=self.breaker, trace=trace
+            request,
+            self.addresses,
+            self.deadlines,
+            clock=self.clock,
+            breaker=self.breaker,
+            keep_alives=self.keep_alives,
+            trace=trace,
         )
 
     def runs(self, camera: CameraConfig) -> None:

@@ -12,6 +12,7 @@ from agents.breaker import Breaker
 from agents.rtsp.address import AddressBook
 from agents.rtsp.connection import Connection
 from agents.rtsp.errors import MalformedError, Stage, StreamError
+from agents.rtsp.keep_alive import KeepAlives
 from agents.rtsp.message import Message, interleaved_of, session_of, status_error
 from agents.rtsp.request import Deadlines, StreamRequest
 from agents.rtsp.rtp import AccessUnits
@@ -33,14 +34,15 @@ async def open_stream(
     *,
     clock: Clock,
     breaker: Breaker | None = None,
+    keep_alives: KeepAlives | None = None,
     trace: Trace | None = None,
 ) -> Stream:
     """Open a stream and return it once PLAY was answered; that frames arrive is for its reader to see.
 
     The device is contacted at its pinned address only. Credentials go out only after a challenge, once, and only when
-    the breaker allows it. `trace` is told each step in a line, for people. Raises StreamError; nothing stays open then.
+    the breaker allows it. What `keep_alives` knows of the device is heeded and added to. `trace` is told each step in a line, for people. Raises StreamError; nothing stays open then.
     """
-    opening = _Opening(request, addresses, deadlines, clock, breaker, trace or _silent)
+    opening = _Opening(request, addresses, deadlines, clock, breaker, keep_alives or KeepAlives(), trace or _silent)
     try:
         async with asyncio.timeout_at(opening.until + 0.05):  # each step has its own, more telling deadline
             return await opening.run()
@@ -63,12 +65,14 @@ class _Opening:
         deadlines: Deadlines,
         clock: Clock,
         breaker: Breaker | None,
+        keep_alives: KeepAlives,
         trace: Trace,
     ) -> None:
         self._request = request
         self._addresses = addresses
         self._deadlines = deadlines
         self._breaker = breaker
+        self._habit = keep_alives.of(f"{request.host}:{request.port}")
         self._trace = trace
         self._session: Session | None = None
         self._loop = asyncio.get_running_loop()
@@ -195,9 +199,8 @@ class _Opening:
         except MalformedError as error:
             raise StreamError(StreamCause.PROTOCOL_ERROR, "setup", str(error)) from None
         self._trace(f"session timeout {timeout_seconds:g} s, channel {channel}")
-        methods = {method.strip().upper() for method in public.split(",")}
-        keep_alive = "GET_PARAMETER" if "GET_PARAMETER" in methods else "OPTIONS"
-        return Session(requester, video.play_url, identifier, timeout_seconds, channel, keep_alive)
+        method = self._habit.method(public)
+        return Session(requester, video.play_url, identifier, timeout_seconds, channel, method, self._habit)
 
 
 def _no_connection(error: OSError, where: str, seconds: float) -> StreamError:

@@ -74,8 +74,9 @@ class Connection:
         return self._cseq
 
     def forgive(self) -> None:
-        """Begin anew to count messages that nobody asked for: time has passed."""
+        """Begin anew to count garbage, and messages that nobody asked for: time has passed."""
         self._unasked = 0
+        self.wire.parser.forgive()
 
     def fail(self, error: StreamError) -> None:
         """End the connection for this reason, unless it has ended for another."""

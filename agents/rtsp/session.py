@@ -11,6 +11,7 @@ from agents.breaker import Attempt, Breaker, LoginHeld
 from agents.rtsp.auth import Authenticator, choose_challenge
 from agents.rtsp.connection import Connection
 from agents.rtsp.errors import MalformedError, StreamError
+from agents.rtsp.keep_alive import Habit, KeepAlive
 from agents.rtsp.message import Message
 from agents.rtsp.request import Login
 from monitor.model.observation import StreamCause
@@ -152,7 +153,7 @@ def _tell_outcome(attempt: Attempt | None, status: int) -> None:
         attempt.unclear()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Session:
     """What SETUP made: how to keep it, and how to end it."""
 
@@ -162,7 +163,8 @@ class Session:
     timeout_seconds: float
     channel: int
     """The interleaved channel of the video's RTP packets."""
-    keep_alive_method: str
+    keep_alive_method: KeepAlive
+    habit: Habit
 
     def headers(self) -> dict[str, str]:
         """Return the Session header."""
@@ -171,6 +173,14 @@ class Session:
     def keep_alive(self) -> None:
         """Send a sign of life; media tells whether the session lives, so nobody waits for the answer."""
         self.requester.tell(self.keep_alive_method, self.url, self.headers())
+
+    def not_understood(self) -> None:
+        """The device doesn't know the method: the next sign of life is the other one."""
+        self.keep_alive_method = self.habit.refused(self.keep_alive_method)
+
+    def hung_up(self) -> None:
+        """The device ended the connection right after a sign of life."""
+        self.habit.hung_up(self.keep_alive_method)
 
     def may_renew(self, answer: Message) -> bool:
         """Take a fresh nonce from a keep-alive's 401; where it is a refusal tell the breaker and return false."""

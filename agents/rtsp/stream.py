@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from agents.rtsp.connection import Connection
 from agents.rtsp.errors import StreamError
+from agents.rtsp.keep_alive import CLOSED_SECONDS, NOT_UNDERSTOOD
 from agents.rtsp.message import Message
 from agents.rtsp.pace import CHECK_SECONDS, GATHER_SECONDS, Pace
 from agents.rtsp.request import Deadlines
@@ -56,6 +57,8 @@ class Stream:
         self._units = units
         self._info = info
         self._deadlines = deadlines
+        self._asked_at = float("-inf")
+        """When the last keep-alive was sent."""
         self._events: deque[FrameEvent] = deque(maxlen=MAX_WAITING_EVENTS)
         self._reader: asyncio.Future[None] | None = None
         self._keyframe: asyncio.Future[bytes] | None = None
@@ -195,6 +198,7 @@ class Stream:
 
     def _on_end(self) -> None:
         self._stop_timers()
+        self._blame_keep_alive()
         self._units.finish()
         self._on_media()
         error = self._connection.error
@@ -203,14 +207,24 @@ class Stream:
             self._keyframe.exception()  # read here: nobody may be waiting any more
         self._wake()
 
+    def _blame_keep_alive(self) -> None:
+        """A device that hangs up right after a sign of life is asked otherwise on its next connection."""
+        error = self._connection.error
+        hung_up = error is not None and error.cause is StreamCause.CLOSED and not self._closing
+        if hung_up and self._loop.time() - self._asked_at < CLOSED_SECONDS:
+            self._session.hung_up()
+
     def _on_late_answer(self, answer: Message) -> None:
         """Look at the answer to a keep-alive: a refused login must not go out every half minute."""
-        if self._playing and not self._closing and answer.status == 401:
-            if self._session.may_renew(answer):
-                self._session.keep_alive()
-            else:
-                detail = "the login is no longer accepted (a keep-alive was answered 401)"
-                self._connection.fail(StreamError(StreamCause.UNAUTHORIZED, "media", detail))
+        if not self._playing or self._closing:
+            return
+        if answer.status in NOT_UNDERSTOOD:
+            self._session.not_understood()
+        elif answer.status == 401 and self._session.may_renew(answer):
+            self._session.keep_alive()
+        elif answer.status == 401:
+            detail = "the login is no longer accepted (a keep-alive was answered 401)"
+            self._connection.fail(StreamError(StreamCause.UNAUTHORIZED, "media", detail))
 
     def _wake(self) -> None:
         if self._reader is not None and not self._reader.done():
@@ -253,6 +267,9 @@ class Stream:
 
     def _keep_alive(self) -> None:
         self._connection.forgive()
+        if self._asked_at > 0:
+            self._session.habit.borne()  # the one before
+        self._asked_at = self._loop.time()
         self._session.keep_alive()
         self._after("keep_alive", self._keep_alive_seconds, self._keep_alive)
 

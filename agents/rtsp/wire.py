@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import socket
 from dataclasses import replace
 from typing import Protocol
@@ -15,6 +16,11 @@ BUFFER_BYTES = 128 * 1024
 """Holds the largest packet (64 KiB) or message (80 KiB) whole, and room for more: reads never find it full."""
 _ROOM = 16 * 1024
 _DOLLAR = 0x24
+MAX_GARBAGE_BYTES = 64 * 1024
+"""So much between packets is skipped, until it is forgiven."""
+_BEGINNING = re.compile(rb"\$[\x00-\x0f]..[\x80-\xbf]|RTSP/\d\.\d \d", re.DOTALL)
+"""Where sense may begin again: an RTP packet on one of the first channels, or an answer."""
+_BEGINNING_BYTES = 10
 
 
 class Receiver(Protocol):
@@ -49,6 +55,9 @@ class Parser:
         self._searched = 0
         self._head: Message | None = None
         self._body_bytes = 0
+        self._flowing = False
+        """Packets have come: some devices send stray bytes, or half a packet, between them."""
+        self._skipped = 0
         self.messages = 0
         """Complete messages so far."""
 
@@ -56,6 +65,10 @@ class Parser:
     def message_pending(self) -> bool:
         """Whether part of a message, and not of a packet, waits for its rest."""
         return self._head is not None or (self._end > self._start and self._buffer[self._start] != _DOLLAR)
+
+    def forgive(self) -> None:
+        """Begin anew to count garbage: time has passed."""
+        self._skipped = 0
 
     def room(self) -> memoryview:
         """Return where the next bytes are to be put; never empty."""
@@ -85,6 +98,7 @@ class Parser:
                     break
                 on_packet(data[start + 1], data, start + 4, following)
                 start = following
+                self._flowing = True
             else:
                 self._start = start
                 if not self._message():
@@ -127,20 +141,38 @@ class Parser:
         if data[start] in b"\r\n":
             self._start += 1  # some devices send a line break too many
             return True
+        try:
+            return self._read_head(data, start, end)
+        except MalformedError:
+            if not self._flowing:
+                raise
+        return self._skip_garbage(start, end)
+
+    def _read_head(self, data: bytearray, start: int, end: int) -> bool:
         if not may_begin_message(bytes(self._view[start : min(end, start + 24)])):
             raise MalformedError("the device sends something other than RTSP")
         found = HEAD_END.search(data, max(start, self._searched - 3), end)
+        if (found.start() if found else end) - start > MAX_HEAD_BYTES:
+            raise MalformedError(f"a message's head is longer than {MAX_HEAD_BYTES} bytes")
         if found is None:
             self._searched = end
-            if end - start > MAX_HEAD_BYTES:
-                raise MalformedError(f"a message's head is longer than {MAX_HEAD_BYTES} bytes")
             return False
-        if found.start() - start > MAX_HEAD_BYTES:
-            raise MalformedError(f"a message's head is longer than {MAX_HEAD_BYTES} bytes")
-        self._head = parse_head(bytes(self._view[start : found.start()]))
-        self._body_bytes = self._head.body_length
+        head = parse_head(bytes(self._view[start : found.start()]))
+        self._body_bytes = head.body_length
+        self._head = head
         self._start = found.end()
         return True
+
+    def _skip_garbage(self, start: int, end: int) -> bool:
+        """Go on where a packet or an answer may begin; false when none does yet. Raises MalformedError in the long run."""
+        found = _BEGINNING.search(self._buffer, start + 1, end)
+        # Without one, the last bytes may be the first ones of a beginning.
+        self._start = found.start() if found else max(start + 1, end - _BEGINNING_BYTES + 1)
+        self._searched = self._start
+        self._skipped += self._start - start
+        if self._skipped > MAX_GARBAGE_BYTES:
+            raise MalformedError("the device sends something other than packets and RTSP between them")
+        return found is not None
 
 
 class Wire(asyncio.BufferedProtocol):

@@ -78,6 +78,56 @@ def test_the_largest_packets_pass_one_byte_short_of_the_buffer_each_time() -> No
     assert [len(data) for _, data in collected.packets] == [65535] * 10
 
 
+def rtp_like(number: int) -> bytes:
+    return b"\x24\x00\x00\x10\x80\x60" + bytes([number]) * 14
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"\x00",
+        b"garbage",
+        b"GARBAGE IN CAPITALS ",
+        b"$",
+        b"\x24\x00\x00\x10\x80\x60half",
+        b"\xff" * 5000,
+        b"RTSP/1.0 nonsense\r\n\r\n",
+        b"SOMETHING that never ends \r\n" * 900,
+    ],
+)
+@pytest.mark.parametrize("cut", [1, 7, 10_000])
+def test_after_garbage_between_packets_the_packets_go_on(garbage: bytes, cut: int) -> None:
+    collected = Collector()
+    parser = Parser(collected)
+    good = [rtp_like(number) for number in range(1, 60)]
+    answer = b"RTSP/1.0 200 OK\r\nCSeq: 9\r\n\r\n"
+    wire = b"".join(good[:3]) + garbage + b"".join(good[3:]) + answer
+    for at in range(0, len(wire), cut):
+        parser.feed(wire[at : at + cut])
+    # Up to the largest head or packet may have been swallowed with it, and what follows is whole again.
+    assert collected.packets[:3] == [(0, packet[4:]) for packet in good[:3]]
+    assert collected.packets[-1] == (0, good[-1][4:])
+    assert [message.cseq for message in collected.messages] == [9]
+
+
+def test_endless_garbage_is_an_error_and_a_little_now_and_then_is_not() -> None:
+    parser = Parser(Collector())
+    parser.feed(rtp_like(1))
+    for number in range(100):
+        parser.feed(b"\xff" * 2000 + rtp_like(number))
+        parser.forgive()
+    endless = b"".join(b"\xff" * 2000 + rtp_like(number) for number in range(100))
+    with pytest.raises(MalformedError):
+        parser.feed(endless)
+
+
+def test_before_the_first_packet_nothing_is_skipped() -> None:
+    parser = Parser(Collector())
+    parser.feed(b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n")
+    with pytest.raises(MalformedError):
+        parser.feed(b"garbage" + rtp_like(1))
+
+
 @given(st.lists(st.binary(max_size=400), max_size=20))
 def test_no_bytes_break_the_parser(chunks: list[bytes]) -> None:
     parser = Parser(Collector())

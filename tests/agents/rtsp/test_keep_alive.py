@@ -1,0 +1,120 @@
+"""Signs of life: as the device offers, as it bears them, and what is learnt from those that it doesn't."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from agents.rtsp import Stream, StreamError, StreamRequest, open_stream
+from agents.rtsp.keep_alive import Habit, KeepAlives, offered
+from monitor.model.clock import SystemClock
+from support.rtsp_device import Answer, Asked, Device, render, serve
+from support.rtsp_opening import LOOPBACK, PATIENT
+
+SHORT_SESSION = "7;timeout=2"
+"""A sign of life each second."""
+
+
+@pytest.mark.parametrize(
+    ("public", "method"),
+    [
+        ("OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN, GET_PARAMETER", "GET_PARAMETER"),
+        ("OPTIONS,DESCRIBE,get_parameter", "GET_PARAMETER"),
+        ("OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN, SET_PARAMETER", "OPTIONS"),
+        ("", "OPTIONS"),
+    ],
+)
+def test_the_method_that_is_offered(public: str, method: str) -> None:
+    assert offered(public) == method
+
+
+def test_a_device_that_hangs_up_once_may_have_had_another_reason() -> None:
+    habit = Habit()
+    habit.hung_up("GET_PARAMETER")
+    assert habit.method("GET_PARAMETER") == "GET_PARAMETER"
+    habit.borne()
+    habit.hung_up("GET_PARAMETER")
+    assert habit.method("GET_PARAMETER") == "GET_PARAMETER"
+    habit.hung_up("GET_PARAMETER")
+    assert habit.method("GET_PARAMETER") == "OPTIONS"
+    assert habit.refused("OPTIONS") == "GET_PARAMETER"
+
+
+async def read(stream: Stream) -> None:
+    with suppress(StreamError):
+        async for _ in stream.frames():
+            pass
+
+
+def refusing(status: int) -> Answer:
+    async def override(_: Device, asked: Asked, writer: asyncio.StreamWriter) -> bool:
+        if asked.method == "GET_PARAMETER":
+            writer.write(render(status, asked))
+            return False
+        return True
+
+    return override
+
+
+def signs(device: Device) -> list[str]:
+    """Return the methods of the requests within the session that aren't part of opening or closing it."""
+    inside = [asked.method for asked in device.asked if "Session" in asked.headers]
+    return [method for method in inside if method in {"OPTIONS", "GET_PARAMETER"}]
+
+
+async def until(condition: object, seconds: float = 15.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # type: ignore[operator]  # noqa: ASYNC110  (nothing tells)
+            await asyncio.sleep(0.02)
+
+
+async def test_a_method_that_is_not_understood_is_replaced_on_the_same_connection() -> None:
+    device = Device(session=SHORT_SESSION, override=refusing(405))
+    known = KeepAlives()
+    async with serve(device):
+        stream = await open_stream(
+            StreamRequest(device.url()), LOOPBACK, PATIENT, clock=SystemClock(), keep_alives=known
+        )
+        reading = asyncio.create_task(read(stream))
+        await until(lambda: len(signs(device)) >= 3)
+        assert signs(device)[:3] == ["GET_PARAMETER", "OPTIONS", "OPTIONS"]
+        assert not reading.done(), "the stream goes on"
+        await stream.close()
+        await reading
+        stream = await open_stream(
+            StreamRequest(device.url()), LOOPBACK, PATIENT, clock=SystemClock(), keep_alives=known
+        )
+        reading = asyncio.create_task(read(stream))
+        before = len(signs(device))
+        await until(lambda: len(signs(device)) > before)
+        assert signs(device)[before] == "OPTIONS", "and it is remembered"
+        await stream.close()
+        await reading
+
+
+async def test_a_device_that_closes_on_a_method_it_does_not_know_is_asked_otherwise_the_third_time() -> None:
+    async def hang_up(_: Device, asked: Asked, writer: asyncio.StreamWriter) -> bool:
+        if asked.method == "GET_PARAMETER":
+            raise ConnectionResetError
+        return True
+
+    device = Device(session=SHORT_SESSION, override=hang_up)
+    known = KeepAlives()
+    async with serve(device):
+        for _ in range(2):
+            stream = await open_stream(
+                StreamRequest(device.url()), LOOPBACK, PATIENT, clock=SystemClock(), keep_alives=known
+            )
+            await asyncio.wait_for(read(stream), 10)
+            await stream.close()
+        stream = await open_stream(
+            StreamRequest(device.url()), LOOPBACK, PATIENT, clock=SystemClock(), keep_alives=known
+        )
+        reading = asyncio.create_task(read(stream))
+        await until(lambda: len(signs(device)) >= 4)
+        assert signs(device)[:4] == ["GET_PARAMETER", "GET_PARAMETER", "OPTIONS", "OPTIONS"]
+        assert not reading.done()
+        await stream.close()
+        await reading
