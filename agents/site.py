@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
+from agents.bounds import Bounds, Overrides
 from agents.secret import Credentials, Secret
 from agents.site_checks import LOCAL_DRIVERS, CheckOptions, check_driver, check_site
 from agents.site_file import CameraForm, Endpoint, Login, Network, QuietHours, RecorderForm, Rhythm, SiteForm
@@ -77,6 +78,10 @@ class CameraConfig:
     credentials: Credentials | None
     identity: str | None
     commissioned: date | None
+    bounds: Bounds = field(default_factory=Bounds)
+    """The thresholds of its picture checks."""
+    thresholds: Overrides = field(default_factory=Overrides)
+    """What of them is this camera's own."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +101,9 @@ class Site:
     recorders: tuple[RecorderConfig, ...]
     zones: tuple[Zone, ...]
     cameras: tuple[CameraConfig, ...]
+    keep_images: bool
+    thresholds: Overrides
+    """What the site changes for all its cameras."""
     rhythm: Rhythm
     """How often the agent looks, asks and reports."""
 
@@ -152,6 +160,10 @@ class Site:
             hours=self.hours,
             closures=self.closures,
             naps=self.naps,
+            thresholds=(
+                *self.thresholds.changes(None),
+                *(change for item in self.cameras for change in item.thresholds.changes(item.id)),
+            ),
         )
 
     def warnings(self) -> tuple[str, ...]:
@@ -222,7 +234,7 @@ def _without_secret(problem: Problem, document: Document) -> Problem:
 
 
 def _site(path: Path, form: SiteForm) -> Site:
-    base = path.parent
+    base, thresholds = path.parent, Overrides.of(form.thresholds)
     return Site(
         path=path,
         institution=form.institution,
@@ -236,7 +248,9 @@ def _site(path: Path, form: SiteForm) -> Site:
         naps=form.naps,
         recorders=tuple(_recorder(base, item) for item in form.recorders),
         zones=form.zones,
-        cameras=tuple(_camera(base, item) for item in form.cameras),
+        cameras=tuple(_camera(base, item, thresholds) for item in form.cameras),
+        keep_images=form.keep_images,
+        thresholds=thresholds,
         rhythm=form.rhythm,
     )
 
@@ -255,7 +269,8 @@ def _recorder(base: Path, form: RecorderForm) -> RecorderConfig:
     )
 
 
-def _camera(base: Path, form: CameraForm) -> CameraConfig:
+def _camera(base: Path, form: CameraForm, for_all: Overrides) -> CameraConfig:
+    own = Overrides.of(form.thresholds)
     return CameraConfig(
         id=form.id,
         name=form.name,
@@ -267,6 +282,8 @@ def _camera(base: Path, form: CameraForm) -> CameraConfig:
         credentials=_credentials(base, f"camera {form.id}", form),
         identity=form.identity,
         commissioned=form.commissioned,
+        bounds=Bounds.resolve(for_all, own),
+        thresholds=own,
     )
 
 

@@ -19,6 +19,7 @@ from pydantic import (
     model_validator,
 )
 
+from agents.bounds import ThresholdsForm
 from monitor.model.inventory import Closure, Identifier, Institution, Name, Nap, OpeningHours, Zone
 from monitor.model.regulation import parse_duration
 
@@ -198,6 +199,7 @@ class CameraForm(Login):
     main_stream: RtspUrl | None = None
     identity: Text | None = None
     commissioned: date | None = None
+    thresholds: ThresholdsForm | None = None
 
 
 Seconds = Annotated[float, BeforeValidator(lambda value: parse_duration(value) / 1000), Field(gt=0)]
@@ -232,6 +234,9 @@ class SiteForm(Form):
     hours: OpeningHours | None = None
     closures: tuple[Closure, ...] = ()
     naps: tuple[Nap, ...] = ()
+    keep_images: bool = False
+    """Whether `agent baseline` keeps a picture of each approved view, on this machine alone."""
+    thresholds: ThresholdsForm | None = None
     recorders: tuple[RecorderForm, ...] = ()
     zones: tuple[Zone, ...]
     cameras: tuple[CameraForm, ...]

@@ -141,6 +141,18 @@ class Recorder(Strict):
     driver: str
 
 
+class ChangedThreshold(Strict):
+    """A number of the picture checks that a site has set other than its default."""
+
+    camera: Identifier | None = None
+    """None: for all cameras."""
+    light: Annotated[str, StringConstraints(pattern=r"^[a-z]{1,20}$")] | None = None
+    """None: in any light."""
+    name: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,60}$")]
+    value: Annotated[float, Field(allow_inf_nan=False)]
+    default: Annotated[float, Field(allow_inf_nan=False)]
+
+
 class Inventory(Strict):
     """All that an institution declares, as it travels in a report."""
 
@@ -151,6 +163,8 @@ class Inventory(Strict):
     hours: OpeningHours | None = None
     closures: tuple[Closure, ...] = ()
     naps: tuple[Nap, ...] = ()
+    thresholds: tuple[ChangedThreshold, ...] = ()
+    """Which thresholds of the picture checks the site has changed."""
 
     def zone(self, zone_id: str) -> Zone | None:
         """Return the zone called `zone_id`, if declared."""

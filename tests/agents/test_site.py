@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, time
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from agents.bounds import Bounds, Overrides, ThresholdsForm
 from agents.recorders.base import OptionsError
 from agents.secret import SecretError
 from agents.site import Site, SiteError, load_site
 from agents.site_checks import check_driver
 from agents.site_file import Endpoint
+from agents.vision.thresholds import Thresholds
 from monitor.model.inventory import Inventory
+
+WITH_THRESHOLDS = """
+thresholds:
+  dark_p90: 50
+  infrared: {noisy_grain: 9, dark_p90: 20}
+"""
 
 CONTRACT = """\
 institution: {id: wj-0001, name: 示范托育园, timezone: Asia/Shanghai}
@@ -336,3 +345,56 @@ def test_any_bytes_are_read_or_refused(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(SiteError):
         load_site(path, check_options=options_of_tests)
+
+
+# --- thresholds ------------------------------------------------------------------------------------------------------
+
+
+def test_thresholds_are_laid_over_each_other_and_what_is_changed_is_declared(tmp_path: Path) -> None:
+    own = "thresholds: {confirm_looks: 3, infrared: {noisy_grain: 7}}"
+    site = load(tmp_path, CONTRACT.replace("channel: 2}", f"channel: 2, {own}}}") + WITH_THRESHOLDS)
+    gate, room = (site.camera(name) for name in ("gate", "room1"))
+    assert gate is not None
+    assert room is not None
+    assert gate.bounds.day == replace(Thresholds(), dark_p90=50.0)
+    assert gate.bounds.of("infrared") == replace(Thresholds(), dark_p90=20.0, noisy_grain=9.0)
+    assert room.bounds.of("infrared") == replace(Thresholds(), dark_p90=20.0, noisy_grain=7.0, confirm_looks=3)
+    declared = [(item.camera, item.light, item.name, item.value) for item in site.inventory().thresholds]
+    assert declared == [
+        (None, None, "dark_p90", 50.0),
+        (None, "infrared", "dark_p90", 20.0),
+        (None, "infrared", "noisy_grain", 9.0),
+        ("room1", None, "confirm_looks", 3.0),
+        ("room1", "infrared", "noisy_grain", 7.0),
+    ]
+    assert len({gate.bounds.digest(), room.bounds.digest(), Bounds().digest()}) == 3
+    assert Inventory.model_validate_json(site.inventory().model_dump_json(by_alias=True)) == site.inventory()
+
+
+def test_thresholds_that_are_the_defaults_are_no_change(tmp_path: Path) -> None:
+    site = load(tmp_path, CONTRACT + f"thresholds: {{dark_p90: {Thresholds().dark_p90}}}\n")
+    assert site.inventory().thresholds == ()
+    assert site.cameras[0].bounds.digest() == Bounds().digest() == Thresholds().digest()
+
+
+@pytest.mark.parametrize(
+    ("written", "sentence"),
+    [
+        ("{dark_p9: 50}", "thresholds.dark_p9: unknown key; did you mean dark_p90?"),
+        ("{night: {}}", "thresholds.night: unknown key"),
+        ("{infrared: {day: {}}}", "thresholds.infrared.day: unknown key"),
+        ("{covered_ratio: 1.5}", "thresholds.covered_ratio: 1.5 is out of range; it must be at most 1"),
+        ("{nap: {dark_p90: -1}}", "thresholds.nap.dark_p90: -1 is out of range; it must be at least 0"),
+        ("{confirm_looks: 0}", "thresholds.confirm_looks: 0 is out of range; it must be at least 1"),
+        ("{confirm_looks: 2.5}", "thresholds.confirm_looks: 2.5 is not a whole number"),
+        ("{dark_p90: much}", "thresholds.dark_p90: 'much' is not a number"),
+    ],
+)
+def test_a_threshold_that_makes_no_sense_is_named_with_its_key(tmp_path: Path, written: str, sentence: str) -> None:
+    (found,) = wrong(tmp_path, CONTRACT + f"thresholds: {written}\n")
+    assert sentence in found
+
+
+def test_every_threshold_has_a_range_that_its_default_lies_in() -> None:
+    form = ThresholdsForm.model_validate(vars(Thresholds()), strict=True)
+    assert Bounds.resolve(Overrides.of(form)) == Bounds()
