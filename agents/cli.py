@@ -252,6 +252,10 @@ def run(
 @app.command()
 def diagnose(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A video: H.264, H.265 or MJPEG.")],
+    baseline: Annotated[
+        Path | None,
+        typer.Option(help="The approved view: an image, a video or a fingerprint; default FILE's beginning."),
+    ] = None,
     every: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.04, max=3600.0)] = 10.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")] = False,
 ) -> None:
@@ -263,6 +267,6 @@ def diagnose(
     from agents.recorded_looks import UnreadableError
 
     try:
-        print_diagnosis(file, every=every, as_json_only=as_json)
+        print_diagnosis(file, baseline=baseline, every=every, as_json_only=as_json)
     except UnreadableError as error:
         fail(error)

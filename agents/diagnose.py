@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from agents.recorded_looks import FilmedLook, file_looks
+from agents.recorded_looks import FilmedLook, UnreadableError, file_looks, still_picture
 from agents.vision.diagnose import OK, Diagnosis, look
 from agents.vision.eye import Eye
+from agents.vision.fingerprint import Fingerprint, fingerprint, merge
 from agents.vision.measure import Scores, Trace, measure
 from agents.vision.thresholds import Thresholds
 from monitor.model.span import SECOND
+
+BASELINE_SECONDS = 10.0
+BASELINE_LOOKS = 3
+"""Without a given baseline so much of a file, whichever is longer, is its approved view."""
+
+MAX_FINGERPRINT_BYTES = 1 << 20
 
 SCHEMA = "cradlewatch.diagnose/1"
 
@@ -59,26 +67,99 @@ class Diagnosed:
         }
 
 
+@dataclass
+class _Baseline:
+    """The approved views of a file: given, or its own first sound looks."""
+
+    given: Sequence[Fingerprint]
+    _first: list[Fingerprint] = field(default_factory=list)
+    _began: float | None = None
+    done: bool = False
+
+    def __post_init__(self) -> None:
+        """There is nothing to be learnt where views are given."""
+        self.done = bool(self.given)
+
+    def take(self, at_seconds: float, view: Fingerprint, *, sound: bool) -> Sequence[Fingerprint]:
+        """Take a look in and return the approved views as far as they are known."""
+        self._began = at_seconds if self._began is None else self._began
+        enough = at_seconds - self._began >= BASELINE_SECONDS and len(self._first) >= BASELINE_LOOKS
+        if sound and not enough:
+            self._first.append(view)
+            enough = at_seconds - self._began >= BASELINE_SECONDS and len(self._first) >= BASELINE_LOOKS
+        if enough:
+            self.done, self.given = True, views_of(self._first)
+        return self.given
+
+
+def views_of(looks: Sequence[Fingerprint]) -> list[Fingerprint]:
+    """Return one view for each light in which there are looks."""
+    lights = dict.fromkeys(item.light for item in looks)
+    return [merge([item for item in looks if item.light == light]) for light in lights]
+
+
+def approved_by(path: Path, every: float) -> list[Fingerprint]:
+    """Return the approved views that a file holds: a fingerprint, an image, or the first looks of a video.
+
+    Raises UnreadableError, with one sentence, for anything else.
+    """
+    found = _fingerprint_file(path)
+    if found is not None:
+        return [found]
+    picture = still_picture(path)
+    if picture is not None:
+        return [fingerprint(picture)]
+    looks: list[Fingerprint] = []
+    for filmed in file_looks(path, every):
+        looks.append(fingerprint(filmed.picture))
+        if filmed.at_seconds >= BASELINE_SECONDS and len(looks) >= BASELINE_LOOKS:
+            break
+    return views_of(looks)
+
+
+def _fingerprint_file(path: Path) -> Fingerprint | None:
+    """Read a fingerprint's JSON; None for a file that is no JSON."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_FINGERPRINT_BYTES)
+    except OSError as error:
+        raise UnreadableError(f"{path}: it can't be read ({error.strerror})") from error
+    if not data.lstrip().startswith(b"{"):
+        return None
+    try:
+        return Fingerprint.from_json(json.loads(data))
+    except ValueError as error:  # bad JSON and bad UTF-8 are such, too
+        raise UnreadableError(f"{path}: it is no fingerprint ({error})") from error
+
+
 def diagnose(
-    path: Path, every: float, thresholds: Thresholds, progress: Callable[[float], None] = lambda _: None
+    path: Path,
+    every: float,
+    thresholds: Thresholds,
+    approved: Sequence[Fingerprint] = (),
+    progress: Callable[[float], None] = lambda _: None,
 ) -> Diagnosed:
     """Look through a video file. Raises UnreadableError when no picture comes out of it."""
     samples, diagnoses = [], []
-    eye, trace, diagnosis = Eye(thresholds), None, Diagnosis()
+    eye, trace, diagnosis = Eye(thresholds, approved), None, Diagnosis()
+    baseline = _Baseline(approved)
     for filmed in file_looks(path, every, progress):
-        sample, trace, diagnosis = _looked(filmed, eye, trace, diagnosis, thresholds)
+        view = fingerprint(filmed.picture)
+        sample, trace, diagnosis = _looked(filmed, view, eye, trace, diagnosis, thresholds)
+        if not baseline.done:
+            eye.approved = tuple(baseline.take(filmed.at_seconds, view, sound=sample.state == OK))
         samples.append(sample)
         diagnoses.append(diagnosis)
     return Diagnosed(str(path), every, tuple(samples), tuple(alarms(zip(samples, diagnoses, strict=True))))
 
 
 def _looked(
-    filmed: FilmedLook, eye: Eye, trace: Trace | None, diagnosis: Diagnosis, thresholds: Thresholds
+    filmed: FilmedLook, view: Fingerprint, eye: Eye, trace: Trace | None, diagnosis: Diagnosis, thresholds: Thresholds
 ) -> tuple[Sample, Trace, Diagnosis]:
     for frame in filmed.frames:
         eye.frame(frame.at_seconds, frame.bytes, keyframe=frame.keyframe)
     measures, kept = measure(filmed.picture, trace)
-    judged = eye.look(measures)
+    judged = eye.look(measures, view)
     diagnosis = look(diagnosis, judged.conditions, round(filmed.at_seconds * SECOND), thresholds)
     return Sample(round(filmed.at_seconds, 3), judged.conditions.state, judged.scores), kept, diagnosis
 

@@ -9,17 +9,18 @@ from pathlib import Path
 
 import typer
 
-from agents.diagnose import Diagnosed, diagnose
+from agents.diagnose import Diagnosed, approved_by, diagnose
 from agents.vision.thresholds import Thresholds
 from monitor.regulations.columns import table
 
 
-def print_diagnosis(path: Path, *, every: float, as_json_only: bool) -> None:
+def print_diagnosis(path: Path, *, baseline: Path | None, every: float, as_json_only: bool) -> None:
     """Look through a file and print what was seen. Raises UnreadableError, whose text is one sentence."""
     meter = _Progress()
     thresholds = Thresholds()
     try:
-        diagnosed = diagnose(path, every, thresholds, meter.told)
+        approved = () if baseline is None else approved_by(baseline, every)
+        diagnosed = diagnose(path, every, thresholds, approved, meter.told)
     finally:
         meter.done()
     if as_json_only:

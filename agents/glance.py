@@ -141,7 +141,7 @@ class Glance:
             try:
                 info = stream.info
                 looked = await self._decoder.look(self._camera.id, info.codec, keyframe, (info.width, info.height))
-                judged = eye.look(looked.measures)
+                judged = eye.look(looked.measures, looked.view)
             except DecodeError as error:
                 self._view(began, "unknown", StreamCause.DECODE_ERROR, {}, str(error))
                 return

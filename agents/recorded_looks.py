@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,6 +24,10 @@ SANE_STEP_SECONDS = 24 * 3600.0
 """A timestamp that jumps further ahead is a broken one, not a hole in the recording."""
 
 
+IMAGE_FORMATS = ("image2", "_pipe")
+"""Ends of the names that FFmpeg gives to the formats of single images."""
+
+
 class UnreadableError(Exception):
     """The file gives no picture; the text is one sentence that names it."""
 
@@ -45,8 +48,6 @@ class FilmedLook:
     at_seconds: float
     """By the file's own timestamps, from its first frame on."""
     picture: Picture
-    digest: bytes
-    """Of the keyframe's coded bytes; empty for a picture between keyframes."""
     frames: tuple[FrameSize, ...]
 
 
@@ -83,6 +84,24 @@ def file_looks(path: Path, every: float, progress: Callable[[float], None] = lam
             yield from _looks(path, container, every, progress)
     except (av.error.FFmpegError, OSError, ValueError, EOFError) as error:
         raise UnreadableError(f"{path}: {_said(error)}") from error
+
+
+def still_picture(path: Path) -> Picture | None:
+    """Return the picture of an image file (JPEG, PNG or another that FFmpeg reads); None when it is no image.
+
+    Raises UnreadableError for a file that can't be read at all.
+    """
+    import av
+
+    try:
+        with av.open(str(path), metadata_errors="replace", options=LIMITS) as container:
+            if not container.format.name.endswith(IMAGE_FORMATS):
+                return None
+            for frame in container.decode(video=0):
+                return picture_of(frame)
+    except (av.error.FFmpegError, OSError, ValueError, IndexError) as error:
+        raise UnreadableError(f"{path}: {_said(error)}") from error
+    raise UnreadableError(f"{path}: no picture could be decoded from it")
 
 
 def _said(error: Exception) -> str:
@@ -168,10 +187,9 @@ class _Run:
             yield from self._decoded_up_to(self.due)
 
     def _keyframe(self, packet: av.Packet[Any], at: float) -> Iterator[FilmedLook]:
-        data = bytes(packet)
         picture = _alone(self.codec, self.extradata, packet)
         if picture is not None:
-            yield self._look(at, picture, hashlib.blake2b(data, digest_size=8).digest())
+            yield self._look(at, picture)
 
     def _decoded_up_to(self, until: float) -> Iterator[FilmedLook]:
         """Decode what is held up to a time; frames without a keyframe before them are tried all the same."""
@@ -179,7 +197,7 @@ class _Run:
         at = self.held[count - 1][1]
         picture = self._feed(count)
         if picture is not None:
-            yield self._look(max(at, until), picture, b"")
+            yield self._look(max(at, until), picture)
         else:
             self.due = max(self.due, at) + self.every  # nothing to be seen here: not tried again for each frame
 
@@ -191,11 +209,11 @@ class _Run:
         del self.held[:count]
         return picture
 
-    def _look(self, at: float, picture: Picture, digest: bytes) -> FilmedLook:
+    def _look(self, at: float, picture: Picture) -> FilmedLook:
         frames, self.frames = tuple(self.frames), []
         while self.due <= at:
             self.due += self.every
-        return FilmedLook(at, picture, digest, frames)
+        return FilmedLook(at, picture, frames)
 
 
 class _Chain:

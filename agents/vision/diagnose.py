@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from agents.vision.match import Match
 from agents.vision.measure import Measures
 from agents.vision.thresholds import Thresholds
+from agents.vision.usual import Beside
 from monitor.model.span import Millis
 
 OK = "ok"
@@ -26,35 +29,128 @@ class Conditions:
         return self.entering[0] if self.entering else OK
 
 
-def conditions(measures: Measures, thresholds: Thresholds) -> Conditions:
+@dataclass(frozen=True)
+class Evidence:
+    """All that is known of one look."""
+
+    measures: Measures
+    beside: Beside
+    """Held against what is usual for the camera."""
+    match: Match | None
+    """Held against the approved views; None without one."""
+    looped: bool = False
+    """The stream runs as it ran before."""
+
+
+def conditions(seen: Evidence, thresholds: Thresholds) -> Conditions:
     """Return what holds of one look."""
     wider = thresholds.leaving()
     return Conditions(
-        entering=tuple(state for state, holds in _RULES.items() if holds(measures, thresholds)),
-        staying=frozenset(state for state, holds in _RULES.items() if holds(measures, wider)),
+        entering=tuple(state for state, holds in _RULES.items() if holds(seen, thresholds)),
+        staying=frozenset(state for state, holds in _RULES.items() if holds(seen, wider)),
     )
 
 
-def state_of(measures: Measures, thresholds: Thresholds) -> str:
-    """Return the state of one look alone: the first condition that holds, else ok."""
-    return conditions(measures, thresholds).state
+def _signal_lost(e: Evidence, t: Thresholds) -> bool:
+    drawn = e.measures.drawn
+    flat = drawn.flat_ratio >= t.placeholder_flat_ratio or drawn.drawn_ratio >= t.placeholder_drawn_ratio
+    noiseless = e.measures.grain.noise <= t.placeholder_noise
+    return flat and noiseless and e.measures.levels.luma_p95 > t.black_p95 and not _overexposed(e, t)
 
 
-def _signal_lost(m: Measures, t: Thresholds) -> bool:
-    drawn = m.drawn.flat_ratio >= t.placeholder_flat_ratio and m.grain.noise <= t.placeholder_noise
-    return drawn and m.levels.luma_p95 > t.black_p95
+def _overexposed(e: Evidence, t: Thresholds) -> bool:
+    return e.measures.levels.clipped_ratio >= t.bright_clipped_ratio
 
 
-def _black(m: Measures, t: Thresholds) -> bool:
-    return m.levels.luma_p95 <= t.black_p95
+def _black(e: Evidence, t: Thresholds) -> bool:
+    seen = e.measures.levels
+    empty = seen.spread <= t.black_spread and e.measures.grain.grain <= t.black_grain
+    return seen.luma_p95 <= t.black_p95 and empty
 
 
-def _frozen(m: Measures, t: Thresholds) -> bool:
-    return m.same_ratio is not None and m.same_ratio >= t.frozen_same_ratio
+def _corrupt(e: Evidence, t: Thresholds) -> bool:
+    seen = e.measures.smear
+    seams = seen.seam_share >= t.corrupt_seam_share and seen.seam_ratio >= t.corrupt_seam_ratio
+    return seams or seen.smeared_ratio >= t.corrupt_smeared_ratio or seen.void_ratio >= t.corrupt_void_ratio
 
 
-_RULES = {"signal_lost": _signal_lost, "black": _black, "frozen": _frozen}
+def _frozen(e: Evidence, t: Thresholds) -> bool:
+    same, changed = e.measures.repeat.same_ratio, e.measures.repeat.changed_ratio
+    still = changed is not None and changed <= t.frozen_changed_ratio
+    return still and same is not None and same >= t.frozen_same_ratio
+
+
+def _looped(e: Evidence, _: Thresholds) -> bool:
+    return e.looped
+
+
+def _covered(e: Evidence, t: Thresholds) -> bool:
+    seen = e.match
+    if seen is None or seen.covered_ratio < t.covered_ratio:
+        return False
+    return seen.covered_still is None or seen.covered_still >= t.covered_still
+
+
+def _moved(e: Evidence, t: Thresholds) -> bool:
+    seen = e.match
+    if seen is None:
+        return False
+    elsewhere = seen.registered >= t.moved_registered and seen.registered - seen.identity >= t.moved_gain
+    lost = seen.in_place <= t.moved_lost_in_place and seen.own_structure >= t.moved_lost_structure
+    return (elsewhere and seen.distinct >= t.moved_distinct) or lost
+
+
+def _blurred(e: Evidence, t: Thresholds) -> bool:
+    seen = e.match
+    if seen is None:
+        return False
+    return seen.sharpness <= t.blurred_sharpness and seen.coarse_in_place >= t.blurred_coarse_in_place
+
+
+def _dark(e: Evidence, t: Thresholds) -> bool:
+    return e.measures.levels.block_p90 <= t.dark_p90
+
+
+def _noisy(e: Evidence, t: Thresholds) -> bool:
+    ratio = e.beside.grain_ratio
+    return e.measures.grain.grain >= t.noisy_grain and (ratio is None or ratio >= t.noisy_grain_ratio)
+
+
+def _striped(e: Evidence, t: Thresholds) -> bool:
+    seen, gain = e.measures.stripes, e.beside.stripe_gain
+    new = gain is None or gain >= t.striped_gain
+    return seen.stripe_level >= t.striped_level and seen.stripe_ratio >= t.striped_ratio and new
+
+
+def _colour_cast(e: Evidence, t: Thresholds) -> bool:
+    return e.beside.tint_shift is not None and e.beside.tint_shift >= t.cast_shift
+
+
+_RULES: dict[str, Callable[[Evidence, Thresholds], bool]] = {
+    "signal_lost": _signal_lost,
+    "black": _black,
+    "corrupt": _corrupt,
+    "frozen": _frozen,
+    "looped": _looped,
+    "covered": _covered,
+    "moved": _moved,
+    "blurred": _blurred,
+    "dark": _dark,
+    "bright": _overexposed,
+    "noisy": _noisy,
+    "striped": _striped,
+    "colour_cast": _colour_cast,
+}
 """In the order in which one of several that hold is named."""
+
+STATES = tuple(_RULES)
+
+_SLOW = frozenset({"moved", "blurred"})
+
+
+def confirm_looks(state: str, thresholds: Thresholds) -> int:
+    """Return how many looks in a row confirm a state."""
+    return thresholds.confirm_view_looks if state in _SLOW else thresholds.confirm_looks
 
 
 @dataclass(frozen=True)
@@ -89,7 +185,7 @@ def look(diagnosis: Diagnosis, seen: Conditions, at: Millis, thresholds: Thresho
     same = state == diagnosis.waiting
     looks = diagnosis.waiting_looks + 1 if same else 1
     since = diagnosis.waiting_since if same else at
-    if looks >= thresholds.confirm_looks:
+    if looks >= confirm_looks(state, thresholds):
         return Diagnosis(state, since)
     return replace(diagnosis, waiting=state, waiting_since=since, waiting_looks=looks)
 
@@ -98,6 +194,5 @@ def _named(holding: str | None, seen: Conditions) -> str:
     """Return the state that this look speaks for, given the one that holds."""
     if holding not in seen.staying:
         return seen.state
-    order = list(_RULES)
-    before = [state for state in seen.entering if order.index(state) < order.index(holding)]
+    before = [state for state in seen.entering if STATES.index(state) < STATES.index(holding)]
     return before[0] if before else holding

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from agents.vision.diagnose import Conditions, conditions
-from agents.vision.flow import Flow
+from agents.vision.diagnose import Conditions, Evidence, conditions
+from agents.vision.fingerprint import Fingerprint
+from agents.vision.light import Light
+from agents.vision.match import Match, match
 from agents.vision.measure import Measures, Scores
 from agents.vision.thresholds import Thresholds
+from agents.vision.usual import Usual
 
 
 @dataclass(frozen=True)
@@ -16,22 +20,42 @@ class Judged:
 
     conditions: Conditions
     scores: Scores
+    thresholds: Thresholds
+    """By which it was judged."""
+    matched: Match | None
+    """The look beside the approved view; None without one."""
 
 
 class Eye:
     """What is remembered of one camera from look to look. No I/O and no clock: time comes with each look."""
 
-    def __init__(self, thresholds: Thresholds) -> None:
-        """Remember nothing yet."""
-        self._thresholds = thresholds
-        self._flow = Flow()
+    def __init__(
+        self,
+        thresholds: Thresholds,
+        approved: Sequence[Fingerprint] = (),
+        *,
+        by_light: Callable[[Light], Thresholds] | None = None,
+    ) -> None:
+        """Remember nothing yet. `by_light` gives the thresholds of a look's light, where they differ."""
+        self.approved = tuple(approved)
+        """The approved views, one or more for each light; they may be set anew at any time."""
+        self._thresholds = by_light or (lambda _: thresholds)
+        self._usual = Usual()
+        self._before: Fingerprint | None = None
 
-    def frame(self, at_seconds: float, size: int, *, keyframe: bool) -> None:  # noqa: ARG002  (loops go by it)
+    def frame(self, at_seconds: float, size: int, *, keyframe: bool) -> None:
         """Take note of one coded frame, looked at or not: its time on any steady clock, its size in bytes."""
-        self._flow.frame(size, keyframe=keyframe)
 
-    def look(self, measures: Measures) -> Judged:
+    def look(self, measures: Measures, view: Fingerprint) -> Judged:
         """Judge one look."""
-        flow = self._flow.take()
-        scores = {name: None if value is None else round(value, 1) for name, value in vars(flow).items()}
-        return Judged(conditions(measures, self._thresholds), measures.as_scores() | scores)
+        beside = self._usual.beside(measures)
+        matched = match(view, self.approved, self._before) if self.approved else None
+        self._before = view
+        thresholds = self._thresholds(view.light)
+        found = conditions(Evidence(measures, beside, matched), thresholds)
+        if not found.entering:
+            self._usual.learn(measures)
+        scores = measures.as_scores() | {
+            name: None if value is None else round(value, 4) for name, value in vars(beside).items()
+        }
+        return Judged(found, scores | ({} if matched is None else matched.as_scores()), thresholds, matched)

@@ -44,7 +44,7 @@ def grain(strips: Plane) -> Grain:
     seams[:, (0, -1)] = seams[:, 1:2]  # rows of the strips that are no neighbours in the picture
     blocks, means = block_means(response), block_means(strips.astype(np.float32))
     exposed = blocks[(means > 24) & (means < 220)]
-    if exposed.size < max(4, blocks.size // 20):
+    if exposed.size < max(4, blocks.size // 5):
         exposed = blocks.reshape(-1)
     return Grain(noise, float(np.percentile(exposed, QUIET_PERCENT)) * _TO_SIGMA)
 

@@ -9,7 +9,7 @@ from agents.vision.drawn import Drawn, drawn
 from agents.vision.grain import Grain, grain
 from agents.vision.levels import Levels, levels
 from agents.vision.picture import Picture, Plane
-from agents.vision.repeat import same_ratio
+from agents.vision.repeat import Repeat, repeat
 from agents.vision.smear import Smear, smear
 from agents.vision.stripes import Stripes, stripes
 from agents.vision.strips import strips
@@ -17,6 +17,10 @@ from agents.vision.tint import Tint, tint
 
 Scores = dict[str, float | None]
 """Numbers by name; None where nothing tells."""
+
+
+KEPT_LOOKS = 4
+"""A frozen picture's keyframes are not all encoded alike: more looks to compare with find one that was."""
 
 
 @dataclass(frozen=True)
@@ -29,19 +33,17 @@ class Measures:
     tint: Tint
     stripes: Stripes
     smear: Smear
-    same_ratio: float | None
-    """Share of blocks with any detail that are the same again as in the picture before; None where nothing tells."""
+    repeat: Repeat
 
     def as_scores(self) -> Scores:
         """Return the numbers by name, rounded, as they are shown and reported."""
-        found = {name: round(value, 4) for part in self._parts for name, value in vars(part).items()}
-        return {**found, "same_ratio": None if self.same_ratio is None else round(self.same_ratio, 4)}
+        return {
+            name: None if value is None else round(value, 4)
+            for part in vars(self).values()
+            for name, value in vars(part).items()
+        }
 
-    @property
-    def _parts(self) -> tuple[Levels | Drawn | Grain | Tint | Stripes | Smear, ...]:
-        return self.levels, self.drawn, self.grain, self.tint, self.stripes, self.smear
-
-    def as_json(self) -> dict[str, dict[str, float] | float | None]:
+    def as_json(self) -> dict[str, dict[str, float | None]]:
         """Return what `from_json` reads: it crosses from the decoder's process."""
         return asdict(self)
 
@@ -50,20 +52,21 @@ class Measures:
         """Return what `as_json` gave. Raises KeyError or TypeError for another form."""
         return cls(
             Levels(**data["levels"]), Drawn(**data["drawn"]), Grain(**data["grain"]), Tint(**data["tint"]),
-            Stripes(**data["stripes"]), Smear(**data["smear"]), data["same_ratio"],
+            Stripes(**data["stripes"]), Smear(**data["smear"]), Repeat(**data["repeat"]),
         )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Trace:
-    """What is kept of a picture for the next look: a sample of its blocks, 128 KiB or so."""
+    """What is kept for the next look: a sample of the blocks of the last four pictures, 256 KiB or so."""
 
-    strips: Plane
+    strips: tuple[Plane, ...]
 
 
 def measure(picture: Picture, before: Trace | None) -> tuple[Measures, Trace]:
     """Measure a picture beside what was kept of the look before; return what is to be kept of this one."""
     sample = strips(picture.luma)
+    kept = () if before is None else before.strips
     measures = Measures(
         levels=levels(picture.luma),
         drawn=drawn(picture),
@@ -71,6 +74,6 @@ def measure(picture: Picture, before: Trace | None) -> tuple[Measures, Trace]:
         tint=tint(picture),
         stripes=stripes(picture.luma),
         smear=smear(picture),
-        same_ratio=same_ratio(sample, None if before is None else before.strips),
+        repeat=repeat(sample, kept),
     )
-    return measures, Trace(sample)
+    return measures, Trace((*kept, sample)[-KEPT_LOOKS:])

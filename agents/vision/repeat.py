@@ -1,29 +1,61 @@
-"""Is it the same picture again: blocks beside those of the look before."""
+"""Is it the same picture again: blocks beside those of the looks before."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
+import numpy.typing as npt
 
 from agents.vision.grain import detail
 from agents.vision.picture import Plane
 from agents.vision.strips import block_means
 
-SAME_STEP = 0.25
-"""A block whose pixels differ by less than this on average is the same block again, encoded again."""
+DETAIL_STEP = 0.5
+"""A block whose neighbouring pixels differ by less on average is a surface: it is the same in every live picture, too."""
 
-DETAIL_STEP = 0.1
-"""A block with less detail is a flat surface, clipped or smoothed: it is the same in every live picture, too."""
+SAME_SHARE = 0.15
+"""A block that differs by less than this share of its detail is the same block again, encoded again."""
 
-DETAILED_RATIO = 0.05
-"""Where fewer blocks have detail, nothing is said."""
+CHANGED_STEP = 8.0
+"""Levels a pixel by which a block must differ for something to have happened there."""
+
+LEAST_BLOCKS = 12
+LEAST_RATIO = 0.05
+"""Where fewer blocks have detail, nothing is said: an overlay's text is always the same."""
 
 
-def same_ratio(strips: Plane, before: Plane | None) -> float | None:
-    """Return the share of blocks with any detail that are the same again; None where nothing tells."""
-    if before is None or before.shape != strips.shape or not strips.size:
-        return None
-    telling = detail(strips) >= DETAIL_STEP
-    if telling.mean() < DETAILED_RATIO:
-        return None
-    difference = np.abs(strips.astype(np.int16) - before.astype(np.int16)).astype(np.float32)
-    return float((block_means(difference)[telling] < SAME_STEP).mean())
+@dataclass(frozen=True)
+class Repeat:
+    """A picture beside the looks before. None where there are none, or too little detail to tell."""
+
+    same_ratio: float | None
+    """Share of blocks with detail that are the same again as in that of the looks before of which most are.
+
+    A live sensor's noise leaves next to none the same, even at a low bit rate. A frozen picture comes back with
+    another quantizer each time, so that in some looks few blocks are the same, and in others nearly all.
+    """
+    changed_ratio: float | None
+    """Share of all blocks that changed clearly since the last look: people, light; a running clock is a hundredth."""
+
+
+def repeat(strips: Plane, before: Sequence[Plane]) -> Repeat:
+    """Compare a sample of a picture's blocks with those of earlier looks, the newest last."""
+    known = [plane for plane in before if plane.shape == strips.shape]
+    if not known or not strips.size:
+        return Repeat(None, None)
+    differences = [_difference(strips, plane) for plane in known]
+    changed = float((differences[-1] > CHANGED_STEP).mean())
+    steps = detail(strips)
+    telling = steps >= DETAIL_STEP
+    if telling.sum() < max(LEAST_BLOCKS, LEAST_RATIO * telling.size):
+        return Repeat(None, changed)
+    same = max(float((item[telling] < SAME_SHARE * steps[telling]).mean()) for item in differences)
+    return Repeat(same, changed)
+
+
+def _difference(one: Plane, other: Plane) -> npt.NDArray[np.float32]:
+    import cv2
+
+    return block_means(cv2.absdiff(one, other).astype(np.float32))

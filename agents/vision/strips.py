@@ -10,8 +10,8 @@ from agents.vision.picture import Plane
 BLOCK = 16
 """Side of a block in pixels: the codecs' own macroblock."""
 
-SAMPLE_BYTES = 128 << 10
-"""Kept of a picture at most, give or take a strip: 64 cameras of any size take 8 MiB."""
+SAMPLE_BYTES = 64 << 10
+"""Of a picture at most, give or take a strip: four looks of 64 cameras of any size take 16 MiB."""
 
 Blocks = npt.NDArray[np.uint8]
 """Shape (blocks, 16, 16)."""
@@ -20,13 +20,16 @@ Blocks = npt.NDArray[np.uint8]
 def strips(luma: Plane) -> Plane:
     """Return whole rows of macroblocks spread evenly over the picture, one below the other: (16 n, 16 m).
 
-    All of a small picture; of a large one as much as SAMPLE_BYTES. Empty for a picture smaller than a block.
+    As much as SAMPLE_BYTES, without the tenth at top and bottom, where overlays are. Empty for a picture smaller than
+    a block.
     """
     rows, width = luma.shape[0] // BLOCK, luma.shape[1] // BLOCK * BLOCK
     if not rows or not width:
         return np.empty((0, 0), np.uint8)
-    wanted = min(rows, max(4, SAMPLE_BYTES // (width * BLOCK)))
-    chosen = ((np.arange(wanted) + 0.5) * rows / wanted).astype(int)
+    border = -(-rows // 10) if rows > 2 else 0
+    inner = rows - 2 * border
+    wanted = min(inner, max(4, SAMPLE_BYTES // (width * BLOCK)))
+    chosen = border + ((np.arange(wanted) + 0.5) * inner / wanted).astype(int)
     whole = luma[: rows * BLOCK, :width].reshape(rows, BLOCK, width)
     return np.ascontiguousarray(whole[chosen]).reshape(wanted * BLOCK, width)
 

@@ -5,46 +5,81 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 
-def _least(default: float) -> float:
+def _least(default: float) -> Any:
     """Return a bound that a measure must reach; leaving the state needs less by the slack."""
-    bound: float = field(default=default, metadata={"bound": "least"})
-    return bound
+    return field(default=default, metadata={"bound": "least"})
 
 
-def _most(default: float) -> float:
+def _most(default: float) -> Any:
     """Return a bound that a measure must not exceed; leaving the state needs more by the slack."""
-    bound: float = field(default=default, metadata={"bound": "most"})
-    return bound
+    return field(default=default, metadata={"bound": "most"})
 
 
 @dataclass(frozen=True)
 class Thresholds:
-    """Bounds of the states, in the units of the measures they are named after."""
+    """Bounds of the states, in the units of the measures they are named after. Luma is on the video scale, 16..235."""
 
     black_p95: float = _most(30.0)
-    """Luma on the video scale: a covered sensor lies at 16 to 20, a dark room's noise reaches further."""
+    """A covered sensor lies at 16 to 20; a dark room's brightest parts and its noise reach further."""
+    black_spread: float = _most(6.0)
+    """Between dark and bright blocks: as dark a picture with more to be told apart is a dark room."""
+    black_grain: float = _most(2.5)
+    """A sensor that strains to see a dark room is noisier than one behind a cap."""
+    dark_p90: float = _most(44.0)
+    """Nine in ten blocks no brighter: an eighth of full light, in which a child can't be told from a cushion."""
+    bright_clipped_ratio: float = _least(0.5)
+    """Of a sunlit window or a white wall there is less."""
     placeholder_flat_ratio: float = _least(0.8)
+    placeholder_drawn_ratio: float = _least(0.85)
+    """Eight flat colours cover this share of a test card; of a live picture at the lowest bit rate half as much."""
     placeholder_noise: float = _most(0.05)
-    frozen_same_ratio: float = _least(0.8)
-    """The rest may be a running OSD clock, and what the encoder makes of its surroundings: measured 0.89 at the least.
-    Live pictures of an empty room reach 0.18."""
+    frozen_same_ratio: float = _least(0.2)
+    """Live pictures of a still room reach 0.09 at 128 kb/s, and hardly any at more."""
+    frozen_changed_ratio: float = _most(0.03)
+    """Of a picture in which more moves than a clock, what is the same is a still background."""
+    noisy_grain: float = _least(5.0)
+    """Standard deviation in levels after the encoder, which takes most of a sound sensor's noise away."""
+    noisy_grain_ratio: float = _least(2.5)
+    striped_level: float = _least(3.0)
+    """Amplitude in levels; fainter than that nobody sees it in a moving picture."""
+    striped_ratio: float = _least(6.0)
+    """Over the frequencies around it."""
+    striped_gain: float = _least(2.0)
+    cast_shift: float = _least(18.0)
+    """Levels of chroma: another white balance or lamp shifts by up to 12."""
+    corrupt_seam_share: float = _least(0.04)
+    corrupt_seam_ratio: float = _least(2.5)
+    corrupt_smeared_ratio: float = _least(0.2)
+    corrupt_void_ratio: float = _least(0.12)
+    covered_ratio: float = _least(0.25)
+    """A hand or a cloth over a third of the view leaves its borders uncertain."""
+    covered_still: float = _least(0.5)
+    """People move."""
+    moved_registered: float = _least(0.3)
+    """Correlation of the edges with the approved ones where they are now."""
+    moved_gain: float = _least(0.2)
+    """By how much that is better than where they were."""
+    moved_distinct: float = _least(6.0)
+    moved_lost_in_place: float = _most(0.12)
+    """As little of the approved structure is found by chance, wherever the camera looks."""
+    moved_lost_structure: float = _least(0.5)
+    """A picture rich in structure of its own, none of which is the approved one: it looks elsewhere."""
+    blurred_sharpness: float = _most(0.45)
+    blurred_coarse_in_place: float = _least(0.6)
     confirm_looks: int = 2
+    confirm_view_looks: int = 3
+    """For what people close to the lens could be taken for: moved, blurred."""
     leaving_slack: float = 0.15
     """Share by which the bounds of the state that holds are widened, so that it doesn't come and go."""
 
     def leaving(self) -> Thresholds:
         """Return the bounds by which a state that holds goes on holding."""
         wider = {"least": 1 - self.leaving_slack, "most": 1 + self.leaving_slack}
-        return replace(
-            self,
-            **{
-                item.name: getattr(self, item.name) * wider[item.metadata["bound"]]
-                for item in fields(self)
-                if "bound" in item.metadata
-            },
-        )
+        bounds = {item.name: item.metadata["bound"] for item in fields(self) if "bound" in item.metadata}
+        return replace(self, **{name: getattr(self, name) * wider[bound] for name, bound in bounds.items()})
 
     def changed(self) -> dict[str, float]:
         """Return the numbers that are not the defaults, by name."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from agents.vision.light import chroma_of
 from agents.vision.picture import Picture
 
 CELLS = (32, 18)
@@ -24,10 +26,12 @@ class Tint:
     v_low: float
     v_median: float
     v_high: float
+    chroma: float
+    """How far from neutral the most coloured parts are."""
 
     @property
     def ends(self) -> tuple[float, ...]:
-        """All six, u first."""
+        """The six percentiles, u first."""
         return (self.u_low, self.u_median, self.u_high, self.v_low, self.v_median, self.v_high)
 
 
@@ -35,15 +39,19 @@ def tint(picture: Picture) -> Tint:
     """Measure a picture's chroma planes."""
     import cv2
 
-    found: list[float] = []
+    found = []
     for plane in (picture.u, picture.v):
         cells = cv2.resize(plane, CELLS, interpolation=cv2.INTER_AREA)
-        found += (float(value) - NEUTRAL for value in np.percentile(cells, (20, 50, 80)))
-    return Tint(*found)
+        found.append([float(value) - NEUTRAL for value in np.percentile(cells, (20, 50, 80))])
+    (u_low, u_median, u_high), (v_low, v_median, v_high) = found
+    return Tint(u_low, u_median, u_high, v_low, v_median, v_high, chroma_of(picture))
 
 
-def shift(seen: Tint, usual: Tint) -> float:
-    """Return by how much all of the picture went the same way: 0 where only a part did, as with a coloured curtain."""
-    moved = np.subtract(seen.ends, usual.ends).reshape(2, 3)
+def shift(seen: Sequence[float], usual: Sequence[float]) -> float:
+    """Return by how much all of the picture went the same way, from the percentiles of two looks (`Tint.ends`).
+
+    0 where only a part did, as with a coloured curtain.
+    """
+    moved = np.subtract(seen, usual).reshape(2, 3)
     together = np.where(np.ptp(np.sign(moved), axis=1) == 0, np.abs(moved).min(axis=1), 0.0)
     return float(np.hypot(*together))

@@ -308,7 +308,7 @@ class CameraWatch:
             return
         self._rhythm.looked()
         self.state.looks += 1
-        judged = self._eye.look(looked.measures)
+        judged = self._eye.look(looked.measures, looked.view)
         scores: dict[str, JsonValue] = dict(judged.scores)
         self.state.scores = scores
         self._diagnosis = look(self._diagnosis, judged.conditions, at, self._thresholds)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import json
 import os
 import struct
@@ -13,6 +12,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
+from agents.vision.fingerprint import Fingerprint
 from agents.vision.measure import Measures
 from agents.watch.decoding import MAX_PIXELS
 
@@ -39,13 +39,12 @@ class DecoderBusyError(DecodeError):
 
 @dataclass(frozen=True)
 class Looked:
-    """One picture's size in pixels and its measures."""
+    """One picture: its size in pixels, its measures, and what is kept of its view."""
 
     width: int
     height: int
     measures: Measures
-    digest: bytes
-    """Of the keyframe's coded bytes."""
+    view: Fingerprint
 
 
 class Decoder:
@@ -83,8 +82,12 @@ class Decoder:
                 raise
         if "error" in answer:
             raise DecodeError(str(answer["error"]))
-        digest = hashlib.blake2b(keyframe, digest_size=8).digest()
-        return Looked(int(answer["width"]), int(answer["height"]), Measures.from_json(answer["measures"]), digest)
+        return Looked(
+            int(answer["width"]),
+            int(answer["height"]),
+            Measures.from_json(answer["measures"]),
+            Fingerprint.from_json(answer["view"]),
+        )
 
     async def close(self) -> None:
         """End the child."""

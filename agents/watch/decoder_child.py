@@ -47,6 +47,7 @@ def _read(stream: BinaryIO) -> bytes | None:
 
 
 def _answer(header: dict[str, Any], data: bytes, traces: dict[str, Trace]) -> dict[str, Any]:
+    from agents.vision.fingerprint import fingerprint
     from agents.vision.measure import measure
 
     camera = str(header["camera"])
@@ -61,7 +62,8 @@ def _answer(header: dict[str, Any], data: bytes, traces: dict[str, Trace]) -> di
         traces.clear()
     traces[camera] = trace
     height, width = picture.luma.shape
-    return {"width": int(width), "height": int(height), "measures": measures.as_json()}
+    view = fingerprint(picture).to_json()
+    return {"width": int(width), "height": int(height), "measures": measures.as_json(), "view": view}
 
 
 def decode(codec: str, data: bytes) -> Picture | None:
