@@ -1,4 +1,4 @@
-"""What the collector assigns: pack, hours, closures, waivers, approved inventory; the last good one is kept."""
+"""What the collector assigns: pack, hours, closures, waivers, approved inventory and views; the last good one is kept."""
 
 from __future__ import annotations
 
@@ -6,18 +6,38 @@ from collections.abc import Callable
 from typing import Literal
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from agents.collector import Collector, CollectorError
 from agents.state import State
 from monitor.model.calendar import Waiver
 from monitor.model.inventory import Closure, Identifier, Inventory, OpeningHours
+from monitor.model.observation import At
 from monitor.model.regulation import Regulation
+from monitor.model.view import Approval
 
 PATH = "/api/v1/agents/self/assignment"
 _KEY = "assignment"
 
 log = structlog.get_logger()
+
+
+class AssignedView(BaseModel):
+    """A view that an officer confirmed. Of each light the newest has its fingerprint: it is the one in force."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    camera: Identifier
+    light: str
+    view: str
+    at: At
+    by: str = ""
+    settled_at: At | None = None
+    fingerprint: dict[str, JsonValue] | None = None
+
+    def approval(self) -> Approval:
+        """Return what the judge is told of it."""
+        return Approval(self.light, self.view, self.at, self.by, self.settled_at)
 
 
 class Assignment(BaseModel):
@@ -32,6 +52,7 @@ class Assignment(BaseModel):
     closures: tuple[Closure, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     inventory: Inventory | None = None
+    views: tuple[AssignedView, ...] = ()
     minimum_version: str | None = None
 
     def apply_to(self, declared: Inventory) -> Inventory:

@@ -13,12 +13,13 @@ from agents.rtsp.request import Deadlines
 from agents.scan.recorder import Progress
 from agents.site import CameraConfig, Site
 from agents.station import Station
+from agents.views import ViewBook
 from agents.watch.decoder import Decoder
 from monitor.evaluation.judge import judge
 from monitor.model.calendar import Waiver
 from monitor.model.clock import Clock
 from monitor.model.inventory import Inventory
-from monitor.model.ledger import Facts, first_seen, fold
+from monitor.model.ledger import Facts, first_seen, fold, with_approvals
 from monitor.model.observation import Kind, Observation, Source, Subject
 from monitor.model.regulation import Regulation
 from monitor.model.span import MINUTE, SECOND, Basis, Millis, isoformat, to_millis
@@ -74,6 +75,7 @@ async def check(  # noqa: PLR0913  (each is given by its name)
     seen_first: Mapping[Subject, Millis] | None = None,
     inventory: Inventory | None = None,
     waivers: Sequence[Waiver] = (),
+    views: ViewBook | None = None,
     camera: str | None = None,
     retry_credentials: bool = False,
     progress: Progress | None = None,
@@ -81,7 +83,7 @@ async def check(  # noqa: PLR0913  (each is given by its name)
     """Look at everything (or at one camera and its recorder), and judge it by `regulation`.
 
     `history` is what the agent's journal holds, `seen_first` since when it knows each subject; `inventory` is the
-    approved one where there is one. `progress` is told how far the index scans are.
+    approved one where there is one, `views` are those approved of the cameras. `progress` is told how far the index scans are.
     Raises SecretError or OptionsError when the site can't be asked at all.
     """
     seen: list[Observation] = []
@@ -95,7 +97,9 @@ async def check(  # noqa: PLR0913  (each is given by its name)
     recorders = {item.recorder for item in cameras} if camera else {item.id for item in site.recorders}
     decoder = Decoder()
     looks = [
-        Glance(station, decoder, item, seen.append, explained.tell).run() for item in cameras if site.has_stream(item)
+        Glance(station, decoder, item, seen.append, explained.tell, views.of(item.id) if views else ()).run()
+        for item in cameras
+        if site.has_stream(item)
     ]
     asks = [_ask(station, item, regulation, camera, seen.append, progress) for item in sorted(filter(None, recorders))]
     try:
@@ -113,6 +117,7 @@ async def check(  # noqa: PLR0913  (each is given by its name)
     facts = fold([*kept, *seen], as_of, inventory=inventory or site.inventory(), waivers=waivers)
     if facts is None:  # an inventory was given: there is always something to judge
         raise RuntimeError("a check without an inventory")
+    facts = with_approvals(facts, views.approvals() if views else {})
     verdicts = judge(_since_window(first_seen(facts, seen_first or {})), _look_as_window(regulation, as_of - began))
     if camera is not None:
         verdicts = tuple(item for item in verdicts if _concerns(item, cameras))

@@ -13,6 +13,7 @@ from agents.check import Checked, as_json, check
 from agents.regulation import site_regulation
 from agents.site import Site
 from agents.state import State
+from agents.views import ViewBook
 from monitor.model.clock import SystemClock
 from monitor.model.observation import Observation
 from monitor.model.span import to_millis
@@ -67,6 +68,7 @@ def _check(site: Site, *, camera: str | None, retry_credentials: bool) -> Checke
                 seen_first=seen_first,
                 waivers=judged_by.waivers,
                 inventory=judged_by.inventory,
+                views=ViewBook(state, [item.id for item in site.cameras]),
                 camera=camera,
                 retry_credentials=retry_credentials,
                 progress=meter.told,

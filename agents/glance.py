@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from pydantic import JsonValue
@@ -13,8 +13,9 @@ from agents.rtsp.rtp import FrameEvent
 from agents.rtsp.stream import Stream
 from agents.site import CameraConfig
 from agents.station import Station
+from agents.views import ApprovedView, agreed_view
+from agents.vision.diagnose import OK
 from agents.vision.eye import Eye, Judged
-from agents.vision.thresholds import Thresholds
 from agents.watch.budget import Seat
 from agents.watch.decoder import DecodeError, Decoder
 from agents.watch.failure import SILENCE, meaning
@@ -44,8 +45,10 @@ class Glance:
         camera: CameraConfig,
         sink: Sink,
         tell: Tell,
+        approved: Sequence[ApprovedView] = (),
     ) -> None:
         """Look at nothing yet."""
+        self._approved = approved
         self._station = station
         self._decoder = decoder
         self._camera = camera
@@ -131,7 +134,8 @@ class Glance:
         """Look at a keyframe and, if time allows, at another one to tell a frozen picture."""
         until = self._station.clock.monotonic() + seconds
         judged: Judged | None = None
-        eye = Eye(Thresholds())
+        bounds = self._camera.bounds
+        eye = Eye(bounds.day, [item.fingerprint for item in self._approved], by_light=bounds.of)
         began = to_millis(self._station.clock.now())
         for _ in range(2):
             left = until - self._station.clock.monotonic()
@@ -150,15 +154,15 @@ class Glance:
             return
         scores: dict[str, JsonValue] = dict(judged.scores)
         state = judged.conditions.state
-        self._tell(f"picture {looked.width} x {looked.height}: {state} {scores}; thresholds {vars(Thresholds())}")
-        self._view(began, state, None, scores, "")
+        said = f"{scores}; thresholds {bounds.digest()} {vars(judged.thresholds)}"
+        self._tell(f"picture {looked.width} x {looked.height}: {state} {said}")
+        agreed = agreed_view(judged.matched, self._approved) if state == OK else None
+        self._view(began, state, agreed, {**scores, "thresholds": bounds.digest()}, "")
 
     def _saw(self, began: Millis, state: str, cause: StreamCause | None, detail: str) -> None:
         self._observed(Kind.STREAM, began, state, cause, detail, {})
 
-    def _view(
-        self, began: Millis, state: str, cause: StreamCause | None, scores: dict[str, JsonValue], detail: str
-    ) -> None:
+    def _view(self, began: Millis, state: str, cause: str | None, scores: dict[str, JsonValue], detail: str) -> None:
         self._observed(Kind.VIEW, began, state, cause, detail, scores)
 
     def _observed(
@@ -166,7 +170,7 @@ class Glance:
         kind: Kind,
         began: Millis,
         state: str,
-        cause: StreamCause | None,
+        cause: str | None,
         detail: str,
         facts: dict[str, JsonValue],
     ) -> None:

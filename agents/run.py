@@ -21,14 +21,15 @@ from agents.sender import Sender
 from agents.site import CameraConfig, Site
 from agents.state import State
 from agents.station import Station
-from agents.watch.camera import CameraWatch, Timings, Tools
+from agents.views import ViewBook
+from agents.watch.camera import CameraWatch, Sight, Timings, Tools
 from agents.watch.decoder import Decoder
 from agents.watch.failure import Around
 from agents.watch.track import Track
 from agents.watch.wall import Wall
 from monitor.evaluation.judge import judge
 from monitor.model.clock import Clock
-from monitor.model.ledger import first_seen, fold
+from monitor.model.ledger import first_seen, fold, with_approvals
 from monitor.model.observation import Kind, Observation, Source, StreamCause, Subject
 from monitor.model.regulation import Regulation
 from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Millis
@@ -64,6 +65,7 @@ class Service:
         self.station = Station(site, clock, self.pending.append, learnt=state.learnt_budgets())
         self.decoder = Decoder()
         self.tools = Tools(self.decoder, clock, self.pending.append, self._timings(), seed=hash(state.boot) & 0xFFFF)
+        self.views = ViewBook(state, [item.id for item in site.cameras])
         self.watches = {item.id: self._watch(item) for item in site.cameras if self.station.stream_url(item)}
         holds_for = round(self._holds_for() * SECOND)
         self.reach = {
@@ -168,6 +170,7 @@ class Service:
 
     async def _report_job(self) -> None:
         self._keep_job()
+        self.views.refresh()  # somebody may have approved a view beside this process
 
     def _keep_job(self) -> None:
         """Write down everything seen since the last time; report it when enrolled."""
@@ -206,6 +209,7 @@ class Service:
 
     async def _assignment_job(self) -> None:
         await self.assigned.pull()
+        self.views.refresh()
 
     async def _life_job(self) -> None:
         """Say that the agent runs, and whether it sees anything of its site at all."""
@@ -250,6 +254,7 @@ class Service:
         waivers = assignment.waivers if assignment is not None else ()
         facts = fold(self.journal.all(now), now, inventory=inventory, waivers=waivers)
         if facts is not None:
+            facts = with_approvals(facts, self.views.approvals())
             self.verdicts = judge(first_seen(facts, self.journal.first_seen()), self.regulation)
 
     async def _prune_job(self) -> None:
@@ -280,6 +285,7 @@ class Service:
             self.station.budget(camera),
             self.tools,
             lambda: self.station.runs(camera),
+            Sight(camera.bounds, lambda: self.views.of(camera.id)),
         )
 
     def _timings(self) -> Timings:

@@ -23,6 +23,8 @@ class Match:
 
     light: Light
     """Light of the look."""
+    beside: Light
+    """Light of the approved view that it was held against."""
     same_light: bool
     """There is an approved view of this light; else the nearest of another one was taken."""
     in_place: float
@@ -150,6 +152,7 @@ def _compared(seen: Fingerprint, approved: Fingerprint, before: Fingerprint | No
     where = _registered(seen, approved, in_place)
     return Match(
         light=seen.light,
+        beside=approved.light,
         same_light=same_light,
         in_place=in_place,
         coarse_in_place=coarse_in_place,

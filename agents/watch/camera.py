@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from pydantic import JsonValue
 
+from agents.bounds import Bounds
 from agents.rtsp.errors import StreamError
-from agents.rtsp.stream import Stream
-from agents.vision.diagnose import Diagnosis, look
+from agents.rtsp.rtp import FrameEvent
+from agents.rtsp.stream import Stream, StreamInfo
+from agents.views import ApprovedView, agreed_view
+from agents.vision.diagnose import OK, Diagnosis, look
 from agents.vision.eye import Eye
-from agents.vision.thresholds import Thresholds
 from agents.watch.budget import Budget, Seat
 from agents.watch.decoder import DecodeError, Decoder, DecoderBusyError, DecoderKilledError
 from agents.watch.failure import Around, meaning
+from agents.watch.gauge import Gauge, Rates, facts_of
 from agents.watch.looking import Rhythm
+from agents.watch.main_look import look_at_main
 from agents.watch.track import Sink, Track
 from agents.watch.wall import Wall
 from monitor.model.clock import Clock
@@ -44,9 +48,20 @@ class Timings:
     backoff_first: float = 1.0
     backoff_most: float = 60.0
     steady: float = 30.0
-    """A stream that ran this long starts its back-off anew."""
+    """A stream that ran this long starts its back-off anew, and may be left for the recorded one for a moment."""
+    main_look: float = 10.0
+    """How long the recorded stream is watched when it is looked at."""
     holds_for: float = 180.0
     """How long the last state may be presumed when no report follows."""
+
+
+@dataclass(frozen=True)
+class Sight:
+    """By what one camera's pictures are judged."""
+
+    bounds: Bounds = field(default_factory=Bounds)
+    views: Callable[[], Sequence[ApprovedView]] = tuple
+    """Returns the approved views that are in force now."""
 
 
 Opener = Callable[[], Awaitable[Stream]]
@@ -64,7 +79,6 @@ class Tools:
     clock: Clock
     sink: Sink
     timings: Timings
-    thresholds: Thresholds = field(default_factory=Thresholds)
     seed: int = 0
     """Of the jitter: cameras that come back together don't stampede."""
 
@@ -73,7 +87,9 @@ class Tools:
 class CameraState:
     """What metrics show of a camera."""
 
-    codec: str | None = None
+    info: StreamInfo | None = None
+    """What the stream is, None before the first frame."""
+    rates: Rates | None = None
     frames: int = 0
     bytes: int = 0
     lost_packets: int = 0
@@ -103,8 +119,10 @@ class CameraWatch:
         budget: Budget,
         tools: Tools,
         runs: Callable[[], None] | None = None,
+        sight: Sight | None = None,
+        main: Opener | None = None,
     ) -> None:
-        """Start nothing yet; the sink is told what was seen whenever `flush` is called."""
+        """Start nothing yet; the sink is told what was seen whenever `flush` is called. `main` opens what is recorded."""
         timings, sink = tools.timings, tools.sink
         subject = Subject(kind="camera", id=camera_id)
         holds_for = round(timings.holds_for * SECOND)
@@ -121,10 +139,15 @@ class CameraWatch:
         self._clock = tools.clock
         self._sink = sink
         self._timings = timings
-        self._thresholds = tools.thresholds
+        self._sight = sight or Sight()
+        self._bounds_digest = self._sight.bounds.digest()
         self._random = random.Random(f"{camera_id}/{tools.seed}")  # noqa: S311  (jitter, no secret)
-        self._eye = Eye(tools.thresholds)
+        self._eye = Eye(self._sight.bounds.day, by_light=self._sight.bounds.of)
         self._diagnosis = Diagnosis()
+        self._main = main
+        self._main_wanted = False
+        self._gauge: Gauge | None = None
+        self._newest: FrameEvent | None = None
         self._seen_until: Millis = 0
         self._looked_until: Millis = 0
         self._last_visit: Millis | None = None
@@ -151,33 +174,56 @@ class CameraWatch:
     def flush(self, now: Millis) -> None:
         """Hand on what is sure up to `now`: frames up to the last that came, views up to the last that agreed."""
         self._now()  # the clock may have been set since the last frame
+        self._note_rates()
         self.stream.flush(min(now, self._seen_until) if self.stream.state == "up" else now)
         self.view.flush(min(now, self._looked_until))
+
+    def want_main(self) -> None:
+        """Ask for a short look at the stream that is recorded, as soon as the camera's own session is at hand."""
+        self._main_wanted = self._main is not None
+
+    def _note_rates(self) -> None:
+        """Let the stream's codec, size and rates go with what is handed on."""
+        if self._gauge is None or self.state.info is None or self.stream.state != "up":
+            return
+        self.state.rates = self._gauge.take(self._newest) or self.state.rates
+        self.stream.note(facts_of(self.state.info, self.state.rates))
 
     async def _visit(self) -> bool:
         """Hold one session until the stream fails (True) or another camera's turn comes (False)."""
         async with self._budget.session() as seat:
-            tried = self._clock.monotonic()
-            if self._budget.waiting:
-                self._sampled = True
-            try:
-                stream = await self._opener()
-            except StreamError as error:
-                await self._failed(error, tried, seat)
-                return True
-            try:
-                await self._watch(stream, seat)
-            except StreamError as error:
-                await self._failed(error, tried, seat)
-                return True
-            finally:
-                await _close(stream)
+            while True:
+                tried = self._clock.monotonic()
+                if self._budget.waiting:
+                    self._sampled = True
+                try:
+                    stream = await self._opener()
+                except StreamError as error:
+                    await self._failed(error, tried, seat)
+                    return True
+                try:
+                    await self._watch(stream, seat)
+                except StreamError as error:
+                    await self._failed(error, tried, seat)
+                    return True
+                finally:
+                    await _close(stream)
+                if seat.is_leaving or self._main is None:
+                    break
+                # In the session that is the camera's anyway: nobody else's is taken for it, on site or here.
+                self._main_wanted = False
+                seconds, subject = self._timings.main_look, self.stream.subject
+                self._sink(await look_at_main(subject, self._main, self._clock, seconds, self._seen))
         self._leave()
         return False
 
     async def _watch(self, stream: Stream, seat: Seat) -> None:
-        """Take frames and look at pictures until it is another camera's turn. Raises StreamError when frames end."""
+        """Take frames and look at pictures until something else is due: another camera's turn, or the main stream.
+
+        Raises StreamError when frames end.
+        """
         looking = asyncio.create_task(self._look_on(stream))
+        self._gauge = Gauge(stream.info.clock_rate)
         first: float | None = None
         """A visit counts from its first frame on: many devices wait for their next keyframe."""
         try:
@@ -185,17 +231,20 @@ class CameraWatch:
                 events = await stream.batch()
                 first = self._clock.monotonic() if first is None else first
                 for event in events:
+                    self.state.frames += 1
                     self.state.bytes += event.bytes
                     self.state.lost_packets += event.lost
+                    self._gauge.frame(event)
                     self._eye.frame(event.received_at, event.bytes, keyframe=event.keyframe)
-                self.state.frames += len(events)
-                if events:
-                    self._seen(events[0].received_at, events[-1].received_at)
+                    self._seen(event.received_at)
+                    self._newest = event
                 seat.playing()
                 self._runs()
-                self.state.codec = stream.info.codec
+                self.state.info = stream.info
                 if self._must_yield(first):
                     seat.leaving()
+                    return
+                if self._main_wanted and self._clock.monotonic() - first > self._timings.steady:
                     return
         finally:
             looking.cancel()
@@ -308,13 +357,19 @@ class CameraWatch:
             return
         self._rhythm.looked()
         self.state.looks += 1
+        approved = self._sight.views()
+        self._eye.approved = tuple(item.fingerprint for item in approved)
         judged = self._eye.look(looked.measures, looked.view)
         scores: dict[str, JsonValue] = dict(judged.scores)
         self.state.scores = scores
-        self._diagnosis = look(self._diagnosis, judged.conditions, at, self._thresholds)
-        if self._diagnosis.state is not None and not self._diagnosis.confirming:
+        self._diagnosis = look(self._diagnosis, judged.conditions, at, judged.thresholds)
+        state = self._diagnosis.state
+        if state is not None and not self._diagnosis.confirming:
             since = max(self._diagnosis.since, self._looked_until) if self.view.state is None else self._diagnosis.since
-            self.view.set(since, self._diagnosis.state, facts=scores)
+            agreed = agreed_view(judged.matched, approved) if state == OK else None
+            # Another light, or a view approved since: from this look on it agrees with another view.
+            since = at if self.view.state == state and self.view.cause != agreed else since
+            self.view.set(since, state, agreed, facts={**scores, "thresholds": self._bounds_digest})
             self._looked_until = at
 
     def _stepped(self, old: Millis, new: Millis) -> None:
