@@ -1,0 +1,245 @@
+"""A recorder that speaks Uniview's LAPI over HTTP and serves its cameras over RTSP; its faults are set while it runs."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import re
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal, Self
+from urllib.parse import parse_qs, urlsplit
+
+from agents.simulators import uniview_replies as replies
+from agents.simulators.account import Account, Answer, Authenticator
+from agents.simulators.camera import MAIN, SUB, Fault, Format
+from agents.simulators.recorder import Channel, RecorderState
+from agents.simulators.rtsp import Manners, RtspServer
+from agents.simulators.webserver import Request, Response, WebServer
+
+Address = tuple[str, int]
+Json = replies.Json
+Counting = Literal["page", "all", "total", "none"]
+
+_ROOT: Final = "/LAPI/V1.0/"
+_CHANNEL: Final = re.compile(r"Channels/(\d+)/(.+)")
+_NOT_AUTHORIZED: Final = 3
+_ENVELOPED: Final = 599
+_JSON: Final = "application/json; charset=utf-8"
+_DAY: Final = 86_400
+
+
+class LapiError(Exception):
+    """The device refuses: LAPI's number and words."""
+
+    def __init__(self, code: int, text: str) -> None:
+        """Keep both."""
+        super().__init__(text)
+        self.code, self.text = code, text
+
+
+@dataclass
+class UniviewQuirks:
+    """How this unit's firmware misbehaves; the defaults are what descriptions of units in the field agree on."""
+
+    counting: Counting = (
+        "page"  # what Nums counts: the page's records, all there are; or Total says it; or nothing does
+    )
+    page_cap: int = 100  # a page holds no more than this, whatever Limit says
+    ignores_offset: bool = False  # every page is the first
+    ignores_limit: bool = False  # and holds everything
+    calendar: bool = True
+    camera_infos: bool = True
+    time_path: str = "System/TimeNTP"
+    ntp_server: str = "192.0.2.1"
+    slots: int = 16
+    absent_status: int = _ENVELOPED  # how a path that the firmware lacks is refused
+    wide_window_days: float = 31.0  # a search over more fails half of the time
+    search_seconds: float = 0.02
+    forbidden_paths: tuple[str, ...] = ()  # beginnings of paths below /LAPI/V1.0/ that the account has no right to
+
+
+class UniviewSimulator:
+    """A running recorder: `async with UniviewSimulator(state) as recorder`."""
+
+    def __init__(
+        self,
+        state: RecorderState,
+        quirks: UniviewQuirks | None = None,
+        *,
+        http: Address = ("127.0.0.1", 0),
+        rtsp: Address = ("127.0.0.1", 0),
+        main: Format = MAIN,
+        sub: Format = SUB,
+    ) -> None:
+        """Port 0 is chosen by the system at the first start and kept over `die` and `revive`."""
+        self.state, self.quirks = state, quirks or UniviewQuirks()
+        self._main, self._sub = main, sub
+        self.account = Account(
+            state.username, state.password, lock_after=state.lock_after, lock_seconds=state.lock_seconds
+        )
+        self.door = Authenticator(self.account, "NVRDVR", qop=True, nonce_seconds=state.nonce_seconds)
+        self.requests: Counter[str] = Counter()
+        self.searches = self.concurrent_searches = self.failed_wide_windows = 0
+        self._running = 0
+        self._chance = random.Random(state.seed)
+        self.web = WebServer(self._answer, host=http[0], port=http[1])
+        manners = Manners(
+            max_sessions=state.max_sessions,
+            when_full=state.when_full,
+            session_timeout_seconds=state.session_timeout_seconds,
+        )
+        self.rtsp = RtspServer(self.account, host=rtsp[0], port=rtsp[1], manners=manners)
+        for channel in state.channels:
+            self._publish(channel)
+
+    async def __aenter__(self) -> Self:
+        """Start."""
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop for good."""
+        await self.close()
+
+    @property
+    def url(self) -> str:
+        """Return the address of the web interface."""
+        return f"http://{self.web.address}"
+
+    def rtsp_url(self, channel_id: int, stream: Literal["main", "sub"] = "sub") -> str:
+        """Return a channel's stream address, without credentials."""
+        return self.rtsp.url(f"unicast/c{channel_id}/s{0 if stream == 'main' else 1}/live")
+
+    async def start(self) -> None:
+        """Listen on both ports and record. Raises OSError when an address is taken."""
+        await self.web.start()
+        await self.rtsp.start()
+        self.state.update_recording()
+
+    async def close(self) -> None:
+        """Stop everything."""
+        await self.web.die()
+        await self.rtsp.close()
+
+    async def die(self) -> None:
+        """Cut its power: connections are reset, nothing is recorded."""
+        self.state.powered = False
+        self.state.update_recording()
+        await self.web.die()
+        await self.rtsp.die()
+
+    async def revive(self) -> None:
+        """Give it power again, on the same ports."""
+        self.state.powered = True
+        await self.start()
+
+    def set_fault(self, channel_id: int, fault: Fault) -> None:
+        """Let a fault of the channel's camera begin, or end with `Fault.NONE`. Raises KeyError."""
+        self.state.channel(channel_id).camera.set_fault(fault)
+        self.state.update_recording()
+
+    def stats(self) -> dict[str, int]:
+        """Return all counters: logins, searches, sessions, and HTTP requests by kind."""
+        desk = {
+            "searches": self.searches,
+            "concurrent_searches": self.concurrent_searches,
+            "failed_wide_windows": self.failed_wide_windows,
+        }
+        requests = {f"http_{kind}": count for kind, count in self.requests.items()}
+        return {**self.account.stats(), **desk, **self.rtsp.stats(), **requests}
+
+    def _publish(self, channel: Channel) -> None:
+        for form, stream in ((self._main, 0), (self._sub, 1)):
+            self.rtsp.publish(f"unicast/c{channel.id}/s{stream}/live", channel.camera.add_stream(form))
+
+    # HTTP.
+
+    async def _answer(self, request: Request) -> Response:
+        answer = self.door.check(request.method, request.target, request.headers.get("authorization"))
+        if answer is not Answer.OK:
+            self.requests[f"401_{answer.value}"] += 1
+            challenges = self.door.challenges(stale=answer is Answer.STALE)
+            body = replies.envelope(request.path, None, code=_NOT_AUTHORIZED, text="Not Authorized")
+            return Response(401, body, _JSON, [("WWW-Authenticate", challenge) for challenge in challenges])
+        path = request.path.removeprefix(_ROOT)
+        self.requests[path.rpartition("/")[2]] += 1
+        try:
+            data = await self._data(request, path)
+        except LapiError as error:
+            status = 200 if error.code == _NOT_AUTHORIZED else self.quirks.absent_status
+            return Response(status, replies.envelope(request.path, None, code=error.code, text=error.text), _JSON)
+        return Response(200, replies.envelope(request.path, data), _JSON)
+
+    async def _data(self, request: Request, path: str) -> Json:
+        if any(path.startswith(beginning) for beginning in self.quirks.forbidden_paths):
+            raise LapiError(_NOT_AUTHORIZED, "Not Authorized")
+        if request.method != "GET":
+            raise LapiError(1, "Common Error")
+        found = _CHANNEL.fullmatch(path)
+        if found is not None:
+            query = {name: values[0] for name, values in parse_qs(urlsplit(request.target).query).items()}
+            try:
+                return await self._of_channel(self.state.channel(int(found[1])), found[2], query)
+            except (KeyError, ValueError) as error:
+                raise LapiError(2, "Invalid Arguments") from error
+        render: dict[str, Callable[[], Json]] = {
+            "System/DeviceInfo": lambda: replies.device_info(self.state),
+            "Channels/System/ChannelDetailInfos": lambda: replies.channel_details(self.state, self.quirks.slots),
+            "Storage/Containers/DetailInfos": lambda: replies.containers(self.state),
+            "System/Time/NTP": lambda: replies.ntp(
+                enabled=bool(self.quirks.ntp_server),
+                server=self.quirks.ntp_server or "0.0.0.0",  # noqa: S104  (unset)
+            ),
+            self.quirks.time_path: lambda: replies.device_time(self.state),
+        }
+        if self.quirks.camera_infos:
+            render["Channels/System/DeviceInfos"] = lambda: replies.camera_infos(self.state)
+        if path not in render:
+            raise LapiError(1, "Common Error")
+        return render[path]()
+
+    async def _of_channel(self, channel: Channel, rest: str, query: dict[str, str]) -> Json:
+        """Answer what is asked of one channel. Raises KeyError and ValueError for wrong arguments, and LapiError."""
+        if rest == "Media/Video/Streams/0/Records":
+            return await self._search(channel, query)
+        if rest == "Media/Video/Streams/0/Records/DailyDistribution" and self.quirks.calendar:
+            return replies.daily_status(self.state, channel, int(query["Year"]), int(query["Month"]))
+        if rest == "Media/Video/Streams/RecordURL":
+            begin, end = int(query["Begin"]), int(query["End"])
+            return {"URL": f"rtsp://{self.rtsp.address}/c{channel.id}/b{begin}/e{end}/replay/"}
+        if rest == "Storage/Private/Schedule/Record":
+            return replies.schedule(channel)
+        raise LapiError(1, "Common Error")
+
+    async def _search(self, channel: Channel, query: dict[str, str]) -> Json:
+        self.searches += 1
+        self.concurrent_searches += self._running > 0
+        self._running += 1
+        try:
+            await asyncio.sleep(self.quirks.search_seconds)
+            return self._page(channel, query)
+        finally:
+            self._running -= 1
+
+    def _page(self, channel: Channel, query: dict[str, str]) -> Json:
+        quirks = self.quirks
+        begin, end = int(query["Begin"]), int(query["End"])
+        limit, offset = int(query.get("Limit", quirks.page_cap)), int(query.get("Offset", 0))
+        if end < begin or limit < 1 or offset < 0:
+            raise LapiError(2, "Invalid Arguments")
+        if end - begin > quirks.wide_window_days * _DAY + 1 and self._chance.random() < 0.5:
+            self.failed_wide_windows += 1
+            raise LapiError(1, "Common Error")
+        rows = replies.record_rows(self.state, channel, begin, end)
+        first = 0 if quirks.ignores_offset or quirks.ignores_limit else offset
+        last = len(rows) if quirks.ignores_limit else first + min(limit, quirks.page_cap)
+        page = rows[first:last]
+        counts = {
+            "page": {"Nums": len(page)},
+            "all": {"Nums": len(rows)},
+            "total": {"Num": len(page), "Total": len(rows), "Offset": first},
+            "none": {},
+        }[quirks.counting]
+        return replies.record_page(page, first, counts)
