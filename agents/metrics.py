@@ -12,6 +12,7 @@ from prometheus_client.registry import Collector
 
 from agents.database import DatabaseError
 from agents.run import Service
+from agents.watch.gauge import facts_of
 
 
 class AgentCollector(Collector):
@@ -25,6 +26,7 @@ class AgentCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Yield every metric."""
         yield from self._streams()
+        yield from self._rates()
         yield from self._retention()
         yield from self._delivery()
 
@@ -52,6 +54,31 @@ class AgentCollector(Collector):
             reconnects.add_metric(key, watch.state.reconnects)
             looks.add_metric(key, watch.state.looks)
         yield from (up, state, frames, received, lost, reconnects, looks)
+
+    def _rates(self) -> Iterator[Metric]:
+        """Yield what each watched stream is, absent while unknown."""
+        labels = ["institution", "camera"]
+        codec = GaugeMetricFamily("cradlewatch_stream_codec", "1 for the stream's codec", labels=[*labels, "codec"])
+        gauges = {
+            "width": GaugeMetricFamily("cradlewatch_stream_width_pixels", "Picture's width", labels=labels),
+            "height": GaugeMetricFamily("cradlewatch_stream_height_pixels", "Picture's height", labels=labels),
+            "frame_rate": GaugeMetricFamily("cradlewatch_stream_frames_per_second", "Frames, lately", labels=labels),
+            "bit_rate": GaugeMetricFamily(
+                "cradlewatch_stream_bytes_per_second", "Payload bytes, lately", labels=labels
+            ),
+            "keyframe_seconds": GaugeMetricFamily(
+                "cradlewatch_stream_keyframe_interval_seconds", "From one keyframe to the next, lately", labels=labels
+            ),
+        }
+        for name, watch in self._service.watches.items():
+            if watch.state.info is None or watch.stream.state != "up":
+                continue
+            key = [self._institution, name]
+            codec.add_metric([*key, watch.state.info.codec], 1.0)
+            for fact, value in facts_of(watch.state.info, watch.state.rates).items():
+                if fact in gauges and isinstance(value, int | float):
+                    gauges[fact].add_metric(key, value / 8 if fact == "bit_rate" else value)
+        yield from (codec, *gauges.values())
 
     def _retention(self) -> Iterator[Metric]:
         labels = ["institution", "camera"]

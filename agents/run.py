@@ -39,6 +39,8 @@ FULL_SCAN_EVERY: Millis = DAY
 """Footage can vanish, or be back-filled: once a day the whole index is read again."""
 INDEX_OVERLAP: Millis = 2 * HOUR
 LAST_WORDS_SECONDS = 3.0
+MAIN_PAUSE_SECONDS = 60.0
+"""Between two cameras' looks at their main streams, at most."""
 CLOCK_LOOK_SECONDS = 5.0
 PLAUSIBLE_FROM = datetime(2026, 1, 1, tzinfo=UTC)
 """A box without a battery wakes up in 1970: nothing is seen before its clock is set."""
@@ -161,6 +163,9 @@ class Service:
             ):
                 every(seconds, partial(job, item.id), name=f"{what} {item.id}", first=first)
         every(86400.0, self._prune_job, name="prune", first=3600.0)
+        # One camera at a time, so that no two of a recorder's cameras leave their streams together.
+        pause = min(MAIN_PAUSE_SECONDS, rhythm.main_stream_every / max(1, len(self.watches)))
+        every(pause, self._main_job, name="main streams", first=pause)
 
     async def _mind_the_clock(self) -> None:
         """Notice by monotonic time that the wall clock was set, for the jobs go by the wall clock."""
@@ -210,6 +215,26 @@ class Service:
     async def _assignment_job(self) -> None:
         await self.assigned.pull()
         self.views.refresh()
+
+    async def _main_job(self) -> None:
+        """Let the camera whose main stream was looked at longest ago look at it, when a day has passed."""
+        kept = self.state.get("main_streams")
+        looked: dict[str, JsonValue] = kept if isinstance(kept, dict) else {}
+        now, every = self._now(), round(self.site.rhythm.main_stream_every * SECOND)
+        waits = {name: at if isinstance(at := looked.get(name), int) else 0 for name in self._main_watched()}
+        due = [name for name, at in waits.items() if not 0 <= now - at < every]
+        if due:
+            name = min(due, key=waits.__getitem__)
+            self.watches[name].want_main()
+            self.state.put("main_streams", {key: at for key, at in looked.items() if key in self.watches} | {name: now})
+
+    def _main_watched(self) -> list[str]:
+        """Return the cameras that are up and whose main stream is known."""
+        return [
+            item.id
+            for item in self.site.cameras
+            if item.id in self.watches and self.watches[item.id].stream.state == "up" and self.station.main_url(item)
+        ]
 
     async def _life_job(self) -> None:
         """Say that the agent runs, and whether it sees anything of its site at all."""
@@ -286,6 +311,7 @@ class Service:
             self.tools,
             lambda: self.station.runs(camera),
             Sight(camera.bounds, lambda: self.views.of(camera.id)),
+            (lambda: self.station.open_main(camera)) if self.station.main_url(camera) else None,
         )
 
     def _timings(self) -> Timings:

@@ -221,6 +221,8 @@ class Rhythm(Form):
     reconnect_most: Seconds = 60.0
     """The longest wait before a failed stream is tried again."""
     assignment_every: Seconds = 300.0
+    main_stream_every: Seconds = 86400.0
+    """A short look at each camera's main stream, for the size and rate that are recorded."""
 
 
 class SiteForm(Form):

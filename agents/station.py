@@ -9,6 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from agents.breaker import Breaker
+from agents.database import DatabaseError
 from agents.pins import Pins
 from agents.recorders.base import DRIVERS, Recorder, RecorderSettings
 from agents.rtsp.address import AddressBook
@@ -25,6 +26,7 @@ from agents.watch.budget import Budget
 from agents.watch.failure import Around
 from agents.watch.reach import GATEWAY_PORTS, Endpoint, Reach, tcp_greet, tcp_knock
 from agents.watch.track import Sink
+from agents.ways import Way, Ways
 from monitor.model.clock import Clock
 from monitor.model.observation import StreamCause
 
@@ -75,6 +77,7 @@ class Station:
             self._gateway(),
             greet=tcp_greet(self.addresses),
         )
+        self._ways = {item.id: ways for item in site.cameras if (ways := self._ways_of(item)) is not None}
         self._passwords = {item.id: self._login(site.credentials_of(item)) for item in site.cameras}
 
     async def close(self) -> None:
@@ -91,20 +94,43 @@ class Station:
         return self.budgets[camera.recorder] if camera.recorder is not None else self._alone[camera.id]
 
     def stream_url(self, camera: CameraConfig) -> str | None:
-        """Return the address to watch: as written, else the recorder's own for the channel; None: index only."""
-        if camera.stream is not None:
-            return camera.stream
-        if camera.recorder is None or not self.site.has_stream(camera):
-            return None
-        return self.drivers[camera.recorder].stream_url(camera.channel or camera.id, main=False)
+        """Return the address to watch now; None: the camera is known by its recorder's index only."""
+        ways = self._ways.get(camera.id)
+        return None if ways is None else ways.taken.url
+
+    def main_url(self, camera: CameraConfig) -> str | None:
+        """Return the address of what is recorded: as written, else the recorder's own for the channel."""
+        return camera.main_stream or self._makers_url(camera, main=True)
 
     async def open(self, camera: CameraConfig, trace: Trace | None = None) -> Stream:
-        """Open the camera's stream. Raises StreamError."""
-        url = self.stream_url(camera)
-        if url is None:
+        """Open the camera's stream by the best way that leads to one. Raises StreamError."""
+        ways = self._ways.get(camera.id)
+        if ways is None:
             raise StreamError(StreamCause.NO_STREAM, "connect", "no stream is known: write stream in site.yaml")
-        request = StreamRequest(url, self._passwords[camera.id])
-        return await open_stream(
+
+        async def try_way(way: Way) -> Stream:
+            if trace is not None:
+                trace(f"{way.name}: {way.url}")
+            return await self._open(camera, way.url, trace)
+
+        return await ways.open(try_way)
+
+    async def open_main(self, camera: CameraConfig) -> Stream:
+        """Open the stream that is recorded. Raises StreamError."""
+        url = self.main_url(camera)
+        if url is None:
+            raise StreamError(
+                StreamCause.NO_STREAM, "connect", "no main stream is known: write main_stream in site.yaml"
+            )
+        return await self._open(camera, url, None)
+
+    async def _open(self, camera: CameraConfig, url: str, trace: Trace | None) -> Stream:
+        """Open a stream whose certificate, if any, is the one that was written down or seen first."""
+        address = urlsplit(url)
+        place = f"{address.scheme} {address.hostname}:{address.port or RTSP_PORTS.get(address.scheme)}"
+        pinned = self._fingerprint(camera, address.hostname, place) if address.scheme == "rtsps" else None
+        request = StreamRequest(url, self._passwords[camera.id], pinned)
+        stream = await open_stream(
             request,
             self.addresses,
             self.deadlines,
@@ -113,6 +139,38 @@ class Station:
             keep_alives=self.keep_alives,
             trace=trace,
         )
+        if stream.info.tls_fingerprint is not None:
+            self.pins.keep(place, stream.info.tls_fingerprint)
+        return stream
+
+    def _fingerprint(self, camera: CameraConfig, host: str | None, place: str) -> str | None:
+        """Return the fingerprint that site.yaml gives for the host (a recorder's own), else the one that was kept.
+
+        Raises StreamError when what was kept can't be read: then nobody can say that it is the same device.
+        """
+        recorder = self.site.recorder(camera.recorder)
+        if recorder is not None and recorder.tls_fingerprint and urlsplit(recorder.url or "").hostname == host:
+            return recorder.tls_fingerprint
+        try:
+            return self.pins.get(place)
+        except DatabaseError as error:
+            raise StreamError(StreamCause.CERTIFICATE, "connect", str(error)) from error
+
+    def _makers_url(self, camera: CameraConfig, *, main: bool) -> str | None:
+        recorder = self.site.recorder(camera.recorder)
+        if recorder is None or not recorder.serves_streams:
+            return None
+        return self.drivers[recorder.id].stream_url(camera.channel or camera.id, main=main)
+
+    def _ways_of(self, camera: CameraConfig) -> Ways | None:
+        """Return a camera's ways to a picture, best first; None without any."""
+        places = (
+            ("as written", camera.stream),
+            ("the maker's address", None if camera.stream else self._makers_url(camera, main=False)),
+            ("the main stream", self.main_url(camera)),
+        )
+        ways = {url: Way(name, url) for name, url in reversed(places) if url is not None}
+        return Ways(tuple(reversed(ways.values())), self.clock) if ways else None
 
     def runs(self, camera: CameraConfig) -> None:
         """Take note that the camera's frames arrive now: silence while others run is a full recorder."""

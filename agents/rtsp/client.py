@@ -166,8 +166,11 @@ class _Opening:
         fingerprint = hashlib.sha256(certificate).hexdigest()
         self._trace(f"TLS certificate SHA-256 {fingerprint}")
         if self._request.tls_fingerprint not in (None, fingerprint):
-            detail = "the device shows another TLS certificate than the pinned one: was it exchanged?"
-            raise StreamError(StreamCause.PROTOCOL_ERROR, "connect", detail)
+            detail = (
+                "the device shows another TLS certificate than the known one: if it was exchanged or its certificate"
+                f" renewed, set tls_fingerprint to {fingerprint}"
+            )
+            raise StreamError(StreamCause.CERTIFICATE, "connect", detail)
         return fingerprint
 
     async def _options(self, requester: Requester) -> str:

@@ -231,25 +231,30 @@ class CameraWatch:
                 events = await stream.batch()
                 first = self._clock.monotonic() if first is None else first
                 for event in events:
-                    self.state.frames += 1
                     self.state.bytes += event.bytes
                     self.state.lost_packets += event.lost
                     self._gauge.frame(event)
                     self._eye.frame(event.received_at, event.bytes, keyframe=event.keyframe)
-                    self._seen(event.received_at)
-                    self._newest = event
+                self.state.frames += len(events)
+                if events:
+                    self._seen(events[0].received_at, events[-1].received_at)
+                    self._newest = events[-1]
                 seat.playing()
                 self._runs()
                 self.state.info = stream.info
+                if self._main_due(first):
+                    return
                 if self._must_yield(first):
                     seat.leaving()
-                    return
-                if self._main_wanted and self._clock.monotonic() - first > self._timings.steady:
                     return
         finally:
             looking.cancel()
             with contextlib.suppress(asyncio.CancelledError, StreamError):
                 await looking
+
+    def _main_due(self, first: float) -> bool:
+        stays = self._timings.turn if self._budget.waiting else self._timings.steady
+        return self._main_wanted and self._clock.monotonic() - first >= stays
 
     def _must_yield(self, first: float) -> bool:
         if self._budget.over:

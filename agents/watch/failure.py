@@ -8,6 +8,8 @@ from agents.watch.reach import Reached
 from monitor.model.observation import StreamCause
 
 LOGIN = frozenset({StreamCause.UNAUTHORIZED, StreamCause.NOT_PERMITTED, StreamCause.CREDENTIALS_HELD})
+SAYS_NOTHING = frozenset({*LOGIN, StreamCause.NOT_ALLOWED, StreamCause.CERTIFICATE, StreamCause.DECODE_ERROR})
+"""Causes that lie with the login, the site's rules, or what this agent can read: none is the camera's."""
 SILENCE = frozenset({StreamCause.TIMEOUT, StreamCause.NO_CONNECTION, StreamCause.CLOSED})
 """How a full recorder may refuse a further session: no answer, or a connection closed without one."""
 NETWORK = frozenset({*SILENCE, StreamCause.REFUSED, StreamCause.TOO_SLOW, StreamCause.STALLED})
@@ -31,10 +33,11 @@ class Around:
 def meaning(cause: StreamCause, around: Around) -> tuple[str, StreamCause]:
     """Return (state, cause) of a camera whose stream failed with `cause`.
 
-    A refused login, a missing right or a forbidden address says nothing of the camera; nor does a recorder that is
-    gone or full, or a cut line. What remains is down.
+    A refused login, a missing right, a forbidden address, a certificate that isn't the known one, a codec that isn't
+    watched say nothing of the camera; nor does a recorder that is gone or full, or a cut line; nor an address at which
+    there is nothing while the recorder has the camera on line. What remains is down.
     """
-    if cause in LOGIN or cause is StreamCause.NOT_ALLOWED:
+    if cause in SAYS_NOTHING:
         return "unknown", cause
     if around.reached is not None and around.reached.state != "up" and cause in NETWORK:
         return "unknown", StreamCause(around.reached.cause or StreamCause.RECORDER_UNREACHABLE)
@@ -42,6 +45,8 @@ def meaning(cause: StreamCause, around: Around) -> tuple[str, StreamCause]:
         return "unknown", StreamCause.BLIND
     if around.channel_online is False:
         return "down", StreamCause.CHANNEL_OFFLINE
+    if cause is StreamCause.NOT_FOUND and around.channel_online:
+        return "unknown", StreamCause.NO_STREAM
     if cause is StreamCause.RECORDER_FULL:
         return "unknown", cause
     if cause in SILENCE and around.others_up and not around.was_playing:

@@ -70,6 +70,11 @@ class Track:
             since = max(since, self._holding.since)
         self._holding = _Holding(since, state, cause, detail, basis, source, facts or {})
 
+    def note(self, facts: dict[str, JsonValue]) -> None:
+        """Take newer figures of the state that holds."""
+        if self._holding is not None:
+            self._holding.facts = facts
+
     def flush(self, until: Millis) -> None:
         """Hand on what held up to `until`, and go on holding from there."""
         holding = self._holding

@@ -88,6 +88,7 @@ CAUSES: dict[str, str] = {
     "decode_error": _n("the pictures can't be decoded"),
     "closed": _n("the other side closed the connection"),
     "protocol_error": _n("the answer breaks the protocol"),
+    "certificate": _n("the device shows another certificate than the known one"),
     "not_allowed": _n("the address is outside the declared networks"),
     "channel_offline": _n("the recorder lost the camera"),
     "credentials_held": _n("login stopped after a refusal"),

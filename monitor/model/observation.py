@@ -97,6 +97,8 @@ class StreamCause(StrEnum):
     PROTOCOL_ERROR = "protocol_error"
     NOT_ALLOWED = "not_allowed"
     """The address lies outside the site's declared networks: never contacted."""
+    CERTIFICATE = "certificate"
+    """The device shows another TLS certificate than the one that is pinned: nothing was told to it."""
     CHANNEL_OFFLINE = "channel_offline"
     """The recorder itself says that the camera behind the channel is gone."""
     CREDENTIALS_HELD = "credentials_held"

@@ -76,8 +76,8 @@ class Device:
 
 
 @asynccontextmanager
-async def serve(device: Device, tls: ssl.SSLContext | None = None) -> AsyncIterator[Device]:
-    """Let the device listen on a free loopback port."""
+async def serve(device: Device, tls: ssl.SSLContext | None = None, port: int = 0) -> AsyncIterator[Device]:
+    """Let the device listen on a free loopback port, or on this one."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -91,7 +91,7 @@ async def serve(device: Device, tls: ssl.SSLContext | None = None) -> AsyncItera
             tasks.discard(task)
             writer.transport.abort()
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.start_server(connected, "127.0.0.1", port, ssl=tls)
     device.port = server.sockets[0].getsockname()[1]
     try:
         yield device

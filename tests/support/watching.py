@@ -81,8 +81,15 @@ async def watching(config: Path, timings: Timings = QUICK, deadlines: Deadlines 
         async def around(cause: StreamCause, since: float) -> Around:
             return await station.around(camera, cause, since)
 
+        main = (lambda: station.open_main(camera)) if station.main_url(camera) else None
         return CameraWatch(
-            name, lambda: station.open(camera), around, station.budget(camera), tools, lambda: station.runs(camera)
+            name,
+            lambda: station.open(camera),
+            around,
+            station.budget(camera),
+            tools,
+            lambda: station.runs(camera),
+            main=main,
         )
 
     watches = {item.id: watch(item.id) for item in site.cameras}

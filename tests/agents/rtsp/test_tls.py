@@ -80,7 +80,7 @@ async def test_another_certificate_than_the_pinned_one_is_told_nothing(certifica
         request = StreamRequest(device.url(scheme="rtsps"), Login("viewer", "s3cret"), "00" * 32)
         with pytest.raises(StreamError) as caught:
             await open_stream(request, LOOPBACK, SHORT, clock=SystemClock())
-        assert (caught.value.cause, caught.value.stage) == (StreamCause.PROTOCOL_ERROR, "connect")
+        assert (caught.value.cause, caught.value.stage) == (StreamCause.CERTIFICATE, "connect")
         assert "another TLS certificate" in caught.value.detail
         assert device.asked == []
 

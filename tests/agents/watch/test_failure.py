@@ -16,7 +16,14 @@ JUDGED = {Cause.NO_FOOTAGE, Cause.SITE_POWER, Cause.NO_STREAM, Cause.RECORDER, C
 WIRE = [cause for cause in Cause if cause not in JUDGED]
 """What a stream can fail with."""
 
-SAYS_NOTHING = {Cause.UNAUTHORIZED, Cause.NOT_PERMITTED, Cause.CREDENTIALS_HELD, Cause.NOT_ALLOWED}
+SAYS_NOTHING = {
+    Cause.UNAUTHORIZED,
+    Cause.NOT_PERMITTED,
+    Cause.CREDENTIALS_HELD,
+    Cause.NOT_ALLOWED,
+    Cause.CERTIFICATE,
+    Cause.DECODE_ERROR,
+}
 
 
 @pytest.mark.parametrize("cause", sorted(SAYS_NOTHING))
@@ -43,6 +50,7 @@ def test_a_refused_login_or_a_forbidden_address_says_nothing_of_the_camera(cause
         # The recorder answers.
         (Cause.NOT_FOUND, Around(ANSWERS), ("down", Cause.NOT_FOUND)),
         (Cause.NOT_FOUND, Around(ANSWERS, channel_online=False), ("down", Cause.CHANNEL_OFFLINE)),
+        (Cause.NOT_FOUND, Around(ANSWERS, channel_online=True), ("unknown", Cause.NO_STREAM)),
         (Cause.STALLED, Around(ANSWERS, channel_online=True), ("down", Cause.STALLED)),
         (Cause.RECORDER_FULL, Around(ANSWERS, channel_online=True), ("unknown", Cause.RECORDER_FULL)),
         (Cause.RECORDER_FULL, Around(ANSWERS, channel_online=False), ("down", Cause.CHANNEL_OFFLINE)),

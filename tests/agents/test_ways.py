@@ -1,0 +1,88 @@
+"""The ways to a stream: the best one that leads somewhere, remembered for a day."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import cast
+
+import pytest
+
+from agents.rtsp import Stream, StreamError
+from agents.ways import TRY_AGAIN_SECONDS, Way, Ways
+from monitor.model.clock import ManualClock
+from monitor.model.observation import StreamCause
+
+PLAYS = cast("Stream", object())
+SUB, MAIN = Way("the maker's address", "rtsp://192.0.2.10/sub"), Way("the main stream", "rtsp://192.0.2.10/main")
+
+
+class Device:
+    """Has some streams, and counts who asks."""
+
+    def __init__(self, **answers: StreamCause) -> None:
+        self.answers = answers
+        self.asked: list[str] = []
+
+    async def open(self, way: Way) -> Stream:
+        name = way.url.rpartition("/")[2]
+        self.asked.append(name)
+        if name in self.answers:
+            raise StreamError(self.answers[name], "describe", f"no {name}")
+        return PLAYS
+
+
+def clock() -> ManualClock:
+    return ManualClock(datetime(2026, 11, 25, tzinfo=UTC))
+
+
+async def test_the_best_way_that_leads_to_a_stream_is_taken() -> None:
+    device, ways = Device(), Ways([SUB, MAIN], clock())
+    assert await ways.open(device.open) is PLAYS
+    assert device.asked == ["sub"]
+
+
+@pytest.mark.parametrize("cause", [StreamCause.NOT_FOUND, StreamCause.NO_VIDEO])
+async def test_a_stream_that_is_not_there_gives_way_to_the_next_and_is_tried_again_after_a_day(
+    cause: StreamCause,
+) -> None:
+    time, device = clock(), Device(sub=cause)
+    ways = Ways([SUB, MAIN], time)
+    for _ in range(3):
+        assert await ways.open(device.open) is PLAYS
+    assert device.asked == ["sub", "main", "main", "main"]
+    assert ways.taken == MAIN
+    time.advance(TRY_AGAIN_SECONDS)
+    device.asked.clear()
+    assert await ways.open(device.open) is PLAYS
+    assert device.asked == ["sub", "main"]
+    time.advance(TRY_AGAIN_SECONDS)
+    device.answers.clear()
+    assert await ways.open(device.open) is PLAYS
+    assert ways.taken == SUB
+
+
+async def test_what_may_pass_is_no_reason_to_go_another_way() -> None:
+    device, ways = Device(sub=StreamCause.RECORDER_FULL), Ways([SUB, MAIN], clock())
+    with pytest.raises(StreamError, match="no sub"):
+        await ways.open(device.open)
+    assert device.asked == ["sub"]
+
+
+async def test_a_camera_that_has_no_stream_at_all_is_asked_for_its_best_one_the_next_time() -> None:
+    device, ways = Device(sub=StreamCause.NOT_FOUND, main=StreamCause.NOT_FOUND), Ways([SUB, MAIN], clock())
+    with pytest.raises(StreamError, match="no sub"):
+        await ways.open(device.open)
+    assert device.asked == ["sub", "main"]
+    del device.answers["sub"]
+    assert await ways.open(device.open) is PLAYS
+    assert ways.taken == SUB
+
+
+async def test_a_lower_way_that_vanished_is_followed_by_the_best_one() -> None:
+    device, ways = Device(sub=StreamCause.NOT_FOUND), Ways([SUB, MAIN], clock())
+    await ways.open(device.open)
+    device.answers = {"main": StreamCause.NOT_FOUND}
+    with pytest.raises(StreamError, match="no main"):
+        await ways.open(device.open)
+    assert await ways.open(device.open) is PLAYS
+    assert ways.taken == SUB

@@ -1,0 +1,99 @@
+"""What is recorded is looked at for a moment, in the camera's own session; and the ways to a camera that has no sub-stream."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from agents.simulators.hikvision import HikvisionSimulator
+from monitor.model.observation import Kind, Observation
+from monitor.model.span import SECOND
+from support.site import behind, nvr, recorder, write_site
+from support.watching import QUICK, Watching, watching
+
+pytestmark = pytest.mark.timeout(120)
+
+SOON = replace(QUICK, steady=0.5, main_look=3.0)
+
+
+def written(simulator: HikvisionSimulator) -> list[dict[str, object]]:
+    """Return cameras of site.yaml with both of their streams."""
+    return [
+        camera | {"main_stream": simulator.rtsp_url(int(camera["channel"]), "main")} for camera in behind(simulator)
+    ]
+
+
+def looks(site: Watching) -> list[Observation]:
+    return [item for item in site.seen if item.kind is Kind.MAIN_STREAM]
+
+
+async def test_a_look_at_what_is_recorded_takes_no_further_session_and_leaves_no_hole(tmp_path: Path) -> None:
+    async with recorder(1, max_sessions=3) as simulator:
+        seats = simulator.rtsp.seats
+        assert seats.people_come(2) == 2
+        config = write_site(tmp_path, written(simulator), [nvr(simulator) | {"max_streams": 3}])
+        async with watching(config, SOON) as site:
+            await site.until_up()
+            began = site.now()
+            site.watches["c1"].want_main()
+            await site.until(lambda: bool(looks(site)))
+            (seen,) = looks(site)
+            frames = site.watches["c1"].state.frames
+            await site.until(lambda: site.watches["c1"].state.frames > frames + 5)
+            states, spans = site.states("c1"), site.spans("c1")
+            until = site.now()
+        assert (seats.people_kicked, seats.people_refused, seats.refused_sessions) == (0, 0, 0)
+    assert seen.state == "read"
+    assert (seen.facts["codec"], seen.facts["width"], seen.facts["height"]) == ("h264", 640, 360)
+    assert seen.facts["frame_rate"] == pytest.approx(5.0, rel=0.25)
+    assert isinstance(seen.facts["bit_rate"], float)
+    assert seen.facts["bit_rate"] > 10_000
+    assert states == [("up", None)]
+    assert (spans[0].start <= began, spans[-1].end >= until - 2 * SECOND) == (True, True)
+
+
+async def test_a_main_stream_that_is_not_there_is_unknown_with_its_cause_and_the_camera_goes_on(tmp_path: Path) -> None:
+    async with recorder(1) as simulator:
+        camera = behind(simulator)[0] | {"main_stream": simulator.rtsp.url("nowhere")}
+        async with watching(write_site(tmp_path, [camera], [nvr(simulator)]), SOON) as site:
+            await site.until_up()
+            site.watches["c1"].want_main()
+            await site.until(lambda: bool(looks(site)))
+            frames = site.watches["c1"].state.frames
+            await site.until(lambda: site.watches["c1"].state.frames > frames + 5)
+            assert site.states("c1") == [("up", None)]
+    (seen,) = looks(site)
+    assert (seen.state, seen.cause, seen.facts) == ("unknown", "not_found", {})
+
+
+async def test_a_camera_without_a_sub_stream_is_watched_by_its_main_one_and_asked_no_more_than_once(
+    tmp_path: Path,
+) -> None:
+    async with recorder(1) as simulator:
+        camera = behind(simulator)[0] | {
+            "stream": simulator.rtsp.url("nowhere"),
+            "main_stream": simulator.rtsp_url(1, "main"),
+        }
+        async with watching(write_site(tmp_path, [camera], [nvr(simulator)])) as site:
+            await site.until_up()
+            watch = site.watches["c1"]
+            await site.until(lambda: watch.state.info is not None and watch.state.info.width == 640)
+            await site.until(lambda: site.states("c1") == [("up", None)])
+            assert simulator.stats()["requests_describe"] == 4, "each address without and with the login"
+
+
+async def test_codec_size_and_rates_go_with_the_stream_s_spans(tmp_path: Path) -> None:
+    async with recorder(1) as simulator:
+        config = write_site(tmp_path, behind(simulator), [nvr(simulator)])
+        async with watching(config) as site:
+            watch = site.watches["c1"]
+            await site.until(lambda: watch.state.frames > 24)
+            site.states("c1")  # what was seen is handed on
+            await site.until(lambda: watch.state.frames > 26)
+            site.states("c1")
+            facts = [item.facts for item in site.seen if item.kind is Kind.STREAM and item.facts][-1]
+    assert (facts["codec"], facts["width"], facts["height"]) == ("h264", 352, 288)
+    assert facts["frame_rate"] == pytest.approx(5.0, rel=0.25)
+    assert facts["keyframe_seconds"] == pytest.approx(2.0, rel=0.25)
