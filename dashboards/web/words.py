@@ -171,6 +171,7 @@ EVIDENCE: dict[str, str] = {
     "clock": _n("recorder's clock read"),
     "identity": _n("recorder's identity"),
     "inventory": _n("declaration of the institution"),
+    "baseline": _n("view proposed"),
     "attestation": _n("attested by a person"),
 }
 

@@ -47,6 +47,7 @@ _SUBJECT_OF = {
     Kind.IDENTITY: "recorder",
     Kind.AGENT: "agent",
     Kind.INVENTORY: "institution",
+    Kind.BASELINE: "camera",
 }
 """Who each kind speaks of; an attestation may speak of anything."""
 

@@ -38,6 +38,7 @@ _SUBJECTS: dict[Kind, str | None] = {
     Kind.CLOCK: "recorder",
     Kind.IDENTITY: None,
     Kind.INVENTORY: "institution",
+    Kind.BASELINE: "camera",
     Kind.ATTESTATION: None,
 }
 """Of what each kind of observation speaks; said of anything else it is no evidence. None: of any subject."""

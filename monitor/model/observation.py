@@ -71,6 +71,8 @@ class Kind(StrEnum):
     """Recorder. state read | unknown. facts {"model", "firmware", "serial_digest"}."""
     INVENTORY = "inventory"
     """Institution. state declared. facts: an Inventory as JSON."""
+    BASELINE = "baseline"
+    """Camera, source person. state proposed | approved (on site). facts: see Proposal in view."""
     ATTESTATION = "attestation"
     """Any subject, source person. state ok | fault. facts {"what", "by"}; expires."""
 
