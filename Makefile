@@ -8,7 +8,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test suite test-pg parts fmt lint types contracts lock clean-room dockerfile wheel clean
+.PHONY: help demo test suite test-pg parts fmt lint types contracts lock clean-room dockerfile wheel clean bench-view
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -43,6 +43,9 @@ types: $(VENV)/.dev  ## mypy --strict
 
 contracts: $(VENV)/.dev  ## the walls of the house
 	PYTHONPATH=tests $(BIN)/lint-imports --no-logo
+
+bench-view: $(VENV)/.dev  ## how often the picture diagnosis is wrong, against others (hours; ARGS="--short", "--keep DIR")
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.view --list score $(ARGS)
 
 lock:  ## newest versions into requirements/*.txt, with hashes (needs uv)
 	tests/house/lock.sh

@@ -1,0 +1,1 @@
+"""How often the picture diagnosis is wrong: camera days made from seeds, encoded for real, judged by events."""

@@ -1,0 +1,101 @@
+"""`python -m benchmarks.view`: make the clips of a list, let every detector look at them, print the score of each."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from itertools import islice
+from pathlib import Path
+
+from benchmarks.view import lists
+from benchmarks.view.peers import ALIASES, FFMPEG_STATES, RECIPE_STATES
+from benchmarks.view.plan import STATES, Clip
+from benchmarks.view.run import FFMPEG, OURS, RECIPE, Answer, DiagnoseFailed, Work, perform
+from benchmarks.view.score import Score, add
+from benchmarks.view.sheet import sheet_of_plan
+from benchmarks.view.table import report
+from benchmarks.view.truth import alarms_from
+
+CLAIMED = {OURS: STATES, FFMPEG: FFMPEG_STATES, RECIPE: RECIPE_STATES}
+CLEAN = "clean"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.view", description=__doc__)
+    parser.add_argument("--list", choices=lists.NAMES, default="tune", help="which scenes; nobody tunes on `score`")
+    parser.add_argument("--short", action="store_true", help="a fixed small sample of the list")
+    parser.add_argument("--states", help=f"only clips with one of these, by commas; `{CLEAN}` for clean days")
+    parser.add_argument("--limit", type=int, help="only the first so many clips; any beginning is balanced")
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--keep", type=Path, metavar="DIR", help="keep clips and answers here; a later run uses them")
+    parser.add_argument(
+        "--forget-videos", action="store_true", help="keep answers, not clips (the score list has 15 GB)"
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="also take the product's kept answers: the rest of a broken run"
+    )
+    parser.add_argument("--sheets", type=Path, metavar="DIR", help="draw contact sheets here, and do nothing else")
+    return parser.parse_args()
+
+
+def chosen(options: argparse.Namespace) -> list[Clip]:
+    """Return the clips that the options ask for."""
+    planned: Iterable[Clip] = lists.clips(lists.load(options.list), short=options.short)
+    if options.states:
+        wanted = set(options.states.split(","))
+        if unknown := wanted - {*STATES, CLEAN}:
+            sys.exit(f"no such state: {', '.join(sorted(unknown))}; there are {', '.join((*STATES, CLEAN))}")
+        planned = (clip for clip in planned if wanted & set(clip.states or (CLEAN,)))
+    return list(islice(planned, options.limit))
+
+
+def score_of(answers: Iterable[Answer]) -> dict[str, Score]:
+    """Return every detector's score."""
+    scores = {name: Score() for name in CLAIMED}
+    for answer in answers:
+        for name, score in scores.items():
+            add(score, answer.truth, alarms_from(answer.said[name]), ALIASES if name == RECIPE else None)
+    return scores
+
+
+def _answers(work: list[Work], jobs: int) -> Iterator[Answer]:
+    began = time.monotonic()
+    with ProcessPoolExecutor(jobs) as pool:
+        running = {pool.submit(perform, item): item for item in work}
+        for number, done in enumerate(as_completed(running), 1):
+            try:
+                yield done.result()
+            except DiagnoseFailed as failure:
+                print(f"not scored: {failure}", file=sys.stderr)
+            passed = time.monotonic() - began
+            left = passed / number * (len(work) - number)
+            print(
+                f"{number}/{len(work)} {running[done].clip.id}, {passed:.0f} s, about {left:.0f} s left",
+                file=sys.stderr,
+            )
+
+
+def main() -> None:
+    """Do what the command line says."""
+    options = _arguments()
+    clips = chosen(options)
+    if options.sheets:
+        options.sheets.mkdir(parents=True, exist_ok=True)
+        for clip in clips:
+            sheet_of_plan(clip, options.sheets / f"{clip.id}.png")
+        return
+    with tempfile.TemporaryDirectory(prefix="bench-view-") as scratch:
+        folder = (options.keep or Path(scratch)) / options.list
+        keeps = options.keep is not None and not options.forget_videos
+        work = [Work(clip, folder, keeps, options.resume) for clip in clips]
+        scores = score_of(_answers(work, options.jobs))
+    print(f"list {options.list}, {len(clips)} clips")
+    print(report(scores, CLAIMED))
+
+
+if __name__ == "__main__":
+    main()

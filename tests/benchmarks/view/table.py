@@ -1,0 +1,62 @@
+"""The figures of a run as text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from benchmarks.view.score import MISSED, Score, StateScore
+
+
+def _figure(value: float | None, digits: int = 3) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def rows_of(score: Score, states: Sequence[str]) -> list[str]:
+    """Return one line for each state of one detector."""
+    lines = [
+        f"{'state':<12} {'events':>6} {'hits':>5} {'false':>5} {'prec.':>6} {'recall':>6} {'F1':>6} {'p50':>5} {'p95':>5}"
+    ]
+    for state in states:
+        tally = score.states.get(state, StateScore())
+        lines.append(
+            f"{state:<12} {tally.events:>6} {tally.hits:>5} {tally.false:>5} {_figure(tally.precision):>6} "
+            f"{_figure(tally.recall):>6} {_figure(tally.f1):>6} {_figure(tally.delay(50), 1):>5} {_figure(tally.delay(95), 1):>5}"
+        )
+    return lines
+
+
+def clean_line(score: Score) -> str:
+    """Return what was said on clean days."""
+    said = ", ".join(f"{name} {count}" for name, count in score.clean_alarms.most_common()) or "none"
+    return (
+        f"clean days {score.clean_days:.2f}, false alarms {sum(score.clean_alarms.values())} ({said}): "
+        f"{_figure(score.false_per_day, 2)} a day, 95 % bound {_figure(score.false_per_day_bound, 2)}"
+    )
+
+
+def confusion_lines(score: Score, states: Sequence[str]) -> list[str]:
+    """Return which events were missed, and what was said instead."""
+    lines = []
+    for state in states:
+        wrong = [
+            f"{'missed' if said == MISSED else said} {count}"
+            for (true, said), count in score.confusion.most_common()
+            if true == state and said != state
+        ]
+        if wrong:
+            lines.append(f"{state:<12} {', '.join(wrong)}")
+    return lines
+
+
+def report(scores: Mapping[str, Score], claimed: Mapping[str, Sequence[str]]) -> str:
+    """Return the whole report: ours and the peers', each over the states that it claims."""
+    parts: list[str] = []
+    for name, score in scores.items():
+        states = claimed[name]
+        parts += [f"== {name}", *rows_of(score, states), clean_line(score)]
+        between = ", ".join(f"{word} {count}" for word, count in score.between.most_common()) or "none"
+        parts += [f"false alarms between events: {between}; repeated alarms within events: {score.repeats}"]
+        if confusion := confusion_lines(score, states):
+            parts += ["events not named right:", *confusion]
+        parts.append("")
+    return "\n".join(parts)
