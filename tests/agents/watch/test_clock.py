@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from agents.rtsp.errors import StreamError
 from agents.rtsp.rtp import FrameEvent
+from agents.rtsp.stream import StreamInfo
 from agents.vision.diagnose import Diagnosis
 from agents.watch.budget import Budget
 from agents.watch.camera import CameraWatch, Timings, Tools
@@ -45,7 +45,7 @@ def test_a_wall_that_drifts_is_no_step_and_one_that_is_set_is_told_once() -> Non
 class Frames:
     """A stream that gives frames when the test says so."""
 
-    info: Any = SimpleNamespace(codec="h264")
+    info = StreamInfo("h264", 704, 576, 90_000, None, None)
 
     def __init__(self, clock: ManualClock) -> None:
         self.clock = clock
@@ -66,7 +66,7 @@ class Frames:
         """Let a frame arrive now, and be seen."""
         while not self.waiting:  # noqa: ASYNC110  (until the watch asks)
             await asyncio.sleep(0)
-        event: Any = SimpleNamespace(received_at=self.clock.monotonic(), bytes=1000, keyframe=False, lost=0)
+        event = FrameEvent(self.clock.monotonic(), 0, 1000, keyframe=False, lost=0)
         self.waiting.popleft().set_result([event])
         for _ in range(5):
             await asyncio.sleep(0)
