@@ -55,6 +55,18 @@ def reader(request: Request, credentials: ReaderCredentials) -> str:
     return user
 
 
+def officer(request: Request, credentials: ReaderCredentials) -> str:
+    """Return in whose name something is decided: by an API token alone, for other sites can make a browser send cookies."""
+    token = credentials.credentials if credentials else ""
+    user = who_reads(_context(request), request, token)
+    if user is None:
+        raise _unauthorized("an API token is needed: Authorization: Bearer TOKEN")
+    return user
+
+
+Officer = Annotated[str, Depends(officer)]
+"""Who decides."""
+
 Agent = Annotated[Identity, Depends(agent)]
 """The agent that asks."""
 

@@ -16,6 +16,7 @@ from monitor.api.problems import Problem
 from monitor.model.observation import Kind
 from monitor.model.span import Millis, isoformat, to_millis
 from monitor.store import agents, findings, registry
+from monitor.store.browse import changed_thresholds
 from monitor.store.cursor import CursorError
 from monitor.store.engine import reading
 from monitor.store.ledger import ledger_page
@@ -62,6 +63,7 @@ def reading_routes(context: Context) -> APIRouter:
                 **summary.to_json(),
                 "agents": [agent.to_json() for agent in agents.agents_of(session, institution_id)],
                 "inventory": None if approved is None else approved.model_dump(mode="json", by_alias=True),
+                "thresholds": [item.model_dump(mode="json") for item in changed_thresholds(session, institution_id)],
                 "verdicts": verdicts,
             }
 

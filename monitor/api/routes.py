@@ -13,6 +13,7 @@ from monitor.api.metrics import Counters
 from monitor.api.problems import PageError, install_problems
 from monitor.api.reading import reading_routes
 from monitor.api.service import service_routes
+from monitor.api.views import view_routes
 
 
 def new_app() -> FastAPI:
@@ -32,7 +33,13 @@ def install(app: FastAPI, context: Context, page_error: PageError | None = None)
     app.state.context = context
     metrics = CollectorRegistry()
     counters = Counters(metrics)
-    for router in (agent_routes(context, counters), reading_routes(context), service_routes(context, metrics)):
+    routers = (
+        agent_routes(context, counters),
+        reading_routes(context),
+        view_routes(context),
+        service_routes(context, metrics),
+    )
+    for router in routers:
         app.include_router(router)
     install_problems(app, page_error)
 

@@ -8,7 +8,7 @@ from typing import Any
 from monitor.collector.context import Context
 from monitor.collector.ingest import Identity
 from monitor.collector.packs import digest_of_json, pack_json
-from monitor.store import registry
+from monitor.store import registry, views
 from monitor.store.engine import reading
 
 MINIMUM_VERSION = "0.1.0"
@@ -31,6 +31,7 @@ def assignment(context: Context, identity: Identity) -> Assignment:
             raise registry.RegisterError(f"institution {identity.institution} is not in the register")
         approved = registry.approved_inventory(session, identity.institution)
         waivers = registry.waivers(session, identity.institution)
+        confirmed = views.assigned(session, identity.institution)
     inventory = None if approved is None else approved.model_dump(mode="json", by_alias=True)
     body = {
         "schema": "cradlewatch.assignment/1",
@@ -40,7 +41,7 @@ def assignment(context: Context, identity: Identity) -> Assignment:
         "closures": [] if inventory is None else inventory["closures"],
         "waivers": [item.model_dump(mode="json") for item in waivers],
         "inventory": inventory,
-        "views": [],
+        "views": confirmed,
         "challenges": [],
         "minimum_version": MINIMUM_VERSION,
     }

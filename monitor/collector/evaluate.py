@@ -16,11 +16,11 @@ from monitor.collector.packs import Packs
 from monitor.evaluation.judge import judge
 from monitor.model.finding import Known, Look, Run, Stage, extend, undetermined_since
 from monitor.model.inventory import Institution, Inventory
-from monitor.model.ledger import Facts, fold
+from monitor.model.ledger import Facts, fold, with_approvals
 from monitor.model.regulation import Regulation, Requirements
 from monitor.model.span import Millis
 from monitor.model.verdict import Outcome, Verdict, citation_json, evidence_json
-from monitor.store import agents, evaluations, registry, reports
+from monitor.store import agents, evaluations, registry, reports, views
 from monitor.store.engine import reading, writing
 from monitor.store.findings import FindingRow, Reading, add_finding, change_finding, count_open, known_findings
 from monitor.store.instants import put_together
@@ -72,12 +72,13 @@ class Evaluation:
 
 def facts_of(session: Session, institution_id: str, as_of: Millis, packs: Packs) -> Facts | None:  # noqa: ARG001  (a pack may once bound what is read)
     """Return all that is known of an institution as of an instant; None while nothing is declared."""
-    return fold(
+    facts = fold(
         load_observations(session, institution_id, as_of),
         as_of,
         inventory=registry.approved_inventory(session, institution_id),
         waivers=registry.waivers(session, institution_id),
     )
+    return None if facts is None else with_approvals(facts, views.approvals(session, institution_id))
 
 
 def assess(session: Session, institution_id: str, as_of: Millis, packs: Packs) -> Assessment | None:

@@ -336,14 +336,18 @@ def _parse_reading(item: Observation) -> tuple[Spans, Spans, Spans] | None:
 
 def _spans(value: Any) -> Spans:
     """Read a JSON list of [start, end]. Raises ValueError for anything else; quick, for there may be thousands."""
-    if not isinstance(value, list) or any(type(pair) is not list or len(pair) != 2 for pair in value):
+    if not isinstance(value, list) or not set(map(type, value)) <= {list} or not set(map(len, value)) <= {2}:
         raise ValueError("not a list of pairs")
     flat = list(chain.from_iterable(value))
     if not set(map(type, flat)) <= {int}:
         raise ValueError("not whole milliseconds")
-    if flat and (max(flat) >= 2**53 or min(flat) <= -(2**53)):
+    try:
+        pairs = np.array(flat, dtype=np.int64).reshape(-1, 2)
+    except OverflowError as error:
+        raise ValueError("beyond any calendar") from error
+    if len(pairs) and (pairs.max() >= 2**53 or pairs.min() <= -(2**53)):
         raise ValueError("beyond any calendar")
-    return Spans.of(np.array(flat, dtype=np.int64).reshape(-1, 2))
+    return Spans.of(pairs)
 
 
 class Offset(NamedTuple):

@@ -83,6 +83,13 @@ def _normalised(pairs: Int64Array) -> Int64Array:
     return out
 
 
+def _sealed(pairs: Int64Array) -> Int64Array:
+    """Take pairs that are sorted, disjoint, non-touching and not empty already: nothing is looked at again."""
+    out = np.ascontiguousarray(pairs, dtype=np.int64)
+    out.setflags(write=False)
+    return out
+
+
 @dataclass(frozen=True, eq=False)
 class Spans:
     """A set of instants as sorted, disjoint, non-touching spans.
@@ -155,15 +162,24 @@ class Spans:
             return Spans.empty()
         first = int(np.searchsorted(self.pairs[:, 1], start, side="right"))
         last = int(np.searchsorted(self.pairs[:, 0], end, side="left"))
-        return Spans(_normalised(np.clip(self.pairs[first:last], start, end)))
+        if first >= last:
+            return Spans.empty()
+        if self.pairs[first, 0] >= start and self.pairs[last - 1, 1] <= end:
+            return self if last - first == len(self.pairs) else Spans(_sealed(self.pairs[first:last]))
+        inner = self.pairs[first:last].copy()
+        inner[0, 0], inner[-1, 1] = max(inner[0, 0], start), min(inner[-1, 1], end)
+        return Spans(_sealed(inner))
 
     def gaps(self, start: Millis, end: Millis) -> Spans:
         """Return the part of [start, end) that is not held."""
         if start >= end:
             return Spans.empty()
         inner = self.clip(start, end).pairs
-        edges = np.concatenate(([start], inner.reshape(-1), [end])).astype(np.int64)
-        return Spans(_normalised(edges.reshape(-1, 2)))
+        edges = np.empty((len(inner) + 1, 2), dtype=np.int64)
+        edges[0, 0], edges[-1, 1] = start, end
+        edges[1:, 0], edges[:-1, 1] = inner[:, 1], inner[:, 0]
+        # Only where the set begins or ends with the window is there nothing before or after it.
+        return Spans(_sealed(edges[int(edges[0, 1] <= start) : len(edges) - int(edges[-1, 0] >= end)]))
 
     def intersect(self, other: Spans) -> Spans:
         """Return the instants in both sets."""
@@ -188,14 +204,15 @@ class Spans:
         """Return the set with holes of at most `tolerance` counted as held."""
         if len(self.pairs) < 2:
             return self
-        wide = self.pairs[1:, 0] - self.pairs[:-1, 1] > tolerance
-        starts = np.concatenate((self.pairs[:1, 0], self.pairs[1:, 0][wide]))
-        ends = np.concatenate((self.pairs[:-1, 1][wide], self.pairs[-1:, 1]))
-        return Spans(_normalised(np.column_stack((starts, ends))))
+        wide = np.flatnonzero(self.pairs[1:, 0] - self.pairs[:-1, 1] > tolerance)
+        closed = np.empty((len(wide) + 1, 2), dtype=np.int64)
+        closed[0, 0], closed[-1, 1] = self.pairs[0, 0], self.pairs[-1, 1]
+        closed[1:, 0], closed[:-1, 1] = self.pairs[wide + 1, 0], self.pairs[wide, 1]
+        return Spans(_sealed(closed))
 
     def shift(self, millis: Millis) -> Spans:
         """Return the set moved by `millis`."""
-        return Spans(_normalised(self.pairs + np.int64(millis)))
+        return Spans(_sealed(self.pairs + np.int64(millis))) if millis and self else self
 
     def held_before(self, instants: Int64Array) -> Int64Array:
         """Return, for each of `instants` (shape (n,)), the milliseconds held before it."""

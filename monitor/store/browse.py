@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from monitor.model.inventory import Inventory
+from monitor.model.inventory import ChangedThreshold, Inventory
 from monitor.model.observation import Kind
 from monitor.store.registry import InstitutionSummary, institution
 from monitor.store.tables import InstantRow, InstitutionRow
@@ -61,6 +61,17 @@ def inventories(session: Session, institution_ids: Iterable[str]) -> dict[str, I
         except ValidationError:
             continue  # what this version can't read gives no names: pages show ids
     return found
+
+
+def changed_thresholds(session: Session, institution_id: str) -> tuple[ChangedThreshold, ...]:
+    """Return which thresholds the site has changed, as it declared last: those are in force, whatever is approved."""
+    row = InstantRow
+    here = (row.institution_id == institution_id, row.kind == Kind.INVENTORY.value)
+    body = session.scalars(select(row.body).where(*here).order_by(row.at.desc(), row.digest).limit(1)).one_or_none()
+    try:
+        return () if body is None else Inventory.model_validate(json.loads(body).get("facts")).thresholds
+    except ValidationError:
+        return ()  # a newer agent may declare what this version can't read
 
 
 def packs_in_use(session: Session) -> list[str]:

@@ -37,6 +37,11 @@ def claim(session: Session, institution_id: str, due: Millis, until: Millis) -> 
     return session.execute(taken).first() is not None
 
 
+def make_due(session: Session, institution_id: str, now: Millis) -> None:
+    """Let an institution be evaluated now: something was decided that changes how it is judged."""
+    session.execute(update(InstitutionRow).where(InstitutionRow.id == institution_id).values(evaluate_due_at=now))
+
+
 def number(session: Session, institution_id: str) -> int | None:
     """Return how many evaluations have been written of an institution, None when it is not in the register."""
     return session.scalars(select(InstitutionRow.evaluation).where(InstitutionRow.id == institution_id)).one_or_none()

@@ -211,6 +211,25 @@ class WaiverRow(Base):
     body: Mapped[Json]
 
 
+class ViewDecisionRow(Base):
+    """What an officer decided on a view that a site proposed; the proposal itself is an instant of the ledger."""
+
+    __tablename__ = "view_decision"
+
+    institution_id: Mapped[str] = mapped_column(String(64), ForeignKey("institution.id"), primary_key=True)
+    proposal: Mapped[str] = mapped_column(String(71), primary_key=True)
+    """The digest of the observation."""
+    camera_id: Mapped[Id]
+    light: Mapped[Word]
+    view: Mapped[Word]
+    confirmed: Mapped[bool] = mapped_column(Boolean)
+    decided_at: Mapped[Instant]
+    decided_by: Mapped[Id]
+    settled_at: Mapped[int | None] = mapped_column(BigInteger)
+    """When an officer said that faults found against earlier views are over by this one."""
+    settled_by: Mapped[str | None] = mapped_column(String(64))
+
+
 class RunRow(Base):
     """Looks in a row that agree (monitor.model.finding.Run)."""
 

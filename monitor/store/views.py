@@ -1,0 +1,190 @@
+"""Views that sites propose, and what officers decided on them. A decision is made once; a newer view replaces an older."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from monitor.model.observation import Kind, Observation
+from monitor.model.span import Millis, isoformat
+from monitor.model.view import Approval, Proposal
+from monitor.store.tables import InstantRow, ViewDecisionRow
+
+MOST_OPEN = 200
+"""Proposals that are read at once; a site that sends more has the newest looked at first."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What an officer decided on a proposed view."""
+
+    camera: str
+    light: str
+    view: str
+    confirmed: bool
+    at: Millis
+    by: str
+    settled_at: Millis | None = None
+    settled_by: str | None = None
+
+
+@dataclass(frozen=True)
+class ProposedView:
+    """A view that somebody on site proposes, and what was decided on it, if anything was."""
+
+    id: str
+    """The digest of its observation."""
+    camera: str
+    at: Millis
+    proposal: Proposal
+    decision: Decision | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the API's form: all but the fingerprint, which only agents read."""
+        proposal, decision = self.proposal, self.decision
+        return {
+            "id": self.id,
+            "camera": self.camera,
+            "light": proposal.light,
+            "view": proposal.view,
+            "proposed_at": isoformat(self.at),
+            "proposed_by": proposal.by,
+            "looks": proposal.looks,
+            "overlap": proposal.overlap,
+            "state": proposal.state,
+            "sketch": list(proposal.sketch.rows),
+            "decision": None if decision is None else ("confirmed" if decision.confirmed else "rejected"),
+            "decided_at": None if decision is None else isoformat(decision.at),
+            "decided_by": None if decision is None else decision.by,
+            "settled_at": None if decision is None or decision.settled_at is None else isoformat(decision.settled_at),
+        }
+
+
+def decisions(session: Session, institution_id: str) -> dict[str, Decision]:
+    """Return every decision on an institution's views, by proposal, the oldest first."""
+    row = ViewDecisionRow
+    rows = session.scalars(
+        select(row).where(row.institution_id == institution_id).order_by(row.decided_at, row.proposal)
+    )
+    return {item.proposal: _decision(item) for item in rows}
+
+
+def _decision(row: ViewDecisionRow) -> Decision:
+    return Decision(
+        row.camera_id,
+        row.light,
+        row.view,
+        row.confirmed,
+        row.decided_at,
+        row.decided_by,
+        row.settled_at,
+        row.settled_by,
+    )
+
+
+def approvals(session: Session, institution_id: str) -> dict[str, list[Approval]]:
+    """Return the confirmed views of each camera in order of time: what the judge is told."""
+    found: dict[str, list[Approval]] = defaultdict(list)
+    for item in decisions(session, institution_id).values():
+        if item.confirmed:
+            found[item.camera].append(Approval(item.light, item.view, item.at, item.by, item.settled_at))
+    return dict(found)
+
+
+def in_force(known: dict[str, Decision]) -> dict[tuple[str, str], str]:
+    """Return, for each (camera, light), the proposal that was confirmed last."""
+    return {(item.camera, item.light): proposal for proposal, item in known.items() if item.confirmed}
+
+
+def open_proposals(session: Session, institution_id: str) -> list[ProposedView]:
+    """Return the newest proposal of each camera and light that nobody has decided on and no decision has overtaken."""
+    known = decisions(session, institution_id)
+    decided = {key: known[proposal].at for key, proposal in in_force(known).items()}
+    row = InstantRow
+    query = select(row.digest).where(row.institution_id == institution_id, row.kind == Kind.BASELINE.value)
+    newest = session.scalars(query.order_by(row.at.desc(), row.digest).limit(MOST_OPEN + len(known))).all()
+    found: dict[tuple[str, str], ProposedView] = {}
+    for item in proposed(session, institution_id, [digest for digest in newest if digest not in known][:MOST_OPEN]):
+        key = (item.camera, item.proposal.light)
+        if item.at > decided.get(key, -1) and (key not in found or item.at > found[key].at):
+            found[key] = item
+    return sorted(found.values(), key=lambda item: (item.camera, item.proposal.light))
+
+
+def proposed(session: Session, institution_id: str, ids: Iterable[str]) -> list[ProposedView]:
+    """Return proposals by id, with what was decided; what is no readable proposal is left out."""
+    wanted = sorted(set(ids))
+    known = decisions(session, institution_id) if wanted else {}
+    found: list[ProposedView] = []
+    for index in range(0, len(wanted), 100):
+        row = InstantRow
+        here = (row.institution_id == institution_id, row.digest.in_(wanted[index : index + 100]))
+        rows = session.execute(select(row.digest, row.body).where(*here, row.kind == Kind.BASELINE.value))
+        for digest, body in rows:
+            observation = Observation.model_validate_json(body)
+            proposal = Proposal.of(observation)
+            if proposal is not None:
+                found.append(
+                    ProposedView(digest, observation.subject.id, observation.start, proposal, known.get(digest))
+                )
+    return found
+
+
+def decide(session: Session, institution_id: str, proposal: str, decision: Decision) -> None:
+    """Write a decision down. Whoever calls holds the institution's row, and has seen that none was made before."""
+    session.add(
+        ViewDecisionRow(
+            institution_id=institution_id,
+            proposal=proposal,
+            camera_id=decision.camera,
+            light=decision.light,
+            view=decision.view,
+            confirmed=decision.confirmed,
+            decided_at=decision.at,
+            decided_by=decision.by,
+            settled_at=decision.settled_at,
+            settled_by=decision.settled_by,
+        )
+    )
+    session.flush()
+
+
+def settle(session: Session, institution_id: str, proposal: str, at: Millis, by: str) -> bool:
+    """Note that a confirmed view settles the faults found against earlier ones; False when it can't, or did already."""
+    row = ViewDecisionRow
+    here = (row.institution_id == institution_id, row.proposal == proposal)
+    open_ones = (row.confirmed.is_(True), row.settled_at.is_(None))
+    changed = update(row).where(*here, *open_ones).values(settled_at=at, settled_by=by).returning(row.proposal)
+    return session.execute(changed).first() is not None
+
+
+def assigned(session: Session, institution_id: str) -> list[dict[str, Any]]:
+    """Return the confirmed views as agents are told of them: those in force with their fingerprints."""
+    known = decisions(session, institution_id)
+    current = set(in_force(known).values())
+    prints = {item.id: item.proposal.fingerprint for item in proposed(session, institution_id, current)}
+    return [_assigned(item, prints.get(proposal)) for proposal, item in known.items() if item.confirmed]
+
+
+def _assigned(item: Decision, fingerprint: dict[str, Any] | None) -> dict[str, Any]:
+    return {
+        "camera": item.camera,
+        "light": item.light,
+        "view": item.view,
+        "at": item.at,
+        "by": item.by,
+        "settled_at": item.settled_at,
+        "fingerprint": fingerprint,
+    }
+
+
+def listed(session: Session, institution_id: str) -> Sequence[ProposedView]:
+    """Return what is of interest now: the views in force, then the open proposals."""
+    current = proposed(session, institution_id, in_force(decisions(session, institution_id)).values())
+    ordered = sorted(current, key=lambda item: (item.camera, item.proposal.light))
+    return [*ordered, *open_proposals(session, institution_id)]
