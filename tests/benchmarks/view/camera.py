@@ -118,7 +118,7 @@ class Camera:
         if light.infrared:
             view = infrared(view, 0.45 + 0.25 * (self.clip.scene.seed % 3) / 2)
         if self.clip.scene.lens == "wide":
-            corners = vignette(self.clip.scene.width, self.clip.scene.height, 0.75)
+            corners = vignette(self.clip.scene.width, self.clip.scene.height, 0.55)
             view = np.asarray(cv2.multiply(view, corners, scale=1 / 255), np.uint8)
         view = self._weather(view, at)
         noise = light.noise

@@ -39,6 +39,8 @@ def lit(view: Image, light: Light) -> Image:
         bright = (levels * light.gain * channel) ** light.gamma
         shoulder = np.where(bright > 0.8, 0.8 + 0.25 * (1 - np.exp(-(bright - 0.8) / 0.25)), bright)
         curves.append(np.clip(255 * shoulder, 0, 255))
+    if light.tint == (1.0, 1.0, 1.0):
+        return np.asarray(cv2.LUT(view, curves[0].astype(np.uint8)), np.uint8)
     table = np.stack(curves, axis=-1).astype(np.uint8)[None]
     return np.asarray(cv2.LUT(view, table), np.uint8)
 

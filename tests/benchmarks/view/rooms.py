@@ -229,7 +229,28 @@ def draw_room(family_name: str, seed: int, width: int, height: int) -> Room:
     _furnish(canvas, geometry, rng, family)
     grey = cv2.cvtColor(cv2.cvtColor(canvas, cv2.COLOR_BGR2GRAY), cv2.COLOR_GRAY2BGR)
     muted = cv2.addWeighted(canvas, rng.uniform(0.5, 0.8), grey, rng.uniform(0.2, 0.4), 0)
-    return Room(np.asarray(cv2.GaussianBlur(muted, (0, 0), 0.6), np.uint8), geometry)
+    return _seen_askew(rng, np.asarray(cv2.GaussianBlur(muted, (0, 0), 0.6), np.uint8), geometry)
+
+
+def _seen_askew(rng: np.random.Generator, canvas: Image, geometry: Geometry) -> Room:
+    """Return the room as a camera sees it that doesn't hang straight opposite the far wall."""
+    height, width = canvas.shape[:2]
+    edge = _UNIT * (width, height)
+    seen = (edge + rng.uniform(-0.13, 0.13, (4, 2)) * (width, height)).astype(np.float32)
+    turn = cv2.getPerspectiveTransform(edge.astype(np.float32), seen)
+
+    def moved(quad: Quad) -> Quad:
+        return np.asarray(cv2.perspectiveTransform(quad[:, None], turn)[:, 0], np.float32)
+
+    return Room(
+        np.asarray(cv2.warpPerspective(canvas, turn, (width, height), borderMode=cv2.BORDER_REFLECT_101), np.uint8),
+        Geometry(
+            moved(geometry.floor),
+            moved(geometry.wall),
+            tuple(moved(window) for window in geometry.windows),
+            None if geometry.door is None else moved(geometry.door),
+        ),
+    )
 
 
 def _openings(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -21,8 +21,6 @@ FOOTAGE: Final = Path(__file__).parents[4] / "shared" / "footage"
 """Real scenes, where present; the project ships none."""
 _WIDER: Final = 1.6
 """A drawn canvas is wider and higher than the view by this, so that a turned camera still sees the room."""
-_FOOTAGE_SHARE: Final = 0.72
-"""The part of a footage frame that is the view, for the same reason."""
 _FOOTAGE_FRAMES: Final = 120
 
 _FOOTAGE_GEOMETRY: Final = {
@@ -68,12 +66,13 @@ STRAIGHT: Final = Pose()
 
 
 @functools.lru_cache(maxsize=2)
-def _frames(name: str) -> tuple[Image, ...]:
+def _frames(name: str, *, mirrored: bool) -> tuple[Image, ...]:
     """Return up to _FOOTAGE_FRAMES frames of a footage file, evenly spread."""
     with av.open(str(FOOTAGE / f"{name}.mp4")) as container:
         frames = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
     step = max(1, len(frames) // _FOOTAGE_FRAMES)
-    return tuple(np.asarray(frame, np.uint8) for frame in frames[::step])
+    chosen = [cv2.flip(frame, 1) if mirrored else frame for frame in frames[::step]]
+    return tuple(np.asarray(frame, np.uint8) for frame in chosen)
 
 
 def footage_present(base: str) -> bool:
@@ -89,8 +88,13 @@ class Stage:
         self.width, self.height = scene.width, scene.height
         self.footage = scene.base.startswith("footage/")
         if self.footage:
-            self._canvases = _frames(scene.base.removeprefix("footage/"))
-            self.geometry = _footage_geometry(scene.base.removeprefix("footage/"), self._canvases[0])
+            name = scene.base.removeprefix("footage/")
+            manner = np.random.default_rng([scene.seed, 5])
+            mirrored = bool(manner.random() < 0.5)
+            self._share = float(manner.uniform(0.6, 0.8))
+            self._aside = manner.uniform(-0.09, 0.09, 2)
+            self._canvases = _frames(name, mirrored=mirrored)
+            self.geometry = _footage_geometry(name, self._canvases[0], mirrored=mirrored)
         else:
             room = draw_room(scene.base, scene.seed, round(scene.width * _WIDER), round(scene.height * _WIDER))
             self._canvases, self.geometry = (room.canvas,), room.geometry
@@ -107,7 +111,8 @@ class Stage:
         """Return the mapping from canvas to view."""
         high, wide = self._canvases[0].shape[:2]
         if self.footage:
-            scale = max(self.width / (wide * _FOOTAGE_SHARE), self.height / (high * _FOOTAGE_SHARE))
+            scale = max(self.width / (wide * self._share), self.height / (high * self._share))
+            pose = replace(pose, right=pose.right + self._aside[0], down=pose.down + self._aside[1])
         else:
             scale = 1.0
         turn = cv2.getRotationMatrix2D((wide / 2, high / 2), pose.degrees, scale * pose.zoom)
@@ -139,7 +144,9 @@ class Stage:
         return self._views[key]
 
 
-def _footage_geometry(name: str, frame: Image) -> Geometry:
+def _footage_geometry(name: str, frame: Image, *, mirrored: bool) -> Geometry:
     high, wide = frame.shape[:2]
     floor, wall = (np.array(quad, np.float32) * np.array((wide, high), np.float32) for quad in _FOOTAGE_GEOMETRY[name])
+    if mirrored:
+        floor, wall = ((np.array((wide, 0)) - quad * (1, -1))[[1, 0, 3, 2]] for quad in (floor, wall))
     return Geometry(floor.astype(np.float32), wall.astype(np.float32))
