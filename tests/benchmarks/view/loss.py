@@ -95,4 +95,4 @@ def damaged_share(seen: Planar, whole: Planar) -> float:
     """Return the share of luma that differs clearly from the undamaged picture."""
     luma = whole.shape[0] * 2 // 3
     difference = np.abs(seen[:luma:2, ::2].astype(np.int16) - whole[:luma:2, ::2])
-    return float((difference > 20).mean())
+    return float((difference > 12).mean())

@@ -93,6 +93,9 @@ class Noise:
         for rows, level in ((np.s_[:luma], deviation), (np.s_[luma:], deviation * colour)):
             top, left = self._rng.integers(0, _MARGIN, 2)
             part = picture[rows]
+            if level < 0.1:
+                out[rows] = part
+                continue
             field = self._field(level)[top : top + part.shape[0], left : left + part.shape[1]]
             out[rows] = cv2.add(part, np.ascontiguousarray(field), dtype=cv2.CV_8U)
         return out
