@@ -155,6 +155,7 @@ class CameraWatch:
         """Why a stream that ran has failed, until it is back or has failed again."""
         self._sampled = False
         self._rhythm = Rhythm(timings.look_every, timings.confirm_every)
+        self._look_due = 0.0
         self._wall_clock = Wall(tools.clock, self._stepped)
 
     async def run(self) -> None:
@@ -331,7 +332,10 @@ class CameraWatch:
 
     async def _look_on(self, stream: Stream) -> None:
         """Look at keyframes for as long as the stream lives."""
-        looked_at = due = self._clock.monotonic()
+        looked_at = self._clock.monotonic()
+        if self._rhythm.failures:
+            await self._clock.sleep(self._look_due - looked_at)  # a new connection is no reason to look sooner
+        self._look_due = self._clock.monotonic()
         while True:
             keyframe = await stream.next_keyframe(self._timings.keyframe_wait)
             if keyframe is not None:
@@ -339,8 +343,8 @@ class CameraWatch:
                 await self._look(stream, keyframe)
                 # Counted from when this look was due: a keyframe comes some time after that, which must not add up.
                 now = self._clock.monotonic()
-                due = max(due + self._rhythm.wait(confirming=self._diagnosis.confirming), now)
-                await self._clock.sleep(due - now)
+                self._look_due = max(self._look_due + self._rhythm.wait(confirming=self._diagnosis.confirming), now)
+                await self._clock.sleep(self._look_due - now)
             elif self._clock.monotonic() - looked_at >= self._timings.unseen_after:
                 self._unseen(self._now(), f"no keyframe came for {self._clock.monotonic() - looked_at:.0f} s")
 

@@ -67,11 +67,13 @@ class Watching:
 
 
 @asynccontextmanager
-async def watching(config: Path, timings: Timings = QUICK, deadlines: Deadlines = PATIENT) -> AsyncIterator[Watching]:
+async def watching(
+    config: Path, timings: Timings = QUICK, deadlines: Deadlines = PATIENT, decoder: Decoder | None = None
+) -> AsyncIterator[Watching]:
     """Watch the cameras of a site.yaml beside the block."""
     site, clock, seen = load_site(config), SystemClock(), list[Observation]()
     station = Station(site, clock, seen.append, deadlines=deadlines)
-    decoder = Decoder()
+    decoder = decoder or Decoder()
     tools = Tools(decoder, clock, seen.append, replace(timings))
 
     def watch(name: str) -> CameraWatch:
