@@ -398,7 +398,10 @@ class LazyDriver:
 
 
 DRIVERS: dict[str, LazyDriver] = {
+    "attested": LazyDriver("agents.recorders.attested", "Attested", "AttestedOptions"),
+    "dahua": LazyDriver("agents.recorders.dahua", "Dahua", "DahuaOptions"),
     "files": LazyDriver("agents.recorders.files", "Files", "FilesOptions"),
     "hikvision": LazyDriver("agents.recorders.hikvision", "Hikvision", "HikvisionOptions"),
+    "uniview": LazyDriver("agents.recorders.uniview", "Uniview", "UniviewOptions"),
 }
 """The visible registry: a driver is its file, its fixtures and its line here."""

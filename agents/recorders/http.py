@@ -7,8 +7,9 @@ import hashlib
 import re
 import ssl
 from collections import deque
-from collections.abc import Generator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Generator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import quote
 
@@ -21,6 +22,8 @@ from monitor.model.observation import StreamCause
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 CONNECT_SECONDS = 5.0
+XML = "application/xml"
+JSON = "application/json"
 SHOWN_CHARACTERS = 2000
 """How much of an answer an exchange keeps for people."""
 
@@ -32,6 +35,9 @@ _CLOSED = (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError)
 _ALGORITHMS = frozenset({"MD5", "MD5-SESS", "SHA-256", "SHA-256-SESS"})
 _HOST = re.compile(r"[\w.-]+|[0-9A-Fa-f:.]+")
 _USERINFO = re.compile(r"(?<=://)[^/\s<>@]*@")
+_SECRET = re.compile(r"((?:password|passwd|pwd)\w{0,20}\"?\s{0,3}[=:>]\s{0,3}\"?)[^\"<\r\n]+", re.IGNORECASE)
+"""Logins of other devices in an answer: a recorder's list of cameras may hold their passwords."""
+
 _STALE = re.compile(r'\bstale\s*=\s*"?true\b', re.IGNORECASE)
 _KNOWN_USER = re.compile(rb"lowPrivilege|notSupport")
 """A 403 in these words is about rights and abilities: the login itself was taken."""
@@ -47,6 +53,22 @@ class Answer:
     body: bytes
     middle: datetime
     headers: httpx2.Headers
+    logged_in: bool = False
+    """Whether credentials were sent for it, and taken by the web server."""
+
+
+class NoSafeLogin(RecorderError):
+    """The recorder asks for a login and offers none by HTTP that hides the password."""
+
+
+@dataclass(frozen=True)
+class _Message:
+    """What is asked."""
+
+    method: str
+    path: str
+    content: bytes | None
+    content_type: str
 
 
 class DeviceHttp:
@@ -77,76 +99,116 @@ class DeviceHttp:
         if client is not None:
             await client.aclose()
 
-    async def fetch(self, method: str, path: str, *, content: bytes | None = None, note: str = "") -> Answer:
+    async def fetch(
+        self, method: str, path: str, *, content: bytes | None = None, content_type: str = XML, note: str = ""
+    ) -> Answer:
         """Return the recorder's final answer to one request, whatever its status but 401.
 
         `note` says for people what `content` asks for. Raises RecorderError when there is no answer, or it is refused,
         too late or too large.
         """
         asked = f"{method} {path}{f' ({note})' if note else ''}"
+        message = _Message(method, path, content, content_type)
         async with self._one_at_a_time:
             try:
-                answer = await self._converse(method, path, content)
+                answer = await self._converse(message)
             except RecorderError as error:
                 error.asked = asked
                 self._note(asked, f"{error.cause}: {error.detail}")
                 raise
-        shown = answer.body[: 32 * SHOWN_CHARACTERS].decode("utf-8", "replace").strip()
-        self._note(asked, f"HTTP {answer.status}, {len(answer.body)} bytes: {shown}")
+        self._note(asked, _shown(answer))
         return answer
+
+    async def fetch_signed(
+        self,
+        path: str,
+        *,
+        content: bytes,
+        content_type: str,
+        note: str,
+        refuses: Callable[[Answer], bool],
+    ) -> Answer:
+        """POST a body that itself carries the login: one login under the breaker, never repeated.
+
+        `refuses` says whether an answer is a refusal of that login. Raises RecorderError as `fetch` does.
+        """
+        asked = f"POST {path} ({note})"
+        async with self._one_at_a_time:
+            try:
+                async with self._attempt() as attempt:
+                    answer = await self._send(_Message("POST", path, content, content_type))
+                    refused = answer.status == _UNAUTHORIZED or refuses(answer)
+                    if refused:
+                        attempt.refused()
+                    else:
+                        _tell(attempt, answer)
+                if refused:
+                    raise RecorderError(StreamCause.UNAUTHORIZED, self._refusal(answer))
+            except RecorderError as error:
+                error.asked = asked
+                self._note(asked, f"{error.cause}: {error.detail}")
+                raise
+        self._note(asked, _shown(answer))
+        return replace(answer, logged_in=True)
 
     def _note(self, asked: str, answered: str) -> None:
         self.exchanges.append(Exchange(self._scrubbed(asked), self._scrubbed(answered)[:SHOWN_CHARACTERS]))
 
     def _scrubbed(self, text: str) -> str:
-        text = _USERINFO.sub("***@", text)
+        text = _SECRET.sub(r"\1***", _USERINFO.sub("***@", text))
         password = self._settings.password
         for secret in {password, quote(password, safe="")} - {""}:
             text = text.replace(secret, "***")
         return text
 
-    async def _converse(self, method: str, path: str, content: bytes | None) -> Answer:
-        answer = await self._send_first(method, path, content)
+    async def _converse(self, message: _Message) -> Answer:
+        answer = await self._send_first(message)
         if answer.status in _REDIRECTS:
             self._base = self._redirected(answer.headers.get("location", ""))
-            answer = await self._send(method, path, content)
+            answer = await self._send(message)
             if answer.status in _REDIRECTS:
                 raise RecorderError(
                     StreamCause.RECORDER, f"{self.host} redirects in circles; set `url` to its https address."
                 )
         if answer.status != _UNAUTHORIZED:
             return answer
-        return await self._log_in(method, path, content, answer)
+        return await self._log_in(message, answer)
 
-    async def _send_first(self, method: str, path: str, content: bytes | None) -> Answer:
+    async def _send_first(self, message: _Message) -> Answer:
         """Send without credentials; once more when a kept connection turns out to have been closed by the recorder."""
         kept = self._client is not None
         try:
-            return await self._send(method, path, content)
+            return await self._send(message)
         except RecorderError as error:
             if not (kept and isinstance(error.__cause__, _CLOSED)):
                 raise
-        return await self._send(method, path, content)
+        return await self._send(message)
 
-    async def _log_in(self, method: str, path: str, content: bytes | None, challenge: Answer) -> Answer:
+    async def _log_in(self, message: _Message, challenge: Answer) -> Answer:
+        login = self._login(challenge) if self._settings.username else None
+        async with self._attempt() as attempt:
+            answer = await self._send(message, login)
+            if answer.status == _UNAUTHORIZED and _is_stale(answer):
+                answer = await self._send(message, self._login(answer))
+            _tell(attempt, answer)
+        if answer.status == _UNAUTHORIZED:
+            raise RecorderError(StreamCause.UNAUTHORIZED, self._refusal(answer))
+        return replace(answer, logged_in=True)
+
+    @asynccontextmanager
+    async def _attempt(self) -> AsyncIterator[Attempt]:
+        """Open one login under the breaker. Raises RecorderError when there is none to try, or it may not be tried."""
         settings = self._settings
         if not settings.username:
             detail = f"{self.host} asks for a login: give recorder {settings.id} a `username` and a `password_file`."
             raise RecorderError(StreamCause.UNAUTHORIZED, detail)
-        login = self._login(challenge)
+        address = await self._address()
         try:
-            address = await self._address()
             async with settings.breaker.attempt(address, settings.username, settings.password) as attempt:
-                answer = await self._send(method, path, content, login)
-                if answer.status == _UNAUTHORIZED and _is_stale(answer):
-                    answer = await self._send(method, path, content, self._login(answer))
-                _tell(attempt, answer)
+                yield attempt
         except LoginHeld as held:
             detail = f"{str(held)[:1].upper()}{str(held)[1:]}."
             raise RecorderError(StreamCause.CREDENTIALS_HELD, detail) from held
-        if answer.status == _UNAUTHORIZED:
-            raise RecorderError(StreamCause.UNAUTHORIZED, self._refusal(answer))
-        return answer
 
     def _refusal(self, answer: Answer) -> str:
         locked = " and says that the user is locked for now" if _locked_out(answer) else ""
@@ -171,12 +233,12 @@ class DeviceHttp:
             f"{self.host} offers no safe login (digest with MD5 or SHA-256): choose digest in its security menu, on "
             "Hikvision under System > Security > Authentication > WEB Authentication."
         )
-        raise RecorderError(StreamCause.RECORDER, detail)
+        raise NoSafeLogin(StreamCause.RECORDER, detail)
 
-    async def _send(self, method: str, path: str, content: bytes | None, login: httpx2.Auth | None = None) -> Answer:
+    async def _send(self, message: _Message, login: httpx2.Auth | None = None) -> Answer:
         clock = self._settings.clock
         try:
-            request = await self._request(method, path, content)
+            request = await self._request(message)
             async with asyncio.timeout(self._timeout_seconds):
                 before = clock.now()
                 response = await self._open().send(request, stream=True, auth=login)
@@ -205,7 +267,7 @@ class DeviceHttp:
         except StreamError as error:
             raise RecorderError(error.cause, f"{error.detail}.") from error
 
-    async def _request(self, method: str, path: str, content: bytes | None) -> httpx2.Request:
+    async def _request(self, message: _Message) -> httpx2.Request:
         """Build the request to the pinned address; the host's own name stays in Host and in TLS."""
         base, port, address = self._base, self._port, await self._address()
         shown = f"[{address}]" if ":" in address else address
@@ -216,13 +278,13 @@ class DeviceHttp:
         }
         # Shorter than the whole deadline: a handshake that ends by itself is cleaned up by the library.
         connect = min(CONNECT_SECONDS, self._timeout_seconds / 2)
-        if content is not None:
-            headers["Content-Type"] = "application/xml"
+        if message.content is not None:
+            headers["Content-Type"] = message.content_type
         return httpx2.Request(
-            method,
-            f"{base.scheme}://{shown}:{port}{path}",
+            message.method,
+            f"{base.scheme}://{shown}:{port}{message.path}",
             headers=headers,
-            content=content,
+            content=message.content,
             extensions={
                 "sni_hostname": base.host,
                 "timeout": httpx2.Timeout(self._timeout_seconds, connect=connect).as_dict(),
@@ -314,6 +376,11 @@ class _AnswerDigest(httpx2.Auth):
         flow = self._digest.auth_flow(request)
         next(flow)
         yield flow.send(httpx2.Response(_UNAUTHORIZED, headers={"www-authenticate": self._challenge}, request=request))
+
+
+def _shown(answer: Answer) -> str:
+    shown = answer.body[: 32 * SHOWN_CHARACTERS].decode("utf-8", "replace").strip()
+    return f"HTTP {answer.status}, {len(answer.body)} bytes: {shown}"
 
 
 def _base(settings: RecorderSettings) -> httpx2.URL:

@@ -95,6 +95,9 @@ def parse(body: bytes) -> Node:
     if len(body) > MAX_BYTES:
         msg = f"XML over {MAX_BYTES} bytes"
         raise XmlError(msg)
+    if body.count(b"<") > 2 * MAX_NODES:  # before anything is built: a million empty elements cost seconds
+        msg = "XML too large"
+        raise XmlError(msg)
     builder = _Builder()
     parser = expat.ParserCreate()
     parser.buffer_text = True

@@ -97,7 +97,46 @@ def local_time(state: RecorderState) -> str:
 def system_time(state: RecorderState, namespace: str) -> bytes:
     """Return System/time."""
     zone = leaf("timeZone", hikvision_zone(state.timezone))
-    return document(namespace, "Time", leaf("timeMode", "NTP"), leaf("localTime", local_time(state)), zone)
+    mode = leaf("timeMode", "NTP" if state.ntp_server else "manual")
+    return document(namespace, "Time", mode, leaf("localTime", local_time(state)), zone)
+
+
+def time_servers(state: RecorderState, namespace: str) -> bytes:
+    """Return System/time/ntpServers."""
+    server = branch(
+        "NTPServer", leaf("id", 1), leaf("addressingFormatType", "hostname"), leaf("hostName", state.ntp_server)
+    )
+    return document(namespace, "NTPServerList", server)
+
+
+def alarm_inputs(state: RecorderState, namespace: str) -> bytes:
+    """Return System/IO/inputs."""
+    ports = (
+        branch(
+            "IOInputPort",
+            leaf("id", one.id),
+            leaf("enabled", one.armed),
+            leaf("triggering", "low"),
+            leaf("name", one.name),
+        )
+        for one in state.alarm_inputs
+    )
+    return document(namespace, "IOInputPortList", *ports)
+
+
+def alarm_states(state: RecorderState, namespace: str) -> bytes:
+    """Return System/IO/status: the inputs, and an output that nothing is wired to."""
+    inputs = [(one.id, "input", one.active) for one in state.alarm_inputs]
+    ports = (
+        branch(
+            "IOPortStatus",
+            leaf("ioPortID", number),
+            leaf("ioPortType", kind),
+            leaf("ioState", "active" if on else "inactive"),
+        )
+        for number, kind, on in [*inputs, (1, "output", False)]
+    )
+    return document(namespace, "IOPortStatusList", *ports)
 
 
 def _source(channel: Channel) -> str:

@@ -58,6 +58,16 @@ class Channel:
 
 
 @dataclass
+class AlarmInput:
+    """One wired alarm input: a button, a contact, a beam."""
+
+    id: int
+    name: str = ""
+    armed: bool = True
+    active: bool = False
+
+
+@dataclass
 class Quirks:
     """How this unit's firmware misbehaves; the defaults are what units in the field do."""
 
@@ -92,7 +102,11 @@ class RecorderState:
     lock_after: int | None = 5
     lock_seconds: float = 1800.0
     nonce_seconds: float = 600.0
+    ntp_server: str = "time.example"
+    """Empty: its clock is set by hand."""
+    alarm_inputs: list[AlarmInput] = field(default_factory=list)
     quirks: Quirks = field(default_factory=Quirks)
+    """Of a Hikvision; other makes' simulators are given their own."""
     now: Now = time.time
     powered: bool = True
 

@@ -305,6 +305,23 @@ async def test_exchanges_tell_what_was_asked_and_answered_without_secrets(tmp_pa
     assert PASSWORD not in last.answered
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "table.RemoteDevice.uuid:X_0.Password=other secret\r\ntable.RemoteDevice.uuid:X_0.Port=37777",
+        '{"UserName": "admin", "Password" : "other secret", "Port": 37777}',
+        "<port>37777</port><userName>admin</userName><password>other secret</password>",
+    ],
+)
+async def test_the_logins_of_other_devices_are_never_kept(tmp_path: Path, body: str) -> None:
+    async with serving(lambda _: Reply(200, body.encode())) as server:
+        http = DeviceHttp(recorder_settings(tmp_path, server.url), 5)
+        await http.fetch("GET", "/x")
+        await http.close()
+    assert "secret" not in http.exchanges[-1].answered
+    assert "37777" in http.exchanges[-1].answered
+
+
 async def test_the_middle_of_a_request_is_on_the_agents_clock(tmp_path: Path) -> None:
     clock = ManualClock(NOW)
 

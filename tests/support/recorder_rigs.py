@@ -1,0 +1,95 @@
+"""One rig for each make whose recorder can be simulated: its driver, its simulator, and how to withhold a right."""
+
+import dataclasses
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from agents.recorders.base import DRIVERS, Recorder
+from agents.simulators.dahua import DahuaQuirks, DahuaSimulator
+from agents.simulators.hikvision import HikvisionSimulator
+from agents.simulators.recorder import Quirks, RecorderState
+from monitor.model.clock import Clock
+from support.recorder_http import recorder_settings
+
+
+@dataclass(frozen=True)
+class Rig:
+    """How to test one make."""
+
+    driver: str
+    simulator: Callable[[RecorderState], Any]
+    """Makes a simulator whose answers come at once."""
+    forbid_search: Callable[[Any], None]
+    """Withholds the right to search, and that alone."""
+    menu: str
+    """What the driver must call that right, as a regular expression."""
+    offers: frozenset[str] = field(default_factory=frozenset)
+    """The questions that this make has an answer to, of those that not all makes do."""
+
+
+def _hikvision(state: RecorderState) -> HikvisionSimulator:
+    return HikvisionSimulator(dataclasses.replace(state, quirks=dataclasses.replace(state.quirks, search_seconds=0)))
+
+
+def _forbid_hikvision(simulator: HikvisionSimulator) -> None:
+    simulator.state.quirks = Quirks(forbidden_paths=("/ISAPI/ContentMgmt/search", "/ISAPI/ContentMgmt/record"))
+
+
+def _dahua(state: RecorderState) -> DahuaSimulator:
+    return DahuaSimulator(state, DahuaQuirks(search_seconds=0))
+
+
+def _forbid_dahua(simulator: DahuaSimulator) -> None:
+    simulator.quirks.forbidden = ("mediaFileFind.cgi",)
+
+
+EVERYTHING = frozenset({"recording_modes", "expiry_days", "time_sync", "alarm_inputs"})
+
+RIGS: tuple[Rig, ...] = (
+    Rig("hikvision", _hikvision, _forbid_hikvision, "'Remote: Playback'", EVERYTHING - {"expiry_days"}),
+    Rig("dahua", _dahua, _forbid_dahua, "'Playback' of the channel", EVERYTHING),
+)
+
+
+def driver_of(rig: Rig, simulator: Any, folder: Path, clock: Clock, **changes: Any) -> Recorder:
+    """Return the rig's driver for a running simulator, knowing its password unless told otherwise."""
+    settings = recorder_settings(
+        folder,
+        simulator.url,
+        **{
+            "driver": rig.driver,
+            "clock": clock,
+            "username": simulator.state.username,
+            "password": simulator.state.password,
+            "timezone": ZoneInfo(simulator.state.timezone),
+            "rtsp_port": simulator.rtsp.port or 554,
+            **changes,
+        },
+    )
+    return DRIVERS[rig.driver](settings)
+
+
+@asynccontextmanager
+async def running(
+    rig: Rig, state: RecorderState, folder: Path, clock: Clock, **changes: Any
+) -> AsyncIterator[tuple[Any, Recorder]]:
+    """Run a simulated recorder and a driver; at the end the simulator says whether the driver kept its manners."""
+    async with rig.simulator(state) as simulator:
+        driver = driver_of(rig, simulator, folder, clock, **changes)
+        try:
+            yield simulator, driver
+        finally:
+            await driver.close()
+        assert_manners(simulator.stats())
+
+
+RUDE = ("concurrent_searches", "repeated_refusals", "attempts_while_locked", "open_finders", "unknown_handles", "destroyed_unclosed", "refused_pages")  # fmt: skip
+
+
+def assert_manners(stats: dict[str, int]) -> None:
+    """Fail when a recorder counted what no driver may do."""
+    assert {name: stats[name] for name in RUDE if stats.get(name)} == {}
