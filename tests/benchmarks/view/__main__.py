@@ -38,6 +38,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--resume", action="store_true", help="also take the product's kept answers: the rest of a broken run"
     )
+    parser.add_argument(
+        "--make-only", action="store_true", help="make and keep clips and ask the peers, not the product"
+    )
     parser.add_argument("--sheets", type=Path, metavar="DIR", help="draw contact sheets here, and do nothing else")
     return parser.parse_args()
 
@@ -55,10 +58,15 @@ def chosen(options: argparse.Namespace) -> list[Clip]:
 
 def score_of(answers: Iterable[Answer]) -> dict[str, Score]:
     """Return every detector's score."""
-    scores = {name: Score() for name in CLAIMED}
+    scores: dict[str, Score] = {}
     for answer in answers:
-        for name, score in scores.items():
-            add(score, answer.truth, alarms_from(answer.said[name]), ALIASES if name == RECIPE else None)
+        for name in answer.said:
+            add(
+                scores.setdefault(name, Score()),
+                answer.truth,
+                alarms_from(answer.said[name]),
+                ALIASES if name == RECIPE else None,
+            )
     return scores
 
 
@@ -91,7 +99,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-view-") as scratch:
         folder = (options.keep or Path(scratch)) / options.list
         keeps = options.keep is not None and not options.forget_videos
-        work = [Work(clip, folder, keeps, options.resume) for clip in clips]
+        work = [Work(clip, folder, keeps, options.resume, options.make_only) for clip in clips]
         scores = score_of(_answers(work, options.jobs))
     print(f"list {options.list}, {len(clips)} clips")
     print(report(scores, CLAIMED))

@@ -207,8 +207,8 @@ class Camera:
         centre = rng.uniform(0.2, 0.8)
         x = centre + 0.14 * math.sin(at * rng.uniform(0.3, 1.2)) + 0.05 * math.sin(at * 2.3)
         y = rng.uniform(0.0, 0.4) + 0.08 * math.sin(at * rng.uniform(0.4, 0.9))
-        wide = sprite.alpha.shape[1]
-        blend(view, sprite, int(x * width - wide / 2), int(y * height))
+        high, wide = sprite.alpha.shape
+        blend(view, sprite, int(x * width - wide / 2), max(int(y * height), height - high))
 
     def _crawl(self, view: Image, item: Nuisance, at: float) -> None:
         """Draw an insect on the lens."""

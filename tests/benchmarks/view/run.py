@@ -6,7 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -26,6 +26,10 @@ DETECTORS: Final = (OURS, FFMPEG, RECIPE)
 _DRAWING: Final = ("camera", "dressing", "effects", "loss", "materials", "optics", "osd", "people", "plan", "rooms", "stage", "stream", "truth")  # fmt: skip
 
 
+_SOURCES: Final = b"".join((Path(__file__).parent / f"{name}.py").read_bytes() for name in _DRAWING)
+"""Read when the program starts: the code that runs, whatever is edited meanwhile."""
+
+
 class DiagnoseFailed(Exception):
     """The product could not read a clip: a failure of the run, never a missed event."""
 
@@ -39,6 +43,8 @@ class Work:
     keep_video: bool
     resume: bool
     """Take the product's answer from an earlier run, too."""
+    make_only: bool = False
+    """Don't ask the product: for clips that are made ahead."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +55,9 @@ class Answer:
     said: dict[str, dict[str, Any]]
 
 
-def _stamp(clip: Clip, modules: Sequence[str]) -> str:
+def _stamp(clip: Clip) -> str:
     """Return a digest of the clip's plan and the code that draws it: another one, and the clip is made anew."""
-    digest = hashlib.sha256(repr(clip).encode())
-    for name in modules:
-        digest.update((Path(__file__).parent / f"{name}.py").read_bytes())
-    return digest.hexdigest()
+    return hashlib.sha256(repr(clip).encode() + _SOURCES).hexdigest()
 
 
 def diagnose(path: Path, every: float = LOOK_SECONDS) -> dict[str, Any]:
@@ -78,15 +81,16 @@ def perform(work: Work) -> Answer:
     work.folder.mkdir(parents=True, exist_ok=True)
     base = work.folder / work.clip.id
     video, stamp_file, truth_file = (base.with_suffix(suffix) for suffix in (".mp4", ".stamp", ".truth.json"))
-    stamp = _stamp(work.clip, _DRAWING)
+    stamp = _stamp(work.clip)
     known = stamp_file.exists() and stamp_file.read_text(encoding="utf-8") == stamp
     if not known:
         for detector in DETECTORS:
             _answer_file(base, detector).unlink(missing_ok=True)
         video.unlink(missing_ok=True)
-    if not work.resume:
+    if not work.resume and not work.make_only:
         _answer_file(base, OURS).unlink(missing_ok=True)
-    wanted = [detector for detector in DETECTORS if not _answer_file(base, detector).exists()]
+    asked = [detector for detector in DETECTORS if not (work.make_only and detector == OURS)]
+    wanted = [detector for detector in asked if not _answer_file(base, detector).exists()]
     if wanted and not video.exists():
         unfinished = base.with_suffix(".part")
         write_clip(work.clip, unfinished).save(truth_file)
@@ -101,7 +105,7 @@ def perform(work: Work) -> Answer:
         _answer_file(base, detector).write_text(json.dumps(ask[detector]()), encoding="utf-8")
     if not work.keep_video:
         video.unlink(missing_ok=True)
-    said = {detector: json.loads(_answer_file(base, detector).read_text(encoding="utf-8")) for detector in DETECTORS}
+    said = {detector: json.loads(_answer_file(base, detector).read_text(encoding="utf-8")) for detector in asked}
     return Answer(Truth.load(truth_file), said)
 
 

@@ -75,6 +75,7 @@ class _Writer:
         stream.codec_context.time_base = Fraction(1, _TICKS)
         self._stream = stream
         self._key_next = False
+        self._remembers = any(_splices(tamper) for tamper in clip.tampers)
         self.sent: list[_Sent] = []
 
     def show(self, picture: Planar, at: float) -> None:
@@ -87,7 +88,8 @@ class _Writer:
             self._send(packet, at)
 
     def _send(self, packet: av.Packet[Any], at: float) -> None:
-        self.sent.append(_Sent(at, bytes(packet), packet.is_keyframe))
+        if self._remembers:
+            self.sent.append(_Sent(at, bytes(packet), packet.is_keyframe))
         self._container.mux(packet)
 
     def repeat(self, old: _Sent, at: float) -> None:
