@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from agents.vision.light import Light, chroma_of, light_of
-from agents.vision.picture import Picture
+from agents.vision.picture import Picture, Plane
 from agents.vision.structure import COARSE_COLUMNS, COARSE_ROWS, COLUMNS, ROWS, Edges, Field, structure_of
 
 VERSION: Final = 1
@@ -26,26 +27,37 @@ Codes = npt.NDArray[np.uint8]
 _FAINTEST: Final = 2.0**-10
 """The faintest strength that is told from none, in doublings of luma a pixel."""
 
-_STEPS: Final = 4
-"""Strengths are kept in steps of a quarter of a doubling."""
+_STEPS: Final = 8
+"""Strengths are kept in steps of an eighth of a doubling: 9 %."""
 
-_STRONGEST: Final = 63
+_STRONGEST: Final = 96
 _TURNS: Final = 32
 """Directions over half a turn."""
 
 _COHERENCES: Final = 7
 _STEADIEST: Final = 15
 
+LIT: Final = 0
+DARK: Final = 1
+CLIPPED: Final = 2
+
+_DARK_UNDER: Final = 26
+_CLIPPED_OVER: Final = 228
+"""Means of luma (video range) beyond which a cell's edges are lost in the sensor's toe or shoulder."""
+
+_LIT_SHARE: Final = 0.2
+
 _PLANES: Final = {
     "strength": (ROWS, COLUMNS),
     "angle": (ROWS, COLUMNS),
     "fine": (ROWS, COLUMNS),
     "steady": (ROWS, COLUMNS),
+    "shade": (ROWS, COLUMNS),
     "coarse_strength": (COARSE_ROWS, COARSE_COLUMNS),
     "coarse_angle": (COARSE_ROWS, COARSE_COLUMNS),
 }
 _BYTES: Final = sum(rows * columns for rows, columns in _PLANES.values())
-_NUMBERS: Final = ("chroma", "luma", "aspect", "noise", "fine_noise", "coarse_noise")
+_NUMBERS: Final = ("chroma", "luma", "lit", "aspect", "noise", "fine_noise", "coarse_noise")
 _LONGEST_TEXT: Final = 12_000
 
 
@@ -57,6 +69,8 @@ class Fingerprint:
     """How far from grey its most coloured parts are, in chroma steps."""
     luma: float
     """Median luma, video range."""
+    lit: float
+    """Luma that a fifth of the picture reaches: low only where nearly all is dark."""
     aspect: float
     """Width of the picture over its height, in pixels."""
     noise: float
@@ -68,6 +82,8 @@ class Fingerprint:
     fine: Codes
     steady: Codes
     """How far each cell stayed the same over the looks that were merged, 0..15; 15 everywhere for one look."""
+    shade: Codes
+    """Where exposure leaves nothing to be seen: DARK or CLIPPED; else LIT."""
     coarse_strength: Codes
     coarse_angle: Codes
 
@@ -125,9 +141,11 @@ def fingerprint(picture: Picture) -> Fingerprint:
     """Take the fingerprint of one picture of any size."""
     found = structure_of(picture.luma)
     height, width = picture.luma.shape
+    sample = picture.luma[::4, ::4]
     return Fingerprint(
         chroma=round(chroma_of(picture), 2),
-        luma=float(np.median(picture.luma[::4, ::4])),
+        luma=float(np.median(sample)),
+        lit=float(np.quantile(sample, 1 - _LIT_SHARE)),
         aspect=round(min(10.0, max(0.1, width / height)), 4),
         noise=round(found.middle.noise, 6),
         fine_noise=round(found.fine_noise, 6),
@@ -136,9 +154,15 @@ def fingerprint(picture: Picture) -> Fingerprint:
         angle=_angle_code(found.middle.cosine, found.middle.sine),
         fine=_strength_code(found.fine),
         steady=np.full((ROWS, COLUMNS), _STEADIEST, np.uint8),
+        shade=_shade(picture.luma),
         coarse_strength=_strength_code(found.coarse.strength),
         coarse_angle=_angle_code(found.coarse.cosine, found.coarse.sine),
     )
+
+
+def _shade(luma: Plane) -> Codes:
+    mean = cv2.resize(luma, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA)
+    return np.asarray(np.where(mean < _DARK_UNDER, DARK, np.where(mean > _CLIPPED_OVER, CLIPPED, LIT)), np.uint8)
 
 
 def merge(views: Sequence[Fingerprint]) -> Fingerprint:
@@ -161,6 +185,7 @@ def merge(views: Sequence[Fingerprint]) -> Fingerprint:
         angle=_angle_code(cosine, sine),
         fine=_strength_code(np.median([view.fine_strength for view in views], axis=0)),
         steady=np.asarray(np.rint(_STEADIEST * agreement), np.uint8),
+        shade=np.asarray(np.median([view.shade for view in views], axis=0), np.uint8),
         coarse_strength=_strength_code(coarse_strength),
         coarse_angle=_angle_code(coarse_cosine, coarse_sine),
     )
@@ -241,7 +266,13 @@ def _planes(cells: bytes) -> dict[str, Codes]:
     for name, (rows, columns) in _PLANES.items():
         found[name] = np.frombuffer(cells, np.uint8, rows * columns, start).reshape(rows, columns)
         start += rows * columns
-    limits = {"strength": _STRONGEST, "fine": _STRONGEST, "coarse_strength": _STRONGEST, "steady": _STEADIEST}
+    limits = {
+        "strength": _STRONGEST,
+        "fine": _STRONGEST,
+        "coarse_strength": _STRONGEST,
+        "steady": _STEADIEST,
+        "shade": CLIPPED,
+    }
     for name, limit in limits.items():
         if int(found[name].max()) > limit:
             raise ValueError(f"a fingerprint's {name} has cells above {limit}")

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from agents.vision.fingerprint import Fingerprint
+from agents.vision.fingerprint import CLIPPED, DARK, Fingerprint
 from agents.vision.light import Light
 from agents.vision.registration import Phasors, Registration, register
 from agents.vision.structure import COARSE_COLUMNS, COARSE_ROWS, COLUMNS, ROWS, Field, shrunk, smoothed
+
+Mask = npt.NDArray[np.bool_]
+"""Which cells, shape (rows, columns)."""
 
 
 @dataclass(frozen=True)
@@ -29,28 +33,32 @@ class Match:
     """There is an approved view of this light; else the nearest of another one was taken."""
     in_place: float
     """Share of the approved structure found where it was."""
+    visible: float
+    """Share of the approved structure that could be seen in the light and noise of the look, if it were there."""
+    own_structure: float
+    """How many cells have clear edges, whichever, relative to the approved view; at most 1."""
     coarse_in_place: float
-    """The same of coarse structure, which even a strong blur leaves."""
+    """Share in place of the coarse structure, which even a strong blur leaves."""
     sharpness: float
-    """How much of the fine structure's energy is left beside the coarse one's, relative to the approved view."""
+    """Fine edges beside coarse ones, relative to the approved view: 1 as sharp, less out of focus."""
     covered_ratio: float
     """Share of the view of the largest region where approved structure is gone and nothing sharp stands instead."""
     covered_structure: float
     """Share of the approved structure in that region."""
     covered_still: float | None
-    """How far the region is what it was in the look before; None without one."""
-    own_structure: float
-    """How much structure of its own the picture has all over the view, relative to the approved view's."""
+    """How far the region and its border are what they were in the look before; None without one."""
     identity: float
     """Correlation of all edges with the approved ones where they were, -1..1."""
-    shift_x: float
-    shift_y: float
-    rotation: float
-    zoom: float
     registered: float
-    """Correlation of edges after the best shift, rotation and zoom; equal to `identity` where nothing moved."""
+    """The same after the best shift, rotation and zoom; equal to `identity` where the view is in place."""
     distinct: float
     """How far that stands above other shifts, in their standard deviations."""
+    shift_x: float
+    shift_y: float
+    """Shares of the view's width and height by which it moved."""
+    rotation: float
+    """Degrees."""
+    zoom: float
 
     def as_scores(self) -> dict[str, float | None]:
         """Return the numbers by name, rounded, as they are shown and reported."""
@@ -64,20 +72,18 @@ class Match:
 def match(seen: Fingerprint, approved: Sequence[Fingerprint], before: Fingerprint | None) -> Match | None:
     """Compare a look with the approved views; `before` is the look before it. None where there is nothing to compare.
 
-    Views pair by light, not by the clock: those of the look's light, the colourless ones apart from the coloured; where
-    none is, all. Of several, the one that fits best counts, so that a room at nap time is held against its nap view.
+    Views pair by light, not by the clock: those without colour apart from those with; where none is of the look's
+    kind, all. Of several, the one that fits best counts, so that a room at nap time is held against its nap view.
     """
     colourless = seen.light == "infrared"
     paired = [view for view in approved if (view.light == "infrared") == colourless]
-    found = [_compared(seen, view, before, same_light=bool(paired)) for view in paired or approved]
+    found = [_compared(Pair(seen, view), before, same_light=bool(paired)) for view in paired or approved]
     return max(found, key=lambda item: item.in_place, default=None)
 
 
 def overlap(new: Fingerprint, approved: Fingerprint) -> float:
     """Return how far a new view is the approved one, 0..1, for people who approve it: 1 is the same."""
-    there = _in_place(_Pair(new, approved))
-    back = _in_place(_Pair(approved, new))
-    return min(there, back)
+    return min(Pair(new, approved).in_place, Pair(approved, new).in_place)
 
 
 _DIRECTION_NONE: Final = 0.3
@@ -95,30 +101,77 @@ _OVERLAY_ROWS: Final = 3
 _OVERLAY_WEIGHT: Final = 0.3
 """A twelfth of the height at top and bottom is where cameras write clock and name: that stays whatever happens."""
 
+_VEILED: Final = 0.15
+_CLEAR: Final = 0.5
+"""Shares of its contrast: edges with less are gone, with more they are there."""
+
 _LEAST_GAIN: Final = 0.5
 _MOST_GAIN: Final = 2.0
+_GAIN_QUANTILE: Final = 0.7
+"""The gain is read from the better part of what is in place: a veil over half of the view is no gain."""
+
+_BLIND_WEIGHT: Final = 0.2
+"""What the sensor's toe or shoulder swallowed hardly counts as gone."""
+
+_DIM_LIT: Final = 70.0
+"""Where not even a fifth of the picture is this bright (luma), it is the room that is dark and not a part of the lens."""
 
 
-class _Pair:
+class Pair:
     """What two fingerprints say of each other, cell by cell."""
 
     def __init__(self, seen: Fingerprint, approved: Fingerprint) -> None:
+        """Compare a look with one approved view."""
+        self.seen, self.approved = seen, approved
         mine, yours = approved.edges, seen.edges
-        self.coherent = np.hypot(mine.cosine, mine.sine)
-        coherent_seen = np.hypot(yours.cosine, yours.sine)
-        product = np.maximum(self.coherent * coherent_seen, 1e-6)
-        cosine = (mine.cosine * yours.cosine + mine.sine * yours.sine) / product
-        direction = np.clip((cosine - _DIRECTION_NONE) / (_DIRECTION_FULL - _DIRECTION_NONE), 0, 1)
-        direction *= np.clip(coherent_seen / np.maximum(0.7 * self.coherent, 1e-6), 0, 1)
-        half = max(_FAINT, 2 * mine.noise, _TYPICAL_SHARE * float(np.quantile(mine.strength, _TYPICAL)))
-        weight = mine.strength**2 / (mine.strength**2 + half**2) * self.coherent * approved.steadiness * _border()
+        coherent, direction = _directions(mine.cosine, mine.sine, yours.cosine, yours.sine)
+        weight = _counted(approved) * coherent * approved.steadiness * _border()
         self.gain = _gain(mine.strength, yours.strength, weight * direction)
-        expected = self.gain * mine.strength
-        self.weight = weight * np.clip(expected / max(yours.noise, 1e-6) - 1, 0, 1)
+        self.expected = self.gain * mine.strength
+        """Strength that each cell would have if nothing stood before it."""
+        sees = np.clip(self.expected / max(yours.noise, 1e-6) - 1, 0, 1) * _exposed(seen, approved)
+        self.weight = np.asarray(weight * sees, np.float32)
         """How much each cell's structure counts: strong, of one direction, steady, above the look's noise."""
-        self.present = direction * np.clip(2 * yours.strength / np.maximum(expected, 1e-6), 0, 1)
+        self.visible = _ratio(float(self.weight.sum()), float(weight.sum()))
+        left = yours.strength / np.maximum(self.expected, 1e-6)
+        self.present = np.asarray(direction * np.clip((left - _VEILED) / (_CLEAR - _VEILED), 0, 1), np.float32)
         """How far it is there, 0..1."""
-        self.expected, self.seen = expected, yours.strength
+
+    @cached_property
+    def in_place(self) -> float:
+        """Share of the structure that counts which is there."""
+        return _ratio(float((self.weight * self.present).sum()), float(self.weight.sum()))
+
+    @cached_property
+    def coarse(self) -> tuple[Field, Field]:
+        """How much each coarse cell's structure counts, and how far it is there."""
+        mine, yours = self.approved.coarse_edges, self.seen.coarse_edges
+        coherent, direction = _directions(mine.cosine, mine.sine, yours.cosine, yours.sine)
+        half = max(_FAINT, _TYPICAL_SHARE * float(np.quantile(mine.strength, _TYPICAL)))
+        weight = coherent * mine.strength**2 / (mine.strength**2 + half**2)
+        left = yours.strength / np.maximum(self.gain * mine.strength, 1e-6)
+        present = direction * np.clip((left - _VEILED) / (_CLEAR - _VEILED), 0, 1)
+        return np.asarray(weight, np.float32), np.asarray(present, np.float32)
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole > 0 else 0.0
+
+
+def _directions(cosine: Field, sine: Field, other_cosine: Field, other_sine: Field) -> tuple[Field, Field]:
+    """Return (coherence of the first, how far the second runs the same way, 0..1)."""
+    coherent, other = np.hypot(cosine, sine), np.hypot(other_cosine, other_sine)
+    turned = (cosine * other_cosine + sine * other_sine) / np.maximum(coherent * other, 1e-6)
+    alike = np.clip((turned - _DIRECTION_NONE) / (_DIRECTION_FULL - _DIRECTION_NONE), 0, 1)
+    mixed = np.clip(other / np.maximum(0.7 * coherent, 1e-6), 0, 1)
+    return coherent, np.asarray(alike * mixed, np.float32)
+
+
+def _counted(view: Fingerprint) -> Field:
+    """Return how much each cell's edges count by their strength, 0..1."""
+    strength = view.edges.strength
+    half = max(_FAINT, 2 * view.noise, _TYPICAL_SHARE * float(np.quantile(strength, _TYPICAL)))
+    return np.asarray(strength**2 / (strength**2 + half**2), np.float32)
 
 
 def _border() -> Field:
@@ -127,71 +180,81 @@ def _border() -> Field:
     return border
 
 
+def _exposed(seen: Fingerprint, approved: Fingerprint) -> Field:
+    blind = (seen.shade == CLIPPED) & (approved.shade != CLIPPED)
+    if seen.lit < _DIM_LIT:
+        blind |= (seen.shade == DARK) & (approved.shade != DARK)
+    return np.where(blind, np.float32(_BLIND_WEIGHT), np.float32(1))
+
+
 def _gain(approved: Field, seen: Field, weight: Field) -> float:
-    """Return by how much structure that is in place is stronger than it was: the weighted median of the ratio."""
+    """Return by how much structure that is in place is stronger than it was."""
     known = weight > 0.05
     if known.sum() < 10:
         return 1.0
     ratio = (seen[known] / np.maximum(approved[known], 1e-6)).astype(np.float64)
-    order = np.argsort(ratio)
-    sums = np.cumsum(weight[known][order])
-    middle = float(ratio[order][np.searchsorted(sums, sums[-1] / 2)])
-    return min(_MOST_GAIN, max(_LEAST_GAIN, middle))
+    return min(_MOST_GAIN, max(_LEAST_GAIN, _weighted_quantile(ratio, weight[known], _GAIN_QUANTILE)))
 
 
-def _in_place(pair: _Pair) -> float:
-    total = float(pair.weight.sum())
-    return float((pair.weight * pair.present).sum()) / total if total > 0 else 0.0
+def _weighted_quantile(values: npt.NDArray[np.float64], weights: Field, share: float) -> float:
+    order = np.argsort(values)
+    sums = np.cumsum(weights[order])
+    return float(values[order][min(np.searchsorted(sums, share * sums[-1]), values.size - 1)])
 
 
-def _compared(seen: Fingerprint, approved: Fingerprint, before: Fingerprint | None, *, same_light: bool) -> Match:
-    pair = _Pair(seen, approved)
-    in_place = _in_place(pair)
-    sharpness, coarse_in_place = _sharpness(seen, approved)
+def _compared(pair: Pair, before: Fingerprint | None, *, same_light: bool) -> Match:
     region = _covered_region(pair)
-    where = _registered(seen, approved, in_place)
+    sharpness, coarse_in_place = _sharpness(pair)
+    identity, found = _registered(pair)
     return Match(
-        light=seen.light,
-        beside=approved.light,
+        light=pair.seen.light,
+        beside=pair.approved.light,
         same_light=same_light,
-        in_place=in_place,
+        in_place=pair.in_place,
+        visible=pair.visible,
+        own_structure=_own_structure(pair),
         coarse_in_place=coarse_in_place,
         sharpness=sharpness,
         covered_ratio=float(region.mean()),
-        covered_structure=_share(pair.weight, region),
-        covered_still=None if before is None else _still(region, seen, before),
-        own_structure=_own_structure(seen, approved),
-        identity=where.identity,
-        shift_x=where.best.shift_x,
-        shift_y=where.best.shift_y,
-        rotation=where.best.rotation,
-        zoom=where.best.zoom,
-        registered=where.best.agreement,
-        distinct=where.best.distinct,
+        covered_structure=_ratio(float(pair.weight[region].sum()), float(pair.weight.sum())),
+        covered_still=None if before is None else _still(region, pair.seen, before),
+        identity=identity,
+        registered=found.agreement,
+        distinct=found.distinct,
+        shift_x=found.shift_x,
+        shift_y=found.shift_y,
+        rotation=found.rotation,
+        zoom=found.zoom,
     )
 
 
-def _share(weight: Field, part: npt.NDArray[np.bool_]) -> float:
-    total = float(weight.sum())
-    return float(weight[part].sum()) / total if total > 0 else 0.0
+def _own_structure(pair: Pair) -> float:
+    floor = max(2 * _FAINT, 2 * pair.seen.noise, 2 * pair.approved.noise)
+    mine, yours = ((view.edges.strength > floor).mean() for view in (pair.seen, pair.approved))
+    return min(1.0, _ratio(float(mine), float(yours)))
 
 
 _COVERED_FROM: Final = 0.5
 """Where structure is gone and nothing stands instead by more than this, a cell is covered."""
 
 _REACHES: Final = ((1.5, 1.0), (4.0, 0.05), (10.0, 0.002))
-"""Widths in cells, and weights, over which a cell without structure of its own asks its neighbours: the nearest that know decide."""
+"""Widths in cells, and weights, over which a cell without structure asks its neighbours: the nearest that know decide."""
 
+_NEIGHBOURS: Final = 1.5
 _STANDS_SHARE: Final = 0.5
-"""Where half of the structure that is expected stands, though another, something sharp is there."""
+"""Half of the fine structure that was there is enough for something else that stands there, if it is sharp: what lies on
+the lens is out of focus, what stands in the room is not."""
+
+_SOFT_FINE: Final = 0.8
+_SHARP_FINE: Final = 0.95
+_SOFT_DETAIL: Final = 0.25
+_SHARP_DETAIL: Final = 0.5
+"""Fine edges beside those of the middle scale, and of the coarse one, relative to what is usual in the view."""
 
 
-def _covered_region(pair: _Pair) -> npt.NDArray[np.bool_]:
-    """Return the largest connected region where structure is gone without other structure in its place."""
-    expected = smoothed(pair.expected * pair.weight, 1.5)
-    stands = smoothed(pair.seen * pair.weight, 1.5)
-    smooth = 1 - np.clip(stands / np.maximum(_STANDS_SHARE * expected, 1e-6), 0, 1)
-    gone = pair.weight * (1 - pair.present) * smooth
+def _covered_region(pair: Pair) -> Mask:
+    """Return the largest connected region where structure is gone without other sharp structure in its place."""
+    gone = pair.weight * (1 - pair.present) * (1 - _stands(pair)) * (1 - _coarse_presence(pair))
     votes, voters = np.zeros_like(gone), np.full_like(gone, 1e-4)
     for width, weight in _REACHES:
         votes += weight * smoothed(gone, width)
@@ -199,17 +262,51 @@ def _covered_region(pair: _Pair) -> npt.NDArray[np.bool_]:
     return _largest(votes / voters > _COVERED_FROM)
 
 
-def _largest(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+def _coarse_presence(pair: Pair) -> Field:
+    """Return how far coarse structure is in place in each cell: then the view is out of focus there, not covered."""
+    weight, present = pair.coarse
+    return np.asarray(cv2.resize(weight * present, (COLUMNS, ROWS), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+def _stands(pair: Pair) -> Field:
+    """Return how far something sharp stands in each cell, whatever it is, 0..1."""
+    fine_approved, fine_seen = (
+        smoothed(view.fine_strength * pair.weight, _NEIGHBOURS) for view in (pair.approved, pair.seen)
+    )
+    much = fine_seen / np.maximum(_STANDS_SHARE * pair.gain * fine_approved, 1e-6)
+    sharp = _focus(pair, _finest, _SOFT_FINE, _SHARP_FINE) * _focus(pair, _detail, _SOFT_DETAIL, _SHARP_DETAIL)
+    return np.asarray(np.clip(much, 0, 1) * sharp, np.float32)
+
+
+def _focus(pair: Pair, ratio: Callable[[Fingerprint], Field], soft: float, sharp: float) -> Field:
+    """Return how sharp each cell is by a ratio of two scales, 0..1, relative to what is usual in the approved view."""
+    usual = _weighted_quantile(ratio(pair.approved).ravel().astype(np.float64), pair.weight.ravel() + 1e-6, 0.5)
+    return np.asarray(np.clip((ratio(pair.seen) / max(usual, 1e-6) - soft) / (sharp - soft), 0, 1), np.float32)
+
+
+def _finest(view: Fingerprint) -> Field:
+    """Return fine edges beside those of the middle scale, around each cell."""
+    middle = smoothed(view.edges.strength, _NEIGHBOURS)
+    return np.asarray(smoothed(view.fine_strength, _NEIGHBOURS) / np.maximum(middle, 1e-4), np.float32)
+
+
+def _detail(view: Fingerprint) -> Field:
+    """Return fine edges beside coarse ones, around each cell."""
+    coarse = cv2.resize(view.coarse_edges.strength, (COLUMNS, ROWS), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(smoothed(view.fine_strength, _NEIGHBOURS) / np.maximum(coarse, 1e-4), np.float32)
+
+
+def _largest(mask: Mask) -> Mask:
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
     if count < 2:
         return mask
-    largest: npt.NDArray[np.bool_] = labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())
-    return largest
+    return np.asarray(labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax()), np.bool_)
 
 
-def _still(region: npt.NDArray[np.bool_], seen: Fingerprint, before: Fingerprint) -> float:
-    """Return how far a region shows the same as in the look before, 0..1."""
-    if not region.any():
+def _still(region: Mask, seen: Fingerprint, before: Fingerprint) -> float:
+    """Return how far a region and its border show the same as in the look before, 0..1."""
+    around = cv2.dilate(region.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
+    if not around.any():
         return 1.0
     floor = max(_FAINT, 2 * seen.noise, 2 * before.noise)
     mine, yours = seen.edges, before.edges
@@ -217,60 +314,48 @@ def _still(region: npt.NDArray[np.bool_], seen: Fingerprint, before: Fingerprint
         mine.strength * mine.cosine - yours.strength * yours.cosine,
         mine.strength * mine.sine - yours.strength * yours.sine,
     ) + np.abs(mine.strength - yours.strength)
-    changed = turned / (floor + mine.strength + yours.strength)
-    return 1 - float(np.clip(changed[region], 0, 1).mean())
+    changed = np.clip(turned / (floor + mine.strength + yours.strength), 0, 1)
+    return 1 - float(changed[around].mean())
 
 
-def _own_structure(seen: Fingerprint, approved: Fingerprint) -> float:
-    """Return how many cells have clear edges, relative to the approved view, at most 1."""
-    floor = max(2 * _FAINT, 2 * seen.noise, 2 * approved.noise)
-    mine, yours = ((view.edges.strength > floor).mean() for view in (seen, approved))
-    return min(1.0, float(mine / max(yours, 1e-6)))
-
-
-def _sharpness(seen: Fingerprint, approved: Fingerprint) -> tuple[float, float]:
-    """Return (what is left of the fine energy beside the coarse one's, coarse structure in place)."""
-    mine, yours = approved.coarse_edges, seen.coarse_edges
-    coherent = np.hypot(mine.cosine, mine.sine) * np.hypot(yours.cosine, yours.sine)
-    cosine = (mine.cosine * yours.cosine + mine.sine * yours.sine) / np.maximum(coherent, 1e-6)
-    direction = np.clip((cosine - _DIRECTION_NONE) / (_DIRECTION_FULL - _DIRECTION_NONE), 0, 1)
-    half = _TYPICAL_SHARE * float(np.quantile(mine.strength, _TYPICAL))
-    weight = mine.strength**2 / (mine.strength**2 + half**2 + 1e-9) * np.hypot(mine.cosine, mine.sine)
-    placed = weight * direction * (yours.strength > 0.1 * mine.strength)
-    total = float(weight.sum())
+def _sharpness(pair: Pair) -> tuple[float, float]:
+    """Return (fine edges beside coarse ones relative to the approved view, share of coarse structure in place)."""
+    mine, yours = pair.approved.coarse_edges, pair.seen.coarse_edges
+    weight, present = pair.coarse
+    placed = weight * present
+    in_place = _ratio(float(placed.sum()), float(weight.sum()))
     fine_approved, fine_seen = (
-        shrunk(view.fine_strength**2, (COARSE_COLUMNS, COARSE_ROWS)) for view in (approved, seen)
+        shrunk(view.fine_strength**2, (COARSE_COLUMNS, COARSE_ROWS)) for view in (pair.approved, pair.seen)
     )
-    coarse_approved, coarse_seen = mine.strength**2, yours.strength**2
-    telling = placed * (fine_approved > 4 * seen.fine_noise**2)
-    before = float((telling * fine_approved / (coarse_approved + 1e-9)).sum())
-    after = float(
-        (telling * np.minimum(fine_seen / (coarse_seen + 1e-9), 4 * fine_approved / (coarse_approved + 1e-9))).sum()
-    )
-    return (after / before if before > 0 else 1.0), float(placed.sum() / total) if total > 0 else 0.0
+    telling = (placed > 0.05) & (fine_approved > 4 * pair.seen.fine_noise**2) & (yours.strength > 0)
+    if telling.sum() < 5:
+        return 1.0, in_place
+    before = np.sqrt(fine_approved[telling]) / mine.strength[telling]
+    after = np.sqrt(fine_seen[telling]) / yours.strength[telling]
+    logs = np.clip(np.log2(np.maximum(after, 1e-9) / before), -4, 1)
+    return 2.0 ** _weighted_quantile(logs.astype(np.float64), placed[telling], 0.5), in_place
 
+
+_SAME_AROUND: Final = 3.0
+"""Width in cells of the surroundings whose common direction is left out."""
 
 _REGISTER_UNDER: Final = 0.8
 """Share of structure in place from which the view is not searched elsewhere."""
 
 
-@dataclass(frozen=True)
-class _Where:
-    identity: float
-    best: Registration
-
-
-def _registered(seen: Fingerprint, approved: Fingerprint, in_place: float) -> _Where:
-    mine, yours = _phasors(approved, approved.steadiness), _phasors(seen, np.ones((ROWS, COLUMNS), np.float32))
+def _registered(pair: Pair) -> tuple[float, Registration]:
+    """Return (correlation of edges where they were, the best registration)."""
+    mine, yours = _phasors(pair.approved, pair.approved.steadiness), _phasors(pair.seen, np.ones((1, 1), np.float32))
     norm = math.sqrt(float((np.abs(mine) ** 2).sum()) * float((np.abs(yours) ** 2).sum()))
-    identity = float((np.conj(mine) * yours).real.sum()) / norm if norm > 0 else 0.0
-    if in_place >= _REGISTER_UNDER:
-        return _Where(identity, Registration(0, 0, 0, 1, identity, 0, 1))
-    return _Where(identity, register(mine, yours, approved.aspect))
+    identity = _ratio(float((np.conj(mine) * yours).real.sum()), norm)
+    if pair.in_place >= _REGISTER_UNDER:
+        return identity, Registration(0, 0, 0, 1, identity, 0, 1)
+    return identity, register(mine, yours, pair.approved.aspect)
 
 
 def _phasors(view: Fingerprint, steady: Field) -> Phasors:
-    edges = view.edges
-    half = max(_FAINT, 2 * view.noise, _TYPICAL_SHARE * float(np.quantile(edges.strength, _TYPICAL)))
-    weight = edges.strength**2 / (edges.strength**2 + half**2) * steady * _border()
-    return (weight * (edges.cosine + 1j * edges.sine)).astype(np.complex64)
+    """Return a view's edges for registration, without what is the same all around: a floor of boards fits anywhere."""
+    weight = _counted(view) * steady * (_border() == 1)
+    parts = (np.asarray(weight * part, np.float32) for part in (view.edges.cosine, view.edges.sine))
+    real, imaginary = (part - smoothed(part, _SAME_AROUND) for part in parts)
+    return np.asarray(real + 1j * imaginary, np.complex64)

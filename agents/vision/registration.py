@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -25,6 +25,7 @@ _FULL_OVERLAP: Final = 0.5
 
 _ROTATIONS: Final = tuple(math.radians(degrees) for degrees in range(-32, 33, 4))
 _ZOOMS: Final = (0.67, 0.75, 0.84, 0.92, 1.0, 1.09, 1.19, 1.33, 1.5)
+_TURNS: Final = tuple((rotation, zoom) for zoom in _ZOOMS for rotation in _ROTATIONS)
 _CANDIDATES: Final = 3
 _FINE_ROTATIONS: Final = tuple(math.radians(degrees) for degrees in (-2, 0, 2))
 _FINE_ZOOMS: Final = (0.96, 1.0, 1.04)
@@ -46,7 +47,7 @@ class Registration:
     distinct: float
     """How far the agreement stands above that of other shifts, in their standard deviations."""
     overlap: float
-    """Share of the approved edges that lie in the part that both show."""
+    """Share of the edges that lie in the part that both show: the geometric mean of both sides'."""
 
     @property
     def score(self) -> float:
@@ -60,27 +61,15 @@ def register(approved: Phasors, seen: Phasors, aspect: float) -> Registration:
     `aspect` is the width of the picture over its height: a camera turns in pixels, and cells need not be square. The
     search goes over all rotations and zooms at half the number of cells, then around the best of them at the full one.
     """
-    small_approved, small_seen = _halved(approved), _halved(seen)
-    turns = [(rotation, zoom) for zoom in _ZOOMS for rotation in _ROTATIONS]
-    rough = sorted(_tried(small_approved, small_seen, aspect, turns), key=lambda item: -item[0].score)
+    rough = _tried(_halved(approved), _halved(seen), aspect, _TURNS)
+    best = sorted(range(len(_TURNS)), key=lambda number: -rough[number].score)[:_CANDIDATES]
     finer = {
         (rotation + turn, zoom * scale)
-        for _, (rotation, zoom) in rough[:_CANDIDATES]
+        for rotation, zoom in (_TURNS[number] for number in best)
         for turn in _FINE_ROTATIONS
         for scale in _FINE_ZOOMS
     }
-    best, _ = max(_tried(approved, seen, aspect, [(0.0, 1.0), *sorted(finer)]), key=lambda item: item[0].score)
-    return best
-
-
-def _tried(
-    approved: Phasors, seen: Phasors, aspect: float, turns: Iterable[tuple[float, float]]
-) -> list[tuple[Registration, tuple[float, float]]]:
-    frame = _Frame(seen)
-    return [
-        (frame.best_shift(warped(approved, rotation, zoom, aspect), rotation, zoom), (rotation, zoom))
-        for rotation, zoom in turns
-    ]
+    return max(_tried(approved, seen, aspect, [(0.0, 1.0), *sorted(finer)]), key=lambda item: item.score)
 
 
 def _halved(cells: Phasors) -> Phasors:
@@ -107,48 +96,65 @@ def _turn(rotation: float, zoom: float, aspect: float, rows: int, columns: int) 
     return np.column_stack([linear, middle - linear @ middle])
 
 
-class _Frame:
-    """The edges that are seen, prepared for being compared at all shifts with others of the same shape."""
+def _tried(approved: Phasors, seen: Phasors, aspect: float, turns: Sequence[tuple[float, float]]) -> list[Registration]:
+    """Return the best shift for each (rotation, zoom) of the approved view."""
+    rows, columns = seen.shape
+    laid = np.stack([warped(approved, rotation, zoom, aspect) for rotation, zoom in turns])
+    frame = (2 * rows, 2 * columns)
+    cross = np.fft.ifft2(np.conj(np.fft.fft2(laid, frame)) * np.fft.fft2(seen, frame)).real
+    mine, yours = _common(np.abs(laid) ** 2, ahead=False), _common(np.abs(seen[None]) ** 2, ahead=True)
+    scale = np.sqrt(np.maximum(mine[0] * yours[0], 1e-12))
+    enough = (mine[1] >= _LEAST_OVERLAP) & (yours[1] >= _LEAST_OVERLAP)
+    agreement = np.where(enough, cross / scale, 0)
+    overlap = np.sqrt(mine[1] * yours[1])
+    score = agreement * np.sqrt(np.minimum(1, overlap / _FULL_OVERLAP))
+    best = score.reshape(len(turns), -1).argmax(axis=1)
+    return [
+        _registration(agreement[number], overlap[number], int(place), turn)
+        for number, (place, turn) in enumerate(zip(best, turns, strict=True))
+    ]
 
-    def __init__(self, seen: Phasors) -> None:
-        self.rows, self.columns = seen.shape
-        self.shape = (2 * self.rows, 2 * self.columns)
-        energy = np.abs(seen) ** 2
-        self.whole = max(float(energy.sum()), 1e-9)
-        self.seen = np.fft.fft2(seen, self.shape)
-        # Two real planes share one transform: what lies of each side's energy in the common part, at each shift.
-        self.energy, self.ones = (np.fft.rfft2(plane, self.shape) for plane in (energy, np.ones_like(energy)))
 
-    def best_shift(self, approved: Phasors, rotation: float, zoom: float) -> Registration:
-        """Return the best shift of an approved view that was turned and zoomed already."""
-        agreement, overlap = self._correlation(approved)
-        score = agreement * np.sqrt(np.minimum(1, overlap / _FULL_OVERLAP))
-        row, column = (int(item) for item in np.unravel_index(int(score.argmax()), score.shape))
-        others = agreement[agreement != 0]
-        spread = float(others.std()) if others.size else 0.0
-        return Registration(
-            shift_x=(column - 2 * self.columns if column >= self.columns else column) / self.columns,
-            shift_y=(row - 2 * self.rows if row >= self.rows else row) / self.rows,
-            rotation=math.degrees(rotation),
-            zoom=zoom,
-            agreement=float(agreement[row, column]),
-            distinct=float(agreement[row, column] - others.mean()) / spread if spread > 0 else 0.0,
-            overlap=float(overlap[row, column]),
-        )
+def _registration(agreement: _Numbers, overlap: _Numbers, place: int, turn: tuple[float, float]) -> Registration:
+    rows, columns = agreement.shape
+    row, column = divmod(place, columns)
+    others = agreement[agreement != 0]
+    spread = float(others.std()) if others.size else 0.0
+    return Registration(
+        shift_x=2 * (column - columns if 2 * column >= columns else column) / columns,
+        shift_y=2 * (row - rows if 2 * row >= rows else row) / rows,
+        rotation=math.degrees(turn[0]),
+        zoom=turn[1],
+        agreement=float(agreement[row, column]),
+        distinct=float(agreement[row, column] - others.mean()) / spread if spread > 0 else 0.0,
+        overlap=float(overlap[row, column]),
+    )
 
-    def _correlation(self, approved: Phasors) -> tuple[_Numbers, _Numbers]:
-        """Return for each shift the correlation of edges in the common part, and the share of approved edges in it.
 
-        Both are indexed by the shift, negative ones wrapped around. Where the common part holds too few edges of
-        either side the correlation is 0.
-        """
-        energy = np.abs(approved) ** 2
-        whole = max(float(energy.sum()), 1e-9)
-        cross = np.fft.ifft2(np.conj(np.fft.fft2(approved, self.shape)) * self.seen).real
-        mine = np.fft.irfft2(np.conj(np.fft.rfft2(energy, self.shape)) * self.ones, self.shape)
-        yours = np.fft.irfft2(np.conj(np.fft.rfft2(np.ones_like(energy), self.shape)) * self.energy, self.shape)
-        enough = (mine >= _LEAST_OVERLAP * whole) & (yours >= _LEAST_OVERLAP * self.whole)
-        scale = np.sqrt(np.maximum(mine, 1e-9) * np.maximum(yours, 1e-9))
-        agreement: _Numbers = np.where(enough, cross / scale, 0)
-        overlap: _Numbers = np.maximum(mine / whole, 0)
-        return agreement, overlap
+def _common(energy: _Numbers, *, ahead: bool) -> tuple[_Numbers, _Numbers]:
+    """Return (energy in the part that both sides show, its share of the whole) at each shift, negative ones wrapped.
+
+    `energy` has shape (many, rows, columns). A shift to the right leaves the approved view's left part (`ahead` false)
+    and the right part of what is seen (`ahead` true).
+    """
+    many, rows, columns = energy.shape
+    sums = np.zeros((many, rows + 1, columns + 1), np.float64)
+    sums[:, 1:, 1:] = energy.cumsum(axis=1, dtype=np.float64).cumsum(axis=2)
+    (top, bottom), (left, right) = (_edges_of(size, ahead=ahead) for size in (rows, columns))
+    part = (
+        sums[:, bottom[:, None], right]
+        - sums[:, top[:, None], right]
+        - sums[:, bottom[:, None], left]
+        + sums[:, top[:, None], left]
+    )
+    whole = np.maximum(sums[:, -1:, -1:], 1e-9)
+    return np.maximum(part, 0).astype(np.float32), np.maximum(part / whole, 0).astype(np.float32)
+
+
+@lru_cache(maxsize=16)
+def _edges_of(size: int, *, ahead: bool) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return where the common part begins and ends along one side, for shifts 0..size-1, -size..-1."""
+    shift = np.concatenate([np.arange(size), np.arange(-size, 0)])
+    if not ahead:
+        shift = -shift
+    return np.clip(shift, 0, size), np.clip(size + shift, 0, size)
