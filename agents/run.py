@@ -39,6 +39,8 @@ FULL_SCAN_EVERY: Millis = DAY
 """Footage can vanish, or be back-filled: once a day the whole index is read again."""
 INDEX_OVERLAP: Millis = 2 * HOUR
 LAST_WORDS_SECONDS = 3.0
+BUDGET_SECONDS = 300.0
+"""How often a recorder's session budget is asked whether it may grow; it says itself how seldom it does."""
 MAIN_PAUSE_SECONDS = 60.0
 """Between two cameras' looks at their main streams, at most."""
 CLOCK_LOOK_SECONDS = 5.0
@@ -163,6 +165,7 @@ class Service:
             ):
                 every(seconds, partial(job, item.id), name=f"{what} {item.id}", first=first)
         every(86400.0, self._prune_job, name="prune", first=3600.0)
+        every(BUDGET_SECONDS, self._budget_job, name="budgets", first=BUDGET_SECONDS)
         # One camera at a time, so that no two of a recorder's cameras leave their streams together.
         pause = min(MAIN_PAUSE_SECONDS, rhythm.main_stream_every / max(1, len(self.watches)))
         every(pause, self._main_job, name="main streams", first=pause)
@@ -215,6 +218,10 @@ class Service:
     async def _assignment_job(self) -> None:
         await self.assigned.pull()
         self.views.refresh()
+
+    async def _budget_job(self) -> None:
+        for budget in self.station.budgets.values():
+            budget.try_more(self.clock.monotonic())
 
     async def _main_job(self) -> None:
         """Let the camera whose main stream was looked at longest ago look at it, when a day has passed."""

@@ -64,7 +64,10 @@ class Station:
         self.drivers: dict[str, Recorder] = {item.id: self._driver(item) for item in site.recorders}
         self.scans = {item.id: self._scan(item, sink) for item in site.recorders}
         self.budgets = {
-            item.id: Budget(item.max_streams if item.max_streams is not None else (learnt or {}).get(item.id))
+            item.id: Budget(
+                item.max_streams if item.max_streams is not None else (learnt or {}).get(item.id),
+                may_rise=item.max_streams is None,
+            )
             for item in site.recorders
         }
         self._alone = {item.id: Budget(None) for item in site.cameras if item.recorder is None}

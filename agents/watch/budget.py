@@ -9,6 +9,12 @@ from contextlib import asynccontextmanager
 
 KEPT_FREE = 2
 """Sessions that people on site need."""
+TRIAL = KEPT_FREE + 1
+"""So many sessions more than our share must be served at one moment before the share grows by one."""
+TRY_AGAIN_SECONDS = 24 * 3600.0
+"""After a refusal."""
+TRY_ON_SECONDS = 600.0
+"""After a trial that went well."""
 
 
 def share_of(max_streams: int) -> int:
@@ -50,8 +56,12 @@ class Budget:
     known how many the recorder serves, however the answers were ordered.
     """
 
-    def __init__(self, max_streams: int | None) -> None:
-        """Take what the recorder serves in all, as given or learnt earlier."""
+    def __init__(self, max_streams: int | None, *, may_rise: bool = False) -> None:
+        """Take what the recorder serves in all, as given or learnt earlier; what was learnt may be learnt anew."""
+        self._may_rise = may_rise
+        self._trial = False
+        self._next_trial: float | None = None
+        """Monotonic; None until the first time somebody asks for a trial after a refusal."""
         self.limit = None if max_streams is None else share_of(max_streams)
         self.learnt: int | None = None
         """How many sessions the recorder was seen to serve us, once it refused one."""
@@ -77,7 +87,7 @@ class Budget:
     @property
     def over(self) -> bool:
         """Tell whether more sessions are held than the limit allows, since it was lowered, leaving ones aside."""
-        return self.limit is not None and self.held - self._leaving > self.limit
+        return self._most is not None and self.held - self._leaving > self._most
 
     @property
     def crowded(self) -> bool:
@@ -98,6 +108,24 @@ class Budget:
             self._seats.remove(seat)
             self.settled()
 
+    def try_more(self, now: float) -> None:
+        """Find out, at the monotonic second `now`, whether the share may be larger: it was learnt on a busy day, perhaps.
+
+        So many of those who wait are let in at once that two sessions would stay free beside one more of ours. When all
+        are served, the share grows by one and the others leave at once; it is tried again soon. A refusal leaves the
+        share as it is for another day. To be called every few minutes.
+        """
+        self._trial = False  # one that nobody has decided since: somebody failed for a reason of its own
+        waits = self._may_rise and self.limit is not None and not self._guessed and not self._refused
+        if not waits or self.waiting < TRIAL:
+            return
+        if self._next_trial is None:
+            self._next_trial = now + TRY_AGAIN_SECONDS
+        elif now >= self._next_trial and not self.over:
+            self._next_trial = now + TRY_ON_SECONDS
+            self._trial = True
+            self._wake()
+
     def refused(self) -> None:
         """The recorder refused a session: learn from it as soon as it is known what it serves."""
         self._refused = True
@@ -112,11 +140,18 @@ class Budget:
         if self._refused and not self._granted and not any(seat.is_opening for seat in self._seats):
             self._learn()
             self._most_playing = playing
+        elif self._trial and self.limit is not None and playing >= self.limit + TRIAL:
+            self._trial = False
+            self.limit += 1
+            self.learnt = self.limit + KEPT_FREE
         self._wake()
 
     def _learn(self) -> None:
         """Make what the recorder served us at most, less two for people, our share from now on."""
-        self._refused = False
+        tried, self._refused, self._trial = self._trial, False, False
+        self._next_trial = None
+        if tried:
+            return  # somebody on site has them now: what is ours already was served
         served = self._most_playing
         limit = share_of(served)
         if self.limit is None or limit < self.limit:
@@ -128,8 +163,13 @@ class Budget:
     def _leaving(self) -> int:
         return sum(seat.is_leaving for seat in self._seats)
 
+    @property
+    def _most(self) -> int | None:
+        """How many may be held now: the share, or more for the moment of a trial."""
+        return self.limit if self.limit is None or not self._trial else self.limit + TRIAL
+
     def _free(self) -> bool:
-        return not self._refused and (self.limit is None or self.held < self.limit)
+        return not self._refused and (self._most is None or self.held < self._most)
 
     async def _queue(self) -> None:
         """Wait until `_wake` grants a turn, which counts as held at once: nobody slips in between."""

@@ -334,7 +334,9 @@ class CameraWatch:
         """Look at keyframes for as long as the stream lives."""
         looked_at = self._clock.monotonic()
         if self._rhythm.failures:
-            await self._clock.sleep(self._look_due - looked_at)  # a new connection is no reason to look sooner
+            await self._clock.sleep(
+                max(0.0, self._look_due - looked_at)
+            )  # a new connection is no reason to look sooner
         self._look_due = self._clock.monotonic()
         while True:
             keyframe = await stream.next_keyframe(self._timings.keyframe_wait)

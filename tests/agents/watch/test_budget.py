@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.watch.budget import Budget, Seat, share_of
+from agents.watch.budget import TRIAL, TRY_AGAIN_SECONDS, TRY_ON_SECONDS, Budget, Seat, share_of
 
 
 @pytest.mark.parametrize(("served", "share"), [(0, 1), (1, 1), (2, 1), (3, 1), (4, 2), (6, 4), (8, 6), (16, 14)])
@@ -181,6 +181,88 @@ async def test_a_refusal_while_nothing_is_served_says_little_of_the_recorder() -
     await end(again)
 
 
+async def learnt_on_a_busy_day(cameras: int = 8) -> tuple[Budget, list[Camera]]:
+    """Return a budget whose share is 2, as the recorder served four; the share's cameras play, the others wait."""
+    budget = Budget(4, may_rise=True)
+    made = [Camera(budget) for _ in range(cameras)]
+    await settle()
+    for camera in made[:2]:
+        assert camera.seat is not None
+        camera.seat.playing()
+    return budget, made
+
+
+def newcomers(cameras: list[Camera]) -> list[Seat]:
+    return [camera.seat for camera in cameras if camera.seat is not None and camera.seat.is_opening]
+
+
+async def test_a_share_grows_by_one_after_a_day_when_two_more_are_served_beside_it() -> None:
+    budget, cameras = await learnt_on_a_busy_day()
+    budget.try_more(0.0)
+    budget.try_more(TRY_AGAIN_SECONDS - 1)
+    await settle()
+    assert budget.held == 2, "not on the same day"
+    budget.try_more(TRY_AGAIN_SECONDS)
+    await settle()
+    assert (budget.held, budget.over) == (2 + TRIAL, False)
+    for seat in newcomers(cameras):
+        seat.playing()
+    assert (budget.limit, budget.learnt, budget.over) == (3, 5, True), "those who were let in to try leave again"
+    playing = [camera for camera in cameras if camera.seated]
+    for camera in playing[:2]:
+        camera.leave()
+    await settle()
+    assert (budget.held, budget.over) == (3, False)
+    budget.try_more(TRY_AGAIN_SECONDS + TRY_ON_SECONDS)
+    await settle()
+    assert budget.held == 3 + TRIAL, "it is tried again soon"
+    await end(cameras)
+
+
+async def test_a_trial_that_is_refused_leaves_the_share_as_it_is_for_another_day() -> None:
+    budget, cameras = await learnt_on_a_busy_day()
+    budget.try_more(0.0)
+    budget.try_more(TRY_AGAIN_SECONDS)
+    await settle()
+    first, *others = newcomers(cameras)
+    first.playing()
+    for seat in others:
+        seat.refused()
+    for camera in cameras:
+        if camera.seat in others:
+            camera.leave()
+    await settle()
+    assert budget.limit == 2
+    assert budget.over
+    budget.try_more(TRY_AGAIN_SECONDS + TRY_ON_SECONDS)
+    await settle()
+    assert budget.held <= 3
+    await end(cameras)
+
+
+async def test_a_trial_that_nobody_decides_ends_with_the_next_question() -> None:
+    budget, cameras = await learnt_on_a_busy_day()
+    budget.try_more(0.0)
+    budget.try_more(TRY_AGAIN_SECONDS)
+    await settle()
+    before = budget.over
+    budget.try_more(TRY_AGAIN_SECONDS + 1)
+    assert (before, budget.over) == (False, True), "who was let in to try leaves again"
+    await end(cameras)
+
+
+@pytest.mark.parametrize(("may_rise", "cameras"), [(False, 8), (True, 2 + TRIAL - 1)])
+async def test_a_share_that_was_given_or_that_suffices_almost_is_not_tried(may_rise: bool, cameras: int) -> None:
+    budget = Budget(4, may_rise=may_rise)
+    made = [Camera(budget) for _ in range(cameras)]
+    await settle()
+    for at in (0.0, TRY_AGAIN_SECONDS, 2 * TRY_AGAIN_SECONDS):
+        budget.try_more(at)
+        await settle()
+        assert budget.held == 2
+    await end(made)
+
+
 async def test_one_that_leaves_is_enough_for_one_that_waits() -> None:
     budget = Budget(4)
     cameras = [Camera(budget) for _ in range(3)]
@@ -196,7 +278,7 @@ async def test_one_that_leaves_is_enough_for_one_that_waits() -> None:
 @given(
     max_streams=st.none() | st.integers(0, 10),
     steps=st.lists(
-        st.tuples(st.sampled_from(["come", "leave", "cancel", "play", "refuse", "run"]), st.integers(0, 30))
+        st.tuples(st.sampled_from(["come", "leave", "cancel", "play", "refuse", "run", "try"]), st.integers(0, 30))
     ),
 )
 def test_the_limit_holds_and_nothing_leaks_whatever_happens(
@@ -214,6 +296,8 @@ async def _whatever_happens(max_streams: int | None, steps: list[tuple[str, int]
             cameras.append(Camera(budget))
         elif what == "run":
             await asyncio.sleep(0)
+        elif what == "try":
+            budget.try_more(number * TRY_AGAIN_SECONDS)
         elif cameras:
             camera = cameras[number % len(cameras)]
             if what == "leave":
