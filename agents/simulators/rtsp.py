@@ -7,7 +7,7 @@ import contextlib
 import secrets
 import time
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Self
 from urllib.parse import urlsplit
 
@@ -41,6 +41,12 @@ class Request:
     def path(self) -> str:
         """Return the stream's path: in lower case, without query and without the track's name."""
         return normal_path(urlsplit(self.url).path).removesuffix(_TRACK.lower())
+
+    @property
+    def asked(self) -> str:
+        """Return the same with the query, by which some makes name their streams."""
+        parts = urlsplit(self.url)
+        return normal_path(parts.path + (f"?{parts.query}" if parts.query else "")).removesuffix(_TRACK.lower())
 
 
 def normal_path(path: str) -> str:
@@ -103,12 +109,12 @@ class RtspServer:
         return f"{self.host}:{self.port}"
 
     def publish(self, path: str, stream: Stream) -> None:
-        """Serve `stream` at `path` (compared without regard to case)."""
+        """Serve `stream` at `path` (compared without regard to case), which may have a query."""
         self._streams[normal_path(path)] = stream
 
-    def find(self, path: str) -> Stream | None:
-        """Return the stream at a normal path."""
-        return self._streams.get(path)
+    def find(self, request: Request) -> Stream | None:
+        """Return the stream that a request is about."""
+        return self._streams.get(request.asked) or self._streams.get(request.path)
 
     def url(self, path: str) -> str:
         """Return the address of `path`, without credentials."""
@@ -282,18 +288,19 @@ class _Connection:
         return handler(request)
 
     def _find(self, request: Request) -> Stream | None:
-        stream = self._server.find(request.path)
+        stream = self._server.find(request)
         return None if stream is None or stream.camera.fault is Fault.DEAD else stream
 
     def _missing(self, request: Request) -> _Reply:
         """Answer for a path that nothing is at (404), or whose camera is dead (as this recorder does)."""
-        return _plain(404 if self._server.find(request.path) is None else self._server.manners.dead_status)
+        return _plain(404 if self._server.find(request) is None else self._server.manners.dead_status)
 
     def _describe(self, request: Request) -> _Reply:
         stream = self._find(request)
         if stream is None:
             return self._missing(request)
-        base = request.url.partition("?")[0].rstrip("/")
+        named_by_query = stream is not self._server.find(replace(request, url=request.url.partition("?")[0]))
+        base = (request.url if named_by_query else request.url.partition("?")[0]).rstrip("/")
         sdp = rtp.describe(
             self._server.host,
             base + _TRACK,

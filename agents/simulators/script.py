@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from agents.simulators.camera import MAIN, SUB, Camera, Fault, Format, Now
+from agents.simulators.dahua import DahuaQuirks
 from agents.simulators.footage import Cutting, Footage, Spans, continuous, midnight_days_ago, motion_clips
 from agents.simulators.recorder import Channel, Disk, Mode, Quirks, RecorderState
 from agents.simulators.scenes import seed_number
 from agents.simulators.seats import WhenFull
 
 Json = dict[str, Any]
+MAKES: Final[dict[str, type[Any]]] = {"hikvision": Quirks, "dahua": DahuaQuirks}
+"""The makes of recorders, and how the firmware of each may misbehave."""
+
 Made = TypeVar("Made")
 
 
@@ -72,6 +76,7 @@ class RecorderSpec:
     """One recorder. `days_held` counts whole calendar days before today; `keep_seconds` overwrites older footage."""
 
     id: str
+    make: str = "hikvision"
     http: str = "127.0.0.1:0"
     rtsp: str = "127.0.0.1:0"
     username: str = "compliance"
@@ -97,7 +102,8 @@ class RecorderSpec:
     lock_after: int | None = 5
     disks: tuple[Disk, ...] = (Disk(1),)
     channels: tuple[ChannelSpec, ...] = ()
-    quirks: Quirks = field(default_factory=Quirks)
+    quirks: Any = None
+    """Of its make's own kind; None: those of units in the field."""
     main: Format = MAIN
     sub: Format = SUB
 
@@ -179,7 +185,10 @@ def parse(data: Any) -> Script:
 def recorder_spec(item: Any, where: str) -> RecorderSpec:
     """Turn JSON into a recorder's description. Raises ScriptError."""
     plain = _table(item, where)
-    for key, made in (("main", Format), ("sub", Format), ("quirks", Quirks)):
+    kind = MAKES.get(str(plain.get("make", "hikvision")))
+    if kind is None:
+        raise ScriptError(f"{where}.make: {plain['make']!r} is none of {', '.join(MAKES)}")
+    for key, made in (("main", Format), ("sub", Format), ("quirks", kind)):
         _replace(plain, key, lambda value, made=made, key=key: _make(made, value, f"{where}.{key}"))
     _replace(plain, "disks", lambda value: tuple(_make(Disk, one, f"{where}.disks") for one in value))
     _replace(plain, "channels", lambda value: tuple(channel_spec(one, f"{where}.channels") for one in value))
@@ -229,7 +238,7 @@ def build_recorder(spec: RecorderSpec, now: Now) -> RecorderState:
         max_sessions=spec.max_sessions,
         when_full=spec.when_full,
         lock_after=spec.lock_after,
-        quirks=spec.quirks,
+        quirks=spec.quirks if isinstance(spec.quirks, Quirks) else Quirks(),
         now=now,
     )
 

@@ -10,6 +10,8 @@ from typing import Any, Final, Self
 
 from agents.simulators.account import Account
 from agents.simulators.camera import Camera, Fault, Now
+from agents.simulators.dahua import DahuaSimulator
+from agents.simulators.device import RecorderDevice
 from agents.simulators.hikvision import HikvisionSimulator
 from agents.simulators.rtsp import RtspServer
 from agents.simulators.script import (
@@ -84,14 +86,15 @@ class Site:
         for event in script.timeline:
             self._device(event)
 
-    def _recorder(self, spec: RecorderSpec) -> HikvisionSimulator:
-        simulator = HikvisionSimulator(
-            build_recorder(spec, self._now),
-            http=address(spec.http, f"{spec.id}.http"),
-            rtsp=address(spec.rtsp, f"{spec.id}.rtsp"),
-            main=spec.main,
-            sub=spec.sub,
-        )
+    def _recorder(self, spec: RecorderSpec) -> RecorderDevice:
+        state = build_recorder(spec, self._now)
+        http, rtsp = address(spec.http, f"{spec.id}.http"), address(spec.rtsp, f"{spec.id}.rtsp")
+        simulator: RecorderDevice
+        match spec.make:
+            case "dahua":
+                simulator = DahuaSimulator(state, spec.quirks, http=http, rtsp=rtsp, main=spec.main, sub=spec.sub)
+            case _:
+                simulator = HikvisionSimulator(state, http=http, rtsp=rtsp, main=spec.main, sub=spec.sub)
         simulator.rtsp.seats.people_come(spec.people)
         return simulator
 
@@ -189,7 +192,7 @@ class Site:
         """Do one event to a device and tell when it happened. Raises ScriptError when there is no such thing to do."""
         device, at = self._device(event), self._now()
         try:
-            if isinstance(device, HikvisionSimulator):
+            if isinstance(device, RecorderDevice):
                 await self._to_recorder(device, event)
             elif isinstance(device, CameraDevice):
                 await self._to_camera(device, event)
@@ -202,17 +205,17 @@ class Site:
         told = {key: value for key, value in event.items() if key not in _SECRET}
         self._tell({**told, "event": "done", "at": utc_text(at)})
 
-    def _device(self, event: Json) -> HikvisionSimulator | CameraDevice | WebServer:
+    def _device(self, event: Json) -> RecorderDevice | CameraDevice | WebServer:
         for kind, devices in (("recorder", self.recorders), ("camera", self.cameras), ("gateway", self.gateways)):
             if kind not in event:
                 continue
             device = devices.get(event[kind])
-            if not isinstance(device, HikvisionSimulator | CameraDevice | WebServer):
+            if not isinstance(device, RecorderDevice | CameraDevice | WebServer):
                 raise ScriptError(f"{event.get('do')}: the script has no {kind} {event[kind]!r}")
             return device
         raise ScriptError(f"{event.get('do')}: an event needs a recorder, a camera or a gateway")
 
-    async def _to_recorder(self, recorder: HikvisionSimulator, event: Json) -> None:
+    async def _to_recorder(self, recorder: RecorderDevice, event: Json) -> None:
         if "channel" in event and event["do"] != "add_channel":
             self._to_channel(recorder, int(event["channel"]), event)
             return
@@ -242,7 +245,7 @@ class Site:
             case other:
                 raise ScriptError(f"nothing called {other!r} can be done to a recorder")
 
-    def _to_channel(self, recorder: HikvisionSimulator, channel: int, event: Json) -> None:
+    def _to_channel(self, recorder: RecorderDevice, channel: int, event: Json) -> None:
         match event["do"]:
             case "offline" | "online" as line:
                 recorder.set_online(channel, online=line == "online")

@@ -311,7 +311,7 @@ def test_a_name_is_resolved_later(tmp_path: Path) -> None:
 
 
 def test_an_unknown_driver_is_told_by_the_registry() -> None:
-    with pytest.raises(OptionsError, match="recorder nvr: unknown driver; there are .*, files, hikvision"):
+    with pytest.raises(OptionsError, match=r"recorder nvr: unknown driver; there are .*, files, hikvision"):
         check_driver("nvr", "hikvison", {})
 
 

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import random
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,9 @@ from agents.recorders.base import (
     StreamPlayback,
     TimeSync,
 )
+from agents.rtsp.address import AddressBook
+from agents.rtsp.client import open_stream
+from agents.rtsp.request import Login, StreamRequest
 from agents.simulators.camera import Camera
 from agents.simulators.footage import Footage as Held
 from agents.simulators.footage import Segment
@@ -33,7 +37,7 @@ from agents.simulators.recorder import Channel as Input
 from agents.simulators.recorder import Disk as Drive
 from agents.simulators.recorder import RecorderState
 from agents.simulators.webserver import Request, Response
-from monitor.model.clock import ManualClock
+from monitor.model.clock import ManualClock, SystemClock
 from monitor.model.span import DAY, HOUR, MINUTE, Millis, Spans, to_millis
 from support.random_recorder import random_recorder, shifted
 from support.recorder_http import NOW, Handler, Reply, recorder_settings, serving
@@ -156,6 +160,24 @@ async def test_ways_to_a_stream_and_to_a_recording_carry_no_login(rig: Rig, tmp_
         if isinstance(request, StreamPlayback):
             assert request.url.startswith(f"rtsp://{simulator.rtsp.address}/")
             assert simulator.state.password not in request.url
+
+
+@by_make
+async def test_the_way_to_a_stream_leads_to_a_playing_one(rig: Rig, tmp_path: Path) -> None:
+    clock = SystemClock()
+    state = recorder(now=time.time)
+    async with running(rig, state, tmp_path, clock) as (_, driver):
+        url = driver.stream_url("2", main=False)
+        if url is None:
+            pytest.skip("this make is asked for it otherwise")
+        request = StreamRequest(url, Login(state.username, state.password))
+        settings = recorder_settings(tmp_path, clock=clock)
+        assert isinstance(settings.addresses, AddressBook)
+        stream = await open_stream(request, settings.addresses, clock=clock)
+        try:
+            assert await stream.batch()
+        finally:
+            await stream.close()
 
 
 async def test_drivers_of_no_device_answer_what_they_can(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import httpx2
 import pytest
 
 import agents.simulators
+from agents.simulators.dahua import DahuaSimulator
 from agents.simulators.script import ScriptError, load, parse
 from agents.simulators.site import Site
 
@@ -70,6 +71,8 @@ def test_history_is_what_the_script_says() -> None:
     ({"recorders": [{"id": "a", "seed": "x"}]}, "recorders[0].seed: 'x' is no int | None"),
     ({"recorders": [{"id": "a", "when_full": "later"}]}, "'later' is none of 453"),
     ({"recorders": [{"http": "127.0.0.1:0"}]}, "recorders[0]"),
+    ({"recorders": [{"id": "a", "make": "acme"}]}, "recorders[0].make: 'acme' is none of hikvision, dahua"),
+    ({"recorders": [{"id": "a", "make": "dahua", "quirks": {"match_cap": 1}}]}, "recorders[0].quirks has an unknown key match_cap"),
 ])  # fmt: skip
 def test_a_wrong_script_is_refused_with_its_place(change: dict[str, Any], sentence: str) -> None:
     with pytest.raises(ScriptError, match=re.escape(sentence)):
@@ -93,6 +96,15 @@ def test_the_example_of_the_readme_can_be_played() -> None:
     example = re.search(r"```json\n(.*?)```", readme, re.DOTALL)
     assert example is not None
     assert len(Site(parse(json.loads(example[1]))).recorders) == 1
+
+
+def test_a_recorder_of_another_make_has_its_own_quirks_and_paths() -> None:
+    quirks = {"page_cap": 7, "hold_days": 30}
+    site = Site(parse({"recorders": [{"id": "a", "make": "dahua", "quirks": quirks, "channels": [{"id": 3}]}]}))
+    device = site.recorders["a"]
+    assert isinstance(device, DahuaSimulator)
+    assert (device.quirks.page_cap, device.quirks.hold_days) == (7, 30)
+    assert device.stream_path(3, "sub") == "cam/realmonitor?channel=3&subtype=1"
 
 
 def test_an_unreadable_script_names_its_file(tmp_path: Path) -> None:
