@@ -402,6 +402,7 @@ DRIVERS: dict[str, LazyDriver] = {
     "dahua": LazyDriver("agents.recorders.dahua", "Dahua", "DahuaOptions"),
     "files": LazyDriver("agents.recorders.files", "Files", "FilesOptions"),
     "hikvision": LazyDriver("agents.recorders.hikvision", "Hikvision", "HikvisionOptions"),
+    "onvif": LazyDriver("agents.recorders.onvif", "Onvif", "OnvifOptions"),
     "uniview": LazyDriver("agents.recorders.uniview", "Uniview", "UniviewOptions"),
 }
 """The visible registry: a driver is its file, its fixtures and its line here."""
