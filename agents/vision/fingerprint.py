@@ -118,7 +118,7 @@ class Fingerprint:
         return {
             "version": VERSION,
             **{name: getattr(self, name) for name in _NUMBERS},
-            "cells": base64.b85encode(zlib.compress(cells, 9)).decode(),
+            "cells": base64.b64encode(zlib.compress(cells, 1)).decode(),
         }
 
     @classmethod
@@ -253,7 +253,7 @@ def _unpacked(text: object) -> bytes:
         raise ValueError(f"a fingerprint's cells are a text of at most {_LONGEST_TEXT} characters")
     try:
         reader = zlib.decompressobj()
-        cells = reader.decompress(base64.b85decode(text), _BYTES + 1)
+        cells = reader.decompress(base64.b64decode(text, validate=True), _BYTES + 1)
     except (ValueError, binascii.Error, zlib.error) as error:
         raise ValueError("a fingerprint's cells can't be unpacked") from error
     if len(cells) != _BYTES or not reader.eof or reader.unused_data:

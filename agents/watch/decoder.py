@@ -18,6 +18,8 @@ from agents.watch.decoding import MAX_PIXELS
 
 LOOK_SECONDS = 5.0
 START_SECONDS = 30.0
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
+"""Pictures are small: threads that wait for each other cost more than half of a look."""
 TURN_SECONDS = 10.0
 """So long a look waits for those of other cameras; a keyframe that is older then is not looked at any more."""
 
@@ -114,7 +116,7 @@ class Decoder:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "agents.watch.decoder_child",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-            env={name: os.environ[name] for name in keep if name in os.environ},  # no secret of the agent's
+            env={name: os.environ[name] for name in keep if name in os.environ} | ONE_THREAD,  # no secret of the agent's
         )  # fmt: skip
         try:
             async with asyncio.timeout(START_SECONDS):
