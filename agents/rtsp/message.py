@@ -14,7 +14,8 @@ MAX_HEADERS = 100
 
 _STATUS_LINE = re.compile(rb"RTSP/\d\.\d (\d{3})(?: |$)")
 _REQUEST_LINE = re.compile(rb"([A-Z_]{1,20}) (\S{1,2048}) RTSP/\d\.\d$")
-_METHOD_START = re.compile(rb"[A-Z_]{1,20}(?: |$)")
+_METHOD_START = re.compile(rb"[A-Z_]{1,20}(?:$| (?:$|\*|r(?:$|t(?:$|s(?:$|p)))))")
+"""A method, and the beginning of what it asks about: * or an RTSP URL."""
 _PROTOCOL = b"RTSP/"
 HEAD_END = re.compile(rb"\r?\n\r?\n")
 

