@@ -8,7 +8,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test suite test-pg parts fmt lint types contracts lock clean-room dockerfile wheel clean bench-view
+.PHONY: help demo test suite test-pg parts fmt lint types contracts bench-watch soak lock clean-room dockerfile wheel clean bench-view
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -46,6 +46,12 @@ contracts: $(VENV)/.dev  ## the walls of the house
 
 bench-view: $(VENV)/.dev  ## how often the picture diagnosis is wrong, against others (hours; ARGS="--short", "--keep DIR")
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.view --list score $(ARGS)
+
+bench-watch: $(VENV)/.dev  ## what watching costs beside FFmpeg, and how soon a lost camera is known (25 minutes; ARGS="--runs 5", "--only sub know")
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.watch $(ARGS)
+
+soak: $(VENV)/.dev  ## an hour of cameras that die, freeze, blacken and return, and the journal held against it (ARGS="--minutes 20")
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.soak $(ARGS)
 
 lock:  ## newest versions into requirements/*.txt, with hashes (needs uv)
 	tests/house/lock.sh

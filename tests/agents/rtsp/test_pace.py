@@ -69,7 +69,7 @@ def test_what_gathers_always_fits_into_the_buffer(steps: list[tuple[int, float]]
 async def test_frames_that_gather_are_read_together_and_none_stays_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("agents.rtsp.pace.KNOWN_SECONDS", 0.0)
     async with serve(Device(interval=0.02, frames=150)) as device, opened(device.url()) as stream:
-        sizes = []
+        sizes: list[int] = []
         while sum(sizes) < 149:  # the last one has no successor that ends it
             sizes.append(len(await stream.batch()))
     assert max(sizes) >= 10, "half a second of frames came at once"
