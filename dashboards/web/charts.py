@@ -6,6 +6,7 @@ states can be told apart without colour.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -15,6 +16,7 @@ from markupsafe import Markup, escape
 from monitor.evaluation.retention import DayHeld
 from monitor.model.ledger import StateSpan
 from monitor.model.span import MINUTE, Millis, Spans
+from monitor.model.view import DIRECTIONS
 
 PITCH = 21
 LEFT = 22
@@ -61,6 +63,7 @@ def bar_swatch(state: str) -> Markup:
         "up": '<rect class="b-up" y="4" width="18" height="14"/>',
         "down": '<path class="b-down" d="M4 0h10l-5 4z"/><rect class="b-down" x="5" y="4" width="8" height="14"/>',
         "unknown": '<rect y="4" width="18" height="14" fill="url(#hatch)"/>',
+        "unlit": '<rect class="b-unlit" y="11" width="18" height="7"/>',
     }[state]
     return Markup(f'<svg class="swatch" viewBox="0 0 18 18" aria-hidden="true">{shape}</svg>')  # noqa: S704
 
@@ -111,6 +114,35 @@ def _months(days: Sequence[DayHeld], monday: date, words: CalendarWords) -> list
     return [f'<text x="{LEFT + column * PITCH}" y="12">{escape(words.month(day))}</text>' for column, day in labels]
 
 
+SKETCH_CELL = 8
+"""Pixels of a sketch's drawing for each of its cells."""
+
+_TURN = math.pi / len(DIRECTIONS)
+
+
+def sketch(rows: Sequence[str], label: str) -> Markup:
+    """Draw a view's edges: a stroke in each cell that has one, heavier where it is clear."""
+    if not rows:
+        return Markup("")
+    strokes: dict[str, list[str]] = {"s-faint": [], "s-clear": []}
+    for y, row in enumerate(rows):
+        for x, letter in enumerate(row):
+            way = DIRECTIONS.find(letter.lower())
+            if way >= 0:
+                strokes["s-clear" if letter.isupper() else "s-faint"].append(_stroke(x, y, way))
+    paths = "".join(f'<path class="{name}" d="{"".join(parts)}"/>' for name, parts in strokes.items() if parts)
+    size = f"0 0 {len(rows[0]) * SKETCH_CELL} {len(rows) * SKETCH_CELL}"
+    return Markup(  # noqa: S704  (letters of the sketch are compared, never copied; the label is escaped)
+        f'<svg class="sketch" viewBox="{size}" role="img" aria-label="{escape(label)}">{paths}</svg>'
+    )
+
+
+def _stroke(x: int, y: int, way: int) -> str:
+    half = SKETCH_CELL / 2
+    dx, dy = half * math.cos(way * _TURN), half * math.sin(way * _TURN)
+    return f"M{(x + 0.5) * SKETCH_CELL - dx:.0f} {(y + 0.5) * SKETCH_CELL - dy:.0f}l{2 * dx:.0f} {2 * dy:.0f}"
+
+
 @dataclass(frozen=True)
 class BarWords:
     """The texts of a bar."""
@@ -123,7 +155,7 @@ class BarWords:
 def bar(
     spans: Sequence[StateSpan], start: Millis, end: Millis, ticks: Sequence[tuple[Millis, str]], words: BarWords
 ) -> Markup:
-    """Draw the states in [start, end): up full, unknown hatched, down marked by a triangle above it."""
+    """Draw the states in [start, end): up full, unknown hatched, unlit half high, down marked by a triangle above it."""
     if end <= start:
         return Markup("")
 
@@ -140,6 +172,7 @@ def bar(
         f'<svg class="bar" viewBox="0 0 {BAR_WIDTH} 46" role="img" aria-label="{escape(words.label)}">',
         rect(start, end, 'fill="url(#hatch)"') + "/>",
         *(rect(a, b, 'class="b-up"') + "/>" for a, b in up.tuples()),
+        *(_half(rect(s.start, s.end, 'class="b-unlit"')) for s in spans if s.state == "unlit"),
     ]
     groups: dict[int, list[StateSpan]] = {}
     for span in sorted((item for item in spans if item.state == "down"), key=lambda item: item.start):
@@ -154,6 +187,14 @@ def bar(
     parts += _axis(ticks, at)
     parts.append("</svg>")
     return Markup("".join(parts))  # noqa: S704  (every text in it is escaped)
+
+
+def _half(rect: str) -> str:
+    """Lower a piece of the bar to half its height, on plain ground: what is known and shows nothing."""
+    ground = rect.replace("b-unlit", "b-ground")
+    half = rect.replace(f'y="{BAR_TOP}"', f'y="{BAR_TOP + BAR_HEIGHT // 2}"')
+    half = half.replace(f'height="{BAR_HEIGHT}"', f'height="{BAR_HEIGHT // 2}"')
+    return f"{ground}/>{half}/>"
 
 
 def _axis(ticks: Sequence[tuple[Millis, str]], at: Callable[[Millis], float]) -> list[str]:

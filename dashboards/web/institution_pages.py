@@ -13,14 +13,16 @@ from dashboards.web.figures import Words
 from dashboards.web.regulation_pages import pack_of
 from dashboards.web.site import site_view
 from dashboards.web.standing import is_stale, standing
+from dashboards.web.views import Pictures, camera_views
 from dashboards.web.visit import Visit
 from dashboards.web.words import DAYS
 from monitor.collector.evaluate import facts_of
-from monitor.store.browse import search_institutions
+from monitor.store.browse import changed_thresholds, search_institutions
 from monitor.store.engine import reading
 from monitor.store.findings import finding_rows
 from monitor.store.registry import InstitutionSummary, cursor_of, institution, institution_rows
 from monitor.store.verdicts import current_verdicts
+from monitor.store.views import listed
 
 PAGE_SIZE = 50
 MOST_FINDINGS = 200
@@ -64,6 +66,8 @@ def show_institution(visit: Visit) -> Response:
         facts = facts_of(session, institution_id, as_of, visit.context.packs)
         verdicts = current_verdicts(session, institution_id)
         rows = finding_rows(session, institution=institution_id, open_only=True, limit=MOST_FINDINGS)
+        proposals = listed(session, institution_id)
+        thresholds = changed_thresholds(session, institution_id)
     inventory = facts.inventory if facts else None
     words = visit.words(inventory.institution.timezone if inventory else summary.timezone, inventory)
     name = summary.name or summary.id
@@ -76,6 +80,7 @@ def show_institution(visit: Visit) -> Response:
         [case(row, name, words, as_of) for row in rows],
         words,
         stale=_stale(visit, summary),
+        pictures=Pictures(camera_views(proposals, rows, words), thresholds),
     )
     values = {"view": view, "defs": defs(), "zone_name": words.times.name(), **_legends(words)}
     return visit.page("institution.html", values, section="institutions")
@@ -90,5 +95,10 @@ def _legends(words: Words) -> dict[str, list[dict[str, str]]]:
         "day_legend": [{"swatch": swatch(state), "text": words.translate(DAYS[state])} for state in DAY_STATES],
         "bar_legend": [
             {"swatch": bar_swatch(state), "text": words.state(state)} for state in ("up", "down", "unknown")
+        ],
+        "view_legend": [
+            {"swatch": bar_swatch("up"), "text": words.translate("picture usable")},
+            {"swatch": bar_swatch("down"), "text": words.translate("picture faulty")},
+            {"swatch": bar_swatch("unlit"), "text": words.translate("dark when it may be")},
         ],
     }

@@ -23,6 +23,7 @@ from dashboards.web.i18n import translations
 from dashboards.web.institution_pages import show_institution, show_institutions
 from dashboards.web.regulation_pages import show_regulation, show_regulations
 from dashboards.web.render import static_files
+from dashboards.web.view_moves import ViewMoves
 from dashboards.web.visit import SignInRequired, Visit
 from monitor.collector.context import Context
 from monitor.store.cursor import CursorError
@@ -44,6 +45,7 @@ _FAILURES: dict[int, tuple[str, str]] = {
     403: (_n("This form has expired"), _n("Go back, load the page again, and try once more.")),
     404: (_n("There is no such page"), _n("It may have been removed, or the address is not complete.")),
     405: (_n("There is no such page"), _n("It may have been removed, or the address is not complete.")),
+    409: (_n("This has been decided already"), _n("Go back and load the page again: it shows what was decided.")),
     413: (_n("This form is too large"), _n("Go back, load the page again, and try once more.")),
     500: (_n("This page can't be shown"), _n("The collector has written why to its log. Please tell its operator.")),
     503: (_n("The database can't be reached"), _n("Please try again in a minute, or tell the collector's operator.")),
@@ -59,6 +61,7 @@ def build_pages(context: Context) -> Starlette:
             Route("/sign-in", doors.sign_in, methods=["POST"]),
             Route("/sign-out", doors.sign_out, methods=["POST"]),
             Route("/static/{name}", _static, methods=["GET"]),
+            Route("/institutions/{id}/views", ViewMoves(context).decide, methods=["POST"]),
             *(Route(path, _page(context, show), methods=["GET"]) for path, show in PAGES.items()),
         ],
         middleware=[Middleware(GZipMiddleware, minimum_size=1000, compresslevel=6)],

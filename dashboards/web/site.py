@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from markupsafe import Markup
 
@@ -13,11 +14,13 @@ from dashboards.web.charts import BarWords, CalendarWords, bar, calendar
 from dashboards.web.checks import Check, check
 from dashboards.web.figures import Words
 from dashboards.web.standing import headline
+from dashboards.web.views import CameraViews, Pictures, light_name
 from dashboards.web.words import DAYS, ROOMS
 from monitor.evaluation.retention import DayHeld, day_ledger
 from monitor.evaluation.uptime import effective_timeline
-from monitor.model.inventory import Camera, Zone
-from monitor.model.ledger import Facts, StateSpan
+from monitor.evaluation.view import UNLIT, judged_spans
+from monitor.model.inventory import Camera, ChangedThreshold, Zone
+from monitor.model.ledger import Facts, StateSpan, Timeline
 from monitor.model.regulation import Regulation, Retention
 from monitor.model.span import DAY, Millis
 from monitor.store.registry import InstitutionSummary
@@ -53,6 +56,10 @@ class CameraCard:
     calendar_text: str
     bar: Markup
     bar_text: str
+    view_bar: Markup | None
+    """What it showed over the same hours; None for a camera without a stream."""
+    view_text: str
+    views: CameraViews
 
 
 @dataclass(frozen=True)
@@ -96,6 +103,10 @@ class SiteView:
     zones: Sequence[ZoneLine] = ()
     recorders: Sequence[RecorderCard] = ()
     site: Sequence[Check] = ()
+    thresholds: Sequence[str] = ()
+    """Numbers of the picture checks that the site has changed, a sentence each."""
+    waiting: int = 0
+    """Proposed views that wait for an officer."""
 
 
 def site_view(
@@ -107,6 +118,7 @@ def site_view(
     words: Words,
     *,
     stale: bool,
+    pictures: Pictures | None = None,
 ) -> SiteView:
     """Put an institution's page together. `facts` is None while nothing has been declared.
 
@@ -115,7 +127,8 @@ def site_view(
     lines = [check(item, words) for item in verdicts]
     by = {(line.subject_kind, line.subject_id, line.requirement): line for line in lines}
     outcome, text = headline(summary, findings, words, stale=stale)
-    times, parts = words.times, _Parts(facts, pack, by, words) if facts is not None else None
+    times, pictures = words.times, pictures or Pictures()
+    parts = _Parts(facts, pack, by, words, pictures.views) if facts is not None else None
     return SiteView(
         id=summary.id,
         name=summary.name or summary.id,
@@ -134,7 +147,19 @@ def site_view(
         zones=parts.zones() if parts else (),
         recorders=parts.recorders() if parts else (),
         site=[line for line in lines if line.subject_kind in {"institution", "agent"}],
+        thresholds=[_changed(item, words) for item in pictures.thresholds],
+        waiting=sum(len(item.proposals) for item in pictures.views.values()),
     )
+
+
+def _changed(item: ChangedThreshold, words: Words) -> str:
+    """Say which threshold is another one, for what, and what the default is."""
+    say = words.translate
+    where = [say("all cameras") if item.camera is None else words.name("camera", item.camera)]
+    where += [] if item.light is None else [light_name(item.light, words)]
+    text = say("%(where)s: %(name)s is %(value)s (default %(default)s)")
+    figures = {"name": item.name, "value": f"{item.value:g}", "default": f"{item.default:g}"}
+    return text % {"where": words.times.listed(where), **figures}
 
 
 @dataclass(frozen=True)
@@ -145,6 +170,7 @@ class _Parts:
     pack: Regulation
     by: dict[tuple[str, str, str], Check]
     words: Words
+    views: Mapping[str, CameraViews]
 
     def of(self, kind: str, subject_id: str, requirements: Sequence[str]) -> list[Check]:
         """Return a subject's checks in the order asked for, those that there are."""
@@ -212,7 +238,44 @@ class _Parts:
             calendar_text=days_text,
             bar=bar(line, end - DAY, end, self.words.times.ticks(end - DAY, end, 6), words),
             bar_text=text,
+            **self._view_bar(camera, end),
+            views=self.views.get(camera.id, CameraViews()),
         )
+
+    def _view_bar(self, camera: Camera, end: Millis) -> dict[str, Any]:
+        """Return what the camera showed over the last day, as a bar and in words."""
+        if not camera.has_stream:
+            return {"view_bar": None, "view_text": ""}
+        line = _seen(self.facts, camera.id, end - DAY, end)
+        shown = [replace(span, state=_SHAPES.get(span.state, "down"), cause=span.state) for span in line]
+        text = self._view_text(line, DAY)
+        words = BarWords(self.words.translate("Picture, last 24 hours: %(text)s") % {"text": text}, self._faults_title)
+        ticks = self.words.times.ticks(end - DAY, end, 6)
+        return {"view_bar": bar(shown, end - DAY, end, ticks, words), "view_text": text}
+
+    def _view_text(self, line: Sequence[StateSpan], whole: Millis) -> str:
+        say, times = self.words.translate, self.words.times
+        totals = Counter[str]()
+        for span in line:
+            totals[span.state] += span.end - span.start
+        totals["unknown"] = whole - sum(total for state, total in totals.items() if state != "unknown")
+        names = {"ok": say("usable"), UNLIT: say("dark when it may be")}
+        return " · ".join(
+            f"{names.get(state) or self.words.state(state)} {times.hours(total)}"
+            for state, total in sorted(
+                totals.items(), key=lambda item: (item[0] != "ok", item[0] == "unknown", item[0])
+            )
+            if total > 0 or state == "ok"
+        )
+
+    def _faults_title(self, faults: Sequence[StateSpan]) -> str:
+        """Name the faults under one mark of the bar."""
+        times = self.words.times
+        parts = [
+            f"{self.words.state(str(span.cause))} {times.clock(span.start)}–{times.clock(span.end)}"
+            for span in faults[-_MANY_OUTAGES:]
+        ]
+        return " · ".join(parts)
 
     def _place(self, camera: Camera) -> str:
         zones = [zone for zone in self.facts.inventory.zones if zone.id in camera.zones]
@@ -324,6 +387,21 @@ class _Parts:
             checks = [*self.of("recorder", item.id, _RECORDER), *more]
             cards.append(RecorderCard(item.id, item.name or item.id, item.driver, checks))
         return cards
+
+
+_SHAPES = {"ok": "up", UNLIT: "unlit", "unknown": "unknown"}
+"""How what a camera shows is drawn; every fault is drawn as an outage is."""
+
+
+def _seen(facts: Facts, camera_id: str, start: Millis, end: Millis) -> list[StateSpan]:
+    """Return what a camera showed in [start, end); the last look is presumed to hold while it has not expired."""
+    timeline = facts.views.get(camera_id, Timeline())
+    line = judged_spans(facts, timeline)
+    present = timeline.at(facts.as_of)
+    if line and present is not None and line[-1].end < end:
+        line[-1] = replace(line[-1], end=end)
+    cut = (replace(span, start=max(span.start, start), end=min(span.end, end)) for span in line)
+    return [span for span in cut if span.end > span.start]
 
 
 def _worst(lines: Sequence[Check]) -> str:

@@ -490,6 +490,8 @@ def test_openapi_describes_the_contract(client: TestClient) -> None:
         ("/api/v1/institutions", "get"),
         ("/api/v1/institutions/{institution_id}", "get"),
         ("/api/v1/institutions/{institution_id}/ledger", "get"),
+        ("/api/v1/institutions/{institution_id}/views", "get"),
+        ("/api/v1/institutions/{institution_id}/views/{proposal_id}/moves", "post"),
         ("/api/v1/findings", "get"),
         ("/api/v1/findings/{finding_id}", "get"),
         ("/metrics", "get"),

@@ -1,0 +1,128 @@
+"""Approved and proposed views as values: who, when, how far they overlap, and a sketch of edges; never a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from markupsafe import Markup
+
+from dashboards.web.charts import sketch
+from dashboards.web.figures import Words, percent
+from dashboards.web.i18n import mark as _n
+from monitor.evaluation.view import AGAINST_APPROVED
+from monitor.model.inventory import ChangedThreshold
+from monitor.model.span import Millis
+from monitor.model.view import Sketch
+from monitor.store.findings import FindingRow
+from monitor.store.views import ProposedView
+
+LIGHTS: dict[str, str] = {"day": _n("by day"), "infrared": _n("infrared"), "nap": _n("dimmed light")}
+
+
+@dataclass(frozen=True)
+class ViewLine:
+    """A view in force."""
+
+    text: str
+    settles: str
+    """The id to post where it may settle an open finding; empty where it may not."""
+
+
+@dataclass(frozen=True)
+class ProposalCard:
+    """A proposed view that waits for an officer."""
+
+    id: str
+    heading: str
+    proposed: str
+    beside: str
+    drawing: Markup
+    before: Markup | None
+    """The view in force in the same light."""
+    may_settle: bool
+    """There is an open finding that the new view may settle."""
+
+
+@dataclass(frozen=True)
+class CameraViews:
+    """What is known of one camera's views."""
+
+    in_force: Sequence[ViewLine] = ()
+    proposals: Sequence[ProposalCard] = ()
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """By what an institution's pictures are judged, beside its pack."""
+
+    views: Mapping[str, CameraViews] = field(default_factory=dict)
+    """By camera."""
+    thresholds: Sequence[ChangedThreshold] = ()
+    """What the site has changed."""
+
+
+def camera_views(
+    listed: Sequence[ProposedView], findings: Sequence[FindingRow], words: Words
+) -> Mapping[str, CameraViews]:
+    """Return, by camera, the views in force and those proposed; `findings` are the open ones."""
+    faulty = {
+        row.subject.id: row.began for row in findings if row.requirement == "view" and row.state in AGAINST_APPROVED
+    }
+    found: dict[str, CameraViews] = {}
+    for camera in dict.fromkeys(item.camera for item in listed):
+        mine, began = [item for item in listed if item.camera == camera], faulty.get(camera)
+        current = {item.proposal.light: item for item in mine if item.decision is not None}
+        lines = [_line(item, words, began) for item in current.values()]
+        waiting = [item for item in mine if item.decision is None]
+        cards = [_card(item, current.get(item.proposal.light), words, faulty=began is not None) for item in waiting]
+        found[camera] = CameraViews(lines, cards)
+    return found
+
+
+def light_name(light: str, words: Words) -> str:
+    """Return a light in words; one that is new here as it is."""
+    return words.translate(LIGHTS[light]) if light in LIGHTS else light
+
+
+def _line(item: ProposedView, words: Words, fault_began: Millis | None) -> ViewLine:
+    decision = item.decision
+    at = item.at if decision is None else decision.at
+    text = words.translate("%(light)s: confirmed by %(by)s on %(at)s") % {
+        "light": light_name(item.proposal.light, words),
+        "by": "" if decision is None else decision.by,
+        "at": words.times.instant(at),
+    }
+    since = fault_began is not None and decision is not None and decision.at > fault_began
+    open_question = since and decision is not None and decision.settled_at is None
+    return ViewLine(text, item.id if open_question else "")
+
+
+def _card(item: ProposedView, current: ProposedView | None, words: Words, *, faulty: bool) -> ProposalCard:
+    say, proposal = words.translate, item.proposal
+    proposed = say("Proposed by %(by)s on %(at)s, from %(count)s pictures.") % {
+        "by": proposal.by,
+        "at": words.times.instant(item.at),
+        "count": proposal.looks,
+    }
+    if proposal.overlap is None:
+        beside = say("No view of this light was in force.")
+    else:
+        beside = say("It overlaps the view in force by %(share)s.") % {"share": percent(proposal.overlap)}
+    if proposal.state != "ok":
+        beside += " " + say("Held against that view, the picture was: %(state)s.") % {
+            "state": words.state(proposal.state)
+        }
+    return ProposalCard(
+        id=item.id,
+        heading=say("Proposed view, %(light)s") % {"light": light_name(proposal.light, words)},
+        proposed=proposed,
+        beside=beside,
+        drawing=_drawing(proposal.sketch, say("Edges of the proposed view")),
+        before=None if current is None else _drawing(current.proposal.sketch, say("Edges of the view in force")),
+        may_settle=faulty,
+    )
+
+
+def _drawing(edges: Sketch, label: str) -> Markup:
+    return sketch(edges.rows, label)
