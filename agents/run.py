@@ -70,7 +70,7 @@ class Service:
         self.decoder = Decoder()
         self.tools = Tools(self.decoder, clock, self.pending.append, self._timings(), seed=hash(state.boot) & 0xFFFF)
         self.views = ViewBook(state, [item.id for item in site.cameras])
-        self.watches = {item.id: self._watch(item) for item in site.cameras if self.station.stream_url(item)}
+        self.watches = {item.id: self._watch(item) for item in site.cameras if site.has_stream(item)}
         holds_for = round(self._holds_for() * SECOND)
         self.reach = {
             item.id: Track(Subject(kind="recorder", id=item.id), Kind.REACH, self.pending.append, holds_for)
@@ -318,7 +318,7 @@ class Service:
             self.tools,
             lambda: self.station.runs(camera),
             Sight(camera.bounds, lambda: self.views.of(camera.id)),
-            (lambda: self.station.open_main(camera)) if self.station.main_url(camera) else None,
+            lambda: self.station.open_main(camera),
         )
 
     def _timings(self) -> Timings:

@@ -61,7 +61,9 @@ class Station:
         self.pins = Pins(site.state_dir / "pins.sqlite")
         self.keep_alives = KeepAlives()
         self.deadlines = deadlines
-        self.drivers: dict[str, Recorder] = {item.id: self._driver(item) for item in site.recorders}
+        self.drivers: dict[str, Recorder] = {
+            item.id: DRIVERS[item.driver](self.settings(item)) for item in site.recorders
+        }
         self.scans = {item.id: self._scan(item, sink) for item in site.recorders}
         self.budgets = {
             item.id: Budget(
@@ -80,7 +82,7 @@ class Station:
             self._gateway(),
             greet=tcp_greet(self.addresses),
         )
-        self._ways = {item.id: ways for item in site.cameras if (ways := self._ways_of(item)) is not None}
+        self._ways = {item.id: Ways(clock) for item in site.cameras}
         self._passwords = {item.id: self._login(site.credentials_of(item)) for item in site.cameras}
 
     async def close(self) -> None:
@@ -96,27 +98,27 @@ class Station:
         """Return the sessions that the camera shares."""
         return self.budgets[camera.recorder] if camera.recorder is not None else self._alone[camera.id]
 
-    def stream_url(self, camera: CameraConfig) -> str | None:
-        """Return the address to watch now; None: the camera is known by its recorder's index only."""
-        ways = self._ways.get(camera.id)
-        return None if ways is None else ways.taken.url
-
     def main_url(self, camera: CameraConfig) -> str | None:
         """Return the address of what is recorded: as written, else the recorder's own for the channel."""
         return camera.main_stream or self._makers_url(camera, main=True)
 
     async def open(self, camera: CameraConfig, trace: Trace | None = None) -> Stream:
         """Open the camera's stream by the best way that leads to one. Raises StreamError."""
-        ways = self._ways.get(camera.id)
-        if ways is None:
-            raise StreamError(StreamCause.NO_STREAM, "connect", "no stream is known: write stream in site.yaml")
+        places = self._places(camera)
+        if not places and camera.recorder is not None:
+            # Some recorders tell their streams' addresses with their channels, and may not have been asked yet.
+            await self.scans[camera.recorder].channel_online(camera.channel or camera.id)
+            places = self._places(camera)
+        if not places:
+            detail = "no stream is known, and the recorder tells of none: write stream in site.yaml"
+            raise StreamError(StreamCause.NO_STREAM, "connect", detail)
 
         async def try_way(way: Way) -> Stream:
             if trace is not None:
                 trace(f"{way.name}: {way.url}")
             return await self._open(camera, way.url, trace)
 
-        return await ways.open(try_way)
+        return await self._ways[camera.id].open(places, try_way)
 
     async def open_main(self, camera: CameraConfig) -> Stream:
         """Open the stream that is recorded. Raises StreamError."""
@@ -165,15 +167,15 @@ class Station:
             return None
         return self.drivers[recorder.id].stream_url(camera.channel or camera.id, main=main)
 
-    def _ways_of(self, camera: CameraConfig) -> Ways | None:
-        """Return a camera's ways to a picture, best first; None without any."""
+    def _places(self, camera: CameraConfig) -> tuple[Way, ...]:
+        """Return a camera's ways to a picture as they are known now, best first."""
         places = (
             ("as written", camera.stream),
-            ("the maker's address", None if camera.stream else self._makers_url(camera, main=False)),
+            ("the recorder's address", None if camera.stream else self._makers_url(camera, main=False)),
             ("the main stream", self.main_url(camera)),
         )
         ways = {url: Way(name, url) for name, url in reversed(places) if url is not None}
-        return Ways(tuple(reversed(ways.values())), self.clock) if ways else None
+        return tuple(reversed(ways.values()))
 
     def runs(self, camera: CameraConfig) -> None:
         """Take note that the camera's frames arrive now: silence while others run is a full recorder."""
@@ -196,10 +198,11 @@ class Station:
         others = any(at >= since for name, at in self._ran[camera.recorder].items() if name != camera.id)
         return Around(reached, online, others)
 
-    def _driver(self, item: RecorderConfig) -> Recorder:
+    def settings(self, item: RecorderConfig) -> RecorderSettings:
+        """Return all that a recorder's driver needs. Raises SecretError when its password can't be read."""
         login = self._login(item.credentials)
         place = f"{item.id} {item.url}"
-        settings = RecorderSettings(
+        return RecorderSettings(
             id=item.id,
             driver=item.driver,
             timezone=self.site.timezone,
@@ -215,7 +218,6 @@ class Station:
             tls_fingerprint=item.tls_fingerprint or self.pins.get(place),
             fingerprint_seen=lambda seen: self.pins.keep(place, seen),
         )
-        return DRIVERS[item.driver](settings)
 
     def _scan(self, item: RecorderConfig, sink: Sink) -> RecorderScan:
         cameras = [Channelled(camera.id, camera.channel or camera.id) for camera in self.site.cameras_of(item.id)]

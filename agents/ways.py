@@ -28,25 +28,22 @@ Open = Callable[[Way], Awaitable[Stream]]
 
 
 class Ways:
-    """One camera's ways, and which of them led to a stream."""
+    """Which of one camera's ways led to a stream."""
 
-    def __init__(self, ways: Sequence[Way], clock: Clock) -> None:
-        """Take the ways, best first; one at least."""
-        self.ways = tuple(ways)
+    def __init__(self, clock: Clock) -> None:
+        """Know nothing."""
         self._clock = clock
-        self._taken = 0
+        self._taken: str | None = None
+        """The address that was gone down to; None while the best one is good."""
         self._since = 0.0
 
-    @property
-    def taken(self) -> Way:
-        """The way that would be tried first now."""
-        return self.ways[self._first()]
+    async def open(self, ways: Sequence[Way], try_way: Open) -> Stream:
+        """Return the stream at the first of the ways, best first, that has one; one at least is given.
 
-    async def open(self, try_way: Open) -> Stream:
-        """Return the stream at the first way that has one. Raises the StreamError of the best one when none has."""
+        Raises the StreamError of the first one that was tried when none has.
+        """
         refused: StreamError | None = None
-        first = self._first()
-        for number, way in enumerate(self.ways[first:], start=first):
+        for way in ways[self._first(ways) :]:
             try:
                 stream = await try_way(way)
             except StreamError as error:
@@ -54,13 +51,19 @@ class Ways:
                     raise
                 refused = refused or error
                 continue
-            if number != self._taken:
-                self._taken, self._since = number, self._clock.monotonic()
+            self._take(way.url if way is not ways[0] else None)
             return stream
-        self._taken = 0
-        assert refused is not None  # noqa: S101  (there is one way at least)
+        self._taken = None
+        if refused is None:
+            raise ValueError("no way was given")
         raise refused
 
-    def _first(self) -> int:
-        expired = self._taken and self._clock.monotonic() - self._since >= TRY_AGAIN_SECONDS
-        return 0 if expired else self._taken
+    def _take(self, url: str | None) -> None:
+        if url != self._taken:
+            self._taken, self._since = url, self._clock.monotonic()
+
+    def _first(self, ways: Sequence[Way]) -> int:
+        """Return where to begin: at the way that was gone down to, for a day; at the best one when that has vanished."""
+        if self._taken is None or self._clock.monotonic() - self._since >= TRY_AGAIN_SECONDS:
+            return 0
+        return next((number for number, way in enumerate(ways) if way.url == self._taken), 0)

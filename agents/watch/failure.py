@@ -8,8 +8,10 @@ from agents.watch.reach import Reached
 from monitor.model.observation import StreamCause
 
 LOGIN = frozenset({StreamCause.UNAUTHORIZED, StreamCause.NOT_PERMITTED, StreamCause.CREDENTIALS_HELD})
-SAYS_NOTHING = frozenset({*LOGIN, StreamCause.NOT_ALLOWED, StreamCause.CERTIFICATE, StreamCause.DECODE_ERROR})
-"""Causes that lie with the login, the site's rules, or what this agent can read: none is the camera's."""
+SAYS_NOTHING = frozenset(
+    {*LOGIN, StreamCause.NOT_ALLOWED, StreamCause.CERTIFICATE, StreamCause.DECODE_ERROR, StreamCause.NO_STREAM}
+)
+"""Causes that lie with the login, the site's rules, or what this agent knows and can read: none is the camera's."""
 SILENCE = frozenset({StreamCause.TIMEOUT, StreamCause.NO_CONNECTION, StreamCause.CLOSED})
 """How a full recorder may refuse a further session: no answer, or a connection closed without one."""
 NETWORK = frozenset({*SILENCE, StreamCause.REFUSED, StreamCause.TOO_SLOW, StreamCause.STALLED})

@@ -36,8 +36,8 @@ def clock() -> ManualClock:
 
 
 async def test_the_best_way_that_leads_to_a_stream_is_taken() -> None:
-    device, ways = Device(), Ways([SUB, MAIN], clock())
-    assert await ways.open(device.open) is PLAYS
+    device, ways = Device(), Ways(clock())
+    assert await ways.open([SUB, MAIN], device.open) is PLAYS
     assert device.asked == ["sub"]
 
 
@@ -46,43 +46,52 @@ async def test_a_stream_that_is_not_there_gives_way_to_the_next_and_is_tried_aga
     cause: StreamCause,
 ) -> None:
     time, device = clock(), Device(sub=cause)
-    ways = Ways([SUB, MAIN], time)
+    ways = Ways(time)
     for _ in range(3):
-        assert await ways.open(device.open) is PLAYS
+        assert await ways.open([SUB, MAIN], device.open) is PLAYS
     assert device.asked == ["sub", "main", "main", "main"]
-    assert ways.taken == MAIN
     time.advance(TRY_AGAIN_SECONDS)
     device.asked.clear()
-    assert await ways.open(device.open) is PLAYS
+    assert await ways.open([SUB, MAIN], device.open) is PLAYS
     assert device.asked == ["sub", "main"]
     time.advance(TRY_AGAIN_SECONDS)
     device.answers.clear()
-    assert await ways.open(device.open) is PLAYS
-    assert ways.taken == SUB
+    device.asked.clear()
+    for _ in range(2):
+        assert await ways.open([SUB, MAIN], device.open) is PLAYS
+    assert device.asked == ["sub", "sub"]
 
 
 async def test_what_may_pass_is_no_reason_to_go_another_way() -> None:
-    device, ways = Device(sub=StreamCause.RECORDER_FULL), Ways([SUB, MAIN], clock())
+    device, ways = Device(sub=StreamCause.RECORDER_FULL), Ways(clock())
     with pytest.raises(StreamError, match="no sub"):
-        await ways.open(device.open)
+        await ways.open([SUB, MAIN], device.open)
     assert device.asked == ["sub"]
 
 
 async def test_a_camera_that_has_no_stream_at_all_is_asked_for_its_best_one_the_next_time() -> None:
-    device, ways = Device(sub=StreamCause.NOT_FOUND, main=StreamCause.NOT_FOUND), Ways([SUB, MAIN], clock())
+    device, ways = Device(sub=StreamCause.NOT_FOUND, main=StreamCause.NOT_FOUND), Ways(clock())
     with pytest.raises(StreamError, match="no sub"):
-        await ways.open(device.open)
+        await ways.open([SUB, MAIN], device.open)
     assert device.asked == ["sub", "main"]
     del device.answers["sub"]
-    assert await ways.open(device.open) is PLAYS
-    assert ways.taken == SUB
+    assert await ways.open([SUB, MAIN], device.open) is PLAYS
+    assert device.asked == ["sub", "main", "sub"]
 
 
 async def test_a_lower_way_that_vanished_is_followed_by_the_best_one() -> None:
-    device, ways = Device(sub=StreamCause.NOT_FOUND), Ways([SUB, MAIN], clock())
-    await ways.open(device.open)
+    device, ways = Device(sub=StreamCause.NOT_FOUND), Ways(clock())
+    await ways.open([SUB, MAIN], device.open)
     device.answers = {"main": StreamCause.NOT_FOUND}
     with pytest.raises(StreamError, match="no main"):
-        await ways.open(device.open)
-    assert await ways.open(device.open) is PLAYS
-    assert ways.taken == SUB
+        await ways.open([SUB, MAIN], device.open)
+    assert await ways.open([SUB, MAIN], device.open) is PLAYS
+    assert device.asked == ["sub", "main", "main", "sub"]
+
+
+async def test_an_address_that_the_recorder_no_longer_gives_is_forgotten() -> None:
+    device, ways = Device(sub=StreamCause.NOT_FOUND), Ways(clock())
+    await ways.open([SUB, MAIN], device.open)
+    moved = Way("the main stream", "rtsp://192.0.2.10/moved")
+    assert await ways.open([SUB, moved], device.open) is PLAYS
+    assert device.asked == ["sub", "main", "sub", "moved"]

@@ -83,7 +83,6 @@ async def watching(
         async def around(cause: StreamCause, since: float) -> Around:
             return await station.around(camera, cause, since)
 
-        main = (lambda: station.open_main(camera)) if station.main_url(camera) else None
         return CameraWatch(
             name,
             lambda: station.open(camera),
@@ -91,7 +90,7 @@ async def watching(
             station.budget(camera),
             tools,
             lambda: station.runs(camera),
-            main=main,
+            main=lambda: station.open_main(camera),
         )
 
     watches = {item.id: watch(item.id) for item in site.cameras}

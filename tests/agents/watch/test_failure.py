@@ -12,7 +12,7 @@ ANSWERS = Reached("up", None, "")
 GONE = Reached("down", Cause.RECORDER_UNREACHABLE, "")
 DARK = Reached("unknown", Cause.BLIND, "")
 
-JUDGED = {Cause.NO_FOOTAGE, Cause.SITE_POWER, Cause.NO_STREAM, Cause.RECORDER, Cause.BLIND, Cause.RECORDER_UNREACHABLE}
+JUDGED = {Cause.NO_FOOTAGE, Cause.SITE_POWER, Cause.RECORDER, Cause.BLIND, Cause.RECORDER_UNREACHABLE}
 WIRE = [cause for cause in Cause if cause not in JUDGED]
 """What a stream can fail with."""
 
@@ -23,6 +23,7 @@ SAYS_NOTHING = {
     Cause.NOT_ALLOWED,
     Cause.CERTIFICATE,
     Cause.DECODE_ERROR,
+    Cause.NO_STREAM,
 }
 
 

@@ -7,10 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from agents.simulators.camera import Camera
+from agents.simulators.footage import Footage
 from agents.simulators.hikvision import HikvisionSimulator
+from agents.simulators.onvif import OnvifSimulator
+from agents.simulators.recorder import Channel, RecorderState
 from monitor.model.observation import Kind, Observation
 from monitor.model.span import SECOND
-from support.site import behind, nvr, recorder, write_site
+from support.site import PASSWORD, behind, nvr, recorder, write_site
 from support.watching import QUICK, Watching, watching
 
 pytestmark = pytest.mark.timeout(120)
@@ -97,3 +101,17 @@ async def test_codec_size_and_rates_go_with_the_stream_s_spans(tmp_path: Path) -
     assert (facts["codec"], facts["width"], facts["height"]) == ("h264", 352, 288)
     assert facts["frame_rate"] == pytest.approx(5.0, rel=0.25)
     assert facts["keyframe_seconds"] == pytest.approx(2.0, rel=0.25)
+
+
+async def test_an_onvif_recorder_tells_where_its_streams_are(tmp_path: Path) -> None:
+    channels = [Channel(1, "c1", Camera("c1", name="Camera 01", figures=1), Footage([]))]
+    async with OnvifSimulator(RecorderState(channels=channels, password=PASSWORD)) as simulator:
+        camera = {"id": "c1", "zones": ["room"], "recorder": "nvr", "channel": "1"}
+        login = {"username": "compliance", "password_file": "password"}
+        config = write_site(tmp_path, [camera], [{"id": "nvr", "driver": "onvif", "url": simulator.url, **login}])
+        async with watching(config, SOON) as site:
+            await site.until_up()
+            site.watches["c1"].want_main()
+            await site.until(lambda: bool(looks(site)))
+    (seen,) = looks(site)
+    assert (seen.state, seen.facts["width"]) == ("read", 640)
