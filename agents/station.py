@@ -32,6 +32,10 @@ from monitor.model.observation import StreamCause
 
 WATCH_DEADLINES = Deadlines()
 HTTP_PORTS = {"http": 80, "https": 443}
+CHANNELS_SECONDS = 900.0
+"""A channel list this old still tells where streams are."""
+_NOT_ASKED = frozenset({StreamCause.UNAUTHORIZED, StreamCause.CREDENTIALS_HELD, StreamCause.NO_STREAM})
+"""Causes for which the recorder's word on the channel decides nothing."""
 FRAMES_SECONDS = 2.0
 """A recorder through which a frame came this lately answers."""
 RTSP_PORTS = {"rtsp": 554, "rtsps": 322}
@@ -107,7 +111,7 @@ class Station:
         places = self._places(camera)
         if not places and camera.recorder is not None:
             # Some recorders tell their streams' addresses with their channels, and may not have been asked yet.
-            await self.scans[camera.recorder].channel_online(camera.channel or camera.id)
+            await self.scans[camera.recorder].channel_online(camera.channel or camera.id, CHANNELS_SECONDS)
             places = self._places(camera)
         if not places:
             detail = "no stream is known, and the recorder tells of none: write stream in site.yaml"
@@ -193,7 +197,7 @@ class Station:
             return Around(site_answers=await self.reach.site_answers())
         reached = await self.reach.ask(camera.recorder)
         online: bool | None = None
-        if reached.state == "up" and cause not in {StreamCause.UNAUTHORIZED, StreamCause.CREDENTIALS_HELD}:
+        if reached.state == "up" and cause not in _NOT_ASKED:
             online = await self.scans[camera.recorder].channel_online(camera.channel or camera.id)
         others = any(at >= since for name, at in self._ran[camera.recorder].items() if name != camera.id)
         return Around(reached, online, others)
