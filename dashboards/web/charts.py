@@ -63,9 +63,14 @@ def bar_swatch(state: str) -> Markup:
         "up": '<rect class="b-up" y="4" width="18" height="14"/>',
         "down": '<path class="b-down" d="M4 0h10l-5 4z"/><rect class="b-down" x="5" y="4" width="8" height="14"/>',
         "unknown": '<rect y="4" width="18" height="14" fill="url(#hatch)"/>',
-        "unlit": '<rect class="b-unlit" y="11" width="18" height="7"/>',
     }[state]
     return Markup(f'<svg class="swatch" viewBox="0 0 18 18" aria-hidden="true">{shape}</svg>')  # noqa: S704
+
+
+def unlit_swatch() -> Markup:
+    """Return the piece of the picture's bar that the stream's bar doesn't have."""
+    shape = '<rect class="b-unlit" y="11" width="18" height="7"/>'
+    return Markup(f'<svg class="key" viewBox="0 0 18 18" aria-hidden="true">{shape}</svg>')  # noqa: S704
 
 
 @dataclass(frozen=True)

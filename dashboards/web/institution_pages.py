@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from dashboards.web.cases import case
-from dashboards.web.charts import DAY_STATES, bar_swatch, defs, swatch
+from dashboards.web.charts import DAY_STATES, bar_swatch, defs, swatch, unlit_swatch
 from dashboards.web.figures import Words
 from dashboards.web.regulation_pages import pack_of
 from dashboards.web.site import site_view
@@ -90,15 +91,11 @@ def _stale(visit: Visit, summary: InstitutionSummary) -> bool:
     return is_stale(summary, visit.now, visit.context.settings.evaluate_every)
 
 
-def _legends(words: Words) -> dict[str, list[dict[str, str]]]:
+def _legends(words: Words) -> dict[str, Any]:
     return {
         "day_legend": [{"swatch": swatch(state), "text": words.translate(DAYS[state])} for state in DAY_STATES],
         "bar_legend": [
             {"swatch": bar_swatch(state), "text": words.state(state)} for state in ("up", "down", "unknown")
         ],
-        "view_legend": [
-            {"swatch": bar_swatch("up"), "text": words.translate("picture usable")},
-            {"swatch": bar_swatch("down"), "text": words.translate("picture faulty")},
-            {"swatch": bar_swatch("unlit"), "text": words.translate("dark when it may be")},
-        ],
+        "unlit_legend": {"swatch": unlit_swatch(), "text": words.translate("dark when it may be")},
     }

@@ -161,10 +161,10 @@ def test_states_look_different_without_colour(browser: Browser, crowd: District,
     page = window.new_page()
     page.goto(address + "/institutions/wj-0002")
     page.emulate_media(forced_colors="none")
-    swatches = page.locator(".legend .swatch")
+    swatches = page.locator(".legend .swatch, .legend .key")
     pictures = [_grey(swatches.nth(index).screenshot()) for index in range(swatches.count())]
     window.close()
-    assert len(pictures) == 8
+    assert len(pictures) == 9
     for group in (pictures[:5], pictures[5:]):
         for index, one in enumerate(group):
             for other in group[index + 1 :]:

@@ -26,7 +26,7 @@ EVIL = "<script>alert(1)</script>"
 
 
 def proposal(number: int, at: int, **more: Any) -> Observation:
-    seen = {"version": 1, "cells": str(number)}
+    seen: dict[str, Any] = {"version": 1, "cells": str(number)}
     facts = {
         "light": "day", "view": view_id(seen), "by": f"李园长{EVIL}", "looks": 5, "overlap": 0.145, "state": "moved",
         "sketch": {"rows": ["..aB", "cD.."]}, "fingerprint": seen, **more,
