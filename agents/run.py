@@ -41,6 +41,8 @@ INDEX_OVERLAP: Millis = 2 * HOUR
 LAST_WORDS_SECONDS = 3.0
 BUDGET_SECONDS = 300.0
 """How often a recorder's session budget is asked whether it may grow; it says itself how seldom it does."""
+STEADY_SECONDS = 30.0
+MAIN_LOOK_SECONDS = 10.0
 MAIN_PAUSE_SECONDS = 60.0
 """Between two cameras' looks at their main streams, at most."""
 CLOCK_LOOK_SECONDS = 5.0
@@ -328,6 +330,8 @@ class Service:
             confirm_every=max(1.0, rhythm.look_every * 0.4),
             backoff_first=min(1.0, rhythm.reconnect_most),
             backoff_most=rhythm.reconnect_most,
+            steady=min(STEADY_SECONDS, rhythm.main_stream_every / 8),
+            main_look=min(MAIN_LOOK_SECONDS, rhythm.main_stream_every / 4),
             holds_for=self._holds_for(),
         )
 

@@ -40,7 +40,7 @@ def now() -> Millis:
 
 def prepare(folder: Path, simulator: HikvisionSimulator, **more: Any) -> Path:
     """Write a site.yaml whose service hurries."""
-    return write_site(folder, behind(simulator), [nvr(simulator)], rhythm=RHYTHM, **more)
+    return write_site(folder, behind(simulator), [nvr(simulator)], **{"rhythm": RHYTHM, **more})
 
 
 def live(cameras: int = 1) -> HikvisionSimulator:
@@ -96,10 +96,12 @@ def read_metrics(port: int) -> str:
 async def test_a_life_of_the_service(tmp_path: Path) -> None:
     port = closed_port()
     async with live(2) as simulator:
-        config = prepare(tmp_path, simulator)
+        config = prepare(tmp_path, simulator, rhythm={**RHYTHM, "main_stream_every": "8s"})
         async with service(config, "--metrics", f"127.0.0.1:{port}") as running:
             await until(said(config, Kind.VIEW, "ok"), running)
             await until(said(config, Kind.RECORDINGS, "read"), running)
+            await until(said(config, Kind.MAIN_STREAM, "read"), running)
+            await until(lambda: "stream_keyframe_interval_seconds{camera" in read_metrics(port), running)
             simulator.set_fault(2, Fault.DEAD)
             # The recorder's list of channels may be some seconds old at first: its word is taken at the next attempt.
             await until(said(config, Kind.STREAM, "down", cause="channel_offline"), running)
@@ -124,6 +126,8 @@ async def test_a_life_of_the_service(tmp_path: Path) -> None:
     assert shown["cradlewatch_stream_up", "c2", None] == 0.0
     assert shown["cradlewatch_stream_state", "c2", "down"] == 1.0
     assert shown["cradlewatch_stream_frames_total", "c1", None] > 0
+    assert shown["cradlewatch_stream_width_pixels", "c1", None] == 352
+    assert shown["cradlewatch_stream_height_pixels", "c1", None] == 288
     assert shown["cradlewatch_retention_held_days", "c1", None] == 0
     assert shown["cradlewatch_retention_required_days", None, None] == 90
     lint(text)
@@ -135,6 +139,8 @@ async def test_a_life_of_the_service(tmp_path: Path) -> None:
     assert (last.state, last.cause) == ("down", "channel_offline")
     assert [span.state for span in facts.agents[next(iter(facts.agents))].spans] == ["up"]
     assert facts.reach["nvr"].spans[-1].state == "up"
+    (recorded,) = {(item.facts["width"], item.facts["height"]) for item in seen if item.kind is Kind.MAIN_STREAM}
+    assert recorded == (640, 360)
     assert {kind for kind, _ in facts.latest} >= {Kind.CHANNELS, Kind.DISKS, Kind.CLOCK, Kind.IDENTITY}
     assert not (state_dir / "agent.json").exists()
     assert b"Cradle-2026" not in b"".join(path.read_bytes() for path in state_dir.iterdir())
