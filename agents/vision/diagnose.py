@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from agents.vision import approved
 from agents.vision.match import Match
 from agents.vision.measure import Measures
 from agents.vision.thresholds import Thresholds
@@ -85,26 +86,15 @@ def _looped(e: Evidence, _: Thresholds) -> bool:
 
 
 def _covered(e: Evidence, t: Thresholds) -> bool:
-    seen = e.match
-    if seen is None or seen.covered_ratio < t.covered_ratio:
-        return False
-    return seen.covered_still is None or seen.covered_still >= t.covered_still
+    return e.match is not None and approved.covered(e.match, t)
 
 
 def _moved(e: Evidence, t: Thresholds) -> bool:
-    seen = e.match
-    if seen is None:
-        return False
-    elsewhere = seen.registered >= t.moved_registered and seen.registered - seen.identity >= t.moved_gain
-    lost = seen.in_place <= t.moved_lost_in_place and seen.own_structure >= t.moved_lost_structure
-    return (elsewhere and seen.distinct >= t.moved_distinct) or lost
+    return e.match is not None and approved.moved(e.match, t)
 
 
 def _blurred(e: Evidence, t: Thresholds) -> bool:
-    seen = e.match
-    if seen is None:
-        return False
-    return seen.sharpness <= t.blurred_sharpness and seen.coarse_in_place >= t.blurred_coarse_in_place
+    return e.match is not None and approved.blurred(e.match, t)
 
 
 def _dark(e: Evidence, t: Thresholds) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -36,7 +36,7 @@ class Match:
     visible: float
     """Share of the approved structure that could be seen in the light and noise of the look, if it were there."""
     own_structure: float
-    """How many cells have clear edges, whichever, relative to the approved view; at most 1."""
+    """How many cells have clear and sharp edges, whichever, relative to the approved view; at most 1."""
     coarse_in_place: float
     """Share in place of the coarse structure, which even a strong blur leaves."""
     sharpness: float
@@ -50,7 +50,8 @@ class Match:
     identity: float
     """Correlation of all edges with the approved ones where they were, -1..1."""
     registered: float
-    """The same after the best shift, rotation and zoom; equal to `identity` where the view is in place."""
+    """The same after the best shift, rotation and zoom, less where only a small part of the view is left to compare;
+    equal to `identity` where the view is in place."""
     distinct: float
     """How far that stands above other shifts, in their standard deviations."""
     shift_x: float
@@ -143,6 +144,12 @@ class Pair:
         return _ratio(float((self.weight * self.present).sum()), float(self.weight.sum()))
 
     @cached_property
+    def sharp(self) -> Field:
+        """How sharp the look is around each cell, whatever stands there, 0..1."""
+        focus = _finest(self.seen) / max(_usual(_finest(self.approved), self.weight), 1e-3)
+        return np.asarray(np.clip((focus - _SOFT_FINE) / (_SHARP_FINE - _SOFT_FINE), 0, 1), np.float32)
+
+    @cached_property
     def coarse(self) -> tuple[Field, Field]:
         """How much each coarse cell's structure counts, and how far it is there."""
         mine, yours = self.approved.coarse_edges, self.seen.coarse_edges
@@ -219,7 +226,7 @@ def _compared(pair: Pair, before: Fingerprint | None, *, same_light: bool) -> Ma
         covered_structure=_ratio(float(pair.weight[region].sum()), float(pair.weight.sum())),
         covered_still=None if before is None else _still(region, pair.seen, before),
         identity=identity,
-        registered=found.agreement,
+        registered=found.score,
         distinct=found.distinct,
         shift_x=found.shift_x,
         shift_y=found.shift_y,
@@ -230,8 +237,10 @@ def _compared(pair: Pair, before: Fingerprint | None, *, same_light: bool) -> Ma
 
 def _own_structure(pair: Pair) -> float:
     floor = max(2 * _FAINT, 2 * pair.seen.noise, 2 * pair.approved.noise)
-    mine, yours = ((view.edges.strength > floor).mean() for view in (pair.seen, pair.approved))
-    return min(1.0, _ratio(float(mine), float(yours)))
+    middle = np.broadcast_to(_border() == 1, (ROWS, COLUMNS))
+    approved = (pair.approved.edges.strength > floor)[middle].mean()
+    seen = (pair.sharp * (pair.seen.edges.strength > floor))[middle].mean()
+    return min(1.0, _ratio(float(seen), float(approved)))
 
 
 _COVERED_FROM: Final = 0.5
@@ -245,8 +254,11 @@ _STANDS_SHARE: Final = 0.5
 """Half of the fine structure that was there is enough for something else that stands there, if it is sharp: what lies on
 the lens is out of focus, what stands in the room is not."""
 
-_SOFT_FINE: Final = 0.8
-_SHARP_FINE: Final = 0.95
+_SOFTEST: Final = 0.5
+"""A slope that goes on and on is half as steep a pixel as it is over the middle scale's pixels, which are twice as wide."""
+
+_SOFT_FINE: Final = 0.4
+_SHARP_FINE: Final = 0.85
 _SOFT_DETAIL: Final = 0.25
 _SHARP_DETAIL: Final = 0.5
 """Fine edges beside those of the middle scale, and of the coarse one, relative to what is usual in the view."""
@@ -262,10 +274,15 @@ def _covered_region(pair: Pair) -> Mask:
     return _largest(votes / voters > _COVERED_FROM)
 
 
+_LITTLE_COARSE: Final = np.float32(0.05)
+"""Where coarse structure counts less than this it says little."""
+
+
 def _coarse_presence(pair: Pair) -> Field:
-    """Return how far coarse structure is in place in each cell: then the view is out of focus there, not covered."""
+    """Return how far coarse structure is in place around each cell: then the view is out of focus there, not covered."""
     weight, present = pair.coarse
-    return np.asarray(cv2.resize(weight * present, (COLUMNS, ROWS), interpolation=cv2.INTER_LINEAR), np.float32)
+    around = smoothed(weight * present, 1.0) / (smoothed(weight, 1.0) + _LITTLE_COARSE)
+    return np.asarray(cv2.resize(around, (COLUMNS, ROWS), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _stands(pair: Pair) -> Field:
@@ -274,20 +291,20 @@ def _stands(pair: Pair) -> Field:
         smoothed(view.fine_strength * pair.weight, _NEIGHBOURS) for view in (pair.approved, pair.seen)
     )
     much = fine_seen / np.maximum(_STANDS_SHARE * pair.gain * fine_approved, 1e-6)
-    sharp = _focus(pair, _finest, _SOFT_FINE, _SHARP_FINE) * _focus(pair, _detail, _SOFT_DETAIL, _SHARP_DETAIL)
-    return np.asarray(np.clip(much, 0, 1) * sharp, np.float32)
+    usual = _usual(_detail(pair.approved), pair.weight)
+    detailed = (_detail(pair.seen) / max(usual, 1e-6) - _SOFT_DETAIL) / (_SHARP_DETAIL - _SOFT_DETAIL)
+    return np.asarray(np.clip(much, 0, 1) * np.clip(detailed, 0, 1) * pair.sharp, np.float32)
 
 
-def _focus(pair: Pair, ratio: Callable[[Fingerprint], Field], soft: float, sharp: float) -> Field:
-    """Return how sharp each cell is by a ratio of two scales, 0..1, relative to what is usual in the approved view."""
-    usual = _weighted_quantile(ratio(pair.approved).ravel().astype(np.float64), pair.weight.ravel() + 1e-6, 0.5)
-    return np.asarray(np.clip((ratio(pair.seen) / max(usual, 1e-6) - soft) / (sharp - soft), 0, 1), np.float32)
+def _usual(ratio: Field, weight: Field) -> float:
+    return _weighted_quantile(ratio.ravel().astype(np.float64), weight.ravel() + np.float32(1e-6), 0.5)
 
 
 def _finest(view: Fingerprint) -> Field:
-    """Return fine edges beside those of the middle scale, around each cell."""
+    """Return by how much the fine edges around each cell exceed those of a soft surface, beside the middle scale's."""
     middle = smoothed(view.edges.strength, _NEIGHBOURS)
-    return np.asarray(smoothed(view.fine_strength, _NEIGHBOURS) / np.maximum(middle, 1e-4), np.float32)
+    ratio = smoothed(view.fine_strength, _NEIGHBOURS) / np.maximum(middle, 1e-4)
+    return np.asarray(np.maximum(ratio - _SOFTEST, 0), np.float32)
 
 
 def _detail(view: Fingerprint) -> Field:
@@ -327,6 +344,7 @@ def _sharpness(pair: Pair) -> tuple[float, float]:
     fine_approved, fine_seen = (
         shrunk(view.fine_strength**2, (COARSE_COLUMNS, COARSE_ROWS)) for view in (pair.approved, pair.seen)
     )
+    placed = placed * (shrunk(np.broadcast_to(_border(), (ROWS, COLUMNS)), (COARSE_COLUMNS, COARSE_ROWS)) == 1)
     telling = (placed > 0.05) & (fine_approved > 4 * pair.seen.fine_noise**2) & (yours.strength > 0)
     if telling.sum() < 5:
         return 1.0, in_place
@@ -342,13 +360,16 @@ _SAME_AROUND: Final = 3.0
 _REGISTER_UNDER: Final = 0.8
 """Share of structure in place from which the view is not searched elsewhere."""
 
+_REGISTER_FROM: Final = 0.1
+"""A picture with less structure of its own shows nothing that could be found."""
+
 
 def _registered(pair: Pair) -> tuple[float, Registration]:
     """Return (correlation of edges where they were, the best registration)."""
     mine, yours = _phasors(pair.approved, pair.approved.steadiness), _phasors(pair.seen, np.ones((1, 1), np.float32))
     norm = math.sqrt(float((np.abs(mine) ** 2).sum()) * float((np.abs(yours) ** 2).sum()))
     identity = _ratio(float((np.conj(mine) * yours).real.sum()), norm)
-    if pair.in_place >= _REGISTER_UNDER:
+    if pair.in_place >= _REGISTER_UNDER or _own_structure(pair) < _REGISTER_FROM:
         return identity, Registration(0, 0, 0, 1, identity, 0, 1)
     return identity, register(mine, yours, pair.approved.aspect)
 

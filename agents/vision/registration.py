@@ -20,7 +20,7 @@ _Numbers = npt.NDArray[np.float32]
 _LEAST_OVERLAP: Final = 0.2
 """Share of each side's edges that must lie in the part that both show; a smaller part agrees with anything."""
 
-_FULL_OVERLAP: Final = 0.5
+_FULL_OVERLAP: Final = 0.6
 """From this share on a smaller common part is no reason for doubt."""
 
 _ROTATIONS: Final = tuple(math.radians(degrees) for degrees in range(-32, 33, 4))

@@ -58,17 +58,27 @@ class Thresholds:
     """A hand or a cloth over a third of the view leaves its borders uncertain."""
     covered_still: float = _least(0.5)
     """People move."""
-    moved_registered: float = _least(0.3)
+    covered_wide_ratio: float = _least(0.45)
+    """So much of the view no passer-by hides: it needs no second look to be still."""
+    covered_whole_in_place: float = _most(0.25)
+    covered_whole_structure: float = _most(0.2)
+    """Hardly anything in place, and hardly anything sharp instead: covered as a whole, whatever its pattern."""
+    moved_registered: float = _least(0.35)
     """Correlation of the edges with the approved ones where they are now."""
     moved_gain: float = _least(0.2)
     """By how much that is better than where they were."""
-    moved_distinct: float = _least(6.0)
-    moved_lost_in_place: float = _most(0.12)
-    """As little of the approved structure is found by chance, wherever the camera looks."""
-    moved_lost_structure: float = _least(0.5)
-    """A picture rich in structure of its own, none of which is the approved one: it looks elsewhere."""
-    blurred_sharpness: float = _most(0.45)
-    blurred_coarse_in_place: float = _least(0.6)
+    moved_distinct: float = _least(4.0)
+    moved_structure: float = _least(0.35)
+    """Something sharp must be seen to be found again elsewhere."""
+    moved_lost_identity: float = _most(0.12)
+    moved_lost_in_place: float = _most(0.45)
+    """As much of the approved structure is found by chance, wherever the camera looks: rooms are built at right angles."""
+    moved_lost_structure: float = _least(0.2)
+    """A picture with sharp structure of its own, none of which is the approved one: it looks elsewhere."""
+    blurred_sharpness: float = _most(0.75)
+    """The lowest bit rates leave 0.88 of a sharp picture; a deviation of two pixels of 704 leaves 0.75."""
+    blurred_structure: float = _most(0.3)
+    blurred_coarse_in_place: float = _least(0.5)
     confirm_looks: int = 2
     confirm_view_looks: int = 3
     """For what people close to the lens could be taken for: moved, blurred."""

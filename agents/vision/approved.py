@@ -1,0 +1,41 @@
+"""What a look beside the approved view comes to: covered, moved, blurred."""
+
+from __future__ import annotations
+
+from agents.vision.match import Match
+from agents.vision.thresholds import Thresholds
+
+
+def covered(seen: Match, t: Thresholds) -> bool:
+    """Tell whether something hides a part of the view that stays where it is, out of focus.
+
+    A camera that looks elsewhere, or is out of focus as a whole, also lacks structure where it was: these come first.
+    """
+    if _found_elsewhere(seen, t) or blurred(seen, t):
+        return False
+    part = seen.covered_ratio >= t.covered_ratio
+    whole = seen.in_place <= t.covered_whole_in_place and seen.own_structure <= t.covered_whole_structure
+    still = seen.covered_still is None or seen.covered_still >= t.covered_still
+    return (part or whole) and (still or seen.covered_ratio >= t.covered_wide_ratio)
+
+
+def moved(seen: Match, t: Thresholds) -> bool:
+    """Tell whether the camera looks elsewhere: the approved structure is found there, or nowhere."""
+    return _found_elsewhere(seen, t) or _lost(seen, t)
+
+
+def blurred(seen: Match, t: Thresholds) -> bool:
+    """Tell whether the view is in place and out of focus all over."""
+    soft = seen.sharpness <= t.blurred_sharpness and seen.own_structure <= t.blurred_structure
+    return soft and seen.coarse_in_place >= t.blurred_coarse_in_place
+
+
+def _found_elsewhere(seen: Match, t: Thresholds) -> bool:
+    sure = seen.registered >= t.moved_registered and seen.distinct >= t.moved_distinct
+    better = seen.registered - seen.identity >= t.moved_gain
+    return sure and better and seen.own_structure >= t.moved_structure
+
+
+def _lost(seen: Match, t: Thresholds) -> bool:
+    nothing = seen.identity <= t.moved_lost_identity and seen.in_place <= t.moved_lost_in_place
+    return nothing and seen.own_structure >= t.moved_lost_structure and seen.covered_ratio <= t.covered_wide_ratio
