@@ -40,6 +40,7 @@ _SUBJECT_OF = {
     Kind.VIEW: "camera",
     Kind.RECORDINGS: "camera",
     Kind.MAIN_STREAM: "camera",
+    Kind.WRITTEN: "camera",
     Kind.REACH: "recorder",
     Kind.CHANNELS: "recorder",
     Kind.DISKS: "recorder",

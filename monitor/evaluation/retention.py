@@ -11,6 +11,8 @@ import numpy.typing as npt
 from pydantic import JsonValue
 
 from monitor.evaluation.basis import Judgement, camera_subject, days_text, due_spans, hours_known
+from monitor.evaluation.forecast import Forecast
+from monitor.evaluation.outlook import outlooks
 from monitor.model.calendar import day_edges, day_start, local_date
 from monitor.model.inventory import Camera
 from monitor.model.ledger import Facts, RecordingFacts, evidence_of
@@ -222,10 +224,14 @@ def _since(facts: Facts, requirement: Retention, camera: Camera, reading: Record
 
 def judge_retention(judgement: Judgement, requirement: Retention) -> list[Verdict]:
     """Judge every camera of the institution."""
-    return [_judge(judgement.facts, requirement, camera) for camera in judgement.facts.inventory.cameras]
+    foretold = outlooks(judgement.facts, requirement.required_days)
+    return [
+        _judge(judgement.facts, requirement, camera, foretold.get(camera.id))
+        for camera in judgement.facts.inventory.cameras
+    ]
 
 
-def _judge(facts: Facts, requirement: Retention, camera: Camera) -> Verdict:
+def _judge(facts: Facts, requirement: Retention, camera: Camera, foretold: Forecast | None) -> Verdict:
     reading = facts.recordings.get(camera.id)
     unknown = _why_unknown(facts, requirement, camera, reading)
     if reading is None or unknown is not None:
@@ -233,19 +239,27 @@ def _judge(facts: Facts, requirement: Retention, camera: Camera) -> Verdict:
     due, closed = due_table(facts, requirement, camera, reading.footage)
     since = _since(facts, requirement, camera, reading)
     figures, _ = measure(reading.footage, due, closed, facts, requirement, since)
-    verdict = _decide(facts, requirement, camera, figures, new=since is not None)
+    verdict = _decide(facts, requirement, camera, figures, foretold, new=since is not None)
     if verdict.outcome is Outcome.UNDETERMINED:
         return replace(verdict, looked=facts.as_of, evidence=_evidence(reading))
     return replace(verdict, looked=reading.read_at, evidence=_evidence(reading))
 
 
-def _decide(facts: Facts, requirement: Retention, camera: Camera, figures: Held, *, new: bool) -> Verdict:
+def _decide(
+    facts: Facts, requirement: Retention, camera: Camera, figures: Held, foretold: Forecast | None, *, new: bool
+) -> Verdict:
     """Choose the state from the figures: short before gap; a new camera matures."""
     need, held = requirement.required_days, figures.held_days
     subject, ok = camera_subject(camera.id), held >= need and not figures.missing_days
-    measured = _measured(requirement, figures, ok=ok)
+    measured = _measured(requirement, figures, foretold, ok=ok)
     whole = new and _history_whole(facts, camera, figures)
     if held < need and whole and not figures.missing_days:
+        if foretold is not None and foretold.reaches:
+            reason = (
+                f"New camera with its whole history of {days_text(held)} there; by the forecast "
+                f"{days_text(need)} are held from {figures.compliant_from.isoformat()} on."
+            )
+            return Verdict(requirement, subject, Outcome.MET, "maturing", reason, facts.as_of, measured)
         reason = (
             f"New camera with its whole history of {days_text(held)} there, but no forecast says that "
             f"the recorder's capacity reaches {days_text(need)}."
@@ -266,6 +280,8 @@ def _decide(facts: Facts, requirement: Retention, camera: Camera, figures: Held,
         began = _gap_began(facts, figures)
         return Verdict(requirement, subject, Outcome.BREACHED, "gap", reason, facts.as_of, measured, began=began)
     reason = f"{days_text(held)} held, {days_text(need)} required."
+    if foretold is not None and foretold.breaks_on is not None:
+        reason += f" By the forecast they will no longer be on {foretold.breaks_on.isoformat()}."
     return Verdict(requirement, subject, Outcome.MET, "ok", reason, facts.as_of, measured)
 
 
@@ -285,7 +301,7 @@ def _gap_began(facts: Facts, figures: Held) -> Millis:
     return min(touching, default=missing.start if missing.start is not None else facts.as_of)
 
 
-def _measured(requirement: Retention, figures: Held, *, ok: bool) -> dict[str, JsonValue]:
+def _measured(requirement: Retention, figures: Held, foretold: Forecast | None, *, ok: bool) -> dict[str, JsonValue]:
     gaps: list[JsonValue] = [
         {"start_at": isoformat(a), "end_at": isoformat(b), "ages_out_on": day.isoformat()} for a, b, day in figures.gaps
     ]
@@ -297,7 +313,20 @@ def _measured(requirement: Retention, figures: Held, *, ok: bool) -> dict[str, J
         "missing_days": [day.isoformat() for day in figures.missing_days],
         "gaps": gaps,
         "compliant_from": None if ok else figures.compliant_from.isoformat(),
-        "breaks_on": None,
+        **_foretold(foretold, holds=figures.held_days >= requirement.required_days),
+    }
+
+
+def _foretold(foretold: Forecast | None, *, holds: bool) -> dict[str, JsonValue]:
+    """Return when it will break, and why: nothing for what is broken already, and nothing where nothing is foretold."""
+    if foretold is None or foretold.breaks_on is None or not holds:
+        return {"breaks_on": None}
+    return {
+        "breaks_on": foretold.breaks_on.isoformat(),
+        "breaks_because": foretold.cause,
+        "breaks_between": [
+            day.isoformat() if day is not None else None for day in (foretold.earliest, foretold.latest)
+        ],
     }
 
 

@@ -33,6 +33,7 @@ _SUBJECTS: dict[Kind, str | None] = {
     Kind.AGENT: "agent",
     Kind.RECORDINGS: "camera",
     Kind.MAIN_STREAM: "camera",
+    Kind.WRITTEN: "camera",
     Kind.CHANNELS: "recorder",
     Kind.DISKS: "recorder",
     Kind.CLOCK: "recorder",
@@ -42,6 +43,12 @@ _SUBJECTS: dict[Kind, str | None] = {
     Kind.ATTESTATION: None,
 }
 """Of what each kind of observation speaks; said of anything else it is no evidence. None: of any subject."""
+
+
+_INSTANTS = frozenset(
+    {Kind.MAIN_STREAM, Kind.WRITTEN, Kind.CHANNELS, Kind.DISKS, Kind.CLOCK, Kind.IDENTITY, Kind.INVENTORY}
+)
+"""Kinds of which the newest observation is what counts."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +166,7 @@ def fold(
     instants: dict[tuple[Kind, Subject], Instant] = {
         (kind, subject): Instant(items[-1], items[-1].expires < as_of)
         for (kind, subject), items in by_subject.items()
-        if kind in {Kind.MAIN_STREAM, Kind.CHANNELS, Kind.DISKS, Kind.CLOCK, Kind.IDENTITY, Kind.INVENTORY}
+        if kind in _INSTANTS
     }
     return Facts(
         as_of=as_of,

@@ -63,6 +63,9 @@ class Kind(StrEnum):
     """Camera: its recorded (main) stream, watched for a moment once a day. state read | unknown (cause). facts
     {"codec", "width", "height", "frame_rate" (frames a second), "bit_rate" (bits a second)}, a value null where it
     could not be told."""
+    WRITTEN = "written"
+    """Camera: how many bytes its footage of each whole day takes, as the recorder's index tells. state read | unknown.
+    facts {"first_day": calendar date, "bytes": [n, ...] a day}."""
     CHANNELS = "channels"
     """Recorder. state read | unknown. facts {"channels": [{"id", "name", "online"}]}."""
     DISKS = "disks"

@@ -15,7 +15,9 @@ from monitor.model.span import Millis, Spans
 from monitor.store.tables import FootageRow, InstantRow
 from monitor.store.upsert import insert_new, upsert
 
-NEWEST_ONLY = tuple(kind.value for kind in (Kind.MAIN_STREAM, Kind.CHANNELS, Kind.DISKS, Kind.IDENTITY, Kind.BASELINE))
+NEWEST_ONLY = tuple(
+    kind.value for kind in (Kind.MAIN_STREAM, Kind.WRITTEN, Kind.CHANNELS, Kind.DISKS, Kind.IDENTITY, Kind.BASELINE)
+)
 """Of these the newest counts, and the oldest for when its subject was first seen."""
 
 COMPACT_AFTER = 60
