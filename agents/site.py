@@ -75,6 +75,8 @@ class CameraConfig:
     channel: str | None
     stream: str | None
     main_stream: str | None
+    tls_fingerprint: str | None
+    """SHA-256 of the certificate of its own streams (rtsps), lower-case hex; None: the recorder's, or pinned on first use."""
     credentials: Credentials | None
     identity: str | None
     commissioned: date | None
@@ -279,6 +281,7 @@ def _camera(base: Path, form: CameraForm, for_all: Overrides) -> CameraConfig:
         channel=form.channel,
         stream=form.stream,
         main_stream=form.main_stream,
+        tls_fingerprint=form.tls_fingerprint,
         credentials=_credentials(base, f"camera {form.id}", form),
         identity=form.identity,
         commissioned=form.commissioned,

@@ -197,6 +197,7 @@ class CameraForm(Login):
     channel: Annotated[str, PlainValidator(_channel)] | None = None
     stream: RtspUrl | None = None
     main_stream: RtspUrl | None = None
+    tls_fingerprint: Annotated[str, AfterValidator(_fingerprint)] | None = None
     identity: Text | None = None
     commissioned: date | None = None
     thresholds: ThresholdsForm | None = None

@@ -153,11 +153,13 @@ class Station:
         return stream
 
     def _fingerprint(self, camera: CameraConfig, host: str | None, place: str) -> str | None:
-        """Return the fingerprint that site.yaml gives for the host (a recorder's own), else the one that was kept.
+        """Return the fingerprint that site.yaml gives (the camera's, or that of a recorder's host), else the kept one.
 
         Raises StreamError when what was kept can't be read: then nobody can say that it is the same device.
         """
         recorder = self.site.recorder(camera.recorder)
+        if camera.tls_fingerprint is not None:
+            return camera.tls_fingerprint
         if recorder is not None and recorder.tls_fingerprint and urlsplit(recorder.url or "").hostname == host:
             return recorder.tls_fingerprint
         try:

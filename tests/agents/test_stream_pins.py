@@ -36,10 +36,12 @@ def certificate(folder: Path, name: str) -> tuple[ssl.SSLContext, str]:
     return context, hashlib.sha256(ssl.PEM_cert_to_DER_cert(crt.read_text())).hexdigest()
 
 
-async def play(folder: Path, device: Device, **recorder: Any) -> None:
+async def play(folder: Path, device: Device, pinned: str | None = None, **recorder: Any) -> None:
     """Open the camera's stream as the service does after a start. Raises StreamError."""
     recorders = [{"id": "nvr", "driver": "hikvision", "url": "http://127.0.0.1:9", **recorder}] if recorder else []
     camera: dict[str, Any] = {"id": "yard", "zones": ["gate"], "stream": device.url(scheme="rtsps")}
+    if pinned is not None:
+        camera["tls_fingerprint"] = pinned
     if recorder:
         camera |= {"recorder": "nvr", "channel": 1}
     site = load_site(write_site(folder, [camera], recorders))
@@ -69,6 +71,7 @@ async def test_the_first_certificate_is_kept_and_another_one_is_told_nothing(tmp
         port = device.port
     async with serve(device, other[0], port=port):
         error = await refused(tmp_path, device)
+        await play(tmp_path, device, pinned=other[1])
     assert error.cause is StreamCause.CERTIFICATE
     assert other[1] in error.detail, "what to write down when it is right"
     assert meaning(error.cause, Around()) == ("unknown", StreamCause.CERTIFICATE)
