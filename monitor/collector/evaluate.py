@@ -31,7 +31,7 @@ from monitor.store.verdicts import Key, load_runs, replace_verdicts, save_runs
 
 log = structlog.get_logger(__name__)
 
-NOTIFIED = frozenset({"retention"})
+NOTIFIED = frozenset({"retention", "view"})
 """The requirements whose findings are told to somebody when they open."""
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import structlog
 
 from monitor.collector.context import Context
+from monitor.model.regulation import Text
 from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Millis, isoformat
 from monitor.store import notices, registry
 from monitor.store.engine import reading, writing
@@ -23,6 +24,31 @@ GIVE_UP: Millis = 7 * DAY
 """What could not be sent for a week is no news: the page has it."""
 SENDING: Millis = 2 * MINUTE
 """While one process sends, no other takes the same notice on; if it dies, another does after this long."""
+
+
+TITLES = {
+    "retention": Text(zh="监控录像保存期问题线索", en="Retention lead"),
+    "view": Text(zh="监控画面问题线索", en="Picture lead"),
+}
+
+VIEW_STATES = {
+    "black": Text(zh="画面全黑。", en="The picture is black."),
+    "dark": Text(zh="开放时间内画面过暗。", en="The picture is too dark in opening hours."),
+    "bright": Text(zh="画面过亮。", en="The picture is too bright."),
+    "frozen": Text(zh="画面定格不动。", en="The picture is frozen."),
+    "blurred": Text(zh="画面模糊，失焦或镜头脏污。", en="The picture is out of focus, or the lens is smeared."),
+    "covered": Text(zh="镜头被遮挡。", en="The lens is covered."),
+    "moved": Text(
+        zh="摄像机角度偏移，不再对着经核准的画面。", en="The camera no longer shows its approved view: it was moved."
+    ),
+    "noisy": Text(zh="画面噪点过多。", en="The picture is full of noise."),
+    "striped": Text(zh="画面有条纹。", en="The picture has stripes."),
+    "colour_cast": Text(zh="画面偏色。", en="The picture has a colour cast."),
+    "signal_lost": Text(zh="录像机显示“无视频信号”。", en="The recorder shows its “no video” picture."),
+    "corrupt": Text(zh="画面花屏。", en="The picture is corrupt."),
+    "looped": Text(zh="有录像被当作实时画面循环播放。", en="A recording is played as if it were live."),
+}
+"""What is wrong with a picture, a sentence for each state of the contract."""
 
 
 @dataclass(frozen=True)
@@ -99,13 +125,16 @@ def message_of(context: Context, row: FindingRow, name: str) -> Message:
     held, required = row.measured.get("held_days"), row.measured.get("required_days")
     citation = row.citation_zh if chinese else row.citation
     if chinese:
-        title = f"监控录像保存期问题线索：{who}"
+        title = f"{TITLES[row.requirement].zh}：{who}" if row.requirement in TITLES else f"问题线索：{who}"
         lines = [f"对象：{row.subject}", f"开始：{isoformat(row.began)}"]
         lines += [f"保存 {held} 天，要求 {required} 天"] if isinstance(held, int) else []
+        lines += [VIEW_STATES[row.state].zh] if row.requirement == "view" and row.state in VIEW_STATES else []
         lines += [f"依据：{citation['title']} {citation['clause']}"]
     else:
-        title = f"Retention lead: {who}"
-        lines = [f"Subject: {row.subject}", f"Since: {isoformat(row.began)}", row.reason]
+        title = f"{TITLES[row.requirement].en}: {who}" if row.requirement in TITLES else f"Lead: {who}"
+        lines = [f"Subject: {row.subject}", f"Since: {isoformat(row.began)}"]
+        known = row.requirement == "view" and row.state in VIEW_STATES
+        lines += [VIEW_STATES[row.state].en if known else row.reason]
         lines += [f"Held {held} days, required {required}"] if isinstance(held, int) else []
         lines += [f"Clause: {citation['title']}, {citation['clause']}"]
     if context.settings.public_url is not None:

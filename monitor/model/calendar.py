@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -98,7 +98,13 @@ def nap_spans(naps: Iterable[Nap], zone: ZoneInfo, start: Millis, end: Millis) -
     return Spans.of(pairs).clip(start, end)
 
 
+SURELY_OPEN = OpeningHours(open=time(9), close=time(16))
+"""The middle of a working day. Who declares no hours may be open at any time: only then light is owed for certain."""
+
+
 def lit_time(inventory: Inventory, start: Millis, end: Millis) -> Spans:
-    """Return when a room has to be lit in [start, end): open time outside nap times."""
+    """Return when a room has to be lit in [start, end): open time outside nap times; without hours, SURELY_OPEN."""
+    if inventory.hours is None:
+        inventory = inventory.model_copy(update={"hours": SURELY_OPEN})
     naps = nap_spans(inventory.naps, inventory.institution.zone_info, start, end)
     return open_time(inventory, start, end).subtract(naps)

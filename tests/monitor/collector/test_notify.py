@@ -1,4 +1,4 @@
-"""Notices: one for each retention finding that opens, sent by apprise to a real address, again when that fails."""
+"""Notices: one for each finding about recordings or pictures that opens, sent by apprise to a real address, again when that fails."""
 
 from __future__ import annotations
 
@@ -13,12 +13,14 @@ import pytest
 from sqlalchemy import Engine, select
 
 from monitor.collector.evaluate import evaluate
-from monitor.collector.notify import GIVE_UP, LONGEST_WAIT, send_notices, wait_after
+from monitor.collector.notify import GIVE_UP, LONGEST_WAIT, VIEW_STATES, send_notices, wait_after
 from monitor.collector.settings import NoticeSettings, Settings, SettingsError
+from monitor.evaluation.view import CONDITIONS
+from monitor.model.observation import Kind
 from monitor.model.span import HOUR, MINUTE, SECOND
 from monitor.store.engine import reading
 from monitor.store.tables import NoticeRow
-from support.centre import NOW, Centre, declared, index, make_centre
+from support.centre import NOW, Centre, declared, index, make_centre, span
 from support.packs import pack
 
 pytestmark = pytest.mark.filterwarnings(
@@ -181,3 +183,22 @@ def test_waiting_grows_and_has_an_end() -> None:
     assert waits[:3] == [30 * SECOND, MINUTE, 2 * MINUTE]
     assert waits == sorted(waits)
     assert waits[-1] == LONGEST_WAIT == 6 * HOUR
+
+
+@pytest.mark.parametrize(("language", "words"), [("zh", "镜头被遮挡。"), ("en", "The lens is covered.")])
+def test_a_notice_about_a_picture_says_what_is_wrong_with_it(
+    engine: Engine, tmp_path: Path, webhook: Webhook, language: str, words: str
+) -> None:
+    centre = short(engine, tmp_path, webhook.url, language=language)
+    send_notices(centre.context)
+    webhook.taken.clear()
+    centre.see(span("camera/gate", "covered", NOW - HOUR, NOW, kind=Kind.VIEW))
+    evaluate(centre.context, "wj-0001")
+    assert send_notices(centre.context) == 1
+    (taken,) = webhook.taken
+    assert words in taken["message"]
+    assert {"zh": "监控画面问题线索", "en": "Picture lead"}[language] in taken["title"]
+
+
+def test_every_state_of_a_picture_has_a_sentence() -> None:
+    assert set(VIEW_STATES) == set(CONDITIONS)

@@ -89,14 +89,13 @@ def test_a_dark_room_at_nap_time_is_no_fault_until_the_children_wake() -> None:
     assert episodes(late) == [("dark", wakes, None)]
 
 
-def test_closed_days_are_dark_without_a_case_and_undeclared_hours_are_all_hours() -> None:
+def test_closed_days_are_dark_without_a_case_and_without_hours_only_the_middle_of_the_day_counts() -> None:
     today = from_millis(NOON).astimezone(ZONE).date()
     closed = HOUSE.model_copy(update={"closures": (Closure(start=today, to=today),), "naps": ()})
     assert view(looked((NOON - HOUR, NOON, "dark"), as_of=NOON, inventory=closed)) == ("met", "ok")
-    assert view(looked((MIDNIGHT, MIDNIGHT + HOUR, "dark"), as_of=MIDNIGHT + HOUR, inventory=INVENTORY)) == (
-        "breached",
-        "dark",
-    )
+    for hours, expected in ((8, ("met", "ok")), (10, ("breached", "dark")), (17, ("met", "ok"))):
+        now = MIDNIGHT + hours * HOUR
+        assert view(looked((now - HOUR, now, "dark"), as_of=now, inventory=INVENTORY)) == expected
 
 
 def test_a_lens_that_was_covered_before_the_lights_went_out_is_still_covered() -> None:
@@ -250,3 +249,4 @@ def test_noon_is_in_lit_hours_only_without_a_nap() -> None:
     assert to_millis(datetime(2026, 11, 23, 4, tzinfo=UTC)) == NOON
     assert not lit_time(HOUSE, NOON, NOON + 1)
     assert lit_time(INVENTORY.model_copy(update={"hours": OPEN_HALF_PAST_SEVEN}), NOON, NOON + 1)
+    assert lit_time(INVENTORY, NOON, NOON + 1)
