@@ -298,3 +298,40 @@ def diagnose(
         print_diagnosis(file, baseline=baseline, every=every, as_json_only=as_json)
     except UnreadableError as error:
         fail(error)
+
+
+@app.command()
+def discover(
+    config: Annotated[Path | None, typer.Option("--config", help="site.yaml; default the one here, if any.")] = None,
+    network: Annotated[
+        list[str] | None, typer.Option(help="Look here too, such as 192.0.2.0/24; may be given again.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")] = False,
+) -> None:
+    """Look for ONVIF devices, and ask the recorders for their channels: text to paste into site.yaml."""
+    from agents.discover_cli import print_discovery
+
+    here = Path("site.yaml")
+    found = config if config is not None else here if here.exists() else None
+    if found is None and not network:
+        fail("give --config or --network: nothing outside the site's own networks is ever looked at")
+    try:
+        print_discovery(site_of(found) if found is not None else None, network or (), as_json_only=as_json)
+    except (SecretError, OptionsError, DatabaseError, OSError, ValueError) as error:
+        fail(error)
+
+
+@app.command(name="record-device")
+def record_device(
+    config: Config,
+    recorder: Annotated[str, typer.Option(help="Which one, by its id.")],
+    output: Annotated[Path, typer.Option("--output", help="The folder to put the fixture into.")] = Path(),
+) -> None:
+    """Capture a recorder's replies as a fixture, with every secret, name, address and serial number scrubbed."""
+    from agents.discover_cli import record_device as record
+    from agents.record_device import RecordError
+
+    try:
+        record(site_of(config), recorder, output)
+    except (RecordError, SecretError, OptionsError, DatabaseError, OSError) as error:
+        fail(error)

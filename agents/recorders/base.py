@@ -328,6 +328,18 @@ class Breaker(Protocol):
 
 
 @dataclass(frozen=True)
+class Reply:
+    """A whole answer of a device and what was asked, for `agent record-device`: bytes that may hold secrets."""
+
+    method: str
+    path: str
+    content: bytes | None
+    status: int
+    content_type: str
+    body: bytes
+
+
+@dataclass(frozen=True)
 class RecorderSettings:
     """All that a driver needs to know and to hold; the password never appears in its repr."""
 
@@ -348,6 +360,8 @@ class RecorderSettings:
     """SHA-256 of the recorder's certificate, hex; pinned on first use when None."""
     fingerprint_seen: Callable[[str], None] | None = None
     """Told the fingerprint when it is pinned on first use, so that the caller may keep it."""
+    tap: Callable[[Reply], None] | None = None
+    """Told each whole answer of the device; nothing else ever keeps one."""
 
 
 DriverFactory = Callable[[RecorderSettings], Recorder]

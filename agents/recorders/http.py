@@ -16,7 +16,7 @@ from urllib.parse import quote
 import httpx2
 
 from agents.breaker import LoginHeld
-from agents.recorders.base import MAX_EXCHANGES, Attempt, Exchange, OptionsError, RecorderError, RecorderSettings
+from agents.recorders.base import MAX_EXCHANGES, Attempt, Exchange, OptionsError, RecorderError, RecorderSettings, Reply
 from agents.rtsp.errors import StreamError
 from monitor.model.observation import StreamCause
 
@@ -116,7 +116,7 @@ class DeviceHttp:
                 error.asked = asked
                 self._note(asked, f"{error.cause}: {error.detail}")
                 raise
-        self._note(asked, _shown(answer))
+        self._keep(asked, message, answer)
         return answer
 
     async def fetch_signed(
@@ -126,19 +126,23 @@ class DeviceHttp:
         content: bytes,
         content_type: str,
         note: str,
-        refuses: Callable[[Answer], bool],
+        refuses: Callable[[Answer], bool | None],
     ) -> Answer:
         """POST a body that itself carries the login: one login under the breaker, never repeated.
 
-        `refuses` says whether an answer is a refusal of that login. Raises RecorderError as `fetch` does.
+        `refuses` says whether an answer is a refusal of that login; None when it doesn't tell. Raises RecorderError as
+        `fetch` does.
         """
         asked = f"POST {path} ({note})"
+        message = _Message("POST", path, content, content_type)
         async with self._one_at_a_time:
             try:
                 async with self._attempt() as attempt:
-                    answer = await self._send(_Message("POST", path, content, content_type))
+                    answer = await self._send(message)
                     refused = answer.status == _UNAUTHORIZED or refuses(answer)
-                    if refused:
+                    if refused is None:
+                        attempt.unclear()
+                    elif refused:
                         attempt.refused()
                     else:
                         _tell(attempt, answer)
@@ -148,8 +152,16 @@ class DeviceHttp:
                 error.asked = asked
                 self._note(asked, f"{error.cause}: {error.detail}")
                 raise
-        self._note(asked, _shown(answer))
+        self._keep(asked, message, answer)
         return replace(answer, logged_in=True)
+
+    def _keep(self, asked: str, message: _Message, answer: Answer) -> None:
+        """Note what was answered, and tell it whole to whoever records the device."""
+        self._note(asked, _shown(answer))
+        if self._settings.tap is not None:
+            kind = answer.headers.get("content-type", "")
+            reply = Reply(message.method, message.path, message.content, answer.status, kind, answer.body)
+            self._settings.tap(reply)
 
     def _note(self, asked: str, answered: str) -> None:
         self.exchanges.append(Exchange(self._scrubbed(asked), self._scrubbed(answered)[:SHOWN_CHARACTERS]))

@@ -1,0 +1,155 @@
+"""What there is to watch: the devices that answer on the site's networks, and each recorder's own list of channels."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from agents.recorders.base import Channel, Recorder, RecorderError
+from agents.recorders.ws_discovery import Device
+from agents.recorders.ws_discovery import discover as probe
+from agents.site import Site
+from agents.site_file import Network
+
+SCHEMA = "cradlewatch.discover/1"
+
+Probe = Callable[[Sequence[Network]], Awaitable[tuple[Device, ...]]]
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A channel, and the camera of site.yaml that it is; None: the site doesn't declare it."""
+
+    channel: Channel
+    declared_as: str | None
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What one recorder lists, or why it doesn't."""
+
+    recorder: str
+    driver: str
+    channels: tuple[Listed, ...]
+    error: str | None
+
+
+@dataclass(frozen=True)
+class Discovered:
+    """All that was found."""
+
+    devices: tuple[Device, ...]
+    device_error: str | None
+    recorders: tuple[Asked, ...]
+
+
+async def discover(
+    networks: Sequence[Network], site: Site | None, drivers: dict[str, Recorder], probe_networks: Probe = probe
+) -> Discovered:
+    """Look for devices on `networks`, and ask each recorder of `site` for its channels, all at once."""
+    async with asyncio.TaskGroup() as group:
+        looking = group.create_task(_devices(networks, probe_networks))
+        asking = [group.create_task(_asked(site, *item)) for item in drivers.items()] if site is not None else []
+    devices, error = looking.result()
+    return Discovered(devices, error, tuple(one.result() for one in asking))
+
+
+async def _devices(networks: Sequence[Network], probe_networks: Probe) -> tuple[tuple[Device, ...], str | None]:
+    try:
+        return await probe_networks(networks), None
+    except OSError as error:
+        return (), f"devices can't be looked for: {error.strerror or error}"
+
+
+async def _asked(site: Site, recorder_id: str, driver: Recorder) -> Asked:
+    config = site.recorder(recorder_id)
+    make = config.driver if config is not None else ""
+    try:
+        channels = await driver.channels()
+    except RecorderError as error:
+        return Asked(recorder_id, make, (), error.detail)
+    declared = {camera.channel or camera.id: camera.id for camera in site.cameras_of(recorder_id)}
+    return Asked(recorder_id, make, tuple(Listed(one, declared.get(one.id)) for one in channels), None)
+
+
+def as_json(found: Discovered) -> str:
+    """Return cradlewatch.discover/1."""
+    recorders = [
+        {
+            "id": one.recorder,
+            "driver": one.driver,
+            "error": one.error,
+            "channels": [_plain(item) for item in one.channels],
+        }
+        for one in found.recorders
+    ]
+    whole = {
+        "schema": SCHEMA,
+        "devices": [asdict(device) for device in found.devices],
+        "device_error": found.device_error,
+        "recorders": recorders,
+    }
+    return json.dumps(whole, ensure_ascii=False, indent=2)
+
+
+def _plain(item: Listed) -> dict[str, Any]:
+    channel = item.channel
+    behind = asdict(channel.behind) if channel.behind is not None else None
+    return {
+        "id": channel.id,
+        "name": channel.name,
+        "online": channel.online,
+        "declared_as": item.declared_as,
+        "behind": behind,
+    }
+
+
+def as_yaml(found: Discovered) -> str:
+    """Return text to paste into site.yaml: a camera for each channel that isn't declared, and recorders not yet known.
+
+    What is no declaration is a comment. A channel's zone only people know: it is left to be filled in.
+    """
+    new = [_entry(one, item) for one in found.recorders for item in one.channels if item.declared_as is None]
+    lines = [f"# {_said(one)}" for one in found.recorders]
+    if new:
+        lines += ["cameras:  # zones: the room that each one watches", *new]
+    for device in found.devices:
+        named = " ".join(filter(None, (device.hardware, device.name)))
+        lines.append(f"# ONVIF device at {_comment(device.url)}{': ' if named else ''}{_comment(named)}")
+    if found.device_error is not None:
+        lines.append(f"# {_comment(found.device_error)}")
+    return "\n".join(lines) + "\n" if lines else "# nothing was found\n"
+
+
+def _said(one: Asked) -> str:
+    if one.error is not None:
+        return f"recorder {one.recorder}: {_comment(one.error)}"
+    new = sum(item.declared_as is None for item in one.channels)
+    return f"recorder {one.recorder}: {len(one.channels)} channels, {new} of them not in site.yaml"
+
+
+def _entry(one: Asked, item: Listed) -> str:
+    """Return one camera in YAML's flow form: JSON's texts are YAML's too."""
+    channel = item.channel
+    camera_id = f"{one.recorder}-{channel.id}" if channel.id.isascii() and channel.id.isalnum() else ""
+    told = {True: "on line", False: "off line", None: ""}[channel.online]
+    behind = channel.behind
+    about = [told, *([behind.model, behind.address, behind.identity] if behind is not None else [])]
+    comment = _comment(", ".join(filter(None, about)))
+    identity = behind.identity if behind is not None else ""
+    pinned = f", identity: {_text(identity)}" if identity else ""
+    fields = f"id: {_text(camera_id)}, name: {_text(channel.name)}, zones: []"
+    entry = f"  - {{{fields}, recorder: {_text(one.recorder)}, channel: {_text(channel.id)}{pinned}}}"
+    return f"{entry}{'  # ' if comment else ''}{comment}"
+
+
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _comment(text: str) -> str:
+    """Return a device's text on one line, so that nothing of it can become a declaration."""
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
