@@ -16,6 +16,11 @@ GAPS = 3
 """A silence of so many times the longest pause is a stall."""
 
 
+def until_check(now: float) -> float:
+    """Return the seconds until the next check, at the same instants for all streams: one wake-up serves them all."""
+    return CHECK_SECONDS - now % CHECK_SECONDS
+
+
 class Pace:
     """One stream's rhythm. Instants are monotonic seconds."""
 

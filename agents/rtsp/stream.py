@@ -12,7 +12,7 @@ from agents.rtsp.connection import Connection
 from agents.rtsp.errors import StreamError
 from agents.rtsp.keep_alive import CLOSED_SECONDS, NOT_UNDERSTOOD
 from agents.rtsp.message import Message
-from agents.rtsp.pace import CHECK_SECONDS, GATHER_SECONDS, Pace
+from agents.rtsp.pace import GATHER_SECONDS, Pace, until_check
 from agents.rtsp.request import Deadlines
 from agents.rtsp.rtp import AccessUnits, FrameEvent
 from agents.rtsp.sdp import Codec
@@ -83,7 +83,7 @@ class Stream:
         self._pace = Pace(self._deadlines.stall, self._moved_at)
         self._playing = True
         if self._connection.error is None:
-            self._after("stall", min(self._deadlines.first_frame, CHECK_SECONDS), self._check_stall)
+            self._after("stall", min(self._deadlines.first_frame, until_check(self._moved_at)), self._check_stall)
             self._after("keep_alive", self._keep_alive_seconds, self._keep_alive)
 
     @property
@@ -247,7 +247,7 @@ class Stream:
         if self._moved != self._moved_checked:
             self._moved_checked, self._packets = self._moved, self._units.packets
         self._set_pace(now)
-        self._after("stall", min(left, CHECK_SECONDS), self._check_stall)
+        self._after("stall", min(left, until_check(now)), self._check_stall)
 
     def _set_pace(self, now: float) -> None:
         """Let frames gather in the socket as the stream's rate allows; take out what waits there after a silence."""
