@@ -32,8 +32,8 @@ INDEX_WINDOW: Millis = 10 * MINUTE
 EXCHANGE_LENGTH = 500
 """How much of a recorder's answer --explain prints."""
 
-HISTORY_KINDS = frozenset({Kind.ATTESTATION, Kind.CLOCK, Kind.RECORDINGS, Kind.INVENTORY})
-"""What earlier runs tell a check: statements, clock offsets, old index readings; never whether something was up."""
+HISTORY_KINDS = frozenset({Kind.ATTESTATION, Kind.CLOCK, Kind.RECORDINGS, Kind.INVENTORY, Kind.MAIN_STREAM})
+"""What earlier runs tell a check: statements, clock offsets, old index readings, main streams; never whether something was up."""
 
 
 @dataclass
@@ -97,7 +97,15 @@ async def check(  # noqa: PLR0913  (each is given by its name)
     recorders = {item.recorder for item in cameras} if camera else {item.id for item in site.recorders}
     decoder = Decoder()
     looks = [
-        Glance(station, decoder, item, seen.append, explained.tell, views.of(item.id) if views else ()).run()
+        Glance(
+            station,
+            decoder,
+            item,
+            seen.append,
+            explained.tell,
+            views.of(item.id) if views else (),
+            main=regulation.requirements.picture_quality is not None,
+        ).run()
         for item in cameras
         if site.has_stream(item)
     ]

@@ -19,6 +19,7 @@ from agents.vision.eye import Eye, Judged
 from agents.watch.budget import Seat
 from agents.watch.decoder import DecodeError, Decoder
 from agents.watch.failure import SILENCE, meaning
+from agents.watch.main_look import look_at_main
 from agents.watch.track import Sink
 from monitor.model.observation import Kind, Observation, StreamCause, Subject
 from monitor.model.span import HOUR, Basis, Millis, to_millis
@@ -27,6 +28,8 @@ STREAM_SECONDS = 10.0
 """A stream is looked at no longer than this, refusals and waiting for a turn aside."""
 FIRST_FRAMES_SECONDS = 1.5
 """By then the frames of healthy cameras have begun to arrive."""
+MAIN_SECONDS = 4.0
+"""How long the recorded stream is looked at: two keyframes of most cameras."""
 FULL_RETRIES = 4
 """How often a camera is tried again after its recorder said that it is full."""
 HOLDS_FOR: Millis = HOUR
@@ -46,9 +49,12 @@ class Glance:
         sink: Sink,
         tell: Tell,
         approved: Sequence[ApprovedView] = (),
+        *,
+        main: bool = False,
     ) -> None:
-        """Look at nothing yet."""
+        """Look at nothing yet. `main`: at the recorded stream as well, where time is left."""
         self._approved = approved
+        self._main = main
         self._station = station
         self._decoder = decoder
         self._camera = camera
@@ -66,6 +72,8 @@ class Glance:
                 began = to_millis(self._station.clock.now())
                 try:
                     await self._stream(began, opened, seat)
+                    if self._main:
+                        await self._look_at_main(STREAM_SECONDS - self._since(opened))
                     self._tell(f"ended after {self._since(opened):.1f} s")
                     return
                 except StreamError as error:
@@ -116,6 +124,28 @@ class Glance:
             if seat.is_playing:
                 self._station.runs(self._camera)
             await asyncio.gather(stream.close(), return_exceptions=True)
+
+    async def _look_at_main(self, left: float) -> None:
+        """See what is recorded, in the session that the watched stream had, when `left` seconds are enough."""
+        if left < MAIN_SECONDS:
+            self._tell("no time was left for the main stream")
+            return
+        clock, camera = self._station.clock, self._camera
+        looking = look_at_main(
+            self._subject,
+            lambda: self._station.open_main(camera),
+            clock,
+            min(left - 1.0, MAIN_SECONDS),
+            lambda _first, _last: self._station.runs(camera),
+        )
+        try:
+            async with asyncio.timeout(left):
+                seen = await looking
+        except TimeoutError:
+            self._tell("the main stream did not come in time")
+            return
+        self._tell(f"main stream: {seen.detail or seen.facts}")
+        self._sink(seen)
 
     async def _first_frames(self, stream: Stream, opened: float) -> list[FrameEvent]:
         """Return three frames or more. Raises StreamError when they don't come while the stream's time lasts."""

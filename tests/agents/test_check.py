@@ -284,3 +284,15 @@ async def test_sixteen_channels_a_wrong_password_and_ten_restarts_are_one_failed
         right = await started_anew(config)
         assert simulator.stats()["failed_logins"] == 2
     assert {item["state"] for item in right.values()} == {"up"}
+
+
+async def test_what_is_recorded_is_looked_at_where_the_pack_asks_for_its_size_and_rate(tmp_path: Path) -> None:
+    async with recorder(1) as simulator:
+        config = write_site(tmp_path, behind(simulator), [nvr(simulator)], regulation="kr-daycare-60")
+        done = await agent("check", "--config", config, "--json", "--explain")
+        assert done.seconds < 40
+    quality = done.verdicts("picture_quality")["c1"]
+    assert (quality["outcome"], quality["state"]) == ("breached", "below"), quality
+    assert (quality["measured"]["width"], quality["measured"]["height"]) == (640, 360)
+    assert quality["measured"]["frame_rate"] == pytest.approx(5.0, rel=0.25)
+    assert "main stream" in done.err
