@@ -59,6 +59,18 @@ class StateScore:
         )
 
 
+@dataclass(frozen=True)
+class Note:
+    """One thing that went wrong."""
+
+    clip: str
+    at: float
+    true: str
+    """State and variant of the event; MISSED outside all events."""
+    said: str
+    """The detector's word; MISSED where it said nothing right to the end."""
+
+
 @dataclass
 class Score:
     """The tally of one detector over many clips."""
@@ -67,11 +79,13 @@ class Score:
     confusion: Counter[tuple[str, str]] = field(default_factory=Counter)
     """How often an event of the first state was named the second; MISSED where nothing was said."""
     clean_days: float = 0.0
+    clean_looks: int = 0
     clean_alarms: Counter[str] = field(default_factory=Counter)
     repeats: int = 0
     """Second and later rises of the right state within one event: neither hits nor false, but not nice."""
     between: Counter[str] = field(default_factory=Counter)
     """False alarms on tampered clips outside all events."""
+    notes: list[Note] = field(default_factory=list)
 
     def state(self, name: str) -> StateScore:
         """Return the tally of one state, new if need be."""
@@ -134,6 +148,7 @@ def add(score: Score, truth: Truth, alarms: Sequence[Alarm], aliases: Aliases | 
     """
     names = aliases or {}
     score.clean_days += truth.clean_days
+    score.clean_looks += int(truth.seconds / truth.look_seconds) if truth.clean_days else 0
     counted = [event for event in truth.events if event.counts]
     for event in counted:
         score.state(event.state).events += 1
@@ -146,6 +161,7 @@ def add(score: Score, truth: Truth, alarms: Sequence[Alarm], aliases: Aliases | 
             found.setdefault(here, alarm)
         elif not _excused(truth, alarm, here, names):
             score.state(alarm.state).false += 1
+            score.notes.append(Note(truth.clip, alarm.raised, _title(here), alarm.state))
             if here is not None and here.counts:
                 wrong.setdefault(here, alarm.state)
             elif truth.clean_days:
@@ -153,14 +169,14 @@ def add(score: Score, truth: Truth, alarms: Sequence[Alarm], aliases: Aliases | 
             else:
                 score.between[alarm.state] += 1
     for event in counted:
-        if event in found:
+        if event not in found:
+            score.notes.append(Note(truth.clip, event.begins, _title(event), MISSED))
+        else:
             tally = score.state(event.state)
             tally.hits += 1
             tally.delays.append(max(0.0, (found[event].raised - event.begins) / truth.look_seconds))
         score.confusion[event.state, event.state if event in found else wrong.get(event, MISSED)] += 1
 
 
-def total(states: Mapping[str, StateScore]) -> float | None:
-    """Return the mean F1 over the states that had events; None without any."""
-    values = [tally.f1 for tally in states.values() if tally.f1 is not None]
-    return sum(values) / len(values) if values else None
+def _title(event: Event | None) -> str:
+    return MISSED if event is None else f"{event.state}/{event.variant}"

@@ -29,7 +29,7 @@ def clean_line(score: Score) -> str:
     """Return what was said on clean days."""
     said = ", ".join(f"{name} {count}" for name, count in score.clean_alarms.most_common()) or "none"
     return (
-        f"clean days {score.clean_days:.2f}, false alarms {sum(score.clean_alarms.values())} ({said}): "
+        f"clean days {score.clean_days:.2f} ({score.clean_looks} looks), false alarms {sum(score.clean_alarms.values())} ({said}): "
         f"{_figure(score.false_per_day, 2)} a day, 95 % bound {_figure(score.false_per_day_bound, 2)}"
     )
 
@@ -46,6 +46,14 @@ def confusion_lines(score: Score, states: Sequence[str]) -> list[str]:
         if wrong:
             lines.append(f"{state:<12} {', '.join(wrong)}")
     return lines
+
+
+def note_lines(score: Score) -> list[str]:
+    """Return one line for each thing that went wrong: where to look."""
+    return [
+        f"{note.clip:<20} {note.at:>8.0f} s  {note.true:<28} said {note.said}"
+        for note in sorted(score.notes, key=lambda note: (note.clip, note.at))
+    ]
 
 
 def report(scores: Mapping[str, Score], claimed: Mapping[str, Sequence[str]]) -> str:

@@ -130,3 +130,14 @@ def test_the_poisson_bound_is_that_of_the_tables(count: int, bound: float) -> No
 def test_alarms_survive_their_document() -> None:
     alarms = (Alarm("frozen", 10, 30), Alarm("black", 50.5, 70))
     assert alarms_from(document_of("x.mp4", alarms)) == alarms
+
+
+def test_what_went_wrong_is_noted_with_its_place() -> None:
+    score = scored(
+        truth(COVERED, BLACK), Alarm("blurred", 100, 120), Alarm("black", 300, 320), Alarm("moved", 500, 520)
+    )
+    assert [(note.at, note.true, note.said) for note in score.notes] == [
+        (120, "covered/any", "blurred"),
+        (520, MISSED, "moved"),
+        (100, "covered/any", MISSED),
+    ]
