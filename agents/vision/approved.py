@@ -11,7 +11,7 @@ def covered(seen: Match, t: Thresholds) -> bool:
 
     A camera that looks elsewhere, or is out of focus as a whole, also lacks structure where it was: these come first.
     """
-    if _found_elsewhere(seen, t) or blurred(seen, t):
+    if not _telling(seen, t) or _found_elsewhere(seen, t) or blurred(seen, t):
         return False
     part = seen.covered_ratio >= t.covered_ratio
     whole = seen.in_place <= t.covered_whole_in_place and seen.own_structure <= t.covered_whole_structure
@@ -21,13 +21,18 @@ def covered(seen: Match, t: Thresholds) -> bool:
 
 def moved(seen: Match, t: Thresholds) -> bool:
     """Tell whether the camera looks elsewhere: the approved structure is found there, or nowhere."""
-    return _found_elsewhere(seen, t) or _lost(seen, t)
+    return _telling(seen, t) and (_found_elsewhere(seen, t) or _lost(seen, t))
 
 
 def blurred(seen: Match, t: Thresholds) -> bool:
     """Tell whether the view is in place and out of focus all over."""
     soft = seen.sharpness <= t.blurred_sharpness and seen.own_structure <= t.blurred_structure
-    return soft and seen.coarse_in_place >= t.blurred_coarse_in_place
+    return _telling(seen, t) and soft and seen.coarse_in_place >= t.blurred_coarse_in_place
+
+
+def _telling(seen: Match, t: Thresholds) -> bool:
+    """Tell whether the approved structure could be seen at all: in a dark room, behind its noise, it can't."""
+    return seen.visible >= t.approved_visible
 
 
 def _found_elsewhere(seen: Match, t: Thresholds) -> bool:

@@ -54,11 +54,13 @@ class Thresholds:
     corrupt_seam_ratio: float = _least(2.5)
     corrupt_smeared_ratio: float = _least(0.2)
     corrupt_void_ratio: float = _least(0.12)
+    approved_visible: float = _least(0.35)
+    """Where less of the approved structure could be seen in the look's light and noise, nothing is said about it."""
     covered_ratio: float = _least(0.25)
     """A hand or a cloth over a third of the view leaves its borders uncertain."""
-    covered_still: float = _least(0.5)
-    """People move."""
-    covered_wide_ratio: float = _least(0.45)
+    covered_still: float = _least(0.7)
+    """People move: close to the lens they reach 0.55 between two looks, a trembling hand 0.77."""
+    covered_wide_ratio: float = _least(0.6)
     """So much of the view no passer-by hides: it needs no second look to be still."""
     covered_whole_in_place: float = _most(0.25)
     covered_whole_structure: float = _most(0.2)
