@@ -17,7 +17,7 @@ from benchmarks.view.plan import STATES, Clip
 from benchmarks.view.run import FFMPEG, OURS, RECIPE, Answer, DiagnoseFailed, Work, perform
 from benchmarks.view.score import Score, add
 from benchmarks.view.sheet import sheet_of_plan
-from benchmarks.view.table import report
+from benchmarks.view.table import note_lines, report
 from benchmarks.view.truth import alarms_from
 
 CLAIMED = {OURS: STATES, FFMPEG: FFMPEG_STATES, RECIPE: RECIPE_STATES}
@@ -38,6 +38,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--resume", action="store_true", help="also take the product's kept answers: the rest of a broken run"
     )
+    parser.add_argument("--misses", action="store_true", help="also list each miss and false alarm of the product")
     parser.add_argument(
         "--make-only", action="store_true", help="make and keep clips and ask the peers, not the product"
     )
@@ -103,6 +104,8 @@ def main() -> None:
         scores = score_of(_answers(work, options.jobs))
     print(f"list {options.list}, {len(clips)} clips")
     print(report(scores, CLAIMED))
+    if options.misses and OURS in scores:
+        print("\n".join(note_lines(scores[OURS])))
 
 
 if __name__ == "__main__":
