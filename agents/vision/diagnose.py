@@ -72,13 +72,16 @@ def _black(e: Evidence, t: Thresholds) -> bool:
 def _corrupt(e: Evidence, t: Thresholds) -> bool:
     seen = e.measures.smear
     seams = seen.seam_share >= t.corrupt_seam_share and seen.seam_ratio >= t.corrupt_seam_ratio
-    return seams or seen.smeared_ratio >= t.corrupt_smeared_ratio or seen.void_ratio >= t.corrupt_void_ratio
+    smeared = seen.smeared_ratio >= t.corrupt_smeared_ratio and not _striped(e, t)
+    return seams or smeared or seen.void_ratio >= t.corrupt_void_ratio
 
 
 def _frozen(e: Evidence, t: Thresholds) -> bool:
-    same, changed = e.measures.repeat.same_ratio, e.measures.repeat.changed_ratio
-    still = changed is not None and changed <= t.frozen_changed_ratio
-    return still and same is not None and same >= t.frozen_same_ratio
+    same, changed, times = e.measures.repeat.same_ratio, e.measures.repeat.changed_ratio, e.beside.same_times
+    if same is None or changed is None or changed > t.frozen_changed_ratio:
+        return False
+    unusual = times >= t.frozen_same_times if times is not None else same >= t.frozen_same_alone
+    return same >= t.frozen_same_ratio and unusual
 
 
 def _looped(e: Evidence, _: Thresholds) -> bool:

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from agents.vision.diagnose import Conditions, Evidence, conditions
 from agents.vision.fingerprint import Fingerprint
 from agents.vision.light import Light
+from agents.vision.loop import Loop
 from agents.vision.match import Match, match
 from agents.vision.measure import Measures, Scores
+from agents.vision.recurrence import Recurrence
 from agents.vision.thresholds import Thresholds
 from agents.vision.usual import Usual
 
@@ -42,20 +44,27 @@ class Eye:
         self._thresholds = by_light or (lambda _: thresholds)
         self._usual = Usual()
         self._before: Fingerprint | None = None
+        self._loop = Loop()
+        self._recurrence = Recurrence()
 
     def frame(self, at_seconds: float, size: int, *, keyframe: bool) -> None:
         """Take note of one coded frame, looked at or not: its time on any steady clock, its size in bytes."""
+        self._loop.frame(at_seconds, size)
+        self._recurrence.frame(at_seconds, size, keyframe=keyframe)
 
     def look(self, measures: Measures, view: Fingerprint) -> Judged:
         """Judge one look."""
-        beside = self._usual.beside(measures)
+        beside = self._usual.beside(measures, view.light)
         matched = match(view, self.approved, self._before) if self.approved else None
         self._before = view
         thresholds = self._thresholds(view.light)
-        found = conditions(Evidence(measures, beside, matched), thresholds)
+        looped = self._loop.looping or self._recurrence.looping
+        found = conditions(Evidence(measures, beside, matched, looped=looped), thresholds)
         if not found.entering:
-            self._usual.learn(measures)
-        scores = measures.as_scores() | {
-            name: None if value is None else round(value, 4) for name, value in vars(beside).items()
-        }
+            self._usual.learn(measures, view.light)
+        scores = (
+            measures.as_scores()
+            | {"looped": float(looped)}
+            | {name: None if value is None else round(value, 4) for name, value in vars(beside).items()}
+        )
         return Judged(found, scores | ({} if matched is None else matched.as_scores()), thresholds, matched)

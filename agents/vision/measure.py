@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from agents.vision.cells import cells
 from agents.vision.drawn import Drawn, drawn
 from agents.vision.grain import Grain, grain
 from agents.vision.levels import Levels, levels
@@ -61,19 +62,22 @@ class Trace:
     """What is kept for the next look: a sample of the blocks of the last four pictures, 256 KiB or so."""
 
     strips: tuple[Plane, ...]
+    same_ratio: float | None
+    """Of the last look."""
 
 
 def measure(picture: Picture, before: Trace | None) -> tuple[Measures, Trace]:
     """Measure a picture beside what was kept of the look before; return what is to be kept of this one."""
     sample = strips(picture.luma)
+    means = cells(picture)
     kept = () if before is None else before.strips
     measures = Measures(
-        levels=levels(picture.luma),
+        levels=levels(picture.luma, means),
         drawn=drawn(picture),
         grain=grain(sample),
-        tint=tint(picture),
+        tint=tint(means),
         stripes=stripes(picture.luma),
-        smear=smear(picture),
-        repeat=repeat(sample, kept),
+        smear=smear(picture.luma, means),
+        repeat=repeat(sample, kept, None if before is None else before.same_ratio),
     )
-    return measures, Trace((*kept, sample)[-KEPT_LOOKS:])
+    return measures, Trace((*kept, sample)[-KEPT_LOOKS:], measures.repeat.same_ratio)

@@ -15,11 +15,18 @@ from agents.vision.strips import block_means
 DETAIL_STEP = 0.5
 """A block whose neighbouring pixels differ by less on average is a surface: it is the same in every live picture, too."""
 
-SAME_SHARE = 0.15
-"""A block that differs by less than this share of its detail is the same block again, encoded again."""
+SAME_SHARE = 0.05
+"""A block that differs by less than this share of its detail is the same block again, encoded alike."""
+
+FADES = 0.6
+"""A frozen picture comes back with another quantizer each time: few blocks are the same in one look, and half of them in
+the next. What was found is remembered by this share while nothing changes."""
 
 CHANGED_STEP = 8.0
 """Levels a pixel by which a block must differ for something to have happened there."""
+
+STILL_RATIO = 0.03
+"""Of the blocks may change without anything but a clock having moved."""
 
 LEAST_BLOCKS = 12
 LEAST_RATIO = 0.05
@@ -33,15 +40,17 @@ class Repeat:
     same_ratio: float | None
     """Share of blocks with detail that are the same again as in that of the looks before of which most are.
 
-    A live sensor's noise leaves next to none the same, even at a low bit rate. A frozen picture comes back with
-    another quantizer each time, so that in some looks few blocks are the same, and in others nearly all.
+    A live sensor's noise leaves next to none the same, even at a low bit rate.
     """
     changed_ratio: float | None
     """Share of all blocks that changed clearly since the last look: people, light; a running clock is a hundredth."""
 
 
-def repeat(strips: Plane, before: Sequence[Plane]) -> Repeat:
-    """Compare a sample of a picture's blocks with those of earlier looks, the newest last."""
+def repeat(strips: Plane, before: Sequence[Plane], last: float | None = None) -> Repeat:
+    """Compare a sample of a picture's blocks with those of earlier looks, the newest last.
+
+    `last` is the newest one's own `same_ratio`.
+    """
     known = [plane for plane in before if plane.shape == strips.shape]
     if not known or not strips.size:
         return Repeat(None, None)
@@ -52,6 +61,8 @@ def repeat(strips: Plane, before: Sequence[Plane]) -> Repeat:
     if telling.sum() < max(LEAST_BLOCKS, LEAST_RATIO * telling.size):
         return Repeat(None, changed)
     same = max(float((item[telling] < SAME_SHARE * steps[telling]).mean()) for item in differences)
+    if last is not None and changed <= STILL_RATIO:
+        same = max(same, FADES * last)
     return Repeat(same, changed)
 
 

@@ -7,15 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from agents.vision.picture import Picture, Plane
-from agents.vision.strips import BLOCK, block_means
+from agents.vision.cells import Cells
+from agents.vision.picture import Plane
+from agents.vision.strips import BLOCK
 
 STRONG_STEP = 14
 """Levels between two neighbouring pixels that no deblocking filter leaves standing without an edge in the picture."""
-TEXTURE_STEP = 1.5
-"""A block whose pixels differ by as much along one axis..."""
-SMEARED_RATIO = 0.08
-"""...and by less than this share of it along the other is a row or column drawn out."""
+TEXTURE_STEP = 1.0
+"""A patch whose neighbouring pixels differ by as much within its rows..."""
+SMEARED_RATIO = 0.12
+"""...and by less than this share of it from row to row is one row drawn out."""
 
 
 @dataclass(frozen=True)
@@ -27,63 +28,69 @@ class Smear:
     seam_share: float
     """Share of the grid's pixels that lie on a strong step, less what lies beside the grid."""
     smeared_ratio: float
-    """Share of blocks that are one row or column drawn out."""
+    """Share of the picture that is one row drawn out."""
     void_ratio: float
     """Share of blocks of exactly the grey or green that a decoder begins with."""
 
 
-def smear(picture: Picture) -> Smear:
-    """Measure a picture."""
-    luma = picture.luma
-    across = np.abs(np.diff(luma.astype(np.int16), axis=1))
-    down = np.abs(np.diff(luma.astype(np.int16), axis=0))
-    on_x, off_x = _strong(across.T)
-    on_y, off_y = _strong(down)
+def smear(luma: Plane, cells: Cells) -> Smear:
+    """Measure a luma plane, and the means of the picture's blocks."""
+    on_x, off_x = _strong(luma.T)
+    on_y, off_y = _strong(luma)
     on, off = (on_x + on_y) / 2, (off_x + off_y) / 2
     return Smear(
         seam_ratio=(on + 0.002) / (off + 0.002),
         seam_share=max(0.0, on - off),
-        smeared_ratio=_smeared(across, down),
-        void_ratio=_void(picture),
+        smeared_ratio=_smeared(luma),
+        void_ratio=_void(luma, cells),
     )
 
 
-def _strong(steps: npt.NDArray[np.int16]) -> tuple[float, float]:
-    """Return the share of strong steps on the lines between macroblocks, and on the lines half-way between."""
-    on, off = steps[BLOCK - 1 :: BLOCK], steps[BLOCK // 2 - 2 :: BLOCK]
-    if not on.size or not off.size:
-        return 0.0, 0.0
-    return float((on >= STRONG_STEP).mean()), float((off >= STRONG_STEP).mean())
-
-
-def _smeared(across: npt.NDArray[np.int16], down: npt.NDArray[np.int16]) -> float:
-    rows, columns = down.shape[0] // BLOCK * BLOCK, across.shape[1] // BLOCK * BLOCK
-    x = block_means(across[:rows, :columns].astype(np.float32))
-    y = block_means(down[:rows, :columns].astype(np.float32))
-    if not x.size or x.shape != y.shape:
-        return 0.0
-    more, less = np.maximum(x, y), np.minimum(x, y)
-    return float(((more >= TEXTURE_STEP) & (less <= SMEARED_RATIO * more)).mean())
-
-
-def _void(picture: Picture) -> float:
-    """Return the share of cells that are grey or green to a level in all three planes."""
+def _strong(lines: Plane) -> tuple[float, float]:
+    """Return the share of strong steps between the lines of neighbouring macroblocks, and between lines half-way."""
     import cv2
 
-    rows, columns = picture.luma.shape[0] // BLOCK, picture.luma.shape[1] // BLOCK
-    if not rows or not columns:
+    found = []
+    for first in (BLOCK - 1, BLOCK // 2 - 2):
+        after = lines[first + 1 :: BLOCK]
+        steps = cv2.absdiff(np.ascontiguousarray(lines[first::BLOCK][: len(after)]), np.ascontiguousarray(after))
+        found.append(float((steps >= STRONG_STEP).mean()) if after.size else 0.0)
+    return found[0], found[1]
+
+
+def _smeared(luma: Plane) -> float:
+    """Return the share of patches, an eighth of the picture wide and two macroblocks high, that are one row drawn out.
+
+    A single block so drawn out is a low bit rate's way to save; a patch of several, all with one texture, is damage.
+    """
+    import cv2
+
+    high, columns = 2 * BLOCK, 8
+    rows, wide = luma.shape[0] // high, luma.shape[1] // columns
+    if not rows or wide < BLOCK:
         return 0.0
-    y, u, v = (
-        cv2.resize(plane, (columns, rows), interpolation=cv2.INTER_AREA).astype(np.int16)
-        for plane in (picture.luma, picture.u, picture.v)
-    )
-    flat = _flat(picture.luma[: rows * BLOCK, : columns * BLOCK])
+    whole = luma[: rows * high, : columns * wide]
+    across = cv2.absdiff(whole[:, :-1], whole[:, 1:])[::4]
+    down = cv2.absdiff(whole[:-1], whole[1:])
+    x = cv2.resize(across.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA)
+    y = cv2.resize(down.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA)
+    return float(((x >= TEXTURE_STEP) & (y <= SMEARED_RATIO * x)).mean())
+
+
+def _void(luma: Plane, cells: Cells) -> float:
+    """Return the share of blocks that are grey or green to a level in all three planes."""
+    y, u, v = (plane.astype(np.int16) for plane in (cells.y, cells.u, cells.v))
     grey = (np.abs(y - 128) <= 3) & (np.abs(u - 128) <= 1) & (np.abs(v - 128) <= 1)
-    green = (u <= 24) & (v <= 24)
-    return float((flat & (grey | green)).mean())
+    void = grey | ((u <= 24) & (v <= 24))
+    if not void.any() or min(luma.shape) < BLOCK:
+        return 0.0
+    return float((void & _flat(luma)).mean())
 
 
 def _flat(luma: Plane) -> npt.NDArray[np.bool_]:
-    blocks = luma.reshape(luma.shape[0] // BLOCK, BLOCK, luma.shape[1] // BLOCK, BLOCK)
-    highest, lowest = blocks.max(axis=3).max(axis=1), blocks.min(axis=3).min(axis=1)
-    return np.asarray(highest.astype(np.int16) - lowest <= 3, np.bool_)
+    import cv2
+
+    kernel = np.ones((BLOCK, BLOCK), np.uint8)
+    whole = luma[: luma.shape[0] // BLOCK * BLOCK, : luma.shape[1] // BLOCK * BLOCK]
+    highest, lowest = (which(whole, kernel, anchor=(0, 0))[::BLOCK, ::BLOCK] for which in (cv2.dilate, cv2.erode))
+    return np.asarray(cv2.subtract(highest, lowest) <= 3, np.bool_)

@@ -1,4 +1,4 @@
-"""Is there a regular pattern over the whole picture: one frequency that stands out in most parts of it."""
+"""Is there a regular pattern over the whole picture: one frequency that stands out of all others."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ import numpy.typing as npt
 
 from agents.vision.picture import Plane
 
-TILE = 64
-"""Side of a part in pixels of the reduced picture."""
-WIDTHS = 352
-"""The picture is reduced to this width or less: a pattern of four pixels in 704 is still there."""
-NEAREST = 2
-"""Frequencies (cycles a tile) below this are light and shade."""
+SIDE = 256
+"""The picture is reduced to 256 x 256: a pattern of six pixels in 704 is still there."""
+SLOWEST = 6
+"""Cycles a picture; slower ones are light and shade, and the frame of a door."""
+AROUND = 17
+"""Side of the neighbourhood, in frequencies, out of which a pattern has to stand; its own peak takes five."""
+FLOOR_LEVEL = 0.05
+"""Levels: in an empty spectrum anything would stand out."""
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class Stripes:
     """The strongest regular pattern."""
 
     stripe_level: float
-    """Its amplitude in levels of luma."""
+    """Its amplitude in levels of luma, which three quarters of the picture's parts reach."""
     stripe_ratio: float
     """How far it stands out from the frequencies around it."""
 
@@ -30,48 +32,45 @@ class Stripes:
 def stripes(luma: Plane) -> Stripes:
     """Measure a luma plane.
 
-    Each part's spectrum is taken, and of each frequency the median over the parts: a fence, blinds or a tiled floor
-    are in some parts, and bent by perspective; interference is in all, at one frequency.
+    The longer a pattern goes on, the narrower its peak: interference goes over all of the picture at one frequency,
+    blinds, a fence or a tiled floor over a part of it, bent by perspective and by the lens. So the strongest peak is
+    looked for, and then how strong the same frequency is in each part.
     """
     import cv2
 
-    factor = max(1, -(-luma.shape[1] // WIDTHS))
-    size = (luma.shape[1] // factor, luma.shape[0] // factor)
-    small = luma if factor == 1 else cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
-    rows, columns = small.shape[0] // TILE, small.shape[1] // TILE
-    if rows * columns < 4:
+    if min(luma.shape) < 2 * SLOWEST:
         return Stripes(0.0, 0.0)
-    top, left = (small.shape[0] - rows * TILE) // 2, (small.shape[1] - columns * TILE) // 2
-    whole = small[top : top + rows * TILE, left : left + columns * TILE].astype(np.float32)
-    tiles = whole.reshape(rows, TILE, columns, TILE).swapaxes(1, 2).reshape(-1, TILE, TILE)
-    tiles = (tiles - tiles.mean(axis=(1, 2), keepdims=True)) * _WINDOW
-    spectrum = np.median(np.abs(np.fft.rfft2(tiles)), axis=0).astype(np.float32)
-    around = cv2.medianBlur(np.ascontiguousarray(np.fft.fftshift(spectrum, axes=0)), 5)
-    standing = np.fft.fftshift(spectrum, axes=0) / (around + _WINDOW_GAIN * FLOOR_LEVEL)
-    standing[~_telling(factor)] = 0.0
-    best = int(standing.argmax())
-    level = float(np.fft.fftshift(spectrum, axes=0).reshape(-1)[best]) / _WINDOW_GAIN
-    return Stripes(level, float(standing.reshape(-1)[best]))
+    small = cv2.resize(luma, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    small -= small.mean()
+    spectrum = cv2.dft(small * _WINDOW, flags=cv2.DFT_COMPLEX_OUTPUT)[:, : SIDE // 2]
+    level = np.fft.fftshift(cv2.magnitude(spectrum[..., 0], spectrum[..., 1]), axes=0) / _GAIN
+    around = cv2.boxFilter(np.minimum(level, _LOUDEST), -1, (AROUND, AROUND), borderType=cv2.BORDER_REFLECT)
+    standing = np.where(_TELLING, level / (around + FLOOR_LEVEL), 0.0)
+    row, column = (int(place) for place in np.unravel_index(int(standing.argmax()), standing.shape))
+    local = _local_levels(small, row - SIDE // 2, column)
+    return Stripes(float(np.percentile(local, 25)), float(standing[row, column]))
 
 
-FLOOR_LEVEL = 0.15
-"""Levels: in an empty spectrum anything would stand out."""
+def _local_levels(small: npt.NDArray[np.float32], down: int, across: int) -> npt.NDArray[np.float32]:
+    """Return the amplitude of one frequency (cycles a picture) in each of 5 x 5 parts."""
+    turns = np.arange(SIDE, dtype=np.float32) * np.float32(2 * np.pi / SIDE)
+    rows, columns = _PARTS * np.exp(-1j * down * turns), _PARTS * np.exp(-1j * across * turns)
+    return np.asarray(2 * np.abs(rows @ small @ columns.T), np.float32)
 
-_WINDOW: npt.NDArray[np.float32] = np.outer(np.hanning(TILE), np.hanning(TILE)).astype(np.float32)
-_WINDOW_GAIN = float(_WINDOW.sum()) / 2
+
+_LOUDEST = 1.0
+"""Levels: a peak must not raise its own surroundings."""
+
+_WINDOW: npt.NDArray[np.float32] = np.outer(np.hanning(SIDE), np.hanning(SIDE)).astype(np.float32)
+_GAIN = float(_WINDOW.sum()) / 2
 """A sine of one level has this magnitude in the spectrum."""
 
+_TELLING: npt.NDArray[np.bool_] = (
+    np.hypot(np.arange(SIDE // 2)[None, :], np.arange(-SIDE // 2, SIDE // 2)[:, None]) >= SLOWEST
+)
 
-def _telling(factor: int) -> npt.NDArray[np.bool_]:
-    """Return which frequencies count, shape (64, 33), the rows shifted: neither slow ones nor the encoder's own grid.
-
-    The seams of blocks of 8 and 16 pixels are a regular pattern along the axes, too.
-    """
-    across = np.arange(TILE // 2 + 1)[None, :]
-    down = np.abs(np.arange(-TILE // 2, TILE // 2))[:, None]
-    grid = TILE * factor / 16
-    on_axis = (np.minimum(across, down) <= 1).astype(bool)
-    along = np.maximum(across, down)
-    off = np.abs(along / grid - np.round(along / grid)) * grid
-    seams = on_axis & (off <= 1.0) & (along >= grid - 1)
-    return np.asarray((np.hypot(across, down) >= NEAREST) & ~seams, np.bool_)
+_PART = 96
+_PARTS: npt.NDArray[np.float32] = np.zeros((5, SIDE), np.float32)
+"""Windows of 96 of the 256 lines, each of sum 1."""
+for _number, _first in enumerate(np.linspace(0, SIDE - _PART, 5).astype(int)):
+    _PARTS[_number, _first : _first + _PART] = np.hanning(_PART) / np.hanning(_PART).sum()

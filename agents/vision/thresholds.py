@@ -36,18 +36,23 @@ class Thresholds:
     placeholder_drawn_ratio: float = _least(0.85)
     """Eight flat colours cover this share of a test card; of a live picture at the lowest bit rate half as much."""
     placeholder_noise: float = _most(0.05)
-    frozen_same_ratio: float = _least(0.2)
-    """Live pictures of a still room reach 0.09 at 128 kb/s, and hardly any at more."""
+    frozen_same_ratio: float = _least(0.03)
+    """Live pictures of a still room have none but at the lowest bit rates, where they have the same few always."""
+    frozen_same_times: float = _least(4.0)
+    """Of what is usual for the camera."""
+    frozen_same_alone: float = _least(0.2)
+    """Enough while nothing is known to be usual."""
     frozen_changed_ratio: float = _most(0.03)
     """Of a picture in which more moves than a clock, what is the same is a still background."""
     noisy_grain: float = _least(5.0)
     """Standard deviation in levels after the encoder, which takes most of a sound sensor's noise away."""
     noisy_grain_ratio: float = _least(2.5)
-    striped_level: float = _least(3.0)
+    striped_level: float = _least(6.0)
     """Amplitude in levels; fainter than that nobody sees it in a moving picture."""
-    striped_ratio: float = _least(6.0)
+    striped_ratio: float = _least(9.0)
     """Over the frequencies around it."""
     striped_gain: float = _least(2.0)
+    """Of what is usual for the camera: some rooms are regular."""
     cast_shift: float = _least(18.0)
     """Levels of chroma: another white balance or lamp shifts by up to 12."""
     corrupt_seam_share: float = _least(0.04)

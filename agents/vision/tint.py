@@ -7,16 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agents.vision.light import chroma_of
-from agents.vision.picture import Picture
+from agents.vision.cells import Cells
 
-CELLS = (32, 18)
 NEUTRAL = 128.0
 
 
 @dataclass(frozen=True)
 class Tint:
-    """Chroma of a 32 x 18 reduction, in levels from neutral; positive u is blue, positive v is red."""
+    """Percentiles of the chroma of blocks, in levels from neutral; positive u is blue, positive v is red."""
 
     u_low: float
     """A fifth of the picture has less."""
@@ -26,8 +24,6 @@ class Tint:
     v_low: float
     v_median: float
     v_high: float
-    chroma: float
-    """How far from neutral the most coloured parts are."""
 
     @property
     def ends(self) -> tuple[float, ...]:
@@ -35,16 +31,12 @@ class Tint:
         return (self.u_low, self.u_median, self.u_high, self.v_low, self.v_median, self.v_high)
 
 
-def tint(picture: Picture) -> Tint:
-    """Measure a picture's chroma planes."""
-    import cv2
-
-    found = []
-    for plane in (picture.u, picture.v):
-        cells = cv2.resize(plane, CELLS, interpolation=cv2.INTER_AREA)
-        found.append([float(value) - NEUTRAL for value in np.percentile(cells, (20, 50, 80))])
-    (u_low, u_median, u_high), (v_low, v_median, v_high) = found
-    return Tint(u_low, u_median, u_high, v_low, v_median, v_high, chroma_of(picture))
+def tint(cells: Cells) -> Tint:
+    """Measure the chroma of a picture's blocks."""
+    (u_low, u_median, u_high), (v_low, v_median, v_high) = (
+        [float(value) - NEUTRAL for value in np.percentile(plane, (20, 50, 80))] for plane in (cells.u, cells.v)
+    )
+    return Tint(u_low, u_median, u_high, v_low, v_median, v_high)
 
 
 def shift(seen: Sequence[float], usual: Sequence[float]) -> float:

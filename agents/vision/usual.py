@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from agents.vision.light import light_of
+from agents.vision.light import Light
 from agents.vision.measure import Measures
 from agents.vision.tint import shift
 
@@ -15,6 +15,8 @@ LEARNT_LOOKS = 3
 """So many sound looks make a usual."""
 FOLLOWS = 0.01
 """Share by which it follows each sound look from then on: a season's slow change, and no tampering in small steps."""
+
+LEAST_SAME = 0.005
 
 Kind = Literal["coloured", "grey"]
 
@@ -28,7 +30,9 @@ class Beside:
     grain_ratio: float | None
     """Its noise in units of the usual, at least half a level."""
     stripe_gain: float | None
-    """By how much more its strongest regular pattern stands out."""
+    """By how much stronger its strongest regular pattern is, in units of the usual, at least a level."""
+    same_times: float | None
+    """Its `same_ratio` in units of the usual, at least a two-hundredth."""
 
 
 @dataclass
@@ -38,21 +42,22 @@ class Usual:
     _first: dict[Kind, list[_Facts]] = field(default_factory=dict)
     _known: dict[Kind, _Facts] = field(default_factory=dict)
 
-    def beside(self, measures: Measures) -> Beside:
+    def beside(self, measures: Measures, light: Light) -> Beside:
         """Hold a look against the usual."""
-        known = self._known.get(_kind(measures))
+        known = self._known.get(_kind(light))
         if known is None:
-            return Beside(None, None, None)
+            return Beside(None, None, None, None)
         facts = _facts(measures)
         return Beside(
             tint_shift=shift(measures.tint.ends, known[:6]),
             grain_ratio=facts[6] / max(0.5, known[6]),
             stripe_gain=facts[7] / max(1.0, known[7]),
+            same_times=facts[8] / max(LEAST_SAME, known[8]),
         )
 
-    def learn(self, measures: Measures) -> None:
+    def learn(self, measures: Measures, light: Light) -> None:
         """Take a sound look in."""
-        kind, facts = _kind(measures), _facts(measures)
+        kind, facts = _kind(light), _facts(measures)
         known = self._known.get(kind)
         if known is not None:
             self._known[kind] = tuple(
@@ -70,9 +75,8 @@ _Facts = tuple[float, ...]
 
 
 def _facts(measures: Measures) -> _Facts:
-    return (*measures.tint.ends, measures.grain.grain, measures.stripes.stripe_ratio)
+    return (*measures.tint.ends, measures.grain.grain, measures.stripes.stripe_level, measures.repeat.same_ratio or 0.0)
 
 
-def _kind(measures: Measures) -> Kind:
-    light = light_of(measures.tint.chroma, measures.levels.luma_median)
+def _kind(light: Light) -> Kind:
     return "grey" if light == "infrared" else "coloured"

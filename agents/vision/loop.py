@@ -1,0 +1,124 @@
+"""Does the stream run as it ran before, byte for byte: sizes of coded frames that come again in the same order."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+
+WINDOW = 8
+"""Coded frames whose sizes, in order, make one token."""
+
+SLOTS = 1 << 14
+"""Of each table: 16,384 tokens of 8 bytes."""
+
+LATEST_RATE = 2.0
+"""Tokens a second at most, in the long run, so that the table of the latest holds two hours of a fast stream."""
+
+ARCHIVED_SHARE = 1 / 512
+"""Of the tokens, chosen by their content, go into the table for months: one in ten minutes or so."""
+
+LAG_SECONDS = 0.6
+"""By which the distance of a token from its first appearance may waver."""
+
+LEAST_LAG = 8.0
+"""Seconds: a shorter period is an encoder's own rhythm over a picture without any change."""
+
+RUN_TOKENS = 16
+RUN_SHARE = 0.9
+RUN_SECONDS = 16.0
+"""A loop: nine in ten of the last 16 tokens came before, all by the same time, and they span 16 seconds."""
+
+LEAST_DISTINCT = 12
+"""Different ones among them: a still picture's sizes repeat themselves."""
+
+ARCHIVED_RUN = 5
+"""So many archived tokens in a row at one distance: an old recording played for an hour."""
+
+_WORD = (1 << 64) - 1
+_GOLDEN = 0x9E3779B97F4A7C15
+
+
+@dataclass
+class _Table:
+    """Tokens and when they were last seen, the newest in each slot."""
+
+    tags: np.ndarray[tuple[int], np.dtype[np.uint32]]
+    seconds: np.ndarray[tuple[int], np.dtype[np.float32]]
+
+    @classmethod
+    def empty(cls) -> _Table:
+        return cls(np.zeros(SLOTS, np.uint32), np.zeros(SLOTS, np.float32))
+
+    def swap(self, token: int, at: float) -> float | None:
+        """Put a token in; return when it was seen before, None where it wasn't or another one took its place."""
+        slot, tag = token % SLOTS, (token >> 14 & 0xFFFFFFFF) or 1
+        before = float(self.seconds[slot]) if int(self.tags[slot]) == tag else None
+        self.tags[slot], self.seconds[slot] = tag, at
+        return before
+
+
+class Loop:
+    """What is remembered of one stream: two tables, 256 KiB in all, however long it runs.
+
+    Tokens are chosen by their content, so that the same stretch of video yields the same tokens wherever it is cut.
+    """
+
+    def __init__(self) -> None:
+        """Remember nothing yet."""
+        self._latest, self._archive = _Table.empty(), _Table.empty()
+        self._hash = 0
+        self._sizes: deque[int] = deque(maxlen=WINDOW)
+        self._began: float | None = None
+        self._frames = 0
+        self._one_in = 1
+        self._run: deque[tuple[float, float | None, int]] = deque(maxlen=RUN_TOKENS)
+        """(seconds, distance to the same token before, token)."""
+        self._archived: deque[float | None] = deque(maxlen=ARCHIVED_RUN)
+
+    def frame(self, at_seconds: float, size: int) -> None:
+        """Take note of one coded frame."""
+        if self._began is None:
+            self._began = at_seconds
+        at = at_seconds - self._began
+        self._frames += 1
+        self._pace(at)
+        self._sizes.append(size)
+        self._hash = ((self._hash << 8) + (size * _GOLDEN & _WORD)) & _WORD
+        mixed = (self._hash ^ self._hash >> 29) * 0xBF58476D1CE4E5B9 & _WORD
+        chosen = mixed >> 40
+        if chosen % self._one_in or len(set(self._sizes)) < WINDOW // 2:
+            return
+        before = self._latest.swap(mixed, at)
+        self._run.append((at, None if before is None else at - before, mixed))
+        if (chosen // self._one_in) % round(1 / ARCHIVED_SHARE) == 0:
+            old = self._archive.swap(mixed, at)
+            self._archived.append(None if old is None else at - old)
+
+    def _pace(self, at: float) -> None:
+        """Settle, after the first frames, on how many windows make a token: a power of two, for good."""
+        if self._frames == 64 and at > 0:
+            rate = self._frames / at
+            while rate / self._one_in > LATEST_RATE:
+                self._one_in *= 2
+
+    @property
+    def looping(self) -> bool:
+        """Tell whether the stream runs as it ran before."""
+        return self._recently() or self._long_ago()
+
+    def _recently(self) -> bool:
+        run = self._run
+        if len(run) < RUN_TOKENS or run[-1][0] - run[0][0] < RUN_SECONDS:
+            return False
+        lags = [lag for _, lag, _ in run if lag is not None]
+        if len(lags) < RUN_SHARE * RUN_TOKENS or len({token for *_, token in run}) < LEAST_DISTINCT:
+            return False
+        middle = float(np.median(lags))
+        agree = sum(abs(lag - middle) <= LAG_SECONDS for lag in lags)
+        return middle >= LEAST_LAG and agree >= RUN_SHARE * RUN_TOKENS
+
+    def _long_ago(self) -> bool:
+        lags = [lag for lag in self._archived if lag is not None]
+        return len(lags) == ARCHIVED_RUN and min(lags) >= LEAST_LAG and max(lags) - min(lags) <= LAG_SECONDS
