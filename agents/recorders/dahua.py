@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, tzinfo
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import quote
 
 from pydantic import Field
@@ -283,7 +283,7 @@ class Dahua:
             f"{_FINDER}findFile&object={handle}&condition.Channel={number}&condition.StartTime={start}"
             f"&condition.EndTime={end}&condition.Types[0]={self._options.file_type}&condition.VideoStream=Main"
         )
-        answer = await self._http.fetch("GET", path, note=_note(number, window))
+        answer = await _whole(self._http.fetch("GET", path, note=_note(number, window)))
         if answer.status == _BAD_REQUEST:
             return False
         self._check(answer, f"GET {path} ({_note(number, window)})", PLAYBACK)
@@ -296,7 +296,7 @@ class Dahua:
     async def _page(self, handle: str, number: int, *, size: int, after: parse.Page | None = None) -> parse.Page | None:
         """Return the next page; None when the recorder ends the list by an error after a page that wasn't full."""
         path = f"{_FINDER}findNextFile&object={handle}&count={size}"
-        answer = await self._http.fetch("GET", path, note=f"channel {number}")
+        answer = await _whole(self._http.fetch("GET", path, note=f"channel {number}"))
         if answer.status == _BAD_REQUEST and after is not None and after.files < size:
             return None
         self._check(answer, f"GET {path}", PLAYBACK)
@@ -317,7 +317,7 @@ class Dahua:
     async def _open_finder(self) -> _Finder:
         path = f"{_FINDER}factory.create"
         answer = await self._http.fetch("GET", path)
-        if answer.status == _OK and parse.says_error(answer.body):
+        if answer.status == _OK and parse.says_no_handle(answer.body):
             detail = f"{self._http.host} gives no search handle: others may hold them all; it is asked again later."
             raise RecorderError(StreamCause.RECORDER_FULL, detail, f"GET {path}")
         self._check(answer, f"GET {path}", PLAYBACK)
@@ -362,6 +362,16 @@ class Dahua:
             raise _refused(answer, self._http.host, self._settings.username, asked, right)
         if parse.says_error(answer.body) and not parse.says_no_events(answer.body):
             raise _error(answer, self._http.host, asked)
+
+
+async def _whole(request: Coroutine[Any, Any, Answer]) -> Answer:
+    """Wait for the answer even when given up meanwhile: the recorder searches on, and must not be asked twice at once."""
+    task = asyncio.create_task(request)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.gather(task, return_exceptions=True)
+        raise
 
 
 def _refused(answer: Answer, host: str, user: str, asked: str, right: str) -> RecorderError:

@@ -193,8 +193,13 @@ def video_losses(body: bytes) -> frozenset[int]:
 
 
 def says_error(body: bytes) -> bool:
-    """Tell whether the answer is the maker's word for an error, or the handle 0, under a status that says OK."""
-    return re.match(rb"\s*(Error\b|result=0\s*$)", body, re.IGNORECASE) is not None
+    """Tell whether the answer is the maker's word for an error, under a status that says OK."""
+    return re.match(rb"\s*Error\b", body, re.IGNORECASE) is not None
+
+
+def says_no_handle(body: bytes) -> bool:
+    """Tell whether the recorder gives no finder: it says so by an error, or by the handle 0."""
+    return says_error(body) or re.fullmatch(rb"\s*result=0\s*", body) is not None
 
 
 def says_no_events(body: bytes) -> bool:

@@ -184,6 +184,8 @@ def test_refusals_in_the_makers_words() -> None:
     assert parse.locked_seconds(fixture("error_authority.txt")) is None
     assert parse.says_error(fixture("error_bad_request.txt"))
     assert not parse.says_error(fixture("finder.txt"))
+    assert parse.says_no_handle(b"result=0\r\n")
+    assert not parse.says_no_handle(fixture("finder.txt"))
 
 
 PARSERS: list[Callable[[bytes], Any]] = [
