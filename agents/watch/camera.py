@@ -332,23 +332,25 @@ class CameraWatch:
 
     async def _look_on(self, stream: Stream) -> None:
         """Look at keyframes for as long as the stream lives."""
-        looked_at = self._clock.monotonic()
-        if self._rhythm.failures:
-            await self._clock.sleep(
-                max(0.0, self._look_due - looked_at)
-            )  # a new connection is no reason to look sooner
-        self._look_due = self._clock.monotonic()
+        clock = self._clock
+        if self._rhythm.failures:  # a new connection is no reason to look sooner
+            await clock.sleep(max(0.0, self._look_due - clock.monotonic()))
+        self._look_due = clock.monotonic()
         while True:
-            keyframe = await stream.next_keyframe(self._timings.keyframe_wait)
-            if keyframe is not None:
-                looked_at = self._clock.monotonic()
-                await self._look(stream, keyframe)
-                # Counted from when this look was due: a keyframe comes some time after that, which must not add up.
-                now = self._clock.monotonic()
-                self._look_due = max(self._look_due + self._rhythm.wait(confirming=self._diagnosis.confirming), now)
-                await self._clock.sleep(self._look_due - now)
-            elif self._clock.monotonic() - looked_at >= self._timings.unseen_after:
-                self._unseen(self._now(), f"no keyframe came for {self._clock.monotonic() - looked_at:.0f} s")
+            await self._look(stream, await self._next_keyframe(stream))
+            # Counted from when this look was due: a keyframe comes some time after that, which must not add up.
+            now = clock.monotonic()
+            self._look_due = max(self._look_due + self._rhythm.wait(confirming=self._diagnosis.confirming), now)
+            await clock.sleep(self._look_due - now)
+
+    async def _next_keyframe(self, stream: Stream) -> bytes:
+        """Wait for a keyframe, however long; one that doesn't come for long leaves the view unknown."""
+        asked_at = self._clock.monotonic()
+        while (keyframe := await stream.next_keyframe(self._timings.keyframe_wait)) is None:
+            waited = self._clock.monotonic() - asked_at
+            if waited >= self._timings.unseen_after:
+                self._unseen(self._now(), f"no keyframe came for {waited:.0f} s")
+        return keyframe
 
     def _unseen(self, at: Millis, why: str) -> None:
         """Say that the picture can't be told."""

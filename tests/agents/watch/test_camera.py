@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ from agents.simulators.camera import Camera, Fault, Format
 from agents.simulators.rtsp import RtspServer
 from monitor.model.observation import Kind
 from monitor.model.span import SECOND, Basis
+from support.gstreamer import gst_server
+from support.parts import require
 from support.site import behind, nvr, recorder, write_site
-from support.watching import watching
+from support.watching import PATIENT, QUICK, watching
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -64,6 +67,21 @@ async def test_a_stall_is_down_since_the_last_frame(tmp_path: Path) -> None:
             down = site.spans("yard")[1]
     assert abs(down.start - stalled) <= SECOND
     assert (down.state, down.cause) == ("down", "stalled")
+
+
+async def test_cameras_of_every_codec_are_up_and_looked_at_without_keyframes_too(tmp_path: Path) -> None:
+    require("gstreamer")
+    kinds = ("h264", "h265", "mjpeg", "refresh")
+    with gst_server({f"/{kind}": {"test": kind, "pattern": "smpte"} for kind in kinds}) as port:
+        cameras = [{"id": kind, "zones": ["gate"], "stream": f"rtsp://127.0.0.1:{port}/{kind}"} for kind in kinds]
+        timings, deadlines = replace(QUICK, keyframe_wait=2.0), replace(PATIENT, answer=15.0, total=20.0)
+        async with watching(write_site(tmp_path, cameras), timings, deadlines) as site:
+            await site.until(lambda: all(watch.state.looks >= 3 for watch in site.watches.values()))
+            assert {site.states(kind)[-1] for kind in kinds} == {("up", None)}
+            infos = {kind: site.watches[kind].state.info for kind in kinds}
+    assert {kind: (info.codec, info.width, info.height) for kind, info in infos.items() if info is not None} == {
+        kind: ("h264" if kind == "refresh" else kind, 320, 240) for kind in kinds
+    }
 
 
 async def test_a_blip_is_logged_with_its_cause_and_its_length(tmp_path: Path) -> None:

@@ -8,8 +8,11 @@ import os
 import random
 import signal
 from collections.abc import AsyncIterator
+from fractions import Fraction
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
 from agents.simulators.scenes import Scene
@@ -74,6 +77,44 @@ async def test_garbage_is_an_error_or_a_picture_and_never_the_end(decoder: Decod
     with contextlib.suppress(DecodeError):
         await decoder.look("gate", "h264", data)
     await works(decoder)
+
+
+def coded(encoder: str, frames: int, form: str = "yuv420p") -> bytes:
+    """Return so many frames of noise that moves, as one piece."""
+    context = av.CodecContext.create(encoder, "w")
+    assert isinstance(context, av.VideoCodecContext)
+    context.width, context.height, context.pix_fmt, context.time_base = 352, 288, form, Fraction(1, 15)
+    if encoder == "libx265":
+        context.options = {"preset": "ultrafast", "x265-params": "log-level=none"}
+    room = np.random.default_rng(1).integers(16, 230, (432, 352)).astype(np.uint8)
+    packets = []
+    for number in range(frames):
+        frame = av.VideoFrame.from_ndarray(np.roll(room, number, axis=1), format="yuv420p").reformat(format=form)
+        frame.pts = number
+        packets += context.encode(frame)
+    return b"".join(bytes(packet) for packet in [*packets, *context.encode(None)])
+
+
+@pytest.mark.parametrize(
+    ("codec", "data"),
+    [
+        ("h264", coded("libx264", 8)),
+        ("h265", coded("libx265", 8)),
+        ("mjpeg", coded("mjpeg", 1, "yuvj420p")),
+    ],
+    ids=["h264", "h265", "mjpeg"],
+)
+async def test_damaged_pictures_of_every_codec_and_never_the_end(decoder: Decoder, codec: str, data: bytes) -> None:
+    assert (await decoder.look("gate", codec, data)).width == 352
+    for seed in range(40):
+        seeded, damaged = random.Random(seed), bytearray(data)
+        for _ in range(seeded.choice([1, 20, 400])):
+            damaged[seeded.randrange(len(damaged))] ^= 1 << seeded.randrange(8)
+        del damaged[seeded.randrange(len(damaged)) :: seeded.choice([7, 100_000])]
+        with contextlib.suppress(DecodeError):
+            await decoder.look("damaged", codec, bytes(damaged))
+    await works(decoder)
+    assert decoder.restarts <= 1
 
 
 @pytest.mark.parametrize("share", [0.02, 0.3, 0.9])
