@@ -283,7 +283,14 @@ class Onvif(OffersNothing):
         self, what: str, results: str, inner: str, reader: Callable[[xml.Node], parse.Page[Found]], note: str
     ) -> list[Found]:
         """Run one search to its end; the session is ended on every way out. Raises RecorderError."""
-        token = await self._soap.ask(SEARCH, f"Find{what}", parse.search_token, inner, note)
+        opening = asyncio.ensure_future(self._soap.ask(SEARCH, f"Find{what}", parse.search_token, inner, note))
+        try:
+            token = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # The question is on its way: the session that it opens is waited for, to be ended.
+            with suppress(RecorderError):
+                await self._end(await opening)
+            raise
         completed = False
         try:
             found = await self._results(results, token, reader, note)
@@ -291,9 +298,12 @@ class Onvif(OffersNothing):
         finally:
             if not completed:
                 # A session that came to its end is closed by the device; any other would block the next search.
-                with suppress(RecorderError):
-                    await self._soap.ask(SEARCH, "EndSearch", _nothing, element("SearchToken", token))
+                await self._end(token)
         return found
+
+    async def _end(self, token: str) -> None:
+        with suppress(RecorderError):
+            await self._soap.ask(SEARCH, "EndSearch", _nothing, element("SearchToken", token))
 
     async def _results(
         self, operation: str, token: str, reader: Callable[[xml.Node], parse.Page[Found]], note: str

@@ -117,9 +117,8 @@ def _instant(text: str) -> Millis:
 @answers
 def identity(node: xml.Node) -> Identity:
     """Read GetDeviceInformationResponse."""
-    model, maker = _required(node, "Model"), node.value("Manufacturer") or ""
-    shown = model if not maker or model.lower().startswith(maker.lower()) else f"{maker} {model}"
-    return Identity(shown[:200], (node.value("FirmwareVersion") or "")[:200], (node.value("SerialNumber") or "")[:200])
+    firmware, serial = ((node.value(name) or "")[:200] for name in ("FirmwareVersion", "SerialNumber"))
+    return Identity(_required(node, "Model")[:200], firmware, serial)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from monitor.model.observation import StreamCause
 CLOCK_SECONDS = 3600.0
 """How long the device's clock is taken to run on as it was seen."""
 
+_LOGIN_TEST = "GetDeviceInformation"
 _OK = 200
 _UNAUTHORIZED = 401
 _FORBIDDEN = 403
@@ -60,6 +61,25 @@ REPLAY = Service("http://www.onvif.org/ver10/replay/wsdl", "Replay", "playback (
 DEVICE_IO = Service("http://www.onvif.org/ver10/deviceIO/wsdl", "DeviceIO", "wired inputs")
 
 
+@dataclass(frozen=True)
+class _Message:
+    """One question: where it is asked, its parameters as XML, and what people are told of it."""
+
+    service: Service
+    operation: str
+    path: str
+    inner: str
+    note: str
+
+    @property
+    def content_type(self) -> str:
+        return f'application/soap+xml; charset=utf-8; action="{self.service.namespace}/{self.operation}"'
+
+    def content(self, header: str = "") -> bytes:
+        body = f'<tns:{self.operation} xmlns:tns="{self.service.namespace}">{self.inner}</tns:{self.operation}>'
+        return _ENVELOPE.format(header=header, body=body).encode()
+
+
 def security_header(user: str, password: str, nonce: bytes, created: datetime) -> str:
     """Return a WS-Security UsernameToken with a password digest (OASIS UsernameToken Profile 1.0); `created` is UTC."""
     at = created.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -87,7 +107,8 @@ class Soap:
         self._http = http
         self._device_path = device_path
         self._paths: dict[str, str] | None = None
-        self._signs = False
+        self._taken: set[str] = set()
+        """The operations that were answered with a login inside."""
         self._clock: tuple[timedelta, float] | None = None
 
     async def ask(
@@ -125,7 +146,7 @@ class Soap:
         """Return where a service is asked: the path that the device names, on the device's own address."""
         if self._paths is None:
             # Everyone who may log in may ask this: odd refusals further on then say nothing of the login.
-            await self.ask(DEVICE, "GetDeviceInformation", parse.identity)
+            await self.ask(DEVICE, _LOGIN_TEST, parse.identity)
             self._paths = await self._services()
         path = self._paths.get(service.namespace) or self._paths.get(service.capability)
         if path is None:
@@ -142,39 +163,50 @@ class Soap:
 
     async def _post(self, service: Service, operation: str, path: str, inner: str, note: str) -> Answer:
         """Return an answer that is no fault; any other becomes a RecorderError."""
-        body = f'<tns:{operation} xmlns:tns="{service.namespace}">{inner}</tns:{operation}>'
-        content_type = f'application/soap+xml; charset=utf-8; action="{service.namespace}/{operation}"'
-        said = _note(operation, note)
+        message = _Message(service, operation, path, inner, _note(operation, note))
         answer: Answer | None = None
-        if not self._signs or operation == "GetSystemDateAndTime":
+        if not self._taken or operation == "GetSystemDateAndTime":
             try:
-                plain = _ENVELOPE.format(header="", body=body).encode()
-                answer = await self._http.fetch("POST", path, content=plain, content_type=content_type, note=said)
+                answer = await self._http.fetch(
+                    "POST", path, content=message.content(), content_type=message.content_type, note=message.note
+                )
             except NoSafeLogin:
                 if operation == "GetSystemDateAndTime":
                     raise
         wants_login = answer is None or (not answer.logged_in and _refuses(answer))
         # The clock is told to everyone, and it is what a login is dated by: never asked for with one.
         if wants_login and operation != "GetSystemDateAndTime":
-            answer = await self._signed(path, body, content_type, said)
+            answer = await self._signed(message)
         assert answer is not None  # noqa: S101  (for the type checker: without an answer a login was wanted)
         if answer.status == _OK and parse.fault(answer.body) is None:
             return answer
-        raise self._refused(answer, service, f"POST {path} ({said})")
+        raise self._refused(answer, service, f"POST {path} ({message.note})")
 
-    async def _signed(self, path: str, body: str, content_type: str, note: str) -> Answer:
+    async def _signed(self, message: _Message) -> Answer:
+        """Ask with the login inside. Raises RecorderError when it is refused.
+
+        SOAP's refusal means a wrong password or a missing right. The first login is refused by it, and so is one that
+        the same question was answered with before; else a question that everyone may ask decides between the two.
+        """
         created = await self.device_now()
         settings = self._settings
+        known = not self._taken or message.operation in self._taken
+
+        def refuses(answer: Answer) -> bool | None:
+            return (True if known else None) if _refuses(answer) else False
+
         header = security_header(settings.username, settings.password, secrets.token_bytes(16), created)
         answer = await self._http.fetch_signed(
-            path,
-            content=_ENVELOPE.format(header=header, body=body).encode(),
-            content_type=content_type,
-            note=note,
-            # Once this login was taken, the same fault speaks of a missing right.
-            refuses=lambda answer: not self._signs and _refuses(answer),
+            message.path,
+            content=message.content(header),
+            content_type=message.content_type,
+            note=message.note,
+            refuses=refuses,
         )
-        self._signs = True
+        if not _refuses(answer):
+            self._taken.add(message.operation)
+        elif message.operation != _LOGIN_TEST:
+            await self._signed(_Message(DEVICE, _LOGIN_TEST, self._device_path, "", _LOGIN_TEST))
         return answer
 
     def _refused(self, answer: Answer, service: Service, asked: str) -> RecorderError:

@@ -8,22 +8,20 @@ import binascii
 import hashlib
 import hmac
 import re
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final, Literal, Self
+from typing import Final, Literal
 from xml.etree import ElementTree as ET
 
 from agents.simulators import onvif_replies as replies
-from agents.simulators.account import Account, Answer, Authenticator
-from agents.simulators.camera import MAIN, SUB, Fault, Format
+from agents.simulators.account import Answer
+from agents.simulators.camera import MAIN, SUB, Format
+from agents.simulators.device import Address, RecorderDevice, StreamName
 from agents.simulators.onvif_replies import Event, Spans
 from agents.simulators.recorder import Channel, RecorderState
-from agents.simulators.rtsp import Manners, RtspServer
-from agents.simulators.webserver import Request, Response, WebServer
+from agents.simulators.webserver import Request, Response
 
-Address = tuple[str, int]
 Login = Literal["digest", "token", "either", "none"]
 
 _CONTENT: Final = "application/soap+xml; charset=utf-8"
@@ -66,8 +64,6 @@ class OnvifQuirks:
     local_for_utc: bool = False  # times of footage are the wall clock's, dressed as UTC
     search_seconds: float = 0.0
     retention: str = "PT0S"
-    inputs: int = 2
-    ntp_server: str = "192.0.2.1"
     forbidden: tuple[str, ...] = ()  # operations that the account has no right to
 
 
@@ -94,7 +90,7 @@ class _Asked:
         return self.texts[name]
 
 
-class OnvifSimulator:
+class OnvifSimulator(RecorderDevice):
     """A running recorder: `async with OnvifSimulator(state) as recorder`."""
 
     def __init__(
@@ -108,91 +104,29 @@ class OnvifSimulator:
         sub: Format = SUB,
     ) -> None:
         """Port 0 is chosen by the system at the first start and kept over `die` and `revive`."""
-        self.state, self.quirks = state, quirks or OnvifQuirks()
-        self._main, self._sub = main, sub
-        self.account = Account(
-            state.username, state.password, lock_after=state.lock_after, lock_seconds=state.lock_seconds
-        )
-        self.door = Authenticator(self.account, "ONVIF", qop=True, nonce_seconds=state.nonce_seconds)
-        self.requests: Counter[str] = Counter()
-        self.searches = self.concurrent_searches = self.abandoned_searches = 0
+        super().__init__(state, "ONVIF", http=http, rtsp=rtsp, main=main, sub=sub)
+        self.quirks = quirks if quirks is not None else OnvifQuirks()
+        self.sessions = self.searches = self.concurrent_searches = self.abandoned_searches = 0
         self._sessions: dict[str, Session] = {}
         self._nonces: set[str] = set()
-        self.web = WebServer(self._answer, host=http[0], port=http[1])
-        manners = Manners(
-            max_sessions=state.max_sessions,
-            when_full=state.when_full,
-            session_timeout_seconds=state.session_timeout_seconds,
-        )
-        self.rtsp = RtspServer(self.account, host=rtsp[0], port=rtsp[1], manners=manners)
-        for channel in state.channels:
-            self._publish(channel)
 
-    async def __aenter__(self) -> Self:
-        """Start."""
-        await self.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        """Stop for good."""
-        await self.close()
-
-    @property
-    def url(self) -> str:
-        """Return the address of the web interface."""
-        return f"http://{self.web.address}"
-
-    def rtsp_url(self, channel_id: int, stream: Literal["main", "sub"] = "sub") -> str:
-        """Return a channel's stream address, without credentials."""
-        return self.rtsp.url(f"live/{channel_id}/{stream}")
-
-    async def start(self) -> None:
-        """Listen on both ports and record. Raises OSError when an address is taken."""
-        await self.web.start()
-        await self.rtsp.start()
-        self.state.update_recording()
-
-    async def close(self) -> None:
-        """Stop everything."""
-        await self.web.die()
-        await self.rtsp.close()
-
-    async def die(self) -> None:
-        """Cut its power: connections are reset, nothing is recorded."""
-        self.state.powered = False
-        self.state.update_recording()
-        await self.web.die()
-        await self.rtsp.die()
-
-    async def revive(self) -> None:
-        """Give it power again, on the same ports."""
-        self.state.powered = True
-        await self.start()
-
-    def set_fault(self, channel_id: int, fault: Fault) -> None:
-        """Let a fault of the channel's camera begin, or end with `Fault.NONE`. Raises KeyError."""
-        self.state.channel(channel_id).camera.set_fault(fault)
-        self.state.update_recording()
+    def stream_path(self, channel_id: int, stream: StreamName) -> str:
+        """Return live/N/main or live/N/sub."""
+        return f"live/{channel_id}/{stream}"
 
     def recording_token(self, channel_id: int) -> str:
         """Return the token of a channel's recording."""
         return self.quirks.named.format(id=channel_id)
 
-    def stats(self) -> dict[str, int]:
-        """Return all counters: logins, searches, sessions, and requests by operation."""
+    def search_stats(self) -> dict[str, int]:
+        """Return the counters of its sessions; `searches` are those of a channel's footage."""
         self._forget_sessions()
-        desk = {
+        return {
             "searches": self.searches,
             "concurrent_searches": self.concurrent_searches,
             "abandoned_searches": self.abandoned_searches,
             "open_searches": len(self._sessions),
         }
-        requests = {f"http_{kind}": count for kind, count in self.requests.items()}
-        return {**self.account.stats(), **desk, **self.rtsp.stats(), **requests}
-
-    def _publish(self, channel: Channel) -> None:
-        for form, stream in ((self._main, "main"), (self._sub, "sub")):
-            self.rtsp.publish(f"live/{channel.id}/{stream}", channel.camera.add_stream(form))
 
     # HTTP and SOAP.
 
@@ -260,15 +194,15 @@ class OnvifSimulator:
             await asyncio.sleep(self.quirks.search_seconds)
         state, quirks = self.state, self.quirks
         operations: dict[str, Callable[[], str]] = {
-            "GetSystemDateAndTime": lambda: replies.date_and_time(state, by_server=bool(quirks.ntp_server)),
+            "GetSystemDateAndTime": lambda: replies.date_and_time(state, by_server=bool(state.ntp_server)),
             "GetDeviceInformation": lambda: replies.device_information(state),
             "GetCapabilities": lambda: replies.capabilities(quirks.own_address, quirks.offered),
-            "GetNTP": lambda: replies.ntp(quirks.ntp_server),
+            "GetNTP": lambda: replies.ntp(state.ntp_server),
             "GetProfiles": lambda: replies.profiles(state.channels),
             "GetStreamUri": lambda: self._stream_uri(asked),
             "GetReplayUri": lambda: self._replay_uri(asked),
             "GetRecordingConfiguration": lambda: self._configuration(asked),
-            "GetDigitalInputs": lambda: replies.digital_inputs(quirks.inputs),
+            "GetDigitalInputs": lambda: replies.digital_inputs(state),
             "FindRecordings": lambda: self._find_recordings(asked),
             "GetRecordingSearchResults": lambda: self._results(asked),
             "GetEventSearchResults": lambda: self._results(asked),
@@ -363,13 +297,14 @@ class OnvifSimulator:
 
     def _open(self, find: str, results: str, items: list[str], asked: _Asked) -> str:
         self._forget_sessions()
-        self.searches += 1
+        self.sessions += 1
+        self.searches += find == "FindEvents"
         self.concurrent_searches += bool(self._sessions)
         if len(self._sessions) >= self.quirks.max_sessions:
             raise SoapError("Receiver", "Action", "ResourceProblem", words="no more search sessions")
         wanted = _SECONDS.fullmatch(asked.texts.get("KeepAliveTime", ""))
         keep = float(wanted[1]) if wanted else _KEEP_ALIVE_SECONDS
-        token = f"SearchToken_{self.searches}"
+        token = f"SearchToken_{self.sessions}"
         self._sessions[token] = Session(results, items, keep, self.state.now() + keep)
         return replies.tag(f"tse:{find}Response", replies.text("tse:SearchToken", token))
 

@@ -152,7 +152,7 @@ def capabilities(host: str, offered: Iterable[str]) -> str:
 
 def ntp(server: str) -> str:
     """Return GetNTPResponse."""
-    manual = [tag("tt:NTPManual", text("tt:Type", "IPv4"), text("tt:IPv4Address", server))] if server else []
+    manual = [tag("tt:NTPManual", text("tt:Type", "DNS"), text("tt:DNSname", server))] if server else []
     return tag("tds:GetNTPResponse", tag("tds:NTPInformation", text("tt:FromDHCP", value=False), *manual))
 
 
@@ -198,11 +198,10 @@ def recording_configuration(retention: str) -> str:
     return tag("trc:GetRecordingConfigurationResponse", told)
 
 
-def digital_inputs(count: int) -> str:
-    """Return GetDigitalInputsResponse."""
-    return tag(
-        "tmd:GetDigitalInputsResponse", *(tag("tmd:DigitalInputs", token=f"In{one}") for one in range(1, count + 1))
-    )
+def digital_inputs(state: RecorderState) -> str:
+    """Return GetDigitalInputsResponse: which there are, and nothing of their states."""
+    inputs = (tag("tmd:DigitalInputs", token=f"In{one.id}") for one in state.alarm_inputs)
+    return tag("tmd:GetDigitalInputsResponse", *inputs)
 
 
 def recording_information(token: str, channel: Channel, held: Spans, shift: float) -> str:

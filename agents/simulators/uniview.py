@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 import random
 import re
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal, Self
+from typing import Final, Literal
 from urllib.parse import parse_qs, urlsplit
 
 from agents.simulators import uniview_replies as replies
-from agents.simulators.account import Account, Answer, Authenticator
-from agents.simulators.camera import MAIN, SUB, Fault, Format
+from agents.simulators.account import Answer
+from agents.simulators.camera import MAIN, SUB, Format
+from agents.simulators.device import Address, RecorderDevice, StreamName
 from agents.simulators.recorder import Channel, RecorderState
-from agents.simulators.rtsp import Manners, RtspServer
-from agents.simulators.webserver import Request, Response, WebServer
+from agents.simulators.webserver import Request, Response
 
-Address = tuple[str, int]
 Json = replies.Json
 Counting = Literal["page", "all", "total", "none"]
 
@@ -52,7 +50,6 @@ class UniviewQuirks:
     calendar: bool = True
     camera_infos: bool = True
     time_path: str = "System/TimeNTP"
-    ntp_server: str = "192.0.2.1"
     slots: int = 16
     absent_status: int = _ENVELOPED  # how a path that the firmware lacks is refused
     wide_window_days: float = 31.0  # a search over more fails half of the time
@@ -60,7 +57,7 @@ class UniviewQuirks:
     forbidden_paths: tuple[str, ...] = ()  # beginnings of paths below /LAPI/V1.0/ that the account has no right to
 
 
-class UniviewSimulator:
+class UniviewSimulator(RecorderDevice):
     """A running recorder: `async with UniviewSimulator(state) as recorder`."""
 
     def __init__(
@@ -74,85 +71,23 @@ class UniviewSimulator:
         sub: Format = SUB,
     ) -> None:
         """Port 0 is chosen by the system at the first start and kept over `die` and `revive`."""
-        self.state, self.quirks = state, quirks or UniviewQuirks()
-        self._main, self._sub = main, sub
-        self.account = Account(
-            state.username, state.password, lock_after=state.lock_after, lock_seconds=state.lock_seconds
-        )
-        self.door = Authenticator(self.account, "NVRDVR", qop=True, nonce_seconds=state.nonce_seconds)
-        self.requests: Counter[str] = Counter()
+        super().__init__(state, "NVRDVR", http=http, rtsp=rtsp, main=main, sub=sub)
+        self.quirks = quirks if quirks is not None else UniviewQuirks()
         self.searches = self.concurrent_searches = self.failed_wide_windows = 0
         self._running = 0
         self._chance = random.Random(state.seed)
-        self.web = WebServer(self._answer, host=http[0], port=http[1])
-        manners = Manners(
-            max_sessions=state.max_sessions,
-            when_full=state.when_full,
-            session_timeout_seconds=state.session_timeout_seconds,
-        )
-        self.rtsp = RtspServer(self.account, host=rtsp[0], port=rtsp[1], manners=manners)
-        for channel in state.channels:
-            self._publish(channel)
 
-    async def __aenter__(self) -> Self:
-        """Start."""
-        await self.start()
-        return self
+    def stream_path(self, channel_id: int, stream: StreamName) -> str:
+        """Return unicast/cN/s0/live (main) or s1 (sub)."""
+        return f"unicast/c{channel_id}/s{0 if stream == 'main' else 1}/live"
 
-    async def __aexit__(self, *_: object) -> None:
-        """Stop for good."""
-        await self.close()
-
-    @property
-    def url(self) -> str:
-        """Return the address of the web interface."""
-        return f"http://{self.web.address}"
-
-    def rtsp_url(self, channel_id: int, stream: Literal["main", "sub"] = "sub") -> str:
-        """Return a channel's stream address, without credentials."""
-        return self.rtsp.url(f"unicast/c{channel_id}/s{0 if stream == 'main' else 1}/live")
-
-    async def start(self) -> None:
-        """Listen on both ports and record. Raises OSError when an address is taken."""
-        await self.web.start()
-        await self.rtsp.start()
-        self.state.update_recording()
-
-    async def close(self) -> None:
-        """Stop everything."""
-        await self.web.die()
-        await self.rtsp.close()
-
-    async def die(self) -> None:
-        """Cut its power: connections are reset, nothing is recorded."""
-        self.state.powered = False
-        self.state.update_recording()
-        await self.web.die()
-        await self.rtsp.die()
-
-    async def revive(self) -> None:
-        """Give it power again, on the same ports."""
-        self.state.powered = True
-        await self.start()
-
-    def set_fault(self, channel_id: int, fault: Fault) -> None:
-        """Let a fault of the channel's camera begin, or end with `Fault.NONE`. Raises KeyError."""
-        self.state.channel(channel_id).camera.set_fault(fault)
-        self.state.update_recording()
-
-    def stats(self) -> dict[str, int]:
-        """Return all counters: logins, searches, sessions, and HTTP requests by kind."""
-        desk = {
+    def search_stats(self) -> dict[str, int]:
+        """Return the counters of its search."""
+        return {
             "searches": self.searches,
             "concurrent_searches": self.concurrent_searches,
             "failed_wide_windows": self.failed_wide_windows,
         }
-        requests = {f"http_{kind}": count for kind, count in self.requests.items()}
-        return {**self.account.stats(), **desk, **self.rtsp.stats(), **requests}
-
-    def _publish(self, channel: Channel) -> None:
-        for form, stream in ((self._main, 0), (self._sub, 1)):
-            self.rtsp.publish(f"unicast/c{channel.id}/s{stream}/live", channel.camera.add_stream(form))
 
     # HTTP.
 
@@ -189,8 +124,8 @@ class UniviewSimulator:
             "Channels/System/ChannelDetailInfos": lambda: replies.channel_details(self.state, self.quirks.slots),
             "Storage/Containers/DetailInfos": lambda: replies.containers(self.state),
             "System/Time/NTP": lambda: replies.ntp(
-                enabled=bool(self.quirks.ntp_server),
-                server=self.quirks.ntp_server or "0.0.0.0",  # noqa: S104  (unset)
+                enabled=bool(self.state.ntp_server),
+                server=self.state.ntp_server or "0.0.0.0",  # noqa: S104  (unset)
             ),
             self.quirks.time_path: lambda: replies.device_time(self.state),
         }

@@ -11,7 +11,9 @@ from zoneinfo import ZoneInfo
 from agents.recorders.base import DRIVERS, Recorder
 from agents.simulators.dahua import DahuaQuirks, DahuaSimulator
 from agents.simulators.hikvision import HikvisionSimulator
+from agents.simulators.onvif import OnvifQuirks, OnvifSimulator
 from agents.simulators.recorder import Quirks, RecorderState
+from agents.simulators.uniview import UniviewQuirks, UniviewSimulator
 from monitor.model.clock import Clock
 from support.recorder_http import recorder_settings
 
@@ -29,6 +31,8 @@ class Rig:
     """What the driver must call that right, as a regular expression."""
     offers: frozenset[str] = field(default_factory=frozenset)
     """The questions that this make has an answer to, of those that not all makes do."""
+    lacks: frozenset[str] = field(default_factory=frozenset)
+    """What this make alone has no word for, of what all others tell: `disks`, whether channels are `online`, `locks`."""
 
 
 def _hikvision(state: RecorderState) -> HikvisionSimulator:
@@ -47,11 +51,31 @@ def _forbid_dahua(simulator: DahuaSimulator) -> None:
     simulator.quirks.forbidden = ("mediaFileFind.cgi",)
 
 
+def _uniview(state: RecorderState) -> UniviewSimulator:
+    return UniviewSimulator(state, UniviewQuirks(search_seconds=0))
+
+
+def _forbid_uniview(simulator: UniviewSimulator) -> None:
+    simulator.quirks.forbidden_paths = tuple(f"Channels/{one.id}/Media" for one in simulator.state.channels)
+
+
+def _onvif(state: RecorderState) -> OnvifSimulator:
+    # The login inside messages, of the two that there are: the other is the one of all other makes.
+    return OnvifSimulator(state, OnvifQuirks(login="token", offered=("tds", "trt", "tse", "trc", "trp")))
+
+
+def _forbid_onvif(simulator: OnvifSimulator) -> None:
+    simulator.quirks.forbidden = ("FindRecordings", "FindEvents")
+
+
 EVERYTHING = frozenset({"recording_modes", "expiry_days", "time_sync", "alarm_inputs"})
+ONVIF = frozenset({"expiry_days", "time_sync"})
 
 RIGS: tuple[Rig, ...] = (
     Rig("hikvision", _hikvision, _forbid_hikvision, "'Remote: Playback'", EVERYTHING - {"expiry_days"}),
     Rig("dahua", _dahua, _forbid_dahua, "'Playback' of the channel", EVERYTHING),
+    Rig("uniview", _uniview, _forbid_uniview, "System > User", frozenset({"recording_modes", "time_sync"})),
+    Rig("onvif", _onvif, _forbid_onvif, "level Operator", ONVIF, frozenset({"disks", "online", "locks"})),
 )
 
 
@@ -87,7 +111,7 @@ async def running(
         assert_manners(simulator.stats())
 
 
-RUDE = ("concurrent_searches", "repeated_refusals", "attempts_while_locked", "open_finders", "unknown_handles", "destroyed_unclosed", "refused_pages")  # fmt: skip
+RUDE = ("concurrent_searches", "repeated_refusals", "attempts_while_locked", "open_finders", "unknown_handles", "destroyed_unclosed", "refused_pages", "open_searches", "abandoned_searches")  # fmt: skip
 
 
 def assert_manners(stats: dict[str, int]) -> None:

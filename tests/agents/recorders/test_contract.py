@@ -101,8 +101,9 @@ async def test_what_the_recorder_says_of_itself(rig: Rig, tmp_path: Path) -> Non
         assert (identity.model, identity.serial) == (state.model, state.serial)
         assert state.firmware in identity.firmware
         assert abs(await driver.clock_offset()) <= 0.5
-        disks = await driver.disks()
-        assert [(one.state, one.capacity_bytes) for one in disks] == [
+        disks = await asked("disks", driver)
+        assert isinstance(disks, NotOffered) is ("disks" in rig.lacks)
+        assert isinstance(disks, NotOffered) or [(one.state, one.capacity_bytes) for one in disks] == [
             ("ok", 7_630_885 * 2**20),
             ("failed", 7_630_885 * 2**20),
         ]
@@ -115,9 +116,10 @@ async def test_channels_are_those_in_use_with_their_state_and_camera(rig: Rig, t
     state.channels[0].camera_serial = "CAMERA-SERIAL-1"
     async with running(rig, state, tmp_path, ManualClock(NOW)) as (_, driver):
         channels = await driver.channels()
+        online = (None, None) if "online" in rig.lacks else (True, False)
         assert [(one.id, one.name, one.online) for one in channels] == [
-            ("1", "camera 1", True),
-            ("2", "camera 2", False),
+            ("1", "camera 1", online[0]),
+            ("2", "camera 2", online[1]),
         ]
         behind = channels[0].behind
         assert behind is None or "CAMERA-SERIAL-1" in {behind.identity, behind.serial} or not behind.serial
@@ -127,7 +129,7 @@ async def test_channels_are_those_in_use_with_their_state_and_camera(rig: Rig, t
 async def test_what_not_every_make_offers_is_answered_or_not_offered(rig: Rig, tmp_path: Path) -> None:
     state = recorder()
     state.channels[1].schedule_enabled = False
-    truth = {
+    truth: dict[str, Any] = {
         "recording_modes": {"1": RecordingMode("continuous"), "2": RecordingMode("none", ((0, 7 * 24 * 60),))},
         "expiry_days": {str(number): None for number in range(1, 17)},
         "time_sync": TimeSync(enabled=True, has_server=True),
@@ -137,7 +139,10 @@ async def test_what_not_every_make_offers_is_answered_or_not_offered(rig: Rig, t
         for question in OPTIONAL:
             answer = await asked(question, driver)
             assert isinstance(answer, NotOffered) is (question not in rig.offers), question
-            assert isinstance(answer, NotOffered) or answer == truth[question]
+            if question == "expiry_days" and not isinstance(answer, NotOffered):
+                assert answer.items() <= truth[question].items()  # some makes tell it of empty slots too
+            else:
+                assert isinstance(answer, NotOffered) or answer == truth[question]
 
 
 @by_make
@@ -220,8 +225,11 @@ async def test_any_index_is_read_as_it_is(rig: Rig, tmp_path: Path, seed: int) -
         for channel in made.held:
             footage = await driver.footage(channel, start, end)
             assert footage.window == (start, end)
-            assert footage.spans == shifted(made.held[channel], made.offset_seconds)
-            assert footage.locked == shifted(made.locked[channel], made.offset_seconds)
+            held, locked = made.held[channel], made.locked[channel]
+            if "locks" in rig.lacks:
+                held, locked = held.union(locked), Spans.empty()
+            assert footage.spans == shifted(held, made.offset_seconds)
+            assert footage.locked == shifted(locked, made.offset_seconds)
 
 
 @by_make
@@ -275,7 +283,7 @@ async def test_a_wrong_password_costs_one_failed_login_whatever_is_asked(rig: Ri
         again = driver_of(rig, simulator, tmp_path, ManualClock(NOW), password="wrong")
         results = await asyncio.gather(*(_answer(question, again) for question in QUESTIONS))
         await again.close()
-        assert all(isinstance(one, RecorderError | StreamPlayback) for one in results)
+        assert all(isinstance(one, RecorderError | StreamPlayback | float) for one in results)
         assert simulator.account.failed_logins == 1
 
 
@@ -478,8 +486,10 @@ ANSWERS = {
 async def test_answers_are_of_the_ports_types(rig: Rig, tmp_path: Path) -> None:
     async with running(rig, recorder(), tmp_path, ManualClock(NOW)) as (_, driver):
         for question, kind in ANSWERS.items():
+            if question in rig.lacks:
+                continue
             answer = await asked(question, driver)
             assert isinstance(answer, kind), question
         assert all(isinstance(one, Channel) for one in await driver.channels())
-        assert all(isinstance(one, Disk) for one in await driver.disks())
+        assert "disks" in rig.lacks or all(isinstance(one, Disk) for one in await driver.disks())
         assert isinstance(await driver.playback("1", NOON - HOUR, 10), StreamPlayback | FilePlayback)

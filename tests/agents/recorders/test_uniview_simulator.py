@@ -1,6 +1,5 @@
 """The Uniview driver against the simulated recorder, over real sockets: an independent view of the same interface."""
 
-import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -197,29 +196,10 @@ async def test_a_missing_right_names_the_menu(tmp_path: Path) -> None:
         assert simulator.account.failed_logins == 0
 
 
-async def test_a_wrong_password_costs_one_failed_login(tmp_path: Path) -> None:
-    async with recorded(tmp_path, [[]], password="wrong") as (simulator, driver):
-        causes = []
-        for question in (driver.identity(), driver.channels(), driver.footage("1", NOON - DAY, NOON)):
-            with pytest.raises(RecorderError) as error:
-                await question
-            causes.append(error.value.cause)
-        assert causes == ["unauthorized", "credentials_held", "credentials_held"]
-        assert simulator.account.failed_logins == 1
-
-
 async def test_older_firmware_lacks_what_it_lacks(tmp_path: Path) -> None:
     quirks = UniviewQuirks(camera_infos=False, absent_status=404, search_seconds=0)
     async with recorded(tmp_path, [[]], quirks) as (_, driver):
         assert [one.behind.identity if one.behind else "" for one in await driver.channels()] == ["48:ea:63:00:00:01"]
-
-
-async def test_searches_of_many_channels_never_run_at_once(tmp_path: Path) -> None:
-    quirks = UniviewQuirks(search_seconds=0.002)
-    async with recorded(tmp_path, [whole_days(3) for _ in range(6)], quirks) as (simulator, driver):
-        found = await asyncio.gather(*(driver.footage(str(one), NOON - 3 * DAY, NOON) for one in range(1, 7)))
-        assert all(one.spans == Spans.window(NOON - 3 * DAY, NOON) for one in found)
-        assert simulator.concurrent_searches == 0
 
 
 @pytest.mark.parametrize("channel", ["", "gate", "0", "-1", "1/../2", "٣", "99999"])
@@ -232,7 +212,7 @@ async def test_a_channel_that_is_no_number_is_never_asked_for(tmp_path: Path, ch
         assert simulator.requests.total() == 0
 
 
-@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("seed", range(3))
 async def test_any_index_is_read_as_it_is(tmp_path: Path, seed: int) -> None:
     """Random gaps, overlaps, locked clips and firmware, in random zones, read over the wire: every span equal."""
     chance = random.Random(seed)
