@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import tempfile
 import time
@@ -17,6 +18,7 @@ from benchmarks.view.plan import STATES, Clip
 from benchmarks.view.run import FFMPEG, OURS, RECIPE, Answer, DiagnoseFailed, Work, perform
 from benchmarks.view.score import Score, add
 from benchmarks.view.sheet import sheet_of_plan
+from benchmarks.view.stage import footage_present
 from benchmarks.view.table import note_lines, report
 from benchmarks.view.truth import alarms_from
 
@@ -97,12 +99,15 @@ def main() -> None:
         for clip in clips:
             sheet_of_plan(clip, options.sheets / f"{clip.id}.png")
         return
+    if shutil.which("ffmpeg") is None:
+        sys.exit("ffmpeg is not installed, and one side of the comparison is its filters (Debian: apt install ffmpeg)")
     with tempfile.TemporaryDirectory(prefix="bench-view-") as scratch:
         folder = (options.keep or Path(scratch)) / options.list
         keeps = options.keep is not None and not options.forget_videos
         work = [Work(clip, folder, keeps, options.resume, options.make_only) for clip in clips]
         scores = score_of(_answers(work, options.jobs))
-    print(f"list {options.list}, {len(clips)} clips")
+    absent = sorted({scene.base for scene in lists.load(options.list).scenes if not footage_present(scene.base)})
+    print(f"list {options.list}, {len(clips)} clips" + (f", without {', '.join(absent)}" if absent else ""))
     print(report(scores, CLAIMED))
     if options.misses and OURS in scores:
         print("\n".join(note_lines(scores[OURS])))
