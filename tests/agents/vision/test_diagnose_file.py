@@ -1,0 +1,339 @@
+"""`agent diagnose`: files of every kind, good and bad, and what it says of them."""
+
+from __future__ import annotations
+
+import json
+import random
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from agents.cli import app
+from agents.diagnose import Sample, alarms
+from agents.recorded_looks import Timeline, UnreadableError, file_looks
+from agents.simulators.scenes import Picture, Scene
+from agents.vision.diagnose import Diagnosis
+from support.pictures import START, draws, footage
+
+WIDTH, HEIGHT = 176, 144
+SCENE = Scene("gate", width=WIDTH, height=HEIGHT, name="Camera 01")
+ROOM = draws(SCENE)["room"]
+BLACK = draws(SCENE)["black"]
+Draw = Callable[[float], Picture]
+
+
+def video(
+    path: Path,
+    draw: Draw,
+    seconds: float,
+    *,
+    codec: str = "libx264",
+    fps: int = 2,
+    keyframe_every: float = 2.0,
+    times: Callable[[int], float] | None = None,
+) -> Path:
+    """Write a file; `times` gives the second of each frame where they are not even."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=fps)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.gop_size = WIDTH, HEIGHT, max(1, round(keyframe_every * fps))
+        stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        stream.options = {
+            "libx264": {"preset": "ultrafast", "tune": "zerolatency", "qp": "26", "x264-params": "scenecut=0"},
+            "libx265": {"preset": "ultrafast", "x265-params": "log-level=none:scenecut=0:bframes=0:crf=22"},
+        }.get(codec, {})
+        for number in range(round(seconds * fps)):
+            at = times(number) if times else number / fps
+            picture = _full_range(draw(START + at)) if codec == "mjpeg" else draw(START + at)
+            frame = av.VideoFrame.from_ndarray(picture, format=stream.pix_fmt)
+            frame.pts, frame.time_base = round(1000 * at), Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def _full_range(picture: Picture) -> Picture:
+    """Bring a picture of 16..235 to the range that JPEG has."""
+    return np.clip(np.round((picture.astype(np.float32) - 16) * (255 / 219)), 0, 255).astype(np.uint8)
+
+
+def run(*arguments: str | Path) -> tuple[int, str, str]:
+    result = CliRunner().invoke(app, ["diagnose", *(str(argument) for argument in arguments)])
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    return result.exit_code, result.stdout, result.stderr
+
+
+def said(*arguments: str | Path) -> dict[str, Any]:
+    """Return the JSON of a file that can be read; nothing else is on standard output."""
+    status, out, _ = run(*arguments, "--json")
+    assert status == 0
+    document: dict[str, Any] = json.loads(out)
+    return document
+
+
+def then(*parts: tuple[float, Draw]) -> Draw:
+    """Return scenes one after the other, each up to a second."""
+
+    def draw(at: float) -> Picture:
+        return next(scene for until, scene in parts if at - START < until)(at)
+
+    return draw
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("videos")
+
+
+@pytest.fixture(scope="module")
+def capped(folder: Path) -> Path:
+    """A camera that is capped from 40 to 80 s."""
+    return video(folder / "capped.mp4", then((40, ROOM), (80, BLACK), (999, ROOM)), 120)
+
+
+def test_samples_and_alarms_have_the_contract_s_form(capped: Path) -> None:
+    document = said(capped)
+    assert set(document) == {"schema", "file", "every_seconds", "samples", "alarms"}
+    assert (document["schema"], document["file"], document["every_seconds"]) == (
+        "cradlewatch.diagnose/1",
+        str(capped),
+        10.0,
+    )
+    assert [sample["at_seconds"] for sample in document["samples"]] == [10.0 * number for number in range(12)]
+    assert [sample["state"] for sample in document["samples"]] == ["ok"] * 4 + ["black"] * 4 + ["ok"] * 4
+    assert all(set(sample) == {"at_seconds", "state", "scores"} for sample in document["samples"])
+    assert document["alarms"] == [
+        {"state": "black", "from_seconds": 40.0, "until_seconds": 80.0, "raised_at_seconds": 50.0}
+    ]
+
+
+def test_without_json_a_table_shows_measures_beside_thresholds(capped: Path) -> None:
+    status, out, _ = run(capped)
+    assert status == 0
+    for part in (
+        "luma_p95",
+        "black_p95",
+        "thresholds sha256:",
+        "12 looks: 8 ok, 4 black",
+        "black from 0:00:40.0 to 0:01:20.0",
+    ):
+        assert part in out
+
+
+def test_looks_may_be_closer(capped: Path) -> None:
+    document = said(capped, "--every", "4")
+    assert document["every_seconds"] == 4.0
+    assert [(alarm["state"], alarm["from_seconds"]) for alarm in document["alarms"]] == [("black", 40.0)]
+
+
+@pytest.mark.parametrize(
+    ("codec", "suffix"), [("libx265", "mp4"), ("mjpeg", "avi"), ("libx264", "ts"), ("libx264", "mkv")]
+)
+def test_codecs_and_containers(folder: Path, codec: str, suffix: str) -> None:
+    path = video(folder / f"{codec}.{suffix}", then((20, ROOM), (999, BLACK)), 40, codec=codec)
+    document = said(path)
+    assert [alarm["state"] for alarm in document["alarms"]] == ["black"]
+    assert document["alarms"][0]["from_seconds"] == pytest.approx(20, abs=0.6)
+    assert document["alarms"][0]["until_seconds"] is None
+
+
+def test_a_picture_is_found_between_keyframes_that_are_far_apart(folder: Path) -> None:
+    path = video(folder / "few.mp4", then((33, ROOM), (999, BLACK)), 70, keyframe_every=60)
+    looks = list(file_looks(path, 10.0))
+    assert [look.at_seconds for look in looks] == [0, 10, 20, 30, 40, 50, 60]
+    assert [int(look.picture.luma.mean()) < 25 for look in looks] == [False] * 4 + [True] * 3
+
+
+def test_a_keyframe_near_the_due_time_will_do(folder: Path) -> None:
+    path = video(folder / "three.mp4", ROOM, 40, keyframe_every=3)
+    assert [look.at_seconds for look in file_looks(path, 10.0)] == [0, 12, 21, 30]
+
+
+def test_looks_go_by_the_video_s_own_time(folder: Path) -> None:
+    """A frame in half a second, then one in five: the rate says nothing."""
+    path = video(folder / "variable.mkv", ROOM, 20, times=lambda n: n / 2 if n < 20 else 10 + (n - 20) * 5)
+    at = [look.at_seconds for look in file_looks(path, 10.0)]
+    assert at == pytest.approx([10.0 * number for number in range(len(at))], abs=5)
+    assert len(at) == 11
+
+
+def test_all_frames_are_told_once_and_in_order(capped: Path) -> None:
+    frames = [frame for look in file_looks(capped, 10.0) for frame in look.frames]
+    assert [frame.at_seconds for frame in frames] == sorted({frame.at_seconds for frame in frames})
+    assert all(frame.bytes > 0 for frame in frames)
+    assert sum(frame.keyframe for frame in frames) == 56, "one in two seconds, up to the last look"
+
+
+RAW = st.one_of(st.none(), st.floats(-1e6, 1e6))
+
+
+@given(st.lists(RAW, max_size=50))
+def test_a_stream_s_time_never_runs_back_whatever_its_timestamps(raw: list[float | None]) -> None:
+    timeline = Timeline(0.04)
+    found = [timeline(item) for item in raw]
+    assert all(one <= other for one, other in pairwise(found))
+    assert not found or found[0] == 0
+
+
+def test_the_same_time_again_and_again_counts_as_frames() -> None:
+    timeline = Timeline(0.5)
+    assert [timeline(7.0) for _ in range(4)] == [0.0, 0.5, 1.0, 1.5]
+
+
+def test_a_baseline_is_an_image_a_video_or_a_fingerprint(folder: Path) -> None:
+    from agents.vision.fingerprint import fingerprint
+
+    room = video(folder / "room.mp4", ROOM, 40)
+    looks = list(file_looks(room, 10.0))
+    image = folder / "view.png"
+    av.VideoFrame.from_ndarray(ROOM(START), format="yuv420p").save(str(image))
+    kept = folder / "view.json"
+    kept.write_text(json.dumps(fingerprint(looks[0].picture).to_json()))
+    for baseline in (image, room, kept):
+        scores = said(room, "--baseline", baseline)["samples"][0]["scores"]
+        assert scores["in_place"] > 0.9, baseline
+    first = said(room)["samples"]
+    assert ["in_place" in sample["scores"] for sample in first] == [False, False, False, True]
+
+
+def blocks_of(path: Path, data: bytes) -> Path:
+    path.write_bytes(data)
+    return path
+
+
+def no_video(path: Path) -> Path:
+    """Write a file with sound alone."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
+        frame.rate = 8000
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def empty_video(path: Path) -> Path:
+    """Write a file whose video has no frame."""
+    with av.open(str(path), "w", format="avi") as container:
+        stream = container.add_stream("mjpeg", rate=2)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuvj420p"
+        container.start_encoding()
+    return path
+
+
+@pytest.fixture(scope="module")
+def nonsense(folder: Path, capped: Path) -> dict[str, Path]:
+    whole = capped.read_bytes()
+    return {
+        "absent": folder / "absent.mp4",
+        "folder": folder,
+        "empty": blocks_of(folder / "empty.mp4", b""),
+        "noise": blocks_of(folder / "noise.mp4", random.Random(1).randbytes(20_000)),
+        "text": blocks_of(folder / "text.mp4", b"no video\n" * 100),
+        "sound": no_video(folder / "sound.wav"),
+        "frames": empty_video(folder / "frames.avi"),
+        "index": blocks_of(folder / "index.mp4", whole[: len(whole) // 2]),  # an MP4's index is at its end
+    }
+
+
+@pytest.mark.parametrize("name", ["absent", "folder", "empty", "noise", "text", "sound", "frames", "index"])
+def test_what_can_t_be_read_is_told_in_one_sentence(nonsense: dict[str, Path], name: str) -> None:
+    status, out, err = run(nonsense[name], "--json")
+    assert (status, out) == (2, "")
+    assert err.startswith(f"{nonsense[name]}: ")
+    assert err.count("\n") == 1
+
+
+def test_a_bad_baseline_is_told_too(capped: Path, folder: Path) -> None:
+    for number, text in enumerate(('{"version": 1}', "{", "nothing")):
+        path = blocks_of(folder / f"bad{number}.json", text.encode())
+        status, out, err = run(capped, "--baseline", path, "--json")
+        assert (status, out, err.count("\n")) == (2, "", 1)
+        assert err.startswith(f"{path}: ")
+
+
+def test_a_file_that_was_cut_off_ends_where_it_ends(folder: Path) -> None:
+    whole = video(folder / "whole.ts", ROOM, 60).read_bytes()
+    cut = blocks_of(folder / "cut.ts", whole[: len(whole) // 2])
+    samples = said(cut)["samples"]
+    assert 2 <= len(samples) <= 4
+    assert {sample["state"] for sample in samples} == {"ok"}
+
+
+def huge_jpeg(path: Path) -> Path:
+    """Write a Motion JPEG whose header says 16,000 x 16,000."""
+    with av.open(str(video(path.with_suffix(".small.avi"), ROOM, 2, codec="mjpeg"))) as container:
+        first = next(bytes(packet) for packet in container.demux(video=0) if packet.size)
+    at = first.index(b"\xff\xc0")
+    size = (16_000).to_bytes(2, "big")
+    return blocks_of(path, first[: at + 5] + size + size + first[at + 9 :])
+
+
+def test_a_picture_larger_than_any_camera_s_is_refused(folder: Path) -> None:
+    status, _, err = run(huge_jpeg(folder / "huge.mjpeg"))
+    assert status == 2
+    assert err.count("\n") == 1
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_damaged_files_are_read_or_refused_and_nothing_else(folder: Path, capped: Path, data: st.DataObject) -> None:
+    damaged = bytearray(video_bytes(folder))
+    for _ in range(data.draw(st.integers(1, 40))):
+        damaged[data.draw(st.integers(0, len(damaged) - 1))] = data.draw(st.integers(0, 255))
+    path = blocks_of(folder / f"damaged-{zlib.crc32(bytes(damaged)):08x}.mp4", bytes(damaged))
+    refused = ""
+    try:
+        assert list(file_looks(path, 2.0))
+    except UnreadableError as error:
+        refused = str(error)
+    finally:
+        path.unlink()
+    assert not refused or refused.startswith(str(path))
+
+
+def video_bytes(folder: Path) -> bytes:
+    """Return a short video's bytes, made once."""
+    path = folder / "short.mp4"
+    return (path if path.exists() else video(path, ROOM, 6)).read_bytes()
+
+
+def course(*states: str | None) -> Iterator[tuple[Sample, Diagnosis]]:
+    """Yield looks ten seconds apart after which this was confirmed, each since the look before."""
+    since, last = 0, None
+    for number, state in enumerate(states):
+        since = (number - 1) * 10_000 if state != last and number else since
+        last = state
+        yield Sample(number * 10.0, "ok", {}), Diagnosis(state, since)
+
+
+def alarms_of(states: Sequence[str | None]) -> list[tuple[str, float, float | None, float]]:
+    return [
+        (alarm.state, alarm.from_seconds, alarm.until_seconds, alarm.raised_at_seconds)
+        for alarm in alarms(course(*states))
+    ]
+
+
+def test_one_alarm_is_open_at_a_time() -> None:
+    assert alarms_of(["ok", "ok", "black", "black", "covered", "ok"]) == [
+        ("black", 10, 30, 20),
+        ("covered", 30, 40, 40),
+    ]
+    assert alarms_of([None, "ok", "frozen"]) == [("frozen", 10, None, 20)]
+    assert alarms_of([]) == alarms_of(["ok", "ok"]) == []
+
+
+def test_real_footage_raises_no_alarm() -> None:
+    assert said(footage("hall"), "--every", "2")["alarms"] == []
