@@ -38,7 +38,7 @@ def _telling(seen: Match, t: Thresholds) -> bool:
 def _found_elsewhere(seen: Match, t: Thresholds) -> bool:
     sure = seen.registered >= t.moved_registered and seen.distinct >= t.moved_distinct
     better = seen.registered - seen.identity >= t.moved_gain
-    return sure and better and seen.own_structure >= t.moved_structure
+    return sure and better and seen.registered * seen.own_structure >= t.moved_explained
 
 
 def _lost(seen: Match, t: Thresholds) -> bool:

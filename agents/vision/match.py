@@ -114,6 +114,10 @@ _GAIN_QUANTILE: Final = 0.7
 _BLIND_WEIGHT: Final = 0.2
 """What the sensor's toe or shoulder swallowed hardly counts as gone."""
 
+_GRAIN: Final = 0.6
+_NOISE: Final = 0.85
+"""Fine edges beside those of the middle scale: of a soft grain half, of a sensor's noise as much and more."""
+
 _DIM_LIT: Final = 70.0
 """Where not even a fifth of the picture is this bright (luma), it is the room that is dark and not a part of the lens."""
 
@@ -130,7 +134,7 @@ class Pair:
         self.gain = _gain(mine.strength, yours.strength, weight * direction)
         self.expected = self.gain * mine.strength
         """Strength that each cell would have if nothing stood before it."""
-        sees = np.clip(self.expected / max(yours.noise, 1e-6) - 1, 0, 1) * _exposed(seen, approved)
+        sees = np.clip(self.expected / max(_noise(seen), 1e-6) - 1, 0, 1) * _exposed(seen, approved)
         self.weight = np.asarray(weight * sees, np.float32)
         """How much each cell's structure counts: strong, of one direction, steady, above the look's noise."""
         self.visible = _ratio(float(self.weight.sum()), float(weight.sum()))
@@ -185,6 +189,16 @@ def _border() -> Field:
     border = np.ones((ROWS, 1), np.float32)
     border[:_OVERLAY_ROWS] = border[-_OVERLAY_ROWS:] = _OVERLAY_WEIGHT
     return border
+
+
+def _noise(view: Fingerprint) -> float:
+    """Return the noise behind which fainter edges can't be seen.
+
+    What is the same all over a lit picture and soft is no noise of a sensor, but the grain of something on the lens.
+    """
+    if view.lit < _DIM_LIT or view.noise <= 0:
+        return view.noise
+    return view.noise * min(1.0, max(0.0, (view.fine_noise / view.noise - _GRAIN) / (_NOISE - _GRAIN)))
 
 
 def _exposed(seen: Fingerprint, approved: Fingerprint) -> Field:

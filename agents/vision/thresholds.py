@@ -75,8 +75,8 @@ class Thresholds:
     moved_gain: float = _least(0.2)
     """By how much that is better than where they were."""
     moved_distinct: float = _least(4.0)
-    moved_structure: float = _least(0.35)
-    """Something sharp must be seen to be found again elsewhere."""
+    moved_explained: float = _least(0.25)
+    """That correlation times the sharp structure that is seen at all: little of it is soon found somewhere."""
     moved_lost_identity: float = _most(0.12)
     moved_lost_in_place: float = _most(0.45)
     """As much of the approved structure is found by chance, wherever the camera looks: rooms are built at right angles."""
