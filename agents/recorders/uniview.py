@@ -41,6 +41,9 @@ EMPTY_MONTHS = 12
 MAX_RECORDS = 20_000
 """A window with more is searched in parts."""
 
+CALENDAR_SECONDS = 3600.0
+"""After so long a recorder without a calendar is asked for it again."""
+
 _OK = 200
 _ENVELOPED = 599
 """LAPI's own status: the envelope says what is wrong, on some firmware that nothing is."""
@@ -81,6 +84,7 @@ class Uniview(OffersNothing):
         self._searching = asyncio.Lock()
         self._clock_path: str | None = None
         self._let_in = False
+        self._without_calendar_until = float("-inf")
 
     @property
     def exchanges(self) -> deque[Exchange]:
@@ -223,12 +227,16 @@ class Uniview(OffersNothing):
 
     async def _calendar(self, channel: str, month: tuple[int, int]) -> frozenset[int] | None:
         """Return the days of a month with footage; None where the recorder does not say: then each is searched."""
+        now = self._settings.clock.monotonic()
+        if self._without_calendar_until > now:
+            return None
         path = f"{_streams(channel)}/0/Records/DailyDistribution?Year={month[0]}&Month={month[1]}"
         try:
             return await self._get(parse.days_recorded, path)
         except RecorderError as error:
             if error.cause not in _UNSAID:
                 raise
+        self._without_calendar_until = now + CALENDAR_SECONDS
         return None
 
     async def _search(self, channel: str, window: Window) -> list[parse.Record]:

@@ -14,6 +14,7 @@ from agents.simulators.reset import reset
 
 _MAX_BODY_BYTES: Final = 1 << 20
 _IDLE_SECONDS: Final = 30.0
+_PHRASES: Final = {one.value: one.phrase for one in HTTPStatus}
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,7 @@ async def _read(reader: asyncio.StreamReader) -> tuple[Request | None, str]:
 
 def _render(response: Response, *, keep_alive: bool) -> bytes:
     lines = [
-        f"HTTP/1.1 {response.status} {HTTPStatus(response.status).phrase}",
+        f"HTTP/1.1 {response.status} {_PHRASES.get(response.status, 'Unknown')}",
         f"Content-Type: {response.content_type}",
         f"Content-Length: {len(response.body)}",
         f"Connection: {'keep-alive' if keep_alive else 'close'}",

@@ -17,9 +17,10 @@ from agents.simulators.recorder import Channel, Disk, RecorderState
 from agents.simulators.uniview import UniviewQuirks, UniviewSimulator
 from monitor.model.clock import ManualClock
 from monitor.model.span import DAY, HOUR, MINUTE, Millis, Spans, to_millis
-from support.recorder_http import NOW, recorder_settings
+from support.recorder_http import NOW, Asked, Door, Reply, behind, recorder_settings, serving
 
 NOON = to_millis(NOW)
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "recorders" / "uniview"
 
 
 @asynccontextmanager
@@ -159,6 +160,9 @@ async def test_thirty_five_days_and_nothing_before(tmp_path: Path, calendar: boo
         assert (await driver.footage("2", NOON - 91 * DAY, NOON)).spans == Spans.empty()
         assert await driver.earliest("2") is None
         assert await driver.latest("2") is None
+        assert calendar or simulator.requests["DailyDistribution"] == 1, (
+            "what a unit lacks is not asked for again and again"
+        )
 
 
 async def test_locked_clips_stand_apart(tmp_path: Path) -> None:
@@ -233,3 +237,27 @@ async def test_any_index_is_read_as_it_is(tmp_path: Path, seed: int) -> None:
         footage = await driver.footage("1", NOON - 20 * DAY, NOON)
     assert footage.spans == spans_of([one for one in segments if not one.locked])
     assert footage.locked == spans_of([one for one in segments if one.locked])
+
+
+async def test_a_path_that_is_answered_by_half_a_body_is_one_that_the_unit_lacks(tmp_path: Path) -> None:
+    """So some firmware refuses: the next best is asked, and the login is not held for it."""
+    half = Reply(raw=b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n40\r\n<html>")
+    bodies = {
+        "DeviceInfo": "device_info.json", "ChannelDetailInfos": "channel_details.json", "Time": "time_ntp.json",
+        "Records": "records_none.json",
+    }  # fmt: skip
+
+    def answer(asked: Asked) -> Reply:
+        name = bodies.get(asked.target.partition("?")[0].rpartition("/")[2])
+        return half if name is None else Reply(200, (FIXTURES / name).read_bytes())
+
+    async with serving(behind(Door(), answer)) as server:
+        driver = Uniview(recorder_settings(tmp_path, server.url, driver="uniview", clock=ManualClock(NOW)))
+        for _ in range(3):
+            assert len(await driver.channels()) == 4
+            assert abs(await driver.clock_offset() - 30.5) <= 0.5
+            assert (await driver.footage("1", NOON - 5 * DAY, NOON)).spans == Spans.empty()
+        with pytest.raises(RecorderError) as error:
+            await driver.disks()
+        assert error.value.cause == "recorder"
+        await driver.close()
