@@ -77,11 +77,13 @@ class DahuaOptions(DriverOptions):
 
 @dataclass
 class _Finder:
-    """A search handle, and whether the recorder took it back at the end."""
+    """A search handle. One that the recorder doesn't know is answered as one that finds nothing, or no more."""
 
     handle: str
+    refused: bool = False
+    """The recorder ended the list by an error."""
     was_there: bool = False
-    """A handle that the recorder doesn't know is answered as a search that finds nothing."""
+    """The recorder took the handle back at the end."""
 
 
 class Dahua:
@@ -250,22 +252,23 @@ class Dahua:
         """Read a window page by page until the recorder has no more, or its `first` file alone.
 
         A short page is no sign of the end, since firmware may hold its pages shorter than they were asked for.
-        Raises RecorderError when the pages do not move on, and when nothing was found by a finder that wasn't there.
+        Raises RecorderError when the pages do not move on, and when the end was told by an error to a finder that wasn't
+        there.
         """
         async with self._finder() as finder:
-            segments = await self._listed(finder.handle, number, window, first=first)
-        if not segments and not finder.was_there:
-            detail = "The recorder found nothing, and lost its own search handle: it is asked again later."
+            segments = await self._listed(finder, number, window, first=first)
+        if finder.refused and not finder.was_there:
+            detail = "The recorder lost its own search handle: what it found is not known, and it is asked again later."
             raise RecorderError(StreamCause.RECORDER, detail, f"GET {_FINDER}findFile ({_note(number, window)})")
         return segments
 
-    async def _listed(self, handle: str, number: int, window: Window, *, first: bool) -> list[parse.Segment]:
-        if not await self._begin(handle, number, window):
+    async def _listed(self, finder: _Finder, number: int, window: Window, *, first: bool) -> list[parse.Segment]:
+        if not await self._begin(finder, number, window):
             return []
         segments: list[parse.Segment] = []
         previous: parse.Page | None = None
         for _ in range(MOST_PAGES):
-            page = await self._page(handle, number, size=1 if first else self._options.page_size, after=previous)
+            page = await self._page(finder, number, size=1 if first else self._options.page_size)
             if page is not None:
                 segments += page.segments
             if page is None or not page.files or first:
@@ -276,15 +279,16 @@ class Dahua:
         detail = "The recorder repeats the same page of its search: note its model and firmware and report it."
         raise RecorderError(StreamCause.RECORDER, detail, f"GET {_FINDER}findNextFile ({_note(number, window)})")
 
-    async def _begin(self, handle: str, number: int, window: Window) -> bool:
+    async def _begin(self, finder: _Finder, number: int, window: Window) -> bool:
         """Start a search; False when the recorder says by an error of the request that there is nothing to find."""
         start, end = (quote(moment.isoformat(" ", "seconds")) for moment in window)
         path = (
-            f"{_FINDER}findFile&object={handle}&condition.Channel={number}&condition.StartTime={start}"
+            f"{_FINDER}findFile&object={finder.handle}&condition.Channel={number}&condition.StartTime={start}"
             f"&condition.EndTime={end}&condition.Types[0]={self._options.file_type}&condition.VideoStream=Main"
         )
         answer = await _whole(self._http.fetch("GET", path, note=_note(number, window)))
         if answer.status == _BAD_REQUEST:
+            finder.refused = True
             return False
         self._check(answer, f"GET {path} ({_note(number, window)})", PLAYBACK)
         if answer.body.strip() != b"OK":
@@ -293,11 +297,12 @@ class Dahua:
             )
         return True
 
-    async def _page(self, handle: str, number: int, *, size: int, after: parse.Page | None = None) -> parse.Page | None:
-        """Return the next page; None when the recorder ends the list by an error after a page that wasn't full."""
-        path = f"{_FINDER}findNextFile&object={handle}&count={size}"
+    async def _page(self, finder: _Finder, number: int, *, size: int) -> parse.Page | None:
+        """Return the next page; None when the recorder says by an error of the request that there is no more."""
+        path = f"{_FINDER}findNextFile&object={finder.handle}&count={size}"
         answer = await _whole(self._http.fetch("GET", path, note=f"channel {number}"))
-        if answer.status == _BAD_REQUEST and after is not None and after.files < size:
+        if answer.status == _BAD_REQUEST:
+            finder.refused = True
             return None
         self._check(answer, f"GET {path}", PLAYBACK)
         return self._read(lambda body: parse.found_files(body, number - 1), answer, f"GET {path}")
