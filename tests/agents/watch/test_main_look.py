@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydantic import JsonValue
 
 from agents.simulators.camera import Camera
 from agents.simulators.footage import Footage
@@ -33,6 +34,12 @@ def looks(site: Watching) -> list[Observation]:
     return [item for item in site.seen if item.kind is Kind.MAIN_STREAM]
 
 
+def carried(site: Watching) -> dict[str, JsonValue]:
+    """Return what the newest span of c1's stream says that the stream carries."""
+    site.states("c1")  # what was seen is handed on
+    return [item.facts for item in site.seen if item.kind is Kind.STREAM and item.facts][-1]
+
+
 async def test_a_look_at_what_is_recorded_takes_no_further_session_and_leaves_no_hole(tmp_path: Path) -> None:
     async with recorder(1, max_sessions=3) as simulator:
         seats = simulator.rtsp.seats
@@ -46,7 +53,8 @@ async def test_a_look_at_what_is_recorded_takes_no_further_session_and_leaves_no
             (seen,) = looks(site)
             frames = site.watches["c1"].state.frames
             await site.until(lambda: site.watches["c1"].state.frames > frames + 5)
-            states, spans = site.states("c1"), site.spans("c1")
+            await site.until(lambda: carried(site)["frame_rate"] is not None)
+            facts, states, spans = carried(site), site.states("c1"), site.spans("c1")
             until = site.now()
         assert (seats.people_kicked, seats.people_refused, seats.refused_sessions) == (0, 0, 0)
     assert seen.state == "read"
@@ -54,8 +62,30 @@ async def test_a_look_at_what_is_recorded_takes_no_further_session_and_leaves_no
     assert seen.facts["frame_rate"] == pytest.approx(5.0, rel=0.25)
     assert isinstance(seen.facts["bit_rate"], float)
     assert seen.facts["bit_rate"] > 10_000
+    assert (facts["codec"], facts["width"], facts["height"]) == ("h264", 352, 288), (
+        "of the watched stream, all the time"
+    )
+    assert facts["frame_rate"] == pytest.approx(5.0, rel=0.25)
+    assert facts["keyframe_seconds"] == pytest.approx(2.0, rel=0.25)
     assert states == [("up", None)]
     assert (spans[0].start <= began, spans[-1].end >= until - 2 * SECOND) == (True, True)
+
+
+async def test_cameras_in_turns_look_at_what_is_recorded_in_their_turn(tmp_path: Path) -> None:
+    async with recorder(3, max_sessions=3) as simulator:
+        seats = simulator.rtsp.seats
+        assert seats.people_come(2) == 2
+        config = write_site(tmp_path, written(simulator), [nvr(simulator) | {"max_streams": 3}])
+        async with watching(config, replace(SOON, main_look=1.0)) as site:
+            await site.until_up("c1")
+            for watch in site.watches.values():
+                watch.want_main()
+            await site.until(lambda: {item.subject.id for item in looks(site)} == {"c1", "c2", "c3"})
+            assert {item.state for item in looks(site)} == {"read"}
+            before = {name: watch.state.frames for name, watch in site.watches.items()}
+            await site.until(lambda: all(w.state.frames > before[name] for name, w in site.watches.items()))
+            assert {state for name in site.watches for state, _ in site.states(name)} == {"up"}
+        assert (seats.people_kicked, seats.people_refused, seats.refused_sessions) == (0, 0, 0)
 
 
 async def test_a_main_stream_that_is_not_there_is_unknown_with_its_cause_and_the_camera_goes_on(tmp_path: Path) -> None:
@@ -86,21 +116,6 @@ async def test_a_camera_without_a_sub_stream_is_watched_by_its_main_one_and_aske
             await site.until(lambda: watch.state.info is not None and watch.state.info.width == 640)
             await site.until(lambda: site.states("c1") == [("up", None)])
             assert simulator.stats()["requests_describe"] == 4, "each address without and with the login"
-
-
-async def test_codec_size_and_rates_go_with_the_stream_s_spans(tmp_path: Path) -> None:
-    async with recorder(1) as simulator:
-        config = write_site(tmp_path, behind(simulator), [nvr(simulator)])
-        async with watching(config) as site:
-            watch = site.watches["c1"]
-            await site.until(lambda: watch.state.frames > 24)
-            site.states("c1")  # what was seen is handed on
-            await site.until(lambda: watch.state.frames > 26)
-            site.states("c1")
-            facts = [item.facts for item in site.seen if item.kind is Kind.STREAM and item.facts][-1]
-    assert (facts["codec"], facts["width"], facts["height"]) == ("h264", 352, 288)
-    assert facts["frame_rate"] == pytest.approx(5.0, rel=0.25)
-    assert facts["keyframe_seconds"] == pytest.approx(2.0, rel=0.25)
 
 
 async def test_an_onvif_recorder_tells_where_its_streams_are(tmp_path: Path) -> None:
