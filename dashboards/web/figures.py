@@ -257,6 +257,10 @@ FIGURES: dict[str, tuple[str, Write]] = {
     "minimum_width": (_n("Width at least"), _PLAIN),
     "minimum_height": (_n("Height at least"), _PLAIN),
     "minimum_frame_rate": (_n("Frame rate at least"), _PLAIN),
+    "thresholds": (
+        _n("Thresholds in force (digest)"),
+        _one(lambda _, value: value if isinstance(value, str) else None),
+    ),
     "usable_night_picture": (_n("A usable picture at night"), _one(_yes_or_no)),
 }
 

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from agents.baseline import BaselineError, Compared, Taken, Taking, approve, take_views
 from agents.baseline_cli import print_table
+from agents.check import check
 from agents.cli import app
 from agents.simulators.camera import Fault
 from agents.site import Site
@@ -25,6 +26,7 @@ from monitor.model.observation import Kind, Source
 from monitor.model.report import Report
 from monitor.model.span import to_millis
 from monitor.model.view import Proposal, view_id
+from monitor.regulations.loader import load
 from support.ports import closed_port
 from support.site import agent, behind, nvr, recorder, site_of, write_site
 from support.views import drawn_room, looked_at
@@ -62,6 +64,11 @@ async def test_views_are_taken_approved_and_held_against_the_next_ones(tmp_path:
         done = approve(site, state, CLOCK, book_of(site, state), list(first.values()), "李园长")
         assert [item.outcome for item in done] == ["approved", "approved", "refused", "refused"]
         again = await views(site, state)
+        simulator.set_fault(2, Fault.MOVED)
+        checked = await check(site, load("demo-nursery"), CLOCK, views=book_of(site, state))
+    seen = {item.subject.id: item.state for item in checked.verdicts if item.requirement.kind == "view"}
+    assert (seen["c1"], seen["c2"], seen["c3"]) == ("ok", "moved", "black")
+    assert "covered_ratio" in "".join(checked.explained.lines["camera/c1"])
     held = again["c1"].in_force
     assert held is not None
     assert held.overlap > 0.6
