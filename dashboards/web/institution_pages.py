@@ -23,7 +23,7 @@ from monitor.store.engine import reading
 from monitor.store.findings import finding_rows
 from monitor.store.registry import InstitutionSummary, cursor_of, institution, institution_rows
 from monitor.store.verdicts import current_verdicts
-from monitor.store.views import listed
+from monitor.store.views import standing as standing_views
 
 PAGE_SIZE = 50
 MOST_FINDINGS = 200
@@ -67,7 +67,7 @@ def show_institution(visit: Visit) -> Response:
         facts = facts_of(session, institution_id, as_of, visit.context.packs)
         verdicts = current_verdicts(session, institution_id)
         rows = finding_rows(session, institution=institution_id, open_only=True, limit=MOST_FINDINGS)
-        proposals = listed(session, institution_id)
+        proposals = standing_views(session, institution_id)
         thresholds = changed_thresholds(session, institution_id)
     inventory = facts.inventory if facts else None
     words = visit.words(inventory.institution.timezone if inventory else summary.timezone, inventory)

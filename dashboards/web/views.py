@@ -15,7 +15,7 @@ from monitor.model.inventory import ChangedThreshold
 from monitor.model.span import Millis
 from monitor.model.view import Sketch
 from monitor.store.findings import FindingRow
-from monitor.store.views import ProposedView
+from monitor.store.views import Decision, ProposedView, Standing
 
 LIGHTS: dict[str, str] = {"day": _n("by day"), "infrared": _n("infrared"), "nap": _n("dimmed light")}
 
@@ -62,22 +62,24 @@ class Pictures:
     """What the site has changed."""
 
 
-def camera_views(
-    listed: Sequence[ProposedView], findings: Sequence[FindingRow], words: Words
-) -> Mapping[str, CameraViews]:
+def camera_views(standing: Standing, findings: Sequence[FindingRow], words: Words) -> Mapping[str, CameraViews]:
     """Return, by camera, the views in force and those proposed; `findings` are the open ones."""
     faulty = {
         row.subject.id: row.began for row in findings if row.requirement == "view" and row.state in AGAINST_APPROVED
     }
-    found: dict[str, CameraViews] = {}
-    for camera in dict.fromkeys(item.camera for item in listed):
-        mine, began = [item for item in listed if item.camera == camera], faulty.get(camera)
-        current = {item.proposal.light: item for item in mine if item.decision is not None}
-        lines = [_line(item, words, began) for item in current.values()]
-        waiting = [item for item in mine if item.decision is None]
-        cards = [_card(item, current.get(item.proposal.light), words, faulty=began is not None) for item in waiting]
-        found[camera] = CameraViews(lines, cards)
-    return found
+    decided = standing.in_force
+    cameras = [*(item.camera for item in decided.values()), *(item.camera for item in standing.waiting)]
+    return {
+        camera: CameraViews(
+            [_line(key, item, words, faulty.get(camera)) for key, item in decided.items() if item.camera == camera],
+            [
+                _card(item, standing.compared.get((camera, item.proposal.light)), words, faulty=camera in faulty)
+                for item in standing.waiting
+                if item.camera == camera
+            ],
+        )
+        for camera in dict.fromkeys(cameras)
+    }
 
 
 def light_name(light: str, words: Words) -> str:
@@ -85,17 +87,14 @@ def light_name(light: str, words: Words) -> str:
     return words.translate(LIGHTS[light]) if light in LIGHTS else light
 
 
-def _line(item: ProposedView, words: Words, fault_began: Millis | None) -> ViewLine:
-    decision = item.decision
-    at = item.at if decision is None else decision.at
+def _line(proposal: str, decision: Decision, words: Words, fault_began: Millis | None) -> ViewLine:
     text = words.translate("%(light)s: confirmed by %(by)s on %(at)s") % {
-        "light": light_name(item.proposal.light, words),
-        "by": "" if decision is None else decision.by,
-        "at": words.times.instant(at),
+        "light": light_name(decision.light, words),
+        "by": decision.by,
+        "at": words.times.instant(decision.at),
     }
-    since = fault_began is not None and decision is not None and decision.at > fault_began
-    open_question = since and decision is not None and decision.settled_at is None
-    return ViewLine(text, item.id if open_question else "")
+    since = fault_began is not None and decision.at > fault_began
+    return ViewLine(text, proposal if since and decision.settled_at is None else "")
 
 
 def _card(item: ProposedView, current: ProposedView | None, words: Words, *, faulty: bool) -> ProposalCard:

@@ -188,3 +188,24 @@ def listed(session: Session, institution_id: str) -> Sequence[ProposedView]:
     current = proposed(session, institution_id, in_force(decisions(session, institution_id)).values())
     ordered = sorted(current, key=lambda item: (item.camera, item.proposal.light))
     return [*ordered, *open_proposals(session, institution_id)]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How an institution's views stand, for its page: what is in force is read whole only where it is compared."""
+
+    in_force: dict[str, Decision]
+    """By proposal, the oldest decision first."""
+    waiting: Sequence[ProposedView]
+    compared: dict[tuple[str, str], ProposedView]
+    """The views in force, by (camera, light), where another one waits."""
+
+
+def standing(session: Session, institution_id: str) -> Standing:
+    """Return the views in force, those that wait for an officer, and what these are to be compared with."""
+    known = decisions(session, institution_id)
+    current = in_force(known)
+    waiting = open_proposals(session, institution_id)
+    beside = {current[key] for item in waiting if (key := (item.camera, item.proposal.light)) in current}
+    compared = {(item.camera, item.proposal.light): item for item in proposed(session, institution_id, beside)}
+    return Standing({proposal: known[proposal] for proposal in current.values()}, waiting, compared)
