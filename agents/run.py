@@ -39,6 +39,8 @@ FULL_SCAN_EVERY: Millis = DAY
 """Footage can vanish, or be back-filled: once a day the whole index is read again."""
 INDEX_OVERLAP: Millis = 2 * HOUR
 LAST_WORDS_SECONDS = 3.0
+CONNECTIONS_A_SECOND = 32
+"""So many at most, on average, when all cameras of a site come back together."""
 BUDGET_SECONDS = 300.0
 """How often a recorder's session budget is asked whether it may grow; it says itself how seldom it does."""
 STEADY_SECONDS = 30.0
@@ -330,6 +332,7 @@ class Service:
             confirm_every=max(1.0, rhythm.look_every * 0.4),
             backoff_first=min(1.0, rhythm.reconnect_most),
             backoff_most=rhythm.reconnect_most,
+            spread=len(self.site.cameras) / CONNECTIONS_A_SECOND,
             steady=min(STEADY_SECONDS, rhythm.main_stream_every / 8),
             main_look=min(MAIN_LOOK_SECONDS, rhythm.main_stream_every / 4),
             holds_for=self._holds_for(),

@@ -47,6 +47,8 @@ class Timings:
     """Between two visits of one camera, at most; what both saw is assumed in between, as sampled."""
     backoff_first: float = 1.0
     backoff_most: float = 60.0
+    spread: float = 0.0
+    """Over so many seconds more the attempts of a site's cameras are spread, for they all fail at the same moment."""
     steady: float = 30.0
     """A stream that ran this long starts its back-off anew, and may be left for the recorded one for a moment."""
     main_look: float = 10.0
@@ -161,7 +163,8 @@ class CameraWatch:
     async def run(self) -> None:
         """Connect, watch, and connect again; ends only when cancelled."""
         backoff = self._timings.backoff_first
-        await self._clock.sleep(self._random.random() * min(1.0, self._timings.backoff_first))
+        begin_within = max(self._timings.spread, min(1.0, self._timings.backoff_first))
+        await self._clock.sleep(self._random.random() * begin_within)
         while True:
             began = self._clock.monotonic()
             failed = await self._visit()
@@ -169,7 +172,8 @@ class CameraWatch:
                 backoff = self._timings.backoff_first
             if failed:
                 self.state.reconnects += 1
-                await self._clock.sleep(backoff * self._random.uniform(0.7, 1.3))
+                spread = self._timings.spread * self._random.random()
+                await self._clock.sleep(backoff * self._random.uniform(0.7, 1.3) + spread)
                 backoff = min(backoff * 2, self._timings.backoff_most)
 
     def flush(self, now: Millis) -> None:
