@@ -53,6 +53,9 @@ bench-watch: $(VENV)/.dev  ## what watching costs beside FFmpeg, and how soon a 
 soak: $(VENV)/.dev  ## an hour of cameras that die, freeze, blacken and return, and the journal held against it (ARGS="--minutes 20")
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.soak $(ARGS)
 
+score-recorders: $(VENV)/.dev  ## seeded recorders of every make, read and judged beside an auditor (ARGS="--recorders 30")
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.recorders $(ARGS)
+
 lock:  ## newest versions into requirements/*.txt, with hashes (needs uv)
 	tests/house/lock.sh
 

@@ -1,0 +1,147 @@
+"""One seeded recorder of one make, read through its driver at the level of replies, held against what it truly holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import httpx2
+
+from agents.recorders.base import Recorder
+from agents.recorders.http import Answer
+from agents.scan.recorder import Channelled, RecorderScan
+from agents.simulators.account import Authenticator
+from agents.simulators.camera import Camera
+from agents.simulators.dahua import DahuaSimulator
+from agents.simulators.footage import Footage, Segment
+from agents.simulators.hikvision import HikvisionSimulator
+from agents.simulators.recorder import Channel, RecorderState
+from agents.simulators.webserver import Request
+from monitor.model.clock import ManualClock
+from monitor.model.ledger import fold
+from monitor.model.observation import Observation
+from monitor.model.span import Spans, to_millis
+from support.auditor import Books, Interval, audit
+from support.indexes import random_books
+from support.judging import inventory_of, judged, statement_of
+from support.recorder_rigs import RUDE, Rig, driver_of
+
+OFFSETS = (0, 0, 0, 47, -47, -2100, 3600)
+"""Seconds by which a recorder's clock is ahead. Less than the ledger takes for a wrong clock would be no error of it."""
+
+HALF_A_SECOND = timedelta(milliseconds=500)
+"""Recorders cut their seconds off, and drivers add half of one back: asked in the middle of a second, both agree."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What was wrong with one recorder: nothing, when the agent got everything right."""
+
+    make: str
+    seed: int
+    wrong: tuple[str, ...]
+    requests: int
+
+
+def books_of(seed: int) -> tuple[Books, list[Interval]]:
+    """Return what the recorder of `seed` holds, in whole seconds and as of the middle of one, and its locked clips."""
+    books, locked = random_books(seed)
+
+    def cut(spans: list[Interval]) -> list[Interval]:
+        return [(start // 1000 * 1000, end // 1000 * 1000) for start, end in spans if end - start >= 1000]
+
+    as_of = books.as_of.replace(microsecond=0) + HALF_A_SECOND
+    return replace(books, as_of=as_of, unlocked=cut(books.unlocked), first_seen=None), cut(locked)
+
+
+def state_of(books: Books, locked: list[Interval], seed: int, clock: ManualClock) -> RecorderState:
+    """Return the recorder: the index under its own clock, and a seeded wrong clock."""
+    offset = Random(seed).choice(OFFSETS)
+
+    def now() -> float:
+        return clock.now().timestamp()
+
+    segments = [Segment(a / 1000, b / 1000, clock_offset_seconds=offset) for a, b in books.unlocked]
+    segments += [Segment(a / 1000, b / 1000, locked=True, clock_offset_seconds=offset) for a, b in locked]
+    channel = Channel(1, "gate", Camera(1, now=now), Footage(segments, lag_seconds=0), live=False)
+    return RecorderState([channel], now=now, timezone=books.zone, seed=seed, clock_offset_seconds=offset)
+
+
+def shake(simulator: Any, seed: int) -> None:
+    """Give the firmware habits of its own."""
+    chance = Random(seed + 1)
+    if isinstance(simulator, HikvisionSimulator):
+        simulator.state.quirks.wide_window = chance.choice(["flaky", "fails", "works"])
+        simulator.state.quirks.max_results = chance.choice([40, 50])
+    elif isinstance(simulator, DahuaSimulator):
+        simulator.quirks.page_cap = chance.choice([100, 64, 13])
+        simulator.quirks.nothing_found = chance.choice(["400", "found=0"])
+        simulator.quirks.end_of_list = chance.choice(["found=0", "400"])
+        simulator.quirks.zone_tables = chance.random() < 0.8
+
+
+def at_the_level_of_replies(driver: Any, simulator: Any, clock: ManualClock) -> None:
+    """Let a driver's requests go to the simulator without a socket and without a login between them."""
+    simulator.door = Authenticator(None, "")
+
+    async def send(message: Any, _login: Any = None) -> Answer:
+        target = message.path.replace(" ", "%20")
+        headers = {"content-type": message.content_type}
+        response = await simulator.web.handler(Request(message.method, target, headers, message.content or b""))
+        return Answer(response.status, response.body, clock.now(), httpx2.Headers(response.headers))
+
+    driver._http._send = send
+
+
+async def judge(rig: Rig, seed: int, folder: Path) -> Judged:
+    """Read the recorder of `seed` as the agent does, and compare the ledger and the verdict with the truth."""
+    books, locked = books_of(seed)
+    clock = ManualClock(books.as_of)
+    simulator = rig.simulator(state_of(books, locked, seed, clock))
+    shake(simulator, seed)
+    driver = driver_of(rig, simulator, folder, clock, timezone=ZoneInfo(books.zone))
+    at_the_level_of_replies(driver, simulator, clock)
+    seen: list[Observation] = []
+    try:
+        whole = await scanned(driver, clock, books, seen)
+    finally:
+        await driver.close()
+    stats = simulator.stats()
+    rude = [f"manners: {name} {stats[name]}" for name in RUDE if stats.get(name)]
+    wrong = [*_compared(books, locked, seen, rig), *rude]
+    return Judged(rig.driver, seed, tuple(wrong if whole else ["unread", *wrong]), sum(simulator.requests.values()))
+
+
+async def scanned(driver: Recorder, clock: ManualClock, books: Books, seen: list[Observation]) -> bool:
+    """Let the agent's own scan ask for everything; return whether the index could be read."""
+    scan = RecorderScan("nvr", driver, [Channelled("gate", "1")], clock, seen.append)
+    await scan.look()
+    return await scan.index(books.required_days)
+
+
+def _compared(books: Books, locked: list[Interval], seen: list[Observation], rig: Rig) -> list[str]:
+    facts = fold(seen, to_millis(books.as_of), inventory=inventory_of(books))
+    reading = facts.recordings.get("gate") if facts is not None else None
+    if reading is None:
+        return ["no index in the ledger"]
+    wrong = []
+    truth = Spans.of(books.unlocked).intersect(reading.scanned)
+    apart = Spans.of(locked).intersect(reading.scanned)
+    if "locks" in rig.lacks:
+        truth, apart = truth.union(apart), Spans.empty()
+    if reading.footage != truth:
+        wrong.append(f"footage off by {_apart(reading.footage, truth) / 1000:g} s")
+    if reading.locked != apart:
+        wrong.append(f"locked clips off by {_apart(reading.locked, apart) / 1000:g} s")
+    told = replace(books, unlocked=books.unlocked + locked) if "locks" in rig.lacks else books
+    if statement_of(judged(told, seen)) != audit(told):
+        wrong.append("verdict")
+    return wrong
+
+
+def _apart(one: Spans, other: Spans) -> int:
+    return one.subtract(other).total() + other.subtract(one).total()
