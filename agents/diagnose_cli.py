@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import cv2
 import typer
 
 from agents.diagnose import Diagnosed, approved_by, diagnose
@@ -16,6 +17,7 @@ from monitor.regulations.columns import table
 
 def print_diagnosis(path: Path, *, baseline: Path | None, every: float, as_json_only: bool) -> None:
     """Look through a file and print what was seen. Raises UnreadableError, whose text is one sentence."""
+    cv2.setNumThreads(1)  # for pictures of this size more threads only make the machine busy
     meter = _Progress()
     thresholds = Thresholds()
     try:

@@ -105,8 +105,9 @@ def _dark(e: Evidence, t: Thresholds) -> bool:
 
 
 def _noisy(e: Evidence, t: Thresholds) -> bool:
-    ratio = e.beside.grain_ratio
-    return e.measures.grain.grain >= t.noisy_grain and (ratio is None or ratio >= t.noisy_grain_ratio)
+    seen, ratio = e.measures.grain, e.beside.grain_ratio
+    loud = seen.grain >= t.noisy_grain or seen.colour_grain >= t.noisy_colour_grain
+    return loud and (ratio is None or ratio >= t.noisy_grain_ratio)
 
 
 def _striped(e: Evidence, t: Thresholds) -> bool:

@@ -25,12 +25,12 @@ LAG_SECONDS = 0.6
 LEAST_LAG = 8.0
 """Seconds: a shorter period is an encoder's own rhythm over a picture without any change."""
 
-RUN_TOKENS = 16
+RUN_TOKENS = 24
 RUN_SHARE = 0.9
-RUN_SECONDS = 16.0
-"""A loop: nine in ten of the last 16 tokens came before, all by the same time, and they span 16 seconds."""
+RUN_SECONDS = 9.0
+"""A loop: nine in ten of the last 24 tokens came before, all by the same time, and they span nine seconds."""
 
-LEAST_DISTINCT = 12
+LEAST_DISTINCT = 8
 """Different ones among them: a still picture's sizes repeat themselves."""
 
 ARCHIVED_RUN = 5

@@ -74,7 +74,7 @@ def measure(picture: Picture, before: Trace | None) -> tuple[Measures, Trace]:
     measures = Measures(
         levels=levels(picture.luma, means),
         drawn=drawn(picture),
-        grain=grain(sample),
+        grain=grain(sample, strips(picture.u), strips(picture.v)),
         tint=tint(means),
         stripes=stripes(picture.luma),
         smear=smear(picture.luma, means),

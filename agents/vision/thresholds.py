@@ -44,9 +44,11 @@ class Thresholds:
     """Enough while nothing is known to be usual."""
     frozen_changed_ratio: float = _most(0.03)
     """Of a picture in which more moves than a clock, what is the same is a still background."""
-    noisy_grain: float = _least(5.0)
+    noisy_grain: float = _least(4.0)
     """Standard deviation in levels after the encoder, which takes most of a sound sensor's noise away."""
-    noisy_grain_ratio: float = _least(2.5)
+    noisy_colour_grain: float = _least(2.0)
+    noisy_grain_ratio: float = _least(3.0)
+    """Of what is usual for the camera."""
     striped_level: float = _least(6.0)
     """Amplitude in levels; fainter than that nobody sees it in a moving picture."""
     striped_ratio: float = _least(9.0)

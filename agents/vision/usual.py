@@ -28,7 +28,7 @@ class Beside:
     tint_shift: float | None
     """Levels of chroma by which all of the picture went the same way."""
     grain_ratio: float | None
-    """Its noise in units of the usual, at least half a level."""
+    """Its noise, or that of its colours, in units of the usual, at least half a level."""
     stripe_gain: float | None
     """By how much stronger its strongest regular pattern is, in units of the usual, at least a level."""
     same_times: float | None
@@ -50,7 +50,7 @@ class Usual:
         facts = _facts(measures)
         return Beside(
             tint_shift=shift(measures.tint.ends, known[:6]),
-            grain_ratio=facts[6] / max(0.5, known[6]),
+            grain_ratio=max(facts[place] / max(0.5, known[place]) for place in (6, 9)),
             stripe_gain=facts[7] / max(1.0, known[7]),
             same_times=facts[8] / max(LEAST_SAME, known[8]),
         )
@@ -75,7 +75,13 @@ _Facts = tuple[float, ...]
 
 
 def _facts(measures: Measures) -> _Facts:
-    return (*measures.tint.ends, measures.grain.grain, measures.stripes.stripe_level, measures.repeat.same_ratio or 0.0)
+    return (
+        *measures.tint.ends,
+        measures.grain.grain,
+        measures.stripes.stripe_level,
+        measures.repeat.same_ratio or 0.0,
+        measures.grain.colour_grain,
+    )
 
 
 def _kind(light: Light) -> Kind:

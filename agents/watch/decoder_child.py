@@ -26,6 +26,7 @@ def main() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    _stay_alone()
     traces: dict[str, Trace] = {}
     stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
     while (request := _read(stdin)) is not None:
@@ -33,6 +34,13 @@ def main() -> None:
         answer = json.dumps(_answer(json.loads(header), data, traces)).encode()
         stdout.write(struct.pack(">I", len(answer)) + answer)
         stdout.flush()
+
+
+def _stay_alone() -> None:
+    """Keep to one thread: for pictures of this size more only take turns with the machine's other work."""
+    import cv2
+
+    cv2.setNumThreads(1)
 
 
 def _read(stream: BinaryIO) -> bytes | None:

@@ -1,0 +1,141 @@
+"""A stream that runs as it ran before: byte for byte, and encoded anew; and streams that only seem to."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from agents.vision.loop import SLOTS, Loop
+from agents.vision.recurrence import KEPT_SECONDS, Recurrence
+
+Sizes = list[tuple[int, bool]]
+"""(bytes, keyframe) of frames."""
+
+
+def lively(seconds: float, seed: int, *, fps: int = 15, gop: int = 30) -> Sizes:
+    """Return a stream in which people move: bursts of a few seconds over noise, and a keyframe every two seconds."""
+    rng = np.random.default_rng(seed)
+    count = round(seconds * fps)
+    bursts = np.repeat(rng.gamma(0.4, 1.0, count // fps // 3 + 1), 3 * fps)[:count]
+    inter = 400 * (1 + 4 * bursts) * np.exp(rng.normal(0, 0.2, count))
+    return [
+        (round(18_000 + rng.normal(0, 300)) if n % gop == 0 else round(inter[n]), n % gop == 0) for n in range(count)
+    ]
+
+
+def quiet(seconds: float, seed: int, *, fps: int = 15, gop: int = 30) -> Sizes:
+    """Return a stream of an empty room at constant quality: nearly every frame says that nothing changed."""
+    rng = np.random.default_rng(seed)
+    count = round(seconds * fps)
+    tick = [90 if n % fps == 0 else 0 for n in range(count)]
+    return [(9_000, True) if n % gop == 0 else (int(rng.integers(22, 29)) + tick[n], False) for n in range(count)]
+
+
+def anew(sizes: Sizes, seed: int) -> Sizes:
+    """Return the same video as a second encoder makes it: other keyframes, other sizes, the same rhythm."""
+    rng = np.random.default_rng(seed)
+    return [(round(0.6 * size * np.exp(rng.normal(0, 0.1))) if not key else round(12_000 + rng.normal(0, 200)), key) for size, key in sizes]  # fmt: skip
+
+
+def exact(sizes: Sizes, fps: int = 15) -> list[float]:
+    """Return the seconds at which a loop was seen, looked for every ten seconds."""
+    loop, found = Loop(), []
+    for number, (size, _) in enumerate(sizes):
+        loop.frame(1000 + number / fps, size)
+        if number % (10 * fps) == 0 and loop.looping:
+            found.append(number / fps)
+    return found
+
+
+def again(sizes: Sizes, fps: int = 15) -> list[float]:
+    """Return the seconds at which a recurrence was seen."""
+    recurrence, found = Recurrence(), []
+    for number, (size, keyframe) in enumerate(sizes):
+        recurrence.frame(1000 + number / fps, size, keyframe=keyframe)
+        if number % (10 * fps) == 0 and recurrence.looping:
+            found.append(number / fps)
+    return found
+
+
+@pytest.mark.parametrize(("fps", "gop"), [(15, 30), (25, 100), (1, 4)])
+def test_a_copy_is_found_within_its_second_run(fps: int, gop: int) -> None:
+    live, part = lively(300, 1, fps=fps, gop=gop), lively(64, 2, fps=fps, gop=gop)
+    found = exact(live + part * 4, fps)
+    assert found
+    assert 300 + 64 < found[0] <= 300 + 2 * 64
+    assert found[-1] >= 300 + 3 * 64
+
+
+def test_a_copy_of_an_earlier_hour_is_found() -> None:
+    live = lively(1800, 3)
+    found = exact(live + lively(60, 4) + live[15 * 600 : 15 * 700])
+    assert found
+    assert found[0] <= 1860 + 60
+
+
+def test_the_end_of_a_loop_is_seen() -> None:
+    part = lively(60, 5)
+    found = exact(part * 4 + lively(120, 6))
+    assert 60 < found[0] <= 120
+    assert found[-1] <= 240 + 30
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_live_streams_are_no_loops(seed: int) -> None:
+    for sizes in (lively(1200, seed), quiet(1200, seed)):
+        assert exact(sizes) == []
+        assert again(sizes) == []
+
+
+def test_a_picture_without_any_change_is_no_loop() -> None:
+    frozen = [(9_000, True), *[(23, False)] * 29] * 300
+    assert exact(frozen) == []
+    assert again(frozen) == []
+
+
+def test_the_rhythm_of_an_encoder_is_no_loop() -> None:
+    """A rate control that swings with each group of pictures, every eight seconds."""
+    rng = np.random.default_rng(7)
+    sizes = [
+        (15_000, True) if n % 120 == 0 else (round((600 + 5 * (n % 120)) * np.exp(rng.normal(0, 0.05))), False)
+        for n in range(15 * 900)
+    ]
+    assert exact(sizes) == []
+    assert again(sizes) == []
+
+
+@pytest.mark.parametrize(("period", "seed"), [(45, 1), (60, 2), (120, 3)])
+def test_a_loop_that_was_encoded_anew_is_found(period: int, seed: int) -> None:
+    part = lively(period, seed)
+    sizes = lively(200, seed + 50) + [frame for run in range(5) for frame in anew(part, 10 * seed + run)]
+    found = again(sizes)
+    assert found
+    assert found[0] <= 200 + period + 120
+    assert exact(sizes) == []
+
+
+def test_memory_is_bounded() -> None:
+    loop, recurrence = Loop(), Recurrence()
+    rng = np.random.default_rng(8)
+    for number, size in enumerate(rng.integers(20, 30_000, 60_000)):
+        loop.frame(number * 0.5, int(size))
+        recurrence.frame(number * 0.5, int(size), keyframe=number % 10 == 0)
+    tables = (loop._latest, loop._archive)
+    assert sum(table.tags.nbytes + table.seconds.nbytes for table in tables) == 16 * SLOTS <= 1 << 18
+    assert recurrence._ring.nbytes == 4 * KEPT_SECONDS
+
+
+FRAMES = st.lists(st.tuples(st.floats(-1e9, 1e9), st.integers(0, 1 << 30), st.booleans()), max_size=60)
+
+
+@settings(deadline=None)
+@given(FRAMES)
+def test_whatever_frames_come_nothing_breaks(frames: list[tuple[float, int, bool]]) -> None:
+    loop, recurrence = Loop(), Recurrence()
+    for at, size, keyframe in frames:
+        loop.frame(at, size)
+        recurrence.frame(at, size, keyframe=keyframe)
+        assert not recurrence.looping or len(frames) > 1
+    assert not loop.looping
