@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -36,6 +37,7 @@ CHANNELS_SECONDS = 900.0
 """A channel list this old still tells where streams are."""
 _NOT_ASKED = frozenset({StreamCause.UNAUTHORIZED, StreamCause.CREDENTIALS_HELD, StreamCause.NO_STREAM})
 """Causes for which the recorder's word on the channel decides nothing."""
+DAY_SECONDS = 24 * 3600.0
 FRAMES_SECONDS = 2.0
 """A recorder through which a frame came this lately answers."""
 RTSP_PORTS = {"rtsp": 554, "rtsps": 322}
@@ -86,6 +88,8 @@ class Station:
             self._gateway(),
             greet=tcp_greet(self.addresses),
         )
+        self._main_allowed_at: dict[str, float] = {}
+        """By recorder, or by a camera without one: until when no main stream is asked for."""
         self._ways = {item.id: Ways(clock) for item in site.cameras}
         self._passwords = {item.id: self._login(site.credentials_of(item)) for item in site.cameras}
 
@@ -120,7 +124,7 @@ class Station:
         async def try_way(way: Way) -> Stream:
             if trace is not None:
                 trace(f"{way.name}: {way.url}")
-            return await self._open(camera, way.url, trace)
+            return await self._open(camera, StreamRequest(way.url, self._passwords[camera.id]), trace)
 
         return await self._ways[camera.id].open(places, try_way)
 
@@ -131,14 +135,21 @@ class Station:
             raise StreamError(
                 StreamCause.NO_STREAM, "connect", "no main stream is known: write main_stream in site.yaml"
             )
-        return await self._open(camera, url, None)
+        if self.clock.monotonic() < self._main_allowed_at.get(camera.recorder or camera.id, 0.0):
+            detail = "a main stream of the same recorder was refused to this login, and isn't asked for again today"
+            raise StreamError(StreamCause.CREDENTIALS_HELD, "connect", detail)
+        try:
+            return await self._open(camera, StreamRequest(url, self._passwords[camera.id], aside=True), None)
+        except StreamError as error:
+            if error.cause is StreamCause.UNAUTHORIZED:
+                self._main_allowed_at[camera.recorder or camera.id] = self.clock.monotonic() + DAY_SECONDS
+            raise
 
-    async def _open(self, camera: CameraConfig, url: str, trace: Trace | None) -> Stream:
+    async def _open(self, camera: CameraConfig, wanted: StreamRequest, trace: Trace | None) -> Stream:
         """Open a stream whose certificate, if any, is the one that was written down or seen first."""
-        address = urlsplit(url)
-        place = f"{address.scheme} {address.hostname}:{address.port or RTSP_PORTS.get(address.scheme)}"
-        pinned = self._fingerprint(camera, address.hostname, place) if address.scheme == "rtsps" else None
-        request = StreamRequest(url, self._passwords[camera.id], pinned)
+        place = f"{'rtsps' if wanted.secure else 'rtsp'} {wanted.host}:{wanted.port}"
+        pinned = self._fingerprint(camera, wanted.host, place) if wanted.secure else None
+        request = replace(wanted, tls_fingerprint=pinned)
         stream = await open_stream(
             request,
             self.addresses,

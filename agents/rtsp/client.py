@@ -88,7 +88,7 @@ class _Opening:
         fingerprint = await self._connect(address)
         requester = Requester(
             self._connection,
-            self._request.login,
+            self._request,
             address,
             self._breaker,
             self._deadlines.answer,
@@ -177,7 +177,8 @@ class _Opening:
         """Return the Public header: it says how to keep the session alive."""
         answer = await requester.ask_once("OPTIONS", self._request.url)
         status = answer.status or 0
-        if status in _OPTIONS_DECIDES or 300 <= status < 400:
+        elsewhere = 300 <= status < 400 and _moved_to(answer, self._request.url) is None
+        if status in _OPTIONS_DECIDES or elsewhere:
             raise status_error(status, "options")
         return answer.header("Public") or ""
 
@@ -185,6 +186,11 @@ class _Opening:
         self._connection.stage = "describe"
         url = self._request.url
         answer = await requester.ask("DESCRIBE", url, {"Accept": "application/sdp"})
+        moved = _moved_to(answer, url)
+        if moved is not None:
+            self._trace("the device redirects to another path of its own")
+            url = moved
+            answer = await requester.ask("DESCRIBE", url, {"Accept": "application/sdp"})
         _succeed(answer, self._connection)
         base = answer.header("Content-Base") or answer.header("Content-Location") or url
         video = parse_description(answer.body, base, url)
@@ -214,6 +220,19 @@ def _no_connection(error: OSError, where: str, seconds: float) -> StreamError:
         return StreamError(StreamCause.REFUSED, "connect", f"{where} refuses connections")
     detail = f"{where} cannot be reached ({error.strerror or type(error).__name__})"
     return StreamError(StreamCause.NO_CONNECTION, "connect", detail)
+
+
+def _moved_to(answer: Message, url: str) -> str | None:
+    """Return where a redirect leads when that is on the same scheme, host and port; None for all else."""
+    location = answer.header("Location") or ""
+    if not 300 <= (answer.status or 0) < 400:
+        return None
+    try:
+        there, here = StreamRequest(location), StreamRequest(url)
+    except ValueError:
+        return None
+    same = (there.secure, there.host, there.port) == (here.secure, here.host, here.port)
+    return there.url if same and there.url != here.url else None
 
 
 def _succeed(answer: Message, connection: Connection) -> None:

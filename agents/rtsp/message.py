@@ -110,7 +110,7 @@ def status_error(status: int, stage: Stage) -> StreamError:
         detail = f"the device serves no further session ({method} was answered {status})"
         return StreamError(StreamCause.RECORDER_FULL, stage, detail)
     if 300 <= status < 400:
-        detail = f"{method} was answered by a redirect ({status}), which is never followed"
+        detail = f"{method} was answered by a redirect ({status}) that leads elsewhere, and is not followed"
         return StreamError(StreamCause.PROTOCOL_ERROR, stage, detail)
     return StreamError(StreamCause.PROTOCOL_ERROR, stage, f"{method} was answered {status}")
 

@@ -31,6 +31,9 @@ class StreamRequest:
     tls_fingerprint: str | None = None
     """SHA-256 of the certificate in hexadecimal (colons allowed); with None any certificate is taken."""
 
+    aside: bool = False
+    """A stream beside the one that matters: with a login that works there, a refusal here means a missing right."""
+
     host: str = field(init=False, repr=False)
     port: int = field(init=False, repr=False)
     secure: bool = field(init=False, repr=False)

@@ -13,7 +13,7 @@ from agents.rtsp.connection import Connection
 from agents.rtsp.errors import MalformedError, StreamError
 from agents.rtsp.keep_alive import Habit, KeepAlive
 from agents.rtsp.message import Message
-from agents.rtsp.request import Login
+from agents.rtsp.request import Login, StreamRequest
 from monitor.model.observation import StreamCause
 
 Trace = Callable[[str], None]
@@ -26,7 +26,7 @@ class Requester:
     def __init__(
         self,
         connection: Connection,
-        login: Login | None,
+        request: StreamRequest,
         address: str,
         breaker: Breaker | None,
         answer_seconds: float,
@@ -35,7 +35,8 @@ class Requester:
     ) -> None:
         """Each answer may take `answer_seconds`, and all of them until `until` on the loop's clock."""
         self._connection = connection
-        self._login = login
+        self._login = request.login
+        self._aside = request.aside
         self._address = address
         self._breaker = breaker
         self._answer_seconds = answer_seconds
@@ -90,7 +91,9 @@ class Requester:
 
     def refused(self, method: str) -> StreamError:
         """Tell the breaker, and return the error."""
-        if self._attempt is not None:
+        if self._attempt is not None and self._aside:
+            self._attempt.forbidden()
+        elif self._attempt is not None:
             self._attempt.refused()
         user = self._login.username if self._login else ""
         detail = f"the login of {user!r} was refused ({method} was answered 401 again)"

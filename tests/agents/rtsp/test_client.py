@@ -10,7 +10,7 @@ import pytest
 from agents.rtsp import Deadlines, Stream, StreamRequest, open_stream
 from monitor.model.clock import SystemClock
 from monitor.model.observation import StreamCause
-from support.rtsp_device import SDP, Asked, Device, interleaved, plain_frame, rtp, serve
+from support.rtsp_device import SDP, Answer, Asked, Device, interleaved, plain_frame, render, rtp, serve
 from support.rtsp_opening import LOGIN, LOOPBACK, PATIENT, SHORT, cause_of, opened, raw_server
 
 
@@ -129,11 +129,56 @@ async def test_each_status_has_its_cause(method: str, status: int, cause: Stream
         assert str(status) in error.detail
 
 
-async def test_a_redirect_is_named_and_not_followed() -> None:
-    async with serve(Device()) as other, serve(Device(statuses={"DESCRIBE": 302})) as device:
-        error = await cause_of(device.url(), deadlines=PATIENT, within=30)
-        assert error.detail == "DESCRIBE was answered by a redirect (302), which is never followed"
+def moving(location: str) -> Answer:
+    """Answer DESCRIBE of the first path by a redirect; PORT is the device's own."""
+
+    async def override(device: Device, asked: Asked, writer: asyncio.StreamWriter) -> bool:
+        if asked.method != "DESCRIBE" or not asked.url.endswith("/live/1"):
+            return True
+        writer.write(render(302, asked, {"Location": location.replace("PORT", str(device.port))}))
+        return False
+
+    return override
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "rtsp://127.0.0.1:OTHER/live/2",
+        "rtsp://169.254.169.254/latest/meta-data",
+        "rtsp://127.0.0.2:PORT/live/2",
+        "rtsps://127.0.0.1:PORT/live/2",
+        "rtsp://viewer:s3cret@127.0.0.1:PORT/live/2",
+        "http://127.0.0.1:PORT/",
+        "/live/2",
+        "rtsp://127.0.0.1:PORT/live/1",
+        "",
+    ],
+)
+async def test_a_redirect_that_leads_elsewhere_is_named_and_not_followed(location: str) -> None:
+    async with serve(Device()) as other:
+        device = Device(override=moving(location.replace("OTHER", str(other.port))))
+        async with serve(device):
+            error = await cause_of(device.url(), deadlines=PATIENT, within=30)
+        assert error.detail == "DESCRIBE was answered by a redirect (302) that leads elsewhere, and is not followed"
         assert other.asked == []
+        assert device.methods() == ["OPTIONS", "DESCRIBE"]
+
+
+async def test_a_redirect_to_another_path_of_the_same_address_is_followed_once() -> None:
+    device = Device("viewer", "s3cret", override=moving("rtsp://127.0.0.1:PORT/live/2"))
+    async with serve(device), opened(device.url(), LOGIN) as stream:
+        assert await stream.batch()
+        assert [asked.url.rpartition("/live/")[2] for asked in device.asked if asked.method == "DESCRIBE"] == [
+            "1",
+            "2",
+            "2",
+        ]
+    circles = Device(override=moving("rtsp://127.0.0.1:PORT/other/live/1"))
+    async with serve(circles):
+        error = await cause_of(circles.url(), deadlines=PATIENT, within=30)
+    assert error.cause is StreamCause.PROTOCOL_ERROR
+    assert len(circles.asked) == 3
 
 
 async def test_a_careless_answer_to_options_doesnt_matter() -> None:

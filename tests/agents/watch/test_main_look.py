@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from agents.simulators.onvif import OnvifSimulator
 from agents.simulators.recorder import Channel, RecorderState
 from monitor.model.observation import Kind, Observation
 from monitor.model.span import SECOND
+from support.rtsp_device import Asked, Device, render, serve
 from support.site import PASSWORD, behind, nvr, recorder, write_site
 from support.watching import QUICK, Watching, watching
 
@@ -40,6 +42,15 @@ def carried(site: Watching) -> dict[str, JsonValue]:
     return [item.facts for item in site.seen if item.kind is Kind.STREAM and item.facts][-1]
 
 
+async def look_and_go_on(site: Watching) -> None:
+    """Let c1 look at its main stream, and see that it is watched again."""
+    watch, before = site.watches["c1"], len(looks(site))
+    watch.want_main()
+    await site.until(lambda: len(looks(site)) > before)
+    frames = watch.state.frames
+    await site.until(lambda: watch.state.frames > frames + 5)
+
+
 async def test_a_look_at_what_is_recorded_takes_no_further_session_and_leaves_no_hole(tmp_path: Path) -> None:
     async with recorder(1, max_sessions=3) as simulator:
         seats = simulator.rtsp.seats
@@ -48,11 +59,8 @@ async def test_a_look_at_what_is_recorded_takes_no_further_session_and_leaves_no
         async with watching(config, SOON) as site:
             await site.until_up()
             began = site.now()
-            site.watches["c1"].want_main()
-            await site.until(lambda: bool(looks(site)))
+            await look_and_go_on(site)
             (seen,) = looks(site)
-            frames = site.watches["c1"].state.frames
-            await site.until(lambda: site.watches["c1"].state.frames > frames + 5)
             await site.until(lambda: carried(site)["frame_rate"] is not None)
             facts, states, spans = carried(site), site.states("c1"), site.spans("c1")
             until = site.now()
@@ -93,13 +101,44 @@ async def test_a_main_stream_that_is_not_there_is_unknown_with_its_cause_and_the
         camera = behind(simulator)[0] | {"main_stream": simulator.rtsp.url("nowhere")}
         async with watching(write_site(tmp_path, [camera], [nvr(simulator)]), SOON) as site:
             await site.until_up()
-            site.watches["c1"].want_main()
-            await site.until(lambda: bool(looks(site)))
-            frames = site.watches["c1"].state.frames
-            await site.until(lambda: site.watches["c1"].state.frames > frames + 5)
+            await look_and_go_on(site)
             assert site.states("c1") == [("up", None)]
     (seen,) = looks(site)
     assert (seen.state, seen.cause, seen.facts) == ("unknown", "not_found", {})
+
+
+async def test_a_main_stream_that_is_refused_to_the_login_costs_no_camera_its_watch(tmp_path: Path) -> None:
+    refused = 0
+
+    async def no_right(device: Device, asked: Asked, writer: asyncio.StreamWriter) -> bool:
+        nonlocal refused
+        if asked.url != device.url("/main") or "Authorization" not in asked.headers:
+            return True
+        refused += 1
+        writer.write(render(401, asked, {"WWW-Authenticate": f'Digest realm="the device", nonce="{device.nonce}"'}))
+        return False
+
+    device = Device("compliance", PASSWORD, override=no_right, interval=0.05)
+    async with serve(device):
+        login = {"username": "compliance", "password_file": "password"}
+        camera = {
+            "id": "c1",
+            "zones": ["room"],
+            "stream": device.url("/sub"),
+            "main_stream": device.url("/main"),
+            **login,
+        }
+        async with watching(write_site(tmp_path, [camera]), SOON) as site:
+            await site.until_up()
+            await look_and_go_on(site)
+            await look_and_go_on(site)
+            assert site.station.breaker.held() == []
+            assert site.states("c1") == [("up", None)]
+    assert [(item.state, item.cause) for item in looks(site)] == [
+        ("unknown", "unauthorized"),
+        ("unknown", "credentials_held"),
+    ]
+    assert refused == 1, "nobody tries that again today"
 
 
 async def test_a_camera_without_a_sub_stream_is_watched_by_its_main_one_and_asked_no_more_than_once(
