@@ -14,6 +14,9 @@ from dashboards.web.words import CAUSES, REQUIREMENTS, ROOMS, STATES
 from monitor.model.inventory import Inventory
 from monitor.model.span import SECOND
 
+_FEW = 6
+"""So many numbers without words are shown one by one."""
+
 _MANY = 30
 """Lists longer than this are cut, and say so."""
 
@@ -197,6 +200,10 @@ def _yes_or_no(words: Words, value: object) -> str | None:
     return (words.translate("yes") if value else words.translate("no")) if isinstance(value, bool) else None
 
 
+def _signed_percent(value: object) -> str | None:
+    return f"{value:+.1%}" if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
 def _bit_rate(_: Words, value: object) -> str | None:
     return f"{value / 1000:.4g} kb/s" if isinstance(value, int | float) and not isinstance(value, bool) else None
 
@@ -257,12 +264,26 @@ FIGURES: dict[str, tuple[str, Write]] = {
     "minimum_width": (_n("Width at least"), _PLAIN),
     "minimum_height": (_n("Height at least"), _PLAIN),
     "minimum_frame_rate": (_n("Frame rate at least"), _PLAIN),
+    "in_place": (_n("Of the approved view, in its place"), _PERCENT),
+    "covered_ratio": (_n("Of the view, covered"), _PERCENT),
+    "sharpness": (_n("Sharpness beside the approved view"), _PERCENT),
+    "shift_x": (_n("Moved sideways, of the width"), _one(lambda _, value: _signed_percent(value))),
+    "shift_y": (_n("Moved up or down, of the height"), _one(lambda _, value: _signed_percent(value))),
+    "rotation": (_n("Turned by (degrees)"), _PLAIN),
+    "zoom": (_n("Enlarged by the factor"), _PLAIN),
+    "luma_mean": (_n("Brightness (16 black, 235 white)"), _PLAIN),
+    "clipped_ratio": (_n("Of the picture, overexposed"), _PERCENT),
+    "grain": (_n("Grain (steps of brightness)"), _PLAIN),
+    "same_ratio": (_n("Of the picture, the same as the look before"), _PERCENT),
     "thresholds": (
         _n("Thresholds in force (digest)"),
         _one(lambda _, value: value if isinstance(value, str) else None),
     ),
     "usable_night_picture": (_n("A usable picture at night"), _one(_yes_or_no)),
 }
+
+_ABSENT_PICTURE = frozenset({"grain_ratio", "stripe_gain", "tint_shift", "same_times", "same_ratio", "covered_still"})
+"""Measures of a picture beside earlier ones: null where there is none."""
 
 ABSENT_WHEN_NULL = frozenset(
     {"compliant_from", "breaks_on", "cause", "minimum_width", "minimum_height", "minimum_frame_rate"}
@@ -271,16 +292,30 @@ ABSENT_WHEN_NULL = frozenset(
 
 
 def figures(measured: Mapping[str, Any], words: Words) -> list[Figure]:
-    """Return what was measured in words. What is not known says so; what has no words here is shown as it is."""
-    found = []
-    for key, value in measured.items():
-        if value is None and key in ABSENT_WHEN_NULL:
-            continue
-        label, write = FIGURES.get(key, (None, None))
-        if label is None or write is None:
-            text = json.dumps(value, ensure_ascii=False) if value is not None else words.translate("unknown")
-            found.append(Figure(key, (text,)))
-            continue
-        values = write(words, value) if value is not None else None
-        found.append(Figure(words.translate(label), values or (words.translate("unknown"),)))
-    return found
+    """Return what was measured in words. What is not known says so; what has no words here is shown as it is.
+
+    Many numbers without words, such as the measures of a picture, are one figure, after the others.
+    """
+    wordless = [key for key, value in measured.items() if key not in FIGURES and _is_number(value)]
+    together = wordless if len(wordless) > _FEW else []
+    found = [_figure(key, value, words) for key, value in measured.items() if key not in together]
+    shown = [item for item in found if item is not None]
+    if together:
+        text = " · ".join(f"{key} {measured[key]:g}" for key in together)
+        shown.append(Figure(words.translate("Further measures"), (text,)))
+    return shown
+
+
+def _figure(key: str, value: Any, words: Words) -> Figure | None:
+    if value is None and (key in ABSENT_WHEN_NULL or key in _ABSENT_PICTURE):
+        return None
+    label, write = FIGURES.get(key, (None, None))
+    if label is None or write is None:
+        text = json.dumps(value, ensure_ascii=False) if value is not None else words.translate("unknown")
+        return Figure(key, (text,))
+    values = write(words, value) if value is not None else None
+    return Figure(words.translate(label), values or (words.translate("unknown"),))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

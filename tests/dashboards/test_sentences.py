@@ -166,3 +166,26 @@ def test_long_lists_are_cut_and_say_so() -> None:
     (figure,) = figures({"outages": [item] * 50}, words(Language.EN))
     assert len(figure.values) == 31
     assert figure.values[-1] == "… and 20 more"
+
+
+def test_the_measures_of_a_picture_are_told_and_the_many_others_are_one_figure() -> None:
+    others = {f"measure_{number}": number / 2 for number in range(9)}
+    measured = {"in_place": 0.3846, "shift_y": 0.0833, "same_ratio": None, **others}
+    shown = {item.label: item.values for item in figures(measured, words(Language.EN))}
+    assert shown["Of the approved view, in its place"] == ("38.46%",)
+    assert shown["Moved up or down, of the height"] == ("+8.3%",)
+    assert len(shown) == 3
+    assert "measure_3 1.5 · measure_4 2" in shown["Further measures"][0]
+
+
+def test_a_picture_that_is_dark_when_it_may_be_says_so() -> None:
+    text = reason("view", "ok", {"usable_night_picture": False}, words(Language.EN))
+    assert text.startswith("No usable night picture")
+    assert reason("view", "ok", {}, words(Language.EN)) == "The picture is usable."
+
+
+def test_what_is_recorded_stands_beside_what_is_asked_for() -> None:
+    measured = {"width": 704, "height": 576, "frame_rate": 12.5, "minimum_width": 1280, "minimum_height": 720}
+    text = reason("picture_quality", "below", measured, words(Language.EN))
+    assert text == "Recorded is only 704 × 576, 12.5 frames a second; 1280 × 720 are required."
+    assert reason("picture_quality", "below", {}, words(Language.ZH)).startswith("分辨率")
