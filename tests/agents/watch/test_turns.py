@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from agents.simulators.seats import WhenFull
+from agents.watch.budget import TRY_AGAIN_SECONDS
 from monitor.model.span import Basis
 from support.site import behind, nvr, recorder, write_site
 from support.watching import PATIENT, QUICK, Watching, watching
@@ -69,3 +71,24 @@ async def test_sixteen_cameras_in_turns_whatever_a_full_recorder_says(tmp_path: 
         in_turns(tmp_path / "silence", 8, WhenFull.SILENCE, None, 2),
         in_turns(tmp_path / "given", 8, WhenFull.NOT_ENOUGH_BANDWIDTH, 6, 2),
     )
+
+
+async def test_what_was_learnt_on_a_busy_day_grows_to_what_the_recorder_serves_less_two(tmp_path: Path) -> None:
+    async with recorder(6, max_sessions=6) as simulator:
+        seats = simulator.rtsp.seats
+        assert seats.people_come(2) == 2
+        async with watching(write_site(tmp_path, behind(simulator), [nvr(simulator)])) as site:
+            budget = site.station.budgets["nvr"]
+            await site.until(lambda: budget.limit == 2 and not budget.over)
+            assert seats.people_go(2) == 2
+            refused, asked_at = seats.refused_sessions, 0.0
+            for share in (3, 4):
+                while budget.limit != share:
+                    budget.try_more(asked_at)
+                    asked_at += TRY_AGAIN_SECONDS
+                    with suppress(AssertionError):
+                        await site.until(lambda: budget.limit == share, within=8.0)  # noqa: B023  (waited for at once)
+                await site.until(lambda: not budget.over)
+            assert (budget.limit, budget.learnt, seats.refused_sessions) == (4, 6, refused)
+            assert seats.people_come(2) == 2, "there is room for two on site again"
+            assert {state for name in site.watches for state, _ in site.states(name)} <= {"up", "unknown"}
