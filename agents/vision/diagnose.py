@@ -56,7 +56,8 @@ def _signal_lost(e: Evidence, t: Thresholds) -> bool:
     drawn = e.measures.drawn
     flat = drawn.flat_ratio >= t.placeholder_flat_ratio or drawn.drawn_ratio >= t.placeholder_drawn_ratio
     noiseless = e.measures.grain.noise <= t.placeholder_noise
-    return flat and noiseless and e.measures.levels.luma_p95 > t.black_p95 and not _overexposed(e, t)
+    white = _overexposed(e, t) and drawn.drawn_ratio < t.placeholder_bright_drawn_ratio
+    return flat and noiseless and e.measures.levels.luma_p95 > t.black_p95 and not white
 
 
 def _overexposed(e: Evidence, t: Thresholds) -> bool:
@@ -72,8 +73,8 @@ def _black(e: Evidence, t: Thresholds) -> bool:
 def _corrupt(e: Evidence, t: Thresholds) -> bool:
     seen = e.measures.smear
     seams = seen.seam_share >= t.corrupt_seam_share and seen.seam_ratio >= t.corrupt_seam_ratio
-    smeared = seen.smeared_ratio >= t.corrupt_smeared_ratio and not _striped(e, t)
-    return seams or smeared or seen.void_ratio >= t.corrupt_void_ratio
+    smeared = seen.smeared_ratio >= t.corrupt_smeared_ratio
+    return seen.void_ratio >= t.corrupt_void_ratio or ((seams or smeared) and not _striped(e, t))
 
 
 def _frozen(e: Evidence, t: Thresholds) -> bool:
@@ -113,7 +114,10 @@ def _noisy(e: Evidence, t: Thresholds) -> bool:
 def _striped(e: Evidence, t: Thresholds) -> bool:
     seen, gain = e.measures.stripes, e.beside.stripe_gain
     new = gain is None or gain >= t.striped_gain
-    return seen.stripe_level >= t.striped_level and seen.stripe_ratio >= t.striped_ratio and new
+    if seen.stripe_level >= t.striped_level and seen.stripe_ratio >= t.striped_ratio and new:
+        return True
+    rolling = seen.roll_level is not None and seen.roll_level >= t.striped_roll_level
+    return rolling and seen.roll_share is not None and seen.roll_share >= t.striped_roll_share
 
 
 def _colour_cast(e: Evidence, t: Thresholds) -> bool:

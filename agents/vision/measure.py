@@ -12,7 +12,7 @@ from agents.vision.levels import Levels, levels
 from agents.vision.picture import Picture, Plane
 from agents.vision.repeat import Repeat, repeat
 from agents.vision.smear import Smear, smear
-from agents.vision.stripes import Stripes, stripes
+from agents.vision.stripes import Profile, Stripes, profile, stripes
 from agents.vision.strips import strips
 from agents.vision.tint import Tint, tint
 
@@ -62,6 +62,7 @@ class Trace:
     """What is kept for the next look: a sample of the blocks of the last four pictures, 256 KiB or so."""
 
     strips: tuple[Plane, ...]
+    rows: Profile
     same_ratio: float | None
     """Of the last look."""
 
@@ -69,15 +70,15 @@ class Trace:
 def measure(picture: Picture, before: Trace | None) -> tuple[Measures, Trace]:
     """Measure a picture beside what was kept of the look before; return what is to be kept of this one."""
     sample = strips(picture.luma)
-    means = cells(picture)
+    means, rows = cells(picture), profile(picture.luma)
     kept = () if before is None else before.strips
     measures = Measures(
         levels=levels(picture.luma, means),
         drawn=drawn(picture),
         grain=grain(sample, strips(picture.u), strips(picture.v)),
         tint=tint(means),
-        stripes=stripes(picture.luma),
+        stripes=stripes(picture.luma, rows, None if before is None else before.rows),
         smear=smear(picture.luma, means),
         repeat=repeat(sample, kept, None if before is None else before.same_ratio),
     )
-    return measures, Trace((*kept, sample)[-KEPT_LOOKS:], measures.repeat.same_ratio)
+    return measures, Trace((*kept, sample)[-KEPT_LOOKS:], rows, measures.repeat.same_ratio)

@@ -1,4 +1,4 @@
-"""Is there a regular pattern over the whole picture: one frequency that stands out of all others."""
+"""Is there a regular pattern over the whole picture: one frequency that stands out of all others, or bars that roll."""
 
 from __future__ import annotations
 
@@ -27,10 +27,57 @@ class Stripes:
     """Its amplitude in levels of luma, which three quarters of the picture's parts reach."""
     stripe_ratio: float
     """How far it stands out from the frequencies around it."""
+    roll_level: float | None
+    """Amplitude in levels of the wave of few cycles by which the rows differ from the last look's; None without one."""
+    roll_share: float | None
+    """Share of all that the rows changed by which is that wave, the same in each quarter of the width."""
 
 
-def stripes(luma: Plane) -> Stripes:
-    """Measure a luma plane.
+Profile = npt.NDArray[np.float32]
+"""Mean luma of 64 rows in each quarter of the width: shape (64, 4)."""
+
+
+def profile(luma: Plane) -> Profile:
+    """Average a luma plane to the rows that rolling bars show in."""
+    import cv2
+
+    return np.asarray(cv2.resize(luma, (4, 64), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _rolling(rows: Profile, before: Profile | None) -> tuple[float | None, float | None]:
+    """Return (amplitude, share) of the best wave of 1.25 to 4 cycles in the change of the rows.
+
+    Mains hum makes bars over all of the width that move from look to look; people and lamps don't.
+    """
+    if before is None:
+        return None, None
+    change = rows - before
+    change -= change.mean(axis=0)
+    power = float((change**2).sum())
+    if power < change.size:  # less than a level
+        return 0.0, 0.0
+    common = change.mean(axis=1)
+    fits = _WAVES @ common
+    energy = (fits**2).sum(axis=1)
+    best = int(energy.argmax())
+    return float(np.sqrt(energy[best] * 2 / len(common))), float(energy[best]) * change.shape[1] / power
+
+
+def _waves() -> npt.NDArray[np.float32]:
+    """Return pairs of orthonormal waves over 64 rows without a mean: shape (frequencies, 2, 64)."""
+    turns = 2 * np.pi * (np.arange(64) + 0.5) / 64
+    pairs = []
+    for cycles in np.arange(1.25, 4.01, 0.25):
+        pair = np.stack([np.cos(cycles * turns), np.sin(cycles * turns)])
+        pairs.append(np.linalg.qr((pair - pair.mean(axis=1, keepdims=True)).T)[0].T)
+    return np.asarray(pairs, np.float32)
+
+
+_WAVES = _waves()
+
+
+def stripes(luma: Plane, rows: Profile, before: Profile | None) -> Stripes:
+    """Measure a luma plane; `rows` is its profile, `before` that of the look before.
 
     The longer a pattern goes on, the narrower its peak: interference goes over all of the picture at one frequency,
     blinds, a fence or a tiled floor over a part of it, bent by perspective and by the lens. So the strongest peak is
@@ -39,7 +86,7 @@ def stripes(luma: Plane) -> Stripes:
     import cv2
 
     if min(luma.shape) < 2 * SLOWEST:
-        return Stripes(0.0, 0.0)
+        return Stripes(0.0, 0.0, None, None)
     small = cv2.resize(luma, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     small -= small.mean()
     spectrum = cv2.dft(small * _WINDOW, flags=cv2.DFT_COMPLEX_OUTPUT)[:, : SIDE // 2]
@@ -48,7 +95,7 @@ def stripes(luma: Plane) -> Stripes:
     standing = np.where(_TELLING, level / (around + FLOOR_LEVEL), 0.0)
     row, column = (int(place) for place in np.unravel_index(int(standing.argmax()), standing.shape))
     local = _local_levels(small, row - SIDE // 2, column)
-    return Stripes(float(np.percentile(local, 25)), float(standing[row, column]))
+    return Stripes(float(np.percentile(local, 25)), float(standing[row, column]), *_rolling(rows, before))
 
 
 def _local_levels(small: npt.NDArray[np.float32], down: int, across: int) -> npt.NDArray[np.float32]:

@@ -33,8 +33,10 @@ class Thresholds:
     bright_clipped_ratio: float = _least(0.5)
     """Of a sunlit window or a white wall there is less."""
     placeholder_flat_ratio: float = _least(0.8)
-    placeholder_drawn_ratio: float = _least(0.85)
+    placeholder_drawn_ratio: float = _least(0.7)
     """Eight flat colours cover this share of a test card; of a live picture at the lowest bit rate half as much."""
+    placeholder_bright_drawn_ratio: float = _least(0.93)
+    """What is overexposed is flat and white, too, but for the rest of the room."""
     placeholder_noise: float = _most(0.05)
     frozen_same_ratio: float = _least(0.03)
     """Live pictures of a still room have none but at the lowest bit rates, where they have the same few always."""
@@ -55,16 +57,22 @@ class Thresholds:
     """Over the frequencies around it."""
     striped_gain: float = _least(2.0)
     """Of what is usual for the camera: some rooms are regular."""
-    cast_shift: float = _least(18.0)
-    """Levels of chroma: another white balance or lamp shifts by up to 12."""
-    corrupt_seam_share: float = _least(0.04)
-    corrupt_seam_ratio: float = _least(2.5)
-    corrupt_smeared_ratio: float = _least(0.2)
+    striped_roll_level: float = _least(8.0)
+    striped_roll_share: float = _least(0.7)
+    cast_shift: float = _least(11.0)
+    """Levels of chroma: another lamp shifts by less."""
+    corrupt_seam_share: float = _least(0.02)
+    corrupt_seam_ratio: float = _least(2.4)
+    """Blocking at a low bit rate leaves it under 2."""
+    corrupt_smeared_ratio: float = _least(0.13)
     corrupt_void_ratio: float = _least(0.12)
     approved_visible: float = _least(0.35)
     """Where less of the approved structure could be seen in the look's light and noise, nothing is said about it."""
     covered_ratio: float = _least(0.25)
     """A hand or a cloth over a third of the view leaves its borders uncertain."""
+    covered_poor_ratio: float = _least(0.15)
+    covered_structure: float = _least(0.35)
+    """Of a view with bare walls a smaller region is found, though much of its structure is gone."""
     covered_still: float = _least(0.7)
     """People move: close to the lens they reach 0.55 between two looks, a trembling hand 0.77."""
     covered_wide_ratio: float = _least(0.6)
@@ -79,7 +87,9 @@ class Thresholds:
     moved_distinct: float = _least(4.0)
     moved_explained: float = _least(0.25)
     """That correlation times the sharp structure that is seen at all: little of it is soon found somewhere."""
-    moved_lost_identity: float = _most(0.12)
+    moved_lost_identity: float = _most(0.15)
+    moved_lost_anchored: float = _most(0.06)
+    """Larger parts of the view that still fit where they were: through cots, curtains and people a tenth and more."""
     moved_lost_in_place: float = _most(0.45)
     """As much of the approved structure is found by chance, wherever the camera looks: rooms are built at right angles."""
     moved_lost_structure: float = _least(0.2)

@@ -42,8 +42,12 @@ def tint(cells: Cells) -> Tint:
 def shift(seen: Sequence[float], usual: Sequence[float]) -> float:
     """Return by how much all of the picture went the same way, from the percentiles of two looks (`Tint.ends`).
 
-    0 where only a part did, as with a coloured curtain.
+    The median's way counts, where the least and the most coloured parts went at least half as far along it; 0 where
+    only a part did, as with a coloured curtain.
     """
     moved = np.subtract(seen, usual).reshape(2, 3)
-    together = np.where(np.ptp(np.sign(moved), axis=1) == 0, np.abs(moved).min(axis=1), 0.0)
-    return float(np.hypot(*together))
+    far = float(np.hypot(*moved[:, 1]))
+    if far == 0:
+        return 0.0
+    along = moved[:, 1] @ moved / far
+    return far if min(along[0], along[2]) >= 0.5 * far else 0.0

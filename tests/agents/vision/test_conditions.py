@@ -1,0 +1,134 @@
+"""The decision layer: which conditions hold of one look, which is named, and how a state is left."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.vision.diagnose import STATES, Conditions, Diagnosis, Evidence, conditions, confirm_looks, look
+from agents.vision.drawn import Drawn
+from agents.vision.grain import Grain
+from agents.vision.levels import Levels
+from agents.vision.measure import Measures
+from agents.vision.repeat import Repeat
+from agents.vision.smear import Smear
+from agents.vision.stripes import Stripes
+from agents.vision.thresholds import Thresholds
+from agents.vision.tint import Tint
+from agents.vision.usual import Beside
+
+LIMITS = Thresholds()
+SOUND = Measures(
+    levels=Levels(
+        luma_mean=120, luma_p95=190, luma_median=118, block_p10=70, block_p90=170, spread=100, clipped_ratio=0.01
+    ),
+    drawn=Drawn(flat_ratio=0.1, drawn_ratio=0.05, colours=6),
+    grain=Grain(noise=1.5, grain=0.8, colour_grain=0.2),
+    tint=Tint(-4, 0, 4, -4, 0, 4),
+    stripes=Stripes(stripe_level=1, stripe_ratio=4, roll_level=0.5, roll_share=0.1),
+    smear=Smear(seam_ratio=1, seam_share=0.001, smeared_ratio=0, void_ratio=0),
+    repeat=Repeat(same_ratio=0.0, changed_ratio=0.01),
+)
+USUAL = Beside(tint_shift=1, grain_ratio=1, stripe_gain=1, same_times=0)
+
+
+def evidence(beside: dict[str, float] | None = None, *, looped: bool = False, **parts: dict[str, Any]) -> Evidence:
+    """Return a sound look but for what is given: part=dict(measure=value)."""
+    changed = {name: replace(getattr(SOUND, name), **values) for name, values in parts.items()}
+    return Evidence(replace(SOUND, **changed), replace(USUAL, **(beside or {})), None, looped=looped)
+
+
+CASES: list[tuple[str, Evidence]] = [
+    ("ok", evidence()),
+    ("signal_lost", evidence(drawn={"flat_ratio": 0.95}, grain={"noise": 0.0})),
+    ("signal_lost", evidence(drawn={"drawn_ratio": 0.8}, grain={"noise": 0.0})),
+    ("ok", evidence(drawn={"flat_ratio": 0.95})),
+    ("black", evidence(levels={"luma_p95": 17, "block_p90": 17, "spread": 1}, grain={"grain": 0.3})),
+    ("dark", evidence(levels={"luma_p95": 29, "block_p90": 24, "spread": 9})),
+    ("dark", evidence(levels={"luma_p95": 29, "block_p90": 24, "spread": 3}, grain={"grain": 3.5})),
+    ("dark", evidence(levels={"luma_p95": 60, "block_p90": 40, "spread": 15})),
+    ("bright", evidence(levels={"clipped_ratio": 0.7})),
+    ("bright", evidence(levels={"clipped_ratio": 0.9}, drawn={"flat_ratio": 0.9, "drawn_ratio": 0.2}, grain={"noise": 0.0})),
+    ("signal_lost", evidence(levels={"clipped_ratio": 0.97}, drawn={"flat_ratio": 0.97, "drawn_ratio": 0.97}, grain={"noise": 0.0})),
+    ("corrupt", evidence(smear={"smeared_ratio": 0.3})),
+    ("corrupt", evidence(smear={"void_ratio": 0.3})),
+    ("corrupt", evidence(smear={"seam_share": 0.1, "seam_ratio": 5})),
+    ("ok", evidence(smear={"seam_share": 0.1, "seam_ratio": 1.4})),
+    ("frozen", evidence({"same_times": 60}, repeat={"same_ratio": 0.3})),
+    ("ok", evidence({"same_times": 1.2}, repeat={"same_ratio": 0.3})),
+    ("ok", evidence({"same_times": 60}, repeat={"same_ratio": 0.3, "changed_ratio": 0.2})),
+    ("looped", evidence(looped=True)),
+    ("noisy", evidence({"grain_ratio": 9}, grain={"grain": 9})),
+    ("noisy", evidence({"grain_ratio": 9}, grain={"colour_grain": 5})),
+    ("ok", evidence({"grain_ratio": 1.5}, grain={"grain": 9})),
+    ("striped", evidence({"stripe_gain": 10}, stripes={"stripe_level": 12, "stripe_ratio": 30})),
+    ("striped", evidence(stripes={"roll_level": 15, "roll_share": 0.9})),
+    ("ok", evidence({"stripe_gain": 1.1}, stripes={"stripe_level": 12, "stripe_ratio": 30})),
+    ("colour_cast", evidence({"tint_shift": 25})),
+    ("striped", evidence({"stripe_gain": 10}, stripes={"stripe_level": 12, "stripe_ratio": 30}, smear={"smeared_ratio": 0.5})),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("state", "seen"), CASES)
+def test_what_one_look_shows(state: str, seen: Evidence) -> None:
+    assert conditions(seen, LIMITS).state == state
+
+
+def test_of_several_the_first_is_named() -> None:
+    several = evidence({"same_times": 90, "tint_shift": 30}, repeat={"same_ratio": 0.9}, levels={"block_p90": 40})
+    assert conditions(several, LIMITS).entering == ("frozen", "dark", "colour_cast")
+
+
+def test_the_order_is_the_contract_s() -> None:
+    assert STATES == (
+        "signal_lost", "black", "corrupt", "frozen", "looped", "covered", "moved", "blurred", "dark", "bright", "noisy",
+        "striped", "colour_cast",
+    )  # fmt: skip
+
+
+def test_what_is_not_known_yet_is_no_fault() -> None:
+    unknown = Evidence(
+        replace(
+            SOUND,
+            repeat=Repeat(None, None),
+            stripes=replace(SOUND.stripes, roll_level=None, roll_share=None),
+        ),
+        Beside(None, None, None, None),
+        None,
+    )
+    assert conditions(unknown, LIMITS) == Conditions((), frozenset())
+
+
+def test_a_state_that_holds_is_left_later_than_it_is_entered() -> None:
+    between = conditions(evidence(levels={"block_p90": LIMITS.dark_p90 * 1.1}), LIMITS)
+    assert between == Conditions((), frozenset({"dark"}))
+    assert look(Diagnosis("dark", 5), between, 20, LIMITS) == Diagnosis("dark", 5)
+    assert look(Diagnosis("ok", 5), between, 20, LIMITS) == Diagnosis("ok", 5)
+
+
+def test_what_is_named_before_the_state_that_holds_takes_its_place() -> None:
+    seen = Conditions(("black", "dark"), frozenset({"black", "dark"}))
+    waiting = look(Diagnosis("dark", 5), seen, 20, LIMITS)
+    assert waiting.waiting == "black"
+    assert look(waiting, seen, 30, LIMITS) == Diagnosis("black", 20)
+    assert look(Diagnosis("black", 5), seen, 20, LIMITS) == Diagnosis("black", 5)
+
+
+def test_no_state_needs_more_than_three_looks() -> None:
+    assert {confirm_looks(state, LIMITS) for state in STATES} <= {2, 3}
+
+
+@given(st.lists(st.sets(st.sampled_from(STATES)), max_size=30))
+def test_one_state_holds_at_a_time_and_began_at_a_look(looks: list[set[str]]) -> None:
+    diagnosis = Diagnosis()
+    for number, states in enumerate(looks):
+        ordered = tuple(state for state in STATES if state in states)
+        diagnosis = look(diagnosis, Conditions(ordered, frozenset(states)), number * 10, LIMITS)
+        assert diagnosis.state in {None, "ok", *STATES}
+        assert 0 <= diagnosis.since <= number * 10
+        if diagnosis.state not in {None, "ok"}:
+            assert diagnosis.state in looks[diagnosis.since // 10], "it begins with a look that shows it"
