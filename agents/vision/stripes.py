@@ -107,7 +107,8 @@ def _local_levels(small: npt.NDArray[np.float32], down: int, across: int) -> npt
         np.vstack([_PARTS * np.cos(cycles * turns), _PARTS * np.sin(cycles * turns)]) for cycles in (down, across)
     )
     # OpenCV and not NumPy: for products of this size its second thread would only make the machine busy
-    product = cv2.gemm(cv2.gemm(rows, small, 1, None, 0), columns, 1, None, 0, flags=cv2.GEMM_2_T)
+    half = cv2.gemm(rows, small, 1, _NOTHING, 0)
+    product = np.asarray(cv2.gemm(half, columns, 1, _NOTHING, 0, flags=cv2.GEMM_2_T), np.float32)
     parts = len(_PARTS)
     real = product[:parts, :parts] - product[parts:, parts:]
     imaginary = product[:parts, parts:] + product[parts:, :parts]
@@ -124,6 +125,9 @@ _GAIN = float(_WINDOW.sum()) / 2
 _TELLING: npt.NDArray[np.bool_] = (
     np.hypot(np.arange(SIDE // 2)[None, :], np.arange(-SIDE // 2, SIDE // 2)[:, None]) >= SLOWEST
 )
+
+_NOTHING: npt.NDArray[np.float32] = np.empty((0, 0), np.float32)
+"""For OpenCV: nothing is added to the product."""
 
 _PART = 96
 _PARTS: npt.NDArray[np.float32] = np.zeros((5, SIDE), np.float32)

@@ -29,6 +29,10 @@ WIDTH, HEIGHT = 176, 144
 SCENE = Scene("gate", width=WIDTH, height=HEIGHT, name="Camera 01")
 ROOM = draws(SCENE)["room"]
 BLACK = draws(SCENE)["black"]
+OPTIONS = {
+    "libx264": {"preset": "ultrafast", "tune": "zerolatency", "qp": "26", "x264-params": "scenecut=0"},
+    "libx265": {"preset": "ultrafast", "x265-params": "log-level=none:scenecut=0:bframes=0:crf=22"},
+}
 Draw = Callable[[float], Picture]
 
 
@@ -49,10 +53,7 @@ def video(
         stream.width, stream.height, stream.gop_size = WIDTH, HEIGHT, max(1, round(keyframe_every * fps))
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
-        stream.options = {
-            "libx264": {"preset": "ultrafast", "tune": "zerolatency", "qp": "26", "x264-params": "scenecut=0"},
-            "libx265": {"preset": "ultrafast", "x265-params": "log-level=none:scenecut=0:bframes=0:crf=22"},
-        }.get(codec, {})
+        stream.options = dict(OPTIONS.get(codec, {}))
         for number in range(round(seconds * fps)):
             at = times(number) if times else number / fps
             picture = _full_range(draw(START + at)) if codec == "mjpeg" else draw(START + at)
