@@ -71,9 +71,9 @@ def _black(e: Evidence, t: Thresholds) -> bool:
 
 
 def _corrupt(e: Evidence, t: Thresholds) -> bool:
-    seen = e.measures.smear
+    seen, more = e.measures.smear, e.beside.smeared_more
     seams = seen.seam_share >= t.corrupt_seam_share and seen.seam_ratio >= t.corrupt_seam_ratio
-    smeared = seen.smeared_ratio >= t.corrupt_smeared_ratio
+    smeared = seen.smeared_ratio >= t.corrupt_smeared_ratio and (more is None or more >= t.corrupt_smeared_more)
     return seen.void_ratio >= t.corrupt_void_ratio or ((seams or smeared) and not _striped(e, t))
 
 

@@ -25,7 +25,7 @@ class Levels:
     block_p90: float
     """Nine in ten blocks are no brighter: a lamp or a screen doesn't make a room bright."""
     spread: float
-    """Between the darkest and the brightest tenth of the blocks: what is left when noise is averaged away."""
+    """Between the darkest tenth and the brightest fifth of the blocks, so that noise is averaged away and text left out."""
     clipped_ratio: float
     """Share of pixels that are overexposed."""
 
@@ -37,13 +37,13 @@ def levels(luma: Plane, cells: Cells) -> Levels:
     histogram = cv2.calcHist([luma], [0], None, [256], [0, 256]).reshape(-1)
     summed = np.cumsum(histogram)
     total = float(summed[-1])
-    p10, p90 = (float(value) for value in np.percentile(cells.y, (10, 90)))
+    p10, p80, p90 = (float(value) for value in np.percentile(cells.y, (10, 80, 90)))
     return Levels(
         luma_mean=float(np.arange(256) @ histogram) / total,
         luma_p95=float(np.searchsorted(summed, 0.95 * total)),
         luma_median=float(np.searchsorted(summed, 0.5 * total)),
         block_p10=p10,
         block_p90=p90,
-        spread=p90 - p10,
+        spread=p80 - p10,
         clipped_ratio=float(histogram[CLIPPED:].sum()) / total,
     )

@@ -13,9 +13,9 @@ from agents.vision.strips import BLOCK
 
 STRONG_STEP = 14
 """Levels between two neighbouring pixels that no deblocking filter leaves standing without an edge in the picture."""
-TEXTURE_STEP = 1.0
+TEXTURE_STEP = 0.3
 """A patch whose neighbouring pixels differ by as much within its rows..."""
-SMEARED_RATIO = 0.12
+SMEARED_RATIO = 0.15
 """...and by less than this share of it from row to row is one row drawn out."""
 
 
@@ -59,15 +59,15 @@ def _strong(lines: Plane) -> tuple[float, float]:
 
 
 def _smeared(luma: Plane) -> float:
-    """Return the share of patches, an eighth of the picture wide and two macroblocks high, that are one row drawn out.
+    """Return the share of patches, a sixteenth of the picture wide and two macroblocks high, that are one row drawn out.
 
     A single block so drawn out is a low bit rate's way to save; a patch of several, all with one texture, is damage.
     """
     import cv2
 
-    high, columns = 2 * BLOCK, 8
+    high, columns = 2 * BLOCK, 16
     rows, wide = luma.shape[0] // high, luma.shape[1] // columns
-    if not rows or wide < BLOCK:
+    if not rows or wide < BLOCK // 2:
         return 0.0
     whole = luma[: rows * high, : columns * wide]
     across = cv2.absdiff(whole[:, :-1], whole[:, 1:])[::4]

@@ -64,7 +64,9 @@ class Thresholds:
     corrupt_seam_share: float = _least(0.02)
     corrupt_seam_ratio: float = _least(2.4)
     """Blocking at a low bit rate leaves it under 2."""
-    corrupt_smeared_ratio: float = _least(0.13)
+    corrupt_smeared_ratio: float = _least(0.055)
+    corrupt_smeared_more: float = _least(0.035)
+    """Than is usual for the camera: a low bit rate draws out some blocks, too."""
     corrupt_void_ratio: float = _least(0.12)
     approved_visible: float = _least(0.35)
     """Where less of the approved structure could be seen in the look's light and noise, nothing is said about it."""
@@ -87,10 +89,10 @@ class Thresholds:
     moved_distinct: float = _least(4.0)
     moved_explained: float = _least(0.25)
     """That correlation times the sharp structure that is seen at all: little of it is soon found somewhere."""
-    moved_lost_identity: float = _most(0.15)
+    moved_lost_identity: float = _most(0.2)
     moved_lost_anchored: float = _most(0.06)
     """Larger parts of the view that still fit where they were: through cots, curtains and people a tenth and more."""
-    moved_lost_in_place: float = _most(0.45)
+    moved_lost_in_place: float = _most(0.4)
     """As much of the approved structure is found by chance, wherever the camera looks: rooms are built at right angles."""
     moved_lost_structure: float = _least(0.2)
     """A picture with sharp structure of its own, none of which is the approved one: it looks elsewhere."""

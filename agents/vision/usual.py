@@ -33,6 +33,8 @@ class Beside:
     """By how much stronger its strongest regular pattern is, in units of the usual, at least a level."""
     same_times: float | None
     """Its `same_ratio` in units of the usual, at least a two-hundredth."""
+    smeared_more: float | None
+    """Its `smeared_ratio` less the usual."""
 
 
 @dataclass
@@ -46,13 +48,14 @@ class Usual:
         """Hold a look against the usual."""
         known = self._known.get(_kind(light))
         if known is None:
-            return Beside(None, None, None, None)
+            return Beside(None, None, None, None, None)
         facts = _facts(measures)
         return Beside(
             tint_shift=shift(measures.tint.ends, known[:6]),
             grain_ratio=max(facts[place] / max(0.5, known[place]) for place in (6, 9)),
             stripe_gain=facts[7] / max(1.0, known[7]),
             same_times=facts[8] / max(LEAST_SAME, known[8]),
+            smeared_more=facts[10] - known[10],
         )
 
     def learn(self, measures: Measures, light: Light) -> None:
@@ -81,6 +84,7 @@ def _facts(measures: Measures) -> _Facts:
         measures.stripes.stripe_level,
         measures.repeat.same_ratio or 0.0,
         measures.grain.colour_grain,
+        measures.smear.smeared_ratio,
     )
 
 

@@ -33,7 +33,7 @@ SOUND = Measures(
     smear=Smear(seam_ratio=1, seam_share=0.001, smeared_ratio=0, void_ratio=0),
     repeat=Repeat(same_ratio=0.0, changed_ratio=0.01),
 )
-USUAL = Beside(tint_shift=1, grain_ratio=1, stripe_gain=1, same_times=0)
+USUAL = Beside(tint_shift=1, grain_ratio=1, stripe_gain=1, same_times=0, smeared_more=0)
 
 
 def evidence(beside: dict[str, float] | None = None, *, looped: bool = False, **parts: dict[str, Any]) -> Evidence:
@@ -54,7 +54,8 @@ CASES: list[tuple[str, Evidence]] = [
     ("bright", evidence(levels={"clipped_ratio": 0.7})),
     ("bright", evidence(levels={"clipped_ratio": 0.9}, drawn={"flat_ratio": 0.9, "drawn_ratio": 0.2}, grain={"noise": 0.0})),
     ("signal_lost", evidence(levels={"clipped_ratio": 0.97}, drawn={"flat_ratio": 0.97, "drawn_ratio": 0.97}, grain={"noise": 0.0})),
-    ("corrupt", evidence(smear={"smeared_ratio": 0.3})),
+    ("corrupt", evidence({"smeared_more": 0.3}, smear={"smeared_ratio": 0.3})),
+    ("ok", evidence({"smeared_more": 0.01}, smear={"smeared_ratio": 0.3})),
     ("corrupt", evidence(smear={"void_ratio": 0.3})),
     ("corrupt", evidence(smear={"seam_share": 0.1, "seam_ratio": 5})),
     ("ok", evidence(smear={"seam_share": 0.1, "seam_ratio": 1.4})),
@@ -69,7 +70,7 @@ CASES: list[tuple[str, Evidence]] = [
     ("striped", evidence(stripes={"roll_level": 15, "roll_share": 0.9})),
     ("ok", evidence({"stripe_gain": 1.1}, stripes={"stripe_level": 12, "stripe_ratio": 30})),
     ("colour_cast", evidence({"tint_shift": 25})),
-    ("striped", evidence({"stripe_gain": 10}, stripes={"stripe_level": 12, "stripe_ratio": 30}, smear={"smeared_ratio": 0.5})),
+    ("striped", evidence({"stripe_gain": 10}, stripes={"stripe_level": 12, "stripe_ratio": 30}, smear={"seam_share": 0.1, "seam_ratio": 4})),
 ]  # fmt: skip
 
 
@@ -97,7 +98,7 @@ def test_what_is_not_known_yet_is_no_fault() -> None:
             repeat=Repeat(None, None),
             stripes=replace(SOUND.stripes, roll_level=None, roll_share=None),
         ),
-        Beside(None, None, None, None),
+        Beside(None, None, None, None, None),
         None,
     )
     assert conditions(unknown, LIMITS) == Conditions((), frozenset())
