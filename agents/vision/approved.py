@@ -13,7 +13,8 @@ def covered(seen: Match, t: Thresholds) -> bool:
     """
     if not _telling(seen, t) or _found_elsewhere(seen, t) or blurred(seen, t):
         return False
-    part = seen.covered_ratio >= t.covered_ratio
+    poor = seen.covered_ratio >= t.covered_poor_ratio and seen.covered_structure >= t.covered_structure
+    part = seen.covered_ratio >= t.covered_ratio or poor
     whole = seen.in_place <= t.covered_whole_in_place and seen.own_structure <= t.covered_whole_structure
     still = seen.covered_still is None or seen.covered_still >= t.covered_still
     return (part or whole) and (still or seen.covered_ratio >= t.covered_wide_ratio)
@@ -43,4 +44,10 @@ def _found_elsewhere(seen: Match, t: Thresholds) -> bool:
 
 def _lost(seen: Match, t: Thresholds) -> bool:
     nothing = seen.identity <= t.moved_lost_identity and seen.in_place <= t.moved_lost_in_place
-    return nothing and seen.own_structure >= t.moved_lost_structure and seen.covered_ratio <= t.covered_wide_ratio
+    loose = seen.anchored <= t.moved_lost_anchored
+    return (
+        nothing
+        and loose
+        and seen.own_structure >= t.moved_lost_structure
+        and seen.covered_ratio <= t.covered_wide_ratio
+    )

@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from agents.vision.fingerprint import CLIPPED, DARK, Fingerprint
 from agents.vision.light import Light
-from agents.vision.registration import Phasors, Registration, register
+from agents.vision.registration import Phasors, Registration, anchored, register
 from agents.vision.structure import COARSE_COLUMNS, COARSE_ROWS, COLUMNS, ROWS, Field, shrunk, smoothed
 
 Mask = npt.NDArray[np.bool_]
@@ -52,8 +52,11 @@ class Match:
     registered: float
     """The same after the best shift, rotation and zoom, less where only a small part of the view is left to compare;
     equal to `identity` where the view is in place."""
+    anchored: float
+    """Share of the approved edges that lie in larger blocks which fit where they were better than nearby; 1 where the
+    view is in place."""
     distinct: float
-    """How far that stands above other shifts, in their standard deviations."""
+    """How far `registered` stands above other shifts, in their standard deviations."""
     shift_x: float
     shift_y: float
     """Shares of the view's width and height by which it moved."""
@@ -226,7 +229,7 @@ def _weighted_quantile(values: npt.NDArray[np.float64], weights: Field, share: f
 def _compared(pair: Pair, before: Fingerprint | None, *, same_light: bool) -> Match:
     region = _covered_region(pair)
     sharpness, coarse_in_place = _sharpness(pair)
-    identity, found = _registered(pair)
+    identity, fixed, found = _registered(pair)
     return Match(
         light=pair.seen.light,
         beside=pair.approved.light,
@@ -241,6 +244,7 @@ def _compared(pair: Pair, before: Fingerprint | None, *, same_light: bool) -> Ma
         covered_still=None if before is None else _still(region, pair.seen, before),
         identity=identity,
         registered=found.score,
+        anchored=fixed,
         distinct=found.distinct,
         shift_x=found.shift_x,
         shift_y=found.shift_y,
@@ -263,6 +267,9 @@ _COVERED_FROM: Final = 0.5
 _REACHES: Final = ((1.5, 1.0), (4.0, 0.05), (10.0, 0.002))
 """Widths in cells, and weights, over which a cell without structure asks its neighbours: the nearest that know decide."""
 
+_TOO_FAR: Final = np.float32(3e-5)
+"""What has less structure than this within reach belongs to no region."""
+
 _NEIGHBOURS: Final = 1.5
 _STANDS_SHARE: Final = 0.5
 """Half of the fine structure that was there is enough for something else that stands there, if it is sharp: what lies on
@@ -281,7 +288,7 @@ _SHARP_DETAIL: Final = 0.5
 def _covered_region(pair: Pair) -> Mask:
     """Return the largest connected region where structure is gone without other sharp structure in its place."""
     gone = pair.weight * (1 - pair.present) * (1 - _stands(pair)) * (1 - _coarse_presence(pair))
-    votes, voters = np.zeros_like(gone), np.full_like(gone, 1e-4)
+    votes, voters = np.zeros_like(gone), np.full_like(gone, _TOO_FAR)
     for width, weight in _REACHES:
         votes += weight * smoothed(gone, width)
         voters += weight * smoothed(pair.weight, width)
@@ -378,14 +385,14 @@ _REGISTER_FROM: Final = 0.1
 """A picture with less structure of its own shows nothing that could be found."""
 
 
-def _registered(pair: Pair) -> tuple[float, Registration]:
-    """Return (correlation of edges where they were, the best registration)."""
+def _registered(pair: Pair) -> tuple[float, float, Registration]:
+    """Return (correlation of edges where they were, the share that is anchored there, the best registration)."""
     mine, yours = _phasors(pair.approved, pair.approved.steadiness), _phasors(pair.seen, np.ones((1, 1), np.float32))
     norm = math.sqrt(float((np.abs(mine) ** 2).sum()) * float((np.abs(yours) ** 2).sum()))
     identity = _ratio(float((np.conj(mine) * yours).real.sum()), norm)
     if pair.in_place >= _REGISTER_UNDER or _own_structure(pair) < _REGISTER_FROM:
-        return identity, Registration(0, 0, 0, 1, identity, 0, 1)
-    return identity, register(mine, yours, pair.approved.aspect)
+        return identity, 1.0, Registration(0, 0, 0, 1, identity, 0, 1)
+    return identity, anchored(mine, yours), register(mine, yours, pair.approved.aspect)
 
 
 def _phasors(view: Fingerprint, steady: Field) -> Phasors:

@@ -25,6 +25,17 @@ _FULL_OVERLAP: Final = 0.6
 
 _ROTATIONS: Final = tuple(math.radians(degrees) for degrees in range(-32, 33, 4))
 _ZOOMS: Final = (0.67, 0.75, 0.84, 0.92, 1.0, 1.09, 1.19, 1.33, 1.5)
+_BLOCK: Final = 12
+_WANDERS: Final = 5
+"""Blocks of this many cells a side are tried at shifts of up to so many cells."""
+
+_FITS: Final = 0.5
+_FITS_BETTER: Final = 0.1
+"""Correlation from which a block fits where it was, and by how much better than elsewhere nearby."""
+
+_BLOCK_COUNTS: Final = 0.02
+"""Share of all edges that a block must have to be tried at all."""
+
 _TURNS: Final = tuple((rotation, zoom) for zoom in _ZOOMS for rotation in _ROTATIONS)
 _CANDIDATES: Final = 3
 _FINE_ROTATIONS: Final = tuple(math.radians(degrees) for degrees in (-2, 0, 2))
@@ -70,6 +81,33 @@ def register(approved: Phasors, seen: Phasors, aspect: float) -> Registration:
         for scale in _FINE_ZOOMS
     }
     return max(_tried(approved, seen, aspect, [(0.0, 1.0), *sorted(finer)]), key=lambda item: item.score)
+
+
+def anchored(approved: Phasors, seen: Phasors) -> float:
+    """Return the share 0..1 of the approved edges that lie in blocks which fit where they were better than nearby.
+
+    Where much is hidden what is left of walls and frames still does; of a camera that looks elsewhere nothing does, but
+    for the middle of a turned or zoomed view. Both have the shape of a whole number of blocks.
+    """
+    shifts = [(down, right) for down in range(-_WANDERS, _WANDERS + 1) for right in range(-_WANDERS, _WANDERS + 1)]
+    rows, columns = approved.shape
+    wide = np.pad(seen, _WANDERS)
+    laid = np.stack([wide[_WANDERS + down :, _WANDERS + right :][:rows, :columns] for down, right in shifts])
+    whole = _block_sums(np.abs(approved[None]) ** 2)
+    cross = _block_sums((np.conj(approved) * laid).real)
+    agreement = cross / np.sqrt(np.maximum(whole * _block_sums(np.abs(laid) ** 2), 1e-9))
+    near = np.array([max(abs(down), abs(right)) <= 1 for down, right in shifts])
+    here, there = agreement[near].max(axis=0), agreement[~near].max(axis=0)
+    fits = (here > _FITS) & (here > there + _FITS_BETTER)
+    total = float(whole.sum())
+    return float(whole[0][fits & (whole[0] > _BLOCK_COUNTS * total)].sum()) / total if total > 0 else 0.0
+
+
+def _block_sums(cells: _Numbers) -> _Numbers:
+    """Return sums over blocks: shape (many, rows, columns) to (many, blocks)."""
+    many, rows, columns = cells.shape
+    blocks = cells.reshape(many, rows // _BLOCK, _BLOCK, columns // _BLOCK, _BLOCK).sum(axis=(2, 4))
+    return np.asarray(blocks.reshape(many, -1), np.float32)
 
 
 def _halved(cells: Phasors) -> Phasors:

@@ -139,3 +139,79 @@ def grey(luma: Plane) -> Picture:
     """Return a picture without colour."""
     chroma = np.full((luma.shape[0] // 2, luma.shape[1] // 2), 128, np.uint8)
     return Picture(luma, chroma, chroma)
+
+
+def infrared(image: Image, seed: int = 0) -> Image:
+    """Return the picture without colour under the camera's own lamp: other contrasts, bright in the middle, noisier."""
+    height, width = image.shape[:2]
+    mixed = image.astype(np.float32) @ np.array([0.15, 0.3, 0.55], np.float32) * 0.8 + 30
+    down, across = np.mgrid[-1 : 1 : height * 1j, -1 : 1 : width * 1j]
+    seen = np.clip(mixed * (0.35 + 0.8 * np.exp(-(across**2) - down**2)), 0, 255)
+    return grainy(np.repeat(seen[..., None], 3, axis=2).astype(np.uint8), 4, seed)
+
+
+def hidden(image: Image, share: float, by: str, seed: int = 0) -> Image:
+    """Return the picture with a share of the view hidden from one side, by a `hand`, a `sticker`, `spray` or a `cloth`.
+
+    What is on the lens is out of focus, its border too; spray lets a tenth of the view through.
+    """
+    rng = np.random.default_rng(seed)
+    height, width = image.shape[:2]
+    down, across = np.mgrid[0 : 1 : height * 1j, 0 : 1 : width * 1j]
+    angle = rng.uniform(0, 2 * np.pi)
+    order = np.cos(angle) * across + np.sin(angle) * down + 0.04 * np.sin(9 * (across - down))
+    mask = (order < np.quantile(order, share)).astype(np.float32)
+    soft = {"hand": 14, "sticker": 4, "spray": 22, "cloth": 9}[by]
+    alpha = cv2.GaussianBlur(mask, (0, 0), soft)[..., None] * (0.9 if by == "spray" else 1)
+    colour = np.array([95, 120, 180], np.float32) if by == "hand" else rng.uniform(70, 200, 3).astype(np.float32)
+    grain = cv2.GaussianBlur(rng.normal(0, 1, (height, width)).astype(np.float32), (0, 0), 30 if by == "hand" else 6)
+    surface = (
+        colour * (1 + {"hand": 0.1, "sticker": 0, "spray": 0.12, "cloth": 0.03}[by] * grain / grain.std())[..., None]
+    )
+    if by == "cloth":
+        surface = surface * (1 + 0.15 * np.sin(2 * np.pi * 4 * across + 3 * down))[..., None]
+    return np.asarray(np.clip(image * (1 - alpha) + surface * alpha, 0, 255), np.uint8)
+
+
+def cots(image: Image) -> Image:
+    """Return the room at nap time: curtains drawn, lamps off, cots in rows over the whole floor."""
+    found, (height, width) = image.copy(), image.shape[:2]
+    for row in range(4):
+        for column in range(5):
+            x, y = int(width * (0.03 + 0.195 * column)), int(height * (0.56 + 0.11 * row))
+            cv2.rectangle(found, (x, y), (x + width // 6, y + height // 14), (150 + 20 * row, 170, 190), -1)
+            cv2.rectangle(found, (x, y), (x + width // 6, y + height // 14), (60, 60, 70), 2)
+            cv2.rectangle(found, (x + 4, y + 4), (x + width // 24, y + height // 16), (225, 225, 225), -1)
+    return grainy(lit(found, gain=0.55), 4)
+
+
+def partition(image: Image, share: float = 0.3) -> Image:
+    """Return the room with a cloth partition hung up at one side: folds, and a pattern in focus."""
+    found, (height, width) = image.copy(), image.shape[:2]
+    wide = int(width * share)
+    folds = 150 + 35 * np.sin(np.arange(wide) / 9.0)
+    found[: int(height * 0.9), width - wide :] = folds[None, :, None] * np.array([0.7, 0.9, 1.0])
+    for x in range(width - wide, width, 34):
+        for y in range(10, int(height * 0.88), 34):
+            cv2.circle(found, (x, y), 8, (60, 60, 160), -1, cv2.LINE_AA)
+    return found
+
+
+def hangings(image: Image) -> Image:
+    """Return the room with strings of flags hung across it."""
+    found, (height, width) = image.copy(), image.shape[:2]
+    for string in range(3):
+        for number in range(14):
+            x, y = width * number // 14, int(height * (0.1 + 0.09 * string + 0.02 * np.sin(number)))
+            corners = np.array([(x, y), (x + width // 20, y), (x + width // 40, y + height // 16)], np.int32)
+            cv2.fillPoly(found, [corners], (40 * number % 255, 90 * string + 40, 255 - 17 * number), cv2.LINE_AA)
+    return found
+
+
+def sunny(image: Image) -> Image:
+    """Return the room with a patch of sun across floor and wall."""
+    height, width = image.shape[:2]
+    patch = np.zeros((height, width), np.float32)
+    corners = [(0.3, 0.4), (0.6, 0.35), (0.75, 0.9), (0.35, 0.95)]
+    cv2.fillPoly(patch, [(np.array(corners) * (width, height)).astype(np.int32)], 1.0, cv2.LINE_AA)
+    return np.asarray(np.clip(image * (1 + 0.6 * patch[..., None]), 0, 255), np.uint8)
