@@ -28,7 +28,7 @@ KEPT_TEXTS = _names("""
     actionrecordingmode defaultrecordingmode recordtype contenttype codectype videostream flags mode tracktype
     recordingstatus streamtype
     statusstring substatuscode responsestatusstrg responsestring statusvalue code searchstate addressingformattype
-    customextensionname scheduleblocktype metadatadescriptor recordstatus
+    customextensionname scheduleblocktype metadatadescriptor recordstatus datetimetype maximumretentiontime
 """)
 """Elements and keys whose texts are words of the interface: what it is, how it is, when, what is recorded, what went wrong.
 
@@ -45,11 +45,28 @@ KEPT_ATTRIBUTES = frozenset({"version", "size", "opt", "min", "max", "encoding",
 SENSITIVE = re.compile(
     r"pass|pwd|secret|token|key|user|login|account|serial|mac|addr|ip|host|server|gateway|dns|domain|name|title|alias|mail|phone|"
     r"tel|contact|location|place|gps|latitude|longitude|uuid|guid|deviceid|ssid|uri|url|path|nonce|digest|realm|cookie|session|"
-    r"sourceid|label|note|desc|comment|remark",
+    r"sourceid|label|note|desc|comment|remark|includedrecordings",
     re.IGNORECASE,
 )
 """Parts of names under which even a number or a truth is taken out."""
 
+SOAP_WORDS: dict[str, re.Pattern[str]] = {
+    "namespace": re.compile(r"http://www\.onvif\.org/ver\d{2}/[A-Za-z0-9/]{1,40}"),
+    "topic": re.compile(r"tns1:[A-Z][A-Za-z]{1,30}(?:/[A-Z][A-Za-z]{1,30}){0,4}"),
+    **dict.fromkeys(
+        ("value", "faultcode"),
+        re.compile(
+            r"(?:[A-Za-z][\w-]{0,15}:)?(?:Sender|Receiver|Action|NotAuthorized|FailedAuthentication|OperationProhibited|"
+            r"ActionNotSupported|NotImplemented|OptionalActionNotImplemented|ResourceProblem|InvalidArgVal|InvalidToken)"
+        ),
+    ),
+    "name": re.compile(r"IsDataPresent|IsRecording|RecordingToken|Track"),
+}
+"""Words of ONVIF by where they stand."""
+
+_URL = re.compile(r"(https?|rtsps?)://([^/\s?#]+)(/[^\s]*)?")
+_SERVICE = re.compile(r"/onvif/[A-Za-z_]{1,40}")
+_NOWHERE = frozenset({"0.0.0.0", "::"})  # noqa: S104  (what an empty slot shows, not a place to listen)
 _WORDS = frozenset({"", "ok", "error", "error: no events", "bad request!", "authority:check failure.", "not found!"})
 _KEY = re.compile(r"[A-Za-z0-9_.:\[\]-]{1,300}")
 _LINE = re.compile(r"RmLock:\d{1,7}")
@@ -105,10 +122,19 @@ class Scrubber:
     def _value(self, name: str, text: str) -> str:
         """Return what may stand under `name` in place of `text`."""
         plain = text.strip()
-        return text if _may_stay(_local(name), plain) else text.replace(plain, self._placeholder(plain))
+        if _may_stay(_local(name), plain):
+            return text
+        url = _URL.fullmatch(plain)
+        return text.replace(plain, self._place(url) if url else self._placeholder(plain))
+
+    def _place(self, url: re.Match[str]) -> str:
+        """Return an address that is still one, so that a driver reads it: another host, and a path that says nothing."""
+        scheme, host, path = url[1], url[2].rpartition("@")[2].partition(":")[0], url[3] or ""
+        plain = _SERVICE.fullmatch(path) or path in {"", "/"}
+        return f"{scheme}://{self._placeholder(host)}{path if plain else f'/{self._placeholder(path)}'}"
 
     def _placeholder(self, value: str) -> str:
-        if value in self._placeholders.values():
+        if value in _NOWHERE or value in self._placeholders.values():
             return value
         number = len(self._placeholders) + 1
         if _ADDRESS4.fullmatch(value) or _is_address6(value):
@@ -183,6 +209,8 @@ def _may_stay(name: str, text: str) -> bool:
     if not text or (name in KEPT_TEXTS and _is_safe(text)) or _DISK.fullmatch(text):
         return True
     if name in KEPT_NUMBERS and _LONG_NUMBER.fullmatch(text):
+        return True
+    if name in SOAP_WORDS and SOAP_WORDS[name].fullmatch(text):
         return True
     if SENSITIVE.search(name):
         return False

@@ -75,7 +75,7 @@ async def captured(rig: Rig, tmp_path: Path) -> Path:
     return write(found, known_values(site(tmp_path), settings, found), settings, tmp_path / "fixtures")
 
 
-@pytest.mark.parametrize("rig", RIGS[:2], ids=lambda rig: rig.driver)
+@pytest.mark.parametrize("rig", RIGS, ids=lambda rig: rig.driver)
 async def test_what_was_planted_is_nowhere_in_a_fixture_and_it_plays(rig: Rig, tmp_path: Path) -> None:
     folder = await captured(rig, tmp_path)
     texts = {path.name: path.read_text() for path in folder.iterdir()}
@@ -89,10 +89,11 @@ async def test_what_was_planted_is_nowhere_in_a_fixture_and_it_plays(rig: Rig, t
         identity = await driver.identity()
         assert (identity.model, bool(re.fullmatch(r"scrubbed-\d+", identity.serial))) == (planted().model, True)
         (channel,) = await driver.channels()
-        assert (channel.id, channel.online) == ("1", True)
-        assert [one.state for one in await driver.disks()] == ["ok"]
-        assert await driver.earliest("1") == NOON - 60 * HOUR
-        assert (await driver.footage("1", NOON - 2 * DAY, NOON)).spans == Spans.window(NOON - 2 * DAY, NOON)
+        assert channel.id == "1" or "scrubbed" in channel.id
+        assert channel.online is (None if "online" in rig.lacks else True)
+        assert "disks" in rig.lacks or [one.state for one in await driver.disks()] == ["ok"]
+        assert await driver.earliest(channel.id) == NOON - 60 * HOUR
+        assert (await driver.footage(channel.id, NOON - 2 * DAY, NOON)).spans == Spans.window(NOON - 2 * DAY, NOON)
         await driver.close()
     assert replay.unknown == []
 

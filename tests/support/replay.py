@@ -36,5 +36,5 @@ class Replay:
 
 
 def _words(content: str) -> str:
-    """Return a request's body without what differs from one asking to the next: identifiers of searches."""
-    return re.sub(r"scrubbed-\d+", "scrubbed", content)
+    """Return a request's body without what differs from one asking to the next: identifiers of searches, dated logins."""
+    return re.sub(r"scrubbed-\d+|(?<=<wsu:Created>)[^<]*", "scrubbed", content)

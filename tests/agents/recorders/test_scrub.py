@@ -141,3 +141,21 @@ def test_no_fixture_of_ours_loses_its_form() -> None:
             body = path.read_bytes()
             scrubbed = Scrubber([]).scrub(body)
             assert (scrubbed.count(b"</"), scrubbed.count(b"\n")) == (body.count(b"</"), body.count(b"\n")), path
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "left"),
+    [
+        ("XAddr", "http://10.0.0.8:8000/onvif/Media", "http://192.0.2.1/onvif/Media"),
+        ("Uri", "rtsp://admin:pw@nvr.kita.example/onvif/replay/QzToken", "rtsp://scrubbed-1/scrubbed-2"),
+        ("URL", "rtsp://10.0.0.8:554/c1/b1/e2/replay/", "rtsp://192.0.2.1/scrubbed-2"),
+        ("Address", "0.0.0.0", "0.0.0.0"),
+        ("Value", "ter:NotAuthorized", "ter:NotAuthorized"),
+        ("Value", "ter:Kindergarten", "scrubbed-1"),
+        ("Namespace", "http://www.onvif.org/ver10/search/wsdl", "http://www.onvif.org/ver10/search/wsdl"),
+        ("Namespace", "http://kita.example/wsdl", "http://scrubbed-1/scrubbed-2"),
+    ],
+)
+def test_addresses_stay_addresses_and_words_of_onvif_words(name: str, text: str, left: str) -> None:
+    assert Scrubber([]).scrub(f"<a><{name}>{text}</{name}></a>".encode()).decode() == f"<a><{name}>{left}</{name}></a>"
+    assert json.loads(Scrubber([]).scrub(json.dumps({name: text}).encode())) == {name: left}
