@@ -120,13 +120,23 @@ class _Look:
 
 
 async def take_views(
-    site: Site, clock: Clock, book: ViewBook, cameras: Sequence[CameraConfig], taking: Taking | None = None
+    site: Site,
+    clock: Clock,
+    book: ViewBook,
+    cameras: Sequence[CameraConfig],
+    taking: Taking | None = None,
+    *,
+    one_at_a_time: bool = False,
 ) -> list[Taken]:
     """Look at the cameras, all at once within each recorder's sessions; return their views in the order given.
 
+    `one_at_a_time` is for a recorder whose sessions a running service holds already: those left are people's.
     Raises SecretError or OptionsError when the site can't be asked at all.
     """
     station, decoder = Station(site, clock, lambda _: None, deadlines=DEADLINES), Decoder()
+    if one_at_a_time:
+        for budget in station.budgets.values():
+            budget.limit = 1
     try:
         return list(
             await asyncio.gather(

@@ -39,9 +39,11 @@ def print_baseline(site: Site, state: State, *, camera: str | None, by: str | No
     if by is not None and not by.strip():
         raise BaselineError("--by is empty: write the name of the person who vouches for these views")
     clock, taking = SystemClock(), Taking()
-    typer.echo(f"looking at {len(cameras)} cameras for up to {taking.most_seconds:.0f} s each", err=True)
+    running = state.is_running()
+    turns = ", one at a time beside the running service" if running else ""
+    typer.echo(f"looking at {len(cameras)} cameras for up to {taking.most_seconds:.0f} s each{turns}", err=True)
     book = ViewBook(state, [item.id for item in site.cameras])
-    taken = asyncio.run(take_views(site, clock, book, cameras, taking))
+    taken = asyncio.run(take_views(site, clock, book, cameras, taking, one_at_a_time=running))
     if by is not None:
         taken = approve(site, state, clock, book, taken, by)
     if as_json_only:

@@ -176,6 +176,15 @@ class State:
             stream.flush()
             yield
 
+    def is_running(self) -> bool:
+        """Tell whether a service uses the directory now."""
+        try:
+            with (self.directory / "run.lock").open("a+", encoding="ascii") as stream:
+                fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        return False
+
     @property
     def _enrolment_path(self) -> Path:
         return self.directory / "agent.json"

@@ -18,7 +18,7 @@ from dashboards.web.views import CameraViews, Pictures, light_name
 from dashboards.web.words import DAYS, ROOMS
 from monitor.evaluation.retention import DayHeld, day_ledger
 from monitor.evaluation.uptime import effective_timeline
-from monitor.evaluation.view import UNLIT, judged_spans
+from monitor.evaluation.view import UNLIT, judged_spans, lit_since
 from monitor.model.inventory import Camera, ChangedThreshold, Zone
 from monitor.model.ledger import Facts, StateSpan, Timeline
 from monitor.model.regulation import Regulation, Retention
@@ -396,7 +396,7 @@ _SHAPES = {"ok": "up", UNLIT: "unlit", "unknown": "unknown"}
 def _seen(facts: Facts, camera_id: str, start: Millis, end: Millis) -> list[StateSpan]:
     """Return what a camera showed in [start, end); the last look is presumed to hold while it has not expired."""
     timeline = facts.views.get(camera_id, Timeline())
-    line = judged_spans(facts, timeline)
+    line = judged_spans(timeline, lit_since(facts, [timeline]), facts.as_of)
     present = timeline.at(facts.as_of)
     if line and present is not None and line[-1].end < end:
         line[-1] = replace(line[-1], end=end)

@@ -41,14 +41,16 @@ class Run:
 
 def judge_view(judgement: Judgement, requirement: View) -> list[Verdict]:
     """Judge every camera that has a stream: the index alone shows no picture."""
-    return [_judge(judgement, requirement, item) for item in judgement.facts.inventory.cameras]
+    facts = judgement.facts
+    lit = lit_since(facts, facts.views.values())
+    return [_judge(judgement, requirement, item, lit) for item in facts.inventory.cameras]
 
 
-def _judge(judgement: Judgement, requirement: View, camera: Camera) -> Verdict:
+def _judge(judgement: Judgement, requirement: View, camera: Camera, lit: Spans) -> Verdict:
     facts, subject = judgement.facts, camera_subject(camera.id)
     timeline = facts.views.get(camera.id, Timeline())
     present, last = timeline.at(facts.as_of), timeline.last
-    runs = view_runs(judged_spans(facts, timeline), facts.approvals.get(camera.id, ()))
+    runs = view_runs(judged_spans(timeline, lit, facts.as_of), facts.approvals.get(camera.id, ()))
     evidence = () if last is None else (evidence_of(last),)
     measured: dict[str, JsonValue] = dict(last.facts) if last is not None else {}
     episodes = tuple(Episode(run.state, run.start, run.end, run.state) for run in runs if run.state != "ok")
@@ -97,8 +99,14 @@ def _present_fault(present: StateSpan, runs: Sequence[Run]) -> Run | None:
     return None if present.state == "ok" else newest  # a look is what it is; whether a fault is over, episodes tell
 
 
-def judged_spans(facts: Facts, timeline: Timeline) -> list[StateSpan]:
-    """Return the looks as they count, in order of time.
+def lit_since(facts: Facts, timelines: Iterable[Timeline]) -> Spans:
+    """Return when light was owed, from the first dark look of all these cameras on: once for a whole site."""
+    dark = [span.start for item in timelines for span in item.spans if span.state == "dark"]
+    return lit_time(facts.inventory, min(dark), facts.as_of + 1) if dark else Spans.empty()
+
+
+def judged_spans(timeline: Timeline, lit: Spans, as_of: Millis) -> list[StateSpan]:
+    """Return the looks as they count, in order of time; `lit` is when light was owed since the first dark look.
 
     Darkness is a fault while a room has to be lit. At other times it is `unlit`, and so is the time in which nobody
     looked then: what was dark before closing is no fault of the night.
@@ -107,8 +115,7 @@ def judged_spans(facts: Facts, timeline: Timeline) -> list[StateSpan]:
     dark = [span for span in spans if span.state == "dark"]
     if not dark:
         return list(spans)
-    start, end = dark[0].start, facts.as_of + 1
-    lit = lit_time(facts.inventory, start, end)
+    start, end = dark[0].start, as_of + 1
     others = [span for span in spans if span.state != "dark"]
     shown = Spans.of([(span.start, span.end) for span in others if span.state in (*CONDITIONS, "ok")])
     unlit = lit.gaps(start, end).subtract(shown)

@@ -239,3 +239,26 @@ def test_wrong_usage_is_one_sentence(
     done = CliRunner().invoke(app, ["baseline", "--config", str(site.path), *arguments])
     assert (done.exit_code, done.stdout) == (2, "")
     assert words in done.stderr
+
+
+def test_the_lock_of_a_running_service_is_seen(quiet_site: Callable[..., tuple[Site, State]]) -> None:
+    _, state = quiet_site()
+    assert not state.is_running()
+    with state.lock():
+        assert state.is_running()
+    assert not state.is_running()
+    state.close()
+
+
+async def test_beside_a_running_service_a_recorder_is_asked_for_one_stream_at_a_time(tmp_path: Path) -> None:
+    async with recorder(2, max_sessions=1) as simulator:
+        site = site_of(write_site(tmp_path, behind(simulator), [nvr(simulator)]))
+        state = State(site.state_dir, "wj-0001")
+        book = book_of(site, state)
+        taken = await take_views(
+            site, CLOCK, book, site.cameras, replace(QUICK, looks=2, apart_seconds=0.0), one_at_a_time=True
+        )
+        stats = simulator.stats()
+    state.close()
+    assert [item.problem for item in taken] == ["", ""]
+    assert stats["peak_sessions"] == 1

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.evaluation.view import AGAINST_APPROVED, CONDITIONS, judged_spans, view_runs
+from monitor.evaluation.view import AGAINST_APPROVED, CONDITIONS, judged_spans, lit_since, view_runs
 from monitor.model.calendar import lit_time, nap_spans
 from monitor.model.inventory import Closure, Inventory, Nap
 from monitor.model.ledger import StateSpan, Timeline, with_approvals
@@ -137,7 +137,9 @@ def test_darkness_is_a_case_exactly_while_it_was_seen_or_presumed_in_lit_hours(
     spans = laid(parts)
     as_of = (spans[-1].end if spans else MIDNIGHT) + later * 15 * MINUTE
     facts = facts_of([], as_of, inventory=HOUSE)
-    runs = [run for run in view_runs(judged_spans(facts, Timeline(tuple(spans))), ()) if run.state == "dark"]
+    looks = Timeline(tuple(spans))
+    judged = judged_spans(looks, lit_since(facts, [looks]), as_of)
+    runs = [run for run in view_runs(judged, ()) if run.state == "dark"]
     lit = lit_time(HOUSE, MIDNIGHT, as_of + DAY)
     cases = Spans.of([(run.start, as_of + 1 if run.end is None else run.end) for run in runs])
     seen = Spans.of([(span.start, span.end) for span in spans if span.state == "dark"]).intersect(lit)
