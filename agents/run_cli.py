@@ -7,6 +7,7 @@ import contextlib
 import sys
 from wsgiref.simple_server import WSGIServer
 
+import cv2
 import structlog
 
 from agents.metrics import serve_metrics
@@ -20,6 +21,7 @@ from monitor.model.clock import SystemClock
 def run_service(site: Site, state: State, metrics: str | None) -> None:
     """Run until told to stop. Raises what building the service raises, ValueError for a wrong HOST:PORT."""
     address = None if metrics is None else host_and_port(metrics)
+    cv2.setNumThreads(1)  # a view has few cells: threads that wait for each other cost more than the work
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
