@@ -13,12 +13,19 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from agents.simulators.camera import MAIN, SUB, Camera, Fault, Format, Now
 from agents.simulators.dahua import DahuaQuirks
 from agents.simulators.footage import Cutting, Footage, Spans, continuous, midnight_days_ago, motion_clips
+from agents.simulators.onvif import OnvifQuirks
 from agents.simulators.recorder import Channel, Disk, Mode, Quirks, RecorderState
 from agents.simulators.scenes import seed_number
 from agents.simulators.seats import WhenFull
+from agents.simulators.uniview import UniviewQuirks
 
 Json = dict[str, Any]
-MAKES: Final[dict[str, type[Any]]] = {"hikvision": Quirks, "dahua": DahuaQuirks}
+MAKES: Final[dict[str, type[Any]]] = {
+    "hikvision": Quirks,
+    "dahua": DahuaQuirks,
+    "uniview": UniviewQuirks,
+    "onvif": OnvifQuirks,
+}
 """The makes of recorders, and how the firmware of each may misbehave."""
 
 Made = TypeVar("Made")

@@ -13,6 +13,7 @@ from agents.simulators.camera import Camera, Fault, Now
 from agents.simulators.dahua import DahuaSimulator
 from agents.simulators.device import RecorderDevice
 from agents.simulators.hikvision import HikvisionSimulator
+from agents.simulators.onvif import OnvifSimulator
 from agents.simulators.rtsp import RtspServer
 from agents.simulators.script import (
     CameraSpec,
@@ -28,6 +29,7 @@ from agents.simulators.script import (
     holes_of,
     span_spec,
 )
+from agents.simulators.uniview import UniviewSimulator
 from agents.simulators.webserver import Request, Response, WebServer
 
 Tell = Callable[[Json], None]
@@ -93,6 +95,10 @@ class Site:
         match spec.make:
             case "dahua":
                 simulator = DahuaSimulator(state, spec.quirks, http=http, rtsp=rtsp, main=spec.main, sub=spec.sub)
+            case "uniview":
+                simulator = UniviewSimulator(state, spec.quirks, http=http, rtsp=rtsp, main=spec.main, sub=spec.sub)
+            case "onvif":
+                simulator = OnvifSimulator(state, spec.quirks, http=http, rtsp=rtsp, main=spec.main, sub=spec.sub)
             case _:
                 simulator = HikvisionSimulator(state, http=http, rtsp=rtsp, main=spec.main, sub=spec.sub)
         simulator.rtsp.seats.people_come(spec.people)

@@ -16,8 +16,12 @@ import pytest
 
 import agents.simulators
 from agents.simulators.dahua import DahuaSimulator
+from agents.simulators.device import RecorderDevice
+from agents.simulators.hikvision import HikvisionSimulator
+from agents.simulators.onvif import OnvifSimulator
 from agents.simulators.script import ScriptError, load, parse
 from agents.simulators.site import Site
+from agents.simulators.uniview import UniviewSimulator
 
 NOON = datetime(2026, 11, 23, 4, 0, tzinfo=UTC).timestamp()  # noon in Shanghai
 SCRIPT: dict[str, Any] = {
@@ -71,7 +75,7 @@ def test_history_is_what_the_script_says() -> None:
     ({"recorders": [{"id": "a", "seed": "x"}]}, "recorders[0].seed: 'x' is no int | None"),
     ({"recorders": [{"id": "a", "when_full": "later"}]}, "'later' is none of 453"),
     ({"recorders": [{"http": "127.0.0.1:0"}]}, "recorders[0]"),
-    ({"recorders": [{"id": "a", "make": "acme"}]}, "recorders[0].make: 'acme' is none of hikvision, dahua"),
+    ({"recorders": [{"id": "a", "make": "acme"}]}, "recorders[0].make: 'acme' is none of hikvision, dahua, uniview, onvif"),
     ({"recorders": [{"id": "a", "make": "dahua", "quirks": {"match_cap": 1}}]}, "recorders[0].quirks has an unknown key match_cap"),
 ])  # fmt: skip
 def test_a_wrong_script_is_refused_with_its_place(change: dict[str, Any], sentence: str) -> None:
@@ -98,13 +102,24 @@ def test_the_example_of_the_readme_can_be_played() -> None:
     assert len(Site(parse(json.loads(example[1]))).recorders) == 1
 
 
-def test_a_recorder_of_another_make_has_its_own_quirks_and_paths() -> None:
-    quirks = {"page_cap": 7, "hold_days": 30}
-    site = Site(parse({"recorders": [{"id": "a", "make": "dahua", "quirks": quirks, "channels": [{"id": 3}]}]}))
+@pytest.mark.parametrize(
+    ("make", "kind", "quirk", "path"),
+    [
+        ("hikvision", HikvisionSimulator, {"match_cap": 7}, "Streaming/Channels/302"),
+        ("dahua", DahuaSimulator, {"hold_days": 7}, "cam/realmonitor?channel=3&subtype=1"),
+        ("uniview", UniviewSimulator, {"page_cap": 7}, "unicast/c3/s1/live"),
+        ("onvif", OnvifSimulator, {"page_size": 7}, "live/3/sub"),
+    ],
+)
+def test_a_recorder_of_each_make_has_its_own_quirks_and_paths(
+    make: str, kind: type[RecorderDevice], quirk: dict[str, int], path: str
+) -> None:
+    site = Site(parse({"recorders": [{"id": "a", "make": make, "quirks": quirk, "channels": [{"id": 3}]}]}))
     device = site.recorders["a"]
-    assert isinstance(device, DahuaSimulator)
-    assert (device.quirks.page_cap, device.quirks.hold_days) == (7, 30)
-    assert device.stream_path(3, "sub") == "cam/realmonitor?channel=3&subtype=1"
+    assert isinstance(device, kind)
+    quirks = device.state.quirks if isinstance(device, HikvisionSimulator) else getattr(device, "quirks", None)
+    assert {name: getattr(quirks, name) for name in quirk} == quirk
+    assert device.stream_path(3, "sub") == path
 
 
 def test_an_unreadable_script_names_its_file(tmp_path: Path) -> None:
