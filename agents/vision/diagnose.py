@@ -113,8 +113,8 @@ def _noisy(e: Evidence, t: Thresholds) -> bool:
 
 def _striped(e: Evidence, t: Thresholds) -> bool:
     seen, gain = e.measures.stripes, e.beside.stripe_gain
-    new = gain is None or gain >= t.striped_gain
-    if seen.stripe_level >= t.striped_level and seen.stripe_ratio >= t.striped_ratio and new:
+    clear = seen.stripe_level >= t.striped_level and seen.stripe_ratio >= t.striped_ratio
+    if clear and seen.stripe_even >= t.striped_even and (gain is None or gain >= t.striped_gain):
         return True
     rolling = seen.roll_level is not None and seen.roll_level >= t.striped_roll_level
     return rolling and seen.roll_share is not None and seen.roll_share >= t.striped_roll_share

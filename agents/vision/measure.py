@@ -70,7 +70,8 @@ class Trace:
 def measure(picture: Picture, before: Trace | None) -> tuple[Measures, Trace]:
     """Measure a picture beside what was kept of the look before; return what is to be kept of this one."""
     sample = strips(picture.luma)
-    means, rows = cells(picture), profile(picture.luma)
+    means = cells(picture)
+    rows = profile(means)
     kept = () if before is None else before.strips
     measures = Measures(
         levels=levels(picture.luma, means),

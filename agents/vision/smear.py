@@ -70,11 +70,16 @@ def _smeared(luma: Plane) -> float:
     if not rows or wide < BLOCK // 2:
         return 0.0
     whole = luma[: rows * high, : columns * wide]
-    across = cv2.absdiff(whole[:, :-1], whole[:, 1:])[::4]
-    down = cv2.absdiff(whole[:-1], whole[1:])
-    x = cv2.resize(across.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA)
-    y = cv2.resize(down.astype(np.float32), (columns, rows), interpolation=cv2.INTER_AREA)
+    some_rows, some_columns = whole[::4], np.ascontiguousarray(whole[:, ::4])
+    x = _patches(cv2.absdiff(some_rows[:, :-1], some_rows[:, 1:]), (columns, rows))
+    y = _patches(cv2.absdiff(some_columns[:-1], some_columns[1:]), (columns, rows))
     return float(((x >= TEXTURE_STEP) & (y <= SMEARED_RATIO * x)).mean())
+
+
+def _patches(steps: Plane, size: tuple[int, int]) -> npt.NDArray[np.float32]:
+    import cv2
+
+    return np.asarray(cv2.resize(steps.astype(np.float32), size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _void(luma: Plane, cells: Cells) -> float:

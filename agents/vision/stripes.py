@@ -7,14 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from agents.vision.cells import Cells
 from agents.vision.picture import Plane
 
 SIDE = 256
 """The picture is reduced to 256 x 256: a pattern of six pixels in 704 is still there."""
 SLOWEST = 6
 """Cycles a picture; slower ones are light and shade, and the frame of a door."""
-AROUND = 17
-"""Side of the neighbourhood, in frequencies, out of which a pattern has to stand; its own peak takes five."""
+AROUND, PEAK = 17, 5
+"""Sides of the neighbourhood, in frequencies, out of which a pattern has to stand, and of its own peak in the middle."""
 FLOOR_LEVEL = 0.05
 """Levels: in an empty spectrum anything would stand out."""
 
@@ -27,6 +28,8 @@ class Stripes:
     """Its amplitude in levels of luma, which three quarters of the picture's parts reach."""
     stripe_ratio: float
     """How far it stands out from the frequencies around it."""
+    stripe_even: float
+    """The least of its amplitudes, a quarter left out, in units of the most: interference is the same everywhere."""
     roll_level: float | None
     """Amplitude in levels of the wave of few cycles by which the rows differ from the last look's; None without one."""
     roll_share: float | None
@@ -37,11 +40,12 @@ Profile = npt.NDArray[np.float32]
 """Mean luma of 64 rows in each quarter of the width: shape (64, 4)."""
 
 
-def profile(luma: Plane) -> Profile:
-    """Average a luma plane to the rows that rolling bars show in."""
+def profile(cells: Cells) -> Profile:
+    """Average a picture's blocks to the rows that rolling bars show in."""
     import cv2
 
-    return np.asarray(cv2.resize(luma, (4, 64), interpolation=cv2.INTER_AREA), np.float32)
+    quarters = cv2.resize(cells.y.astype(np.float32), (4, cells.y.shape[0]), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(quarters, (4, 64), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _rolling(rows: Profile, before: Profile | None) -> tuple[float | None, float | None]:
@@ -86,16 +90,22 @@ def stripes(luma: Plane, rows: Profile, before: Profile | None) -> Stripes:
     import cv2
 
     if min(luma.shape) < 2 * SLOWEST:
-        return Stripes(0.0, 0.0, None, None)
-    small = cv2.resize(luma, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+        return Stripes(0.0, 0.0, 0.0, None, None)
+    whole = max(1, min(luma.shape) // SIDE)  # whole pixels first: several times as fast
+    size = (luma.shape[1] // whole, luma.shape[0] // whole)
+    reduced = cv2.resize(luma[: size[1] * whole, : size[0] * whole], size, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(reduced, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     small -= small.mean()
     spectrum = cv2.dft(small * _WINDOW, flags=cv2.DFT_COMPLEX_OUTPUT)[:, : SIDE // 2]
     level = np.fft.fftshift(cv2.magnitude(spectrum[..., 0], spectrum[..., 1]), axes=0) / _GAIN
-    around = cv2.boxFilter(np.minimum(level, _LOUDEST), -1, (AROUND, AROUND), borderType=cv2.BORDER_REFLECT)
+    far, near = (cv2.boxFilter(level, -1, (side, side), normalize=False) for side in (AROUND, PEAK))
+    around = (far - near) / (AROUND**2 - PEAK**2)
     standing = np.where(_TELLING, level / (around + FLOOR_LEVEL), 0.0)
     row, column = (int(place) for place in np.unravel_index(int(standing.argmax()), standing.shape))
     local = _local_levels(small, row - SIDE // 2, column)
-    return Stripes(float(np.percentile(local, 25)), float(standing[row, column]), *_rolling(rows, before))
+    least, most = (float(value) for value in np.percentile(local, (25, 90)))
+    even = least / (most + FLOOR_LEVEL)
+    return Stripes(least, float(standing[row, column]), even, *_rolling(rows, before))
 
 
 def _local_levels(small: npt.NDArray[np.float32], down: int, across: int) -> npt.NDArray[np.float32]:
@@ -114,9 +124,6 @@ def _local_levels(small: npt.NDArray[np.float32], down: int, across: int) -> npt
     imaginary = product[:parts, parts:] + product[parts:, :parts]
     return np.asarray(2 * np.hypot(real, imaginary), np.float32)
 
-
-_LOUDEST = 1.0
-"""Levels: a peak must not raise its own surroundings."""
 
 _WINDOW: npt.NDArray[np.float32] = np.outer(np.hanning(SIDE), np.hanning(SIDE)).astype(np.float32)
 _GAIN = float(_WINDOW.sum()) / 2

@@ -51,11 +51,13 @@ class Thresholds:
     noisy_colour_grain: float = _least(2.0)
     noisy_grain_ratio: float = _least(3.0)
     """Of what is usual for the camera."""
-    striped_level: float = _least(6.0)
+    striped_level: float = _least(3.0)
     """Amplitude in levels; fainter than that nobody sees it in a moving picture."""
-    striped_ratio: float = _least(9.0)
+    striped_ratio: float = _least(8.0)
     """Over the frequencies around it."""
-    striped_gain: float = _least(2.0)
+    striped_even: float = _least(0.45)
+    """People, furniture and blinds reach 0.35."""
+    striped_gain: float = _least(1.5)
     """Of what is usual for the camera: some rooms are regular."""
     striped_roll_level: float = _least(8.0)
     striped_roll_share: float = _least(0.7)
@@ -82,9 +84,9 @@ class Thresholds:
     covered_whole_in_place: float = _most(0.25)
     covered_whole_structure: float = _most(0.2)
     """Hardly anything in place, and hardly anything sharp instead: covered as a whole, whatever its pattern."""
-    moved_registered: float = _least(0.35)
+    moved_registered: float = _least(0.4)
     """Correlation of the edges with the approved ones where they are now."""
-    moved_gain: float = _least(0.2)
+    moved_gain: float = _least(0.25)
     """By how much that is better than where they were."""
     moved_distinct: float = _least(4.0)
     moved_explained: float = _least(0.25)

@@ -29,7 +29,7 @@ SOUND = Measures(
     drawn=Drawn(flat_ratio=0.1, drawn_ratio=0.05, colours=6),
     grain=Grain(noise=1.5, grain=0.8, colour_grain=0.2),
     tint=Tint(-4, 0, 4, -4, 0, 4),
-    stripes=Stripes(stripe_level=1, stripe_ratio=4, roll_level=0.5, roll_share=0.1),
+    stripes=Stripes(stripe_level=1, stripe_ratio=4, stripe_even=0.1, roll_level=0.5, roll_share=0.1),
     smear=Smear(seam_ratio=1, seam_share=0.001, smeared_ratio=0, void_ratio=0),
     repeat=Repeat(same_ratio=0.0, changed_ratio=0.01),
 )
@@ -66,11 +66,11 @@ CASES: list[tuple[str, Evidence]] = [
     ("noisy", evidence({"grain_ratio": 9}, grain={"grain": 9})),
     ("noisy", evidence({"grain_ratio": 9}, grain={"colour_grain": 5})),
     ("ok", evidence({"grain_ratio": 1.5}, grain={"grain": 9})),
-    ("striped", evidence({"stripe_gain": 10}, stripes={"stripe_level": 12, "stripe_ratio": 30})),
+    ("striped", evidence({"stripe_gain": 10}, stripes={"stripe_level": 12, "stripe_ratio": 30, "stripe_even": 0.9})),
     ("striped", evidence(stripes={"roll_level": 15, "roll_share": 0.9})),
-    ("ok", evidence({"stripe_gain": 1.1}, stripes={"stripe_level": 12, "stripe_ratio": 30})),
+    ("ok", evidence({"stripe_gain": 1.1}, stripes={"stripe_level": 12, "stripe_ratio": 30, "stripe_even": 0.9})),
     ("colour_cast", evidence({"tint_shift": 25})),
-    ("striped", evidence({"stripe_gain": 10}, stripes={"stripe_level": 12, "stripe_ratio": 30}, smear={"seam_share": 0.1, "seam_ratio": 4})),
+    ("striped", evidence({"stripe_gain": 10}, stripes={"stripe_level": 12, "stripe_ratio": 30, "stripe_even": 0.9}, smear={"seam_share": 0.1, "seam_ratio": 4})),
 ]  # fmt: skip
 
 

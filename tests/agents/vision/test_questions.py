@@ -107,14 +107,15 @@ def test_stripes_are_found_with_their_level(across: int, down: int, *, square: b
     plain = seen(picture).stripes
     assert found.stripe_level == pytest.approx(15 * (4 / np.pi if square else 1), rel=0.25)
     assert found.stripe_ratio > 2 * plain.stripe_ratio
-    assert plain.stripe_level < 3
+    assert found.stripe_even > 0.8
+    assert plain.stripe_even < Thresholds().striped_even
 
 
 def test_blinds_over_a_part_are_no_interference() -> None:
     picture = room()
     luma = picture.luma.astype(np.float64)
     luma[:150, :120] += 30 * np.sign(np.sin(np.arange(150) / 150 * 2 * np.pi * 20))[:, None]
-    assert seen(with_luma(picture, luma)).stripes.stripe_level < Thresholds().striped_level
+    assert seen(with_luma(picture, luma)).stripes.stripe_even < Thresholds().striped_even
 
 
 def test_bars_that_roll_are_seen_from_look_to_look() -> None:
