@@ -116,12 +116,11 @@ class Budget:
         share as it is for another day. To be called every few minutes.
         """
         self._trial = False  # one that nobody has decided since: somebody failed for a reason of its own
-        waits = self._may_rise and self.limit is not None and not self._guessed and not self._refused
-        if not waits or self.waiting < TRIAL:
+        if not self._may_rise or self.limit is None or self._guessed or self._refused:
             return
         if self._next_trial is None:
             self._next_trial = now + TRY_AGAIN_SECONDS
-        elif now >= self._next_trial and not self.over:
+        elif now >= self._next_trial and self.waiting >= TRIAL and not self.over:
             self._next_trial = now + TRY_ON_SECONDS
             self._trial = True
             self._wake()
