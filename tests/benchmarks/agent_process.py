@@ -82,6 +82,12 @@ class Agent:
         self.process.wait(30)
 
 
+def approve_views(config: Path) -> None:
+    """Take and approve every camera's view. Raises subprocess.CalledProcessError when one has none."""
+    command = [str(COMMAND), "agent", "baseline", "--config", str(config), "--approve", "--by", "bench"]
+    subprocess.run(command, check=True, capture_output=True)
+
+
 @contextmanager
 def agent(config: Path) -> Iterator[Agent]:
     """Run the service beside the block; its log lies beside the configuration."""

@@ -1,14 +1,20 @@
-"""Clips for the server: a moving, noisy picture at a surveillance bit rate, cut into access units."""
+"""Clips for the server: a room with people in it at a surveillance bit rate, cut into access units."""
 
 from __future__ import annotations
 
 import subprocess
 from dataclasses import asdict, dataclass
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
 import av
+import numpy as np
 
+from agents.simulators.scenes import Scene
+
+NOON = 1_790_000_000.0
+"""Epoch second of the first picture; its clock is written into it."""
 ENCODERS = {
     "h264": ("libx264", "-preset", "veryfast", "-bf", "0"),
     "h265": ("libx265", "-preset", "ultrafast", "-x265-params", "bframes=0:log-level=none"),
@@ -27,30 +33,36 @@ class Format:
     kilobits: int
     """A second."""
     keyframe_seconds: float = 2.0
+    clip_seconds: int = 30
+    """After this the clip begins anew."""
 
     def __str__(self) -> str:
         """Return it as people write it."""
         return f"{self.width}x{self.height} {self.rate} fps {self.codec} {self.kilobits} kb/s"
 
 
-SUB = Format("h264", 704, 576, 15, 512)
+SUB = Format("h264", 704, 576, 15, 512, clip_seconds=60)
 SUB_H265 = Format("h265", 704, 576, 15, 512)
 MAIN = Format("h264", 1920, 1080, 25, 4000)
 
 
-def encode(form: Format, folder: Path, seconds: int = 20) -> Path:
-    """Write a clip of a panned test picture with a sensor's noise, so that the encoder spends the whole rate."""
+def encode(form: Format, folder: Path) -> Path:
+    """Write a clip of a drawn room with people, a clock and a sensor's noise, on which the encoder spends the whole rate."""
     target = folder / f"{form.codec}-{form.width}-{form.rate}-{form.kilobits}.mp4"
-    source = f"testsrc2=size={form.width}x{form.height}:rate={form.rate},noise=c0s=8:c0f=t,format=yuv420p"
+    scene = Scene("bench", width=form.width, height=form.height, name="Camera 01")
     rate = f"{form.kilobits}k"
-    subprocess.run(
-        [
-            "ffmpeg", "-v", "error", "-y", "-f", "lavfi", "-i", source, "-t", str(seconds),
-            "-c:v", *ENCODERS[form.codec], "-b:v", rate, "-maxrate", rate, "-bufsize", rate,
-            "-g", str(round(form.rate * form.keyframe_seconds)), "-sc_threshold", "0", str(target),
-        ],
-        check=True,
-    )  # fmt: skip
+    command = [
+        "ffmpeg", "-v", "error", "-y", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{form.width}x{form.height}",
+        "-r", str(form.rate), "-i", "-", "-c:v", *ENCODERS[form.codec], "-b:v", rate, "-maxrate", rate, "-bufsize", rate,
+        "-g", str(round(form.rate * form.keyframe_seconds)), "-sc_threshold", "0", str(target),
+    ]  # fmt: skip
+    with subprocess.Popen(command, stdin=subprocess.PIPE) as encoder:
+        assert encoder.stdin is not None
+        for number in range(form.clip_seconds * form.rate):
+            encoder.stdin.write(np.ascontiguousarray(scene.room(NOON + number / form.rate, UTC)).tobytes())
+        encoder.stdin.close()
+        if encoder.wait() != 0:
+            raise RuntimeError(f"ffmpeg could not encode {form}")
     return target
 
 

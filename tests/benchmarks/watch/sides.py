@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from benchmarks.agent_process import Agent, agent, until, write_site
+from benchmarks.agent_process import Agent, agent, approve_views, until, write_site
 from benchmarks.watch.clips import Format
 
 LOOK_SECONDS = 10.0
@@ -137,10 +137,13 @@ def _frames_missing(before: Work, after: Work, expected: float, slack: float = 1
 
 
 @contextmanager
-def watched_by_agent(streams: Mapping[str, str], folder: Path) -> Iterator[AgentSide]:
-    """Let the agent watch the cameras."""
+def watched_by_agent(streams: Mapping[str, str], folder: Path, *, approve: bool = True) -> Iterator[AgentSide]:
+    """Let the agent watch the cameras, each with an approved view: a look without one is only half of the work."""
     gateway = next(iter(streams.values())).split("/")[2]
-    with agent(write_site(folder, streams, gateway)) as running:
+    config = write_site(folder, streams, gateway)
+    if approve:
+        approve_views(config)
+    with agent(config) as running:
         until(lambda: len(running.cameras_up()) == len(streams), START_SECONDS, "all cameras are up")
         yield AgentSide(running)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -31,10 +32,10 @@ MOST_RATIO = 3.0
 def test_watching_costs_little_and_a_lost_camera_is_known_in_time(tmp_path: Path) -> None:
     require("gstreamer")
     require("ffmpeg")
-    units = clip(SUB, tmp_path)
+    units = clip(replace(SUB, clip_seconds=10), tmp_path)
     with (
         serving([units], CAMERAS) as served,
-        watched_by_agent(served.streams, tmp_path) as ours,
+        watched_by_agent(served.streams, tmp_path, approve=False) as ours,
         watched_by_ffmpeg(served.streams, tmp_path) as theirs,
     ):
         until(lambda: min(ours.work().frames.values()) > SETTLED_FRAMES, 60, "the streams' rhythm is known")
