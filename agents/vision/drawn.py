@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agents.vision.levels import luma_histogram
 from agents.vision.picture import Picture, Plane
 
 CELL = 8
@@ -38,9 +39,9 @@ def drawn(picture: Picture) -> Drawn:
     import cv2
 
     luma = picture.luma
-    histogram = cv2.calcHist([luma], [0], None, [256], [0, 256]).reshape(-1)
+    histogram = luma_histogram(luma)
     mode = int(histogram.argmax())
-    near = float(histogram[max(0, mode - 2) : mode + 3].sum()) / luma.size
+    near = float(histogram[max(0, mode - 2) : mode + 3].sum() / histogram.sum())
     rows, columns = luma.shape[0] // CELL, luma.shape[1] // CELL
     if not rows or not columns:
         return Drawn(near, 0.0, 0.0)

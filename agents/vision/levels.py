@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from agents.vision.cells import Cells
 from agents.vision.picture import Plane
@@ -30,11 +31,21 @@ class Levels:
     """Share of pixels that are overexposed."""
 
 
-def levels(luma: Plane, cells: Cells) -> Levels:
-    """Measure a luma plane, and the means of its blocks."""
+ENOUGH_ROWS = 576
+"""Of a larger picture not all rows are counted."""
+
+
+def luma_histogram(luma: Plane) -> npt.NDArray[np.float32]:
+    """Count the pixels of each of 256 levels, in all rows or some."""
     import cv2
 
-    histogram = cv2.calcHist([luma], [0], None, [256], [0, 256]).reshape(-1)
+    some = luma[:: max(1, round(luma.shape[0] / ENOUGH_ROWS))]
+    return np.asarray(cv2.calcHist([some], [0], None, [256], [0, 256]).reshape(-1), np.float32)
+
+
+def levels(luma: Plane, cells: Cells) -> Levels:
+    """Measure a luma plane, and the means of its blocks."""
+    histogram = luma_histogram(luma)
     summed = np.cumsum(histogram)
     total = float(summed[-1])
     p10, p80, p90 = (float(value) for value in np.percentile(cells.y, (10, 80, 90)))

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.vision.cells import Cells
+from agents.vision.levels import ENOUGH_ROWS
 from agents.vision.picture import Plane
 from agents.vision.strips import BLOCK
 
@@ -69,17 +70,20 @@ def _smeared(luma: Plane) -> float:
     rows, wide = luma.shape[0] // high, luma.shape[1] // columns
     if not rows or wide < BLOCK // 2:
         return 0.0
-    whole = luma[: rows * high, : columns * wide]
-    some_rows, some_columns = whole[::4], np.ascontiguousarray(whole[:, ::4])
-    x = _patches(cv2.absdiff(some_rows[:, :-1], some_rows[:, 1:]), (columns, rows))
-    y = _patches(cv2.absdiff(some_columns[:-1], some_columns[1:]), (columns, rows))
+    every = max(1, round(luma.shape[0] / ENOUGH_ROWS))
+    bands = luma[: rows * high, : columns * wide].reshape(rows, high, columns * wide)[::every]
+    some_rows, some_columns = bands[:, ::4], np.ascontiguousarray(bands[:, :, ::4])
+    x = _patches(cv2.absdiff(some_rows[:, :, :-1], some_rows[:, :, 1:]), columns)
+    y = _patches(cv2.absdiff(some_columns[:, :-1], some_columns[:, 1:]), columns)
     return float(((x >= TEXTURE_STEP) & (y <= SMEARED_RATIO * x)).mean())
 
 
-def _patches(steps: Plane, size: tuple[int, int]) -> npt.NDArray[np.float32]:
+def _patches(steps: Plane, columns: int) -> npt.NDArray[np.float32]:
+    """Return the mean of each patch of bands, shape (bands, rows of a band, width): (bands, columns)."""
     import cv2
 
-    return np.asarray(cv2.resize(steps.astype(np.float32), size, interpolation=cv2.INTER_AREA), np.float32)
+    stacked = steps.reshape(-1, steps.shape[2]).astype(np.float32)
+    return np.asarray(cv2.resize(stacked, (columns, len(steps)), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _void(luma: Plane, cells: Cells) -> float:
