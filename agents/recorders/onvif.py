@@ -32,7 +32,18 @@ from agents.recorders.base import (
     TimeSync,
 )
 from agents.recorders.http import DeviceHttp
-from agents.recorders.onvif_soap import DEVICE, DEVICE_IO, MEDIA, RECORDING, REPLAY, SEARCH, Soap, element
+from agents.recorders.onvif_soap import (
+    DEVICE,
+    DEVICE_IO,
+    MEDIA,
+    MEDIA2,
+    RECORDING,
+    REPLAY,
+    SEARCH,
+    Service,
+    Soap,
+    element,
+)
 from monitor.model.observation import StreamCause
 from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Millis, Spans, isoformat, to_millis
 
@@ -335,7 +346,7 @@ class Onvif(OffersNothing):
         """Return how many video sources the recorder has, asked once; 1 where it does not say."""
         if self._sources is None:
             try:
-                profiles = await self._soap.ask(MEDIA, "GetProfiles", parse.profiles)
+                _, profiles = await self._profiles()
                 self._sources = max(1, len({profile.source for profile in profiles}))
             except RecorderError as error:
                 if error.cause != NOT_OFFERED:
@@ -356,7 +367,7 @@ class Onvif(OffersNothing):
             return
         self._looked_for |= {one.token: now for one in wanted}
         try:
-            profiles = await self._soap.ask(MEDIA, "GetProfiles", parse.profiles)
+            service, profiles = await self._profiles()
         except RecorderError as error:
             if error.cause not in _NO_STREAM:
                 raise
@@ -366,17 +377,27 @@ class Onvif(OffersNothing):
             own = sorted((one for one in profiles if one.source == source), key=lambda one: -one.pixels)
             # The largest is the main stream, the smallest the sub-stream; a single one serves as both.
             for main, profile in ((True, own[0]), (False, own[-1])) if own else ():
-                await self._find_stream(recording.token, main=main, profile=profile)
+                place = await self._stream(service, profile)
+                if place is not None:
+                    self._streams[recording.token, main] = self._url(place)
 
-    async def _find_stream(self, channel: str, *, main: bool, profile: parse.Profile) -> None:
-        inner = f"{_STREAM_SETUP}{element('ProfileToken', profile.token)}"
+    async def _profiles(self) -> tuple[Service, tuple[parse.Profile, ...]]:
+        """Return the live profiles, and the media service that knows them: the older one where there are both."""
         try:
-            place = await self._soap.ask(MEDIA, "GetStreamUri", parse.rtsp_place, inner, f"profile {profile.token}")
+            return MEDIA, await self._soap.ask(MEDIA, "GetProfiles", parse.profiles)
+        except NotOffered:
+            inner = "".join(element("Type", kind) for kind in ("VideoSource", "VideoEncoder"))
+            return MEDIA2, await self._soap.ask(MEDIA2, "GetProfiles", parse.profiles, inner)
+
+    async def _stream(self, service: Service, profile: parse.Profile) -> parse.RtspPlace | None:
+        how = _STREAM_SETUP if service is MEDIA else element("Protocol", "RTSP")
+        inner = f"{how}{element('ProfileToken', profile.token)}"
+        try:
+            return await self._soap.ask(service, "GetStreamUri", parse.rtsp_place, inner, f"profile {profile.token}")
         except RecorderError as error:
             if error.cause not in _NO_STREAM:
                 raise
-            return
-        self._streams[channel, main] = self._url(place)
+        return None
 
 
 def _spans_held(changes: list[parse.Change], window: tuple[Millis, Millis]) -> list[tuple[Millis, Millis]]:

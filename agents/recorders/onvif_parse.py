@@ -317,17 +317,23 @@ class Profile:
 
 @answers
 def profiles(node: xml.Node) -> tuple[Profile, ...]:
-    """Read GetProfilesResponse of the media service; profiles without video are left out."""
+    """Read GetProfilesResponse of either media service; profiles without video are left out."""
     found = []
     for profile in node.all("Profiles"):
-        source, token = profile.value("VideoSourceConfiguration", "SourceToken"), profile.attributes.get("token")
+        token = profile.attributes.get("token")
+        video = profile.child("VideoSourceConfiguration") or profile.find("Configurations", "VideoSource")
+        source = video.value("SourceToken") if video is not None else None
         if source and token:
-            sides = [
-                count(profile.value("VideoEncoderConfiguration", "Resolution", side) or "0", most=100_000)
-                for side in ("Width", "Height")
-            ]
-            found.append(Profile(_token(token), _token(source), sides[0] * sides[1]))
+            encoder = profile.child("VideoEncoderConfiguration") or profile.find("Configurations", "VideoEncoder")
+            found.append(Profile(_token(token), _token(source), _pixels(encoder)))
     return tuple(found)
+
+
+def _pixels(encoder: xml.Node | None) -> int:
+    if encoder is None:
+        return 0
+    width, height = (count(encoder.value("Resolution", side) or "0", most=100_000) for side in ("Width", "Height"))
+    return width * height
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ class Service:
 
 DEVICE = Service("http://www.onvif.org/ver10/device/wsdl", "Device", "the device")
 MEDIA = Service("http://www.onvif.org/ver10/media/wsdl", "Media", "live streams")
+MEDIA2 = Service("http://www.onvif.org/ver20/media/wsdl", "Media2", "live streams")
 SEARCH = Service("http://www.onvif.org/ver10/search/wsdl", "Search", "recordings (Profile G)")
 RECORDING = Service("http://www.onvif.org/ver10/recording/wsdl", "Recording", "recordings' settings (Profile G)")
 REPLAY = Service("http://www.onvif.org/ver10/replay/wsdl", "Replay", "playback (Profile G)")

@@ -138,9 +138,9 @@ class OnvifSimulator(RecorderDevice):
                 return refusal
             self.requests[asked.operation] += 1
             prefix = next((one for one, path in replies.PATHS.items() if path == request.path), None)
-            if request.method != "POST" or prefix not in self.quirks.offered:
+            if request.method != "POST" or prefix is None or prefix not in self.quirks.offered:
                 return Response(404, b"", "text/html")
-            return Response(200, replies.envelope(await self._operate(asked)), _CONTENT)
+            return Response(200, replies.envelope(await self._operate(asked, prefix)), _CONTENT)
         except SoapError as error:
             status = self.quirks.fault_status if error.code == "env:Sender" else 500
             return Response(status, replies.fault(error.code, error.subcodes, error.words), _CONTENT)
@@ -187,7 +187,7 @@ class OnvifSimulator(RecorderDevice):
     def _clock(self) -> float:
         return self.state.now() + self.state.clock_offset_seconds
 
-    async def _operate(self, asked: _Asked) -> str:
+    async def _operate(self, asked: _Asked, prefix: str) -> str:
         if asked.operation in self.quirks.forbidden:
             raise SoapError("Sender", "NotAuthorized", words="not permitted for this user")
         if asked.operation.startswith("Find") or asked.operation.endswith("SearchResults"):
@@ -198,8 +198,8 @@ class OnvifSimulator(RecorderDevice):
             "GetDeviceInformation": lambda: replies.device_information(state),
             "GetCapabilities": lambda: replies.capabilities(quirks.own_address, quirks.offered),
             "GetNTP": lambda: replies.ntp(state.ntp_server),
-            "GetProfiles": lambda: replies.profiles(state.channels),
-            "GetStreamUri": lambda: self._stream_uri(asked),
+            "GetProfiles": lambda: replies.profiles(state.channels, prefix),
+            "GetStreamUri": lambda: self._stream_uri(asked, prefix),
             "GetReplayUri": lambda: self._replay_uri(asked),
             "GetRecordingConfiguration": lambda: self._configuration(asked),
             "GetDigitalInputs": lambda: replies.digital_inputs(state),
@@ -216,12 +216,12 @@ class OnvifSimulator(RecorderDevice):
             raise SoapError("Receiver", "ActionNotSupported", words="Optional Action Not Implemented")
         return operations[asked.operation]()
 
-    def _stream_uri(self, asked: _Asked) -> str:
+    def _stream_uri(self, asked: _Asked, prefix: str) -> str:
         found = re.fullmatch(r"Profile_(\d+)_(main|sub)", asked.text("ProfileToken"))
         if found is None:
             raise SoapError("Sender", "InvalidArgVal", "NoProfile")
         host = self.quirks.own_address.partition(":")[0]
-        return replies.stream_uri(f"rtsp://{host}:{self.rtsp.port}/live/{found[1]}/{found[2]}")
+        return replies.stream_uri(f"rtsp://{host}:{self.rtsp.port}/live/{found[1]}/{found[2]}", prefix)
 
     def _replay_uri(self, asked: _Asked) -> str:
         channel = self._channel(asked.text("RecordingToken"))

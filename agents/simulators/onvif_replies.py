@@ -20,6 +20,7 @@ NAMESPACES: Final = {
     "tt": "http://www.onvif.org/ver10/schema",
     "tds": "http://www.onvif.org/ver10/device/wsdl",
     "trt": "http://www.onvif.org/ver10/media/wsdl",
+    "tr2": "http://www.onvif.org/ver20/media/wsdl",
     "tse": "http://www.onvif.org/ver10/search/wsdl",
     "trc": "http://www.onvif.org/ver10/recording/wsdl",
     "trp": "http://www.onvif.org/ver10/replay/wsdl",
@@ -30,6 +31,7 @@ NAMESPACES: Final = {
 PATHS: Final = {
     "tds": "/onvif/device_service",
     "trt": "/onvif/Media",
+    "tr2": "/onvif/Media2",
     "tse": "/onvif/SearchRecording",
     "trc": "/onvif/Recording",
     "trp": "/onvif/Replay",
@@ -144,7 +146,15 @@ def services(host: str, offered: Iterable[str]) -> str:
 
 def capabilities(host: str, offered: Iterable[str]) -> str:
     """Return GetCapabilitiesResponse of older units; the later services stand in its extension."""
-    names = {"tds": "Device", "trt": "Media", "tse": "Search", "trc": "Recording", "trp": "Replay", "tmd": "DeviceIO"}
+    names = {
+        "tds": "Device",
+        "trt": "Media",
+        "tr2": "Media2",
+        "tse": "Search",
+        "trc": "Recording",
+        "trp": "Replay",
+        "tmd": "DeviceIO",
+    }
     told = {prefix: tag(f"tt:{names[prefix]}", text("tt:XAddr", f"http://{host}{PATHS[prefix]}")) for prefix in offered}
     first = [told.pop(prefix) for prefix in ("tds", "trt") if prefix in told]
     return tag("tds:GetCapabilitiesResponse", tag("tds:Capabilities", *first, tag("tt:Extension", *told.values())))
@@ -156,25 +166,23 @@ def ntp(server: str) -> str:
     return tag("tds:GetNTPResponse", tag("tds:NTPInformation", text("tt:FromDHCP", value=False), *manual))
 
 
-def profiles(channels: Iterable[Channel]) -> str:
-    """Return GetProfilesResponse: a main and a sub profile for each channel."""
-    return tag("trt:GetProfilesResponse", *(_profile(one, stream) for one in channels for stream in ("main", "sub")))
+def profiles(channels: Iterable[Channel], prefix: str) -> str:
+    """Return GetProfilesResponse of the older (trt) or newer (tr2) media service: main and sub of each channel."""
+    streams = (_profile(one, stream, prefix) for one in channels for stream in ("main", "sub"))
+    return tag(f"{prefix}:GetProfilesResponse", *streams)
 
 
-def _profile(channel: Channel, stream: str) -> str:
+def _profile(channel: Channel, stream: str, prefix: str) -> str:
     width, height = _SIZES[stream]
-    source = tag("tt:VideoSourceConfiguration", text("tt:SourceToken", source_token(channel)), token=f"VSC{channel.id}")
+    names = ("tt:VideoSourceConfiguration", "tt:VideoEncoderConfiguration")
+    if prefix == "tr2":
+        names = ("tr2:VideoSource", "tr2:VideoEncoder")
+    source = tag(names[0], text("tt:SourceToken", source_token(channel)), token=f"VSC{channel.id}")
     resolution = tag("tt:Resolution", text("tt:Width", width), text("tt:Height", height))
-    encoder = tag(
-        "tt:VideoEncoderConfiguration", text("tt:Encoding", "H264"), resolution, token=f"VEC{channel.id}{stream}"
-    )
-    return tag(
-        "trt:Profiles",
-        text("tt:Name", f"{channel.id} {stream}"),
-        source,
-        encoder,
-        token=f"Profile_{channel.id}_{stream}",
-    )
+    encoder = tag(names[1], text("tt:Encoding", "H264"), resolution, token=f"VEC{channel.id}{stream}")
+    inner = [tag("tr2:Configurations", source, encoder)] if prefix == "tr2" else [source, encoder]
+    name = text(f"{'tt' if prefix == 'trt' else prefix}:Name", f"{channel.id} {stream}")
+    return tag(f"{prefix}:Profiles", name, *inner, token=f"Profile_{channel.id}_{stream}")
 
 
 def source_token(channel: Channel) -> str:
@@ -182,9 +190,12 @@ def source_token(channel: Channel) -> str:
     return f"VideoSource_{channel.id}"
 
 
-def stream_uri(url: str) -> str:
-    """Return GetStreamUriResponse."""
-    return tag("trt:GetStreamUriResponse", tag("trt:MediaUri", text("tt:Uri", url), text("tt:Timeout", "PT0S")))
+def stream_uri(url: str, prefix: str) -> str:
+    """Return GetStreamUriResponse of the older or newer media service."""
+    told = text("tr2:Uri", url)
+    if prefix == "trt":
+        told = tag("trt:MediaUri", text("tt:Uri", url), text("tt:Timeout", "PT0S"))
+    return tag(f"{prefix}:GetStreamUriResponse", told)
 
 
 def replay_uri(url: str) -> str:

@@ -96,11 +96,16 @@ async def test_what_the_recorder_is_and_has_whatever_login_it_wants(tmp_path: Pa
         assert simulator.account.failed_logins == 0
 
 
-async def test_live_streams_are_looked_for_once(tmp_path: Path) -> None:
-    async with recorded(tmp_path, [[], []]) as (simulator, driver):
+@pytest.mark.parametrize("media", [("trt",), ("tr2",), ("trt", "tr2"), ()])
+async def test_live_streams_are_looked_for_once_by_the_media_service_that_there_is(
+    tmp_path: Path, media: tuple[str, ...]
+) -> None:
+    async with recorded(tmp_path, [[], []], OnvifQuirks(offered=("tds", "tse", *media))) as (simulator, driver):
         for _ in range(3):
             await driver.channels()
-        assert simulator.requests["GetStreamUri"] == 4
+        assert simulator.requests["GetStreamUri"] == (4 if media else 0)
+        assert driver.stream_url("2", main=True) == (simulator.rtsp_url(2, "main") if media else None)
+        assert driver.stream_url("2", main=False) == (simulator.rtsp_url(2, "sub") if media else None)
 
 
 @pytest.mark.parametrize("retention", [("PT0S", None), ("P90D", 90), ("PT2160H", 90), ("P89DT23H", 89)])
