@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -78,7 +79,7 @@ def _smeared(luma: Plane) -> float:
     return float(((x >= TEXTURE_STEP) & (y <= SMEARED_RATIO * x)).mean())
 
 
-def _patches(steps: Plane, columns: int) -> npt.NDArray[np.float32]:
+def _patches(steps: npt.NDArray[Any], columns: int) -> npt.NDArray[np.float32]:
     """Return the mean of each patch of bands, shape (bands, rows of a band, width): (bands, columns)."""
     import cv2
 

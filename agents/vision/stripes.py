@@ -97,7 +97,8 @@ def stripes(luma: Plane, rows: Profile, before: Profile | None) -> Stripes:
     small = cv2.resize(reduced, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     small -= small.mean()
     spectrum = cv2.dft(small * _WINDOW, flags=cv2.DFT_COMPLEX_OUTPUT)[:, : SIDE // 2]
-    level = np.fft.fftshift(cv2.magnitude(spectrum[..., 0], spectrum[..., 1]), axes=0) / _GAIN
+    magnitude = cv2.magnitude(spectrum[..., 0], spectrum[..., 1])
+    level = np.asarray(np.fft.fftshift(magnitude, axes=0) / _GAIN, np.float32)
     far, near = (cv2.boxFilter(level, -1, (side, side), normalize=False) for side in (AROUND, PEAK))
     around = (far - near) / (AROUND**2 - PEAK**2)
     standing = np.where(_TELLING, level / (around + FLOOR_LEVEL), 0.0)
