@@ -15,7 +15,7 @@ from pathlib import Path
 from benchmarks.view import lists
 from benchmarks.view.peers import ALIASES, FFMPEG_STATES, RECIPE_STATES
 from benchmarks.view.plan import STATES, Clip
-from benchmarks.view.run import FFMPEG, OURS, RECIPE, Answer, DiagnoseFailed, Work, perform
+from benchmarks.view.run import FFMPEG, OURS, RECIPE, Answer, DiagnoseFailed, Work, answered, perform
 from benchmarks.view.score import Score, add
 from benchmarks.view.sheet import sheet_of_plan
 from benchmarks.view.stage import footage_present
@@ -43,6 +43,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--misses", action="store_true", help="also list each miss and false alarm of the product")
     parser.add_argument(
         "--make-only", action="store_true", help="make and keep clips and ask the peers, not the product"
+    )
+    parser.add_argument(
+        "--answered", action="store_true", help="only score what --keep has answers to, and make nothing"
     )
     parser.add_argument("--sheets", type=Path, metavar="DIR", help="draw contact sheets here, and do nothing else")
     return parser.parse_args()
@@ -104,10 +107,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="bench-view-") as scratch:
         folder = (options.keep or Path(scratch)) / options.list
         keeps = options.keep is not None and not options.forget_videos
-        work = [Work(clip, folder, keeps, options.resume, options.make_only) for clip in clips]
+        work = [Work(clip, folder, keeps, options.resume or options.answered, options.make_only) for clip in clips]
+        if options.answered:
+            work = [item for item in work if answered(item)]
         scores = score_of(_answers(work, options.jobs))
     absent = sorted({scene.base for scene in lists.load(options.list).scenes if not footage_present(scene.base)})
-    print(f"list {options.list}, {len(clips)} clips" + (f", without {', '.join(absent)}" if absent else ""))
+    print(f"list {options.list}, {len(work)} clips" + (f", without {', '.join(absent)}" if absent else ""))
     print(report(scores, CLAIMED))
     if options.misses and OURS in scores:
         print("\n".join(note_lines(scores[OURS])))

@@ -82,8 +82,7 @@ def perform(work: Work) -> Answer:
     base = work.folder / work.clip.id
     video, stamp_file, truth_file = (base.with_suffix(suffix) for suffix in (".mp4", ".stamp", ".truth.json"))
     stamp = _stamp(work.clip)
-    known = stamp_file.exists() and stamp_file.read_text(encoding="utf-8") == stamp
-    if not known:
+    if not stamp_file.exists() or stamp_file.read_text(encoding="utf-8") != stamp:
         for detector in DETECTORS:
             _answer_file(base, detector).unlink(missing_ok=True)
         video.unlink(missing_ok=True)
@@ -107,6 +106,14 @@ def perform(work: Work) -> Answer:
         video.unlink(missing_ok=True)
     said = {detector: json.loads(_answer_file(base, detector).read_text(encoding="utf-8")) for detector in asked}
     return Answer(Truth.load(truth_file), said)
+
+
+def answered(work: Work) -> bool:
+    """Tell whether a clip, as it would be made now, has every detector's answer."""
+    base = work.folder / work.clip.id
+    stamp = base.with_suffix(".stamp")
+    known = stamp.exists() and stamp.read_text(encoding="utf-8") == _stamp(work.clip)
+    return known and all(_answer_file(base, detector).exists() for detector in DETECTORS)
 
 
 def _answer_file(base: Path, detector: str) -> Path:
