@@ -127,12 +127,13 @@ class Uniview(OffersNothing):
 
     async def clock_offset(self) -> float:
         """Return the recorder's clock minus the agent's, in seconds, to within half a second. Raises RecorderError."""
-        for path in _CLOCKS if self._clock_path is None else (self._clock_path,):
+        paths = _CLOCKS if self._clock_path is None else (self._clock_path,)
+        for path in paths:
             try:
                 answer = await self._answer(path)
                 shown = parse.clock(answer.body)
             except RecorderError as error:
-                if error.cause not in _UNSAID or path == _CLOCKS[-1]:
+                if error.cause not in _UNSAID or path == paths[-1]:
                     raise
                 continue
             self._clock_path = path

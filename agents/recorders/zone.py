@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 
 MAX_OFFSET = timedelta(hours=15)
 _ZERO = timedelta(0)
-_OVERLAP = timedelta(seconds=5)
-"""By how much a segment may begin before the one that precedes it has ended."""
+_OVERLAP = timedelta(minutes=2)
+"""By how much a segment may begin before the one that precedes it has ended; never by more than half of its own length."""
 _LAST_WEEK = 5
 _AT = r"M(\d{1,2})\.(\d)\.(\d)/(\d{1,2}):(\d{2})(?::(\d{2}))?"
 _RULE = re.compile(
@@ -157,6 +157,7 @@ def to_instants(walls: list[tuple[datetime, datetime]], zone: tzinfo) -> list[tu
     """
     instants = []
     first_pass_until: datetime | None = None
+    previous: tuple[datetime, datetime] | None = None
     for start_wall, end_wall in walls:
         starts, ends = _readings(start_wall, zone), _readings(end_wall, zone)
         spans = [(end - start, start, end) for start in starts for end in ends if end > start or len(ends) == 1]
@@ -165,10 +166,15 @@ def to_instants(walls: list[tuple[datetime, datetime]], zone: tzinfo) -> list[tu
             msg = f"a segment from {start_wall.isoformat()} to {end_wall.isoformat()}"
             raise ValueError(msg)
         shortest = sorted(span for span in spans if span[0] == min(spans)[0])
-        taken = first_pass_until is not None and shortest[0][1] + _OVERLAP < first_pass_until
+        length, begins, _ = shortest[0]
+        # What seems to lie in the end of the segment before may be an hour longer than it looks: see _joined.
+        inside = previous is not None and previous[0] < start_wall and end_wall <= previous[1]
+        until = first_pass_until
+        taken = until is not None and not inside and begins + min(_OVERLAP, length / 2) < until
         _, start, end = shortest[-1] if taken else shortest[0]
         if (len(starts) > 1 and start == starts[0]) or (len(ends) > 1 and end == ends[0]):
             first_pass_until = max(end, first_pass_until or end)
+        previous = start_wall, end_wall
         instants.append((start, end))
     return _joined(walls, instants)
 
@@ -176,16 +182,17 @@ def to_instants(walls: list[tuple[datetime, datetime]], zone: tzinfo) -> list[tu
 def _joined(
     walls: list[tuple[datetime, datetime]], instants: list[tuple[datetime, datetime]]
 ) -> list[tuple[datetime, datetime]]:
-    """Let a segment last until the next one begins where both show the same wall time.
+    """Let a segment last until the next one begins where both show the same wall time, or overlap by a little.
 
     A long segment that ends inside the repeated hour would else be read an hour short, and the next one begin after
     an hour in which nothing was recorded.
     """
     joined = list(instants)
     for index in range(len(walls) - 1):
-        (start, end), following = instants[index], instants[index + 1][0]
-        if walls[index][1] == walls[index + 1][0] and end < following:
-            joined[index] = (start, following)
+        (start, end), (following, until) = instants[index], instants[index + 1]
+        overlap = walls[index][1] - walls[index + 1][0]
+        if _ZERO <= overlap <= min(_OVERLAP, (until - following) / 2) and end < following:
+            joined[index] = (start, following + overlap)
     return joined
 
 

@@ -42,6 +42,7 @@ from monitor.model.span import DAY, HOUR, MINUTE, Millis, Spans, to_millis
 from support.random_recorder import random_recorder, shifted
 from support.recorder_http import NOW, Handler, Reply, recorder_settings, serving
 from support.recorder_rigs import RIGS, Rig, driver_of, running
+from support.replies import at_the_level_of_replies
 
 NOON = to_millis(NOW)
 by_make = pytest.mark.parametrize("rig", RIGS, ids=lambda rig: rig.driver)
@@ -217,7 +218,7 @@ async def _answer(question: str, driver: Recorder) -> Any:
 @by_make
 @pytest.mark.parametrize("seed", range(5))
 async def test_any_index_is_read_as_it_is(rig: Rig, tmp_path: Path, seed: int) -> None:
-    made = random_recorder(seed, NOON, NOW.timestamp, most_days=40)
+    made = random_recorder(seed, NOON, NOW.timestamp, most_days=15)
     start = NOON - (made.days + 2) * DAY
     end = NOON + DAY
     async with running(rig, made.state, tmp_path, ManualClock(NOW)) as (_, driver):
@@ -421,28 +422,30 @@ async def test_one_spoilt_answer_is_an_error_or_makes_no_difference(
     """Each answer of a scan in turn is cut off or exchanged: the footage is right, or unknown, and never something else."""
     files, now = hours(7 * 24), ManualClock(NOW)
     for at in range(1, 12):
-        async with rig.simulator(recorder(files)) as simulator:
-            Spoiler(simulator, at, spoil, seed=at)
-            driver = driver_of(rig, simulator, tmp_path, now)
-            answer = await _answer("footage", driver)
-            await driver.close()
-            if isinstance(answer, RecorderError):
-                assert answer.cause in {"recorder", "recorder_full", "not_offered"}
-            else:
-                assert answer.spans == Spans.window(NOON - 5 * DAY, NOON)
+        simulator = rig.simulator(recorder(files))
+        Spoiler(simulator, at, spoil, seed=at)
+        driver = driver_of(rig, simulator, tmp_path, now)
+        at_the_level_of_replies(driver, simulator, now)
+        answer = await _answer("footage", driver)
+        await driver.close()
+        if isinstance(answer, RecorderError):
+            assert answer.cause in {"recorder", "recorder_full", "not_offered"}
+        else:
+            assert answer.spans == Spans.window(NOON - 5 * DAY, NOON)
 
 
 @by_make
 @pytest.mark.parametrize("question", [name for name in QUESTIONS if name not in {"footage", "playback"}])
 async def test_an_answer_with_blots_is_a_value_or_an_error(rig: Rig, question: str, tmp_path: Path) -> None:
-    async with rig.simulator(recorder()) as simulator:
-        answer = simulator.web.handler
-        for seed in range(8):
-            simulator.web.handler = answer
-            Spoiler(simulator, 1 + seed % 3, blotted, seed)
-            driver = driver_of(rig, simulator, tmp_path, ManualClock(NOW))
-            await _answer(question, driver)  # raises anything but RecorderError
-            await driver.close()
+    simulator = rig.simulator(recorder())
+    answer = simulator.web.handler
+    driver = driver_of(rig, simulator, tmp_path, ManualClock(NOW))
+    at_the_level_of_replies(driver, simulator, ManualClock(NOW))
+    for seed in range(30):
+        simulator.web.handler = answer
+        Spoiler(simulator, 1 + seed % 3, blotted, seed)
+        await _answer(question, driver)  # raises anything but RecorderError
+    await driver.close()
 
 
 @by_make

@@ -80,7 +80,24 @@ def walls(zone: tzinfo, *instants: datetime) -> list[tuple[datetime, datetime]]:
     return list(pairwise(shown))
 
 
-@pytest.mark.parametrize("minutes", [5, 7, 10, 15, 30, 45, 60])
+@pytest.mark.parametrize("seconds", [0, 2, 90])
+@pytest.mark.parametrize("minutes", [10, 30, 60])
+def test_segments_that_overlap_through_the_repeated_hour_leave_no_hole(minutes: int, seconds: int) -> None:
+    zone = parse_rule(CET)
+    assert zone is not None
+    first = datetime(2026, 10, 24, 22, 16, 36, tzinfo=UTC)
+    instants = [first + timedelta(minutes=minutes * number) for number in range(5 * 60 // minutes + 1)]
+    early = timedelta(seconds=seconds)
+    listed = [
+        (begin.astimezone(zone).replace(tzinfo=None), end.astimezone(zone).replace(tzinfo=None))
+        for begin, end in ((one - early, two) for one, two in pairwise(instants))
+    ]
+    spans = sorted(to_instants(listed, zone))
+    assert (spans[0][0], spans[-1][1]) == (instants[0] - early, instants[-1])
+    assert all(later[0] == earlier[1] - early for earlier, later in pairwise(spans))
+
+
+@pytest.mark.parametrize("minutes", [1, 5, 7, 10, 15, 30, 45, 60])
 @pytest.mark.parametrize("order", ["recorded", "by wall time"])
 def test_consecutive_segments_through_the_repeated_hour_leave_no_hole(minutes: int, order: Any) -> None:
     zone = parse_rule(CET)

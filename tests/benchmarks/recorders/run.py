@@ -9,18 +9,15 @@ from random import Random
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import httpx2
-
 from agents.recorders.base import Recorder
-from agents.recorders.http import Answer
 from agents.scan.recorder import Channelled, RecorderScan
-from agents.simulators.account import Authenticator
 from agents.simulators.camera import Camera
 from agents.simulators.dahua import DahuaSimulator
 from agents.simulators.footage import Footage, Segment
 from agents.simulators.hikvision import HikvisionSimulator
+from agents.simulators.onvif import OnvifSimulator
 from agents.simulators.recorder import Channel, RecorderState
-from agents.simulators.webserver import Request
+from agents.simulators.uniview import UniviewSimulator
 from monitor.model.clock import ManualClock
 from monitor.model.ledger import fold
 from monitor.model.observation import Observation
@@ -29,6 +26,7 @@ from support.auditor import Books, Interval, audit
 from support.indexes import random_books
 from support.judging import inventory_of, judged, statement_of
 from support.recorder_rigs import RUDE, Rig, driver_of
+from support.replies import at_the_level_of_replies
 
 OFFSETS = (0, 0, 0, 47, -47, -2100, 3600)
 """Seconds by which a recorder's clock is ahead. Less than the ledger takes for a wrong clock would be no error of it."""
@@ -82,19 +80,14 @@ def shake(simulator: Any, seed: int) -> None:
         simulator.quirks.nothing_found = chance.choice(["400", "found=0"])
         simulator.quirks.end_of_list = chance.choice(["found=0", "400"])
         simulator.quirks.zone_tables = chance.random() < 0.8
-
-
-def at_the_level_of_replies(driver: Any, simulator: Any, clock: ManualClock) -> None:
-    """Let a driver's requests go to the simulator without a socket and without a login between them."""
-    simulator.door = Authenticator(None, "")
-
-    async def send(message: Any, _login: Any = None) -> Answer:
-        target = message.path.replace(" ", "%20")
-        headers = {"content-type": message.content_type}
-        response = await simulator.web.handler(Request(message.method, target, headers, message.content or b""))
-        return Answer(response.status, response.body, clock.now(), httpx2.Headers(response.headers))
-
-    driver._http._send = send
+    elif isinstance(simulator, UniviewSimulator):
+        simulator.quirks.counting = chance.choice(["page", "all", "total", "none"])
+        simulator.quirks.page_cap = chance.choice([7, 40, 200])
+        simulator.quirks.calendar = chance.random() < 0.7
+    elif isinstance(simulator, OnvifSimulator):
+        simulator.quirks.page_size = chance.choice([9, 40, 200])
+        simulator.quirks.login = chance.choice(["digest", "token", "none"])
+        simulator.quirks.get_services = chance.random() < 0.8
 
 
 async def judge(rig: Rig, seed: int, folder: Path) -> Judged:
