@@ -48,10 +48,9 @@ class Match:
     covered_still: float | None
     """How far the region and its border are what they were in the look before; None without one."""
     identity: float
-    """Correlation of all edges with the approved ones where they were, -1..1."""
+    """Correlation of all edges with the approved ones where they were, -1..1; 1 where the view is in place."""
     registered: float
-    """The same after the best shift, rotation and zoom, less where only a small part of the view is left to compare;
-    equal to `identity` where the view is in place."""
+    """The same after the best shift, rotation and zoom, less where only a small part of the view is left to compare."""
     anchored: float
     """Share of the approved edges that lie in larger blocks which fit where they were better than nearby; 1 where the
     view is in place."""
@@ -261,6 +260,9 @@ def _own_structure(pair: Pair) -> float:
     return min(1.0, _ratio(float(seen), float(approved)))
 
 
+_UNCOVERED: Final = 0.97
+"""Where so much is in place, no region is looked for."""
+
 _COVERED_FROM: Final = 0.5
 """Where structure is gone and nothing stands instead by more than this, a cell is covered."""
 
@@ -287,6 +289,8 @@ _SHARP_DETAIL: Final = 0.5
 
 def _covered_region(pair: Pair) -> Mask:
     """Return the largest connected region where structure is gone without other sharp structure in its place."""
+    if pair.in_place >= _UNCOVERED:
+        return np.zeros((ROWS, COLUMNS), np.bool_)
     gone = pair.weight * (1 - pair.present) * (1 - _stands(pair)) * (1 - _coarse_presence(pair))
     votes, voters = np.zeros_like(gone), np.full_like(gone, _TOO_FAR)
     for width, weight in _REACHES:
@@ -298,12 +302,17 @@ def _covered_region(pair: Pair) -> Mask:
 _LITTLE_COARSE: Final = np.float32(0.05)
 """Where coarse structure counts less than this it says little."""
 
+_BY_CHANCE: Final = 0.4
+_SURELY: Final = 0.8
+"""Shares of the coarse structure around a cell: folds of a cloth run somewhere, too."""
+
 
 def _coarse_presence(pair: Pair) -> Field:
     """Return how far coarse structure is in place around each cell: then the view is out of focus there, not covered."""
     weight, present = pair.coarse
     around = smoothed(weight * present, 1.0) / (smoothed(weight, 1.0) + _LITTLE_COARSE)
-    return np.asarray(cv2.resize(around, (COLUMNS, ROWS), interpolation=cv2.INTER_LINEAR), np.float32)
+    sure = np.clip((around - _BY_CHANCE) / (_SURELY - _BY_CHANCE), 0, 1)
+    return np.asarray(cv2.resize(sure, (COLUMNS, ROWS), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
 def _stands(pair: Pair) -> Field:
@@ -387,10 +396,12 @@ _REGISTER_FROM: Final = 0.1
 
 def _registered(pair: Pair) -> tuple[float, float, Registration]:
     """Return (correlation of edges where they were, the share that is anchored there, the best registration)."""
+    if pair.in_place >= _REGISTER_UNDER:
+        return 1.0, 1.0, Registration(0, 0, 0, 1, 1, 0, 1)
     mine, yours = _phasors(pair.approved, pair.approved.steadiness), _phasors(pair.seen, np.ones((1, 1), np.float32))
     norm = math.sqrt(float((np.abs(mine) ** 2).sum()) * float((np.abs(yours) ** 2).sum()))
     identity = _ratio(float((np.conj(mine) * yours).real.sum()), norm)
-    if pair.in_place >= _REGISTER_UNDER or _own_structure(pair) < _REGISTER_FROM:
+    if _own_structure(pair) < _REGISTER_FROM:
         return identity, 1.0, Registration(0, 0, 0, 1, identity, 0, 1)
     return identity, anchored(mine, yours), register(mine, yours, pair.approved.aspect)
 

@@ -70,13 +70,12 @@ def structure_of(luma: Plane) -> Structure:
     middle = shrunk(fine, (_WIDTH // 2, _HEIGHT // 2))
     coarse = smoothed(shrunk(middle, (COLUMNS, ROWS)), 0.8)
     across, down = _gradient(fine)
-    energy = _pooled(across * across + down * down, 4.0, (COLUMNS, ROWS))
-    strength, noise = _above_noise(energy)
+    strength, noise = _above_noise(_pooled(across * across + down * down, (COLUMNS, ROWS)))
     return Structure(
         fine=strength,
         fine_noise=noise,
-        middle=_edges(middle, 2.0, (COLUMNS, ROWS)),
-        coarse=_edges(coarse, 1.0, (COARSE_COLUMNS, COARSE_ROWS)),
+        middle=_edges(middle, (COLUMNS, ROWS)),
+        coarse=_edges(coarse, (COARSE_COLUMNS, COARSE_ROWS)),
     )
 
 
@@ -86,9 +85,10 @@ def _gradient(plane: Field) -> tuple[Field, Field]:
     return np.asarray(across, np.float32), np.asarray(down, np.float32)
 
 
-def _pooled(plane: Field, sigma: float, grid: tuple[int, int]) -> Field:
+def _pooled(plane: Field, grid: tuple[int, int]) -> Field:
     """Return means over cells whose windows overlap, so that an edge on a border belongs to both sides."""
-    return shrunk(smoothed(plane, sigma), grid)
+    halves = shrunk(plane, (2 * grid[0], 2 * grid[1]))
+    return shrunk(smoothed(halves, 1.0), grid)
 
 
 def smoothed(plane: Field, sigma: float) -> Field:
@@ -106,10 +106,10 @@ def _above_noise(energy: Field) -> tuple[Field, float]:
     return np.sqrt(np.maximum(energy - floor, 0)), floor**0.5
 
 
-def _edges(plane: Field, sigma: float, grid: tuple[int, int]) -> Edges:
+def _edges(plane: Field, grid: tuple[int, int]) -> Edges:
     across, down = _gradient(plane)
     parts = (across * across + down * down, across * across - down * down, 2 * across * down)
-    energy, cosine, sine = (_pooled(part, sigma, grid) for part in parts)
+    energy, cosine, sine = (_pooled(part, grid) for part in parts)
     strength, noise = _above_noise(energy)
     whole = np.maximum(energy, np.float32(1e-12))
     return Edges(strength, (cosine / whole).astype(np.float32), (sine / whole).astype(np.float32), noise)
