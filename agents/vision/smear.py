@@ -16,9 +16,11 @@ from agents.vision.strips import BLOCK
 STRONG_STEP = 14
 """Levels between two neighbouring pixels that no deblocking filter leaves standing without an edge in the picture."""
 TEXTURE_STEP = 0.3
-"""A patch whose neighbouring pixels differ by as much within its rows..."""
-SMEARED_RATIO = 0.15
-"""...and by less than this share of it from row to row is one row drawn out."""
+"""A patch whose neighbouring pixels differ by as much within its rows has something that can be drawn out."""
+DRAWN_SHARE, DRAWN_STEP = 0.25, 0.15
+"""From row to row it then differs by this share of that, or by this step, at most."""
+DRAWN_RATIO, TEXTURED_RATIO = 0.7, 0.15
+"""Of the width of a band must be drawn out, and with texture: lost data is lost to the end of a row."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class Smear:
     seam_share: float
     """Share of the grid's pixels that lie on a strong step, less what lies beside the grid."""
     smeared_ratio: float
-    """Share of the picture that is one row drawn out."""
+    """Share of bands of the picture that are one row drawn out."""
     void_ratio: float
     """Share of blocks of exactly the grey or green that a decoder begins with."""
 
@@ -61,9 +63,9 @@ def _strong(lines: Plane) -> tuple[float, float]:
 
 
 def _smeared(luma: Plane) -> float:
-    """Return the share of patches, a sixteenth of the picture wide and two macroblocks high, that are one row drawn out.
+    """Return the share of bands, two macroblocks high, that are one row drawn out over most of the width.
 
-    A single block so drawn out is a low bit rate's way to save; a patch of several, all with one texture, is damage.
+    A block or a patch so drawn out is a low bit rate's way to save, or a striped cloth.
     """
     import cv2
 
@@ -76,7 +78,9 @@ def _smeared(luma: Plane) -> float:
     some_rows, some_columns = bands[:, ::4], np.ascontiguousarray(bands[:, :, ::4])
     x = _patches(cv2.absdiff(some_rows[:, :, :-1], some_rows[:, :, 1:]), columns)
     y = _patches(cv2.absdiff(some_columns[:, :-1], some_columns[:, 1:]), columns)
-    return float(((x >= TEXTURE_STEP) & (y <= SMEARED_RATIO * x)).mean())
+    drawn = y <= np.maximum(DRAWN_SHARE * x, DRAWN_STEP)
+    textured = drawn & (x >= TEXTURE_STEP)
+    return float(((drawn.mean(axis=1) >= DRAWN_RATIO) & (textured.mean(axis=1) >= TEXTURED_RATIO)).mean())
 
 
 def _patches(steps: npt.NDArray[Any], columns: int) -> npt.NDArray[np.float32]:

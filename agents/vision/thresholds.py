@@ -66,9 +66,9 @@ class Thresholds:
     corrupt_seam_share: float = _least(0.02)
     corrupt_seam_ratio: float = _least(2.4)
     """Blocking at a low bit rate leaves it under 2."""
-    corrupt_smeared_ratio: float = _least(0.055)
-    corrupt_smeared_more: float = _least(0.035)
-    """Than is usual for the camera: a low bit rate draws out some blocks, too."""
+    corrupt_smeared_ratio: float = _least(0.15)
+    corrupt_smeared_more: float = _least(0.1)
+    """Than is usual for the camera: some are built of nothing but upright lines."""
     corrupt_void_ratio: float = _least(0.12)
     approved_visible: float = _least(0.35)
     """Where less of the approved structure could be seen in the look's light and noise, nothing is said about it."""
