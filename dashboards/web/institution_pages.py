@@ -21,7 +21,7 @@ from monitor.collector.evaluate import facts_of
 from monitor.store.browse import changed_thresholds, search_institutions
 from monitor.store.engine import reading
 from monitor.store.findings import finding_rows
-from monitor.store.registry import InstitutionSummary, cursor_of, institution, institution_rows
+from monitor.store.registry import InstitutionSummary, count_views_waiting, cursor_of, institution, institution_rows
 from monitor.store.verdicts import current_verdicts
 from monitor.store.views import standing as standing_views
 
@@ -33,16 +33,27 @@ MOST_FINDINGS = 200
 def show_institutions(visit: Visit) -> Response:
     """GET /: the worst first, by name if asked for."""
     query = visit.request.query_params.get("q", "").strip()[:100]
-    rows, next_url = _search(visit, query) if query else _list(visit)
+    views_wait = visit.request.query_params.get("views") == "wait"
+    rows, next_url = _search(visit, query) if query else _list(visit, views_wait=views_wait)
+    with reading(visit.context.engine) as session:
+        waiting = count_views_waiting(session)
     lines = [standing(row, visit.words(row.timezone), stale=_stale(visit, row)) for row in rows[:PAGE_SIZE]]
     paged = {"after", "from"} & set(visit.request.query_params)
-    values = {"rows": lines, "query": query, "next_url": next_url, "paged": bool(paged)}
+    values = {
+        "rows": lines,
+        "query": query,
+        "next_url": next_url,
+        "paged": bool(paged),
+        "waiting": waiting,
+        "views_wait": views_wait,
+    }
     return visit.page("institutions.html", values, section="institutions")
 
 
-def _list(visit: Visit) -> tuple[Sequence[InstitutionSummary], str | None]:
+def _list(visit: Visit, *, views_wait: bool) -> tuple[Sequence[InstitutionSummary], str | None]:
     with reading(visit.context.engine) as session:
-        rows = institution_rows(session, after=visit.request.query_params.get("after"), limit=PAGE_SIZE + 1)
+        after = visit.request.query_params.get("after")
+        rows = institution_rows(session, views_wait=views_wait, after=after, limit=PAGE_SIZE + 1)
     more = visit.url(after=cursor_of(rows[PAGE_SIZE - 1])) if len(rows) > PAGE_SIZE else None
     return rows, more
 

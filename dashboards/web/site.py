@@ -129,6 +129,7 @@ def site_view(
     outcome, text = headline(summary, findings, words, stale=stale)
     times, pictures = words.times, pictures or Pictures()
     parts = _Parts(facts, pack, by, words, pictures.views) if facts is not None else None
+    cameras = parts.cameras() if parts else []
     return SiteView(
         id=summary.id,
         name=summary.name or summary.id,
@@ -143,12 +144,12 @@ def site_view(
         enrol=summary.last_report_at is None,
         findings=findings,
         tiles=parts.tiles() if parts else (),
-        cameras=parts.cameras() if parts else (),
+        cameras=cameras,
         zones=parts.zones() if parts else (),
         recorders=parts.recorders() if parts else (),
         site=[line for line in lines if line.subject_kind in {"institution", "agent"}],
         thresholds=[_changed(item, words) for item in pictures.thresholds],
-        waiting=sum(len(item.proposals) for item in pictures.views.values()),
+        waiting=sum(len(item.views.proposals) for item in cameras),
     )
 
 

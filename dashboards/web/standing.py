@@ -29,6 +29,8 @@ class Standing:
     undetermined: int
     met: int
     last_report: Markup | str
+    views: str
+    """How many proposed views wait for an officer; empty for none."""
 
 
 def is_stale(summary: InstitutionSummary, now: Millis, evaluate_every: Millis) -> bool:
@@ -51,7 +53,13 @@ def standing(summary: InstitutionSummary, words: Words, *, stale: bool) -> Stand
         undetermined=summary.undetermined,
         met=summary.met,
         last_report=words.translate("none yet") if last is None else words.times.element(last),
+        views=_waiting(summary.views_waiting, words),
     )
+
+
+def _waiting(count: int, words: Words) -> str:
+    text = words.plural("%(count)s view to confirm", "%(count)s views to confirm", count)
+    return text % {"count": count} if count else ""
 
 
 def _word(summary: InstitutionSummary, words: Words, *, stale: bool) -> tuple[str, str]:

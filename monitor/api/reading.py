@@ -38,13 +38,16 @@ def reading_routes(context: Context) -> APIRouter:
     @router.get("/institutions")
     def institutions(
         jurisdiction: Annotated[str | None, Query(pattern=r"^[0-9A-Za-z-]{1,16}$")] = None,
+        views_wait: Annotated[bool, Query(description="Only those with proposed views that wait.")] = False,
         after: After = None,
         limit: Limit = 50,
     ) -> dict[str, Any]:
         """List institutions, the worst first."""
         with reading(context.engine) as session:
             try:
-                rows = registry.institution_rows(session, jurisdiction=jurisdiction, after=after, limit=limit + 1)
+                rows = registry.institution_rows(
+                    session, jurisdiction=jurisdiction, views_wait=views_wait, after=after, limit=limit + 1
+                )
             except CursorError as error:
                 raise _bad_cursor(error) from None
         following = registry.cursor_of(rows[limit - 1]) if len(rows) > limit else None

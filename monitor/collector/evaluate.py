@@ -187,16 +187,17 @@ def _write(session: Session, assessment: Assessment, *, notify: bool) -> Evaluat
     if notify:
         owe_notices(session, institution_id, owed, now)
     open_findings = count_open(session, institution_id)
-    evaluations.stand(session, institution_id, _standing(assessment.verdicts, open_findings))
+    waiting = len(views.open_proposals(session, institution_id))
+    evaluations.stand(session, institution_id, _standing(assessment.verdicts, open_findings, waiting))
     return Evaluation(institution_id, now, assessment.verdicts, tuple(opened), tuple(changed))
 
 
-def _standing(verdicts: Iterable[Verdict], open_findings: int) -> evaluations.Standing:
+def _standing(verdicts: Iterable[Verdict], open_findings: int, waiting: int) -> evaluations.Standing:
     items = list(verdicts)
     count = Counter(item.outcome for item in items)
     silent = any(item.requirement.kind == "agent_silence" and item.outcome is Outcome.BREACHED for item in items)
     return evaluations.Standing(
-        open_findings, count[Outcome.BREACHED], count[Outcome.UNDETERMINED], count[Outcome.MET], silent
+        open_findings, count[Outcome.BREACHED], count[Outcome.UNDETERMINED], count[Outcome.MET], silent, waiting
     )
 
 

@@ -20,6 +20,7 @@ class Standing:
     undetermined: int
     met: int
     silent: bool
+    views_waiting: int = 0
 
 
 def due_evaluations(session: Session, now: Millis, limit: int = 100) -> list[tuple[str, Millis]]:

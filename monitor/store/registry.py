@@ -35,6 +35,7 @@ class InstitutionSummary:
     open_findings: int
     last_report_at: Millis | None
     silent: bool
+    views_waiting: int
     evaluated_at: Millis | None
     timezone: str
 
@@ -86,14 +87,19 @@ def institution(session: Session, institution_id: str) -> InstitutionSummary | N
 
 
 def institution_rows(
-    session: Session, *, jurisdiction: str | None = None, after: str | None = None, limit: int = 50
+    session: Session,
+    *,
+    jurisdiction: str | None = None,
+    views_wait: bool = False,
+    after: str | None = None,
+    limit: int = 50,
 ) -> list[InstitutionSummary]:
     """Return institutions, the worst first: by open findings, then breached, then undetermined; then by id.
 
-    `jurisdiction` takes in all that lies below it. `after` is cursor_of the last one of the page before. Raises
+    `jurisdiction` takes in all that lies below it, `views_wait` those alone of which a proposed view waits for an officer. `after` is cursor_of the last one of the page before. Raises
     CursorError when it is not a cursor of this list.
     """
-    conditions: list[ColumnElement[bool]] = []
+    conditions: list[ColumnElement[bool]] = [InstitutionRow.views_waiting > 0] if views_wait else []
     if jurisdiction is not None:
         tree = select(JurisdictionRow.code).where(JurisdictionRow.code == jurisdiction).cte("tree", recursive=True)
         below = select(JurisdictionRow.code).join(tree, JurisdictionRow.parent == tree.c.code)
@@ -140,6 +146,7 @@ def _summary(row: InstitutionRow) -> InstitutionSummary:
         open_findings=row.open_findings,
         last_report_at=row.last_report_at,
         silent=row.silent,
+        views_waiting=row.views_waiting,
         evaluated_at=row.evaluated_at,
         timezone=row.timezone,
     )
@@ -190,6 +197,12 @@ def waivers(session: Session, institution_id: str) -> tuple[Waiver, ...]:
     query = select(WaiverRow.body).where(WaiverRow.institution_id == institution_id)
     bodies = session.scalars(query.order_by(WaiverRow.created_at, WaiverRow.id))
     return tuple(Waiver.model_validate_json(body) for body in bodies)
+
+
+def count_views_waiting(session: Session) -> int:
+    """Return how many institutions have proposed views that wait for an officer."""
+    query = select(func.count()).select_from(InstitutionRow)
+    return session.scalars(query.where(InstitutionRow.views_waiting > 0)).one()
 
 
 def count_institutions(session: Session) -> int:

@@ -72,9 +72,17 @@ class InstitutionRow(Base):
     undetermined: Mapped[int] = mapped_column(Integer, default=0)
     met: Mapped[int] = mapped_column(Integer, default=0)
     silent: Mapped[bool] = mapped_column(Boolean, default=False)
+    views_waiting: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    """Proposed views that wait for an officer."""
 
     __table_args__ = (
         Index("ix_institution_worst", open_findings.desc(), breached.desc(), undetermined.desc(), "id"),
+        Index(
+            "ix_institution_views",
+            views_waiting,
+            sqlite_where=views_waiting > 0,
+            postgresql_where=views_waiting > 0,
+        ),
         Index(
             "ix_institution_due",
             evaluate_due_at,

@@ -136,6 +136,17 @@ def test_nobody_decides_without_the_pages_own_form(turned: District) -> None:
         assert decisions(session, SITE) == {}
 
 
+def test_an_officer_finds_the_institutions_whose_views_wait(turned: District) -> None:
+    client = turned.signed_in()
+    listed = client.get("/?lang=en").text
+    assert "1 institution has proposed views that wait for an officer" in says(listed)
+    assert "1 view to confirm" in says(client.get("/?views=wait").text)
+    assert post(client, page(client), move="confirm") == 303
+    evaluate(turned.context, SITE)
+    assert "No proposed view waits for an officer" in says(client.get("/?views=wait").text)
+    assert "views that wait" not in says(client.get("/").text)
+
+
 def test_each_direction_of_an_edge_is_drawn_another_way() -> None:
     drawn = {str(sketch([letter], "x")) for letter in DIRECTIONS + DIRECTIONS.upper()}
     assert len(drawn) == 2 * len(DIRECTIONS)

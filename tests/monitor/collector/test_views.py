@@ -234,6 +234,9 @@ def test_the_api_lists_views_and_takes_an_officers_word(centre: Centre, client: 
     (item,) = client.get(f"/api/v1/institutions/{SITE}/views").json()["items"]
     assert (item["camera"], item["light"], item["overlap"], item["sketch"]) == ("gate", "day", 0.42, SKETCH)
     assert (item["proposed_by"], item["decision"]) == ("李园长", None)
+    evaluate(centre.context, SITE)
+    (summary,) = client.get("/api/v1/institutions?views_wait=true").json()["items"]
+    assert (summary["id"], summary["views_waiting"]) == (SITE, 1)
     assert "fingerprint" not in item
     path = f"/api/v1/institutions/{SITE}/views/{item['id']}/moves"
     answer = client.post(path, json={"move": "confirm"})

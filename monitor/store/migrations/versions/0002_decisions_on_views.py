@@ -27,7 +27,18 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("institution_id", "proposal", name="pk_view_decision"),
     )
+    op.add_column("institution", sa.Column("views_waiting", sa.Integer(), server_default="0", nullable=False))
+    op.create_index(
+        "ix_institution_views",
+        "institution",
+        ["views_waiting"],
+        unique=False,
+        sqlite_where=sa.text("views_waiting > 0"),
+        postgresql_where=sa.text("views_waiting > 0"),
+    )
 
 
 def downgrade() -> None:
+    op.drop_index("ix_institution_views", table_name="institution")
+    op.drop_column("institution", "views_waiting")
     op.drop_table("view_decision")
