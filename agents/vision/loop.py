@@ -96,6 +96,14 @@ class Loop:
             old = self._archive.swap(mixed, at)
             self._archived.append(None if old is None else at - old)
 
+    LEAST_TOLD = LEAST_DISTINCT
+    """Fewer of the latest tokens tell nothing of the stream."""
+
+    @property
+    def latest(self) -> frozenset[int]:
+        """Different tokens of the last seconds, to compare two streams by."""
+        return frozenset(token for *_, token in self._run)
+
     def _pace(self, at: float) -> None:
         """Settle, after the first frames, on how many windows make a token: a power of two, for good."""
         if self._frames == 64 and at > 0:
