@@ -4,6 +4,7 @@ import asyncio
 import dataclasses
 import random
 import time
+import tracemalloc
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,7 @@ from agents.recorders.base import (
     StreamPlayback,
     TimeSync,
 )
+from agents.recorders.http import MAX_BODY_BYTES
 from agents.rtsp.address import AddressBook
 from agents.rtsp.client import open_stream
 from agents.rtsp.request import Login, StreamRequest
@@ -374,6 +376,41 @@ async def test_hostile_answers_are_errors_soon(rig: Rig, name: str, tmp_path: Pa
                 answer = await _answer(question, driver)
             assert isinstance(answer, RecorderError) or question == "playback", question
         await driver.close()
+
+
+MANY = {
+    "elements": b"<a>" + b"<b/>" * 900_000 + b"</a>",
+    "keys": b"".join(b"list.info[%d].Name=x\r\n" % (number % 4000) for number in range(170_000)),
+    "values": b'{"Response":{"ResponseCode":0,"Data":{"Nums":1,"DetailInfos":[' + b"{}," * 1_300_000 + b"{}]}}}",
+}
+
+
+@by_make
+@pytest.mark.parametrize("name", MANY)
+async def test_the_largest_answers_take_little_memory(rig: Rig, name: str, tmp_path: Path) -> None:
+    """Just below what is read of an answer at all: refused before anything is built of it."""
+    assert len(MANY[name]) < MAX_BODY_BYTES
+    async with serving(ever(MANY[name])) as server:
+        driver = DRIVERS[rig.driver](recorder_settings(tmp_path, server.url, driver=rig.driver, clock=ManualClock(NOW)))
+        tracemalloc.start()
+        try:
+            for question in ("channels", "footage"):
+                assert isinstance(await _answer(question, driver), RecorderError)
+            assert tracemalloc.get_traced_memory()[1] < 100 << 20
+        finally:
+            tracemalloc.stop()
+        await driver.close()
+
+
+@by_make
+async def test_a_busy_recorder_is_full_and_soon_left_alone(rig: Rig, tmp_path: Path) -> None:
+    async with serving(lambda _: Reply(503)) as server:
+        driver = DRIVERS[rig.driver](recorder_settings(tmp_path, server.url, driver=rig.driver, clock=ManualClock(NOW)))
+        for question in QUESTIONS:
+            answer = await _answer(question, driver)
+            assert isinstance(answer, NotOffered | StreamPlayback) or answer.cause == "recorder_full", question
+        await driver.close()
+    assert len(server.asked) <= 3 * len(QUESTIONS)
 
 
 def cut(body: bytes, chance: random.Random) -> bytes:

@@ -174,6 +174,11 @@ PARSERS: dict[str, tuple[Callable[[bytes], object], str]] = {
     "clock": (lambda body: parse.clock(body, SHANGHAI), "time_dst.xml"),
     "days_recorded": (parse.days_recorded, "daily_distribution.xml"),
     "search_page": (lambda body: parse.search_page(body, "101"), "search_page.xml"),
+    "recording_modes": (parse.recording_modes, "record_tracks.xml"),
+    "set_by_server": (parse.set_by_server, "time_china.xml"),
+    "has_time_server": (parse.has_time_server, "ntp_servers.xml"),
+    "alarm_inputs": (parse.alarm_inputs, "io_inputs.xml"),
+    "active_inputs": (parse.active_inputs, "io_status.xml"),
 }
 BOMB = b'<!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]><l>&b;</l>'
 
