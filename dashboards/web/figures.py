@@ -252,6 +252,7 @@ FIGURES: dict[str, tuple[str, Write]] = {
     "recorded_ratio": (_n("Share recorded"), _PERCENT),
     "cameras": (_n("Cameras"), _one(_listed("camera"))),
     "zones": (_n("Zones"), _one(_listed("zone"))),
+    "unapproved": (_n("Cameras without an approved view"), _one(_listed("camera"))),
     "room": (_n("Room"), _one(rooms)),
     "rooms": (_n("Rooms"), _one(rooms)),
     "tested_at": (_n("Tested on"), _one(_instant)),

@@ -59,6 +59,7 @@ SENTENCES: dict[tuple[str, str], tuple[str, ...]] = {
         _n("A zone that must exist is not declared."),
     ),
     ("zone_coverage", "camera_present_only"): (
+        _n("A camera shows this zone; that it shows what it is meant to is yet to be approved: %(unapproved)s."),
         _n("A camera shows this zone; that all of it is covered is yet to be confirmed on the spot."),
     ),
     ("zone_coverage", "unknown"): (_n("What the cameras of this zone show is not known."),),
@@ -200,6 +201,7 @@ def _figures(measured: Mapping[str, Any], words: Words, began: Millis | None, en
         "day": _day(measured.get("day")),
         "rooms": rooms(words, measured.get("rooms")),
         "zones": words.names("zone", measured.get("zones")),
+        "unapproved": words.names("camera", measured.get("unapproved")),
         "channels": _channels(measured.get("channels"), words),
         "capacity": gigabytes(measured.get("capacity_bytes")),
         "max_undetermined": words.seconds(measured.get("max_undetermined_seconds")),

@@ -51,7 +51,9 @@ def _zone(judgement: Judgement, requirement: ZoneCoverage, zone: Zone) -> Verdic
         return verdict(Outcome.BREACHED, "no_camera", "No camera is declared to show this zone.")
     standing = [(camera_id, *_standing(judgement, camera_id)) for camera_id in cameras]
     working = [camera_id for camera_id, state, _ in standing if state == "ok"]
-    if not working and any(state == "unapproved" for _, state, _ in standing):
+    unapproved = [camera_id for camera_id, state, _ in standing if state == "unapproved"]
+    if not working and unapproved:
+        measured["unapproved"] = [*unapproved]
         reason = "A camera shows it; that this is the view it is meant to show has not been approved."
         return verdict(Outcome.UNDETERMINED, "camera_present_only", reason)
     if not working:

@@ -176,6 +176,7 @@ def test_without_an_approved_view_nothing_is_said_to_be_in_order() -> None:
     assert view(judged) == ("undetermined", "no_baseline")
     zone = judged("zone_coverage", Subject(kind="zone", id="gate"))
     assert (zone.outcome.value, zone.state) == ("undetermined", "camera_present_only")
+    assert zone.measured["unapproved"] == ["gate"]
     assert judged("measurability", GATE).measured["undetermined"] == []
     judged = approving(healthy(), Approval("day", OLD, NOON - DAY))
     assert view(judged) == ("met", "ok")
