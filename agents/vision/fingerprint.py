@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -154,15 +153,14 @@ def fingerprint(picture: Picture) -> Fingerprint:
         angle=_angle_code(found.middle.cosine, found.middle.sine),
         fine=_strength_code(found.fine),
         steady=np.full((ROWS, COLUMNS), _STEADIEST, np.uint8),
-        shade=_shade(picture.luma),
+        shade=_shade(found.luma),
         coarse_strength=_strength_code(found.coarse.strength),
         coarse_angle=_angle_code(found.coarse.cosine, found.coarse.sine),
     )
 
 
 def _shade(luma: Plane) -> Codes:
-    mean = cv2.resize(luma, (COLUMNS, ROWS), interpolation=cv2.INTER_AREA)
-    return np.asarray(np.where(mean < _DARK_UNDER, DARK, np.where(mean > _CLIPPED_OVER, CLIPPED, LIT)), np.uint8)
+    return np.asarray(np.where(luma < _DARK_UNDER, DARK, np.where(luma > _CLIPPED_OVER, CLIPPED, LIT)), np.uint8)
 
 
 def merge(views: Sequence[Fingerprint]) -> Fingerprint:

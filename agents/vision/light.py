@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-import cv2
 import numpy as np
 
 from agents.vision.picture import Picture, Plane
+from agents.vision.structure import brought_to
 
 Light = Literal["day", "infrared", "nap"]
 """day: colour, lit. infrared: no colour at all. nap: colour, but dim (curtains drawn, lamps off)."""
@@ -38,8 +38,7 @@ def chroma_of(picture: Picture) -> float:
 
 
 def _away(plane: Plane) -> np.typing.NDArray[np.float32]:
-    small = cv2.resize(plane, _CHROMA_GRID, interpolation=cv2.INTER_AREA).astype(np.float32)
-    return np.abs(small - 128)
+    return np.abs(brought_to(plane, *_CHROMA_GRID).astype(np.float32) - 128)
 
 
 def light_of(chroma: float, luma: float) -> Light:

@@ -390,6 +390,9 @@ _SAME_AROUND: Final = 3.0
 _REGISTER_UNDER: Final = 0.8
 """Share of structure in place from which the view is not searched elsewhere."""
 
+_ANCHORED: Final = 0.4
+"""Of a view that was turned or zoomed a little the middle still fits; of one that moved further less does."""
+
 _REGISTER_FROM: Final = 0.1
 """A picture with less structure of its own shows nothing that could be found."""
 
@@ -403,7 +406,8 @@ def _registered(pair: Pair) -> tuple[float, float, Registration]:
     identity = _ratio(float((np.conj(mine) * yours).real.sum()), norm)
     if _own_structure(pair) < _REGISTER_FROM:
         return identity, 1.0, Registration(0, 0, 0, 1, identity, 0, 1)
-    return identity, anchored(mine, yours), register(mine, yours, pair.approved.aspect)
+    fixed = anchored(mine, yours)
+    return identity, fixed, register(mine, yours, pair.approved.aspect, near=fixed >= _ANCHORED)
 
 
 def _phasors(view: Fingerprint, steady: Field) -> Phasors:

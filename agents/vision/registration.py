@@ -37,6 +37,9 @@ _BLOCK_COUNTS: Final = 0.02
 """Share of all edges that a block must have to be tried at all."""
 
 _TURNS: Final = tuple((rotation, zoom) for zoom in _ZOOMS for rotation in _ROTATIONS)
+_NEAR_TURNS: Final = tuple(
+    (rotation, zoom) for rotation, zoom in _TURNS if abs(rotation) < math.radians(14) and 0.8 < zoom < 1.25
+)
 _CANDIDATES: Final = 3
 _FINE_ROTATIONS: Final = tuple(math.radians(degrees) for degrees in (-2, 0, 2))
 _FINE_ZOOMS: Final = (0.96, 1.0, 1.04)
@@ -66,17 +69,19 @@ class Registration:
         return self.agreement * math.sqrt(min(1.0, self.overlap / _FULL_OVERLAP))
 
 
-def register(approved: Phasors, seen: Phasors, aspect: float) -> Registration:
+def register(approved: Phasors, seen: Phasors, aspect: float, *, near: bool = False) -> Registration:
     """Search shift, rotation and zoom for the best agreement of two views' edges of one shape.
 
     `aspect` is the width of the picture over its height: a camera turns in pixels, and cells need not be square. The
-    search goes over all rotations and zooms at half the number of cells, then around the best of them at the full one.
+    search goes over all rotations and zooms (small ones only where the view can't be far: `near`) at half the number of
+    cells, then around the best of them at the full one.
     """
-    rough = _tried(_halved(approved), _halved(seen), aspect, _TURNS)
-    best = sorted(range(len(_TURNS)), key=lambda number: -rough[number].score)[:_CANDIDATES]
+    turns = _NEAR_TURNS if near else _TURNS
+    rough = _tried(_halved(approved), _halved(seen), aspect, turns)
+    best = sorted(range(len(turns)), key=lambda number: -rough[number].score)[: 1 if near else _CANDIDATES]
     finer = {
         (rotation + turn, zoom * scale)
-        for rotation, zoom in (_TURNS[number] for number in best)
+        for rotation, zoom in (turns[number] for number in best)
         for turn in _FINE_ROTATIONS
         for scale in _FINE_ZOOMS
     }

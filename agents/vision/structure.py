@@ -56,6 +56,8 @@ class Edges:
 class Structure:
     """A picture's edges: fine (no direction), middle, and coarse, each with its grid of cells."""
 
+    luma: Plane
+    """Mean luma of each cell."""
     fine: Field
     fine_noise: float
     middle: Edges
@@ -64,19 +66,29 @@ class Structure:
 
 def structure_of(luma: Plane) -> Structure:
     """Measure a luma plane of any size (video range)."""
-    shrinks = luma.shape[1] >= _WIDTH and luma.shape[0] >= _HEIGHT
-    small = cv2.resize(luma, (_WIDTH, _HEIGHT), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
+    small = brought_to(luma, _WIDTH, _HEIGHT)
     fine = np.asarray(cv2.LUT(small, _LOGARITHM), np.float32)
     middle = shrunk(fine, (_WIDTH // 2, _HEIGHT // 2))
     coarse = smoothed(shrunk(middle, (COLUMNS, ROWS)), 0.8)
     across, down = _gradient(fine)
     strength, noise = _above_noise(_pooled(across * across + down * down, (COLUMNS, ROWS)))
     return Structure(
+        luma=brought_to(small, COLUMNS, ROWS),
         fine=strength,
         fine_noise=noise,
         middle=_edges(middle, (COLUMNS, ROWS)),
         coarse=_edges(coarse, (COARSE_COLUMNS, COARSE_ROWS)),
     )
+
+
+def brought_to(plane: Plane, width: int, height: int) -> Plane:
+    """Return a plane at another size, by means where it shrinks."""
+    while plane.shape[1] >= 2 * width and plane.shape[0] >= 2 * height:  # halves are cheap, odd ratios aren't
+        half = (plane.shape[1] // 2, plane.shape[0] // 2)
+        plane = np.asarray(cv2.resize(plane, half, interpolation=cv2.INTER_AREA), np.uint8)
+    shrinks = plane.shape[1] >= width and plane.shape[0] >= height
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(plane, (width, height), interpolation=method), np.uint8)
 
 
 def _gradient(plane: Field) -> tuple[Field, Field]:
