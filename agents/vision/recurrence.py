@@ -19,7 +19,7 @@ WINDOWS = (60, 90, 150)
 LEAST_LAG = 15
 """Seconds to the earlier time."""
 
-LEAST_CORRELATION = 0.85
+LEAST_CORRELATION = 0.92
 LEAST_SIGMAS = 7.0
 """Standard deviations of chance, by Fisher's transform and as many independent values as the curves have."""
 

@@ -38,7 +38,7 @@ class Thresholds:
     placeholder_bright_drawn_ratio: float = _least(0.93)
     """What is overexposed is flat and white, too, but for the rest of the room."""
     placeholder_noise: float = _most(0.05)
-    frozen_same_ratio: float = _least(0.03)
+    frozen_same_ratio: float = _least(0.05)
     """Live pictures of a still room have none but at the lowest bit rates, where they have the same few always."""
     frozen_same_times: float = _least(4.0)
     """Of what is usual for the camera."""
