@@ -1,13 +1,17 @@
 """Captures: what a simulated recorder answered, scrubbed, and played back to the same driver."""
 
+import asyncio
 import re
+import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
+from agents.cli import app
 from agents.record_device import RecordError, capture, fixture_name, known_values, write
 from agents.recorders.base import DRIVERS, Identity
 from agents.simulators.camera import Camera
@@ -44,7 +48,7 @@ def planted() -> RecorderState:
     )  # fmt: skip
 
 
-def site(folder: Path) -> Site:
+def site(folder: Path, **more: Any) -> Site:
     path = folder / "site.yaml"
     camera = {"id": "gate", "name": "后门", "zones": [], "stream": "rtsp://127.0.0.1/x"}
     text = {
@@ -53,6 +57,7 @@ def site(folder: Path) -> Site:
         "networks": ["127.0.0.0/8"],
         "zones": [],
         "cameras": [camera],
+        **more,
     }
     path.write_text(yaml.safe_dump(text, allow_unicode=True))
     return load_site(path)
@@ -96,6 +101,28 @@ async def test_what_was_planted_is_nowhere_in_a_fixture_and_it_plays(rig: Rig, t
         assert (await driver.footage(channel.id, NOON - 2 * DAY, NOON)).spans == Spans.window(NOON - 2 * DAY, NOON)
         await driver.close()
     assert replay.unknown == []
+
+
+async def test_the_command_writes_a_fixture_and_says_what_was_not_answered(tmp_path: Path) -> None:
+    state = planted()
+    state.now = time.time
+    async with RIGS[0].simulator(state) as simulator:
+        (tmp_path / "password").write_text(PLANTED["password"])
+        recorder = {
+            "id": "nvr",
+            "driver": "hikvision",
+            "url": simulator.url,
+            "username": PLANTED["username"],
+            "password_file": "password",
+        }
+        config = site(tmp_path, recorders=[recorder]).path
+        command = ["record-device", "--config", str(config), "--recorder", "nvr", "--output", str(tmp_path / "out")]
+        result = await asyncio.to_thread(CliRunner().invoke, app, command)
+    assert result.exit_code == 0, result.stderr
+    (folder,) = (tmp_path / "out").iterdir()
+    assert result.stdout == f"{folder} is written; read it through before you pass it on\n"
+    assert "not answered: expiry: " in result.stderr
+    assert len(list(folder.iterdir())) > 10
 
 
 async def test_a_fixture_is_not_written_over(tmp_path: Path) -> None:
