@@ -8,7 +8,6 @@ import json
 import os
 import struct
 import sys
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,6 +57,7 @@ class Decoder:
         self._turn_seconds = turn_seconds
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
+        self._exchange: asyncio.Task[dict[str, Any]] | None = None
         self._started = False
         self.restarts = 0
 
@@ -71,17 +71,11 @@ class Decoder:
         if (width or 0) * (height or 0) > MAX_PIXELS:
             raise DecodeError(f"the stream announces a picture of {width} x {height}, larger than any camera's")
         header = json.dumps({"camera": camera, "codec": {"h265": "hevc"}.get(codec, codec)}).encode() + b"\n"
-        async with self._its_turn():
-            process = await self._running()
-            try:
-                async with asyncio.timeout(self._look_seconds if process.returncode is None else 0):
-                    answer = await _ask(process, header + keyframe)
-            except (TimeoutError, OSError, EOFError, ValueError) as error:
-                await self._kill()
-                raise DecoderKilledError("the decoder took too long or died on this keyframe") from error
-            except asyncio.CancelledError:
-                await self._kill()  # an answer that nobody waits for would be read as the next one's
-                raise
+        await self._take_turn()
+        self._exchange = asyncio.create_task(self._exchanged(header + keyframe))
+        self._exchange.add_done_callback(_heard)
+        # Whoever is cancelled leaves the answer to be read by nobody: to kill the child would cost all others a second.
+        answer = await asyncio.shield(self._exchange)
         if "error" in answer:
             raise DecodeError(str(answer["error"]))
         return Looked(
@@ -92,18 +86,28 @@ class Decoder:
         )
 
     async def close(self) -> None:
-        """End the child."""
+        """End the child, and what it is at."""
+        if self._exchange is not None:
+            self._exchange.cancel()
+            await asyncio.gather(self._exchange, return_exceptions=True)
         await self._kill()
 
-    @contextlib.asynccontextmanager
-    async def _its_turn(self) -> AsyncIterator[None]:
+    async def _take_turn(self) -> None:
         try:
             async with asyncio.timeout(self._turn_seconds):
                 await self._turn.acquire()
         except TimeoutError:
             raise DecoderBusyError(f"the decoder was busy for {self._turn_seconds:g} s") from None
+
+    async def _exchanged(self, request: bytes) -> dict[str, Any]:
+        """Ask the child, and give the turn back. Raises DecodeError."""
         try:
-            yield
+            process = await self._running()
+            async with asyncio.timeout(self._look_seconds if process.returncode is None else 0):
+                return await _ask(process, request)
+        except (TimeoutError, OSError, EOFError, ValueError) as error:
+            await self._kill()
+            raise DecoderKilledError("the decoder took too long or died on this keyframe") from error
         finally:
             self._turn.release()
 
@@ -138,6 +142,12 @@ class Decoder:
         transport = getattr(process, "_transport", None)
         if transport is not None:
             transport.close()
+
+
+def _heard(exchange: asyncio.Task[dict[str, Any]]) -> None:
+    """Take note of an exchange's end, as nobody else may."""
+    if not exchange.cancelled():
+        exchange.exception()
 
 
 async def _ask(process: asyncio.subprocess.Process, request: bytes) -> dict[str, Any]:

@@ -202,6 +202,7 @@ async def test_a_look_that_nobody_waits_for_any_more_does_not_answer_the_next_on
         looking.cancel()
         await asyncio.gather(looking, return_exceptions=True)
         await works(decoder)
+    assert decoder.restarts == 0, "nobody else pays for that"
 
 
 async def test_a_waiting_look_may_be_given_up_without_harm_to_the_one_at_work(decoder: Decoder) -> None:
