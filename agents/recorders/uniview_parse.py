@@ -5,6 +5,7 @@ Names and numbers are those of client code in the field; where that code says no
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -45,6 +46,7 @@ NOT_AUTHORIZED = 3
 _ONLINE = {0: False, 1: True}
 _TRUTH = {0: False, 1: True}  # false and true of JSON are equal to these
 _LAST_INSTANT = 1 << 33
+_LOCK = re.compile(r"(?<![bc])lock", re.IGNORECASE)  # a block or a clock locks nothing
 _DAYS_IN_MONTH = 31
 _WEEK = range(1, 8)
 _NO_MAC = frozenset({"000000000000", "ffffffffffff"})
@@ -248,7 +250,7 @@ def _record(row: JsonObject) -> Record:
     begin, end = (count(row.get(name), most=_LAST_INSTANT) for name in ("Begin", "End"))
     if end < begin:
         raise ValueError(f"a record from {begin} to {end}")
-    return Record(begin, end, any(_is_set(value) for name, value in row.items() if "lock" in name.lower()))
+    return Record(begin, end, any(_is_set(value) for name, value in row.items() if _LOCK.search(name)))
 
 
 def _is_set(value: Any) -> bool:

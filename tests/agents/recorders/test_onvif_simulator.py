@@ -18,9 +18,10 @@ from agents.simulators.onvif import OnvifQuirks, OnvifSimulator
 from agents.simulators.recorder import AlarmInput, Channel, RecorderState
 from monitor.model.clock import ManualClock
 from monitor.model.span import DAY, HOUR, MINUTE, Millis, Spans, to_millis
-from support.recorder_http import NOW, recorder_settings
+from support.recorder_http import NOW, PASSWORD, Asked, Reply, recorder_settings, serving
 
 NOON = to_millis(NOW)
+FIXTURES = Path(__file__).parents[2] / "fixtures" / "recorders" / "onvif"
 
 
 @asynccontextmanager
@@ -349,3 +350,34 @@ async def test_any_index_is_read_as_it_is(tmp_path: Path, seed: int) -> None:
     async with recorded(tmp_path, [stamped], quirks, clock_offset_seconds=offset, seed=seed) as (_, driver):
         footage = await driver.footage("1", NOON - 65 * DAY, NOON)
     assert footage.spans == spans_of(segments).clip(NOON - 65 * DAY, NOON + 1000 * min(0, offset))
+
+
+@pytest.mark.parametrize("challenge", [(("WWW-Authenticate", 'Basic realm="ONVIF"'),), ()])
+async def test_where_http_offers_no_safe_login_it_goes_inside_the_message(
+    tmp_path: Path, challenge: tuple[tuple[str, str], ...]
+) -> None:
+    """The password itself is never sent, and a refusal by HTTP of such a login is final too."""
+    refusing = False
+
+    def answer(asked: Asked) -> Reply:
+        if b"GetSystemDateAndTime" in asked.body:
+            return Reply(200, (FIXTURES / "date_and_time.xml").read_bytes())
+        signed = b"PasswordDigest" in asked.body
+        return (
+            Reply(200, (FIXTURES / "device_information.xml").read_bytes())
+            if signed and not refusing
+            else Reply(401, b"", challenge)
+        )
+
+    async with serving(answer) as server:
+        driver = Onvif(recorder_settings(tmp_path, server.url, driver="onvif", clock=ManualClock(NOW)))
+        for _ in range(2):
+            assert (await driver.identity()).model == "NVR302-16S2"
+        refusing = True
+        for cause in ("unauthorized", "credentials_held"):
+            with pytest.raises(RecorderError) as error:
+                await driver.identity()
+            assert error.value.cause == cause
+        await driver.close()
+    assert [b"PasswordDigest" in one.body for one in server.asked] == [False, False, True, True, True]
+    assert not any(one.has_credentials or PASSWORD.encode() in one.body for one in server.asked)

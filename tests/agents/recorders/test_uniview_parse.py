@@ -91,6 +91,18 @@ def test_a_page_of_records() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "locked"),
+    [
+        ("LockStatus", 1, True), ("IsLocked", True, True), ("Lock", "1", True), ("LockStatus", 0, False),
+        ("lock", "0", False), ("BlockID", 7, False), ("Clock", 1, False),
+    ],
+)  # fmt: skip
+def test_any_word_for_a_lock_locks_a_record(name: str, value: Any, locked: bool) -> None:
+    page = parse.records(changed("records.json", RecordInfos=[{"Begin": 1, "End": 2, name: value}]))
+    assert [one.locked for one in page.records] == [locked]
+
+
+@pytest.mark.parametrize(
     "body",
     [
         changed("records.json", RecordInfos=None),  # three are counted, none is listed
