@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.vision.picture import Plane
+from agents.vision.quantile import quantile
 from agents.vision.strips import BLOCK, block_means
 
 QUIET_PERCENT = 30
@@ -34,7 +35,7 @@ def grain(strips: Plane, *chroma: Plane) -> Grain:
     The operator is the difference of two Laplacians: blind to ramps, edges along the axes nearly so (J. Immerkaer, Fast Noise
     Variance Estimation, CVIU 64(2), 1996).
     """
-    noise = float(np.median(detail(strips))) if strips.size else 0.0
+    noise = quantile(detail(strips), 0.5) if strips.size else 0.0
     return Grain(noise, _sigma(strips), max((_sigma(plane) for plane in chroma), default=0.0))
 
 
@@ -51,7 +52,7 @@ def _sigma(strips: Plane) -> float:
     exposed = blocks[(means > 24) & (means < 220)]
     if exposed.size < max(4, blocks.size // 5):
         exposed = blocks.reshape(-1)
-    return float(np.percentile(exposed, QUIET_PERCENT)) * _TO_SIGMA
+    return quantile(exposed, QUIET_PERCENT / 100) * _TO_SIGMA
 
 
 def detail(strips: Plane) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:

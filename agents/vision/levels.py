@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from agents.vision.cells import Cells
 from agents.vision.picture import Plane
+from agents.vision.quantile import quantiles
 
 CLIPPED = 225
 """Luma from here on is taken for overexposed: encoders blur the limit of 235."""
@@ -48,7 +49,7 @@ def levels(luma: Plane, cells: Cells) -> Levels:
     histogram = luma_histogram(luma)
     summed = np.cumsum(histogram)
     total = float(summed[-1])
-    p10, p80, p90 = (float(value) for value in np.percentile(cells.y, (10, 80, 90)))
+    p10, p80, p90 = quantiles(cells.y, 0.1, 0.8, 0.9)
     return Levels(
         luma_mean=float(np.arange(256) @ histogram) / total,
         luma_p95=float(np.searchsorted(summed, 0.95 * total)),

@@ -7,6 +7,7 @@ from typing import Final, Literal
 import numpy as np
 
 from agents.vision.picture import Picture, Plane
+from agents.vision.quantile import quantile
 from agents.vision.structure import brought_to
 
 Light = Literal["day", "infrared", "nap"]
@@ -34,7 +35,7 @@ def chroma_of(picture: Picture) -> float:
     It is the level that 2 % of the parts exceed.
     """
     away = np.maximum(_away(picture.u), _away(picture.v))
-    return float(np.quantile(away, 1 - _COLOURED_SHARE))
+    return quantile(away, 1 - _COLOURED_SHARE)
 
 
 def _away(plane: Plane) -> np.typing.NDArray[np.float32]:

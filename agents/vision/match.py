@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from agents.vision.fingerprint import CLIPPED, DARK, Fingerprint
 from agents.vision.light import Light
+from agents.vision.quantile import quantile
 from agents.vision.registration import Phasors, Registration, anchored, register
 from agents.vision.structure import COARSE_COLUMNS, COARSE_ROWS, COLUMNS, ROWS, Field, shrunk, smoothed
 
@@ -160,7 +161,7 @@ class Pair:
         """How much each coarse cell's structure counts, and how far it is there."""
         mine, yours = self.approved.coarse_edges, self.seen.coarse_edges
         coherent, direction = _directions(mine.cosine, mine.sine, yours.cosine, yours.sine)
-        half = max(_FAINT, _TYPICAL_SHARE * float(np.quantile(mine.strength, _TYPICAL)))
+        half = max(_FAINT, _TYPICAL_SHARE * quantile(mine.strength, _TYPICAL))
         weight = coherent * mine.strength**2 / (mine.strength**2 + half**2)
         left = yours.strength / np.maximum(self.gain * mine.strength, 1e-6)
         present = direction * np.clip((left - _VEILED) / (_CLEAR - _VEILED), 0, 1)
@@ -183,7 +184,7 @@ def _directions(cosine: Field, sine: Field, other_cosine: Field, other_sine: Fie
 def _counted(view: Fingerprint) -> Field:
     """Return how much each cell's edges count by their strength, 0..1."""
     strength = view.edges.strength
-    half = max(_FAINT, 2 * view.noise, _TYPICAL_SHARE * float(np.quantile(strength, _TYPICAL)))
+    half = max(_FAINT, 2 * view.noise, _TYPICAL_SHARE * quantile(strength, _TYPICAL))
     return np.asarray(strength**2 / (strength**2 + half**2), np.float32)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from agents.vision.cells import cells
@@ -46,7 +46,7 @@ class Measures:
 
     def as_json(self) -> dict[str, dict[str, float | None]]:
         """Return what `from_json` reads: it crosses from the decoder's process."""
-        return asdict(self)
+        return {name: dict(vars(part)) for name, part in vars(self).items()}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Measures:

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from agents.vision.cells import Cells
 from agents.vision.picture import Plane
+from agents.vision.quantile import quantiles
 
 SIDE = 256
 """The picture is reduced to 256 x 256: a pattern of six pixels in 704 is still there."""
@@ -104,7 +105,7 @@ def stripes(luma: Plane, rows: Profile, before: Profile | None) -> Stripes:
     standing = np.where(_TELLING, level / (around + FLOOR_LEVEL), 0.0)
     row, column = (int(place) for place in np.unravel_index(int(standing.argmax()), standing.shape))
     local = _local_levels(small, row - SIDE // 2, column)
-    least, most = (float(value) for value in np.percentile(local, (25, 90)))
+    least, most = quantiles(local, 0.25, 0.9)
     even = least / (most + FLOOR_LEVEL)
     return Stripes(least, float(standing[row, column]), even, *_rolling(rows, before))
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.vision.picture import Plane
+from agents.vision.quantile import quantile
 
 Field = npt.NDArray[np.float32]
 """A number for each cell, shape (rows, columns)."""
@@ -114,7 +115,7 @@ def shrunk(plane: Field, grid: tuple[int, int]) -> Field:
 
 
 def _above_noise(energy: Field) -> tuple[Field, float]:
-    floor = _NOISE_MARGIN * float(np.quantile(energy, _FLAT_SHARE))
+    floor = _NOISE_MARGIN * quantile(energy, _FLAT_SHARE)
     return np.sqrt(np.maximum(energy - floor, 0)), floor**0.5
 
 

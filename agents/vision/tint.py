@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from agents.vision.cells import Cells
+from agents.vision.quantile import quantiles
 
 NEUTRAL = 128.0
 
@@ -34,7 +35,7 @@ class Tint:
 def tint(cells: Cells) -> Tint:
     """Measure the chroma of a picture's blocks."""
     (u_low, u_median, u_high), (v_low, v_median, v_high) = (
-        [float(value) - NEUTRAL for value in np.percentile(plane, (20, 50, 80))] for plane in (cells.u, cells.v)
+        [value - NEUTRAL for value in quantiles(plane, 0.2, 0.5, 0.8)] for plane in (cells.u, cells.v)
     )
     return Tint(u_low, u_median, u_high, v_low, v_median, v_high)
 
