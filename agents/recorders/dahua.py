@@ -48,6 +48,9 @@ PAGE_SIZE = 100
 MOST_PAGES = 400
 """A window with more pages than this is not moving on."""
 
+EMPTY_MONTHS = 6
+"""So many months without footage end the walk back to the oldest: each costs a search."""
+
 ZONE_SECONDS = 3600.0
 _OK = 200
 _BAD_REQUEST = 400
@@ -58,6 +61,7 @@ _BUSY = 503
 _GONE = frozenset({StreamCause.REFUSED, StreamCause.NO_CONNECTION})
 _HALF_SECOND = 0.5
 _SHORTEST_WINDOW = timedelta(minutes=1)
+_MONTH = timedelta(days=28)
 _WIDEST: Window = (datetime(2000, 1, 1), datetime(2038, 1, 1))  # noqa: DTZ001  (wall time)
 _CONFIG = "/cgi-bin/configManager.cgi?action=getConfig&name="
 _FINDER = "/cgi-bin/mediaFileFind.cgi?action="
@@ -231,8 +235,25 @@ class Dahua:
         """Return the start of the oldest footage, which the recorder lists first; None without any. Raises RecorderError."""
         number, zone = _number(channel), await self._recorder_zone()
         async with self._searching:
-            segments = await self._pages(number, _WIDEST, first=True)
+            try:
+                segments = await self._pages(number, _WIDEST, first=True)
+            except RecorderError as error:
+                if error.cause not in {StreamCause.RECORDER, StreamCause.TIMEOUT}:
+                    raise
+                segments = await self._oldest(number, zone)
         return min((to_millis(begin) for begin, _ in parse.instants(segments, zone)), default=None)
+
+    async def _oldest(self, number: int, zone: tzinfo) -> list[parse.Segment]:
+        """Walk back month by month where the wide window fails; give up after EMPTY_MONTHS empty ones in a row."""
+        end = self._settings.clock.now().astimezone(zone).replace(tzinfo=None, microsecond=0) + timedelta(days=1)
+        oldest: list[parse.Segment] = []
+        empty = 0
+        while empty < EMPTY_MONTHS:
+            start = end - _MONTH
+            segments = await self._pages(number, (start, end), first=True)
+            empty = 0 if segments else empty + 1
+            oldest, end = segments or oldest, start
+        return oldest
 
     async def latest(self, channel: str) -> Millis | None:
         """Return the end of the newest footage of the last hours; None without any. Raises RecorderError."""
@@ -271,7 +292,7 @@ class Dahua:
             page = await self._page(finder, number, size=1 if first else self._options.page_size)
             if page is not None:
                 segments += page.segments
-            if page is None or not page.files or first:
+            if page is None or not page.files or (first and segments):
                 return segments
             if page == previous and page.segments:
                 break

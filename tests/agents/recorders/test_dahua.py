@@ -74,6 +74,12 @@ async def test_a_window_that_fails_is_searched_once_more_in_halves(tmp_path: Pat
             await driver.footage("1", NOON - 39 * DAY, NOON)
 
 
+async def test_the_oldest_footage_is_found_without_wide_windows(tmp_path: Path) -> None:
+    async with running(RIG, state(clips(70 * 24), []), tmp_path, ManualClock(NOW)) as (simulator, driver):
+        simulator.quirks.wide_window_days = 31
+        assert (await driver.earliest("1"), await driver.earliest("2")) == (NOON - 70 * DAY, None)
+
+
 async def test_handles_that_run_out_are_a_full_recorder(tmp_path: Path) -> None:
     async with running(RIG, state(), tmp_path, ManualClock(NOW)) as (simulator, driver):
         simulator.quirks.max_finders = 0
