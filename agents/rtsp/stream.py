@@ -241,6 +241,12 @@ class Stream:
         now, started = self._loop.time(), self._units.moved > 1
         limit = self._pace.limit(now) if started else self._deadlines.first_frame
         left = self._moved_at + limit - now
+        if left <= 0.001 and started and self._drained_at <= self._moved_at:
+            # Nobody has looked since: this machine stood still. What waits in the socket is taken first, and counts as new.
+            self._drained_at = now - DRAINED_SECONDS
+            self._connection.wire.gather(1)
+            self._after("stall", DRAINED_SECONDS, self._check_stall)
+            return
         if left <= 0.001:
             self._stalled(limit, started=started)
             return

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.rtsp.pace import GATHER_MOST_BYTES, GATHER_SECONDS, KNOWN_SECONDS, Pace
 from support.rtsp_device import Device, serve
-from support.rtsp_opening import opened
+from support.rtsp_opening import PATIENT, opened
 
 
 def after(gaps: list[float], stall: float = 6.0) -> float:
@@ -73,3 +76,17 @@ async def test_frames_that_gather_are_read_together_and_none_stays_behind(monkey
         while sum(sizes) < 149:  # the last one has no successor that ends it
             sizes.append(len(await stream.batch()))
     assert max(sizes) >= 10, "half a second of frames came at once"
+
+
+async def test_a_machine_that_stood_still_takes_what_waits_before_it_speaks_of_a_stall(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("agents.rtsp.pace.KNOWN_SECONDS", 0.0)
+    deadlines = replace(PATIENT, stall=1.5)
+    async with serve(Device(interval=0.05)) as device, opened(device.url(), deadlines=deadlines) as stream:
+        seen = 0
+        while seen < 60:
+            seen += len(await stream.batch())
+        time.sleep(2.0)  # noqa: ASYNC251  (the machine stands still: device and agent alike)
+        while seen < 120:
+            seen += len(await stream.batch())
