@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,6 +78,8 @@ class Simulators:
         path.write_text(json.dumps(description), encoding="utf-8")
         command = [sys.executable, "-m", "agents.simulators", "--script", str(path)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        with suppress(PermissionError):  # a camera that waits for the machine is no steady camera
+            os.setpriority(os.PRIO_PROCESS, self.process.pid, -10)
         self.events: list[dict[str, Any]] = []
         self.finished = threading.Event()
         assert self.process.stdout is not None
