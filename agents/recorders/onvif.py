@@ -178,7 +178,7 @@ class Onvif(OffersNothing):
     async def latest(self, channel: str) -> Millis | None:
         """Return the end of the newest footage of the last twelve hours; None without any. Raises RecorderError."""
         async with self._searching:
-            track = self._track(await self._recording(channel, fresh=True))
+            track = self._track(await self._recording(channel))
         now = to_millis(await self._soap.device_now())
         return None if track is None or track.end < now - LATEST_WINDOW else track.end
 
@@ -197,9 +197,11 @@ class Onvif(OffersNothing):
         What the recorder says of the oldest and newest data bounds what its history of the track says in between.
         """
         async with self._searching:
-            recording = await self._recording(channel, fresh=end - start > DAY)
+            recording = await self._recording(channel)
             track = self._track(recording)
             if track is None or track.end <= start or track.begin >= end:
+                if progress is not None:
+                    progress(1.0)
                 return Footage(Spans.empty(), Spans.empty(), (start, end))
             await self._check(track)
             bounds = (max(start, track.begin), min(end, track.end))
@@ -255,9 +257,9 @@ class Onvif(OffersNothing):
             raise NotOffered(f"Recording {recording.token} holds data, and tells of no video track.")
         return tracks[0] if tracks else None
 
-    async def _recording(self, channel: str, *, fresh: bool = False) -> parse.Recording:
+    async def _recording(self, channel: str) -> parse.Recording:
         """Return what the recorder says of one recording. Raises RecorderError."""
-        recordings = await self._known(fresh=fresh)
+        recordings = await self._known()
         if channel not in recordings:
             known = ", ".join(list(recordings)[:20]) or "none"
             detail = f"No recording {channel!r}: set `channel` to the token of one ({known})."

@@ -170,7 +170,9 @@ async def test_a_history_that_denies_all_footage_is_a_contradiction(tmp_path: Pa
 async def test_a_camera_without_footage_has_none(tmp_path: Path) -> None:
     async with recorded(tmp_path, [[], whole_days(2, until=NOON - 50 * DAY)]) as (_, driver):
         for channel in ("1", "2"):
-            assert (await driver.footage(channel, NOON - 10 * DAY, NOON)).spans == Spans.empty()
+            told: list[float] = []
+            assert (await driver.footage(channel, NOON - 10 * DAY, NOON, told.append)).spans == Spans.empty()
+            assert told == [1.0]
             assert await driver.latest(channel) is None
         assert await driver.earliest("1") is None
         assert await driver.earliest("2") == NOON - 52 * DAY
