@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -71,10 +72,15 @@ def _black(e: Evidence, t: Thresholds) -> bool:
 
 
 def _corrupt(e: Evidence, t: Thresholds) -> bool:
-    seen, more = e.measures.smear, e.beside.smeared_more
-    seams = seen.seam_share >= t.corrupt_seam_share and seen.seam_ratio >= t.corrupt_seam_ratio
-    smeared = seen.smeared_ratio >= t.corrupt_smeared_ratio and (more is None or more >= t.corrupt_smeared_more)
-    return seen.void_ratio >= t.corrupt_void_ratio or ((seams or smeared) and not _striped(e, t))
+    seen, beside = e.measures.smear, e.beside
+    if seen.void_ratio >= t.corrupt_void_ratio:
+        return True
+    more = beside.seam_more
+    new = more >= t.corrupt_seam_more if more is not None else seen.seam_share >= t.corrupt_seam_alone
+    seams = new and seen.seam_share >= t.corrupt_seam_share and seen.seam_ratio >= t.corrupt_seam_ratio
+    unusual = beside.smeared_more is None or beside.smeared_more >= t.corrupt_smeared_more
+    smeared = unusual and seen.smeared_ratio >= t.corrupt_smeared_ratio
+    return (seams or smeared) and not _striped(e, t)
 
 
 def _frozen(e: Evidence, t: Thresholds) -> bool:
@@ -121,7 +127,8 @@ def _striped(e: Evidence, t: Thresholds) -> bool:
 
 
 def _colour_cast(e: Evidence, t: Thresholds) -> bool:
-    return e.beside.tint_shift is not None and e.beside.tint_shift >= t.cast_shift
+    seen, moved = e.measures.tint, e.beside.tint_shift
+    return moved is not None and moved >= t.cast_shift and math.hypot(seen.u_median, seen.v_median) >= t.cast_colour
 
 
 _RULES: dict[str, Callable[[Evidence, Thresholds], bool]] = {

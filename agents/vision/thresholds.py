@@ -22,10 +22,10 @@ def _most(default: float) -> Any:
 class Thresholds:
     """Bounds of the states, in the units of the measures they are named after. Luma is on the video scale, 16..235."""
 
-    black_p95: float = _most(30.0)
+    black_p95: float = _most(27.0)
     """A covered sensor lies at 16 to 20; a dark room's brightest parts and its noise reach further."""
-    black_spread: float = _most(6.0)
-    """Between dark and bright blocks: as dark a picture with more to be told apart is a dark room."""
+    black_spread: float = _most(2.0)
+    """Between dark and bright blocks: as dark a picture with more to be told apart is a dark room, which leaves 3."""
     black_grain: float = _most(2.5)
     """A sensor that strains to see a dark room is noisier than one behind a cap."""
     dark_p90: float = _most(44.0)
@@ -60,14 +60,21 @@ class Thresholds:
     striped_gain: float = _least(1.5)
     """Of what is usual for the camera: some rooms are regular."""
     striped_roll_level: float = _least(8.0)
-    striped_roll_share: float = _least(0.7)
+    striped_roll_share: float = _least(0.88)
+    """Headlights that sweep over a wall reach 0.8."""
     cast_shift: float = _least(11.0)
     """Levels of chroma: another lamp shifts by less."""
+    cast_colour: float = _least(7.0)
+    """Levels from neutral: a picture that loses its colour at dusk has no cast."""
     corrupt_seam_share: float = _least(0.02)
     corrupt_seam_ratio: float = _least(2.4)
     """Blocking at a low bit rate leaves it under 2."""
-    corrupt_smeared_ratio: float = _least(0.15)
-    corrupt_smeared_more: float = _least(0.1)
+    corrupt_seam_more: float = _least(0.018)
+    """Than is usual for the camera: tiles and shelves may lie on the grid by chance."""
+    corrupt_seam_alone: float = _least(0.12)
+    """Enough while nothing is known to be usual."""
+    corrupt_smeared_ratio: float = _least(0.25)
+    corrupt_smeared_more: float = _least(0.18)
     """Than is usual for the camera: some are built of nothing but upright lines."""
     corrupt_void_ratio: float = _least(0.12)
     approved_visible: float = _least(0.35)

@@ -35,6 +35,8 @@ class Beside:
     """Its `same_ratio` in units of the usual, at least a two-hundredth."""
     smeared_more: float | None
     """Its `smeared_ratio` less the usual."""
+    seam_more: float | None
+    """Its `seam_share` less the usual."""
 
 
 @dataclass
@@ -48,7 +50,7 @@ class Usual:
         """Hold a look against the usual."""
         known = self._known.get(_kind(light))
         if known is None:
-            return Beside(None, None, None, None, None)
+            return Beside(None, None, None, None, None, None)
         facts = _facts(measures)
         return Beside(
             tint_shift=shift(measures.tint.ends, known[:6]),
@@ -56,6 +58,7 @@ class Usual:
             stripe_gain=facts[7] / max(1.0, known[7]),
             same_times=facts[8] / max(LEAST_SAME, known[8]),
             smeared_more=facts[10] - known[10],
+            seam_more=facts[11] - known[11],
         )
 
     def learn(self, measures: Measures, light: Light) -> None:
@@ -85,6 +88,7 @@ def _facts(measures: Measures) -> _Facts:
         measures.repeat.same_ratio or 0.0,
         measures.grain.colour_grain,
         measures.smear.smeared_ratio,
+        measures.smear.seam_share,
     )
 
 

@@ -33,7 +33,7 @@ SOUND = Measures(
     smear=Smear(seam_ratio=1, seam_share=0.001, smeared_ratio=0, void_ratio=0),
     repeat=Repeat(same_ratio=0.0, changed_ratio=0.01),
 )
-USUAL = Beside(tint_shift=1, grain_ratio=1, stripe_gain=1, same_times=0, smeared_more=0)
+USUAL = Beside(tint_shift=1, grain_ratio=1, stripe_gain=1, same_times=0, smeared_more=0, seam_more=0)
 
 
 def evidence(beside: dict[str, float] | None = None, *, looped: bool = False, **parts: dict[str, Any]) -> Evidence:
@@ -48,8 +48,8 @@ CASES: list[tuple[str, Evidence]] = [
     ("signal_lost", evidence(drawn={"drawn_ratio": 0.8}, grain={"noise": 0.0})),
     ("ok", evidence(drawn={"flat_ratio": 0.95})),
     ("black", evidence(levels={"luma_p95": 17, "block_p90": 17, "spread": 1}, grain={"grain": 0.3})),
-    ("dark", evidence(levels={"luma_p95": 29, "block_p90": 24, "spread": 9})),
-    ("dark", evidence(levels={"luma_p95": 29, "block_p90": 24, "spread": 3}, grain={"grain": 3.5})),
+    ("dark", evidence(levels={"luma_p95": 26, "block_p90": 24, "spread": 9})),
+    ("dark", evidence(levels={"luma_p95": 26, "block_p90": 22, "spread": 1}, grain={"grain": 3.5})),
     ("dark", evidence(levels={"luma_p95": 60, "block_p90": 40, "spread": 15})),
     ("bright", evidence(levels={"clipped_ratio": 0.7})),
     ("bright", evidence(levels={"clipped_ratio": 0.9}, drawn={"flat_ratio": 0.9, "drawn_ratio": 0.2}, grain={"noise": 0.0})),
@@ -57,8 +57,9 @@ CASES: list[tuple[str, Evidence]] = [
     ("corrupt", evidence({"smeared_more": 0.3}, smear={"smeared_ratio": 0.4})),
     ("ok", evidence({"smeared_more": 0.01}, smear={"smeared_ratio": 0.4})),
     ("corrupt", evidence(smear={"void_ratio": 0.3})),
-    ("corrupt", evidence(smear={"seam_share": 0.1, "seam_ratio": 5})),
-    ("ok", evidence(smear={"seam_share": 0.1, "seam_ratio": 1.4})),
+    ("corrupt", evidence({"seam_more": 0.1}, smear={"seam_share": 0.1, "seam_ratio": 5})),
+    ("ok", evidence(smear={"seam_share": 0.1, "seam_ratio": 5})),
+    ("ok", evidence({"seam_more": 0.1}, smear={"seam_share": 0.1, "seam_ratio": 1.4})),
     ("frozen", evidence({"same_times": 60}, repeat={"same_ratio": 0.3})),
     ("ok", evidence({"same_times": 1.2}, repeat={"same_ratio": 0.3})),
     ("ok", evidence({"same_times": 60}, repeat={"same_ratio": 0.3, "changed_ratio": 0.2})),
@@ -69,8 +70,9 @@ CASES: list[tuple[str, Evidence]] = [
     ("striped", evidence({"stripe_gain": 10}, stripes={"stripe_level": 12, "stripe_ratio": 30, "stripe_even": 0.9})),
     ("striped", evidence(stripes={"roll_level": 15, "roll_share": 0.9})),
     ("ok", evidence({"stripe_gain": 1.1}, stripes={"stripe_level": 12, "stripe_ratio": 30, "stripe_even": 0.9})),
-    ("colour_cast", evidence({"tint_shift": 25})),
-    ("striped", evidence({"stripe_gain": 10}, stripes={"stripe_level": 12, "stripe_ratio": 30, "stripe_even": 0.9}, smear={"seam_share": 0.1, "seam_ratio": 4})),
+    ("colour_cast", evidence({"tint_shift": 25}, tint={"u_median": 20})),
+    ("ok", evidence({"tint_shift": 25})),
+    ("striped", evidence({"stripe_gain": 10, "seam_more": 0.1}, stripes={"stripe_level": 12, "stripe_ratio": 30, "stripe_even": 0.9}, smear={"seam_share": 0.1, "seam_ratio": 4})),
 ]  # fmt: skip
 
 
@@ -80,7 +82,12 @@ def test_what_one_look_shows(state: str, seen: Evidence) -> None:
 
 
 def test_of_several_the_first_is_named() -> None:
-    several = evidence({"same_times": 90, "tint_shift": 30}, repeat={"same_ratio": 0.9}, levels={"block_p90": 40})
+    several = evidence(
+        {"same_times": 90, "tint_shift": 30},
+        repeat={"same_ratio": 0.9},
+        levels={"block_p90": 40},
+        tint={"v_median": 30},
+    )
     assert conditions(several, LIMITS).entering == ("frozen", "dark", "colour_cast")
 
 
@@ -98,7 +105,7 @@ def test_what_is_not_known_yet_is_no_fault() -> None:
             repeat=Repeat(None, None),
             stripes=replace(SOUND.stripes, roll_level=None, roll_share=None),
         ),
-        Beside(None, None, None, None, None),
+        Beside(None, None, None, None, None, None),
         None,
     )
     assert conditions(unknown, LIMITS) == Conditions((), frozenset())
