@@ -105,6 +105,15 @@ async def test_without_the_table_of_devices_all_names_are_channels(tmp_path: Pat
         assert len(await driver.channels()) == simulator.quirks.slots
 
 
+async def test_without_it_an_analog_recorder_lists_its_inputs_and_any_other_lacks_a_right(tmp_path: Path) -> None:
+    async with running(RIG, state(model="DH-XVR5108HS"), tmp_path, ManualClock(NOW)) as (simulator, driver):
+        simulator.quirks.remote_devices, simulator.quirks.slots = False, 8
+        assert len(await driver.channels()) == 8
+        simulator.state.model = "DH-NVR4216"
+        with pytest.raises(RecorderError, match="give it the right"):
+            await driver.channels()
+
+
 async def test_a_table_that_is_refused_may_be_a_right_or_a_name(tmp_path: Path) -> None:
     async with running(RIG, state(), tmp_path, ManualClock(NOW)) as (simulator, driver):
         simulator.quirks.forbidden = ("configManager.cgi?action=getConfig&name=StorageGlobal",)
