@@ -19,6 +19,8 @@ LOOK_SECONDS = 5.0
 START_SECONDS = 30.0
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENCV_FOR_THREADS_NUM": "1"}
 """Pictures are small: threads that wait for each other cost more than half of a look."""
+KEPT_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(64 << 20), "MALLOC_MMAP_THRESHOLD_": str(32 << 20)}
+"""Planes come and go with each look: giving their pages back to the kernel and fetching them anew cost a tenth of it."""
 TURN_SECONDS = 10.0
 """So long a look waits for those of other cameras; a keyframe that is older then is not looked at any more."""
 
@@ -120,7 +122,9 @@ class Decoder:
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "agents.watch.decoder_child",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-            env={name: os.environ[name] for name in keep if name in os.environ} | ONE_THREAD,  # no secret of the agent's
+            env={name: os.environ[name] for name in keep if name in os.environ}  # no secret of the agent's
+            | ONE_THREAD
+            | KEPT_MEMORY,
         )  # fmt: skip
         try:
             async with asyncio.timeout(START_SECONDS):
