@@ -20,6 +20,8 @@ _FEW = 6
 _MANY = 30
 """Lists longer than this are cut, and say so."""
 
+_NEVER = _n("never")
+
 
 @dataclass(frozen=True)
 class Words:
@@ -219,6 +221,14 @@ def _signed_seconds(words: Words, value: object) -> str | None:
     return None if text is None else ("+" if float(str(value)) >= 0 else "−") + text
 
 
+def _between(words: Words, value: object) -> str | None:
+    """Return the first and the last day on which something may happen; without a last one it may not happen at all."""
+    if not isinstance(value, list) or len(value) != 2:
+        return None
+    first, last = (_day(words, item) for item in value)
+    return None if first is None else f"{first} – {last or words.translate(_NEVER)}"
+
+
 FIGURES: dict[str, tuple[str, Write]] = {
     "required_days": (_n("Days required"), _NUMBER),
     "held_days": (_n("Days held"), _NUMBER),
@@ -228,6 +238,11 @@ FIGURES: dict[str, tuple[str, Write]] = {
     "gaps": (_n("Holes in the recordings"), _spans),
     "compliant_from": (_n("In order at the earliest on"), _one(_day)),
     "breaks_on": (_n("Will fall short on"), _one(_day)),
+    "breaks_because": (
+        _n("Because"),
+        _one(lambda words, value: words.cause(value) if isinstance(value, str) else None),
+    ),
+    "breaks_between": (_n("Earliest and latest day"), _one(_between)),
     "window_seconds": (_n("Window looked at"), _SECONDS),
     "up_seconds": (_n("Running"), _SECONDS),
     "down_seconds": (_n("Down"), _SECONDS),

@@ -80,6 +80,10 @@ SENTENCES: dict[tuple[str, str], tuple[str, ...]] = {
     ),
     ("undeclared_channel", "unknown"): (_n("Which channels the recorder has is not known."),),
     ("retention", "ok"): (
+        _n(
+            "%(held_days)s days of recordings are held, %(required_days)s are required; by the forecast fewer from "
+            "%(breaks_on)s on: %(breaks_because)s."
+        ),
         _n("%(held_days)s days of recordings are held; %(required_days)s are required."),
         _n("Recordings are held for as long as required."),
     ),
@@ -194,6 +198,8 @@ def _figures(measured: Mapping[str, Any], words: Words, began: Millis | None, en
         "held_days": number(measured.get("held_days")),
         "required_days": number(measured.get("required_days")),
         "compliant_from": _day(measured.get("compliant_from")),
+        "breaks_on": _day(measured.get("breaks_on")),
+        "breaks_because": _code(measured.get("breaks_because"), words),
         "missing_days": _missing(measured, words),
         "minimum_ratio": percent(measured.get("minimum_ratio")),
         "up_ratio_now_up": None if ended is not None or _is_out(measured, began) else percent(measured.get("up_ratio")),
@@ -213,6 +219,10 @@ def _figures(measured: Mapping[str, Any], words: Words, began: Millis | None, en
         **{key: _instant(measured.get(key), words) for key in ("tested_at", "valid_until", "last_report_at")},
     }
     return {key: value for key, value in found.items() if value is not None}
+
+
+def _code(value: object, words: Words) -> str | None:
+    return words.cause(value) if isinstance(value, str) else None
 
 
 def _outage(measured: Mapping[str, Any], began: Millis | None) -> Mapping[str, Any] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime, time
 
 from prometheus_client import CollectorRegistry, Counter, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
@@ -73,6 +74,11 @@ def _retention(session: Session) -> Iterator[Metric]:
     required = GaugeMetricFamily(
         "cradlewatch_retention_required_days", "Days that the institution's pack requires.", labels=["institution"]
     )
+    breaks = GaugeMetricFamily(
+        "cradlewatch_retention_breaks_timestamp_seconds",
+        "The day from which on fewer days than required will be held, by the forecast; absent without one.",
+        labels=labels,
+    )
     days: dict[str, float] = {}
     for verdict in verdicts_of_requirement(session, "retention"):
         names = [verdict.institution, verdict.subject_id]
@@ -82,9 +88,12 @@ def _retention(session: Session) -> Iterator[Metric]:
         if here is not None:
             held.add_metric(names, here)
             maturing.add_metric(names, float(verdict.state == "maturing"))
+        foretold = verdict.json["measured"].get("breaks_on")
+        if isinstance(foretold, str):
+            breaks.add_metric(names, datetime.combine(date.fromisoformat(foretold), time(), UTC).timestamp())
     for institution, asked in days.items():
         required.add_metric([institution], asked)
-    yield from (held, maturing, required)
+    yield from (held, maturing, required, breaks)
 
 
 def _number(verdict: CurrentVerdict, key: str) -> float | None:

@@ -88,6 +88,12 @@ def test_a_state_that_is_new_here_says_the_verdicts_own_words() -> None:
 def test_figures_are_in_the_sentence() -> None:
     text = reason("retention", "short", FULL, words(Language.EN))
     assert text == "Only 35 of 90 days of recordings are held; in order on 2027-01-17 at the earliest."
+    foretold = {"held_days": 96, "required_days": 90, "breaks_on": "2026-12-03", "breaks_because": "bit_rate_up"}
+    assert reason("retention", "ok", foretold, words(Language.ZH)) == (
+        "已存录像 96 天，要求 90 天；预计自 2026-12-03 起不足：每日录像写入量增大。"
+    )
+    steady = {**foretold, "breaks_on": None, "breaks_because": None}
+    assert reason("retention", "ok", steady, words(Language.ZH)) == "已存录像 96 天，要求 90 天。"
     text = reason("retention", "gap", FULL, words(Language.ZH))
     assert text == "以下日期缺少录像：2026-10-24 – 2026-10-25；最早 2027-01-17 达标。"
     assert reason("recorder_clock", "off", {"offset_seconds": -90, "tolerance_seconds": 60}, words(Language.EN)) == (
