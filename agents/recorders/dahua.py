@@ -45,6 +45,9 @@ PLAYBACK = "System > Account: 'Playback' of the channel"
 PAGE_SIZE = 100
 """The most that a page may hold by the interface's description."""
 
+SURELY_SHORT = 20
+"""No firmware holds its pages below so many files: a shorter one is the last."""
+
 MOST_PAGES = 400
 """A window with more pages than this is not moving on."""
 
@@ -275,7 +278,7 @@ class Dahua:
     async def _pages(self, number: int, window: Window, *, first: bool = False) -> list[parse.Segment]:
         """Read a window page by page until the recorder has no more, or its `first` file alone.
 
-        A short page is no sign of the end, since firmware may hold its pages shorter than they were asked for.
+        A page that is shorter than asked for is no sign of the end, since firmware may hold them so; a very short one is.
         Raises RecorderError when the pages do not move on, and when the end was told by an error to a finder that wasn't
         there.
         """
@@ -296,6 +299,8 @@ class Dahua:
             if page is not None:
                 segments += page.segments
             if page is None or not page.files or (first and segments):
+                return segments
+            if not first and page.files < min(SURELY_SHORT, self._options.page_size):
                 return segments
             if page == previous and page.segments:
                 break

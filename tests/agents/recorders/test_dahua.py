@@ -39,8 +39,8 @@ def state(*channels: list[Segment], clock: ManualClock | None = None, **changes:
 
 
 QUIRKS = [
-    {"page_cap": 7},
-    {"page_cap": 7, "end_of_list": "400"},
+    {"page_cap": 20},
+    {"page_cap": 20, "end_of_list": "400"},
     {"nothing_found": "found=0"},
     {"zone_tables": False, "unknown_name": "400"},
     {"zone_tables": False},
@@ -63,6 +63,17 @@ async def test_a_quarter_of_a_year_costs_few_searches_and_an_hour_one(tmp_path: 
         before = simulator.stats()["searches"]
         await driver.footage("1", NOON - HOUR, NOON)
         assert simulator.stats()["searches"] == before + 1
+        asked = dict(simulator.requests)
+        await driver.footage("1", NOON - HOUR, NOON)
+        new = {name: count - asked[name] for name, count in simulator.requests.items() if name != "401_challenge"}
+        assert {name for name, count in new.items() if count} == {
+            "factory.create",
+            "findFile",
+            "findNextFile",
+            "close",
+            "destroy",
+        }
+        assert sum(new.values()) == 5
 
 
 async def test_a_window_that_fails_is_searched_once_more_in_halves(tmp_path: Path) -> None:

@@ -76,7 +76,7 @@ def shake(simulator: Any, seed: int) -> None:
         simulator.state.quirks.wide_window = chance.choice(["flaky", "fails", "works"])
         simulator.state.quirks.max_results = chance.choice([40, 50])
     elif isinstance(simulator, DahuaSimulator):
-        simulator.quirks.page_cap = chance.choice([100, 64, 13])
+        simulator.quirks.page_cap = chance.choice([100, 64, 20])
         simulator.quirks.nothing_found = chance.choice(["400", "found=0"])
         simulator.quirks.end_of_list = chance.choice(["found=0", "400"])
         simulator.quirks.zone_tables = chance.random() < 0.8
