@@ -33,8 +33,8 @@ class Pace:
         self._rates: tuple[float, ...] = ()
 
     def moved(self, at: float) -> None:
-        """Frames came."""
-        self._longest = max(self._longest, at - self._moved_at)
+        """Frames came. For so long as they may gather, the pause may have been ours."""
+        self._longest = max(self._longest, at - self._moved_at - GATHER_SECONDS)
         self._moved_at = at
         if at - self._window_at > GAP_SECONDS:
             self._longest_before, self._longest, self._window_at = self._longest, 0.0, at
