@@ -50,6 +50,7 @@ async def test_64_cameras_of_a_server_that_was_away_for_a_moment_come_back_one_a
             await site.until(lambda: all(watch.state.reconnects > reconnects[name] for name, watch in watches))
             await site.until(lambda: server.seats.stats()["sessions"] == CAMERAS)
             took = asyncio.get_running_loop().time() - began
+            await site.until(lambda: len(instants) >= CAMERAS)  # they are noted from time to time
             noting.cancel()
     assert CAMERAS <= len(instants) <= CAMERAS + 4, "each came once"
     assert most_in_a_second(instants) <= MOST_IN_A_SECOND
