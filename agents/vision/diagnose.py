@@ -75,8 +75,8 @@ def _corrupt(e: Evidence, t: Thresholds) -> bool:
     seen, beside = e.measures.smear, e.beside
     if seen.void_ratio >= t.corrupt_void_ratio:
         return True
-    more = beside.seam_more
-    new = more >= t.corrupt_seam_more if more is not None else seen.seam_share >= t.corrupt_seam_alone
+    times = beside.seam_times
+    new = times >= t.corrupt_seam_times if times is not None else seen.seam_share >= t.corrupt_seam_alone
     seams = new and seen.seam_share >= t.corrupt_seam_share and seen.seam_ratio >= t.corrupt_seam_ratio
     unusual = beside.smeared_more is None or beside.smeared_more >= t.corrupt_smeared_more
     smeared = unusual and seen.smeared_ratio >= t.corrupt_smeared_ratio

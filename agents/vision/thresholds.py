@@ -69,8 +69,8 @@ class Thresholds:
     corrupt_seam_share: float = _least(0.02)
     corrupt_seam_ratio: float = _least(2.4)
     """Blocking at a low bit rate leaves it under 2."""
-    corrupt_seam_more: float = _least(0.018)
-    """Than is usual for the camera: tiles and shelves may lie on the grid by chance."""
+    corrupt_seam_times: float = _least(1.8)
+    """Of what is usual for the camera: tiles and shelves may lie on the grid by chance."""
     corrupt_seam_alone: float = _least(0.12)
     """Enough while nothing is known to be usual."""
     corrupt_smeared_ratio: float = _least(0.25)
@@ -95,13 +95,13 @@ class Thresholds:
     """Correlation of the edges with the approved ones where they are now."""
     moved_gain: float = _least(0.25)
     """By how much that is better than where they were."""
-    moved_distinct: float = _least(4.0)
-    moved_explained: float = _least(0.25)
+    moved_distinct: float = _least(3.2)
+    moved_explained: float = _least(0.2)
     """That correlation times the sharp structure that is seen at all: little of it is soon found somewhere."""
-    moved_lost_identity: float = _most(0.2)
+    moved_lost_identity: float = _most(0.22)
     moved_lost_anchored: float = _most(0.06)
     """Larger parts of the view that still fit where they were: through cots, curtains and people a tenth and more."""
-    moved_lost_in_place: float = _most(0.4)
+    moved_lost_in_place: float = _most(0.5)
     """As much of the approved structure is found by chance, wherever the camera looks: rooms are built at right angles."""
     moved_lost_structure: float = _least(0.2)
     """A picture with sharp structure of its own, none of which is the approved one: it looks elsewhere."""

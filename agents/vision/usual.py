@@ -17,6 +17,7 @@ FOLLOWS = 0.01
 """Share by which it follows each sound look from then on: a season's slow change, and no tampering in small steps."""
 
 LEAST_SAME = 0.005
+LEAST_SEAMS = 0.01
 
 Kind = Literal["coloured", "grey"]
 
@@ -35,8 +36,8 @@ class Beside:
     """Its `same_ratio` in units of the usual, at least a two-hundredth."""
     smeared_more: float | None
     """Its `smeared_ratio` less the usual."""
-    seam_more: float | None
-    """Its `seam_share` less the usual."""
+    seam_times: float | None
+    """Its `seam_share` in units of the usual, at least a hundredth."""
 
 
 @dataclass
@@ -58,7 +59,7 @@ class Usual:
             stripe_gain=facts[7] / max(1.0, known[7]),
             same_times=facts[8] / max(LEAST_SAME, known[8]),
             smeared_more=facts[10] - known[10],
-            seam_more=facts[11] - known[11],
+            seam_times=facts[11] / max(LEAST_SEAMS, known[11]),
         )
 
     def learn(self, measures: Measures, light: Light) -> None:

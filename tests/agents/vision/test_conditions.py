@@ -33,7 +33,7 @@ SOUND = Measures(
     smear=Smear(seam_ratio=1, seam_share=0.001, smeared_ratio=0, void_ratio=0),
     repeat=Repeat(same_ratio=0.0, changed_ratio=0.01),
 )
-USUAL = Beside(tint_shift=1, grain_ratio=1, stripe_gain=1, same_times=0, smeared_more=0, seam_more=0)
+USUAL = Beside(tint_shift=1, grain_ratio=1, stripe_gain=1, same_times=0, smeared_more=0, seam_times=1)
 
 
 def evidence(beside: dict[str, float] | None = None, *, looped: bool = False, **parts: dict[str, Any]) -> Evidence:
@@ -57,9 +57,9 @@ CASES: list[tuple[str, Evidence]] = [
     ("corrupt", evidence({"smeared_more": 0.3}, smear={"smeared_ratio": 0.4})),
     ("ok", evidence({"smeared_more": 0.01}, smear={"smeared_ratio": 0.4})),
     ("corrupt", evidence(smear={"void_ratio": 0.3})),
-    ("corrupt", evidence({"seam_more": 0.1}, smear={"seam_share": 0.1, "seam_ratio": 5})),
+    ("corrupt", evidence({"seam_times": 10}, smear={"seam_share": 0.1, "seam_ratio": 5})),
     ("ok", evidence(smear={"seam_share": 0.1, "seam_ratio": 5})),
-    ("ok", evidence({"seam_more": 0.1}, smear={"seam_share": 0.1, "seam_ratio": 1.4})),
+    ("ok", evidence({"seam_times": 10}, smear={"seam_share": 0.1, "seam_ratio": 1.4})),
     ("frozen", evidence({"same_times": 60}, repeat={"same_ratio": 0.3})),
     ("ok", evidence({"same_times": 1.2}, repeat={"same_ratio": 0.3})),
     ("ok", evidence({"same_times": 60}, repeat={"same_ratio": 0.3, "changed_ratio": 0.2})),
@@ -72,7 +72,7 @@ CASES: list[tuple[str, Evidence]] = [
     ("ok", evidence({"stripe_gain": 1.1}, stripes={"stripe_level": 12, "stripe_ratio": 30, "stripe_even": 0.9})),
     ("colour_cast", evidence({"tint_shift": 25}, tint={"u_median": 20})),
     ("ok", evidence({"tint_shift": 25})),
-    ("striped", evidence({"stripe_gain": 10, "seam_more": 0.1}, stripes={"stripe_level": 12, "stripe_ratio": 30, "stripe_even": 0.9}, smear={"seam_share": 0.1, "seam_ratio": 4})),
+    ("striped", evidence({"stripe_gain": 10, "seam_times": 10}, stripes={"stripe_level": 12, "stripe_ratio": 30, "stripe_even": 0.9}, smear={"seam_share": 0.1, "seam_ratio": 4})),
 ]  # fmt: skip
 
 
