@@ -101,9 +101,10 @@ _TYPICAL: Final = 0.95
 _TYPICAL_SHARE: Final = 0.25
 """Edges of a quarter of the strength of the view's strong ones (its 95th percentile) are half counted."""
 
-_OVERLAY_ROWS: Final = 3
+_OVERLAY_ROWS: Final = 5
 _OVERLAY_WEIGHT: Final = 0.3
-"""A twelfth of the height at top and bottom is where cameras write clock and name: that stays whatever happens."""
+"""A seventh of the height at top and bottom is where cameras write clock and name, on small pictures in large boxes:
+that stays whatever happens."""
 
 _VEILED: Final = 0.15
 _CLEAR: Final = 0.5
@@ -113,9 +114,6 @@ _LEAST_GAIN: Final = 0.5
 _MOST_GAIN: Final = 2.0
 _GAIN_QUANTILE: Final = 0.7
 """The gain is read from the better part of what is in place: a veil over half of the view is no gain."""
-
-_BLIND_WEIGHT: Final = 0.2
-"""What the sensor's toe or shoulder swallowed hardly counts as gone."""
 
 _GRAIN: Final = 0.6
 _NOISE: Final = 0.85
@@ -137,7 +135,9 @@ class Pair:
         self.gain = _gain(mine.strength, yours.strength, weight * direction)
         self.expected = self.gain * mine.strength
         """Strength that each cell would have if nothing stood before it."""
-        sees = np.clip(self.expected / max(_noise(seen), 1e-6) - 1, 0, 1) * _exposed(seen, approved)
+        self.blind = _blind(seen, approved)
+        """Where exposure leaves nothing to be seen, though the approved view shows something."""
+        sees = np.clip(self.expected / max(_noise(seen), 1e-6) - 1, 0, 1) * ~self.blind
         self.weight = np.asarray(weight * sees, np.float32)
         """How much each cell's structure counts: strong, of one direction, steady, above the look's noise."""
         self.visible = _ratio(float(self.weight.sum()), float(weight.sum()))
@@ -204,11 +204,11 @@ def _noise(view: Fingerprint) -> float:
     return view.noise * min(1.0, max(0.0, (view.fine_noise / view.noise - _GRAIN) / (_NOISE - _GRAIN)))
 
 
-def _exposed(seen: Fingerprint, approved: Fingerprint) -> Field:
+def _blind(seen: Fingerprint, approved: Fingerprint) -> Mask:
     blind = (seen.shade == CLIPPED) & (approved.shade != CLIPPED)
     if seen.lit < _DIM_LIT:
         blind |= (seen.shade == DARK) & (approved.shade != DARK)
-    return np.where(blind, np.float32(_BLIND_WEIGHT), np.float32(1))
+    return np.asarray(blind, np.bool_)
 
 
 def _gain(approved: Field, seen: Field, weight: Field) -> float:
@@ -297,7 +297,7 @@ def _covered_region(pair: Pair) -> Mask:
     for width, weight in _REACHES:
         votes += weight * smoothed(gone, width)
         voters += weight * smoothed(pair.weight, width)
-    return _largest(votes / voters > _COVERED_FROM)
+    return _largest((votes / voters > _COVERED_FROM) & ~pair.blind)
 
 
 _LITTLE_COARSE: Final = np.float32(0.05)
