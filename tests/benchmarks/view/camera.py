@@ -13,7 +13,7 @@ from benchmarks.view.effects import Effect
 from benchmarks.view.materials import Image
 from benchmarks.view.optics import Light, Noise, Planar, glow, infrared, lit, rain_field, to_planar, vignette
 from benchmarks.view.osd import Osd
-from benchmarks.view.people import Crowd, Sprite, blend, scaled
+from benchmarks.view.people import HIGH, Crowd, Sprite, blend, scaled
 from benchmarks.view.plan import Clip, Nuisance, Tamper
 from benchmarks.view.rooms import FAMILIES
 from benchmarks.view.stage import STRAIGHT, Pose, Scene, Stage
@@ -177,7 +177,7 @@ class Camera:
             if high >= 8:
                 sprite = self._crowd.figures[walk.person][phase]
                 if walk.sits:
-                    sprite = Sprite(sprite.image[: 3 * 192 // 5], sprite.alpha[: 3 * 192 // 5])
+                    sprite = Sprite(sprite.image[: 3 * HIGH // 5], sprite.alpha[: 3 * HIGH // 5])
                     high = 3 * high // 5
                 wide = max(4, round(high * sprite.alpha.shape[1] / sprite.alpha.shape[0]))
                 blend(view, scaled(sprite, wide, high), int(feet[0] - wide / 2), int(feet[1] - high))
@@ -188,7 +188,7 @@ class Camera:
         return view
 
     def _footage_index(self, stage: Stage, at: float) -> int:
-        """Return which picture of the footage is shown: forth and back in turns of random length, so that it never loops."""
+        """Return which picture of the footage is shown: forth and back in random turns, so that it never loops."""
         if stage is not self._stage or stage.frame_count == 1:
             return 0
         if at >= self._turn_at:
@@ -228,7 +228,7 @@ class Camera:
 
     def _weather(self, view: Image, at: float) -> Image:
         """Add headlights, sun patches and rain."""
-        height, width = view.shape[:2]
+        width = view.shape[1]
         for item in self.clip.active("headlights", at):
             field = self._field("headlights", item.seed)
             shift = int((at - item.start) / (item.end - item.start) * width) - width // 2
@@ -241,7 +241,6 @@ class Camera:
             shift = tuple(int(value) for value in self._rng.integers(0, 97, 2))
             dull = cv2.convertScaleAbs(view, alpha=0.82, beta=10)
             view = np.asarray(cv2.add(dull, np.roll(field, shift, axis=(0, 1))), np.uint8)
-        assert view.shape == (height, width, 3)
         return view
 
     def _field(self, kind: str, seed: int) -> Image:

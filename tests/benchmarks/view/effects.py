@@ -1,8 +1,9 @@
-"""What a tamper does to a picture: before the sensor (lens covered, blurred, dazzled) and behind it (noise, stripes, smears)."""
+"""What a tamper does to a picture: before the sensor (covered, blurred) and behind it (noise, stripes, smears)."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -128,7 +129,9 @@ class Effect:
             alpha = np.asarray(cv2.convertScaleAbs(alpha, alpha=0.94), np.uint8)
         if name == "hand":
             trembling = np.array([[1, 0, self.rng.normal(0, 2)], [0, 1, self.rng.normal(0, 2)]], np.float32)
-            alpha = np.asarray(cv2.warpAffine(alpha, trembling, (self.width, self.height), borderMode=cv2.BORDER_REPLICATE), np.uint8)  # fmt: skip
+            alpha = np.asarray(
+                cv2.warpAffine(alpha, trembling, (self.width, self.height), borderMode=cv2.BORDER_REPLICATE), np.uint8
+            )
         return _mixed(view, np.asarray(cloth, np.uint8), alpha)
 
     def _mask(self, kind: str, amount: float, softness: float) -> np.ndarray:
@@ -179,7 +182,9 @@ class Effect:
         cycles = rng.uniform(1.5, 3) if name == "rolling" else rng.uniform(8, 40)
         speed = 0.0 if rng.random() < 0.4 and name != "rolling" else rng.uniform(0.03, 0.4)
         y, x = np.mgrid[0 : self.height, 0 : self.width].astype(np.float32)
-        along = {"vertical": x / self.width, "diagonal": (x + rng.uniform(0.5, 1.5) * y) / self.width}.get(name, y / self.height)  # fmt: skip
+        along = {"vertical": x / self.width, "diagonal": (x + rng.uniform(0.5, 1.5) * y) / self.width}.get(
+            name, y / self.height
+        )
         wave = np.sin(2 * np.pi * (cycles * along + speed * at))
         if rng.random() < 0.5:
             wave = np.sign(wave)
@@ -217,7 +222,14 @@ class Effect:
             centre = (self.width // 2, self.height // 2)
             size = int(self.height * rng.uniform(0.1, 0.2))
             cv2.circle(luma, centre, size, ink, max(2, size // 5), cv2.LINE_AA)
-            cv2.line(luma, (centre[0] - size, centre[1] + size), (centre[0] + size, centre[1] - size), ink, max(2, size // 6), cv2.LINE_AA)  # fmt: skip
+            cv2.line(
+                luma,
+                (centre[0] - size, centre[1] + size),
+                (centre[0] + size, centre[1] - size),
+                ink,
+                max(2, size // 6),
+                cv2.LINE_AA,
+            )
         elif name == "bars":
             _bars(out, self.width, self.height)
         return out
@@ -231,9 +243,8 @@ class Effect:
         rng = np.random.default_rng([self.tamper.seed, 47, count // every])
         return _damage(picture, amount, self.tamper.variant.name, rng, self.width, self.height)
 
-    def _once(self, name: str, make: object) -> np.ndarray:
+    def _once(self, name: str, make: Callable[[], np.ndarray]) -> np.ndarray:
         if name not in self.kept:
-            assert callable(make)
             self.kept[name] = make()
         return self.kept[name]
 
@@ -309,12 +320,10 @@ def _cover_texture(kind: str, rng: np.random.Generator, width: int, height: int)
 
 def _uniform(picture: Planar, colour: tuple[int, int, int]) -> Planar:
     out = np.empty_like(picture)
-    rows, width = picture.shape
-    height = rows * 2 // 3
+    height = picture.shape[0] * 2 // 3
     out[:height] = colour[0]
     chroma = out[height:].reshape(2, -1)
     chroma[0], chroma[1] = colour[1], colour[2]
-    assert chroma.shape[1] * 4 == height * width
     return out
 
 
@@ -337,7 +346,7 @@ def _bars(out: Planar, width: int, height: int) -> None:
 
 
 def _damage(picture: Planar, share: float, kind: str, rng: np.random.Generator, width: int, height: int) -> Planar:
-    """Return the picture as a decoder shows it after lost data: from some macroblock of a row on, to its end, row after row."""
+    """Return the picture as a decoder shows it after lost data: row after row, each from some macroblock on."""
     out = picture.copy()
     luma, chroma = out[:height], out[height:].reshape(2, height // 2, width // 2)
     rows = height // _MACROBLOCK

@@ -41,7 +41,7 @@ def load(name: str) -> SceneList:
 
 
 def clips(scenes: SceneList, *, short: bool = False) -> Iterator[Clip]:
-    """Plan the clips of a list, round by round with the clean days spread among them, so that any beginning is balanced.
+    """Plan the clips of a list, round by round, clean days spread among them, so that any beginning is balanced.
 
     A clip whose footage isn't here is left out, and no other takes its seed.
     """

@@ -67,7 +67,7 @@ def to_planar(view: Image) -> Planar:
 
 
 class Noise:
-    """Sensor noise, drawn once a size and shifted at random, since a new field for each picture costs more than all else."""
+    """Sensor noise, drawn once and shifted at random: a new field for each picture would cost more than all else."""
 
     def __init__(self, width: int, height: int, rng: np.random.Generator) -> None:
         """Draw the fields of one picture size."""

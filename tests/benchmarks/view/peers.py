@@ -21,8 +21,8 @@ ALIASES: Final = {CHANGED: frozenset({"covered", "moved"})}
 FFMPEG_STATES: Final = ("black", "frozen", "blurred")
 RECIPE_STATES: Final = ("black", "bright", "frozen", "covered", "moved", "blurred")
 _FILTERS: Final = "freezedetect=d=15,blackdetect,blurdetect,metadata=print:file=-"
-"""With their defaults (freezedetect -60 dB, blackdetect 98 % of the picture for 2 s) but for freezedetect's 2 s: it calls
-any two pictures that are further apart than its duration frozen, and keyframes here are up to 10 s apart."""
+"""With their defaults (freezedetect -60 dB, blackdetect 98 % of the picture for 2 s) but for freezedetect's 2 s: it
+calls any two pictures that are further apart than its duration frozen, and keyframes here are up to 10 s apart."""
 _BLUR: Final = 7.0
 """blurdetect only measures; this bound is the best on the tuning list."""
 _FRAME = re.compile(r"^frame:\d+\s+pts:\S+\s+pts_time:(\S+)")
@@ -139,7 +139,7 @@ def _recipe_state(luma: np.ndarray, before: np.ndarray | None, first: np.ndarray
 
 
 def recipe_alarms(path: Path, every: float) -> tuple[Alarm, ...]:
-    """Run the usual recipe: mean luma 30 and 220, frame difference 0.5, similarity 0.5 to the first picture, Laplacian 100."""
+    """Run the usual recipe: mean luma, frame difference, similarity to the first picture, variance of the Laplacian."""
     alarms: list[Alarm] = []
     latch = _Latch(alarms)
     first = before = None

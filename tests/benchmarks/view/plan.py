@@ -16,7 +16,7 @@ LOOK_SECONDS: Final = 10.0
 BASELINE_SECONDS: Final = 60.0
 """Nothing but daily life happens until here: the first looks are the approved view."""
 DAY_SECONDS: Final = 10_800.0
-"""A clean day lasts three hours of video: light, opening hours and nap run eight times faster, nuisances at their own pace."""
+"""A clean day is three hours of video: light, opening hours and nap run eight times faster, nuisances at their pace."""
 
 
 @dataclass(frozen=True)
@@ -326,6 +326,13 @@ def clean_day(name: str, scene: Scene, seed: int, *, seconds: float = DAY_SECOND
 def _open_hours(rng: np.random.Generator, seconds: float) -> tuple[Walk, ...]:
     """Return the visits of a day: few in the morning, many at noon, one at night."""
     walks: list[Walk] = []
-    for first, last, busy in ((9, 11.5, 2.5), (11.5, 12.2, 4.0), (12.2, 14.3, 0.4), (14.3, 17.5, 2.5), (17.5, 18.3, 1.0), (31, 33, 1.5)):  # fmt: skip
+    for first, last, busy in (
+        (9, 11.5, 2.5),
+        (11.5, 12.2, 4.0),
+        (12.2, 14.3, 0.4),
+        (14.3, 17.5, 2.5),
+        (17.5, 18.3, 1.0),
+        (31, 33, 1.5),
+    ):
         walks += visits(rng, _daytime(first), min(_daytime(last) or DAY_SECONDS, DAY_SECONDS), busy)
     return tuple(walk for walk in walks if walk.start < seconds)

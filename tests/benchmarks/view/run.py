@@ -23,7 +23,21 @@ FFMPEG: Final = "ffmpeg"
 RECIPE: Final = "recipe"
 DETECTORS: Final = (OURS, FFMPEG, RECIPE)
 
-_DRAWING: Final = ("camera", "dressing", "effects", "loss", "materials", "optics", "osd", "people", "plan", "rooms", "stage", "stream", "truth")  # fmt: skip
+_DRAWING: Final = (
+    "camera",
+    "dressing",
+    "effects",
+    "loss",
+    "materials",
+    "optics",
+    "osd",
+    "people",
+    "plan",
+    "rooms",
+    "stage",
+    "stream",
+    "truth",
+)
 
 
 _SOURCES: Final = b"".join((Path(__file__).parent / f"{name}.py").read_bytes() for name in _DRAWING)

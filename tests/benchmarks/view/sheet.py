@@ -31,7 +31,7 @@ def frames_at(path: Path, instants: Sequence[float]) -> list[Image]:
 
 
 def instants_of(clip: Clip) -> list[tuple[float, str]]:
-    """Return what is worth looking at in a clip: before, in and at the end of each tamper, and the middle of each nuisance."""
+    """Return what is worth looking at: the beginning and end of each tamper, the middle of each nuisance."""
     chosen = [(40.0, "approved")]
     for tamper in clip.tampers:
         name = f"{tamper.variant.state}/{tamper.variant.name} {tamper.severity:.2f}"
@@ -49,7 +49,14 @@ def tiles(images: Sequence[Image], labels: Sequence[str]) -> Image:
     cells = []
     for image, label in zip(images, labels, strict=False):
         high = round(_WIDTH * image.shape[0] / image.shape[1] / 2) * 2
-        cell = cv2.copyMakeBorder(cv2.resize(image, (_WIDTH, high), interpolation=cv2.INTER_AREA), 18, 262 - high if high <= 262 else 0, 0, 2, cv2.BORDER_CONSTANT)  # fmt: skip
+        cell = cv2.copyMakeBorder(
+            cv2.resize(image, (_WIDTH, high), interpolation=cv2.INTER_AREA),
+            18,
+            262 - high if high <= 262 else 0,
+            0,
+            2,
+            cv2.BORDER_CONSTANT,
+        )
         cv2.putText(cell, label, (3, 13), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (255, 255, 255), 1, cv2.LINE_AA)
         cells.append(cell)
     cells += [np.zeros_like(cells[0])] * (-len(cells) % _COLUMNS)

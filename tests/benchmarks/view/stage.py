@@ -26,9 +26,12 @@ _FOOTAGE_FRAMES: Final = 120
 _FOOTAGE_GEOMETRY: Final = {
     # floor (far left, far right, near right, near left) and far wall, as shares of the frame, read off the pictures
     "hall": (((0.0, 0.57), (1.0, 0.58), (1.15, 1.0), (-0.15, 1.0)), ((0.0, 0.0), (0.7, 0.0), (0.7, 0.52), (0.0, 0.52))),
-    "classroom": (((0.12, 0.5), (0.8, 0.5), (1.1, 1.0), (-0.1, 1.0)), ((0.2, 0.14), (0.62, 0.14), (0.62, 0.45), (0.2, 0.45))),
+    "classroom": (
+        ((0.12, 0.5), (0.8, 0.5), (1.1, 1.0), (-0.1, 1.0)),
+        ((0.2, 0.14), (0.62, 0.14), (0.62, 0.45), (0.2, 0.45)),
+    ),
     "warehouse": (((0.0, 0.18), (1.0, 0.2), (1.2, 1.0), (-0.2, 1.0)), ((0.3, 0.0), (0.5, 0.0), (0.5, 0.2), (0.3, 0.2))),
-}  # fmt: skip
+}
 
 Matrix = npt.NDArray[np.float64]
 """A 2 x 3 affine mapping of canvas points to view points."""
@@ -127,7 +130,7 @@ class Stage:
         return self._overlays[name, seed]
 
     def view(self, index: int, dressing: frozenset[tuple[str, int]], pose: Pose) -> Image:
-        """Return what the lens sees of the base's picture `index` with some (dressing, seed) in place; don't write to it."""
+        """Return what the lens sees of picture `index` with some (dressing, seed) in place; don't write to it."""
         key = (index, dressing, pose)
         if key in self._views:
             self._views.move_to_end(key)

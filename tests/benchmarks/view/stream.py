@@ -1,4 +1,4 @@
-"""Encodes a clip as a surveillance stream and writes it, with what happens to the stream itself: loss, loops, stuck bytes."""
+"""Encodes a clip as a surveillance stream, with what happens to the stream itself: loss, loops, stuck bytes."""
 
 from __future__ import annotations
 

@@ -13,14 +13,14 @@ def _figure(value: float | None, digits: int = 3) -> str:
 
 def rows_of(score: Score, states: Sequence[str]) -> list[str]:
     """Return one line for each state of one detector."""
-    lines = [
-        f"{'state':<12} {'events':>6} {'hits':>5} {'false':>5} {'prec.':>6} {'recall':>6} {'F1':>6} {'p50':>5} {'p95':>5}"
-    ]
+    titles = ("state", "events", "hits", "false", "prec.", "recall", "F1", "p50", "p95")
+    lines = ["{:<12} {:>6} {:>5} {:>5} {:>6} {:>6} {:>6} {:>5} {:>5}".format(*titles)]
     for state in states:
         tally = score.states.get(state, StateScore())
         lines.append(
             f"{state:<12} {tally.events:>6} {tally.hits:>5} {tally.false:>5} {_figure(tally.precision):>6} "
-            f"{_figure(tally.recall):>6} {_figure(tally.f1):>6} {_figure(tally.delay(50), 1):>5} {_figure(tally.delay(95), 1):>5}"
+            f"{_figure(tally.recall):>6} {_figure(tally.f1):>6} "
+            f"{_figure(tally.delay(50), 1):>5} {_figure(tally.delay(95), 1):>5}"
         )
     return lines
 
@@ -29,7 +29,8 @@ def clean_line(score: Score) -> str:
     """Return what was said on clean days."""
     said = ", ".join(f"{name} {count}" for name, count in score.clean_alarms.most_common()) or "none"
     return (
-        f"clean days {score.clean_days:.2f} ({score.clean_looks} looks), false alarms {sum(score.clean_alarms.values())} ({said}): "
+        f"clean days {score.clean_days:.2f} ({score.clean_looks} looks), "
+        f"false alarms {sum(score.clean_alarms.values())} ({said}): "
         f"{_figure(score.false_per_day, 2)} a day, 95 % bound {_figure(score.false_per_day_bound, 2)}"
     )
 
