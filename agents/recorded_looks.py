@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 NEAR_RATIO = 0.5
 """A keyframe this share of the distance between two looks away from its due time will do."""
 
+MOMENT_SECONDS = 0.001
+"""Timestamps are rounded to their own ticks."""
+
+MOST_DELAYED = 16
+"""Frames that a decoder may hold back, at most, to put them into the order in which they are shown."""
+
 MAX_HELD_BYTES = 64 << 20
 """Of packets that may have to be decoded to reach a due time; a longer run without a keyframe is decoded as it comes."""
 
@@ -174,7 +180,7 @@ class _Run:
         self.frames.append(FrameSize(at, packet.size, bool(packet.is_keyframe)))
         if packet.is_keyframe:
             self.held, self.held_bytes, self.chain = [], 0, None
-            if at >= self.due:
+            if at >= self.due - MOMENT_SECONDS:
                 yield from self._keyframe(packet, at)
         self.held.append((packet, at))
         self.held_bytes += packet.size
@@ -196,6 +202,8 @@ class _Run:
         count = sum(at <= until for _, at in self.held) or 1
         at = self.held[count - 1][1]
         picture = self._feed(count)
+        for _ in range(min(MOST_DELAYED, len(self.held)) if picture is None else 0):
+            picture = picture or self._feed(1)
         if picture is not None:
             yield self._look(max(at, until), picture)
         else:
@@ -211,7 +219,7 @@ class _Run:
 
     def _look(self, at: float, picture: Picture) -> FilmedLook:
         frames, self.frames = tuple(self.frames), []
-        while self.due <= at:
+        while self.due <= at + MOMENT_SECONDS:
             self.due += self.every
         return FilmedLook(at, picture, frames)
 
