@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +18,8 @@ STRONG_STEP = 14
 """Levels between two neighbouring pixels that no deblocking filter leaves standing without an edge in the picture."""
 TEXTURE_STEP = 0.3
 """A patch whose neighbouring pixels differ by as much within its rows has something that can be drawn out."""
+GREY_STEP, GREY_ON_RATIO = 8, 0.5
+"""Where half of a grey part's edges have grey beyond them by so many levels, it is no decoder's."""
 DRAWN_SHARE, DRAWN_STEP = 0.25, 0.15
 """From row to row it then differs by this share of that, or by this step, at most."""
 DRAWN_RATIO, TEXTURED_RATIO = 0.7, 0.15
@@ -95,10 +98,27 @@ def _void(luma: Plane, cells: Cells) -> float:
     """Return the share of blocks that are grey or green to a level in all three planes."""
     y, u, v = (plane.astype(np.int16) for plane in (cells.y, cells.u, cells.v))
     grey = (np.abs(y - 128) <= 3) & (np.abs(u - 128) <= 1) & (np.abs(v - 128) <= 1)
-    void = grey | ((u <= 24) & (v <= 24))
-    if not void.any() or min(luma.shape) < BLOCK:
+    green = (u <= 24) & (v <= 24)
+    if not (grey.any() or green.any()) or min(luma.shape) < BLOCK:
         return 0.0
-    return float((void & _flat(luma)).mean())
+    flat = _flat(luma)
+    grey, green = grey & flat, green & flat
+    return float((green | grey if _on_grid(luma, grey) else green).mean())
+
+
+def _on_grid(luma: Plane, grey: npt.NDArray[np.bool_]) -> bool:
+    """Tell whether grey blocks end where macroblocks end: something grey before the lens goes on into the next ones."""
+    ends = [*_beyond(luma, grey), *_beyond(luma.T, grey.T)]
+    goes_on = sum(int(np.abs(line.astype(np.int16) - 128).max()) <= GREY_STEP for line in ends)
+    return goes_on <= GREY_ON_RATIO * len(ends)
+
+
+def _beyond(luma: Plane, grey: npt.NDArray[np.bool_]) -> Iterator[Plane]:
+    """Yield, for each side edge between a grey block and another, the second line of pixels beyond it."""
+    for row, column in np.argwhere(grey[:, :-1] != grey[:, 1:]):
+        first = (column + 1) * BLOCK
+        place = first + 1 if grey[row, column] else first - 2
+        yield luma[row * BLOCK : (row + 1) * BLOCK, place]
 
 
 def _flat(luma: Plane) -> npt.NDArray[np.bool_]:

@@ -191,6 +191,14 @@ def test_damage_is_seen() -> None:
     assert found.seam_ratio > limits.corrupt_seam_ratio
 
 
+def test_a_grey_sticker_is_no_damage() -> None:
+    """As grey as a decoder's, but it doesn't end where macroblocks do."""
+    picture = room()
+    luma, u, v = (plane.copy() for plane in (picture.luma, picture.u, picture.v))
+    luma[38:200, 57:250], u[19:100, 29:125], v[19:100, 29:125] = 128, 128, 128
+    assert seen(Picture(luma, u, v)).smear.void_ratio == 0
+
+
 def test_a_grey_wall_is_no_damage() -> None:
     """A live wall of middle grey: shaded, noisy, and not grey to a level in all its blocks."""
     rng = np.random.default_rng(6)
