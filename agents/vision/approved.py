@@ -11,7 +11,7 @@ def covered(seen: Match, t: Thresholds) -> bool:
 
     A camera that looks elsewhere, or is out of focus as a whole, also lacks structure where it was: these come first.
     """
-    if not _telling(seen, t) or _found_elsewhere(seen, t) or blurred(seen, t):
+    if not _telling(seen, t) or moved(seen, t) or blurred(seen, t):
         return False
     poor = seen.covered_ratio >= t.covered_poor_ratio and seen.covered_structure >= t.covered_structure
     part = seen.covered_ratio >= t.covered_ratio or poor
@@ -29,6 +29,11 @@ def blurred(seen: Match, t: Thresholds) -> bool:
     """Tell whether the view is in place and out of focus all over."""
     soft = seen.sharpness <= t.blurred_sharpness and seen.own_structure <= t.blurred_structure
     return _telling(seen, t) and soft and seen.coarse_in_place >= t.blurred_coarse_in_place
+
+
+def away(seen: Match, t: Thresholds) -> bool:
+    """Tell whether the approved view is not in its place, whatever is there instead."""
+    return _telling(seen, t) and seen.in_place <= t.view_away
 
 
 def _telling(seen: Match, t: Thresholds) -> bool:
@@ -49,5 +54,5 @@ def _lost(seen: Match, t: Thresholds) -> bool:
         nothing
         and loose
         and seen.own_structure >= t.moved_lost_structure
-        and seen.covered_ratio <= t.covered_wide_ratio
+        and seen.covered_ratio <= t.moved_lost_covered
     )

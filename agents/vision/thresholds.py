@@ -105,10 +105,14 @@ class Thresholds:
     """As much of the approved structure is found by chance, wherever the camera looks: rooms are built at right angles."""
     moved_lost_structure: float = _least(0.2)
     """A picture with sharp structure of its own, none of which is the approved one: it looks elsewhere."""
+    moved_lost_covered: float = _most(0.4)
+    """What is missing from a view that is lost is missing in patches; of a covered one, what is not covered fits."""
     blurred_sharpness: float = _most(0.75)
     """The lowest bit rates leave 0.88 of a sharp picture; a deviation of two pixels of 704 leaves 0.75."""
     blurred_structure: float = _most(0.3)
     blurred_coarse_in_place: float = _least(0.5)
+    view_away: float = _most(0.6)
+    """Where no more of the approved structure is in its place, the view isn't there, whatever stands in its stead."""
     confirm_looks: int = 2
     confirm_view_looks: int = 3
     """For what people close to the lens could be taken for: moved, blurred."""
