@@ -170,6 +170,16 @@ class Diagnosis:
     waiting: str | None = None
     waiting_since: Millis = 0
     waiting_looks: int = 0
+    aside: str | None = None
+    """What was waiting before one look showed another fault: if the next one shows it again, it goes on."""
+    aside_since: Millis = 0
+    aside_looks: int = 0
+
+    def shifted(self, by: Millis) -> Diagnosis:
+        """Return the same on a clock that was set by so much."""
+        return replace(
+            self, since=self.since + by, waiting_since=self.waiting_since + by, aside_since=self.aside_since + by
+        )
 
     @property
     def confirming(self) -> bool:
@@ -184,15 +194,30 @@ def look(diagnosis: Diagnosis, seen: Conditions, at: Millis, thresholds: Thresho
     """
     state = _named(diagnosis.state, seen)
     if state == diagnosis.state:
-        return replace(diagnosis, waiting=None, waiting_looks=0)
+        return Diagnosis(state, diagnosis.since)
     if diagnosis.state is None and state == OK:
         return Diagnosis(OK, at)
-    same = state == diagnosis.waiting
-    looks = diagnosis.waiting_looks + 1 if same else 1
-    since = diagnosis.waiting_since if same else at
+    looks, since = _waited(diagnosis, state, at)
     if looks >= confirm_looks(state, thresholds):
         return Diagnosis(state, since)
-    return replace(diagnosis, waiting=state, waiting_since=since, waiting_looks=looks)
+    waits = replace(diagnosis, waiting=state, waiting_since=since, waiting_looks=looks)
+    if diagnosis.waiting in {None, state}:
+        return replace(waits, aside=None, aside_since=0, aside_looks=0)
+    return replace(
+        waits,
+        aside=diagnosis.waiting,
+        aside_since=diagnosis.waiting_since,
+        aside_looks=diagnosis.waiting_looks,
+    )
+
+
+def _waited(diagnosis: Diagnosis, state: str, at: Millis) -> tuple[int, Millis]:
+    """Return how many looks speak for a state, this one included, and since when."""
+    if state == diagnosis.waiting:
+        return diagnosis.waiting_looks + 1, diagnosis.waiting_since
+    if state == diagnosis.aside:
+        return diagnosis.aside_looks + 1, diagnosis.aside_since
+    return 1, at
 
 
 def _named(holding: str | None, seen: Conditions) -> str:

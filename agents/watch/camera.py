@@ -398,8 +398,7 @@ class CameraWatch:
         self._seen_until += new - old
         self._looked_until += new - old
         self._last_visit = None
-        waits = replace(self._diagnosis, since=self._diagnosis.since + new - old)
-        self._diagnosis = replace(waits, waiting_since=waits.waiting_since + new - old)
+        self._diagnosis = self._diagnosis.shifted(new - old)
 
     def _now(self) -> Millis:
         return self._wall_clock.now()
