@@ -49,6 +49,7 @@ def test_memory_and_handles_are_those_of_the_whole_tree() -> None:
         assert process.pid in tree(os.getpid())
         process.communicate("")
     assert its.pss_bytes > 40 * MIB
+    assert its.own_bytes > 40 * MIB
     assert (its.threads, its.handles) == (1, 4)
     assert mine.pss_bytes > before.pss_bytes + 30 * MIB
 
