@@ -14,16 +14,15 @@ from agents.attest import attest as attest_now
 from agents.database import DatabaseError
 from agents.enroll import EnrolError
 from agents.enroll import enroll as enroll_now
-from agents.init import Answers, CameraAnswer, InitError, write_password, write_site
+from agents.init import InitError, write_site
+from agents.interview import DEFAULT_REGULATION, DEFAULT_TIMEZONE, Given, ask, ask_password, cameras_of, take
 from agents.recorders.base import OptionsError
 from agents.secret import SecretError
 from agents.site import Site, SiteError, load_site
 from agents.state import State, StateError
 from monitor.model.clock import SystemClock
-from monitor.model.inventory import Room
 from monitor.model.regulation import parse_duration
 from monitor.model.span import isoformat
-from monitor.regulations.loader import load, load_all
 from monitor.regulations.problem import PackError
 
 EXIT_USAGE = 2
@@ -37,11 +36,6 @@ app = typer.Typer(
 )
 
 Config = Annotated[Path, typer.Option("--config", help="The institution's site.yaml.")]
-
-DEFAULT_REGULATION = "cn-nursery-wujiang-2021"
-DEFAULT_TIMEZONE = "Asia/Shanghai"
-MOST_CAMERAS = 256
-"""So many are asked for one by one; more belong into the file by other means."""
 
 
 def fail(error: Exception | str) -> NoReturn:
@@ -79,7 +73,7 @@ def init(
     timezone: Annotated[str | None, typer.Option(help=f"IANA name; default {DEFAULT_TIMEZONE}.")] = None,
     regulation: Annotated[str | None, typer.Option(help=f"The pack; default {DEFAULT_REGULATION}.")] = None,
     network: Annotated[list[str] | None, typer.Option(help="May be given again; default the recorder's.")] = None,
-    driver: Annotated[str, typer.Option(help="The recorder's driver.")] = "hikvision",
+    driver: Annotated[str | None, typer.Option(help="The recorder's driver; default hikvision.")] = None,
     recorder_url: Annotated[str | None, typer.Option(help="Such as http://192.0.2.10.")] = None,
     recorder_username: Annotated[str | None, typer.Option(help="An account that may look and search.")] = None,
     recorder_password_file: Annotated[str | None, typer.Option(help="Where its password lies.")] = None,
@@ -87,78 +81,35 @@ def init(
     camera: Annotated[
         list[str] | None, typer.Option(help="ROOM or ROOM=NAME, in the order of the channels; may be given again.")
     ] = None,
+    stream: Annotated[
+        list[str] | None, typer.Option(help="A camera's rtsp:// address, in the order of --camera; may be given again.")
+    ] = None,
 ) -> None:
     """Ask for what is not given, and write a site.yaml."""
     asks = not yes and sys.stdin.isatty()
     try:
         if output.exists() and not force:
             raise InitError(f"{output} is there already: give another --output, or --force to write over it")
-        if asks and recorder_url is None and recordings is None:
-            recorder_url = typer.prompt("Recorder's URL, such as http://192.0.2.10 (empty: none)", default="")
-        answers = Answers(
-            institution=_required(institution, "--institution", "Institution's id (letters, digits, - . _)", asks=asks),
-            name=_given(name, "Institution's name", "", asks=asks),
-            timezone=_given(timezone, "Time zone", DEFAULT_TIMEZONE, asks=asks),
-            regulation=_regulation(_given(regulation, f"Regulation ({_packs()})", DEFAULT_REGULATION, asks=asks)),
+        given = Given(
+            institution=institution,
+            name=name,
+            timezone=timezone,
+            regulation=regulation,
             networks=tuple(network or ()),
             driver=driver,
-            url=recorder_url or "",
-            username=_given(recorder_username, "Recorder's user name", "", asks=asks and bool(recorder_url)),
-            password_file=recorder_password_file or "nvr.password",
-            recordings=recordings or "",
-            cameras=_camera_answers(camera, asks=asks),
+            url=recorder_url,
+            username=recorder_username,
+            password_file=recorder_password_file,
+            recordings=recordings,
+            cameras=cameras_of(camera or (), stream or ()),
         )
+        answers = ask(given) if asks else take(given)
         write_site(answers, output, force=force)
-        _ask_password(answers, output, asks=asks)
+        if asks:
+            ask_password(answers, output)
     except (InitError, SiteError, PackError) as error:
         fail(error)
     typer.echo(f"{output} is written; look it through, then run: cradlewatch agent check --config {output}")
-
-
-def _required(value: str | None, option: str, question: str, *, asks: bool) -> str:
-    if value is None and not asks:
-        raise InitError(f"give {option}: there is nobody to ask")
-    return value if value is not None else str(typer.prompt(question))
-
-
-def _given(value: str | None, question: str, default: str, *, asks: bool) -> str:
-    if value is not None or not asks:
-        return value if value is not None else default
-    return str(typer.prompt(question, default=default))
-
-
-def _packs() -> str:
-    return ", ".join(pack.id for pack in load_all())
-
-
-def _regulation(pack_id: str) -> str:
-    return load(pack_id).id
-
-
-def _camera_answers(given: list[str] | None, *, asks: bool) -> tuple[CameraAnswer, ...]:
-    if given or not asks:
-        return tuple(CameraAnswer.parse(text) for text in given or ())
-    count = min(int(typer.prompt("How many cameras", type=int, default=1)), MOST_CAMERAS)
-    rooms = ", ".join(room.value for room in Room)
-    typer.echo(f"Rooms: {rooms}")
-    return tuple(
-        CameraAnswer.parse(str(typer.prompt(f"Channel {number}: ROOM or ROOM=NAME", default="play")))
-        for number in range(1, count + 1)
-    )
-
-
-def _ask_password(answers: Answers, output: Path, *, asks: bool) -> None:
-    path = output.absolute().parent / answers.password_file
-    if not asks or not answers.username or path.exists():
-        return
-    password = typer.prompt(
-        f"Password of {answers.username} (kept in {path}; empty: later)",
-        default="",
-        hide_input=True,
-        show_default=False,
-    )
-    if password:
-        write_password(path, password)
 
 
 @app.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import json
 import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,10 +23,11 @@ class InitError(Exception):
 
 @dataclass(frozen=True)
 class CameraAnswer:
-    """One camera: what its zone is used for and what it is called."""
+    """One camera: what its zone is used for, what it is called, and its stream where the recorder is not to be asked."""
 
     room: str
     name: str = ""
+    stream: str = ""
 
     @classmethod
     def parse(cls, text: str) -> CameraAnswer:
@@ -33,13 +35,16 @@ class CameraAnswer:
         room, _, name = text.partition("=")
         if room not in {item.value for item in Room}:
             rooms = ", ".join(item.value for item in Room)
-            raise InitError(f"--camera {text!r} names no room: write ROOM or ROOM=NAME, with a room of {rooms}")
+            raise InitError(f"{text!r} names no room: write ROOM or ROOM=NAME, with a room of {rooms}")
         return cls(room, name)
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What site.yaml is made of. Either `url` (a recorder) or `recordings` (a folder of files), or neither."""
+    """What site.yaml is made of. Either `url` (a recorder) or `recordings` (a folder of files), or neither.
+
+    The login is the recorder's, or without one that of the cameras with streams.
+    """
 
     institution: str
     name: str
@@ -74,11 +79,10 @@ def write_site(answers: Answers, output: Path, *, force: bool = False) -> None:
     """
     if output.exists() and not force:
         raise InitError(f"{output} is there already: give another --output, or --force to write over it")
-    if answers.cameras and not (answers.url or answers.recordings):
-        raise InitError("cameras need a recorder here: give its URL or the folder of its recordings")
-    if not answers.networks:
-        found = network_of(answers.url) if answers.url else None
-        answers = replace(answers, networks=(found,) if found else ())
+    if not (answers.url or answers.recordings) and not all(camera.stream for camera in answers.cameras):
+        raise InitError(
+            "cameras need something to look at: give the recorder's URL, the folder of its recordings, or streams"
+        )
     fresh = output.with_name(output.name + ".new")
     try:
         fresh.write_text(render(answers), encoding="utf-8")
@@ -90,6 +94,18 @@ def write_site(answers: Answers, output: Path, *, force: bool = False) -> None:
         raise InitError(f"{output} can't be written: {error.strerror}") from None
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def refusal(answers: Answers) -> str | None:
+    """Return why the agent would not accept a site.yaml of these answers, in one sentence; None when it would."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "site.yaml"
+        path.write_text(render(answers), encoding="utf-8")
+        try:
+            load_site(path)
+        except SiteError as error:
+            return error.problems[0].message
+    return None
 
 
 def write_password(path: Path, password: str) -> None:
@@ -161,13 +177,19 @@ def render(answers: Answers) -> str:
             name=_text(answers.name),
             timezone=_text(answers.timezone),
             regulation=_text(answers.regulation),
-            networks=", ".join(map(_text, answers.networks)),
+            networks=", ".join(map(_text, answers.networks or _networks(answers))),
         ),
         _recorder(answers),
         _zones(answers.cameras),
         _cameras(answers),
     ]
     return "".join(parts)
+
+
+def _networks(answers: Answers) -> list[str]:
+    """Return the networks that the numeric addresses lie in, each once."""
+    urls = [answers.url, *(camera.stream for camera in answers.cameras)]
+    return list(dict.fromkeys(found for url in urls if (found := network_of(url)) is not None))
 
 
 def _recorder(answers: Answers) -> str:
@@ -192,15 +214,23 @@ def _zones(cameras: Sequence[CameraAnswer]) -> str:
 
 
 def _cameras(answers: Answers) -> str:
-    # In a folder of recordings the camera's id is its name there, unless a channel says otherwise.
-    lines = [
-        f"  - {{id: cam{number}, name: {_text(camera.name)}, zones: [{camera.room}{number}], recorder: nvr"
-        + ("}" if answers.recordings else f", channel: {number}}}")
-        for number, camera in enumerate(answers.cameras, 1)
-    ]
     head = (
         "\n# 摄像机；可加 stream: rtsp://…（子码流）与 commissioned: 启用日期"
         "\n# cameras; add stream: rtsp://... (the sub-stream) where the recorder is not to be asked for it, and"
         "\n# commissioned: DATE when it is new\n"
     )
+    lines = [_camera(answers, camera, number) for number, camera in enumerate(answers.cameras, 1)]
     return head + ("cameras:\n" + "\n".join(lines) if lines else "cameras: []") + "\n"
+
+
+def _camera(answers: Answers, camera: CameraAnswer, number: int) -> str:
+    parts = [f"id: cam{number}", f"name: {_text(camera.name)}", f"zones: [{camera.room}{number}]"]
+    if answers.url or answers.recordings:
+        parts.append("recorder: nvr")
+    if answers.url:  # in a folder of recordings the camera's id is its name there, unless a channel says otherwise
+        parts.append(f"channel: {number}")
+    if camera.stream:
+        parts.append(f"stream: {_text(camera.stream)}")
+        if answers.username and not answers.url:
+            parts += [f"username: {_text(answers.username)}", f"password_file: {_text(answers.password_file)}"]
+    return f"  - {{{', '.join(parts)}}}"

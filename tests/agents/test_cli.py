@@ -74,9 +74,11 @@ def test_init_never_writes_over_a_file_without_force(tmp_path: Path) -> None:
     ("arguments", "said"),
     [
         (("init",), "give --institution: there is nobody to ask"),
-        ((*INIT, "--camera", "garage"), "--camera 'garage' names no room: write ROOM or ROOM=NAME, with a room of entrance,"),
+        ((*INIT, "--camera", "garage"), "'garage' names no room: write ROOM or ROOM=NAME, with a room of entrance,"),
         ((*INIT, "--regulation", "nowhere"), "there is no regulation pack 'nowhere'; there are cn-nursery-wujiang-2021,"),
-        (("init", "--institution", "a", "--camera", "play"), "cameras need a recorder here: give its URL or the folder of its recordings"),
+        (("init", "--institution", "a", "--camera", "play"), "cameras need something to look at: give the recorder's URL, the folder of its recordings, or streams"),
+        (("init", "--institution", "a", "--camera", "play", "--stream", "rtsp://u:hunter2@192.0.2.1/s"), "stream: holds a user name or password"),
+        (("init", "--institution", "a", "--camera", "play", "--stream", "rtsp://u:hunter2@h/s", "--stream", "b"), "there are more --stream than --camera"),
         ((*INIT, "--timezone", "Mars"), "institution.timezone: unknown time zone 'Mars'; write an IANA name such as Asia/Shanghai"),
         ((*INIT, "--network", "198.51.100.0/24"), "recorders[0].url: 192.0.2.10 lies outside the site's networks"),
         (("init", "--institution", "a", "--recorder-url", "http://u:hunter2@192.0.2.1"), "url: holds a user name or password: remove it"),
@@ -95,6 +97,15 @@ def test_init_says_what_is_wrong_and_writes_nothing(tmp_path: Path, arguments: t
     [
         Answers("a", "", "Asia/Shanghai", "r"),
         Answers("a", "", "Asia/Seoul", "r", url="https://nvr.lan", cameras=(CameraAnswer("nap", "x"),)),
+        Answers(
+            "a",
+            "",
+            "UTC",
+            "r",
+            username="u",
+            password_file="p",
+            cameras=(CameraAnswer("nap", stream="rtsp://192.0.2.21/s"),) * 2,
+        ),
         Answers("a", "", "UTC", "r", recordings="/rec/{camera}/%Y-%m-%d/%H%M%S.mp4", cameras=(CameraAnswer("nap"),)),
     ],
 )
@@ -115,18 +126,11 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
         write_site(Answers("", "", "UTC", "r"), tmp_path / "s.yaml")
 
 
-def test_init_asks_on_a_terminal_and_keeps_the_password_apart(tmp_path: Path) -> None:
-    """An installer at a real terminal; the password isn't echoed and lies in a file of its own."""
-    replies = iter(["http://192.0.2.10", "wj-7", "小星", "", "", "viewer", "2", "entrance=大门", "", "hunter2"])
+def at_a_terminal(output: Path, replies: list[str]) -> tuple[int, str, list[str]]:
+    """Let an installer answer `agent init` at a real terminal; return its status, the screen, and the replies not needed."""
+    left = list(replies)
     main, terminal = pty.openpty()
-    command = [
-        sys.executable,
-        "-c",
-        "from agents.cli import app; app()",
-        "init",
-        "--output",
-        str(tmp_path / "site.yaml"),
-    ]
+    command = [sys.executable, "-c", "from agents.cli import app; app()", "init", "--output", str(output)]
     env = {**os.environ, "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         command, stdin=terminal, stdout=terminal, stderr=terminal, cwd=ROOT, env=env, start_new_session=True
@@ -139,19 +143,57 @@ def test_init_asks_on_a_terminal_and_keeps_the_password_apart(tmp_path: Path) ->
                 screen += part
                 while len(re.findall(rb": $", screen[answered:])) == 1:
                     answered = len(screen)
-                    os.write(main, next(replies).encode() + b"\n")
+                    os.write(main, left.pop(0).encode() + b"\n")
         except OSError:
             pass  # the terminal is gone when the command has ended
         os.close(main)
-    text = screen.decode()
-    assert asking.returncode == 0, text
+    return asking.returncode, screen.decode(), left
+
+
+def test_init_asks_on_a_terminal_and_keeps_the_password_apart(tmp_path: Path) -> None:
+    """A wrong answer is told, and asked for again; the password isn't echoed and lies in a file of its own."""
+    replies = [
+        *("nvr 1", "http://192.0.2.10", "acme", "dahua", "wj 7", "wj-7", "小星", "Mars", "", "no-such-pack", ""),
+        *("-3", "2", "kitchne", "entrance=大门", "", "viewer", "hunter2"),
+    ]  # fmt: skip
+    status, text, left = at_a_terminal(tmp_path / "site.yaml", replies)
+    assert (status, left) == (0, []), text
     assert "hunter2" not in text
+    for said in ("holds a space", "unknown driver", "is no id", "unknown time zone", "no regulation pack", "no number of cameras", "names no room"):  # fmt: skip
+        assert text.count(said) == 1, said
     site = load_site(tmp_path / "site.yaml")
     assert (site.institution.id, site.institution.name, len(site.cameras)) == ("wj-7", "小星", 2)
+    assert site.recorders[0].driver == "dahua"
     assert site.warnings() == ()
     credentials = site.recorders[0].credentials
     assert credentials is not None
     assert (credentials.username, credentials.password.read()) == ("viewer", "hunter2")
+
+
+def test_init_asks_for_streams_where_there_is_no_recorder(tmp_path: Path) -> None:
+    replies = [
+        "",
+        "",
+        "wj-7",
+        "",
+        "",
+        "",
+        "1",
+        "nap",
+        "",
+        "rtsp://cam.lan/sub",
+        "viewer",
+        "",
+        "192.0.2.0/24",
+        "hunter2",
+    ]
+    status, text, left = at_a_terminal(tmp_path / "site.yaml", replies)
+    assert (status, left) == (0, []), text
+    site = load_site(tmp_path / "site.yaml")
+    assert [str(network) for network in site.networks] == ["192.0.2.0/24"]
+    credentials = site.cameras[0].credentials
+    assert credentials is not None
+    assert (site.cameras[0].stream, credentials.password.read()) == ("rtsp://cam.lan/sub", "hunter2")
 
 
 # attest and enroll
