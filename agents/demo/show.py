@@ -29,7 +29,7 @@ from monitor.model.span import isoformat, to_millis
 AT_ONCE: Final = 2 + (os.cpu_count() or 1)
 """So many agents are started at a time: on a small machine too, each reports and reads its index soon after it was enrolled."""
 JUDGED_SECONDS: Final = 150.0
-"""Beyond this the machine is too slow to show anything."""
+"""So long may no further institution be looked at in full: beyond it the machine is too slow to show anything."""
 ASK_SECONDS: Final = 0.4
 LOOK_SECONDS: Final = 1.0
 
@@ -150,24 +150,25 @@ class Show:
                 await self._start_agent(enroller, item, codes[item.id], password)
                 await judged[item.id].wait()
 
-        async def watch() -> None:
+        async def watch(patience: asyncio.Timeout) -> None:
             while not all(event.is_set() for event in judged.values()):
                 self.children.check()
                 for row in await self.centre.institutions():
                     if row["met"] and not row["undetermined"] and not judged[row["id"]].is_set():
                         judged[row["id"]].set()
+                        patience.reschedule(asyncio.get_running_loop().time() + JUDGED_SECONDS)
                         self._progress(f"{row['id']} 已首次核查 has been looked at once: {row['name']}")
                 await self.clock.sleep(ASK_SECONDS)
 
         try:
-            async with asyncio.timeout(JUDGED_SECONDS), asyncio.TaskGroup() as group:
-                group.create_task(watch())
+            async with asyncio.timeout(JUDGED_SECONDS) as patience, asyncio.TaskGroup() as group:
+                group.create_task(watch(patience))
                 for item in self.district:
                     group.create_task(start(item))
         except TimeoutError:
             missing = ", ".join(name for name, event in judged.items() if not event.is_set())
             raise DemoError(
-                f"not looked at in full within {JUDGED_SECONDS:g} s: {missing}; with CRADLEWATCH_DEBUG=1 the logs "
+                f"this machine is too slow: for {JUDGED_SECONDS:g} s none of {missing} was looked at in full; with CRADLEWATCH_DEBUG=1 the logs "
                 f"stay, in {self.directory.parent}"
             ) from None
         except ExceptionGroup as errors:
