@@ -10,18 +10,17 @@ import sys
 import typer
 
 from agents.check import Checked, as_json, check
+from agents.check_table import check_table, local
 from agents.regulation import site_regulation
 from agents.site import Site
 from agents.state import State
 from agents.views import ViewBook
 from monitor.model.clock import SystemClock
 from monitor.model.observation import Observation
-from monitor.model.span import to_millis
-from monitor.model.verdict import Outcome, Verdict
-from monitor.regulations.columns import indented, table
+from monitor.model.span import isoformat, to_millis
+from monitor.model.verdict import Outcome
+from monitor.regulations.columns import indented
 
-_ORDER = {Outcome.BREACHED: 0, Outcome.UNDETERMINED: 1, Outcome.MET: 2}
-_MARKS = {Outcome.BREACHED: "BREACHED", Outcome.UNDETERMINED: "unknown", Outcome.MET: "met"}
 _LABELS = {Outcome.BREACHED: "breached", Outcome.UNDETERMINED: "undetermined", Outcome.MET: "met"}
 
 
@@ -106,24 +105,15 @@ class _Progress:
             typer.echo("\r\033[K", err=True, nl=False)
 
 
-def _worst_first(verdicts: tuple[Verdict, ...]) -> list[Verdict]:
-    key = lambda v: (_ORDER[v.outcome], v.because_of is not None, v.requirement.kind, v.subject.kind, v.subject.id)  # noqa: E731
-    return sorted(verdicts, key=key)
-
-
 def _print(site: Site, checked: Checked) -> None:
     columns = max(60, min(shutil.get_terminal_size().columns, 140))
-    name = site.institution.name
-    typer.echo(f"{site.institution.id}{f' {name}' if name else ''}, judged by {checked.regulation.id}\n")
-    rows = []
-    for verdict in _worst_first(checked.verdicts):
-        reason = verdict.reason
-        if verdict.because_of is not None:
-            reason += f" (because of {verdict.because_of.requirement} of {verdict.because_of.subject})"
-        rows.append((_MARKS[verdict.outcome], verdict.requirement.kind, str(verdict.subject), verdict.state, reason))
-    for line in table(rows, columns):
+    name, zone = site.institution.name, site.timezone
+    looked = local(isoformat(checked.as_of), zone)
+    typer.echo(f"{site.institution.id}{f' {name}' if name else ''}, judged by {checked.regulation.id}")
+    typer.echo(f"{looked} ({zone.key})\n")
+    for line in check_table(checked.verdicts, zone, columns):
         typer.echo(line)
-    counts = {outcome: sum(v.outcome is outcome for v in checked.verdicts) for outcome in _ORDER}
+    counts = {outcome: sum(v.outcome is outcome for v in checked.verdicts) for outcome in _LABELS}
     typer.echo("\n" + ", ".join(f"{count} {_LABELS[outcome]}" for outcome, count in counts.items()) + ".")
     cited = {v.requirement.kind: v.requirement for v in checked.verdicts if v.outcome is Outcome.BREACHED}
     for requirement in cited.values():

@@ -1,0 +1,54 @@
+"""The verdicts of a check as lines for people: worst first, the same sentence once, times on the site's own clock."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from zoneinfo import ZoneInfo
+
+from monitor.model.span import from_millis, parse_instant
+from monitor.model.verdict import Outcome, Verdict
+from monitor.regulations.columns import indented, pad, table, width
+
+MARKS = {Outcome.BREACHED: "BREACHED", Outcome.UNDETERMINED: "unknown", Outcome.MET: "met"}
+
+_ORDER = {outcome: number for number, outcome in enumerate(MARKS)}
+_INDENT = max(map(len, MARKS.values())) + 2
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
+
+Row = tuple[str, str, str]
+"""Mark, requirement with its state, and the sentence: what several subjects may have in common."""
+
+
+def check_table(verdicts: Sequence[Verdict], zone: ZoneInfo, columns: int) -> Iterator[str]:
+    """Yield the lines of a check, at most `columns` wide; instants are written in `zone`."""
+    subjects: dict[Row, list[str]] = {}
+    for verdict in sorted(verdicts, key=_worst_first):
+        row = MARKS[verdict.outcome], f"{verdict.requirement.kind} {verdict.state}", local(_sentence(verdict), zone)
+        subjects.setdefault(row, []).append(str(verdict.subject))
+    widest = max((width(what) for _, what, _ in subjects), default=0)
+    for (mark, what, sentence), named in subjects.items():
+        yield from table([(pad(mark, _INDENT - 2), pad(what, widest), ", ".join(named))], columns)
+        yield from indented(sentence, _INDENT, columns)
+
+
+def local(text: str, zone: ZoneInfo) -> str:
+    """Write the instants in a text as a clock on the site's wall shows them, to the second."""
+
+    def shown(found: re.Match[str]) -> str:
+        return f"{from_millis(parse_instant(found[0])).astimezone(zone):%Y-%m-%d %H:%M:%S}"
+
+    return _INSTANT.sub(shown, text)
+
+
+def _worst_first(verdict: Verdict) -> tuple[int, bool, str, str, str]:
+    subject = verdict.subject
+    return _ORDER[verdict.outcome], verdict.because_of is not None, verdict.requirement.kind, subject.kind, subject.id
+
+
+def _sentence(verdict: Verdict) -> str:
+    cause = verdict.because_of
+    if cause is None:
+        return verdict.reason
+    whose = "" if cause.subject == verdict.subject else f" of {cause.subject}"
+    return f"{verdict.reason} (because of {cause.requirement}{whose})"
