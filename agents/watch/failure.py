@@ -14,6 +14,8 @@ SAYS_NOTHING = frozenset(
 """Causes that lie with the login, the site's rules, or what this agent knows and can read: none is the camera's."""
 SILENCE = frozenset({StreamCause.TIMEOUT, StreamCause.NO_CONNECTION, StreamCause.CLOSED})
 """How a full recorder may refuse a further session: no answer, or a connection closed without one."""
+UNSERVED = frozenset({StreamCause.REFUSED, StreamCause.NO_CONNECTION, StreamCause.NOT_RTSP})
+"""Nobody speaks RTSP at the port: it is closed, shut off, or another one than the agent was told."""
 NETWORK = frozenset({*SILENCE, StreamCause.REFUSED, StreamCause.TOO_SLOW, StreamCause.STALLED})
 """Causes that may lie with the recorder or the line as well as with the camera."""
 
@@ -37,7 +39,7 @@ def meaning(cause: StreamCause, around: Around) -> tuple[str, StreamCause]:
 
     A refused login, a missing right, a forbidden address, a certificate that isn't the known one, a codec that isn't
     watched say nothing of the camera; nor does a recorder that is gone or full, or a cut line; nor an address at which
-    there is nothing while the recorder has the camera on line. What remains is down.
+    there is nothing, or a port at which nobody speaks RTSP, while the recorder has the camera on line. What remains is down.
     """
     if cause in SAYS_NOTHING:
         return "unknown", cause
@@ -49,8 +51,8 @@ def meaning(cause: StreamCause, around: Around) -> tuple[str, StreamCause]:
         return "down", StreamCause.CHANNEL_OFFLINE
     if cause is StreamCause.NOT_FOUND and around.channel_online:
         return "unknown", StreamCause.NO_STREAM
-    if cause is StreamCause.RECORDER_FULL:
-        return "unknown", cause
-    if cause in SILENCE and around.others_up and not around.was_playing:
+    if cause is StreamCause.RECORDER_FULL or (cause in SILENCE and around.others_up and not around.was_playing):
         return "unknown", StreamCause.RECORDER_FULL
+    if cause in UNSERVED and around.channel_online:
+        return "unknown", cause
     return "down", cause

@@ -55,6 +55,13 @@ def test_a_refused_login_or_a_forbidden_address_says_nothing_of_the_camera(cause
         (Cause.STALLED, Around(ANSWERS, channel_online=True), ("down", Cause.STALLED)),
         (Cause.RECORDER_FULL, Around(ANSWERS, channel_online=True), ("unknown", Cause.RECORDER_FULL)),
         (Cause.RECORDER_FULL, Around(ANSWERS, channel_online=False), ("down", Cause.CHANNEL_OFFLINE)),
+        # A port of the recorder's that is closed, shut off or another one says nothing of a camera that it has on line.
+        (Cause.REFUSED, Around(ANSWERS, channel_online=True), ("unknown", Cause.REFUSED)),
+        (Cause.NO_CONNECTION, Around(ANSWERS, channel_online=True), ("unknown", Cause.NO_CONNECTION)),
+        (Cause.NOT_RTSP, Around(ANSWERS, channel_online=True), ("unknown", Cause.NOT_RTSP)),
+        (Cause.REFUSED, Around(ANSWERS, channel_online=False), ("down", Cause.CHANNEL_OFFLINE)),
+        (Cause.NOT_RTSP, Around(ANSWERS), ("down", Cause.NOT_RTSP)),
+        (Cause.NO_CONNECTION, Around(ANSWERS, channel_online=True, others_up=True), ("unknown", Cause.RECORDER_FULL)),
         # Silence: a full recorder when others run, else the camera; never when the stream ran before.
         (Cause.TIMEOUT, Around(ANSWERS, others_up=True), ("unknown", Cause.RECORDER_FULL)),
         (Cause.NO_CONNECTION, Around(ANSWERS, others_up=True), ("unknown", Cause.RECORDER_FULL)),
