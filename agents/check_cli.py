@@ -57,7 +57,7 @@ def _check(site: Site, *, camera: str | None, retry_credentials: bool) -> Checke
             seen_first = journal.first_seen()
         finally:
             journal.close()
-        meter = _Progress()
+        meter = _Progress(sum(item.recorder is not None and camera in (None, item.id) for item in site.cameras))
         checked = asyncio.run(
             check(
                 site,
@@ -82,7 +82,8 @@ def _check(site: Site, *, camera: str | None, retry_credentials: bool) -> Checke
 class _Progress:
     """How far the index scans are, on standard error: one line that renews itself on a terminal, few lines elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, cameras: int) -> None:
+        self._cameras = cameras
         self._shares: dict[str, float] = {}
         self._shown = -1
         self._terminal = sys.stderr.isatty()
@@ -90,13 +91,13 @@ class _Progress:
     def told(self, camera: str, share: float) -> None:
         """Take note of one camera's share, 0..1."""
         self._shares[camera] = share
-        percent = round(100 * sum(self._shares.values()) / len(self._shares))
+        percent = int(100 * sum(self._shares.values()) / max(self._cameras, len(self._shares)))
         step = 1 if self._terminal else 25
         if percent // step == self._shown // step:
             return
         self._shown = percent
         read = sum(value >= 1.0 for value in self._shares.values())
-        line = f"reading the recorders' index: {percent} % ({read} of {len(self._shares)} cameras begun are done)"
+        line = f"reading the recorders' index: {percent} % ({read} of {self._cameras} cameras)"
         typer.echo(f"\r{line}" if self._terminal else line, err=True, nl=not self._terminal)
 
     def done(self) -> None:

@@ -41,9 +41,10 @@ def local(text: str, zone: ZoneInfo) -> str:
     return _INSTANT.sub(shown, text)
 
 
-def _worst_first(verdict: Verdict) -> tuple[int, bool, str, str, str]:
+def _worst_first(verdict: Verdict) -> tuple[int, bool, str, str, list[tuple[int, str]]]:
     subject = verdict.subject
-    return _ORDER[verdict.outcome], verdict.because_of is not None, verdict.requirement.kind, subject.kind, subject.id
+    by_number = [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", subject.id)]
+    return _ORDER[verdict.outcome], verdict.because_of is not None, verdict.requirement.kind, subject.kind, by_number
 
 
 def _sentence(verdict: Verdict) -> str:

@@ -40,6 +40,8 @@ Config = Annotated[Path, typer.Option("--config", help="The institution's site.y
 
 def fail(error: Exception | str) -> NoReturn:
     """Say what is wrong on standard error, and exit as for wrong usage or configuration."""
+    if isinstance(error, BrokenPipeError):  # nobody reads on, as `| head` does: typer ends it without a word
+        raise error
     typer.echo(str(error), err=True)
     raise typer.Exit(EXIT_USAGE)
 

@@ -66,6 +66,11 @@ def test_no_line_is_wider_than_the_terminal(columns: int) -> None:
         assert any(f"camera/camera-{number}" in line for line in lines)
 
 
+def test_cameras_stand_in_the_order_of_their_numbers() -> None:
+    many = [verdict("retention", f"c{number}", Outcome.MET, "ok", "Held.") for number in (10, 2, 1)]
+    assert next(check_table(many, SHANGHAI, 80)) == "met       retention ok  camera/c1, camera/c2, camera/c10"
+
+
 def test_nothing_judged_is_no_line() -> None:
     assert list(check_table([], SHANGHAI, 80)) == []
 
