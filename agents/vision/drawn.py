@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agents.vision.levels import luma_histogram
+from agents.vision.levels import Histogram
 from agents.vision.picture import Picture, Plane
 
 CELL = 8
@@ -34,12 +34,11 @@ class Drawn:
     """How many colours it takes for nine tenths of what is drawn."""
 
 
-def drawn(picture: Picture) -> Drawn:
-    """Measure a picture. Live surfaces are noisy or shaded: their flat cells, where there are any, differ by levels."""
+def drawn(picture: Picture, histogram: Histogram) -> Drawn:
+    """Measure a picture and its `luma_histogram`. Live surfaces are noisy or shaded: their flat cells, where there are any, differ by levels."""
     import cv2
 
     luma = picture.luma
-    histogram = luma_histogram(luma)
     mode = int(histogram.argmax())
     near = float(histogram[max(0, mode - 2) : mode + 3].sum() / histogram.sum())
     rows, columns = luma.shape[0] // CELL, luma.shape[1] // CELL
@@ -47,8 +46,8 @@ def drawn(picture: Picture) -> Drawn:
         return Drawn(near, 0.0, 0.0)
     every = max(1, round(rows * columns / ENOUGH_CELLS))
     bands = np.ascontiguousarray(luma[: rows * CELL].reshape(rows, CELL, -1)[::every, :, : columns * CELL])
-    lowest, highest = (_extreme(bands, highest=which) for which in (False, True))
-    flat = highest.astype(np.int16) - lowest <= 2 * FLAT_STEP
+    lowest, highest = _extreme(bands, np.minimum), _extreme(bands, np.maximum)
+    flat = highest - lowest <= 2 * FLAT_STEP
     u, v = (
         cv2.resize(plane, (columns, rows), interpolation=cv2.INTER_AREA)[::every].astype(np.int32)
         for plane in (picture.u, picture.v)
@@ -61,11 +60,9 @@ def drawn(picture: Picture) -> Drawn:
     return Drawn(near, covered, float(needed))
 
 
-def _extreme(bands: Plane, *, highest: bool) -> Plane:
+def _extreme(bands: Plane, which: np.ufunc) -> Plane:
     """Return the lowest or highest pixel of each cell of bands of cells, shape (bands, 8, width)."""
-    import cv2
-
-    stacked = bands.reshape(-1, bands.shape[2])
-    kernel = np.ones((CELL, CELL), np.uint8)
-    found = (cv2.dilate if highest else cv2.erode)(stacked, kernel, anchor=(0, 0))
-    return np.asarray(found[::CELL, ::CELL], np.uint8)
+    found = which.reduce(bands, axis=1)
+    while found.shape[1] > bands.shape[2] // CELL:  # neighbours in pairs: eight are four, two, one
+        found = which(found[:, ::2], found[:, 1::2])
+    return np.asarray(found, np.uint8)

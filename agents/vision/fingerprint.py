@@ -6,7 +6,7 @@ import base64
 import binascii
 import math
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -56,6 +56,7 @@ _PLANES: Final = {
     "coarse_angle": (COARSE_ROWS, COARSE_COLUMNS),
 }
 _BYTES: Final = sum(rows * columns for rows, columns in _PLANES.values())
+_ANOTHER_LENGTH: Final = f"a fingerprint's cells unpack to {_BYTES} bytes"
 _NUMBERS: Final = ("chroma", "luma", "lit", "aspect", "noise", "fine_noise", "coarse_noise")
 _LONGEST_TEXT: Final = 12_000
 
@@ -113,12 +114,8 @@ class Fingerprint:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON: some numbers, and the cells as one text."""
-        cells = b"".join(getattr(self, name).tobytes() for name in _PLANES)
-        return {
-            "version": VERSION,
-            **{name: getattr(self, name) for name in _NUMBERS},
-            "cells": base64.b64encode(zlib.compress(cells, 1)).decode(),
-        }
+        numbers, cells = self.parts()
+        return {"version": VERSION, **numbers, "cells": base64.b64encode(zlib.compress(cells, 1)).decode()}
 
     @classmethod
     def from_json(cls, value: object) -> Fingerprint:
@@ -129,11 +126,21 @@ class Fingerprint:
             raise ValueError(
                 f"a fingerprint of version {str(value['version'])[:20]} is not understood: take the view again"
             )
-        numbers = {name: _number(name, value[name]) for name in _NUMBERS}
-        if not 0.1 <= numbers["aspect"] <= 10:
+        return cls.from_parts(value, _unpacked(value["cells"]))
+
+    def parts(self) -> tuple[dict[str, float], bytes]:
+        """Return its numbers, and all cells: what crosses from the decoder's process, where packing is in vain."""
+        cells = b"".join(getattr(self, name).tobytes() for name in _PLANES)
+        return {name: getattr(self, name) for name in _NUMBERS}, cells
+
+    @classmethod
+    def from_parts(cls, numbers: Mapping[str, object], cells: bytes) -> Fingerprint:
+        """Read what `parts` gave. Raises ValueError, with one sentence, for anything else; KeyError without a number."""
+        found = {name: _number(name, numbers[name]) for name in _NUMBERS}
+        if not 0.1 <= found["aspect"] <= 10:
             raise ValueError("a fingerprint's aspect is a picture's width over its height, 0.1 to 10")
-        parts: dict[str, Any] = {**numbers, **_planes(_unpacked(value["cells"]))}
-        return cls(**parts)
+        planes: dict[str, Any] = _planes(cells)
+        return cls(**found, **planes)
 
 
 def fingerprint(picture: Picture) -> Fingerprint:
@@ -254,12 +261,14 @@ def _unpacked(text: object) -> bytes:
         cells = reader.decompress(base64.b64decode(text, validate=True), _BYTES + 1)
     except (ValueError, binascii.Error, zlib.error) as error:
         raise ValueError("a fingerprint's cells can't be unpacked") from error
-    if len(cells) != _BYTES or not reader.eof or reader.unused_data:
-        raise ValueError(f"a fingerprint's cells unpack to {_BYTES} bytes")
+    if not reader.eof or reader.unused_data:
+        raise ValueError(_ANOTHER_LENGTH)
     return cells
 
 
 def _planes(cells: bytes) -> dict[str, Codes]:
+    if len(cells) != _BYTES:
+        raise ValueError(_ANOTHER_LENGTH)
     found, start = {}, 0
     for name, (rows, columns) in _PLANES.items():
         found[name] = np.frombuffer(cells, np.uint8, rows * columns, start).reshape(rows, columns)

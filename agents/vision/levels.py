@@ -36,7 +36,11 @@ ENOUGH_ROWS = 576
 """Of a larger picture not all rows are counted."""
 
 
-def luma_histogram(luma: Plane) -> npt.NDArray[np.float32]:
+Histogram = npt.NDArray[np.float32]
+"""How many pixels have each of 256 levels."""
+
+
+def luma_histogram(luma: Plane) -> Histogram:
     """Count the pixels of each of 256 levels, in all rows or some."""
     import cv2
 
@@ -44,9 +48,8 @@ def luma_histogram(luma: Plane) -> npt.NDArray[np.float32]:
     return np.asarray(cv2.calcHist([some], [0], None, [256], [0, 256]).reshape(-1), np.float32)
 
 
-def levels(luma: Plane, cells: Cells) -> Levels:
-    """Measure a luma plane, and the means of its blocks."""
-    histogram = luma_histogram(luma)
+def levels(histogram: Histogram, cells: Cells) -> Levels:
+    """Measure how the pixels of a luma plane are spread, and the means of its blocks."""
     summed = np.cumsum(histogram)
     total = float(summed[-1])
     p10, p80, p90 = quantiles(cells.y, 0.1, 0.8, 0.9)

@@ -7,8 +7,8 @@ from typing import Any
 
 from agents.vision.cells import cells
 from agents.vision.drawn import Drawn, drawn
-from agents.vision.grain import Grain, grain
-from agents.vision.levels import Levels, levels
+from agents.vision.grain import Grain, detail, grain
+from agents.vision.levels import Levels, levels, luma_histogram
 from agents.vision.picture import Picture, Plane
 from agents.vision.repeat import Repeat, repeat
 from agents.vision.smear import Smear, smear
@@ -69,17 +69,18 @@ class Trace:
 
 def measure(picture: Picture, before: Trace | None) -> tuple[Measures, Trace]:
     """Measure a picture beside what was kept of the look before; return what is to be kept of this one."""
-    sample = strips(picture.luma)
+    sample, histogram = strips(picture.luma), luma_histogram(picture.luma)
+    steps = detail(sample)
     means = cells(picture)
     rows = profile(means)
     kept = () if before is None else before.strips
     measures = Measures(
-        levels=levels(picture.luma, means),
-        drawn=drawn(picture),
-        grain=grain(sample, strips(picture.u), strips(picture.v)),
+        levels=levels(histogram, means),
+        drawn=drawn(picture, histogram),
+        grain=grain(sample, steps, strips(picture.u), strips(picture.v)),
         tint=tint(means),
         stripes=stripes(picture.luma, rows, None if before is None else before.rows),
         smear=smear(picture.luma, means),
-        repeat=repeat(sample, kept, None if before is None else before.same_ratio),
+        repeat=repeat(sample, steps, kept, None if before is None else before.same_ratio),
     )
     return measures, Trace((*kept, sample)[-KEPT_LOOKS:], rows, measures.repeat.same_ratio)

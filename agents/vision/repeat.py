@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-from agents.vision.grain import detail
+from agents.vision.grain import Field
 from agents.vision.picture import Plane
 from agents.vision.strips import block_means
 
@@ -46,17 +45,16 @@ class Repeat:
     """Share of all blocks that changed clearly since the last look: people, light; a running clock is a hundredth."""
 
 
-def repeat(strips: Plane, before: Sequence[Plane], last: float | None = None) -> Repeat:
+def repeat(strips: Plane, steps: Field, before: Sequence[Plane], last: float | None = None) -> Repeat:
     """Compare a sample of a picture's blocks with those of earlier looks, the newest last.
 
-    `last` is the newest one's own `same_ratio`.
+    `steps` is their `detail`, `last` is the newest one's own `same_ratio`.
     """
     known = [plane for plane in before if plane.shape == strips.shape]
     if not known or not strips.size:
         return Repeat(None, None)
     differences = [_difference(strips, plane) for plane in known]
     changed = float((differences[-1] > CHANGED_STEP).mean())
-    steps = detail(strips)
     telling = steps >= DETAIL_STEP
     if telling.sum() < max(LEAST_BLOCKS, LEAST_RATIO * telling.size):
         return Repeat(None, changed)
@@ -66,7 +64,7 @@ def repeat(strips: Plane, before: Sequence[Plane], last: float | None = None) ->
     return Repeat(same, changed)
 
 
-def _difference(one: Plane, other: Plane) -> npt.NDArray[np.float32]:
+def _difference(one: Plane, other: Plane) -> Field:
     import cv2
 
     return block_means(cv2.absdiff(one, other).astype(np.float32))

@@ -78,8 +78,9 @@ def _smeared(luma: Plane) -> float:
         return 0.0
     every = max(1, round(luma.shape[0] / ENOUGH_ROWS))
     bands = luma[: rows * high, : columns * wide].reshape(rows, high, columns * wide)[::every]
-    some_rows, some_columns = bands[:, ::4], np.ascontiguousarray(bands[:, :, ::4])
-    x = _patches(cv2.absdiff(some_rows[:, :, :-1], some_rows[:, :, 1:]), columns)
+    lines = np.ascontiguousarray(bands[:, ::4]).reshape(-1, columns * wide)
+    some_columns = np.ascontiguousarray(bands[:, :, ::4])
+    x = _patches(cv2.absdiff(lines[:, :-1], lines[:, 1:]).reshape(len(bands), high // 4, -1), columns)
     y = _patches(cv2.absdiff(some_columns[:, :-1], some_columns[:, 1:]), columns)
     drawn = y <= np.maximum(DRAWN_SHARE * x, DRAWN_STEP)
     textured = drawn & (x >= TEXTURE_STEP)
@@ -90,8 +91,8 @@ def _patches(steps: npt.NDArray[Any], columns: int) -> npt.NDArray[np.float32]:
     """Return the mean of each patch of bands, shape (bands, rows of a band, width): (bands, columns)."""
     import cv2
 
-    stacked = steps.reshape(-1, steps.shape[2]).astype(np.float32)
-    return np.asarray(cv2.resize(stacked, (columns, len(steps)), interpolation=cv2.INTER_AREA), np.float32)
+    lines = steps.sum(axis=1, dtype=np.uint16).astype(np.float32) / np.float32(steps.shape[1])
+    return np.asarray(cv2.resize(lines, (columns, len(steps)), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _void(luma: Plane, cells: Cells) -> float:

@@ -112,15 +112,13 @@ def stripes(luma: Plane, rows: Profile, before: Profile | None) -> Stripes:
 
 def _local_levels(small: npt.NDArray[np.float32], down: int, across: int) -> npt.NDArray[np.float32]:
     """Return the amplitude of one frequency (cycles a picture) in each of 5 x 5 parts."""
-    import cv2
-
     turns = np.arange(SIDE, dtype=np.float32) * np.float32(2 * np.pi / SIDE)
     rows, columns = (
         np.vstack([_PARTS * np.cos(cycles * turns), _PARTS * np.sin(cycles * turns)]) for cycles in (down, across)
     )
-    # OpenCV and not NumPy: for products of this size its second thread would only make the machine busy
-    half = cv2.gemm(rows, small, 1, _NOTHING, 0)
-    product = np.asarray(cv2.gemm(half, columns, 1, _NOTHING, 0, flags=cv2.GEMM_2_T), np.float32)
+    # Four rows at a time: for larger products NumPy takes a second thread, which would only make the machine busy.
+    half = np.concatenate([rows[first : first + 4] @ small for first in range(0, len(rows), 4)])
+    product = half @ columns.T
     parts = len(_PARTS)
     real = product[:parts, :parts] - product[parts:, parts:]
     imaginary = product[:parts, parts:] + product[parts:, :parts]
@@ -134,9 +132,6 @@ _GAIN = float(_WINDOW.sum()) / 2
 _TELLING: npt.NDArray[np.bool_] = (
     np.hypot(np.arange(SIDE // 2)[None, :], np.arange(-SIDE // 2, SIDE // 2)[:, None]) >= SLOWEST
 )
-
-_NOTHING: npt.NDArray[np.float32] = np.empty((0, 0), np.float32)
-"""For OpenCV: nothing is added to the product."""
 
 _PART = 96
 _PARTS: npt.NDArray[np.float32] = np.zeros((5, SIDE), np.float32)

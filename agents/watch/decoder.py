@@ -24,6 +24,9 @@ KEPT_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(64 << 20), "MALLOC_MMAP_THRESHOLD_"
 TURN_SECONDS = 10.0
 """So long a look waits for those of other cameras; a keyframe that is older then is not looked at any more."""
 
+_Answer = tuple[dict[str, Any], bytes]
+"""What the child says, and the cells of the view."""
+
 Size = tuple[int | None, int | None]
 """Width and height in pixels, as the stream's parameter sets say; None while unknown."""
 
@@ -59,7 +62,7 @@ class Decoder:
         self._turn_seconds = turn_seconds
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
-        self._exchange: asyncio.Task[dict[str, Any]] | None = None
+        self._exchange: asyncio.Task[_Answer] | None = None
         self._started = False
         self.restarts = 0
 
@@ -77,14 +80,14 @@ class Decoder:
         self._exchange = asyncio.create_task(self._exchanged(header + keyframe))
         self._exchange.add_done_callback(_heard)
         # Whoever is cancelled leaves the answer to be read by nobody: to kill the child would cost all others a second.
-        answer = await asyncio.shield(self._exchange)
+        answer, cells = await asyncio.shield(self._exchange)
         if "error" in answer:
             raise DecodeError(str(answer["error"]))
         return Looked(
             int(answer["width"]),
             int(answer["height"]),
             Measures.from_json(answer["measures"]),
-            Fingerprint.from_json(answer["view"]),
+            Fingerprint.from_parts(answer["view"], cells),
         )
 
     async def close(self) -> None:
@@ -101,7 +104,7 @@ class Decoder:
         except TimeoutError:
             raise DecoderBusyError(f"the decoder was busy for {self._turn_seconds:g} s") from None
 
-    async def _exchanged(self, request: bytes) -> dict[str, Any]:
+    async def _exchanged(self, request: bytes) -> _Answer:
         """Ask the child, and give the turn back. Raises DecodeError."""
         try:
             process = await self._running()
@@ -128,7 +131,7 @@ class Decoder:
         )  # fmt: skip
         try:
             async with asyncio.timeout(START_SECONDS):
-                warm = await _ask(self._process, b'{"camera": "", "codec": "h264"}\n')
+                warm, _ = await _ask(self._process, b'{"camera": "", "codec": "h264"}\n')
         except (TimeoutError, OSError, EOFError, ValueError) as error:
             await self._kill()
             raise DecodeError("the decoder could not be started") from error
@@ -148,17 +151,17 @@ class Decoder:
             transport.close()
 
 
-def _heard(exchange: asyncio.Task[dict[str, Any]]) -> None:
+def _heard(exchange: asyncio.Task[_Answer]) -> None:
     """Take note of an exchange's end, as nobody else may."""
     if not exchange.cancelled():
         exchange.exception()
 
 
-async def _ask(process: asyncio.subprocess.Process, request: bytes) -> dict[str, Any]:
+async def _ask(process: asyncio.subprocess.Process, request: bytes) -> _Answer:
     if process.stdin is None or process.stdout is None:
         raise OSError("the decoder has no pipes")
     process.stdin.write(struct.pack(">I", len(request)) + request)
     await process.stdin.drain()
     (length,) = struct.unpack(">I", await process.stdout.readexactly(4))
-    answer: dict[str, Any] = json.loads(await process.stdout.readexactly(length))
-    return answer
+    told, _, cells = (await process.stdout.readexactly(length)).partition(b"\n")
+    return json.loads(told), cells

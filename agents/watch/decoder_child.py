@@ -1,7 +1,7 @@
 """The process that decodes keyframes: it has limits, holds no secret, and may be killed at any time.
 
 Talks on standard input and output: a 4-byte big-endian length, then a JSON header line and the keyframe's bytes; the
-answer is a length and JSON. It keeps a sample of each camera's last picture to compare the next one with.
+answer is a length, a JSON line, and the cells of the view. It keeps a sample of each camera's last picture to compare the next one with.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ def main() -> None:
     stdin, stdout = sys.stdin.buffer, sys.stdout.buffer
     while (request := _read(stdin)) is not None:
         header, _, data = request.partition(b"\n")
-        answer = json.dumps(_answer(json.loads(header), data, traces)).encode()
+        told, cells = _answer(json.loads(header), data, traces)
+        answer = json.dumps(told).encode() + b"\n" + cells
         stdout.write(struct.pack(">I", len(answer)) + answer)
         stdout.flush()
 
@@ -54,7 +55,8 @@ def _read(stream: BinaryIO) -> bytes | None:
     return body if len(body) == length else None
 
 
-def _answer(header: dict[str, Any], data: bytes, traces: dict[str, Trace]) -> dict[str, Any]:
+def _answer(header: dict[str, Any], data: bytes, traces: dict[str, Trace]) -> tuple[dict[str, Any], bytes]:
+    """Return what is said of a keyframe, and the cells of its view."""
     from agents.vision.fingerprint import fingerprint
     from agents.vision.measure import measure
 
@@ -62,16 +64,16 @@ def _answer(header: dict[str, Any], data: bytes, traces: dict[str, Trace]) -> di
     try:
         picture = decode(str(header["codec"]), data)
     except (ValueError, MemoryError, OSError, EOFError) as error:  # FFmpeg's errors are of these
-        return {"error": f"{type(error).__name__}: {error}"[:200]}
+        return {"error": f"{type(error).__name__}: {error}"[:200]}, b""
     if picture is None:
-        return {"error": "no picture came out of the keyframe"}
+        return {"error": "no picture came out of the keyframe"}, b""
     measures, trace = measure(picture, traces.get(camera))
     if len(traces) >= MAX_TRACES and camera not in traces:
         traces.clear()
     traces[camera] = trace
     height, width = picture.luma.shape
-    view = fingerprint(picture).to_json()
-    return {"width": int(width), "height": int(height), "measures": measures.as_json(), "view": view}
+    view, cells = fingerprint(picture).parts()
+    return {"width": int(width), "height": int(height), "measures": measures.as_json(), "view": view}, cells
 
 
 def decode(codec: str, data: bytes) -> Picture | None:
