@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from agents.vision import approved
 from agents.vision.match import Match
@@ -44,9 +45,13 @@ class Evidence:
     """The stream runs as it ran before."""
 
 
+_leaving = lru_cache(maxsize=256)(Thresholds.leaving)
+"""Asked for at each look, of a few thresholds that stay."""
+
+
 def conditions(seen: Evidence, thresholds: Thresholds) -> Conditions:
     """Return what holds of one look."""
-    wider = thresholds.leaving()
+    wider = _leaving(thresholds)
     return Conditions(
         entering=tuple(state for state, holds in _RULES.items() if holds(seen, thresholds)),
         staying=frozenset(state for state, holds in _RULES.items() if holds(seen, wider)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
@@ -16,7 +16,7 @@ from agents.vision.fingerprint import CLIPPED, DARK, Fingerprint
 from agents.vision.light import Light
 from agents.vision.quantile import quantile
 from agents.vision.registration import Phasors, Registration, anchored, register
-from agents.vision.structure import COARSE_COLUMNS, COARSE_ROWS, COLUMNS, ROWS, Field, shrunk, smoothed
+from agents.vision.structure import COARSE_COLUMNS, COARSE_ROWS, COLUMNS, ROWS, Edges, Field, shrunk, smoothed
 
 Mask = npt.NDArray[np.bool_]
 """Which cells, shape (rows, columns)."""
@@ -130,8 +130,8 @@ class Pair:
         """Compare a look with one approved view."""
         self.seen, self.approved = seen, approved
         mine, yours = approved.edges, seen.edges
-        coherent, direction = _directions(mine.cosine, mine.sine, yours.cosine, yours.sine)
-        weight = _counted(approved) * coherent * approved.steadiness * _border()
+        direction = _direction(mine, yours, _coherence(approved), _coherence(seen))
+        weight = _telling(approved)
         self.gain = _gain(mine.strength, yours.strength, weight * direction)
         self.expected = self.gain * mine.strength
         """Strength that each cell would have if nothing stood before it."""
@@ -157,30 +157,80 @@ class Pair:
         return np.asarray(np.clip((focus - _SOFT_FINE) / (_SHARP_FINE - _SOFT_FINE), 0, 1), np.float32)
 
     @cached_property
+    def own_structure(self) -> float:
+        """How many cells have clear and sharp edges, whichever, relative to the approved view; at most 1."""
+        floor = max(2 * _FAINT, 2 * self.seen.noise, 2 * self.approved.noise)
+        inner = slice(_OVERLAY_ROWS, -_OVERLAY_ROWS)
+        approved = (self.approved.edges.strength > floor)[inner].mean()
+        seen = (self.sharp * (self.seen.edges.strength > floor))[inner].mean()
+        return min(1.0, _ratio(float(seen), float(approved)))
+
+    @cached_property
     def coarse(self) -> tuple[Field, Field]:
         """How much each coarse cell's structure counts, and how far it is there."""
         mine, yours = self.approved.coarse_edges, self.seen.coarse_edges
-        coherent, direction = _directions(mine.cosine, mine.sine, yours.cosine, yours.sine)
-        half = max(_FAINT, _TYPICAL_SHARE * quantile(mine.strength, _TYPICAL))
-        weight = coherent * mine.strength**2 / (mine.strength**2 + half**2)
+        direction = _direction(mine, yours, _coarse_coherence(self.approved), _coarse_coherence(self.seen))
         left = yours.strength / np.maximum(self.gain * mine.strength, 1e-6)
         present = direction * np.clip((left - _VEILED) / (_CLEAR - _VEILED), 0, 1)
-        return np.asarray(weight, np.float32), np.asarray(present, np.float32)
+        return _coarse_telling(self.approved), np.asarray(present, np.float32)
 
 
 def _ratio(part: float, whole: float) -> float:
     return part / whole if whole > 0 else 0.0
 
 
-def _directions(cosine: Field, sine: Field, other_cosine: Field, other_sine: Field) -> tuple[Field, Field]:
-    """Return (coherence of the first, how far the second runs the same way, 0..1)."""
-    coherent, other = np.hypot(cosine, sine), np.hypot(other_cosine, other_sine)
-    turned = (cosine * other_cosine + sine * other_sine) / np.maximum(coherent * other, 1e-6)
-    alike = np.clip((turned - _DIRECTION_NONE) / (_DIRECTION_FULL - _DIRECTION_NONE), 0, 1)
-    mixed = np.clip(other / np.maximum(0.7 * coherent, 1e-6), 0, 1)
-    return coherent, np.asarray(alike * mixed, np.float32)
+def _direction(one: Edges, other: Edges, coherent: Field, other_coherent: Field) -> Field:
+    """Return how far the second edges run as the first ones do, 0..1, given how far those of each cell run one way."""
+    turned = (one.cosine * other.cosine + one.sine * other.sine) / np.maximum(coherent * other_coherent, 1e-6)
+    alike = _between(turned, _DIRECTION_NONE, _DIRECTION_FULL)
+    return np.asarray(alike * _between(other_coherent / np.maximum(0.7 * coherent, 1e-6), 0, 1), np.float32)
 
 
+def _between(values: Field, none: float, full: float) -> Field:
+    """Return where values lie between two bounds: 0 up to the first, 1 from the second on."""
+    return np.minimum(np.maximum((values - none) / (full - none), 0), 1)
+
+
+def _once(tell: Callable[[Fingerprint], Field]) -> Callable[[Fingerprint], Field]:
+    """Keep with a view what it alone tells: an approved view is asked the same at each look."""
+    name = tell.__name__
+
+    def told(view: Fingerprint) -> Field:
+        known = vars(view)
+        if name not in known:
+            known[name] = tell(view)
+        found: Field = known[name]
+        return found
+
+    return told
+
+
+@_once
+def _coherence(view: Fingerprint) -> Field:
+    return np.hypot(view.edges.cosine, view.edges.sine)
+
+
+@_once
+def _coarse_coherence(view: Fingerprint) -> Field:
+    return np.hypot(view.coarse_edges.cosine, view.coarse_edges.sine)
+
+
+@_once
+def _telling(view: Fingerprint) -> Field:
+    """Return how much each cell's structure counts: strong, of one direction, steady, no overlay."""
+    weight = _counted(view) * _coherence(view) * view.steadiness * _border()
+    return np.asarray(weight, np.float32)
+
+
+@_once
+def _coarse_telling(view: Fingerprint) -> Field:
+    strength = view.coarse_edges.strength
+    half = max(_FAINT, _TYPICAL_SHARE * quantile(strength, _TYPICAL))
+    weight = _coarse_coherence(view) * strength**2 / (strength**2 + half**2)
+    return np.asarray(weight, np.float32)
+
+
+@_once
 def _counted(view: Fingerprint) -> Field:
     """Return how much each cell's edges count by their strength, 0..1."""
     strength = view.edges.strength
@@ -236,7 +286,7 @@ def _compared(pair: Pair, before: Fingerprint | None, *, same_light: bool) -> Ma
         same_light=same_light,
         in_place=pair.in_place,
         visible=pair.visible,
-        own_structure=_own_structure(pair),
+        own_structure=pair.own_structure,
         coarse_in_place=coarse_in_place,
         sharpness=sharpness,
         covered_ratio=float(region.mean()),
@@ -251,14 +301,6 @@ def _compared(pair: Pair, before: Fingerprint | None, *, same_light: bool) -> Ma
         rotation=found.rotation,
         zoom=found.zoom,
     )
-
-
-def _own_structure(pair: Pair) -> float:
-    floor = max(2 * _FAINT, 2 * pair.seen.noise, 2 * pair.approved.noise)
-    middle = np.broadcast_to(_border() == 1, (ROWS, COLUMNS))
-    approved = (pair.approved.edges.strength > floor)[middle].mean()
-    seen = (pair.sharp * (pair.seen.edges.strength > floor))[middle].mean()
-    return min(1.0, _ratio(float(seen), float(approved)))
 
 
 _UNCOVERED: Final = 0.97
@@ -293,11 +335,11 @@ def _covered_region(pair: Pair) -> Mask:
     if pair.in_place >= _UNCOVERED:
         return np.zeros((ROWS, COLUMNS), np.bool_)
     gone = pair.weight * (1 - pair.present) * (1 - _stands(pair)) * (1 - _coarse_presence(pair))
-    votes, voters = np.zeros_like(gone), np.full_like(gone, _TOO_FAR)
+    both = np.dstack([gone, pair.weight])
+    votes = np.zeros_like(both) + (np.float32(0), _TOO_FAR)
     for width, weight in _REACHES:
-        votes += weight * smoothed(gone, width)
-        voters += weight * smoothed(pair.weight, width)
-    return _largest((votes / voters > _COVERED_FROM) & ~pair.blind)
+        votes += weight * smoothed(both, width)
+    return _largest((votes[..., 0] / votes[..., 1] > _COVERED_FROM) & ~pair.blind)
 
 
 _LITTLE_COARSE: Final = np.float32(0.05)
@@ -318,10 +360,8 @@ def _coarse_presence(pair: Pair) -> Field:
 
 def _stands(pair: Pair) -> Field:
     """Return how far something sharp stands in each cell, whatever it is, 0..1."""
-    fine_approved, fine_seen = (
-        smoothed(view.fine_strength * pair.weight, _NEIGHBOURS) for view in (pair.approved, pair.seen)
-    )
-    much = fine_seen / np.maximum(_STANDS_SHARE * pair.gain * fine_approved, 1e-6)
+    fine = smoothed(np.dstack([view.fine_strength * pair.weight for view in (pair.approved, pair.seen)]), _NEIGHBOURS)
+    much = fine[..., 1] / np.maximum(_STANDS_SHARE * pair.gain * fine[..., 0], 1e-6)
     usual = _usual(_detail(pair.approved), pair.weight)
     detailed = (_detail(pair.seen) / max(usual, 1e-6) - _SOFT_DETAIL) / (_SHARP_DETAIL - _SOFT_DETAIL)
     return np.asarray(np.clip(much, 0, 1) * np.clip(detailed, 0, 1) * pair.sharp, np.float32)
@@ -331,17 +371,24 @@ def _usual(ratio: Field, weight: Field) -> float:
     return _weighted_quantile(ratio.ravel().astype(np.float64), weight.ravel() + np.float32(1e-6), 0.5)
 
 
+@_once
+def _fine_around(view: Fingerprint) -> Field:
+    return smoothed(view.fine_strength, _NEIGHBOURS)
+
+
+@_once
 def _finest(view: Fingerprint) -> Field:
     """Return by how much the fine edges around each cell exceed those of a soft surface, beside the middle scale's."""
     middle = smoothed(view.edges.strength, _NEIGHBOURS)
-    ratio = smoothed(view.fine_strength, _NEIGHBOURS) / np.maximum(middle, 1e-4)
+    ratio = _fine_around(view) / np.maximum(middle, 1e-4)
     return np.asarray(np.maximum(ratio - _SOFTEST, 0), np.float32)
 
 
+@_once
 def _detail(view: Fingerprint) -> Field:
     """Return fine edges beside coarse ones, around each cell."""
     coarse = cv2.resize(view.coarse_edges.strength, (COLUMNS, ROWS), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(smoothed(view.fine_strength, _NEIGHBOURS) / np.maximum(coarse, 1e-4), np.float32)
+    return np.asarray(_fine_around(view) / np.maximum(coarse, 1e-4), np.float32)
 
 
 def _largest(mask: Mask) -> Mask:
@@ -405,7 +452,7 @@ def _registered(pair: Pair) -> tuple[float, float, Registration]:
     mine, yours = _phasors(pair.approved, pair.approved.steadiness), _phasors(pair.seen, np.ones((1, 1), np.float32))
     norm = math.sqrt(float((np.abs(mine) ** 2).sum()) * float((np.abs(yours) ** 2).sum()))
     identity = _ratio(float((np.conj(mine) * yours).real.sum()), norm)
-    if _own_structure(pair) < _REGISTER_FROM:
+    if pair.own_structure < _REGISTER_FROM:
         return identity, 1.0, Registration(0, 0, 0, 1, identity, 0, 1)
     fixed = anchored(mine, yours)
     return identity, fixed, register(mine, yours, pair.approved.aspect, near=fixed >= _ANCHORED)
