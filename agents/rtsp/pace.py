@@ -4,11 +4,12 @@ from __future__ import annotations
 
 CHECK_SECONDS = 1.0
 """How often a stream is looked at by the clock."""
-GATHER_SECONDS = 0.5
-"""So long frames may wait in the socket: a read for each of them is what watching costs most."""
+GATHER_SECONDS = 0.75
+"""So long frames may wait in the socket: a read for each of them is what watching costs most. Well below the distance of two
+checks, which take a second without any read for a silence."""
 GATHER_MOST_BYTES = 48 * 1024
 """Leaves more than half of the buffer that is read into."""
-KNOWN_SECONDS = 10.0
+KNOWN_SECONDS = 5.0
 """A stream younger than this is read as it comes, and judged by the stall deadline as it stands."""
 GAP_SECONDS = 60.0
 """A pause between frames is remembered for one to two of these."""

@@ -80,6 +80,11 @@ class AccessUnits:
         return self._pictures.size
 
     @property
+    def newest(self) -> int:
+        """The RTP timestamp that is furthest ahead, -1 before the first one."""
+        return self._newest
+
+    @property
     def wanted(self) -> bool:
         """Whether the next complete keyframe's bytes are to be delivered."""
         return self._pictures.wanted

@@ -67,6 +67,8 @@ class Stream:
         self._patient = True
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._moved = self._moved_checked = 0
+        self._newest = -1
+        """The timestamp to which they had moved."""
         self._moved_at = self._drained_at = 0.0
         self._packets = self._bytes = 0
         self._pace = Pace(deadlines.stall, self._loop.time())
@@ -231,10 +233,14 @@ class Stream:
             self._reader.set_result(None)
 
     def _note_movement(self, now: float) -> None:
-        """Frames were read; had they been waiting, they came soon after those before them."""
-        waited = now - self._drained_at < DRAINED_SECONDS
-        self._moved_at = min(now, self._moved_at + GATHER_SECONDS) if waited else now
-        self._pace.moved(self._moved_at)
+        """Frames were read; had they been waiting, they came after those before them as the sender's clock says."""
+        newest, before = self._units.newest, self._newest
+        self._newest = newest
+        if now - self._drained_at < DRAINED_SECONDS:
+            told = ((newest - before) & 0xFFFFFFFF) / self._info.clock_rate
+            now = min(now, self._moved_at + min(told, GATHER_SECONDS))
+        self._moved_at = now
+        self._pace.moved(now)
 
     def _check_stall(self) -> None:
         """End the stream when its timestamps have not moved for too long; else look again when they might not have."""

@@ -92,7 +92,7 @@ class Budget:
     @property
     def crowded(self) -> bool:
         """Tell whether more cameras wait than sessions are being left."""
-        return self.waiting > self._leaving
+        return bool(self._waiting) and self.waiting > self._leaving
 
     @asynccontextmanager
     async def session(self) -> AsyncIterator[Seat]:

@@ -264,10 +264,12 @@ class CameraWatch:
     def _must_yield(self, first: float) -> bool:
         if self._budget.over:
             return True
+        if not self._budget.crowded:
+            return False
         stayed = self._clock.monotonic() - first
         looked = self._looked_until >= self._seen_until - round(self._timings.turn * SECOND)
         enough = stayed >= self._timings.turn and (looked or stayed >= 3 * self._timings.turn)
-        return self._budget.crowded and enough
+        return enough
 
     def _seen(self, first: float, last: float) -> None:
         """Frames came between two monotonic instants: the wall clock is read once for all of them."""

@@ -21,6 +21,7 @@ DAY: Millis = 24 * HOUR
 Int64Array = npt.NDArray[np.int64]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLI = timedelta(milliseconds=1)
 _EMPTY: Int64Array = np.empty((0, 2), dtype=np.int64)
 _EMPTY.setflags(write=False)
 
@@ -43,7 +44,7 @@ def to_millis(instant: datetime) -> Millis:
     if instant.tzinfo is None:
         msg = f"naive time {instant!r}: an instant needs a time zone"
         raise ValueError(msg)
-    return (instant - _EPOCH) // timedelta(milliseconds=1)
+    return (instant - _EPOCH) // _MILLI
 
 
 def from_millis(millis: Millis) -> datetime:

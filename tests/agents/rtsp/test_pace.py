@@ -24,7 +24,7 @@ def after(gaps: list[float], stall: float = 6.0) -> float:
 
 
 @pytest.mark.parametrize(
-    ("gap", "limit"), [(1 / 15, 4.0), (0.5, 4.0), (1.0, 4.0), (2.0, 4.5), (2.5, 6.0), (3.0, 7.5), (5.9, 8.0)]
+    ("gap", "limit"), [(1 / 15, 4.0), (0.5, 4.0), (1.0, 4.0), (2.0, 4.0), (2.5, 5.25), (3.0, 6.75), (5.9, 8.0)]
 )
 def test_a_lively_stream_is_stalled_sooner_than_one_with_long_pauses(gap: float, limit: float) -> None:
     assert after([gap] * round(30 / gap)) == pytest.approx(limit)
@@ -35,7 +35,7 @@ def test_a_stream_that_is_not_yet_known_has_the_deadline_as_it_stands() -> None:
 
 
 def test_a_long_pause_is_remembered_for_a_minute_and_forgotten_after_two() -> None:
-    assert after([0.1] * 200 + [2.5] + [0.1] * 590) == pytest.approx(6.0)
+    assert after([0.1] * 200 + [2.5] + [0.1] * 590) == pytest.approx(5.25)
     assert after([0.1] * 200 + [2.5] + [0.1] * 1300) == pytest.approx(4.0)
 
 
@@ -44,7 +44,7 @@ def test_the_limit_stays_near_the_deadline(gaps: list[float], stall: float) -> N
     assert stall * 2 / 3 <= after(gaps, stall) <= stall * 4 / 3
 
 
-def test_half_a_second_of_a_steady_stream_gathers_once_it_is_known() -> None:
+def test_three_quarters_of_a_second_of_a_steady_stream_gathers_once_it_is_known() -> None:
     pace = Pace(6.0, 0.0)
     found = [pace.gather(64_000 * at, float(at)) for at in range(1, 16)]
     assert found[: int(KNOWN_SECONDS) - 1] == [1] * (int(KNOWN_SECONDS) - 1)
@@ -58,7 +58,7 @@ def test_the_leanest_of_three_seconds_decides_and_silence_reads_everything() -> 
     for at, rate in enumerate([40_000] * 12 + [10_000, 60_000, 60_000, 60_000, 0], 1):
         received += rate
         found.append(pace.gather(received, float(at)))
-    assert found[-6:] == [20_000, 5_000, 5_000, 5_000, 30_000, 1]
+    assert found[-6:] == [30_000, 7_500, 7_500, 7_500, 45_000, 1]
 
 
 @given(st.lists(st.tuples(st.integers(0, 10**8), st.floats(0.0, 5.0)), max_size=60))
@@ -75,7 +75,7 @@ async def test_frames_that_gather_are_read_together_and_none_stays_behind(monkey
         sizes: list[int] = []
         while sum(sizes) < 149:  # the last one has no successor that ends it
             sizes.append(len(await stream.batch()))
-    assert max(sizes) >= 10, "half a second of frames came at once"
+    assert max(sizes) >= 10, "most of a second of frames came at once"
 
 
 async def test_a_machine_that_stood_still_takes_what_waits_before_it_speaks_of_a_stall(
