@@ -10,6 +10,7 @@ from pydantic import JsonValue
 
 from agents.glance import HOLDS_FOR, Glance
 from agents.rtsp.request import Deadlines
+from agents.scan.memory import Keep
 from agents.scan.recorder import Progress
 from agents.site import CameraConfig, Site
 from agents.station import Station
@@ -32,8 +33,11 @@ INDEX_WINDOW: Millis = 10 * MINUTE
 EXCHANGE_LENGTH = 500
 """How much of a recorder's answer --explain prints."""
 
-HISTORY_KINDS = frozenset({Kind.ATTESTATION, Kind.CLOCK, Kind.RECORDINGS, Kind.INVENTORY, Kind.MAIN_STREAM})
-"""What earlier runs tell a check: statements, clock offsets, old index readings, main streams; never whether something was up."""
+HISTORY_KINDS = frozenset(
+    {Kind.ATTESTATION, Kind.CLOCK, Kind.RECORDINGS, Kind.FOOTAGE_LOST, Kind.INVENTORY, Kind.MAIN_STREAM}
+)
+"""What earlier runs tell a check: statements, clock offsets, old index readings, what was lost of them, main streams; never
+whether something was up."""
 
 
 @dataclass
@@ -78,17 +82,19 @@ async def check(  # noqa: PLR0913  (each is given by its name)
     views: ViewBook | None = None,
     camera: str | None = None,
     retry_credentials: bool = False,
+    memory: Keep | None = None,
     progress: Progress | None = None,
 ) -> Checked:
     """Look at everything (or at one camera and its recorder), and judge it by `regulation`.
 
     `history` is what the agent's journal holds, `seen_first` since when it knows each subject; `inventory` is the
-    approved one where there is one, `views` are those approved of the cameras. `progress` is told how far the index scans are.
+    approved one where there is one, `views` are those approved of the cameras, `memory` knows what was seen of the
+    recorders before. `progress` is told how far the index scans are.
     Raises SecretError or OptionsError when the site can't be asked at all.
     """
     seen: list[Observation] = []
     explained = Explained()
-    station = Station(site, clock, seen.append, deadlines=CHECK_DEADLINES)
+    station = Station(site, clock, seen.append, deadlines=CHECK_DEADLINES, memory=memory)
     if retry_credentials:
         station.breaker.retry()
     began = to_millis(clock.now())
@@ -196,12 +202,14 @@ async def _ask(
             detail=reached.detail,
         )
     )
-    scan = station.scans[recorder_id]
+    scan, set_to = station.scans[recorder_id], station.settings_scans[recorder_id]
     scan.cameras = tuple(item for item in scan.cameras if camera in (None, item.camera))
+    set_to.cameras = scan.cameras
     silent = await scan.look(HOLDS_FOR)
     if silent is not None:  # each camera's index would wait as long for nothing
         scan.unread(silent, HOLDS_FOR)
         return
+    await set_to.ask(HOLDS_FOR)
     retention = regulation.requirements.retention
     await scan.index(retention.required_days if retention else 2, progress=progress)
 

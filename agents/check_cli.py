@@ -12,6 +12,7 @@ import typer
 from agents.check import Checked, as_json, check
 from agents.check_table import check_table, local
 from agents.regulation import site_regulation
+from agents.scan.memory import ForNow
 from agents.site import Site
 from agents.state import State
 from agents.views import ViewBook
@@ -70,6 +71,7 @@ def _check(site: Site, *, camera: str | None, retry_credentials: bool) -> Checke
                 views=ViewBook(state, [item.id for item in site.cameras]),
                 camera=camera,
                 retry_credentials=retry_credentials,
+                memory=ForNow(state),
                 progress=meter.told,
             )
         )

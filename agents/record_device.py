@@ -74,6 +74,7 @@ def _questions(driver: Recorder, channels: Sequence[str], now: Millis) -> Iterat
     yield "recording modes", driver.recording_modes()
     yield "expiry", driver.expiry_days()
     yield "alarm inputs", driver.alarm_inputs()
+    yield "fault notices", driver.fault_notices()
     for channel in channels:
         yield f"earliest of channel {channel}", driver.earliest(channel)
         yield f"footage of channel {channel}", driver.footage(channel, now - FOOTAGE_DAYS * DAY, now)

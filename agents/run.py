@@ -70,7 +70,7 @@ class Service:
         self.assigned = Assigned(state, self.link)
         self.sender = Sender(self.outbox, clock, self.link, seeded=random.Random(state.boot))  # noqa: S311  (jitter, no secret)
         self.reporter: Reporter | None = None
-        self.station = Station(site, clock, self.pending.append, learnt=state.learnt_budgets())
+        self.station = Station(site, clock, self.pending.append, learnt=state.learnt_budgets(), memory=state)
         self.decoder = Decoder()
         self.tools = Tools(self.decoder, clock, self.pending.append, self._timings(), seed=hash(state.boot) & 0xFFFF)
         self.views = ViewBook(state, [item.id for item in site.cameras])
@@ -165,6 +165,7 @@ class Service:
             for what, seconds, job, first in (
                 ("reach", rhythm.reach_every, self._reach_job, stagger),
                 ("look", rhythm.recorder_every, self._look_job, stagger),
+                ("settings", rhythm.settings_every, self._settings_job, stagger + 0.3),
                 ("index", rhythm.index_every, self._index_job, stagger + 0.5),
             ):
                 every(seconds, partial(job, item.id), name=f"{what} {item.id}", first=first)
@@ -263,6 +264,9 @@ class Service:
 
     async def _look_job(self, recorder_id: str) -> None:
         await self.station.scans[recorder_id].look(self._keeps_for(self.site.rhythm.recorder_every))
+
+    async def _settings_job(self, recorder_id: str) -> None:
+        await self.station.settings_scans[recorder_id].ask(self._keeps_for(self.site.rhythm.settings_every))
 
     async def _index_job(self, recorder_id: str) -> None:
         """Read what is new in the index; the whole of it at the first time, and once a day."""

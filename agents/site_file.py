@@ -216,6 +216,8 @@ class Rhythm(Form):
     """Does each recorder answer."""
     recorder_every: Seconds = 900.0
     """Channels, disks, clock."""
+    settings_every: Seconds = 43200.0
+    """What changes seldom: recording modes, expiry, time server, alarm inputs, the cameras behind the channels."""
     index_every: Seconds = 3600.0
     """What the index lists since the last reading."""
     report_every: Seconds = 60.0

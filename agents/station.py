@@ -20,7 +20,9 @@ from agents.rtsp.keep_alive import KeepAlives
 from agents.rtsp.request import Deadlines, Login, StreamRequest
 from agents.rtsp.session import Trace
 from agents.rtsp.stream import Stream
+from agents.scan.memory import ForNow, Keep, Memory
 from agents.scan.recorder import Channelled, RecorderScan
+from agents.scan.settings import SettingsScan
 from agents.secret import Credentials
 from agents.site import CameraConfig, RecorderConfig, Site
 from agents.watch.budget import Budget
@@ -54,8 +56,9 @@ class Station:
         *,
         deadlines: Deadlines = WATCH_DEADLINES,
         learnt: dict[str, int] | None = None,
+        memory: Keep | None = None,
     ) -> None:
-        """Build the drivers. `learnt` are session budgets known from earlier runs, by recorder.
+        """Build the drivers. `learnt` are session budgets known from earlier runs, by recorder; `memory` holds what was seen.
 
         Raises SecretError when a password can't be read, OptionsError for a driver's wrong keys.
         """
@@ -70,7 +73,9 @@ class Station:
         self.drivers: dict[str, Recorder] = {
             item.id: DRIVERS[item.driver](self.settings(item)) for item in site.recorders
         }
-        self.scans = {item.id: self._scan(item, sink) for item in site.recorders}
+        remembering = Memory(memory or ForNow(), sink)
+        self.scans = {item.id: self._scan(item, remembering) for item in site.recorders}
+        self.settings_scans = {item.id: self._settings_scan(item, remembering) for item in site.recorders}
         self.budgets = {
             item.id: Budget(
                 item.max_streams if item.max_streams is not None else (learnt or {}).get(item.id),
@@ -237,8 +242,14 @@ class Station:
         )
 
     def _scan(self, item: RecorderConfig, sink: Sink) -> RecorderScan:
-        cameras = [Channelled(camera.id, camera.channel or camera.id) for camera in self.site.cameras_of(item.id)]
-        return RecorderScan(item.id, self.drivers[item.id], cameras, self.clock, sink)
+        return RecorderScan(item.id, self.drivers[item.id], self._channelled(item), self.clock, sink)
+
+    def _settings_scan(self, item: RecorderConfig, sink: Sink) -> SettingsScan:
+        declared = {camera.id: camera.identity for camera in self.site.cameras_of(item.id) if camera.identity}
+        return SettingsScan(item.id, self.drivers[item.id], self._channelled(item), self.clock, sink, declared)
+
+    def _channelled(self, item: RecorderConfig) -> list[Channelled]:
+        return [Channelled(camera.id, camera.channel or camera.id) for camera in self.site.cameras_of(item.id)]
 
     def _rtsp_port(self, item: RecorderConfig) -> int:
         """Return the port of the recorder's streams: that of a camera's written stream on the same host, else 554."""

@@ -15,6 +15,7 @@ RHYTHM = {
     "look_every": "2s",
     "reach_every": "2s",
     "recorder_every": "4s",
+    "settings_every": "30s",
     "index_every": "8s",
     "report_every": "2s",
     "reconnect_most": "2s",

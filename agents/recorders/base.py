@@ -29,6 +29,7 @@ MAX_EXCHANGES = 60
 DiskState = Literal["ok", "failed", "missing", "read_only", "degraded", "unknown"]
 DiskKind = Literal["disk", "array", "network"]
 ModeName = Literal["continuous", "motion", "mixed", "none"]
+StorageMode = Literal["quota", "group"]
 Progress = Callable[[float], None]
 """Told the share done, 0..1, never falling."""
 
@@ -140,6 +141,18 @@ class AlarmInput:
 
 
 @dataclass(frozen=True)
+class FaultNotices:
+    """Whether the recorder would tell anyone of a fault of its own.
+
+    `armed` are the faults, in the maker's words, that it is set to tell of in any way; `mail` is whether it has a mail
+    server and somebody to write to, None where it does not say.
+    """
+
+    armed: tuple[str, ...]
+    mail: bool | None
+
+
+@dataclass(frozen=True)
 class StreamPlayback:
     """Play an instant over RTSP: `url` without credentials, PLAY with the header `Range: {range}` where given."""
 
@@ -236,6 +249,14 @@ class Recorder(Protocol):
         """Return the wired alarm inputs."""
         ...
 
+    async def fault_notices(self) -> FaultNotices:
+        """Return of which faults of its own the recorder would tell, and whether by mail."""
+        ...
+
+    async def storage_mode(self) -> StorageMode:
+        """Return how the disks are shared out: by a quota of each channel (0: none), or by groups of disks."""
+        ...
+
     async def playback(self, channel: str, at: Millis, seconds: float) -> PlaybackRequest:
         """Return how to play `seconds` of the footage from the instant `at`. Asks for no picture itself."""
         ...
@@ -271,6 +292,14 @@ class OffersNothing:
     async def alarm_inputs(self) -> tuple[AlarmInput, ...]:
         """Raise NotOffered."""
         raise NotOffered("Alarm inputs can't be asked for here.")
+
+    async def fault_notices(self) -> FaultNotices:
+        """Raise NotOffered."""
+        raise NotOffered("Whether the recorder would tell of a fault can't be asked for here.")
+
+    async def storage_mode(self) -> StorageMode:
+        """Raise NotOffered."""
+        raise NotOffered("How the disks are shared out can't be asked for here.")
 
     async def playback(self, channel: str, at: Millis, seconds: float) -> PlaybackRequest:  # noqa: ARG002  (the port's signature)
         """Raise NotOffered."""

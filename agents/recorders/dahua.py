@@ -25,6 +25,7 @@ from agents.recorders.base import (
     Footage,
     Identity,
     NotOffered,
+    OffersNothing,
     Progress,
     RecorderError,
     RecorderSettings,
@@ -93,7 +94,7 @@ class _Finder:
     """The recorder took the handle back at the end."""
 
 
-class Dahua:
+class Dahua(OffersNothing):
     """One recorder through the CGI. Reads only; one request and one search at a time, and no finder left open."""
 
     def __init__(self, settings: RecorderSettings) -> None:

@@ -20,6 +20,7 @@ from agents.recorders.base import (
     Disk,
     DriverOptions,
     Exchange,
+    FaultNotices,
     Footage,
     Identity,
     NotOffered,
@@ -28,6 +29,7 @@ from agents.recorders.base import (
     RecorderError,
     RecorderSettings,
     RecordingMode,
+    StorageMode,
     StreamPlayback,
     TimeSync,
     latest_by_search,
@@ -206,6 +208,20 @@ class Hikvision(OffersNothing):
         except NotOffered:
             active = {}
         return tuple(replace(one, active=active.get(one.id)) for one in inputs)
+
+    async def fault_notices(self) -> FaultNotices:
+        """Return of which faults of its own the recorder would tell, and whether by mail. Raises RecorderError."""
+        armed = await self._get(parse.armed_faults, "/ISAPI/Event/triggers")
+        try:
+            return FaultNotices(armed, await self._get(parse.mails, "/ISAPI/System/Network/mailing"))
+        except RecorderError as error:
+            if error.cause not in {NOT_OFFERED, StreamCause.NOT_PERMITTED}:
+                raise
+        return FaultNotices(armed, None)
+
+    async def storage_mode(self) -> StorageMode:
+        """Return whether quotas or groups of disks share the storage out. Raises RecorderError."""
+        return await self._get(parse.storage_mode, "/ISAPI/ContentMgmt/Storage")
 
     async def playback(self, channel: str, at: Millis, seconds: float) -> StreamPlayback:
         """Return the recording track's address from `at` on; its times are the recorder's wall clock dressed as UTC.

@@ -17,8 +17,10 @@ from agents.recorders.base import (
     DiskKind,
     DiskState,
     Identity,
+    NotOffered,
     RecorderError,
     RecordingMode,
+    StorageMode,
 )
 from agents.recorders.schedule import WEEK_MINUTES, Entry, minute_of_week, recording_mode
 from agents.recorders.zone import DeviceTime, device_time, to_instants
@@ -50,6 +52,15 @@ MODES: dict[str, Literal["continuous", "event"]] = {
     ),
 }
 """ISAPI's words for what a span of the schedule records; any other is not understood."""
+
+FAULTS = frozenset(
+    {
+        "diskfull", "diskerror", "diskunformat", "diskrecover", "hdbadblock", "raidexception", "recordexception",
+        "recordingfailure", "nicbroken", "ipconflict", "illaccess", "videoexception", "videoloss", "videomismatch",
+        "badvideo",
+    }
+)  # fmt: skip
+"""ISAPI's event types that are about the recorder's own health, in lower case; all others are about the scene [assumed]."""
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _TRUTH = {"true": True, "false": False}
@@ -233,6 +244,45 @@ def active_inputs(body: bytes) -> dict[str, bool | None]:
         for node in _root(body, "IOPortStatusList").all("IOPortStatus")
         if (node.value("ioPortType") or "").lower() == "input"
     }
+
+
+@_answers
+def armed_faults(body: bytes) -> tuple[str, ...]:
+    """Read /ISAPI/Event/triggers: the recorder's own faults of which it tells in at least one way."""
+    root = _root(body, "EventTriggerList", "EventNotification")
+    found = set()
+    for trigger in (node for node in root.walk() if node.name == "EventTrigger"):
+        word = (trigger.value("eventType") or "").lower()
+        ways = {
+            (node.value("notificationMethod") or "").lower()
+            for node in trigger.walk()
+            if node.name == "EventTriggerNotification"
+        }
+        if word in FAULTS and ways - {"", "record"}:
+            found.add(word)
+    return tuple(sorted(found))
+
+
+@_answers
+def mails(body: bytes) -> bool:
+    """Read /ISAPI/System/Network/mailing: whether there is a mail server, and somebody to write to."""
+    nodes = list(_root(body, "mailingList", "mailing").walk())
+
+    def said(parent: str, *names: str) -> bool:
+        return any(node.value(name) for node in nodes if node.name == parent for name in names)
+
+    return said("smtp", "hostName", "ipAddress", "ipv6Address") and said("receiver", "emailAddress")
+
+
+@_answers
+def storage_mode(body: bytes) -> StorageMode:
+    """Read in /ISAPI/ContentMgmt/Storage how the disks are shared out. Raises NotOffered where it isn't said."""
+    word = (_root(body, "storage", "hddList").value("workMode") or "").lower()
+    if word == "quota":
+        return "quota"
+    if word == "group":
+        return "group"
+    raise NotOffered("The recorder doesn't say how its disks are shared out.")
 
 
 @_answers

@@ -189,7 +189,8 @@ class RecorderScan:
         answer = await self._ask(self.driver.disks(), self._subject, Kind.DISKS, holds_for)
         if answer is not None:
             listed: list[JsonValue] = [
-                {"id": disk.id[:64], "state": disk.state, "capacity_bytes": disk.capacity_bytes} for disk in answer
+                {"id": disk.id[:64], "state": disk.state, "capacity_bytes": disk.capacity_bytes, "kind": disk.kind}
+                for disk in answer
             ]
             self._sink(self._instant(self._subject, Kind.DISKS, {"disks": listed}, holds_for))
 
@@ -221,7 +222,7 @@ class RecorderScan:
         now = self._now()
         return Observation(
             subject=subject, kind=kind, start=now, end=now, state="unknown", cause=str(error.cause)[:40],
-            source=Source.RECORDER, expires=now + holds_for, detail=_told(error)[:500],
+            source=Source.RECORDER, expires=now + holds_for, detail=told(error)[:500],
         )  # fmt: skip
 
 
@@ -229,7 +230,7 @@ LOGIN_REFUSED = "the login was refused: correct the password, then run agent che
 _LOGIN = frozenset({StreamCause.UNAUTHORIZED, StreamCause.CREDENTIALS_HELD})
 
 
-def _told(error: RecorderError) -> str:
+def told(error: RecorderError) -> str:
     """Return the sentence that leaves the site: it names no account and no address of a login."""
     return LOGIN_REFUSED if error.cause in _LOGIN else error.detail
 

@@ -82,6 +82,8 @@ class HikvisionSimulator(RecorderDevice):
             "/isapi/system/time/ntpservers": isapi.time_servers,
             "/isapi/system/io/inputs": isapi.alarm_inputs,
             "/isapi/system/io/status": isapi.alarm_states,
+            "/isapi/event/triggers": isapi.event_triggers,
+            "/isapi/system/network/mailing": isapi.mailing,
         }.get(path.lower())
         if request.method != "GET":
             return _error(path, 405, 4, "Invalid Operation", "methodNotAllowed")

@@ -202,7 +202,38 @@ def disk_list(state: RecorderState, namespace: str) -> bytes:
 def storage(state: RecorderState, namespace: str) -> bytes:
     """Return ContentMgmt/Storage."""
     disks = branch("hddList", *map(_disk, state.disks), size=len(state.disks))
-    return document(namespace, "storage", disks, branch("nasList", size=0), leaf("workMode", "quota"))
+    return document(namespace, "storage", disks, branch("nasList", size=0), leaf("workMode", state.storage_mode))
+
+
+def event_triggers(state: RecorderState, namespace: str) -> bytes:
+    """Return Event/triggers: all that it knows of, each with the ways in which it tells of it, often none."""
+    known = ("diskfull", "diskerror", "nicbroken", "ipconflict", "illaccess", "VMD")
+    return document(
+        namespace,
+        "EventTriggerList",
+        *(_trigger(word, told=word in state.told_faults or word == "VMD") for word in known),
+    )
+
+
+def _trigger(word: str, *, told: bool) -> str:
+    ways = [branch("EventTriggerNotification", leaf("id", "beep"), leaf("notificationMethod", "beep"))] if told else []
+    listed = branch("EventTriggerNotificationList", *ways)
+    return branch("EventTrigger", leaf("id", word), leaf("eventType", word), leaf("eventDescription", word), listed)
+
+
+def mailing(state: RecorderState, namespace: str) -> bytes:
+    """Return System/Network/mailing."""
+    smtp = branch(
+        "smtp",
+        leaf("enableAuthorization", value=True),
+        leaf("hostName", "mail.example" if state.mail_to else ""),
+        leaf("portNo", 25),
+    )
+    sender = branch("sender", leaf("emailAddress", ""), leaf("name", ""), smtp)
+    receivers = branch(
+        "receiverList", branch("receiver", leaf("id", 1), leaf("name", ""), leaf("emailAddress", state.mail_to))
+    )
+    return document(namespace, "mailingList", branch("mailing", leaf("id", 1), sender, receivers))
 
 
 def track_list(state: RecorderState, namespace: str) -> bytes:

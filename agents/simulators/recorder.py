@@ -105,6 +105,11 @@ class RecorderState:
     ntp_server: str = "time.example"
     """Empty: its clock is set by hand."""
     alarm_inputs: list[AlarmInput] = field(default_factory=list)
+    told_faults: list[str] = field(default_factory=lambda: ["diskerror"])
+    """Of which of its own faults it tells by beeping; others stand in its list without any way to tell of them."""
+    mail_to: str = ""
+    """Whom it writes to; empty: nobody."""
+    storage_mode: str = "quota"
     quirks: Quirks = field(default_factory=Quirks)
     """Of a Hikvision; other makes' simulators are given their own."""
     now: Now = time.time

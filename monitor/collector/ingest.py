@@ -35,7 +35,7 @@ MAX_VALID: Millis = 3660 * DAY
 LARGEST = 2**53
 """The largest number that every reader of JSON understands exactly."""
 
-_SUBJECT_OF = {
+_SUBJECTS_OF = {
     Kind.STREAM: "camera",
     Kind.VIEW: "camera",
     Kind.RECORDINGS: "camera",
@@ -45,7 +45,14 @@ _SUBJECT_OF = {
     Kind.CHANNELS: "recorder",
     Kind.DISKS: "recorder",
     Kind.CLOCK: "recorder",
-    Kind.IDENTITY: "recorder",
+    Kind.RECORDING_MODE: "camera",
+    Kind.EXPIRY: "camera",
+    Kind.FOOTAGE_LOST: "camera",
+    Kind.TIME_SYNC: "recorder",
+    Kind.ALARM_INPUTS: "recorder",
+    Kind.FAULT_NOTICES: "recorder",
+    Kind.STORAGE_MODE: "recorder",
+    Kind.IDENTITY: "recorder or camera",
     Kind.AGENT: "agent",
     Kind.INVENTORY: "institution",
     Kind.BASELINE: "camera",
@@ -235,8 +242,8 @@ def _check_subject(name: str, item: Observation, identity: Identity) -> None:
     own = {"institution": identity.institution, "agent": identity.agent}
     if own.get(subject.kind, subject.id) != subject.id:
         raise Rejected(f"{name} speaks of {subject}, which is not the sender's")
-    if _SUBJECT_OF.get(item.kind, subject.kind) != subject.kind:
-        raise Rejected(f"{name}: {item.kind} speaks of a {_SUBJECT_OF[item.kind]}, not of {subject}")
+    if subject.kind not in _SUBJECTS_OF.get(item.kind, subject.kind).split(" or "):
+        raise Rejected(f"{name}: {item.kind} speaks of a {_SUBJECTS_OF[item.kind]}, not of {subject}")
     if item.kind is Kind.INVENTORY and _declared_id(item) != identity.institution:
         raise Rejected(f"{name} declares another institution than the sender's")
 

@@ -38,6 +38,13 @@ _SUBJECTS: dict[Kind, str | None] = {
     Kind.DISKS: "recorder",
     Kind.CLOCK: "recorder",
     Kind.IDENTITY: None,
+    Kind.RECORDING_MODE: "camera",
+    Kind.EXPIRY: "camera",
+    Kind.TIME_SYNC: "recorder",
+    Kind.ALARM_INPUTS: "recorder",
+    Kind.FAULT_NOTICES: "recorder",
+    Kind.STORAGE_MODE: "recorder",
+    Kind.FOOTAGE_LOST: "camera",
     Kind.INVENTORY: "institution",
     Kind.BASELINE: "camera",
     Kind.ATTESTATION: None,
@@ -46,8 +53,11 @@ _SUBJECTS: dict[Kind, str | None] = {
 
 
 _INSTANTS = frozenset(
-    {Kind.MAIN_STREAM, Kind.WRITTEN, Kind.CHANNELS, Kind.DISKS, Kind.CLOCK, Kind.IDENTITY, Kind.INVENTORY}
-)
+    {
+        Kind.MAIN_STREAM, Kind.WRITTEN, Kind.CHANNELS, Kind.DISKS, Kind.CLOCK, Kind.IDENTITY, Kind.INVENTORY,
+        Kind.RECORDING_MODE, Kind.EXPIRY, Kind.TIME_SYNC, Kind.ALARM_INPUTS, Kind.FAULT_NOTICES, Kind.STORAGE_MODE,
+    }
+)  # fmt: skip
 """Kinds of which the newest observation is what counts."""
 
 
@@ -132,6 +142,8 @@ class Facts:
     recordings: Mapping[str, RecordingFacts] = field(default_factory=dict)
     recordings_unknown: Mapping[str, Observation] = field(default_factory=dict)
     """The newest refusal to read a camera's index, where it is newer than the newest reading."""
+    losses: Mapping[str, tuple[Observation, ...]] = field(default_factory=dict)
+    """What was lost of each camera's footage after the agent had seen it, in order of time."""
     latest: Mapping[tuple[Kind, Subject], Instant] = field(default_factory=dict)
     attestations: Mapping[tuple[str, Subject], tuple[Observation, ...]] = field(default_factory=dict)
     waivers: tuple[Waiver, ...] = ()
@@ -178,6 +190,7 @@ def fold(
         agents=_timelines(by_subject, Kind.AGENT, as_of),
         recordings=readings,
         recordings_unknown=refusals,
+        losses={s.id: tuple(items) for (kind, s), items in by_subject.items() if kind is Kind.FOOTAGE_LOST},
         latest=instants,
         attestations=_attestations(by_subject),
         waivers=tuple(waivers),

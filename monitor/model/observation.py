@@ -69,11 +69,35 @@ class Kind(StrEnum):
     CHANNELS = "channels"
     """Recorder. state read | unknown. facts {"channels": [{"id", "name", "online"}]}."""
     DISKS = "disks"
-    """Recorder. state read | unknown. facts {"disks": [{"id", "state", "capacity_bytes"}]}."""
+    """Recorder. state read | unknown. facts {"disks": [{"id", "state", "capacity_bytes", "kind" (disk, array, network)}],
+    "gone": [{"id", "capacity_bytes", "last_seen_at"}], "swapped": [{"id", "since_at"}]}: disks that it listed before and
+    doesn't any more, and those that are others than before. Of an array's members the capacity is the array's."""
     CLOCK = "clock"
     """Recorder. state read | unknown. facts {"offset_seconds": recorder minus agent}."""
     IDENTITY = "identity"
-    """Recorder. state read | unknown. facts {"model", "firmware", "serial_digest"}."""
+    """Recorder, or camera behind a recorder's channel. state read | unknown. facts {"model", "firmware" (recorder),
+    "serial_digest", "mac_digest", "address_digest" (camera), "first_seen_at": since when the device pinned here is known,
+    "exchanged_at": since when another one answers in its place, null while it is the same, "declared": whether it is the
+    one that site.yaml names, null where it names none}."""
+    RECORDING_MODE = "recording_mode"
+    """Camera: what its channel is set to record. state read | unknown. facts {"mode": continuous | motion | mixed | none,
+    "holes": [[start, end], ...] in minutes of the week from Monday 00:00, for which nothing is set}."""
+    EXPIRY = "expiry"
+    """Camera: after how many days its recorder is set to delete footage. state read | unknown. facts {"days": n, or null:
+    only when the space is needed}."""
+    TIME_SYNC = "time_sync"
+    """Recorder: does a time server set its clock. state read | unknown. facts {"enabled", "has_server"}."""
+    ALARM_INPUTS = "alarm_inputs"
+    """Recorder. state read | unknown. facts {"inputs": [{"id", "armed", "active"}], "disarmed": [{"id", "since_at"}]}: inputs
+    that were armed once and aren't any more."""
+    FAULT_NOTICES = "fault_notices"
+    """Recorder: would it tell anyone of a fault of its own. state read | unknown. facts {"armed": [fault, ...], "mail"}."""
+    STORAGE_MODE = "storage_mode"
+    """Recorder: how its disks are shared out. state read | unknown. facts {"mode": quota | group}."""
+    FOOTAGE_LOST = "footage_lost"
+    """Camera: days that the index listed once and no longer does, though nothing new can have overwritten them. state lost.
+    facts {"first_day", "last_day" (UTC, by the recorder's clock), "seconds", "last_seen_at", "older_left": whether anything
+    older is still listed}."""
     INVENTORY = "inventory"
     """Institution. state declared. facts: an Inventory as JSON."""
     BASELINE = "baseline"

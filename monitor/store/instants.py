@@ -16,8 +16,12 @@ from monitor.store.tables import FootageRow, InstantRow
 from monitor.store.upsert import insert_new, upsert
 
 NEWEST_ONLY = tuple(
-    kind.value for kind in (Kind.MAIN_STREAM, Kind.WRITTEN, Kind.CHANNELS, Kind.DISKS, Kind.IDENTITY, Kind.BASELINE)
-)
+    kind.value
+    for kind in (
+        Kind.MAIN_STREAM, Kind.WRITTEN, Kind.CHANNELS, Kind.DISKS, Kind.IDENTITY, Kind.BASELINE, Kind.RECORDING_MODE,
+        Kind.EXPIRY, Kind.TIME_SYNC, Kind.ALARM_INPUTS, Kind.FAULT_NOTICES, Kind.STORAGE_MODE,
+    )
+)  # fmt: skip
 """Of these the newest counts, and the oldest for when its subject was first seen."""
 
 COMPACT_AFTER = 60

@@ -68,12 +68,13 @@ def _forbid_onvif(simulator: OnvifSimulator) -> None:
     simulator.quirks.forbidden = ("FindRecordings", "FindEvents")
 
 
-EVERYTHING = frozenset({"recording_modes", "expiry_days", "time_sync", "alarm_inputs"})
+EVERYTHING = frozenset({"recording_modes", "expiry_days", "time_sync", "alarm_inputs", "fault_notices", "storage_mode"})
+HIKVISION_ALONE = frozenset({"fault_notices", "storage_mode"})
 ONVIF = frozenset({"expiry_days", "time_sync"})
 
 RIGS: tuple[Rig, ...] = (
     Rig("hikvision", _hikvision, _forbid_hikvision, "'Remote: Playback'", EVERYTHING - {"expiry_days"}),
-    Rig("dahua", _dahua, _forbid_dahua, "'Playback' of the channel", EVERYTHING),
+    Rig("dahua", _dahua, _forbid_dahua, "'Playback' of the channel", EVERYTHING - HIKVISION_ALONE),
     Rig("uniview", _uniview, _forbid_uniview, "System > User", frozenset({"recording_modes", "time_sync"})),
     Rig("onvif", _onvif, _forbid_onvif, "level Operator", ONVIF, frozenset({"disks", "online", "locks"})),
 )

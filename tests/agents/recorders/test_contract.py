@@ -17,6 +17,7 @@ from agents.recorders.base import (
     AlarmInput,
     Channel,
     Disk,
+    FaultNotices,
     FilePlayback,
     Footage,
     Identity,
@@ -61,9 +62,11 @@ QUESTIONS: dict[str, Callable[[Recorder], Awaitable[Any]]] = {
     "expiry_days": lambda one: one.expiry_days(),
     "time_sync": lambda one: one.time_sync(),
     "alarm_inputs": lambda one: one.alarm_inputs(),
+    "fault_notices": lambda one: one.fault_notices(),
+    "storage_mode": lambda one: one.storage_mode(),
     "playback": lambda one: one.playback("1", NOON - HOUR, 10),
 }
-OPTIONAL = {"recording_modes", "expiry_days", "time_sync", "alarm_inputs"}
+OPTIONAL = {"recording_modes", "expiry_days", "time_sync", "alarm_inputs", "fault_notices", "storage_mode"}
 
 
 def hours(count: int, until: Millis = NOON) -> list[Segment]:
@@ -132,11 +135,14 @@ async def test_channels_are_those_in_use_with_their_state_and_camera(rig: Rig, t
 async def test_what_not_every_make_offers_is_answered_or_not_offered(rig: Rig, tmp_path: Path) -> None:
     state = recorder()
     state.channels[1].schedule_enabled = False
+    state.mail_to, state.storage_mode = "director@example.com", "group"
     truth: dict[str, Any] = {
         "recording_modes": {"1": RecordingMode("continuous"), "2": RecordingMode("none", ((0, 7 * 24 * 60),))},
         "expiry_days": {str(number): None for number in range(1, 17)},
         "time_sync": TimeSync(enabled=True, has_server=True),
         "alarm_inputs": (AlarmInput("1", "红外", True, False), AlarmInput("2", "门", False, True)),
+        "fault_notices": FaultNotices(("diskerror",), mail=True),
+        "storage_mode": "group",
     }
     async with running(rig, state, tmp_path, ManualClock(NOW)) as (_, driver):
         for question in OPTIONAL:

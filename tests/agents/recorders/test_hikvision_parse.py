@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.recorders import hikvision_parse as parse
-from agents.recorders.base import AlarmInput, Behind, Identity, RecorderError, RecordingMode
+from agents.recorders.base import AlarmInput, Behind, Identity, NotOffered, RecorderError, RecordingMode
 from agents.recorders.schedule import DAY_MINUTES, WEEK_MINUTES
 
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "recorders"
@@ -73,6 +73,21 @@ def test_alarm_inputs_with_what_is_known_of_them() -> None:
         AlarmInput("2", "", None, None),
     )
     assert parse.active_inputs(fixture("io_status.xml")) == {"1": False, "2": True}
+
+
+def test_of_which_of_its_own_faults_it_tells_and_whether_by_mail() -> None:
+    """A fault that is only recorded is told to nobody; motion is no fault of the recorder."""
+    assert parse.armed_faults(fixture("event_triggers.xml")) == ("diskerror",)
+    assert parse.mails(fixture("mailing.xml")) is True
+    for cut in (b"mail.example.com", b"director@example.com"):
+        assert parse.mails(fixture("mailing.xml").replace(cut, b"")) is False
+
+
+def test_how_the_disks_are_shared_out() -> None:
+    assert parse.storage_mode(fixture("storage.xml")) == "quota"
+    assert parse.storage_mode(fixture("storage.xml").replace(b">quota<", b">group<")) == "group"
+    with pytest.raises(NotOffered):
+        parse.storage_mode(fixture("hdd_list.xml"))
 
 
 def test_channel_states_that_are_not_said_are_unknown() -> None:
@@ -178,6 +193,9 @@ PARSERS: dict[str, tuple[Callable[[bytes], object], str]] = {
     "set_by_server": (parse.set_by_server, "time_china.xml"),
     "has_time_server": (parse.has_time_server, "ntp_servers.xml"),
     "alarm_inputs": (parse.alarm_inputs, "io_inputs.xml"),
+    "armed_faults": (parse.armed_faults, "event_triggers.xml"),
+    "mails": (parse.mails, "mailing.xml"),
+    "storage_mode": (parse.storage_mode, "storage.xml"),
     "active_inputs": (parse.active_inputs, "io_status.xml"),
 }
 BOMB = b'<!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;">]><l>&b;</l>'

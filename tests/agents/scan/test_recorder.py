@@ -105,7 +105,7 @@ async def test_a_look_tells_what_the_recorder_says_of_itself() -> None:
     assert set(facts) == {Kind.IDENTITY, Kind.CLOCK, Kind.CHANNELS, Kind.DISKS}
     assert facts[Kind.CLOCK] == {"offset_seconds": 12.346}
     assert facts[Kind.CHANNELS] == {"channels": [{"id": "1", "name": "大门", "online": True}]}
-    assert facts[Kind.DISKS] == {"disks": [{"id": "1", "state": "ok", "capacity_bytes": 10**12}]}
+    assert facts[Kind.DISKS] == {"disks": [{"id": "1", "state": "ok", "capacity_bytes": 10**12, "kind": "disk"}]}
     assert "SERIAL-1" not in str(seen), "a serial number stays on site"
     assert {item.expires for item in seen} == {NOW + 6 * HOUR}
 

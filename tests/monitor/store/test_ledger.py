@@ -21,6 +21,8 @@ from monitor.store.tables import FootageRow, InstantRow, SpanRow
 from support.centre import NOW, Centre, declared, instant, make_centre, span
 
 AHEAD = NOW + 1_000_000
+SET_TO = (Kind.TIME_SYNC, Kind.ALARM_INPUTS, Kind.FAULT_NOTICES, Kind.STORAGE_MODE, Kind.IDENTITY)
+OF_CAMERAS = (Kind.RECORDING_MODE, Kind.EXPIRY, Kind.IDENTITY, Kind.FOOTAGE_LOST)
 
 
 @st.composite
@@ -96,10 +98,17 @@ def test_order_and_copies_change_nothing(centre: Centre, engine: Engine, data: s
 def readings(draw: st.DrawFn) -> Observation:
     """A reading of an index, of the recorder's disks, or a refusal."""
     at = NOW + draw(st.integers(0, 30)) * SECOND
-    kind = draw(st.sampled_from([Kind.RECORDINGS] * 4 + [Kind.DISKS, Kind.CHANNELS, Kind.CLOCK]))
+    kind = draw(st.sampled_from([Kind.RECORDINGS] * 4 + [Kind.DISKS, Kind.CHANNELS, Kind.CLOCK, *SET_TO, *OF_CAMERAS]))
     refused = draw(st.integers(0, 5)) == 0
+    if kind in OF_CAMERAS:
+        of_camera = {} if refused else {"days": draw(st.integers(0, 9)), "first_day": "2026-11-01", "mode": "motion"}
+        return instant("camera/gate", kind, at, of_camera, state="unknown" if refused else "read")
     if kind is not Kind.RECORDINGS:
-        facts_of = {} if refused else {"offset_seconds": draw(st.integers(0, 9)), "disks": [], "channels": []}
+        facts_of = (
+            {}
+            if refused
+            else {"inputs": [], "mode": "quota", "offset_seconds": draw(st.integers(0, 9)), "disks": [], "channels": []}
+        )
         return instant("recorder/nvr", kind, at, facts_of, state="unknown" if refused else "read")
     low = draw(st.integers(0, 50))
     high = low + draw(st.integers(1, 50))
