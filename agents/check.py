@@ -16,6 +16,7 @@ from agents.site import CameraConfig, Site
 from agents.station import Station
 from agents.views import ViewBook
 from agents.watch.decoder import Decoder
+from monitor.evaluation.contradictions import proof_text
 from monitor.evaluation.judge import judge
 from monitor.model.calendar import Waiver
 from monitor.model.clock import Clock
@@ -34,9 +35,11 @@ EXCHANGE_LENGTH = 500
 """How much of a recorder's answer --explain prints."""
 
 HISTORY_KINDS = frozenset(
-    {Kind.ATTESTATION, Kind.CLOCK, Kind.RECORDINGS, Kind.FOOTAGE_LOST, Kind.INVENTORY, Kind.MAIN_STREAM}
-)
-"""What earlier runs tell a check: statements, clock offsets, old index readings, what was lost of them, main streams; never
+    {
+        Kind.ATTESTATION, Kind.CLOCK, Kind.RECORDINGS, Kind.FOOTAGE_LOST, Kind.INVENTORY, Kind.MAIN_STREAM, Kind.PROOF,
+    }
+)  # fmt: skip
+"""What earlier runs tell a check: statements, clock offsets, old index readings, what was lost of them, main streams, proofs; never
 whether something was up."""
 
 
@@ -132,10 +135,21 @@ async def check(  # noqa: PLR0913  (each is given by its name)
     if facts is None:  # an inventory was given: there is always something to judge
         raise RuntimeError("a check without an inventory")
     facts = with_approvals(facts, views.approvals() if views else {})
+    for item in cameras:
+        explained.tell(f"camera/{item.id}", _last_proof(facts, item.id))
     verdicts = judge(_since_window(first_seen(facts, seen_first or {})), _look_as_window(regulation, as_of - began))
     if camera is not None:
         verdicts = tuple(item for item in verdicts if _concerns(item, cameras))
     return Checked(as_of, regulation, verdicts, tuple(seen), explained)
+
+
+def _last_proof(facts: Facts, camera: str) -> str:
+    """Say what the service proved of a camera's footage: a check plays none."""
+    proofs = facts.proofs.get(camera, ())
+    if not proofs:
+        return "proof by decoding: none yet; the service plays a minute of the footage a day, in quiet hours"
+    said = "; ".join(proof_text(item) for item in proofs[-2:] if item.far or item is proofs[-1])
+    return f"proof by decoding, {isoformat(proofs[-1].at)}: {said}"
 
 
 def _declared(site: Site, at: Millis) -> Observation:

@@ -16,6 +16,7 @@ from agents.assignment import Assigned
 from agents.database import DatabaseError
 from agents.link import Link
 from agents.periodic import Periodic
+from agents.proving import Proving
 from agents.reporter import Reporter
 from agents.sender import Sender
 from agents.site import CameraConfig, Site
@@ -29,7 +30,7 @@ from agents.watch.track import Track
 from agents.watch.wall import Wall
 from monitor.evaluation.judge import judge
 from monitor.model.clock import Clock
-from monitor.model.ledger import first_seen, fold, with_approvals
+from monitor.model.ledger import Facts, first_seen, fold, with_approvals
 from monitor.model.observation import Kind, Observation, Source, StreamCause, Subject
 from monitor.model.regulation import Regulation
 from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Millis
@@ -44,6 +45,8 @@ CONNECTIONS_A_SECOND = 32
 BUDGET_SECONDS = 300.0
 """How often a recorder's session budget is asked whether it may grow; it says itself how seldom it does."""
 STEADY_SECONDS = 30.0
+PROOF_PAUSE_SECONDS = 60.0
+"""Between two cameras' proofs of one recorder."""
 MAIN_LOOK_SECONDS = 10.0
 MAIN_PAUSE_SECONDS = 60.0
 """Between two cameras' looks at their main streams, at most."""
@@ -86,6 +89,9 @@ class Service:
         self.index_progress: dict[str, float] = {}
         """Share of the first index scan that is done, by camera."""
         self.verdicts: tuple[Verdict, ...] = ()
+        self.facts: Facts | None = None
+        """As last judged."""
+        self.proving = Proving(site, self.station, self.decoder, state, self.views, clock, self.pending.append)
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
 
@@ -157,6 +163,7 @@ class Service:
     def _schedule(self) -> None:
         """Put everything periodic on the clock, recorders staggered so that they are not all asked at once."""
         rhythm, every = self.site.rhythm, self.periodic.every
+        proofs = min(PROOF_PAUSE_SECONDS, rhythm.proof_every / 4)
         every(rhythm.report_every, self._report_job, name="report", first=min(2.0, rhythm.report_every))
         every(rhythm.assignment_every, self._assignment_job, name="assignment", first=0.0)
         every(rhythm.reach_every, self._life_job, name="life", first=0.0)
@@ -167,6 +174,7 @@ class Service:
                 ("look", rhythm.recorder_every, self._look_job, stagger),
                 ("settings", rhythm.settings_every, self._settings_job, stagger + 0.3),
                 ("index", rhythm.index_every, self._index_job, stagger + 0.5),
+                ("proof", proofs, self._proof_job, proofs + stagger),
             ):
                 every(seconds, partial(job, item.id), name=f"{what} {item.id}", first=first)
         every(86400.0, self._prune_job, name="prune", first=3600.0)
@@ -295,7 +303,14 @@ class Service:
         facts = fold(self.journal.all(now), now, inventory=inventory, waivers=waivers)
         if facts is not None:
             facts = with_approvals(facts, self.views.approvals())
-            self.verdicts = judge(first_seen(facts, self.journal.first_seen()), self.regulation)
+            self.facts = first_seen(facts, self.journal.first_seen())
+            self.verdicts = judge(self.facts, self.regulation)
+
+    async def _proof_job(self, recorder_id: str) -> None:
+        """Prove the footage of the recorder's camera whose turn it is, in its quiet hours."""
+        if await self.proving.turn(recorder_id, self.facts, self.verdicts, self.regulation) is not None:
+            self._keep_job()
+            self._judge()
 
     async def _prune_job(self) -> None:
         self.journal.prune(self._now())

@@ -226,6 +226,8 @@ class Rhythm(Form):
     assignment_every: Seconds = 300.0
     main_stream_every: Seconds = 86400.0
     """A short look at each camera's main stream, for the size and rate that are recorded."""
+    proof_every: Seconds = 86400.0
+    """One minute of each camera's footage sought, played and decoded, in the recorder's quiet hours."""
 
 
 class SiteForm(Form):

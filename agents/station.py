@@ -12,12 +12,12 @@ from urllib.parse import urlsplit
 from agents.breaker import Breaker
 from agents.database import DatabaseError
 from agents.pins import Pins
-from agents.recorders.base import DRIVERS, Recorder, RecorderSettings
+from agents.recorders.base import DRIVERS, Recorder, RecorderSettings, StreamPlayback
 from agents.rtsp.address import AddressBook
 from agents.rtsp.client import open_stream
 from agents.rtsp.errors import StreamError
 from agents.rtsp.keep_alive import KeepAlives
-from agents.rtsp.request import Deadlines, Login, StreamRequest
+from agents.rtsp.request import Deadlines, Login, Playback, StreamRequest
 from agents.rtsp.session import Trace
 from agents.rtsp.stream import Stream
 from agents.scan.memory import ForNow, Keep, Memory
@@ -34,6 +34,8 @@ from monitor.model.clock import Clock
 from monitor.model.observation import StreamCause
 
 WATCH_DEADLINES = Deadlines()
+PLAYBACK_DEADLINES = Deadlines(total=20.0, answer=10.0, first_frame=10.0)
+"""A disk that has to be found and wound back to is slower than a camera."""
 HTTP_PORTS = {"http": 80, "https": 443}
 CHANNELS_SECONDS = 900.0
 """A channel list this old still tells where streams are."""
@@ -96,6 +98,7 @@ class Station:
         self._main_allowed_at: dict[str, float] = {}
         """By recorder, or by a camera without one: until when no main stream is asked for."""
         self._ways = {item.id: Ways(clock) for item in site.cameras}
+        self._logins = {item.id: self._login(item.credentials) for item in site.recorders}
         self._passwords = {item.id: self._login(site.credentials_of(item)) for item in site.cameras}
 
     async def close(self) -> None:
@@ -150,7 +153,20 @@ class Station:
                 self._main_allowed_at[camera.recorder or camera.id] = self.clock.monotonic() + DAY_SECONDS
             raise
 
-    async def _open(self, camera: CameraConfig, wanted: StreamRequest, trace: Trace | None) -> Stream:
+    async def open_playback(self, recorder_id: str, camera: CameraConfig, wanted: StreamPlayback) -> Stream:
+        """Open a recorder's playback, with the recorder's own login. Raises StreamError.
+
+        A refusal means a missing right, for the same login watches: it holds no other one. What doesn't answer in good
+        time is not waited for any longer than that.
+        """
+        replayed = any(value == "onvif-replay" for _, value in wanted.headers)
+        playback = Playback(wanted.range, wanted.headers, (("Rate-Control", "yes"),) if replayed else ())
+        request = StreamRequest(wanted.url, self._logins[recorder_id], aside=True, playback=playback)
+        return await self._open(camera, request, None, PLAYBACK_DEADLINES)
+
+    async def _open(
+        self, camera: CameraConfig, wanted: StreamRequest, trace: Trace | None, deadlines: Deadlines | None = None
+    ) -> Stream:
         """Open a stream whose certificate, if any, is the one that was written down or seen first."""
         place = f"{'rtsps' if wanted.secure else 'rtsp'} {wanted.host}:{wanted.port}"
         pinned = self._fingerprint(camera, wanted.host, place) if wanted.secure else None
@@ -158,7 +174,7 @@ class Station:
         stream = await open_stream(
             request,
             self.addresses,
-            self.deadlines,
+            deadlines or self.deadlines,
             clock=self.clock,
             breaker=self.breaker,
             keep_alives=self.keep_alives,

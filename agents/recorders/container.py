@@ -29,7 +29,7 @@ class _Box:
     end: int
 
 
-_NOTHING_ELSE = {
+ONE_FILE_ALONE = {
     "protocol_whitelist": "file",
     "format_whitelist": "mpegts,mpeg,matroska,webm,avi,flv,mov,mp4,m4a,3gp,3g2,mj2,h264,hevc,mjpeg,asf",
 }
@@ -56,7 +56,7 @@ def _probed_duration(path: Path) -> float:
     import av
 
     try:
-        with av.open(str(path), timeout=10, options=_NOTHING_ELSE) as container:
+        with av.open(str(path), timeout=10, options=ONE_FILE_ALONE) as container:
             if container.duration is not None and container.duration > 0:
                 return container.duration / av.time_base
             return _packet_seconds((packet.pts, packet.duration, packet.time_base) for packet in container.demux())

@@ -14,6 +14,7 @@ from agents.rtsp.connection import Connection
 from agents.rtsp.errors import MalformedError, Stage, StreamError
 from agents.rtsp.keep_alive import KeepAlives
 from agents.rtsp.message import Message, interleaved_of, session_of, status_error
+from agents.rtsp.ranges import clock_range
 from agents.rtsp.request import Deadlines, StreamRequest
 from agents.rtsp.rtp import AccessUnits
 from agents.rtsp.sdp import Video, parse_description
@@ -100,14 +101,21 @@ class _Opening:
         session = await self._set_up(requester, video, public)
         self._session = session
         units = AccessUnits(video.codec, video.clock_rate, video.parameter_sets, video.size)
-        info = StreamInfo(video.codec, None, None, video.clock_rate, server, fingerprint)
+        units.dated = self._request.playback is not None
+        info = StreamInfo(video.codec, None, None, video.clock_rate, server, fingerprint, clock_range(video.time_range))
         stream = Stream(self._connection, session, units, info, self._deadlines)
         self._connection.stage = "play"
-        _succeed(
-            await requester.ask("PLAY", session.url, session.headers() | {"Range": "npt=0.000-"}), self._connection
-        )
-        stream.start()
+        answer = await requester.ask("PLAY", session.url, session.headers() | self._from_when())
+        _succeed(answer, self._connection)
+        stream.start(clock_range(answer.header("Range")))
         return stream
+
+    def _from_when(self) -> dict[str, str]:
+        """Return PLAY's own headers."""
+        playback = self._request.playback
+        if playback is None:
+            return {"Range": "npt=0.000-"}
+        return {"Range": playback.range or "npt=0.000-", **dict(playback.play_headers)}
 
     def abandon(self, error: StreamError) -> None:
         """Close the socket, and let the device know where it holds a session."""

@@ -104,8 +104,9 @@ def status_error(status: int, stage: Stage) -> StreamError:
     if status == 403:
         detail = f"{method} was refused (403): the login lacks the right, or the account is locked"
         return StreamError(StreamCause.NOT_PERMITTED, stage, detail)
-    if status == 404:
-        return StreamError(StreamCause.NOT_FOUND, stage, f"there is no such stream ({method} was answered 404)")
+    if status in (404, 457):
+        what = "is no such stream" if status == 404 else "is nothing to play at that time"
+        return StreamError(StreamCause.NOT_FOUND, stage, f"there {what} ({method} was answered {status})")
     if status in (453, 500, 503):
         detail = f"the device serves no further session ({method} was answered {status})"
         return StreamError(StreamCause.RECORDER_FULL, stage, detail)

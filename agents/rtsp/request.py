@@ -19,6 +19,18 @@ class Login:
 
 
 @dataclass(frozen=True)
+class Playback:
+    """Recorded footage instead of the live picture."""
+
+    range: str = ""
+    """PLAY's Range header; empty where the URL says from when."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """Of every request."""
+    play_headers: tuple[tuple[str, str], ...] = ()
+    """Of PLAY alone."""
+
+
+@dataclass(frozen=True)
 class StreamRequest:
     """A stream's address and login.
 
@@ -33,6 +45,8 @@ class StreamRequest:
 
     aside: bool = False
     """A stream beside the one that matters: with a login that works there, a refusal here means a missing right."""
+    playback: Playback | None = None
+    """None: the live picture."""
 
     host: str = field(init=False, repr=False)
     port: int = field(init=False, repr=False)

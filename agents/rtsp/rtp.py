@@ -8,8 +8,12 @@ from typing import NamedTuple
 from agents.rtsp.jpeg import JpegPictures
 from agents.rtsp.nal import BORING, FOREIGN, FRAGMENT, NalPictures
 from agents.rtsp.sdp import Codec
+from monitor.model.span import Millis
 
 _HEADER = struct.Struct(">BBHII")
+_REPLAY = struct.Struct(">HHII")
+_NTP_EPOCH_OFFSET = 2_208_988_800
+"""Seconds from 1900 to 1970."""
 _HALF = 1 << 31
 _RESET_SECONDS = 2
 """A timestamp further back than this is a clock that was set anew; less is the order of B-frames."""
@@ -59,6 +63,9 @@ class AccessUnits:
         self.malformed = 0
         self.moved = 0
         """How often the timestamp moved on; a stream is alive while this grows."""
+        self.dated = False
+        """Whether packets are looked at for the time at which a recorded picture was taken."""
+        self.taken_at: Millis | None = None
         self._ssrc = -1
         self._next_sequence = -1
         self._timestamp = -1
@@ -103,6 +110,8 @@ class AccessUnits:
             return
         first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data, start)
         if first != 0x80:
+            if self.dated and first & 0x10:
+                self.taken_at = replay_time(data, start + 12 + 4 * (first & 0x0F), end) or self.taken_at
             payload, end = _payload_bounds(first, data, start, end)
             if payload >= end:
                 self.malformed += 1
@@ -173,6 +182,19 @@ class AccessUnits:
                 self._install(other)
             return
         pictures.look(data, start, end, meaning)
+
+
+def replay_time(data: bytes | bytearray, start: int, end: int) -> Millis | None:
+    """Return the time in ONVIF's replay header extension at data[start:end]; None for any other extension.
+
+    0xABAC, a length of at least three words, an NTP timestamp (ONVIF Streaming Specification 6.3.1).
+    """
+    if start + 16 > end:
+        return None
+    kind, words, seconds, fraction = _REPLAY.unpack_from(data, start)
+    if kind != 0xABAC or words < 3 or seconds < _NTP_EPOCH_OFFSET:
+        return None
+    return int(seconds - _NTP_EPOCH_OFFSET) * 1000 + int(fraction * 1000 >> 32)
 
 
 def _payload_bounds(first: int, data: bytes | bytearray, start: int, end: int) -> tuple[int, int]:

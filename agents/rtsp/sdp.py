@@ -38,6 +38,8 @@ class Video:
     """NAL units from the description; may be empty, then they come in the stream."""
     size: tuple[int, int] | None = None
     """Pixels, where the description gives them apart: MJPEG's packets can't tell more than 2040."""
+    time_range: str | None = None
+    """What its range attribute says, the video's own before that of the whole: from when to when it plays."""
 
 
 @dataclass
@@ -47,6 +49,7 @@ class _Section:
     kind: str
     formats: list[str] = field(default_factory=list)
     control: str | None = None
+    time_range: str | None = None
     size: tuple[int, int] | None = None
     codecs: dict[str, tuple[str, int]] = field(default_factory=dict)
     parameters: dict[str, str] = field(default_factory=dict)
@@ -69,7 +72,7 @@ def parse_description(body: bytes, base_url: str, request_url: str) -> Video:
         for video in videos:
             codec = _codec(video)
             if codec is not None:
-                return _video(video, codec, sections[0].control, base_url, request_url)
+                return _video(video, codec, sections[0], base_url, request_url)
     except MalformedError as error:
         raise StreamError(StreamCause.PROTOCOL_ERROR, "describe", str(error)) from None
     names = sorted({name for video in videos for name, _ in video.codecs.values() if name.isalnum()})[:4]
@@ -102,6 +105,8 @@ def _attribute(section: _Section, text: str) -> None:
     payload, _, rest = value.strip().partition(" ")
     if name == "control":
         section.control = value.strip()
+    elif name == "range":
+        section.time_range = value.strip()
     elif name == "rtpmap":
         encoding, _, rate = rest.strip().partition("/")
         digits = rate.partition("/")[0]
@@ -124,11 +129,11 @@ def _codec(section: _Section) -> tuple[str, Codec, int] | None:
 
 
 def _video(
-    section: _Section, codec: tuple[str, Codec, int], session_control: str | None, base_url: str, request_url: str
+    section: _Section, codec: tuple[str, Codec, int], session: _Section, base_url: str, request_url: str
 ) -> Video:
     payload, name, clock_rate = codec
     base = same_host(base_url, request_url)
-    play_url = _resolved(session_control, base, request_url)
+    play_url = _resolved(session.control, base, request_url)
     return Video(
         codec=name,
         clock_rate=clock_rate,
@@ -136,6 +141,7 @@ def _video(
         play_url=play_url,
         parameter_sets=_parameter_sets(name, section.parameters.get(payload, "")),
         size=section.size,
+        time_range=section.time_range or session.time_range,
     )
 
 

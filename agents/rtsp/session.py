@@ -37,6 +37,7 @@ class Requester:
         self._connection = connection
         self._login = request.login
         self._aside = request.aside
+        self._extra = dict(request.playback.headers) if request.playback is not None else {}
         self._address = address
         self._breaker = breaker
         self._answer_seconds = answer_seconds
@@ -100,9 +101,10 @@ class Requester:
         return StreamError(StreamCause.UNAUTHORIZED, self._connection.stage, detail)
 
     def _headers(self, method: str, url: str, headers: dict[str, str] | None) -> dict[str, str]:
+        plain = {**(headers or {}), **self._extra}
         if self._authenticator is None:
-            return headers or {}
-        return {**(headers or {}), "Authorization": self._authenticator.authorization(method, url)}
+            return plain
+        return {**plain, "Authorization": self._authenticator.authorization(method, url)}
 
     async def _log_in(self, challenged: Message, method: str, url: str, headers: dict[str, str] | None) -> Message:
         stage = self._connection.stage

@@ -13,11 +13,13 @@ from agents.rtsp.errors import StreamError
 from agents.rtsp.keep_alive import CLOSED_SECONDS, NOT_UNDERSTOOD
 from agents.rtsp.message import Message
 from agents.rtsp.pace import GATHER_SECONDS, Pace, until_check
+from agents.rtsp.ranges import ClockRange
 from agents.rtsp.request import Deadlines
 from agents.rtsp.rtp import AccessUnits, FrameEvent
 from agents.rtsp.sdp import Codec
 from agents.rtsp.session import Session
 from monitor.model.observation import StreamCause
+from monitor.model.span import Millis
 
 MAX_WAITING_EVENTS = 1024
 """A reader further behind loses the oldest; a keyframe every few seconds bounds the memory."""
@@ -42,6 +44,8 @@ class StreamInfo:
     """The Server header, shortened."""
     tls_fingerprint: str | None
     """SHA-256 of the certificate in hexadecimal, None without TLS."""
+    clock_range: ClockRange | None = None
+    """Of recorded footage: from when to when it plays, as the device writes it."""
 
 
 class Stream:
@@ -78,8 +82,10 @@ class Stream:
         units.want()
         connection.attach(units, session.channel, self._on_media, self._on_end, self._on_late_answer)
 
-    def start(self) -> None:
-        """PLAY was answered: the deadlines of the media begin, and the keep-alive."""
+    def start(self, plays: ClockRange | None = None) -> None:
+        """PLAY was answered, with this range: the deadlines of the media begin, and the keep-alive."""
+        if plays is not None:
+            self._info = replace(self._info, clock_range=plays)
         self._connection.stage = "media"
         self._moved_at = self._loop.time()
         self._pace = Pace(self._deadlines.stall, self._moved_at)
@@ -96,6 +102,11 @@ class Stream:
         if (codec, width, height) != (self._info.codec, self._info.width, self._info.height):
             self._info = replace(self._info, codec=codec, width=width, height=height)
         return self._info
+
+    @property
+    def taken_at(self) -> Millis | None:
+        """When the newest picture was taken, where a recorder dates each one (ONVIF's replay header extension)."""
+        return self._units.taken_at
 
     @property
     def bytes_received(self) -> int:

@@ -40,8 +40,8 @@ class Fault(enum.StrEnum):
 class Watcher(Protocol):
     """Somebody who is sent a stream's access units."""
 
-    def show(self, unit: AccessUnit, ticks: int) -> None:
-        """Take one access unit shown at `ticks` of the 90 kHz clock."""
+    def show(self, unit: AccessUnit, ticks: int, extension: bytes = b"") -> None:
+        """Take one access unit shown at `ticks` of the 90 kHz clock, with an RTP header extension where there is one."""
         ...
 
     def end(self) -> None:
@@ -113,6 +113,20 @@ class Stream:
         self._loop: Iterator[AccessUnit] | None = None
         # Cameras of one site don't tick together.
         self._phase = seed_number(camera.seed) % 97 / 97
+
+    @property
+    def is_dead(self) -> bool:
+        """Tell whether the stream can't be found now."""
+        return self.camera.fault is Fault.DEAD
+
+    @property
+    def range(self) -> str:
+        """Return what the description says of time."""
+        return "npt=now-"
+
+    def cue(self, wanted: str, requires: str) -> int | str:  # noqa: ARG002  (as of a playback)
+        """Return the Range of the answer to PLAY: a live stream is where it is."""
+        return "npt=0.000-"
 
     @functools.cached_property
     def _scene(self) -> Scene:

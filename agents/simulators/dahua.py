@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -13,11 +14,13 @@ from agents.simulators.account import Answer
 from agents.simulators.camera import MAIN, SUB, Format
 from agents.simulators.device import Address, RecorderDevice, StreamName
 from agents.simulators.finders import Finders, NoHandle, digits
+from agents.simulators.playback import Asked, Stamp, wall_digits
 from agents.simulators.recorder import RecorderState
 from agents.simulators.webserver import Request, Response
 
 _TEXT: Final = "text/plain;charset=utf-8"
 _CGI: Final = "/cgi-bin/"
+_PLAYBACK: Final = re.compile(r"/cam/playback\?channel=(\d+)&subtype=0&starttime=([\d_]+)&endtime=([\d_]+)")
 _DENIED: Final = b"Error\r\nAuthority:check failure.\r\n"
 _BAD_REQUEST: Final = b"Error\r\nBad Request!\r\n"
 
@@ -66,6 +69,11 @@ class DahuaSimulator(RecorderDevice):
     def stream_path(self, channel_id: int, stream: StreamName) -> str:
         """Return cam/realmonitor?channel=N&subtype=0 (main) or 1 (sub)."""
         return f"cam/realmonitor?channel={channel_id}&subtype={0 if stream == 'main' else 1}"
+
+    def playback_asked(self, address: str) -> Asked | None:
+        """Read cam/playback?channel=N&subtype=0&starttime=...&endtime=..., wall clock digits with underscores."""
+        found = _PLAYBACK.fullmatch(address)
+        return found and Asked(int(found[1]), Stamp.DIGITS, wall_digits(found[2]), wall_digits(found[3]))
 
     def search_stats(self) -> dict[str, int]:
         """Return the counters of its finders."""

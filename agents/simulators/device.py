@@ -8,7 +8,8 @@ from typing import Literal, Self
 
 from agents.simulators.account import Account, Authenticator
 from agents.simulators.camera import MAIN, SUB, Fault, Format
-from agents.simulators.recorder import Channel, RecorderState
+from agents.simulators.playback import Asked, Habits, Recordings
+from agents.simulators.recorder import Channel, RecorderState, Unplayable
 from agents.simulators.rtsp import Manners, RtspServer
 from agents.simulators.webserver import Request, Response, WebServer
 
@@ -18,6 +19,9 @@ Address = tuple[str, int]
 
 class RecorderDevice(ABC):
     """A running recorder: `async with SomeMaker(state) as recorder`. A make says what its interface answers."""
+
+    playback_habits = Habits()
+    """What the make's playback tells of time."""
 
     def __init__(
         self,
@@ -43,6 +47,7 @@ class RecorderDevice(ABC):
             session_timeout_seconds=state.session_timeout_seconds,
         )
         self.rtsp = RtspServer(self.account, host=rtsp[0], port=rtsp[1], manners=manners)
+        self.rtsp.recordings = Recordings(state, main, self.playback_habits, self.playback_asked)
         for channel in state.channels:
             self._publish(channel)
 
@@ -53,6 +58,10 @@ class RecorderDevice(ABC):
     @abstractmethod
     def stream_path(self, channel_id: int, stream: StreamName) -> str:
         """Return the path of a channel's stream, without a slash before it."""
+
+    @abstractmethod
+    def playback_asked(self, address: str) -> Asked | None:
+        """Take the path and query of a playback apart, in lower case; None for an address that is none."""
 
     async def __aenter__(self) -> Self:
         """Start."""
@@ -124,6 +133,12 @@ class RecorderDevice(ABC):
     def erase(self, channel_id: int, start: float, end: float) -> None:
         """Lose a channel's footage within [start, end), epoch seconds."""
         self.state.channel(channel_id).footage.erase(start, end)
+
+    def set_unplayable(self, channel_id: int, start: float, end: float, how: Unplayable = Unplayable.MISSING) -> None:
+        """Let playback of a channel's footage within [start, end), epoch seconds, fail; the index goes on listing it."""
+        channel = self.state.channel(channel_id)
+        channel.unplayable.append((start, end))
+        channel.unplayable_as = how
 
     def set_clock_offset(self, seconds: float) -> None:
         """Set the recorder's clock `seconds` ahead of true time (negative: behind) from now on."""

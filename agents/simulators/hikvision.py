@@ -12,16 +12,20 @@ from agents.simulators import isapi
 from agents.simulators.account import Answer
 from agents.simulators.camera import MAIN, SUB, Format
 from agents.simulators.device import Address, RecorderDevice, StreamName
+from agents.simulators.playback import Asked, Habits, Stamp, wall_digits
 from agents.simulators.recorder import RecorderState
 from agents.simulators.search import BadParameters, DeviceError, SearchDesk, days_recorded, parse_description, parse_xml
 from agents.simulators.webserver import Request, Response
 
 _DAILY: Final = re.compile(r"^/ISAPI/ContentMgmt/record/tracks/(\d+)/dailyDistribution$", re.IGNORECASE)
+_TRACK: Final = re.compile(r"/streaming/tracks/(\d+)01/?\?starttime=([\dtz]+)&endtime=([\dtz]+)")
 _INPUT_PROXY: Final = "/isapi/contentmgmt/inputproxy"
 
 
 class HikvisionSimulator(RecorderDevice):
     """A running recorder: `async with HikvisionSimulator(state) as recorder`."""
+
+    playback_habits = Habits(clock_range=True)
 
     def __init__(
         self,
@@ -39,6 +43,11 @@ class HikvisionSimulator(RecorderDevice):
     def stream_path(self, channel_id: int, stream: StreamName) -> str:
         """Return Streaming/Channels/N01 (main) or N02 (sub)."""
         return f"Streaming/Channels/{channel_id}{'01' if stream == 'main' else '02'}"
+
+    def playback_asked(self, address: str) -> Asked | None:
+        """Read Streaming/tracks/N01/?starttime=...&endtime=..., wall clock digits dressed as UTC; `name` and `size` may follow."""
+        found = _TRACK.match(address)
+        return found and Asked(int(found[1]), Stamp.DIGITS, wall_digits(found[2]), wall_digits(found[3]))
 
     def search_stats(self) -> dict[str, int]:
         """Return the counters of its search desk."""

@@ -19,6 +19,7 @@ from agents.simulators.account import Answer
 from agents.simulators.camera import MAIN, SUB, Format
 from agents.simulators.device import Address, RecorderDevice, StreamName
 from agents.simulators.onvif_replies import Event, Spans
+from agents.simulators.playback import Asked, Habits, Stamp
 from agents.simulators.recorder import Channel, RecorderState
 from agents.simulators.webserver import Request, Response
 
@@ -29,6 +30,7 @@ _FRESH_SECONDS: Final = 300.0
 _WSSE: Final = "{http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-secext-1.0.xsd}"
 _WSU: Final = "{http://docs.oasis-open.org/wss/2004/01/oasis-200401-wss-wssecurity-utility-1.0.xsd}"
 _BODY: Final = "{http://www.w3.org/2003/05/soap-envelope}Body"
+_REPLAY: Final = re.compile(r"/replay/(\d+)")
 _SECONDS: Final = re.compile(r"PT(\d+)S")
 _NO_LOGIN: Final = frozenset({"GetSystemDateAndTime", "GetServices", "GetCapabilities"})
 _KEEP_ALIVE_SECONDS: Final = 10.0
@@ -93,6 +95,8 @@ class _Asked:
 class OnvifSimulator(RecorderDevice):
     """A running recorder: `async with OnvifSimulator(state) as recorder`."""
 
+    playback_habits = Habits(clock_range=True, extension=True)
+
     def __init__(
         self,
         state: RecorderState,
@@ -117,6 +121,11 @@ class OnvifSimulator(RecorderDevice):
     def recording_token(self, channel_id: int) -> str:
         """Return the token of a channel's recording."""
         return self.quirks.named.format(id=channel_id)
+
+    def playback_asked(self, address: str) -> Asked | None:
+        """Read replay/N: PLAY says from when, by a clock range in UTC."""
+        found = _REPLAY.fullmatch(address)
+        return found and Asked(int(found[1]), Stamp.EPOCH)
 
     def search_stats(self) -> dict[str, int]:
         """Return the counters of its sessions; `searches` are those of a channel's footage."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import calendar
+import enum
 import time
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,6 +15,15 @@ from agents.simulators.footage import Footage, Segment
 from agents.simulators.seats import WhenFull
 
 Mode = Literal["CMR", "MOTION", "EDR"]
+Span = tuple[float, float]
+
+
+class Unplayable(enum.StrEnum):
+    """How it shows that footage which the index lists can't be played."""
+
+    MISSING = "missing"  # 404 or 457: there is nothing at that time
+    SILENT = "silent"  # PLAY is answered, and no packet comes
+    GARBAGE = "garbage"  # packets come, and nothing can be decoded from them
 
 
 @dataclass
@@ -42,6 +52,11 @@ class Channel:
     schedule_enabled: bool = True
     online: bool = True
     live: bool = True
+    unplayable: list[Span] = field(default_factory=list)
+    """What the index lists and playback doesn't give: true epoch seconds, half-open."""
+    unplayable_as: Unplayable = Unplayable.MISSING
+    recorded_camera: Camera | None = None
+    """Whose picture the recordings show, when it isn't the camera behind the channel's live stream."""
     ip_address: str = ""
     camera_model: str = "DS-2CD2343G2-I"
     camera_serial: str = ""
@@ -99,6 +114,10 @@ class RecorderState:
     max_sessions: int | None = None
     when_full: WhenFull = WhenFull.NOT_ENOUGH_BANDWIDTH
     session_timeout_seconds: float = 60.0
+    playback_status: int | None = None
+    """401 or 403: the account has no right to play back."""
+    playback_speed: float = 1.0
+    """Pictures of a playback are sent so many times as fast as they were taken; their timestamps don't show it."""
     lock_after: int | None = 5
     lock_seconds: float = 1800.0
     nonce_seconds: float = 600.0

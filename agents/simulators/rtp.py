@@ -51,14 +51,17 @@ class RtpSender:
     _packets: int = field(default=0)
     _octets: int = field(default=0)
 
-    def packets(self, parts: Sequence[bytes], ticks: int) -> list[bytes]:
-        """Return RTP packets for one access unit shown at `ticks`; the first unit carries `first_timestamp`."""
-        timestamp = self._timestamp(ticks)
+    def packets(self, parts: Sequence[bytes], ticks: int, extension: bytes = b"") -> list[bytes]:
+        """Return RTP packets for one access unit shown at `ticks`; the first unit carries `first_timestamp`.
+
+        `extension` is a whole header extension (RFC 3550 5.3.1), carried by every packet.
+        """
+        timestamp, first = self._timestamp(ticks), 0x90 if extension else 0x80
         result = []
         for number, part in enumerate(parts):
             marker = 0x80 if number == len(parts) - 1 else 0
-            head = struct.pack(">BBHII", 0x80, marker | PAYLOAD_TYPE, self.sequence, timestamp, self.ssrc)
-            result.append(head + part)
+            head = struct.pack(">BBHII", first, marker | PAYLOAD_TYPE, self.sequence, timestamp, self.ssrc)
+            result.append(head + extension + part)
             self.sequence = self.sequence + 1 & 0xFFFF
             self._packets += 1
             self._octets += len(part)
@@ -83,7 +86,15 @@ def interleaved(channel: int, packet: bytes) -> bytes:
     return struct.pack(">cBH", b"$", channel, len(packet)) + packet
 
 
-def describe(host: str, control: str, parameter_sets: Sequence[bytes], *, fps: int, in_sdp: bool = True) -> str:
+def describe(
+    host: str,
+    control: str,
+    parameter_sets: Sequence[bytes],
+    *,
+    fps: int,
+    in_sdp: bool = True,
+    time_range: str = "npt=now-",
+) -> str:
     """Return the SDP of one H.264 stream; `in_sdp` false leaves the parameter sets to the stream itself."""
     sps = parameter_sets[0]
     sprop = ",".join(base64.b64encode(nal).decode() for nal in parameter_sets)
@@ -94,7 +105,7 @@ def describe(host: str, control: str, parameter_sets: Sequence[bytes], *, fps: i
         "s=Media Presentation",
         "c=IN IP4 0.0.0.0",
         "t=0 0",
-        "a=range:npt=now-",
+        f"a=range:{time_range}",
         f"m=video 0 RTP/AVP {PAYLOAD_TYPE}",
         f"a=rtpmap:{PAYLOAD_TYPE} H264/90000",
         f"a=fmtp:{PAYLOAD_TYPE} {fmtp}" + (f";sprop-parameter-sets={sprop}" if in_sdp else ""),

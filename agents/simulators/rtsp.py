@@ -13,8 +13,9 @@ from urllib.parse import urlsplit
 
 from agents.simulators import rtp
 from agents.simulators.account import Account, Algorithm, Answer, Authenticator, Scheme
-from agents.simulators.camera import Fault, Stream
+from agents.simulators.camera import Stream
 from agents.simulators.encoder import AccessUnit
+from agents.simulators.playback import Playback, Recordings
 from agents.simulators.reset import reset
 from agents.simulators.seats import Seat, Seats, WhenFull
 
@@ -25,7 +26,7 @@ _SLOW_READER_BYTES: Final = 1 << 20
 _REASONS: Final = {
     200: "OK", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Stream Not Found", 405: "Method Not Allowed",
     453: "Not Enough Bandwidth", 454: "Session Not Found", 455: "Method Not Valid in This State",
-    461: "Unsupported Transport", 500: "Internal Server Error", 503: "Service Unavailable",
+    457: "Invalid Range", 461: "Unsupported Transport", 500: "Internal Server Error", 503: "Service Unavailable",
 }  # fmt: skip
 
 
@@ -90,6 +91,7 @@ class RtspServer:
         self.forbidden_paths: set[str] = set()  # normal paths that the account has no right to watch
         self.requests: Counter[str] = Counter()
         self.connections_opened = 0
+        self.recordings: Recordings | None = None
         self._streams: dict[str, Stream] = {}
         self._listener: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
@@ -112,9 +114,10 @@ class RtspServer:
         """Serve `stream` at `path` (compared without regard to case), which may have a query."""
         self._streams[normal_path(path)] = stream
 
-    def find(self, request: Request) -> Stream | None:
-        """Return the stream that a request is about."""
-        return self._streams.get(request.asked) or self._streams.get(request.path)
+    def find(self, request: Request) -> Stream | Playback | None:
+        """Return the stream that a request is about, or the recording."""
+        live = self._streams.get(request.asked) or self._streams.get(request.path)
+        return self.recordings.of(request.asked) if live is None and self.recordings is not None else live
 
     def url(self, path: str) -> str:
         """Return the address of `path`, without credentials."""
@@ -145,7 +148,8 @@ class RtspServer:
     def stats(self) -> dict[str, int]:
         """Return counters of sessions, connections and requests by method."""
         requests = {f"requests_{method.lower()}": count for method, count in self.requests.items()}
-        return {**self.seats.stats(), "connections_opened": self.connections_opened, **requests}
+        played = self.recordings.stats() if self.recordings is not None else {}
+        return {**self.seats.stats(), **played, "connections_opened": self.connections_opened, **requests}
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = _Connection(self, reader, writer)
@@ -164,7 +168,7 @@ class RtspServer:
 class _Session:
     """One client's stream: it has a seat, and numbers its own RTP packets."""
 
-    def __init__(self, connection: _Connection, stream: Stream, channel: int) -> None:
+    def __init__(self, connection: _Connection, stream: Stream | Playback, channel: int) -> None:
         self.id = secrets.token_hex(4)
         self.stream, self.channel = stream, channel
         self.sender = rtp.RtpSender(secrets.randbits(32), secrets.randbits(16), secrets.randbits(32))
@@ -173,7 +177,7 @@ class _Session:
         self._needs_keyframe = True
         self._reported_at: int | None = None
 
-    def show(self, unit: AccessUnit, ticks: int) -> None:
+    def show(self, unit: AccessUnit, ticks: int, extension: bytes = b"") -> None:
         if self._connection.lags():
             self._needs_keyframe = True  # a slow reader loses pictures up to the next keyframe, not memory here
             return
@@ -184,7 +188,7 @@ class _Session:
         parts = rtp.payloads(unit.nals)
         if unit.keyframe:
             parts.insert(0, rtp.aggregate(self.stream.parameter_sets))
-        packets = self.sender.packets(parts, ticks)
+        packets = self.sender.packets(parts, ticks, extension)
         self._connection.send(b"".join(rtp.interleaved(self.channel, packet) for packet in packets))
 
     def end(self) -> None:
@@ -283,13 +287,17 @@ class _Connection:
         if answer is not Answer.OK:
             challenges = door.challenges(stale=answer is Answer.STALE)
             return _plain(401, *(f"WWW-Authenticate: {challenge}" for challenge in challenges))
-        if request.path in self._server.forbidden_paths:
+        recordings = self._server.recordings
+        refused = recordings.refusal(request.asked) if recordings is not None else None
+        if request.path in self._server.forbidden_paths or refused == 403:
             return _plain(403)
-        return handler(request)
+        if refused == 401:
+            return _plain(401, *(f"WWW-Authenticate: {challenge}" for challenge in door.challenges()))
+        return handler(request) if refused is None else _plain(refused)
 
-    def _find(self, request: Request) -> Stream | None:
+    def _find(self, request: Request) -> Stream | Playback | None:
         stream = self._server.find(request)
-        return None if stream is None or stream.camera.fault is Fault.DEAD else stream
+        return None if stream is None or stream.is_dead else stream
 
     def _missing(self, request: Request) -> _Reply:
         """Answer for a path that nothing is at (404), or whose camera is dead (as this recorder does)."""
@@ -299,7 +307,8 @@ class _Connection:
         stream = self._find(request)
         if stream is None:
             return self._missing(request)
-        named_by_query = stream is not self._server.find(replace(request, url=request.url.partition("?")[0]))
+        plain = self._server.find(replace(request, url=request.url.partition("?")[0]))
+        named_by_query = stream is not plain and "?" in request.url
         base = (request.url if named_by_query else request.url.partition("?")[0]).rstrip("/")
         sdp = rtp.describe(
             self._server.host,
@@ -307,6 +316,7 @@ class _Connection:
             stream.parameter_sets,
             fps=stream.form.fps,
             in_sdp=self._server.manners.parameter_sets_in_sdp,
+            time_range=stream.range,
         )
         return 200, [f"Content-Base: {base}/", "Content-Type: application/sdp"], sdp.encode()
 
@@ -343,9 +353,12 @@ class _Connection:
         session = self._named_session(request)
         if session is None:
             return _plain(454)
+        cued = session.stream.cue(request.headers.get("range", ""), request.headers.get("require", ""))
+        if isinstance(cued, int):
+            return _plain(cued)
         info = f"url={request.url};seq={session.sender.sequence};rtptime={session.sender.first_timestamp}"
         session.stream.watch(session)
-        return _plain(200, self._session_header(session), "Range: npt=0.000-", f"RTP-Info: {info}")
+        return _plain(200, self._session_header(session), f"Range: {cued}", f"RTP-Info: {info}")
 
     def _pause(self, request: Request) -> _Reply:
         session = self._named_session(request)

@@ -14,6 +14,7 @@ from agents.simulators.dahua import DahuaSimulator
 from agents.simulators.device import RecorderDevice
 from agents.simulators.hikvision import HikvisionSimulator
 from agents.simulators.onvif import OnvifSimulator
+from agents.simulators.recorder import Unplayable
 from agents.simulators.rtsp import RtspServer
 from agents.simulators.script import (
     CameraSpec,
@@ -261,8 +262,20 @@ class Site:
                 spec = self._specs[event["recorder"]]
                 span = span_spec(event["span"], "erase.span").resolve(self._now(), spec.zone)
                 recorder.erase(channel, *span)
+            case "unplayable":
+                spec = self._specs[event["recorder"]]
+                span = span_spec(event["span"], "unplayable.span").resolve(self._now(), spec.zone)
+                recorder.set_unplayable(channel, *span, how=Unplayable(event.get("how", Unplayable.MISSING)))
+            case "wrong_camera":
+                recorder.state.channel(channel).recorded_camera = self._camera(event)
             case other:
                 recorder.set_fault(channel, _fault(other))
+
+    def _camera(self, event: Json) -> Camera | None:
+        """Return the camera whose picture a channel's recordings show from now on: another one's scene, or its own."""
+        seed = event.get("camera_seed")
+        zone = self._specs[event["recorder"]].zone
+        return None if seed is None else Camera(str(seed), name=str(event.get("osd", "")), zone=zone, now=self._now)
 
     @staticmethod
     async def _to_camera(device: CameraDevice, event: Json) -> None:

@@ -14,6 +14,7 @@ from agents.simulators import uniview_replies as replies
 from agents.simulators.account import Answer
 from agents.simulators.camera import MAIN, SUB, Format
 from agents.simulators.device import Address, RecorderDevice, StreamName
+from agents.simulators.playback import Asked, Stamp
 from agents.simulators.recorder import Channel, RecorderState
 from agents.simulators.webserver import Request, Response
 
@@ -22,6 +23,7 @@ Counting = Literal["page", "all", "total", "none"]
 
 _ROOT: Final = "/LAPI/V1.0/"
 _CHANNEL: Final = re.compile(r"Channels/(\d+)/(.+)")
+_REPLAY: Final = re.compile(r"/c(\d+)/b(\d+)/e(\d+)/replay/?")
 _NOT_AUTHORIZED: Final = 3
 _ENVELOPED: Final = 599
 _JSON: Final = "application/json; charset=utf-8"
@@ -80,6 +82,11 @@ class UniviewSimulator(RecorderDevice):
     def stream_path(self, channel_id: int, stream: StreamName) -> str:
         """Return unicast/cN/s0/live (main) or s1 (sub)."""
         return f"unicast/c{channel_id}/s{0 if stream == 'main' else 1}/live"
+
+    def playback_asked(self, address: str) -> Asked | None:
+        """Read cN/bBEGIN/eEND/replay/, epoch seconds."""
+        found = _REPLAY.fullmatch(address)
+        return found and Asked(int(found[1]), Stamp.EPOCH, float(found[2]), float(found[3]))
 
     def search_stats(self) -> dict[str, int]:
         """Return the counters of its search."""

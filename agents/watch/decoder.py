@@ -9,6 +9,7 @@ import os
 import struct
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from agents.vision.fingerprint import Fingerprint
@@ -53,6 +54,15 @@ class Looked:
     view: Fingerprint
 
 
+@dataclass(frozen=True)
+class Filmed:
+    """Keyframes of a recorded file: its codec, and when the first of them is shown, in seconds after the first frame."""
+
+    codec: str
+    first_seconds: float
+    looks: tuple[Looked, ...]
+
+
 class Decoder:
     """One child process for all cameras, one keyframe at a time; started when first needed, and again after a kill."""
 
@@ -75,20 +85,30 @@ class Decoder:
         width, height = announced
         if (width or 0) * (height or 0) > MAX_PIXELS:
             raise DecodeError(f"the stream announces a picture of {width} x {height}, larger than any camera's")
-        header = json.dumps({"camera": camera, "codec": {"h265": "hevc"}.get(codec, codec)}).encode() + b"\n"
+        header = {"camera": camera, "codec": {"h265": "hevc"}.get(codec, codec)}
+        answer, cells = await self._asked(header, keyframe)
+        return _looked(answer, Fingerprint.from_parts(answer["view"], cells))
+
+    async def look_at_file(self, camera: str, path: Path, offset_seconds: float, most: int) -> Filmed:
+        """Decode and measure `most` keyframes of a recorded file, from the one before `offset_seconds` on.
+
+        Raises DecodeError, also for a file that can't be read.
+        """
+        where = {"path": str(path), "offset_seconds": offset_seconds, "most": most}
+        answer, _ = await self._asked({"camera": f"file/{camera}", "codec": "", **where}, b"")
+        looks = tuple(_looked(item, Fingerprint.from_json(item["view"])) for item in answer["looks"])
+        return Filmed(str(answer["codec"]), float(answer["first_seconds"]), looks)
+
+    async def _asked(self, header: dict[str, Any], data: bytes) -> _Answer:
+        """Wait for a turn, and ask the child. Raises DecodeError, also for what it could not decode."""
         await self._take_turn()
-        self._exchange = asyncio.create_task(self._exchanged(header + keyframe))
+        self._exchange = asyncio.create_task(self._exchanged(json.dumps(header).encode() + b"\n" + data))
         self._exchange.add_done_callback(_heard)
         # Whoever is cancelled leaves the answer to be read by nobody: to kill the child would cost all others a second.
         answer, cells = await asyncio.shield(self._exchange)
         if "error" in answer:
             raise DecodeError(str(answer["error"]))
-        return Looked(
-            int(answer["width"]),
-            int(answer["height"]),
-            Measures.from_json(answer["measures"]),
-            Fingerprint.from_parts(answer["view"], cells),
-        )
+        return answer, cells
 
     async def close(self) -> None:
         """End the child, and what it is at."""
@@ -149,6 +169,10 @@ class Decoder:
         transport = getattr(process, "_transport", None)
         if transport is not None:
             transport.close()
+
+
+def _looked(answer: dict[str, Any], view: Fingerprint) -> Looked:
+    return Looked(int(answer["width"]), int(answer["height"]), Measures.from_json(answer["measures"]), view)
 
 
 def _heard(exchange: asyncio.Task[_Answer]) -> None:

@@ -60,6 +60,8 @@ def _answer(header: dict[str, Any], data: bytes, traces: dict[str, Trace]) -> tu
     from agents.vision.fingerprint import fingerprint
     from agents.vision.measure import measure
 
+    if "path" in header:
+        return _filmed(str(header["path"]), float(header["offset_seconds"]), int(header["most"])), b""
     camera = str(header["camera"])
     try:
         picture = decode(str(header["codec"]), data)
@@ -74,6 +76,28 @@ def _answer(header: dict[str, Any], data: bytes, traces: dict[str, Trace]) -> tu
     height, width = picture.luma.shape
     view, cells = fingerprint(picture).parts()
     return {"width": int(width), "height": int(height), "measures": measures.as_json(), "view": view}, cells
+
+
+def _filmed(path: str, offset_seconds: float, most: int) -> dict[str, Any]:
+    """Return what is said of a recorded file's keyframes, their views with it: there are few of them."""
+    from agents.vision.fingerprint import fingerprint
+    from agents.vision.measure import measure
+    from agents.watch.filmed import keyframes_at
+
+    try:
+        codec, found = keyframes_at(path, offset_seconds, most)
+    except (ValueError, MemoryError, OSError, EOFError) as error:  # FFmpeg's errors are of these
+        return {"error": f"{type(error).__name__}: {error}"[:200]}
+    looks = [
+        {
+            "width": int(picture.luma.shape[1]),
+            "height": int(picture.luma.shape[0]),
+            "measures": measure(picture, None)[0].as_json(),
+            "view": fingerprint(picture).to_json(),
+        }
+        for _, picture in found
+    ]
+    return {"codec": codec, "first_seconds": found[0][0] if found else offset_seconds, "looks": looks}
 
 
 def decode(codec: str, data: bytes) -> Picture | None:

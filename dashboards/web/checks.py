@@ -22,6 +22,8 @@ _WHY = (
     _n("the first scan of the recorder's index is not complete"),
     _n("the index was not read"),
     _n("the index was read only in part"),
+    _n("the recorder's index lists footage that does not play"),
+    _n("the recordings show the view of another camera"),
     _n("nothing has been seen of it yet"),
     _n("no picture has been looked at"),
     _n("the camera is known by its recorder's index alone"),

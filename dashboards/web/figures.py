@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from dashboards.web.contradictions import proof_text
+from dashboards.web.contradictions import sentences as contradicted
 from dashboards.web.i18n import mark as _n
 from dashboards.web.i18n import translations
 from dashboards.web.times import Times, read_date, read_instant
@@ -296,13 +298,15 @@ FIGURES: dict[str, tuple[str, Write]] = {
         _one(lambda _, value: value if isinstance(value, str) else None),
     ),
     "usable_night_picture": (_n("A usable picture at night"), _one(_yes_or_no)),
+    "proof": (_n("Proof by decoding"), _one(lambda words, value: proof_text(value, words))),
+    "contradictions": (_n("Contradictions"), lambda words, value: contradicted(value, words) or None),
 }
 
 _ABSENT_PICTURE = frozenset({"grain_ratio", "stripe_gain", "tint_shift", "same_times", "same_ratio", "covered_still"})
 """Measures of a picture beside earlier ones: null where there is none."""
 
 ABSENT_WHEN_NULL = frozenset(
-    {"compliant_from", "breaks_on", "cause", "minimum_width", "minimum_height", "minimum_frame_rate"}
+    {"compliant_from", "breaks_on", "cause", "proof", "minimum_width", "minimum_height", "minimum_frame_rate"}
 )
 """Here null says that there is none; elsewhere it says that the figure is not known."""
 

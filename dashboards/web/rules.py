@@ -143,6 +143,7 @@ PARAMETERS: dict[str, tuple[str, Write]] = {
     "mass_min_ratio": (_n("Recordings reach back as far as this share is there"), _ratio),
     "gap_tolerance": (_n("Holes up to this long are no gap"), _duration),
     "newest_lag": (_n("The newest recordings may lag by"), _duration),
+    "proof_failures_apart": (_n("Failed proofs that contradict the index are apart by"), _duration),
     "window": (_n("Window looked at"), _duration),
     "minimum_ratio": (_n("Share required"), _ratio),
     "minimum_known_ratio": (_n("Share that must be known"), _ratio),

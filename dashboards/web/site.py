@@ -12,6 +12,7 @@ from markupsafe import Markup
 from dashboards.web.cases import Case
 from dashboards.web.charts import BarWords, CalendarWords, bar, calendar
 from dashboards.web.checks import Check, check
+from dashboards.web.contradictions import of_subject, proof_text
 from dashboards.web.figures import Words
 from dashboards.web.standing import headline
 from dashboards.web.views import CameraViews, Pictures, light_name
@@ -60,6 +61,10 @@ class CameraCard:
     """What it showed over the same hours; None for a camera without a stream."""
     view_text: str
     views: CameraViews
+    proof: str = ""
+    """What the newest proof by decoding came to."""
+    contradictions: Sequence[str] = ()
+    """Where what the recorder says and what was seen can't both be true."""
 
 
 @dataclass(frozen=True)
@@ -82,6 +87,7 @@ class RecorderCard:
     name: str
     driver: str
     checks: Sequence[Check]
+    contradictions: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -241,7 +247,17 @@ class _Parts:
             bar_text=text,
             **self._view_bar(camera, end),
             views=self.views.get(camera.id, CameraViews()),
+            proof=self._proof(camera.id),
+            contradictions=self._contradictions("camera", camera.id),
         )
+
+    def _proof(self, camera_id: str) -> str:
+        found = self.by.get(("camera", camera_id, "retention"))
+        return (proof_text(found.measured.get("proof"), self.words) if found else None) or ""
+
+    def _contradictions(self, kind: str, subject_id: str) -> list[str]:
+        lines = [line for line in self.by.values() if (line.subject_kind, line.subject_id) == (kind, subject_id)]
+        return of_subject([line.measured for line in lines], self.words)
 
     def _view_bar(self, camera: Camera, end: Millis) -> dict[str, Any]:
         """Return what the camera showed over the last day, as a bar and in words."""
@@ -386,7 +402,8 @@ class _Parts:
         for item in self.facts.inventory.recorders:
             more = [line for line in self.of("recorder", item.id, ("measurability",)) if line.outcome != "met"]
             checks = [*self.of("recorder", item.id, _RECORDER), *more]
-            cards.append(RecorderCard(item.id, item.name or item.id, item.driver, checks))
+            contradicted = self._contradictions("recorder", item.id)
+            cards.append(RecorderCard(item.id, item.name or item.id, item.driver, checks, contradicted))
         return cards
 
 

@@ -107,6 +107,11 @@ CAUSES: dict[str, str] = {
     "unreachable": _n("the recorder does not answer"),
     "not_offered": _n("the device does not offer it"),
     "not_seen": _n("nothing has been seen of it"),
+    "contradiction": _n("what the recorder says contradicts what was seen"),
+    "overwritten": _n("overwritten since"),
+    "busy": _n("the agent or the recorder was busy"),
+    "other_time": _n("the recorder plays another time than was asked for"),
+    "no_keyframe": _n("no whole picture came in time"),
 }
 
 SUBJECTS: dict[str, str] = {
@@ -170,6 +175,7 @@ EVIDENCE: dict[str, str] = {
     "view": _n("picture looked at"),
     "agent": _n("run of the agent"),
     "main_stream": _n("main stream looked at"),
+    "proof": _n("recordings played and decoded"),
     "channels": _n("recorder's list of channels"),
     "disks": _n("recorder's list of disks"),
     "clock": _n("recorder's clock read"),

@@ -68,6 +68,7 @@ def reading_routes(context: Context) -> APIRouter:
                 "inventory": None if approved is None else approved.model_dump(mode="json", by_alias=True),
                 "thresholds": [item.model_dump(mode="json") for item in changed_thresholds(session, institution_id)],
                 "verdicts": verdicts,
+                "contradictions": _contradictions(verdicts),
             }
 
     @router.get("/institutions/{institution_id}/ledger")
@@ -126,6 +127,12 @@ def reading_routes(context: Context) -> APIRouter:
         return {**row.to_json(language), "regulation": regulation, "changes": changes}
 
     return router
+
+
+def _contradictions(verdicts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return what the verdicts measured that can't be true together, each once."""
+    found = [item for verdict in verdicts for item in (verdict["measured"] or {}).get("contradictions", ())]
+    return [item for number, item in enumerate(found) if item not in found[:number]]
 
 
 def _list(name: str, context: Context, items: list[Any], following: str | None) -> dict[str, Any]:

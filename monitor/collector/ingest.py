@@ -41,6 +41,7 @@ _SUBJECTS_OF = {
     Kind.RECORDINGS: "camera",
     Kind.MAIN_STREAM: "camera",
     Kind.WRITTEN: "camera",
+    Kind.PROOF: "camera",
     Kind.REACH: "recorder",
     Kind.CHANNELS: "recorder",
     Kind.DISKS: "recorder",

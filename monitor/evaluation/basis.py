@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from monitor.model.calendar import closure_spans, open_time
 from monitor.model.inventory import Camera
@@ -13,6 +13,9 @@ from monitor.model.observation import Subject
 from monitor.model.regulation import Due, DueTime, Regulation, Requirement
 from monitor.model.span import Millis, Spans
 from monitor.model.verdict import Verdict
+
+if TYPE_CHECKING:
+    from monitor.evaluation.contradictions import Contradiction
 
 R = TypeVar("R", bound=Requirement)
 
@@ -27,6 +30,8 @@ class Judgement:
     undetermined_since: Mapping[tuple[str, Subject], Millis] = field(default_factory=dict)
     listening_since: Millis | None = None
     verdicts: dict[tuple[str, Subject], Verdict] = field(default_factory=dict)
+    contradictions: tuple[Contradiction, ...] = ()
+    """What can't be true together in the facts."""
 
     @property
     def as_of(self) -> Millis:

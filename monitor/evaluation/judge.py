@@ -8,6 +8,7 @@ from typing import Any
 from monitor.evaluation.alarm import judge_alarm
 from monitor.evaluation.basis import Judge, Judgement
 from monitor.evaluation.completeness import judge_completeness
+from monitor.evaluation.contradictions import contradictions, shown
 from monitor.evaluation.coverage import judge_coverage, judge_forbidden
 from monitor.evaluation.picture_quality import judge_picture_quality
 from monitor.evaluation.recorder import judge_channels, judge_clock, judge_storage
@@ -55,6 +56,8 @@ def judge(
     `listening_since` is since when the centre itself could be reached: before that nobody's silence counts.
     """
     judgement = Judgement(facts, regulation, last_reports, undetermined_since or {}, listening_since)
+    retention = regulation.requirements.retention
+    judgement.contradictions = contradictions(facts, retention.proof_failures_apart if retention else None)
     today = local_date(facts.as_of, facts.inventory.institution.zone_info)
     asked = {item.kind: item for item in regulation.requirements.all() if item.in_force(today)}
     for kind, judge_kind in JUDGES.items():
@@ -63,4 +66,5 @@ def judge(
         if kind in asked:
             for verdict in judge_kind(judgement, asked[kind]):
                 judgement.verdicts[verdict.key] = verdict
+    shown(judgement.verdicts, judgement.contradictions)
     return tuple(judgement.verdicts.values())

@@ -13,6 +13,7 @@ from pydantic import JsonValue
 from monitor.evaluation.basis import Judgement, camera_subject, days_text, due_spans, hours_known
 from monitor.evaluation.forecast import Forecast
 from monitor.evaluation.outlook import outlooks
+from monitor.evaluation.proof import with_proof
 from monitor.model.calendar import day_edges, day_start, local_date
 from monitor.model.inventory import Camera
 from monitor.model.ledger import Facts, RecordingFacts, evidence_of
@@ -225,10 +226,9 @@ def _since(facts: Facts, requirement: Retention, camera: Camera, reading: Record
 def judge_retention(judgement: Judgement, requirement: Retention) -> list[Verdict]:
     """Judge every camera of the institution."""
     foretold = outlooks(judgement.facts, requirement.required_days)
-    return [
-        _judge(judgement.facts, requirement, camera, foretold.get(camera.id))
-        for camera in judgement.facts.inventory.cameras
-    ]
+    facts = judgement.facts
+    verdicts = [_judge(facts, requirement, camera, foretold.get(camera.id)) for camera in facts.inventory.cameras]
+    return [with_proof(verdict, facts, judgement.contradictions) for verdict in verdicts]
 
 
 def _judge(facts: Facts, requirement: Retention, camera: Camera, foretold: Forecast | None) -> Verdict:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from monitor.model.calendar import Waiver
 from monitor.model.inventory import Inventory
 from monitor.model.observation import Evidence, Kind, Observation, Subject
+from monitor.model.proof import Proof, read_proofs
 from monitor.model.span import SECOND, Basis, Millis, Spans
 from monitor.model.view import Approval
 
@@ -34,6 +35,7 @@ _SUBJECTS: dict[Kind, str | None] = {
     Kind.RECORDINGS: "camera",
     Kind.MAIN_STREAM: "camera",
     Kind.WRITTEN: "camera",
+    Kind.PROOF: "camera",
     Kind.CHANNELS: "recorder",
     Kind.DISKS: "recorder",
     Kind.CLOCK: "recorder",
@@ -145,6 +147,10 @@ class Facts:
     losses: Mapping[str, tuple[Observation, ...]] = field(default_factory=dict)
     """What was lost of each camera's footage after the agent had seen it, in order of time."""
     latest: Mapping[tuple[Kind, Subject], Instant] = field(default_factory=dict)
+    proofs: Mapping[str, tuple[Proof, ...]] = field(default_factory=dict)
+    """By camera, the oldest first: the minutes of its footage that were played, or could not be."""
+    offsets: Mapping[str, tuple[Offset, ...]] = field(default_factory=dict)
+    """By recorder: how its clock was off."""
     attestations: Mapping[tuple[str, Subject], tuple[Observation, ...]] = field(default_factory=dict)
     waivers: tuple[Waiver, ...] = ()
     approvals: Mapping[str, tuple[Approval, ...]] = field(default_factory=dict)
@@ -192,6 +198,12 @@ def fold(
         recordings_unknown=refusals,
         losses={s.id: tuple(items) for (kind, s), items in by_subject.items() if kind is Kind.FOOTAGE_LOST},
         latest=instants,
+        proofs={
+            s.id: found
+            for (kind, s), items in by_subject.items()
+            if kind is Kind.PROOF and (found := read_proofs(items, as_of))
+        },
+        offsets={name: tuple(steps) for name, steps in clocks.items()},
         attestations=_attestations(by_subject),
         waivers=tuple(waivers),
     )

@@ -66,6 +66,11 @@ class Kind(StrEnum):
     WRITTEN = "written"
     """Camera: how many bytes its footage of each whole day takes, as the recorder's index tells. state read | unknown.
     facts {"first_day": calendar date, "bytes": [n, ...] a day}."""
+    PROOF = "proof"
+    """Camera: one minute of its footage was sought and played (proof by decoding). state played | not_proved | failed; cause.
+    facts {"which": far | newer, "minute_at" (UTC ms), "time": plausible | other | unknown, "time_told_by", "off_seconds",
+    "pictures" (keyframes decoded), "codec", "width", "height", "view": matches | other | unknown (beside the approved one),
+    "shows" (another camera whose view it is), "in_place", "fingerprint" (a digest)}."""
     CHANNELS = "channels"
     """Recorder. state read | unknown. facts {"channels": [{"id", "name", "online"}]}."""
     DISKS = "disks"

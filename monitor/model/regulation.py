@@ -191,6 +191,8 @@ class Retention(Requirement):
     mass_min_ratio: Ratio = 0.9
     gap_tolerance: Duration = MINUTE
     newest_lag: Duration = 3 * MINUTE
+    proof_failures_apart: Duration | None = None
+    """How far apart two failed proofs must be to contradict the index; None: on different calendar days."""
     due: DueTime = DueTime()
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from monitor.model.ledger import RecordingFacts, read_recordings
 from monitor.model.observation import Kind, Observation, Source, Subject
+from monitor.model.proof import KEPT
 from monitor.model.span import Millis, Spans
 from monitor.store.tables import FootageRow, InstantRow
 from monitor.store.upsert import insert_new, upsert
@@ -23,6 +24,9 @@ NEWEST_ONLY = tuple(
     )
 )  # fmt: skip
 """Of these the newest counts, and the oldest for when its subject was first seen."""
+
+LATELY = (Kind.PROOF.value,)
+"""Of these those of the last month count, and the oldest for when its subject was first seen."""
 
 COMPACT_AFTER = 60
 """Readings of one camera that are read again and again before they are put together."""
@@ -48,13 +52,15 @@ def load_instants(session: Session, institution_id: str, until: Millis) -> list[
     footage = select(FootageRow).where(FootageRow.institution_id == institution_id, FootageRow.since_at <= until)
     together = {item.camera_id: item for item in session.scalars(footage)}
     found = [observation for item in together.values() for observation in _read_together(item)]
-    plain = row.kind.not_in((*NEWEST_ONLY, Kind.RECORDINGS.value))
+    plain = row.kind.not_in((*NEWEST_ONLY, *LATELY, Kind.RECORDINGS.value))
     wanted: list[ColumnElement[bool]] = [plain]
     ends = select(row.kind, row.subject_kind, row.subject_id, func.min(row.at), func.max(row.at))
     groups = session.execute(ends.where(*here, ~plain).group_by(row.kind, row.subject_kind, row.subject_id)).all()
     for kind, subject_kind, subject_id, oldest, newest in groups:
         subject = and_(row.kind == kind, row.subject_kind == subject_kind, row.subject_id == subject_id)
         edges: ColumnElement[bool] = row.at.in_((oldest, newest))
+        if kind in LATELY:
+            edges = or_(row.at == oldest, row.at >= until - KEPT)
         if kind == Kind.RECORDINGS:
             done = together.get(subject_id)
             edges = or_(row.at == oldest, row.at > (oldest if done is None else done.upto_at))
