@@ -26,6 +26,8 @@ class Judged:
     """By which it was judged."""
     matched: Match | None
     """The look beside the approved view; None without one."""
+    looped_since: float | None = None
+    """Since when the stream has run as it ran before, by the clock of `Eye.frame`: known only once it has for a while."""
 
 
 class Eye:
@@ -46,6 +48,7 @@ class Eye:
         self._before: Fingerprint | None = None
         self._loop = Loop()
         self._recurrence = Recurrence()
+        self._looped_since: float | None = None
 
     def frame(self, at_seconds: float, size: int, *, keyframe: bool) -> None:
         """Take note of one coded frame, looked at or not: its time on any steady clock, its size in bytes."""
@@ -59,6 +62,8 @@ class Eye:
         self._before = view
         thresholds = self._thresholds(view.light)
         looped = self._loop.looping or self._recurrence.looping
+        known = self._looped_since
+        self._looped_since = (self._loop.since if known is None else known) if looped else None
         found = conditions(Evidence(measures, beside, matched, looped=looped), thresholds)
         if not found.entering:
             self._usual.learn(measures, view.light)
@@ -67,4 +72,5 @@ class Eye:
             | {"looped": float(looped)}
             | {name: None if value is None else round(value, 4) for name, value in vars(beside).items()}
         )
-        return Judged(found, scores | ({} if matched is None else matched.as_scores()), thresholds, matched)
+        scores |= {} if matched is None else matched.as_scores()
+        return Judged(found, scores, thresholds, matched, self._looped_since)

@@ -116,6 +116,16 @@ class Loop:
         """Tell whether the stream runs as it ran before."""
         return self._recently() or self._long_ago()
 
+    @property
+    def since(self) -> float | None:
+        """When what runs now began to be a copy, by the clock of the frames; None where that isn't told by the run."""
+        if self._began is None or not self._recently():
+            return None
+        middle = float(np.median([lag for _, lag, _ in self._run if lag is not None]))
+        return self._began + next(
+            at for at, lag, _ in self._run if lag is not None and abs(lag - middle) <= LAG_SECONDS
+        )
+
     def _recently(self) -> bool:
         run = self._run
         if len(run) < RUN_TOKENS or run[-1][0] - run[0][0] < RUN_SECONDS:

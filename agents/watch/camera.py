@@ -388,8 +388,27 @@ class CameraWatch:
             agreed = agreed_view(judged.matched, approved) if state == OK else None
             # Another light, or a view approved since: from this look on it agrees with another view.
             since = at if self.view.state == state and self.view.cause != agreed else since
-            self.view.set(since, state, agreed, facts={**scores, "thresholds": self._bounds_digest})
+            facts = {**scores, "thresholds": self._bounds_digest}
+            if judged.looped_since is not None and state == "looped" and self.view.state != state:
+                self._was_looped(self._wall(judged.looped_since), since, facts)
+            self.view.set(since, state, agreed, facts=facts)
             self._looked_until = at
+
+    def _was_looped(self, start: Millis, end: Millis, facts: dict[str, JsonValue]) -> None:
+        """Say that the pictures since `start` were a recording, though each of them looked well: only now it is known."""
+        if start < end:
+            self._sink(
+                Observation(
+                    subject=self.view.subject,
+                    kind=Kind.VIEW,
+                    start=start,
+                    end=end,
+                    state="looped",
+                    basis=Basis.WATCHED,
+                    expires=end + self.view.holds_for,
+                    facts=facts,
+                )
+            )
 
     def _stepped(self, old: Millis, new: Millis) -> None:
         """The wall clock was set: end what held on the old one, so that the step itself is nobody's time."""

@@ -54,6 +54,13 @@ _SUBJECTS: dict[Kind, str | None] = {
 """Of what each kind of observation speaks; said of anything else it is no evidence. None: of any subject."""
 
 
+_UNKNOWN = 3
+"""The weight of knowing nothing: it yields to everything else."""
+
+_HINDSIGHT = frozenset({"looped"})
+"""States that are known only afterwards: each look at a recording that is played as live shows a good picture."""
+
+
 _INSTANTS = frozenset(
     {
         Kind.MAIN_STREAM, Kind.WRITTEN, Kind.CHANNELS, Kind.DISKS, Kind.CLOCK, Kind.IDENTITY, Kind.INVENTORY,
@@ -267,7 +274,8 @@ def timeline(observations: Sequence[Observation], as_of: Millis) -> Timeline:
     """Lay observations of one subject over each other into disjoint states, cut at `as_of`.
 
     Where they overlap, the better basis wins (watched, sampled, recorder_says, index, attested); within a basis
-    frames that did arrive (up, ok) win over their absence. What shows something wins over unknown, whatever its basis.
+    frames that did arrive (up, ok) win over their absence, and what was known afterwards wins over them. What shows
+    something wins over unknown, whatever its basis.
     """
     return _laid(_in_order(observations), as_of)
 
@@ -276,8 +284,8 @@ def _laid(ordered: Sequence[Observation], as_of: Millis) -> Timeline:
     groups: dict[tuple[int, int, str, str | None, Basis | None], list[tuple[Millis, Millis]]] = defaultdict(list)
     for item in (o for o in ordered if min(o.end, as_of) > o.start):
         rank = _PRECEDENCE.index(item.basis) if item.basis in _PRECEDENCE else len(_PRECEDENCE)
-        weight = 2 if item.state == "unknown" else 0 if item.state in {"up", "ok"} else 1
-        key = (2 * len(_PRECEDENCE) if weight == 2 else rank, weight, item.state, item.cause, item.basis)
+        weight = _weight(item.state)
+        key = (rank if weight < _UNKNOWN else 2 * len(_PRECEDENCE), weight, item.state, item.cause, item.basis)
         groups[key].append((item.start, min(item.end, as_of)))
     taken = Spans.empty()
     spans: list[StateSpan] = []
@@ -293,6 +301,13 @@ def _laid(ordered: Sequence[Observation], as_of: Millis) -> Timeline:
     end, shown = spans[-1].end, (spans[-1].state, spans[-1].cause, spans[-1].basis)
     showing = [o for o in ordered if o.start < end == min(o.end, as_of) and (o.state, o.cause, o.basis) == shown]
     return Timeline(tuple(spans), max(item.expires for item in showing), showing[-1])
+
+
+def _weight(state: str) -> int:
+    """Return which of two states of one basis is believed: the lower one."""
+    if state in _HINDSIGHT:
+        return 0
+    return _UNKNOWN if state == "unknown" else 1 if state in {"up", "ok"} else 2
 
 
 def _recordings(

@@ -56,6 +56,15 @@ def episodes(judged: Judged) -> list[tuple[str, int, int | None]]:
     return [(item.state, item.began, item.ended) for item in judged("view", GATE).episodes or ()]
 
 
+def test_a_recording_played_as_live_began_when_it_did_though_its_looks_were_good_until_it_was_known() -> None:
+    judged = looked(
+        (NOON - 2 * HOUR, NOON - HOUR, "ok"), (NOON - HOUR - MINUTE, NOON - HOUR, "looped"), (NOON - HOUR, NOON, "looped"),
+        as_of=NOON,
+    )  # fmt: skip
+    assert view(judged) == ("breached", "looped")
+    assert episodes(judged) == [("looped", NOON - HOUR - MINUTE, None)]
+
+
 # --- darkness --------------------------------------------------------------------------------------------------------
 
 
