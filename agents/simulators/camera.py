@@ -9,7 +9,7 @@ import functools
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import Final, Protocol
@@ -96,6 +96,31 @@ class Camera:
             stream.take_fault()
 
 
+class Replay:
+    """A recording that is played as if it were live, again and again, at the pace at which it was taken."""
+
+    def __init__(self, taken: Sequence[tuple[int, AccessUnit]], start: int, step: int) -> None:
+        """Take access units with their 90 kHz ticks, the first a keyframe; they run from `start` on, `step` ticks apart."""
+        self._parts = [(ticks - taken[0][0], unit) for ticks, unit in taken]
+        self._period = self._parts[-1][0] + step
+        self._start = start
+        self._played = 0
+
+    def due(self, ticks: int) -> Iterator[tuple[AccessUnit, int]]:
+        """Yield what is to be shown up to `ticks`, and when: late ones too, since a recording loses no frames."""
+        while True:
+            turn, place = divmod(self._played, len(self._parts))
+            offset, unit = self._parts[place]
+            at = self._start + turn * self._period + offset
+            if at > ticks:
+                return
+            if ticks - at >= self._period:  # the whole machine stood still: no burst of hours
+                self._played += (ticks - at) // self._period * len(self._parts)
+                continue
+            self._played += 1
+            yield unit, at
+
+
 class Stream:
     """One encoded view of a camera, live: pictures are drawn and encoded only while there are watchers."""
 
@@ -109,8 +134,8 @@ class Stream:
         self._pump: asyncio.Task[None] | None = None
         self._held: Picture | None = None
         self._encoder: Encoder | None = None
-        self._sent: deque[AccessUnit] = deque(maxlen=max(1, round(form.loop_seconds * form.fps)))
-        self._loop: Iterator[AccessUnit] | None = None
+        self._sent: deque[tuple[int, AccessUnit]] = deque(maxlen=max(1, round(form.loop_seconds * form.fps)))
+        self._loop: Replay | None = None
         # Cameras of one site don't tick together.
         self._phase = seed_number(camera.seed) % 97 / 97
 
@@ -183,24 +208,24 @@ class Stream:
             tick = max(tick + 1, int((loop.time() - start) / step))
 
     def _show(self, ticks: int) -> None:
-        for unit in self._units(ticks):
+        for unit, at in self._units(ticks):
             for watcher in list(self._watchers):
-                watcher.show(unit, ticks)
+                watcher.show(unit, at)
 
-    def _units(self, ticks: int) -> list[AccessUnit]:
-        """Return what is sent now: the newest picture, or the next one of a recording that is played as live."""
+    def _units(self, ticks: int) -> Iterable[tuple[AccessUnit, int]]:
+        """Return what is sent now, and its ticks: the newest picture, or what is due of a recording played as live."""
         if self._loop is None and self.camera.fault is Fault.LOOPED and len(self._sent) == self._sent.maxlen:
-            whole = list(itertools.dropwhile(lambda unit: not unit.keyframe, self._sent))
-            self._loop = itertools.cycle(whole) if whole else None
+            whole = list(itertools.dropwhile(lambda sent: not sent[1].keyframe, self._sent))
+            self._loop = Replay(whole, ticks, CLOCK_RATE // self.form.fps) if whole else None
         if self._loop is not None:
-            return [next(self._loop)]
+            return self._loop.due(ticks)
         if self._encoder is None:
             form = self.form
             self._encoder = Encoder(form.width, form.height, form.fps, gop_seconds=form.gop_seconds)
         units = self._encoder.encode(self._picture(), ticks)
         self.frames_encoded += len(units)
-        self._sent.extend(units)
-        return units
+        self._sent.extend((ticks, unit) for unit in units)
+        return [(unit, ticks) for unit in units]
 
     def _picture(self) -> Picture:
         scene, at, zone, fault = self._scene, self.camera.now(), self.camera.zone, self.camera.fault
