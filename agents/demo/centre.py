@@ -11,7 +11,7 @@ from typing import Final
 
 import httpx2
 
-from agents.demo.district import Json
+from agents.demo.institution import Json
 from agents.demo.processes import DemoError
 from monitor.model.clock import Clock
 
@@ -26,7 +26,7 @@ EASY_LETTERS: Final = "abcdefghjkmnpqrstuvwxyz23456789"
 COLLECTOR_YAML: Final = """\
 # A minute has to show what a day shows elsewhere.
 database_url: sqlite:///collector.sqlite
-evaluate_every: 1s
+evaluate_every: 2s
 """
 
 
@@ -64,6 +64,7 @@ class Centre:
 
     def __init__(self, url: str, clock: Clock) -> None:
         """Know where it listens."""
+        self.url = url
         self._clock = clock
         self._client = httpx2.AsyncClient(base_url=url, timeout=ASK_SECONDS, trust_env=False)
 

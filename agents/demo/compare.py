@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
-from agents.demo.district import Json
+from agents.demo.institution import Json
 
 STREAM_SECONDS = 10.0
 OTHER_SECONDS = 60.0

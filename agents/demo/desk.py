@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from agents.demo.district import Json
+from agents.demo.institution import Json
 from agents.demo.processes import Child, Children, DemoError, python
 
 

@@ -2,124 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import StrEnum
-from typing import Any, Final
+from typing import Final
 
-Json = dict[str, Any]
-
-RECORDER: Final = "nvr"
-"""The id of every institution's one recorder."""
-AGENT: Final = "box"
-"""The id of every institution's one agent."""
-
-
-PACK: Final = "demo-nursery"
-"""The regulation: Wujiang's, with timings of seconds."""
-DIVISION_CODE: Final = "320509"
-"""Wujiang District, Suzhou (GB/T 2260)."""
-
-
-class Began(StrEnum):
-    """Which fact tells when a planted fault began."""
-
-    FIRST_LOOK = "first look"
-    """It was so before anybody looked: it begins at the agent's first look."""
-    HOLE = "hole"
-    """When the footage stops, as the simulators tell of their index."""
-    EVENT = "event"
-    """When the simulators did it."""
-    KILLED = "killed"
-    """When the demo killed the agent."""
-
-
-@dataclass(frozen=True)
-class Plant:
-    """What has to be found of one fault: exactly this, and once."""
-
-    requirement: str
-    kind: str
-    id: str
-    state: str
-    began: Began = Began.FIRST_LOOK
-    do: str = ""
-    """The event that begins it, when an event does."""
-    healed_by: str = ""
-    """The event that ends it; empty: it stays."""
-    channel: int | None = None
-    """The recorder's channel that it happens to; None: the recorder itself, or none."""
-
-
-@dataclass(frozen=True)
-class Town:
-    """A town or street of the district."""
-
-    spelling: str
-    name: str
-
-    @property
-    def code(self) -> str:
-        """Return a code below the district's: the demo's own, for towns are told apart by name here."""
-        return f"{DIVISION_CODE}-{self.spelling}"
-
-
-@dataclass(frozen=True)
-class Zone:
-    """A zone of an institution."""
-
-    id: str
-    room: str
-    name: str
-
-
-@dataclass(frozen=True)
-class Camera:
-    """A camera on the recorder's channel of the same number."""
-
-    id: str
-    channel: int
-    zone: str
-    name: str
-    recorded: Json = field(default_factory=dict)
-    """What its channel holds, where that differs from the recorder's 95 days (keys of the simulators' script)."""
-
-
-@dataclass(frozen=True)
-class Institution:
-    """One institution with its devices and its fault."""
-
-    number: int
-    name: str
-    town: Town
-    planted_zh: str
-    planted_en: str
-    zones: tuple[Zone, ...]
-    cameras: tuple[Camera, ...]
-    plants: tuple[Plant, ...] = ()
-    recorder: Json = field(default_factory=dict)
-    """What is different about its recorder (keys of the simulators' script)."""
-    stray_channels: tuple[Json, ...] = ()
-    """Channels that the recorder has and site.yaml doesn't."""
-    events: tuple[Json, ...] = ()
-    """What happens to its devices, in seconds after the start: at_seconds, do, and channel for a camera's."""
-    agent_killed_at: float | None = None
-    """When its agent is killed, in seconds after the start."""
-
-    @property
-    def id(self) -> str:
-        """Return its id in the register."""
-        return f"wj-{self.number:04d}"
-
-    @property
-    def device(self) -> str:
-        """Return its recorder's name among the simulators."""
-        return f"{self.id}/{RECORDER}"
-
-    @property
-    def full_name(self) -> str:
-        """Return the town with the name, as the register has it."""
-        return f"{self.town.name}{self.name}"
-
+from agents.demo.institution import AGENT, RECORDER, Began, Camera, Institution, Plant, Town, Zone
 
 GATE = Zone("gate", "entrance", "大门")
 ROOM1 = Zone("room1", "play", "小一班活动室")
@@ -129,17 +14,24 @@ YARD = Zone("yard", "outdoor_play", "户外活动场地")
 GATE_CAMERA = Camera("gate", 1, "gate", "大门")
 ROOM1_CAMERA = Camera("room1", 2, "room1", "小一班")
 YARD_CAMERA = Camera("yard", 3, "yard", "户外")
+ROOM2_CAMERA = Camera("room2", 4, "room2", "小二班")
 
 TWO_ZONES = (GATE, ROOM1)
 TWO_CAMERAS = (GATE_CAMERA, ROOM1_CAMERA)
 
+SONGLING = Town("songling", "松陵街道")
+SHENGZE = Town("shengze", "盛泽镇")
+LILI = Town("lili", "黎里镇")
+
+DAHUA: Final = {"make": "dahua", "model": "DHI-NVR4216-4KS2", "firmware": "4.001.0000000.0"}
+
 DISTRICT: Final[tuple[Institution, ...]] = (
     Institution(
-        1, "春晖托育园", Town("songling", "松陵街道"), "一切正常，没有问题线索", "sound: nothing is to be found here",
+        1, "春晖托育园", SONGLING, "一切正常，没有问题线索", "sound: nothing is to be found here",
         (GATE, ROOM1, YARD), (GATE_CAMERA, ROOM1_CAMERA, YARD_CAMERA),
     ),
     Institution(
-        2, "青禾托育园", Town("shengze", "盛泽镇"), "录像机只存了35天，两个摄像头各一条线索",
+        2, "青禾托育园", SHENGZE, "录像机只存了35天，两个摄像头各一条线索",
         "the recorder holds 35 days: one finding for each of its two cameras",
         TWO_ZONES, TWO_CAMERAS,
         plants=(
@@ -171,7 +63,7 @@ DISTRICT: Final[tuple[Institution, ...]] = (
         plants=(Plant("zone_coverage", "zone", "room2", "no_camera"),),
     ),
     Institution(
-        7, "水杉托育园", Town("lili", "黎里镇"), "录像机时钟快了一小时", "the recorder's clock is an hour ahead",
+        7, "水杉托育园", LILI, "录像机时钟快了一小时", "the recorder's clock is an hour ahead",
         TWO_ZONES, TWO_CAMERAS,
         plants=(Plant("recorder_clock", "recorder", RECORDER, "off"),),
         recorder={"clock_offset_seconds": 3600},
@@ -201,6 +93,36 @@ DISTRICT: Final[tuple[Institution, ...]] = (
         TWO_ZONES, TWO_CAMERAS,
         plants=(Plant("agent_silence", "agent", AGENT, "silent", Began.KILLED),),
         agent_killed_at=12,
+    ),
+    Institution(
+        12, "蒲公英托育园", SHENGZE, "四个摄像头先后被遮挡、转动、失焦、循环播放旧画面，遮挡后来移开",
+        "its cameras are covered (and freed again), turned, put out of focus, and fed with a recording",
+        (GATE, ROOM1, YARD, ROOM2), (GATE_CAMERA, ROOM1_CAMERA, YARD_CAMERA, ROOM2_CAMERA),
+        plants=(
+            Plant("view", "camera", "room1", "covered", Began.EVENT, "covered", "heal", channel=2),
+            Plant("view", "camera", "yard", "moved", Began.EVENT, "moved", channel=3),
+            Plant("view", "camera", "room2", "blurred", Began.EVENT, "blurred", channel=4),
+            Plant("view", "camera", "gate", "looped", Began.EVENT, "looped", channel=1),
+        ),
+        events=(
+            {"at_seconds": 5, "channel": 2, "do": "covered"},
+            {"at_seconds": 28, "channel": 2, "do": "heal"},
+            {"at_seconds": 7, "channel": 3, "do": "moved"},
+            {"at_seconds": 9, "channel": 4, "do": "blurred"},
+            {"at_seconds": 11, "channel": 1, "do": "looped"},
+        ),
+        views_approved=True,
+    ),
+    Institution(
+        13, "白鹭托育园", LILI, "大华录像机，一切正常，没有问题线索", "sound as well, with a Dahua recorder: nothing is to be found",
+        TWO_ZONES, TWO_CAMERAS, recorder=DAHUA,
+    ),
+    Institution(
+        14, "荷塘托育园", SONGLING, "大华录像机，运行中两块硬盘坏了一块", "a Dahua recorder, of whose two disks one fails while it runs",
+        TWO_ZONES, TWO_CAMERAS,
+        plants=(Plant("storage_health", "recorder", RECORDER, "failed", Began.EVENT, "disk"),),
+        recorder={**DAHUA, "disks": [{"id": 1}, {"id": 2}]},
+        events=({"at_seconds": 3, "do": "disk", "disk": 2, "status": "error"},),
     ),
 )  # fmt: skip
 """The towns are Wujiang's; the institutions are made up."""

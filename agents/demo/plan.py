@@ -6,17 +6,17 @@ from collections.abc import Iterable
 
 import yaml
 
-from agents.demo.district import PACK, RECORDER, Institution, Json
+from agents.demo.institution import PACK, RECORDER, Institution, Json
 
 USERNAME = "compliance"
 PASSWORD_FILE = "nvr.password"  # noqa: S105  (a file's name)
 
 RHYTHM = {
     "look_every": "2s",
-    "reach_every": "2s",
-    "recorder_every": "4s",
+    "reach_every": "3s",
+    "recorder_every": "5s",
     "settings_every": "30s",
-    "index_every": "8s",
+    "index_every": "10s",
     "report_every": "2s",
     "reconnect_most": "2s",
     "assignment_every": "60s",
@@ -65,7 +65,7 @@ def site_file(item: Institution, ready: Json) -> str:
             {
                 "id": RECORDER,
                 "name": "录像机",
-                "driver": "hikvision",
+                "driver": item.make,
                 "url": device["url"],
                 "username": USERNAME,
                 "password_file": PASSWORD_FILE,

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from agents.demo.district import Began, Institution, Json, Plant
+from agents.demo.institution import Began, Institution, Json, Plant
 from monitor.model.span import isoformat, to_millis
 
 

@@ -103,8 +103,8 @@ class Children:
     """All children of one demo; leaving the context ends them."""
 
     def __init__(self, directory: Path, environ: Mapping[str, str]) -> None:
-        """Keep logs in `directory`/logs."""
-        self._directory = directory
+        """Let all work in `directory`; their logs go to `directory`/logs."""
+        self.directory = directory
         self._environ = dict(environ)
         self._logs = directory / "logs"
         self._logs.mkdir(exist_ok=True)
@@ -120,7 +120,7 @@ class Children:
                 stdin=pipe if talks else null,
                 stdout=pipe if talks else stream,
                 stderr=stream,
-                cwd=self._directory,
+                cwd=self.directory,
                 env=self._environ,
                 start_new_session=True,
                 preexec_fn=_tie_to(os.getpid()),
@@ -129,6 +129,13 @@ class Children:
         child = Child(name, process, log)
         self.all.append(child)
         return child
+
+    async def run(self, name: str, arguments: Sequence[str]) -> None:
+        """Run a command to its end. Raises DemoError with its last words when it fails."""
+        child = await self.start(name, arguments)
+        child.expected_to_end = True
+        if await child.process.wait() != 0:
+            raise child.failure()
 
     def check(self) -> None:
         """Raise DemoError when a child ended that should not have."""

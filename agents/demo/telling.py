@@ -9,18 +9,28 @@ from typing import Final
 
 from agents.demo.centre import Access
 from agents.demo.compare import key_of, text_of
-from agents.demo.district import Institution, Json
+from agents.demo.institution import Institution, Json
 
 Write = Callable[[str], None]
 
 HAPPENED: Final[dict[str, tuple[str, str]]] = {
     "black": ("画面变黑", "the picture turns black"),
+    "covered": ("镜头被遮挡", "the lens is covered"),
+    "moved": ("摄像头被转动", "the camera is turned"),
+    "blurred": ("镜头失焦", "the lens is put out of focus"),
+    "looped": ("循环播放旧画面", "the last seconds are played again and again"),
     "dead": ("码流中断", "the stream dies"),
-    "heal": ("码流恢复", "the stream returns"),
     "die": ("录像机断电", "the recorder dies"),
+    "disk": ("一块硬盘损坏", "a disk fails"),
     "change_password": ("录像机密码被改", "the recorder's password is changed"),
     "kill": ("采集端被终止", "the agent is killed"),
 }
+
+HEALED: Final[dict[str, tuple[str, str]]] = {
+    "covered": ("遮挡移开", "the lens is free again"),
+    "dead": ("码流恢复", "the stream returns"),
+}
+"""By what is over."""
 
 
 def wide(text: str, columns: int) -> str:
@@ -69,10 +79,11 @@ class Telling:
         self.line()
         self.line(f"开始：故障逐一发生，线索随之出现 It begins: faults happen, findings follow. {until}")
 
-    def happened(self, seconds: float, place: str, do: str) -> None:
-        """Say that something was done to a device."""
-        zh, en = HAPPENED.get(do, (do, do))
-        self.line(f"  {seconds:6.1f} s  {wide('故障 fault', 15)}{place}: {zh} {en}")
+    def happened(self, seconds: float, place: str, do: str, heals: str = "") -> None:
+        """Say that something was done to a device; `heals`: the fault that is over by it."""
+        zh, en = HEALED.get(heals, (do, do)) if heals else HAPPENED.get(do, (do, do))
+        word = "恢复 mended" if heals else "故障 fault"
+        self.line(f"  {seconds:6.1f} s  {wide(word, 15)}{place}: {zh} {en}")
 
     def news(self, seconds: float, findings: Iterable[Json]) -> None:
         """Say what has been found, or has ended, since the last time."""

@@ -45,10 +45,10 @@ def children_of(directory: Path) -> list[str]:
     return [line for line in found if line]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(420)
 def test_findings_equal_what_was_planted(tmp_path: Path) -> None:
     running = demo(tmp_path, "--duration", "60", "--json")
-    out, err = running.communicate(timeout=280)
+    out, err = running.communicate(timeout=400)
     assert running.returncode == 0, err
     told = json.loads(out)
     assert (told["schema"], set(told)) == ("cradlewatch.findings/1", {"schema", "as_of", "findings", "planted"})
@@ -56,7 +56,7 @@ def test_findings_equal_what_was_planted(tmp_path: Path) -> None:
     assert sorted(map(key_of, told["findings"])) == sorted(
         (item.id, plant.requirement, plant.kind, plant.id, plant.state) for item in DISTRICT for plant in item.plants
     )
-    assert [item["institution"] for item in told["findings"] if item["ended_at"]] == ["wj-0005"]
+    assert {item["institution"] for item in told["findings"] if item["ended_at"]} == {"wj-0005", "wj-0012"}
     assert all(
         item["stage"] == "lead" and item["citation"] and item["evidence"] is not None for item in told["findings"]
     )
