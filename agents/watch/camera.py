@@ -23,6 +23,7 @@ from agents.watch.failure import Around, meaning
 from agents.watch.gauge import Gauge, Rates, facts_of
 from agents.watch.looking import Rhythm
 from agents.watch.main_look import look_at_main
+from agents.watch.sender_time import SenderTime
 from agents.watch.track import Sink, Track
 from agents.watch.wall import Wall
 from monitor.model.clock import Clock
@@ -228,7 +229,7 @@ class CameraWatch:
         Raises StreamError when frames end.
         """
         looking = asyncio.create_task(self._look_on(stream))
-        self._gauge = Gauge(stream.info.clock_rate)
+        self._gauge, sent = Gauge(stream.info.clock_rate), SenderTime(stream.info.clock_rate)
         first: float | None = None
         """A visit counts from its first frame on: many devices wait for their next keyframe."""
         try:
@@ -239,7 +240,8 @@ class CameraWatch:
                     self.state.bytes += event.bytes
                     self.state.lost_packets += event.lost
                     self._gauge.frame(event)
-                    self._eye.frame(event.received_at, event.bytes, keyframe=event.keyframe)
+                    at = sent.at(event.received_at, event.rtp_timestamp)
+                    self._eye.frame(at, event.bytes, keyframe=event.keyframe)
                 self.state.frames += len(events)
                 if events:
                     self._seen(events[0].received_at, events[-1].received_at)
