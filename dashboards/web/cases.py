@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from dashboards.web.sentences import reason
 from dashboards.web.times import read_instant
 from dashboards.web.words import EVIDENCE, SOURCES, STAGES, STATUS_HINTS, STATUSES, STRENGTHS, SUBJECTS
 from monitor.model.regulation import Regulation, Status, Strength
-from monitor.model.span import Millis
+from monitor.model.span import Millis, isoformat
 from monitor.store.findings import FindingRow, Reading
 
 
@@ -150,7 +150,22 @@ def cited(citation: dict[str, str], words: Words, pack: Regulation | None, requi
 
 def details(row: FindingRow, words: Words) -> tuple[Sequence[Figure], Sequence[EvidenceLine]]:
     """Return what a finding's own page adds: its figures in words, and its evidence."""
-    return figures(row.measured, words), [_evidence(item, words) for item in row.evidence]
+    return figures(_closed(row.measured, row.ended), words), [_evidence(item, words) for item in row.evidence]
+
+
+def _closed(measured: Mapping[str, Any], ended: Millis | None) -> Mapping[str, Any]:
+    """End an outage with its finding: what was measured last, while it lasted, would say that it still does."""
+    outages = measured.get("outages")
+    if ended is None or not isinstance(outages, list):
+        return measured
+    return {**measured, "outages": [_ended(item, ended) for item in outages]}
+
+
+def _ended(outage: object, ended: Millis) -> object:
+    if not isinstance(outage, dict) or outage.get("end_at") is not None:
+        return outage
+    start = read_instant(outage.get("start_at"))
+    return outage if start is None or start > ended else {**outage, "end_at": isoformat(ended)}
 
 
 def _evidence(item: dict[str, Any], words: Words) -> EvidenceLine:

@@ -318,7 +318,9 @@ def figures(measured: Mapping[str, Any], words: Words) -> list[Figure]:
     """
     wordless = [key for key, value in measured.items() if key not in FIGURES and _is_number(value)]
     together = wordless if len(wordless) > _FEW else []
-    found = [_figure(key, value, words) for key, value in measured.items() if key not in together]
+    # Among so many a measure without words and without a number says nothing to anybody.
+    silent = {key for key, value in measured.items() if value is None and key not in FIGURES} if together else set()
+    found = [_figure(key, value, words) for key, value in measured.items() if key not in {*together, *silent}]
     shown = [item for item in found if item is not None]
     if together:
         text = " · ".join(f"{key} {measured[key]:g}" for key in together)

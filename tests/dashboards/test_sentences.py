@@ -8,13 +8,15 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from dashboards.web.cases import details
 from dashboards.web.figures import Words, figures, percent
 from dashboards.web.i18n import Language
 from dashboards.web.sentences import SENTENCES, reason
 from dashboards.web.times import Times
 from dashboards.web.words import REQUIREMENTS, STATES
-from monitor.model.observation import StreamCause
+from monitor.model.observation import StreamCause, Subject
 from monitor.model.span import HOUR
+from monitor.store.findings import FindingRow
 from support.seeded import NOON
 
 CONTRACT = """
@@ -176,12 +178,26 @@ def test_long_lists_are_cut_and_say_so() -> None:
 
 def test_the_measures_of_a_picture_are_told_and_the_many_others_are_one_figure() -> None:
     others = {f"measure_{number}": number / 2 for number in range(9)}
-    measured = {"in_place": 0.3846, "shift_y": 0.0833, "same_ratio": None, **others}
+    measured = {"in_place": 0.3846, "shift_y": 0.0833, "same_ratio": None, "measure_10": None, **others}
     shown = {item.label: item.values for item in figures(measured, words(Language.EN))}
     assert shown["Of the approved view, in its place"] == ("38.46%",)
     assert shown["Moved up or down, of the height"] == ("+8.3%",)
     assert len(shown) == 3
     assert "measure_3 1.5 · measure_4 2" in shown["Further measures"][0]
+
+
+@pytest.mark.parametrize(
+    ("ended", "until"), [(None, "now"), (NOON + 60_000, "2026-11-23 12:01:00 (1 min)"), (NOON - 1, "now")]
+)
+def test_an_outage_that_lasted_when_it_was_measured_ends_with_its_finding(ended: int | None, until: str) -> None:
+    measured = {"outages": [{"start_at": "2026-11-23T04:00:00Z", "end_at": None, "cause": "stalled"}]}
+    row = FindingRow(
+        id="f", institution="wj-0001", requirement="uptime", subject=Subject(kind="camera", id="gate"), state="down",
+        stage="lead", began=NOON, opened=NOON, ended=ended, reason="", citation={}, citation_zh={}, measured=measured,
+        evidence=[], regulation="r", regulation_version=1,
+    )  # fmt: skip
+    (shown,), _ = details(row, words(Language.EN))
+    assert list(shown.values) == [f"2026-11-23 12:00:00 – {until} · frames stopped coming"]
 
 
 def test_a_picture_that_is_dark_when_it_may_be_says_so() -> None:
