@@ -58,7 +58,7 @@ class Format:
     fps: int = 5
     gop_seconds: float = 2.0
     loop_seconds: float = 16.0
-    """How much of what was sent is played again when it is looped."""
+    """How much of what was sent is played again when it is looped, once somebody has watched for so long."""
 
 
 MAIN: Final = Format(640, 360)
@@ -134,7 +134,8 @@ class Stream:
         self._pump: asyncio.Task[None] | None = None
         self._held: Picture | None = None
         self._encoder: Encoder | None = None
-        self._sent: deque[tuple[int, AccessUnit]] = deque(maxlen=max(1, round(form.loop_seconds * form.fps)))
+        self._sent: deque[tuple[int, AccessUnit]] = deque()
+        """What was sent in the last `loop_seconds`."""
         self._loop: Replay | None = None
         # Cameras of one site don't tick together.
         self._phase = seed_number(camera.seed) % 97 / 97
@@ -214,7 +215,10 @@ class Stream:
 
     def _units(self, ticks: int) -> Iterable[tuple[AccessUnit, int]]:
         """Return what is sent now, and its ticks: the newest picture, or what is due of a recording played as live."""
-        if self._loop is None and self.camera.fault is Fault.LOOPED and len(self._sent) == self._sent.maxlen:
+        kept = round(self.form.loop_seconds * CLOCK_RATE)
+        while self._sent and ticks - self._sent[0][0] >= kept:
+            self._sent.popleft()
+        if self._loop is None and self.camera.fault is Fault.LOOPED and ticks >= kept:
             whole = list(itertools.dropwhile(lambda sent: not sent[1].keyframe, self._sent))
             self._loop = Replay(whole, ticks, CLOCK_RATE // self.form.fps) if whole else None
         if self._loop is not None:

@@ -48,7 +48,6 @@ class Eye:
         self._before: Fingerprint | None = None
         self._loop = Loop()
         self._recurrence = Recurrence()
-        self._looped_since: float | None = None
 
     def frame(self, at_seconds: float, size: int, *, keyframe: bool) -> None:
         """Take note of one coded frame, looked at or not: its time on any steady clock, its size in bytes."""
@@ -62,8 +61,6 @@ class Eye:
         self._before = view
         thresholds = self._thresholds(view.light)
         looped = self._loop.looping or self._recurrence.looping
-        known = self._looped_since
-        self._looped_since = (self._loop.since if known is None else known) if looped else None
         found = conditions(Evidence(measures, beside, matched, looped=looped), thresholds)
         if not found.entering:
             self._usual.learn(measures, view.light)
@@ -73,4 +70,4 @@ class Eye:
             | {name: None if value is None else round(value, 4) for name, value in vars(beside).items()}
         )
         scores |= {} if matched is None else matched.as_scores()
-        return Judged(found, scores, thresholds, matched, self._looped_since)
+        return Judged(found, scores, thresholds, matched, self._loop.since if looped else None)

@@ -30,6 +30,9 @@ RUN_SHARE = 0.9
 RUN_SECONDS = 9.0
 """A loop: nine in ten of the last 24 tokens came before, all by the same time, and they span nine seconds."""
 
+STRAY_TOKENS = 2
+"""So many in a row may differ within one copy."""
+
 LEAST_DISTINCT = 8
 """Different ones among them: a still picture's sizes repeat themselves."""
 
@@ -75,6 +78,8 @@ class Loop:
         self._one_in = 1
         self._run: deque[tuple[float, float | None, int]] = deque(maxlen=RUN_TOKENS)
         """(seconds, distance to the same token before, token)."""
+        self._copied: tuple[float, float, int] | None = None
+        """The distance by which tokens come again, since when, and how many have not since the last that did."""
         self._archived: deque[float | None] = deque(maxlen=ARCHIVED_RUN)
 
     def frame(self, at_seconds: float, size: int) -> None:
@@ -91,7 +96,9 @@ class Loop:
         if chosen % self._one_in or len(set(self._sizes)) < WINDOW // 2:
             return
         before = self._latest.swap(mixed, at)
-        self._run.append((at, None if before is None else at - before, mixed))
+        lag = None if before is None else at - before
+        self._run.append((at, lag, mixed))
+        self._follow(at, lag)
         if (chosen // self._one_in) % round(1 / ARCHIVED_SHARE) == 0:
             old = self._archive.swap(mixed, at)
             self._archived.append(None if old is None else at - old)
@@ -119,12 +126,17 @@ class Loop:
     @property
     def since(self) -> float | None:
         """When what runs now began to be a copy, by the clock of the frames; None where that isn't told by the run."""
-        if self._began is None or not self._recently():
-            return None
-        middle = float(np.median([lag for _, lag, _ in self._run if lag is not None]))
-        return self._began + next(
-            at for at, lag, _ in self._run if lag is not None and abs(lag - middle) <= LAG_SECONDS
-        )
+        return self._began + self._copied[1] if self._began is not None and self._copied and self._recently() else None
+
+    def _follow(self, at: float, lag: float | None) -> None:
+        """Keep since when tokens come again by one distance; some may differ in between."""
+        copied = self._copied
+        if copied is not None and lag is not None and abs(lag - copied[0]) <= LAG_SECONDS:
+            self._copied = (*copied[:2], 0)
+        elif copied is not None and copied[2] < STRAY_TOKENS:
+            self._copied = (*copied[:2], copied[2] + 1)
+        else:
+            self._copied = None if lag is None else (lag, at, 0)
 
     def _recently(self) -> bool:
         run = self._run
