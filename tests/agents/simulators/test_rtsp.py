@@ -354,7 +354,7 @@ class Recorded:
         self.units: list[AccessUnit] = []
         self.ticks: list[int] = []
 
-    def show(self, unit: AccessUnit, ticks: int) -> None:
+    def show(self, unit: AccessUnit, ticks: int, extension: bytes = b"") -> None:
         self.units.append(unit)
         self.ticks.append(ticks)
 

@@ -140,6 +140,8 @@ async def test_everything_that_can_be_done_is_done_and_told() -> None:
             {"do": "clock_offset", "seconds": 0}, {"do": "disk", "disk": 1, "status": "error"},
             {"do": "people_go", "count": 1}, {"do": "people_come", "count": 3}, {"do": "expire_nonces"},
             {"do": "add_channel", "channel": {"id": 9, "name": "extra"}}, {"do": "offline", "channel": 2},
+            {"do": "unplayable", "channel": 1, "span": {"days_ago": 30, "days": 2}, "how": "garbage"},
+            {"do": "wrong_camera", "channel": 2, "camera_seed": "another room"},
             {"do": "schedule_off", "channel": 2}, {"do": "erase", "channel": 1, "span": {"days_ago": 40, "days": 41}},
             {"do": "frozen", "channel": 1}, {"do": "disconnect"}, {"do": "revive"}, {"do": "die"}, {"do": "revive"},
         ):  # fmt: skip
@@ -155,10 +157,14 @@ async def test_everything_that_can_be_done_is_done_and_told() -> None:
         assert [channel.id for channel in state.channels] == [1, 2, 3, 9]
         assert (state.clock_offset_seconds, state.disk(1).status, recorder.rtsp.seats.people) == (0, "error", 4)
         assert state.channel(1).footage.segments(state.now()) == []
+        assert [end - start for start, end in state.channel(1).unplayable] == [2 * 86_400]
+        recorded = state.channel(2).recorded_camera
+        assert recorded is not None
+        assert recorded.seed == "another room"
         assert (state.channel(1).camera.fault, state.channel(2).online) == ("frozen", False)
         async with httpx2.AsyncClient(trust_env=False) as http:
             assert (await http.get(f"http://{site.gateways['wj-1/router'].address}/")).status_code == 200
-    assert [event["event"] for event in told] == ["done"] * 20 + ["error"] * 3
+    assert [event["event"] for event in told] == ["done"] * 22 + ["error"] * 3
     assert "secret" not in json.dumps(told)
     assert all(datetime.fromisoformat(event["at"]).tzinfo for event in told)
 
