@@ -20,6 +20,9 @@ MOST_PACKETS = 20_000
 RUN_PACKETS, RUN_BYTES = 300, 32 << 20
 """Where no packet calls itself a keyframe, so many are decoded in a row: with intra refresh a picture comes of them."""
 
+BACK_SECONDS = 15.0
+"""Keyframes are 10 s apart at most, or nearly."""
+
 Shown = list[tuple[float, "Picture"]]
 """(seconds after the file's first frame, picture)."""
 
@@ -40,9 +43,8 @@ def keyframes_at(path: str, offset_seconds: float, most: int) -> tuple[str, Show
         if codec not in DECODED or base is None:
             raise ValueError(f"codec {codec!r} is not decoded")
         first = stream.start_time or 0
-        container.seek(first + int(offset_seconds / base), stream=stream, backward=True, any_frame=False)
         found: Shown = []
-        for frame in _frames(container, stream):
+        for frame in _frames(container, stream, offset_seconds):
             shown = offset_seconds if frame.pts is None else float((frame.pts - first) * base)
             found.append((shown, picture_of(frame)))
             if len(found) >= most:
@@ -50,11 +52,34 @@ def keyframes_at(path: str, offset_seconds: float, most: int) -> tuple[str, Show
     return codec, found
 
 
-def _frames(container: InputContainer, stream: VideoStream) -> Iterator[av.VideoFrame]:
-    """Yield the keyframes from here on, decoded; where none is called one, what comes of the packets in a row."""
-    context = stream.codec_context
+def _frames(container: InputContainer, stream: VideoStream, offset_seconds: float) -> Iterator[av.VideoFrame]:
+    """Yield the keyframes from an offset on, decoded.
+
+    Where there is none, those from a little earlier on: not every container is sought by its keyframes. Where no packet is
+    called a keyframe, what comes of the packets in a row.
+    """
+    context, base = stream.codec_context, stream.time_base
     context.thread_count, context.skip_frame = 1, "NONKEY"
     run: list[av.Packet[VideoStream]] = []
+    for back in (0.0, BACK_SECONDS):
+        at = max(0.0, offset_seconds - back)
+        container.seek((stream.start_time or 0) + int(at / (base or 1)), stream=stream, backward=True, any_frame=False)
+        none = True
+        for frame in _keyframes(container, stream, run):
+            none = False
+            yield frame
+        if not none:
+            return
+        context.flush_buffers()
+    if run:
+        yield from _in_a_row(run, context)
+
+
+def _keyframes(
+    container: InputContainer, stream: VideoStream, run: list[av.Packet[VideoStream]]
+) -> Iterator[av.VideoFrame]:
+    """Yield the decoded keyframes from here on; `run` is filled with the packets before the first of them."""
+    run.clear()
     size, keyframes = 0, False
     for number, packet in enumerate(container.demux(stream)):
         keyframes = keyframes or packet.is_keyframe
@@ -65,8 +90,6 @@ def _frames(container: InputContainer, stream: VideoStream) -> Iterator[av.Video
             size += packet.size
         if number >= MOST_PACKETS:
             break
-    if run and not keyframes:
-        yield from _in_a_row(run, context)
 
 
 def _in_a_row(run: list[av.Packet[VideoStream]], context: av.VideoCodecContext) -> Iterator[av.VideoFrame]:

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from agents.run import Service
@@ -76,7 +77,7 @@ class Nights:
 
 
 @asynccontextmanager
-async def nights(folder: Path, **more: object) -> AsyncIterator[Nights]:
+async def nights(folder: Path, **more: Any) -> AsyncIterator[Nights]:
     noon = datetime.fromtimestamp(time.time(), ZONE).replace(hour=12, minute=0, second=0, microsecond=0)
     clock = ManualClock(noon.astimezone(UTC))
     simulator = recorder(2, days=REQUIRED + 5, now=lambda: clock.now().timestamp(), playback_speed=20.0)

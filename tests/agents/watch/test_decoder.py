@@ -230,3 +230,50 @@ async def test_the_child_knows_no_secret_and_ends_with_its_parent(
     process.stdin.close()  # as when the agent is killed
     async with asyncio.timeout(5):
         assert await process.wait() == 0
+
+
+# Recorded files.
+
+PLAYLIST = b"#EXTM3U\n#EXTINF:10,\nfile:///etc/hostname\n#EXT-X-ENDLIST\n"
+CONCAT = b"ffconcat version 1.0\nfile /etc/hostname\n"
+SDP = b"v=0\nc=IN IP4 127.0.0.1\nm=video 9 RTP/AVP 96\na=rtpmap:96 H264/90000\n"
+
+
+def recorded(path: Path) -> bytes:
+    """Write ten pictures as MPEG-TS and return the bytes."""
+    with av.open(str(path), "w", format="mpegts") as container:
+        stream = container.add_stream("libx264", rate=5)
+        assert isinstance(stream, av.VideoStream)
+        stream.width, stream.height, stream.pix_fmt, stream.gop_size = 176, 144, "yuv420p", 5
+        for shade in range(10):
+            frame = av.VideoFrame.from_ndarray(np.full((216, 176), 40 + 10 * shade, np.uint8), format="yuv420p")
+            for packet in stream.encode(frame):
+                container.mux(packet)
+        for packet in stream.encode(None):
+            container.mux(packet)
+    return path.read_bytes()
+
+
+async def test_a_file_is_looked_at_from_the_keyframe_before_an_instant_on(decoder: Decoder, tmp_path: Path) -> None:
+    recorded(tmp_path / "whole.ts")
+    filmed = await decoder.look_at_file("gate", tmp_path / "whole.ts", 1.2, 2)
+    assert filmed.codec == "h264"
+    assert 0.0 <= filmed.first_seconds <= 1.2
+    assert [(look.width, look.height) for look in filmed.looks][:1] == [(176, 144)]
+
+
+async def test_whatever_lies_on_the_disk_costs_no_other_look(decoder: Decoder, tmp_path: Path) -> None:
+    whole = recorded(tmp_path / "whole.ts")
+    chance = random.Random(7)
+    spoilt = [bytes(b ^ (chance.random() < 0.02) * 0xFF for b in whole) for _ in range(3)]
+    files = [b"", b"text", PLAYLIST, CONCAT, SDP, whole[:200], chance.randbytes(5000), *spoilt]
+    for number, content in enumerate(files):
+        path = tmp_path / f"{number}.ts"
+        path.write_bytes(content)
+        with contextlib.suppress(DecodeError):
+            filmed = await decoder.look_at_file("gate", path, chance.uniform(-1, 1e9), 2)
+            assert number >= 7 or not filmed.looks, "nothing is shown of what is no recording"
+    with pytest.raises(DecodeError):
+        await decoder.look_at_file("gate", tmp_path / "absent.ts", 0.0, 2)
+    await works(decoder)
+    assert decoder.restarts == 0
