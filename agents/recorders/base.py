@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import importlib
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Literal, NamedTuple, Protocol, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -173,6 +173,15 @@ class FilePlayback:
 PlaybackRequest = StreamPlayback | FilePlayback
 
 
+class FileSize(NamedTuple):
+    """One file of the index, whole, whatever the window: UTC milliseconds by the recorder's own clock, and its bytes."""
+
+    start: Millis
+    end: Millis
+    bytes: int | None
+    """None where it isn't told; an index that says 0 tells nothing."""
+
+
 @dataclass(frozen=True)
 class Footage:
     """What the index lists for a channel in `window` (UTC ms, half-open), by the recorder's own clock.
@@ -184,6 +193,21 @@ class Footage:
     spans: Spans
     locked: Spans
     window: tuple[Millis, Millis]
+    sizes: tuple[FileSize, ...] | None = None
+    """Every file that touches the window, locked ones too; None where this make's index tells no sizes."""
+
+
+def file_sizes(listed: Iterable[tuple[Millis, Millis, int | None]]) -> tuple[FileSize, ...]:
+    """Return each file of (start, end, bytes) once, in order of time.
+
+    Windows that meet list a file twice, and so does some firmware: what begins at the same instant on one track is one
+    file, and the larger size the newer one.
+    """
+    found: dict[Millis, FileSize] = {}
+    for start, end, size in listed:
+        known = found.get(start, FileSize(start, end, None))
+        found[start] = FileSize(start, max(end, known.end), max(size or 0, known.bytes or 0) or None)
+    return tuple(found[start] for start in sorted(found))
 
 
 @dataclass(frozen=True)
@@ -204,6 +228,9 @@ class Recorder(Protocol):
     def exchanges(self) -> deque[Exchange]:
         """The latest questions and answers, for --explain."""
         ...
+
+    has_dear_search: bool
+    """Whether each search costs several requests: then it is made less often."""
 
     async def identity(self) -> Identity:
         """Return model, firmware and serial number."""
@@ -272,6 +299,8 @@ class Recorder(Protocol):
 
 class OffersNothing:
     """Answers the questions that many devices have no answer to: a driver overrides what its make does offer."""
+
+    has_dear_search = False
 
     async def latest(self, channel: str) -> Millis | None:  # noqa: ARG002  (the port's signature)
         """Raise NotOffered."""

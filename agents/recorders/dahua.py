@@ -32,10 +32,11 @@ from agents.recorders.base import (
     RecordingMode,
     StreamPlayback,
     TimeSync,
+    file_sizes,
     latest_by_search,
 )
 from agents.recorders.http import JSON, Answer, DeviceHttp
-from agents.recorders.windows import Window, halves, plan
+from agents.recorders.windows import Window, halves, stretches
 from monitor.model.observation import StreamCause
 from monitor.model.span import Millis, Spans, from_millis, to_millis
 
@@ -56,6 +57,7 @@ EMPTY_MONTHS = 6
 """So many months without footage end the walk back to the oldest: each costs a search."""
 
 ZONE_SECONDS = 3600.0
+MENU_SECONDS = 4 * 3600.0
 _OK = 200
 _BAD_REQUEST = 400
 _UNAUTHORIZED = 401
@@ -97,6 +99,8 @@ class _Finder:
 class Dahua(OffersNothing):
     """One recorder through the CGI. Reads only; one request and one search at a time, and no finder left open."""
 
+    has_dear_search = True
+
     def __init__(self, settings: RecorderSettings) -> None:
         """Prepare; no I/O. Raises OptionsError."""
         self._settings = settings
@@ -105,6 +109,9 @@ class Dahua(OffersNothing):
         self._searching = asyncio.Lock()
         self._closing: set[asyncio.Task[None]] = set()
         self._zone: tuple[tzinfo, float] | None = None
+        self._model: str | None = None
+        self._menu: tuple[tzinfo | None, float] | None = None
+        """The zone that the menu is set to, and when it was asked."""
 
     @property
     def exchanges(self) -> deque[Exchange]:
@@ -130,12 +137,16 @@ class Dahua(OffersNothing):
     async def identity(self) -> Identity:
         """Return model, firmware and serial number. Raises RecorderError."""
         system = await self._body("/cgi-bin/magicBox.cgi?action=getSystemInfo")
-        return parse.identity(system, await self._body("/cgi-bin/magicBox.cgi?action=getSoftwareVersion"))
+        found = parse.identity(system, await self._body("/cgi-bin/magicBox.cgi?action=getSoftwareVersion"))
+        self._model = found.model
+        return found
 
     async def channels(self) -> tuple[Channel, ...]:
         """Return the channels in use, with their state and the camera behind each. Raises RecorderError."""
-        model = (await self.identity()).model.upper()  # known to be allowed: a 403 further on is about rights
-        analog = any(word in model for word in parse.ANALOG)
+        model = self._model
+        if model is None:
+            model = (await self.identity()).model  # known to be allowed: a 403 further on is about rights
+        analog = any(word in model.upper() for word in parse.ANALOG)
         names = await self._get(parse.titles, f"{_CONFIG}ChannelTitle")
         try:
             slots = await self._get(parse.remotes, f"{_CONFIG}RemoteDevice")
@@ -178,13 +189,19 @@ class Dahua(OffersNothing):
         return (shown - answer.middle).total_seconds() + _HALF_SECOND, zone
 
     async def _configured_zone(self) -> tzinfo | None:
+        """Return the zone that the menu is set to, asked each few hours; None where it isn't told."""
+        now = self._settings.clock.monotonic()
+        if self._menu is not None and now - self._menu[1] < MENU_SECONDS:
+            return self._menu[0]
+        zone = None
         try:
             ntp = await self._body(f"{_CONFIG}NTP")
-            return parse.configured_zone(ntp, await self._body(f"{_CONFIG}Locales"))
+            zone = parse.configured_zone(ntp, await self._body(f"{_CONFIG}Locales"))
         except RecorderError as error:
             if error.cause not in {NOT_OFFERED, StreamCause.NOT_PERMITTED}:
                 raise
-        return None
+        self._menu = zone, now
+        return zone
 
     async def _recorder_zone(self) -> tzinfo:
         """Return the zone that the recorder counts in, asked once an hour."""
@@ -228,15 +245,19 @@ class Dahua(OffersNothing):
         number, zone = _number(channel), await self._recorder_zone()
         held: list[tuple[Millis, Millis]] = []
         locked: list[tuple[Millis, Millis]] = []
+        sizes: list[tuple[Millis, Millis, int | None]] = []
         async with self._searching:
             windows = _windows(start, end, zone)
             for done, window in enumerate(windows, start=1):
                 segments = await self._search(number, window)
                 for segment, (begin, finish) in zip(segments, parse.instants(segments, zone), strict=True):
-                    (locked if segment.locked else held).append((to_millis(begin), to_millis(finish)))
+                    span = to_millis(begin), to_millis(finish)
+                    (locked if segment.locked else held).append(span)
+                    sizes.append((*span, segment.bytes))
                 if progress is not None:
                     progress(done / len(windows))
-        return Footage(Spans.of(held).clip(start, end), Spans.of(locked).clip(start, end), (start, end))
+        unlocked, kept = (Spans.of(spans).clip(start, end) for spans in (held, locked))
+        return Footage(unlocked, kept, (start, end), file_sizes(sizes))
 
     async def earliest(self, channel: str) -> Millis | None:
         """Return the start of the oldest footage, which the recorder lists first; None without any. Raises RecorderError."""
@@ -437,7 +458,7 @@ def _windows(start: Millis, end: Millis, zone: tzinfo) -> list[Window]:
     if end <= start:
         return []
     first, last = (from_millis(instant).astimezone(zone).replace(tzinfo=None) for instant in (start, end))
-    return plan(first, last, lambda _: False)
+    return stretches(first, last)
 
 
 def _utc(wall: datetime, zone: tzinfo, fold: int) -> datetime:

@@ -60,6 +60,7 @@ _NO_ADDRESS = {"", "0.0.0.0", "192.168.0.0"}  # noqa: S104  (what an empty slot 
 _NO_MAC = {"", "00:00:00:00:00:00", "ff:ff:ff:ff:ff:ff"}
 _MONDAY_FIRST = 6
 _REGULAR = 1
+_SIZE_DIGITS = 15
 _MOST_DAYS = 10_000
 _LOCK_FLAGS = {"lock", "locked"}
 
@@ -399,6 +400,8 @@ class Segment:
     end: datetime
     locked: bool
     path: str
+    bytes: int | None = None
+    """Size of the file; None where it isn't told."""
 
 
 @dataclass(frozen=True)
@@ -430,7 +433,9 @@ def _segment(row: dict[str, str], channel: int) -> Segment:
         raise ValueError(f"channel {said[:20]!r} where {channel} was asked for, counted from 0")
     start, end = _wall(_required(row, "StartTime")), _wall(_required(row, "EndTime"))
     flags = {value.lower() for key, value in row.items() if key.startswith("Flags[")}
-    return Segment(start, end, bool(flags & _LOCK_FLAGS), row.get("FilePath", ""))
+    length = row.get("Length", "")
+    size = int(length) if length.isascii() and length.isdigit() and len(length) <= _SIZE_DIGITS else None
+    return Segment(start, end, bool(flags & _LOCK_FLAGS), row.get("FilePath", ""), size)
 
 
 @answers

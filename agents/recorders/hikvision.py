@@ -32,6 +32,7 @@ from agents.recorders.base import (
     StorageMode,
     StreamPlayback,
     TimeSync,
+    file_sizes,
     latest_by_search,
 )
 from agents.recorders.http import Answer, DeviceHttp
@@ -174,15 +175,19 @@ class Hikvision(OffersNothing):
         zone = await self._recorder_zone()
         held: list[tuple[Millis, Millis]] = []
         locked: list[tuple[Millis, Millis]] = []
+        sizes: list[tuple[Millis, Millis, int | None]] = []
         async with self._searching:
             windows = await self._windows(track, zone, start, end)
             for done, window in enumerate(windows, start=1):
                 segments = await self._search(track, window)
                 for segment, (begin, finish) in zip(segments, parse.instants(segments, zone), strict=True):
-                    (locked if segment.locked else held).append((to_millis(begin), to_millis(finish)))
+                    span = to_millis(begin), to_millis(finish)
+                    (locked if segment.locked else held).append(span)
+                    sizes.append((*span, segment.bytes))
                 if progress is not None:
                     progress(done / len(windows))
-        return Footage(Spans.of(held).clip(start, end), Spans.of(locked).clip(start, end), (start, end))
+        unlocked, kept = (Spans.of(spans).clip(start, end) for spans in (held, locked))
+        return Footage(unlocked, kept, (start, end), file_sizes(sizes))
 
     async def latest(self, channel: str) -> Millis | None:
         """Return the end of the newest footage of the last hours; None without any. Raises RecorderError."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -64,6 +65,7 @@ FAULTS = frozenset(
 
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _TRUTH = {"true": True, "false": False}
+_SIZE = re.compile(r"[?&;]size=([0-9]{1,15})(?![0-9])")
 _LOCKED = {"lock": True, "locked": True, "unlock": False, "unlocked": False, "": False}
 _DAYS_IN_MONTH = 31
 
@@ -357,6 +359,8 @@ class Segment:
     end: datetime
     locked: bool
     name: str
+    bytes: int | None = None
+    """Size of the file, as its playback address tells it; None where it doesn't."""
 
 
 @dataclass(frozen=True)
@@ -400,7 +404,8 @@ def _segment(item: xml.Node, track: str) -> Segment:
         msg = f"lock status {lock[:20]!r}"
         raise ValueError(msg)
     name = item.value("mediaSegmentDescriptor", "playbackURI") or ""
-    return Segment(start, end, _LOCKED[lock], name)
+    size = _SIZE.search(name)
+    return Segment(start, end, _LOCKED[lock], name, int(size[1]) if size else None)
 
 
 @_answers

@@ -52,7 +52,19 @@ def plan(first: datetime, last: datetime, recorded: Callable[[date], bool]) -> l
             windows.append((begin if not windows else datetime.combine(day, time()), to))
             run = 0
         run = run + 1 if empty else 0
-    return [window for window in windows if window[0] <= window[1]]
+    return [window for window in windows if window[0] < end]
+
+
+def stretches(first: datetime, last: datetime) -> list[Window]:
+    """Cut [first, last) into windows of RUN_DAYS: for a recorder that has no calendar, and pages that are turned cheaply."""
+    begin = (first - LEAD).replace(microsecond=0)
+    end = last.replace(microsecond=0) + (_SECOND if last.microsecond else timedelta(0))
+    windows: list[Window] = []
+    while begin <= end:
+        to = min(begin + RUN_DAYS * _DAY - _SECOND, end)
+        windows.append((begin, to))
+        begin = to + _SECOND
+    return windows
 
 
 def halves(window: Window) -> tuple[Window, Window]:

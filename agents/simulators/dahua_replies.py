@@ -209,7 +209,7 @@ def _file(prefix: str, found: Found, channel_id: int) -> list[tuple[str, object]
         (f"{prefix}FilePath", path),
         (f"{prefix}Flags[0]", "Timing"),
         *([(f"{prefix}Flags[1]", "Locked")] if segment.locked else []),
-        (f"{prefix}Length", (end - start) * 64_000),
+        (f"{prefix}Length", int((end - start) * segment.bytes_per_second)),
         (f"{prefix}StartTime", wall_text(start)),
         (f"{prefix}Type", "dav"),
         (f"{prefix}VideoStream", "Main"),

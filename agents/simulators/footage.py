@@ -23,6 +23,7 @@ class Segment:
     end: float
     locked: bool = False
     clock_offset_seconds: float = 0.0
+    bytes_per_second: float = 64_000.0
 
 
 class Footage:
@@ -38,6 +39,8 @@ class Footage:
     ) -> None:
         """Newest footage can be searched `lag_seconds` after it happened; older than `keep_seconds` is overwritten."""
         self.lag_seconds, self.segment_seconds, self.keep_seconds = lag_seconds, segment_seconds, keep_seconds
+        self.bytes_per_second = 64_000.0
+        """Of what is recorded from now on."""
         self._closed = sorted(segments)
         self._open_since: float | None = None
         self._open_offset = 0.0
@@ -80,7 +83,9 @@ class Footage:
         newest = now - self.lag_seconds
         oldest = -math.inf if self.keep_seconds is None else now - self.keep_seconds
         growing = (
-            [] if self._open_since is None else [Segment(self._open_since, now, clock_offset_seconds=self._open_offset)]
+            []
+            if self._open_since is None
+            else [Segment(self._open_since, now, False, self._open_offset, self.bytes_per_second)]
         )
         return [
             part
@@ -98,7 +103,7 @@ class Footage:
 
     def _close(self, at: float) -> None:
         if self._open_since is not None and at > self._open_since:
-            self._closed.append(Segment(self._open_since, at, clock_offset_seconds=self._open_offset))
+            self._closed.append(Segment(self._open_since, at, False, self._open_offset, self.bytes_per_second))
             self._closed.sort()
 
 

@@ -309,7 +309,7 @@ def search_match(track_id: int, segment: Segment, wall_span: tuple[int, int], ho
     """Return one searchMatchItem; its times are local wall clock dressed as UTC."""
     start, end = (datetime.fromtimestamp(at, UTC) for at in wall_span)
     name = f"ch{track_id // 100:02d}_{wall_span[0] % 10**11:011d}"
-    size = int((wall_span[1] - wall_span[0]) * 64_000)
+    size = int((wall_span[1] - wall_span[0]) * segment.bytes_per_second)
     query = f"starttime={start:%Y%m%dT%H%M%SZ}&endtime={end:%Y%m%dT%H%M%SZ}&name={name}&size={size}"
     return branch(
         "searchMatchItem",
