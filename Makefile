@@ -8,7 +8,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test suite test-pg parts fmt lint types contracts bench-watch soak score-recorders lock clean-room dockerfile wheel clean bench-view
+.PHONY: help demo test suite test-pg parts fmt lint types contracts bench-watch soak score-recorders score-requests score-forecast lock clean-room dockerfile wheel clean bench-view
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -55,6 +55,12 @@ soak: $(VENV)/.dev  ## an hour of cameras that die, freeze, blacken and return, 
 
 score-recorders: $(VENV)/.dev  ## seeded recorders of every make, read and judged beside an auditor (ARGS="--recorders 30")
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.recorders $(ARGS)
+
+score-requests: $(VENV)/.dev  ## how often a healthy recorder of each make is asked, for each channel and hour (ARGS="--channels 4")
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.requests $(ARGS)
+
+score-forecast: $(VENV)/.dev  ## recorders whose future is known: the forecast's error in days, and false alarms (ARGS="--recorders 50")
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.forecast $(ARGS)
 
 lock:  ## newest versions into requirements/*.txt, with hashes (needs uv)
 	tests/house/lock.sh

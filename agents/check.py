@@ -12,7 +12,9 @@ from agents.glance import HOLDS_FOR, Glance
 from agents.rtsp.request import Deadlines
 from agents.scan.memory import Keep
 from agents.scan.recorder import Progress
+from agents.scan.rounds import Rounds
 from agents.site import CameraConfig, Site
+from agents.state import State
 from agents.station import Station
 from agents.views import ViewBook
 from agents.watch.decoder import Decoder
@@ -24,7 +26,7 @@ from monitor.model.inventory import Inventory
 from monitor.model.ledger import Facts, first_seen, fold, with_approvals
 from monitor.model.observation import Kind, Observation, Source, Subject
 from monitor.model.regulation import Regulation
-from monitor.model.span import MINUTE, SECOND, Basis, Millis, isoformat, to_millis
+from monitor.model.span import HOUR, MINUTE, SECOND, Basis, Millis, isoformat, to_millis
 from monitor.model.verdict import Outcome, Verdict
 
 CHECK_DEADLINES = Deadlines(connect=3.0, answer=4.0, total=8.0, first_frame=4.0, stall=3.0)
@@ -34,13 +36,20 @@ INDEX_WINDOW: Millis = 10 * MINUTE
 EXCHANGE_LENGTH = 500
 """How much of a recorder's answer --explain prints."""
 
+RESUMED_WITHIN: Millis = 6 * HOUR
+"""A check that was cut off so lately goes on where it was; what is older is looked at anew."""
+
+KEPT_KINDS = frozenset({Kind.CLOCK, Kind.RECORDINGS})
+"""What a check adds to the agent's journal: the recorders' indexes, and the clocks that they go by."""
+
 HISTORY_KINDS = frozenset(
     {
         Kind.ATTESTATION, Kind.CLOCK, Kind.RECORDINGS, Kind.FOOTAGE_LOST, Kind.INVENTORY, Kind.MAIN_STREAM, Kind.PROOF,
+        Kind.WRITTEN,
     }
 )  # fmt: skip
-"""What earlier runs tell a check: statements, clock offsets, old index readings, what was lost of them, main streams, proofs; never
-whether something was up."""
+"""What earlier runs tell a check: statements, clock offsets, old index readings, what was lost of them, main streams, proofs,
+what is written a day; never whether something was up."""
 
 
 @dataclass
@@ -86,13 +95,15 @@ async def check(  # noqa: PLR0913  (each is given by its name)
     camera: str | None = None,
     retry_credentials: bool = False,
     memory: Keep | None = None,
+    state: State,
     progress: Progress | None = None,
 ) -> Checked:
     """Look at everything (or at one camera and its recorder), and judge it by `regulation`.
 
     `history` is what the agent's journal holds, `seen_first` since when it knows each subject; `inventory` is the
     approved one where there is one, `views` are those approved of the cameras, `memory` knows what was seen of the
-    recorders before. `progress` is told how far the index scans are.
+    recorders before. `progress` is told how far the index scans are; readings go into the journal of `state` as they
+    come, so that a check which is cut off goes on where it was.
     Raises SecretError or OptionsError when the site can't be asked at all.
     """
     seen: list[Observation] = []
@@ -118,10 +129,28 @@ async def check(  # noqa: PLR0913  (each is given by its name)
         for item in cameras
         if site.has_stream(item)
     ]
-    asks = [_ask(station, item, regulation, camera, seen.append, progress) for item in sorted(filter(None, recorders))]
+    journal = state.journal()
+    told = 0
+
+    def keep() -> None:
+        nonlocal told
+        journal.append([item for item in seen[told:] if item.kind in KEPT_KINDS])
+        told = len(seen)
+
+    asks = []
+    for recorder_id in sorted(filter(None, recorders)):
+        scan = station.scans[recorder_id]
+        scan.cameras = tuple(item for item in scan.cameras if camera in (None, item.camera))
+        station.settings_scans[recorder_id].cameras = scan.cameras
+        rounds = Rounds(
+            scan, zone=site.timezone, journal=journal, kept=state, keep=keep, now=lambda: to_millis(clock.now()),
+            progress=progress, name="check",
+        )  # fmt: skip
+        asks.append(_ask(station, recorder_id, regulation, seen.append, rounds))
     try:
         await asyncio.gather(*looks, *asks)
     finally:
+        journal.close()
         await decoder.close()
         for recorder_id, driver in station.drivers.items():
             for exchange in driver.exchanges:
@@ -195,9 +224,8 @@ async def _ask(
     station: Station,
     recorder_id: str,
     regulation: Regulation,
-    camera: str | None,
     sink: Callable[[Observation], None],
-    progress: Progress | None,
+    rounds: Rounds,
 ) -> None:
     """Ask one recorder: does it answer, what does it say, what does it hold."""
     at = to_millis(station.clock.now())
@@ -216,16 +244,16 @@ async def _ask(
             detail=reached.detail,
         )
     )
-    scan, set_to = station.scans[recorder_id], station.settings_scans[recorder_id]
-    scan.cameras = tuple(item for item in scan.cameras if camera in (None, item.camera))
-    set_to.cameras = scan.cameras
+    scan = station.scans[recorder_id]
     silent = await scan.look(HOLDS_FOR)
     if silent is not None:  # each camera's index would wait as long for nothing
         scan.unread(silent, HOLDS_FOR)
         return
-    await set_to.ask(HOLDS_FOR)
+    await station.settings_scans[recorder_id].ask(HOLDS_FOR)
     retention = regulation.requirements.retention
-    await scan.index(retention.required_days if retention else 2, progress=progress)
+    rounds.forget(older=RESUMED_WITHIN)
+    if await rounds.round(retention.required_days if retention else 2):
+        rounds.forget()
 
 
 def as_json(site: Site, checked: Checked) -> dict[str, JsonValue]:

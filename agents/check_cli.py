@@ -73,6 +73,7 @@ def _check(site: Site, *, camera: str | None, retry_credentials: bool) -> Checke
                 retry_credentials=retry_credentials,
                 memory=ForNow(state),
                 progress=meter.told,
+                state=state,
             )
         )
         meter.done()

@@ -82,6 +82,28 @@ class Journal:
         rows = self._database.run(work)
         return [item for item in (_read(said, edges) for said, edges in rows) if item is not None]
 
+    def index_windows(self, camera: str, since: Millis = 0) -> list[tuple[Millis, Millis, Millis]]:
+        """Return the windows of a camera's index that were read at or after `since`: (low, high, read at), UTC ms."""
+        rows = self._database.run(
+            lambda connection: connection.execute(
+                "SELECT low, high, at FROM instant WHERE subject_kind = 'camera' AND subject = ? AND kind = ?"
+                " AND at >= ? AND low IS NOT NULL ORDER BY at",
+                (camera, Kind.RECORDINGS, since),
+            ).fetchall()
+        )
+        return [(low, high, at) for low, high, at in rows]
+
+    def of(self, subject: Subject, kind: Kind, since: Millis = 0) -> list[Observation]:
+        """Return the instants of `kind` on a subject seen at or after `since`, in order of time; unreadable ones left out."""
+        rows = self._database.run(
+            lambda connection: connection.execute(
+                "SELECT said FROM instant WHERE subject_kind = ? AND subject = ? AND kind = ? AND at >= ?"
+                " ORDER BY at, digest",
+                (subject.kind, subject.id, kind, since),
+            ).fetchall()
+        )
+        return [item for item in (_read(said, {}) for (said,) in rows) if item is not None]
+
     def first_seen(self) -> dict[Subject, Millis]:
         """Return when each subject was first spoken of; this outlives what is pruned."""
         rows = self._database.run(

@@ -18,9 +18,11 @@ from agents.link import Link
 from agents.periodic import Periodic
 from agents.proving import Proving
 from agents.reporter import Reporter
+from agents.scan.recorder import RecorderScan
+from agents.scan.rounds import Rounds
 from agents.sender import Sender
 from agents.site import CameraConfig, Site
-from agents.state import State
+from agents.state import Enrolment, State
 from agents.station import Station
 from agents.views import ViewBook
 from agents.watch.camera import CameraWatch, Sight, Timings, Tools
@@ -36,9 +38,8 @@ from monitor.model.regulation import Regulation
 from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Millis
 from monitor.model.verdict import Verdict
 
-FULL_SCAN_EVERY: Millis = DAY
-"""Footage can vanish, or be back-filled: once a day the whole index is read again."""
-INDEX_OVERLAP: Millis = 2 * HOUR
+HISTORY = (Kind.CLOCK, Kind.RECORDINGS, Kind.FOOTAGE_LOST, Kind.WRITTEN, Kind.MAIN_STREAM)
+"""What a collector is told of the time before it knew this agent: the index is not read again for it."""
 LAST_WORDS_SECONDS = 3.0
 CONNECTIONS_A_SECOND = 32
 """So many at most, on average, when all cameras of a site come back together."""
@@ -88,6 +89,9 @@ class Service:
         self.periodic = Periodic(clock)
         self.index_progress: dict[str, float] = {}
         """Share of the first index scan that is done, by camera."""
+        self.rounds = {name: self._rounds(scan) for name, scan in self.station.scans.items()}
+        self._reconnects: dict[str, int] = {}
+        """How often each camera had reconnected when its recorder's index was last read."""
         self.verdicts: tuple[Verdict, ...] = ()
         self.facts: Facts | None = None
         """As last judged."""
@@ -226,7 +230,22 @@ class Service:
                 self.outbox, self.clock, institution=enrolment.institution, agent=enrolment.agent, boot=self.state.boot
             )
             self._declare()
+            self._tell_history(self.reporter, enrolment)
         return self.reporter
+
+    def _tell_history(self, reporter: Reporter, enrolment: Enrolment) -> None:
+        """Let a collector that meets this agent for the first time know what its recorders held before."""
+        whom = f"{enrolment.institution} {enrolment.agent}"
+        if self.state.get("history_told") == whom:
+            return
+        subjects = [Subject(kind="recorder", id=item.id) for item in self.site.recorders]
+        subjects += [Subject(kind="camera", id=item.id) for item in self.site.cameras]
+        for subject in subjects:
+            for kind in HISTORY:
+                seen = self.journal.of(subject, kind)
+                if seen:
+                    reporter.report(seen)
+        self.state.put("history_told", whom)
 
     async def _assignment_job(self) -> None:
         await self.assigned.pull()
@@ -277,21 +296,23 @@ class Service:
         await self.station.settings_scans[recorder_id].ask(self._keeps_for(self.site.rhythm.settings_every))
 
     async def _index_job(self, recorder_id: str) -> None:
-        """Read what is new in the index; the whole of it at the first time, and once a day."""
-        scan, key, now = self.station.scans[recorder_id], f"index/{recorder_id}", self._now()
-        kept = self.state.get(key)
-        known = kept if isinstance(kept, dict) else {}
+        """Read what is due of the index: all of it at first, then what is new, and old days in turn."""
         retention = self.regulation.requirements.retention
-        days = retention.required_days if retention else 2
-        full_at, read_at = known.get("full_at"), known.get("read_at")
-        complete = known.get("days") == days and isinstance(full_at, int) and isinstance(read_at, int)
-        fresh = complete and isinstance(full_at, int) and now - full_at < FULL_SCAN_EVERY
-        since = read_at - INDEX_OVERLAP if fresh and isinstance(read_at, int) else None
-        whole = await scan.index(days, since, holds_for=DAY, progress=self.index_progress.__setitem__)
-        if whole:
-            self.state.put(key, {"days": days, "read_at": now, "full_at": now if since is None else full_at})
+        every = round(self.site.rhythm.index_every * SECOND)
+        await self.rounds[recorder_id].round(
+            retention.required_days if retention else 2, calm=self._is_calm, every=every
+        )
         self._keep_job()
         self._judge()
+
+    def _is_calm(self, camera: str) -> bool:
+        """Tell whether a camera's stream is up, and was since this was last asked."""
+        watch = self.watches.get(camera)
+        if watch is None:
+            return False
+        before, now = self._reconnects.get(camera), watch.state.reconnects
+        self._reconnects[camera] = now
+        return watch.stream.state == "up" and before == now
 
     def _judge(self) -> None:
         """Judge what the journal holds, for the metrics: on site the same figures are seen as at the centre."""
@@ -328,6 +349,17 @@ class Service:
                 end=now, state="declared", source=Source.PERSON, expires=now + 10 * 365 * DAY, facts=facts,
             )
         )  # fmt: skip
+
+    def _rounds(self, scan: RecorderScan) -> Rounds:
+        return Rounds(
+            scan,
+            zone=self.site.timezone,
+            journal=self.journal,
+            kept=self.state,
+            keep=self._keep_job,
+            now=self._now,
+            progress=self.index_progress.__setitem__,
+        )
 
     def _watch(self, camera: CameraConfig) -> CameraWatch:
         async def around(cause: StreamCause, since: float) -> Around:

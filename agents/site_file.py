@@ -214,7 +214,7 @@ class Rhythm(Form):
     """One keyframe of each camera."""
     reach_every: Seconds = 10.0
     """Does each recorder answer."""
-    recorder_every: Seconds = 900.0
+    recorder_every: Seconds = 3600.0
     """Channels, disks, clock."""
     settings_every: Seconds = 43200.0
     """What changes seldom: recording modes, expiry, time server, alarm inputs, the cameras behind the channels."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 
 import numpy as np
@@ -101,6 +101,11 @@ class DayLedger:
         edge = min((day for day, known in self.days.items() if known.seconds >= WORTH), default=today)
         for day in whole.keys() & self.days.keys():
             self.days[day] = _Known(self.days[day].seconds, at, min(edge, day))
+        # A first scan reads the newest first: what is found to be older was there when the younger was read.
+        oldest = min((day for day in whole if whole[day] >= WORTH), default=today)
+        for day, known in self.days.items():
+            if oldest < known.edge <= day:
+                self.days[day] = replace(known, edge=oldest)
         return loss, True
 
     def _whole_days(self, window: tuple[Millis, Millis], spans: Spans) -> dict[int, int]:

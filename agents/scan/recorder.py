@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from pydantic import JsonValue
 
 from agents.recorders.base import Footage, Recorder, RecorderError
+from agents.recorders.base import Progress as DriverProgress
 from monitor.model.clock import Clock
+from monitor.model.ledger import LISTED_LATE, TAIL
 from monitor.model.observation import Kind, Observation, Source, StreamCause, Subject, digest_of
-from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Millis, Spans, to_millis
+from monitor.model.span import DAY, HOUR, SECOND, Millis, to_millis
 
 T = TypeVar("T")
 Sink = Callable[[Observation], None]
@@ -23,10 +25,6 @@ Progress = Callable[[str, float], None]
 SPANS_AN_OBSERVATION = 2000
 SILENT = frozenset({StreamCause.TIMEOUT, StreamCause.NO_CONNECTION, StreamCause.REFUSED})
 """A recorder that meets the first question so is not asked the rest: each would wait as long for nothing."""
-
-HORIZON: Millis = 400 * DAY
-MARGIN: Millis = 2 * DAY
-"""Beyond the required days: the day N days ago is looked at whole, in any time zone."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +47,8 @@ class RecorderScan:
         self.cameras = tuple(cameras)
         self.online: dict[str, bool | None] = {}
         """The channels' state as last listed, by channel."""
+        self.serial_digest: str | None = None
+        """Of the recorder that last said who it is; None where none did."""
         self.offset_seconds: float | None = None
         self._clock = clock
         self._sink = sink
@@ -75,7 +75,7 @@ class RecorderScan:
     def unread(self, error: RecorderError, holds_for: Millis) -> None:
         """Say of each camera's index that it is unknown, and why, without asking for it."""
         for item in self.cameras:
-            self._sink(self._unknown(Subject(kind="camera", id=item.camera), Kind.RECORDINGS, error, holds_for))
+            self._sink(self._unknown(self._camera(item), Kind.RECORDINGS, error, holds_for))
 
     async def channel_online(
         self, channel: str | None, fresh_seconds: float = 10.0, patience_seconds: float = 3.0
@@ -106,52 +106,54 @@ class RecorderScan:
             if self._is_stale(fresh_seconds):
                 await self._channels(6 * HOUR)
 
-    async def index(
-        self,
-        required_days: int,
-        since: Millis | None = None,
-        *,
-        holds_for: Millis = DAY,
-        progress: Progress | None = None,
-    ) -> bool:
-        """Read the index of each camera, from `since` (None: all that may count) to now. Return whether all could be read."""
-        whole = True
-        for item in self.cameras:
-            async with self._searching:
-                read = await self._footage(item, required_days, since, holds_for, progress)
-            whole = whole and read
-        return whole
+    @property
+    def present(self) -> Millis:
+        """What the recorder's clock shows now, as far as it is known: UTC milliseconds."""
+        return self._now() + round((self.offset_seconds or 0.0) * SECOND)
 
-    async def _footage(
+    async def ask_clock(self, holds_for: Millis = 6 * HOUR) -> None:
+        """Ask for the clock's offset, unless it is known: an index is read by the recorder's own clock."""
+        if self.offset_seconds is None:
+            async with self._asking:
+                await self._clock_offset(holds_for)
+
+    async def earliest(self, item: Channelled, holds_for: Millis = DAY) -> tuple[bool, Millis | None]:
+        """Return whether the recorder says where a camera's footage begins, and where; a refusal is told to the sink."""
+        async with self._searching:
+            try:
+                return True, await self.driver.earliest(item.channel)
+            except RecorderError as error:
+                self._sink(self._unknown(self._camera(item), Kind.RECORDINGS, error, holds_for))
+                return False, None
+
+    async def read(
         self,
         item: Channelled,
-        required_days: int,
-        since: Millis | None,
-        holds_for: Millis,
-        progress: Progress | None,
-    ) -> bool:
-        subject = Subject(kind="camera", id=item.camera)
-        now = self._now()
-        # A recorder whose clock is ahead has its newest footage in our future.
-        end = now + max(0, round((self.offset_seconds or 0.0) * SECOND)) + MINUTE
-        start = since if since is not None else now - required_days * DAY - MARGIN
+        window: tuple[Millis, Millis],
+        *,
+        holds_for: Millis = DAY,
+        progress: DriverProgress | None = None,
+    ) -> Footage | None:
+        """Read one window of a camera's index, by the recorder's own clock; None when that was refused.
 
-        def tell(share: float) -> None:
-            if progress is not None:
-                progress(item.camera, share)
+        Either is told to the sink. `progress` is told the share of the window that is done.
+        """
+        async with self._searching:
+            now, present = self._now(), self.present
+            try:
+                footage = await self.driver.footage(item.channel, *window, progress)
+            except RecorderError as error:
+                self._sink(self._unknown(self._camera(item), Kind.RECORDINGS, error, holds_for))
+                return None
+        # The newest footage is listed late: what is there counts, and what isn't there yet is no hole.
+        spoken = replace(footage, window=(window[0], max(window[0] + 1, min(window[1], present - LISTED_LATE))))
+        for part in chunks(spoken):
+            self._sink(self._instant(self._camera(item), Kind.RECORDINGS, reading(part), holds_for, at=now))
+        return footage
 
-        try:
-            if since is None:
-                earliest = await self.driver.earliest(item.channel)
-                if earliest is not None:
-                    start = max(now - HORIZON, min(start, earliest))
-            footage = await self.driver.footage(item.channel, start, end, tell)
-        except RecorderError as error:
-            self._sink(self._unknown(subject, Kind.RECORDINGS, error, holds_for))
-            return False
-        for part in chunks(footage):
-            self._sink(self._instant(subject, Kind.RECORDINGS, reading(part), holds_for, at=now))
-        return True
+    def tell_written(self, item: Channelled, facts: dict[str, JsonValue], holds_for: Millis) -> None:
+        """Tell the sink how much a camera's footage takes, a day."""
+        self._sink(self._instant(self._camera(item), Kind.WRITTEN, facts, holds_for))
 
     async def _identity(self, holds_for: Millis) -> RecorderError | None:
         """Ask who the recorder is; return its refusal, if it was one."""
@@ -166,6 +168,7 @@ class RecorderScan:
             "firmware": answer.firmware[:100],
             "serial_digest": digest_of(answer.serial) if answer.serial else None,
         }
+        self.serial_digest = digest_of(answer.serial) if answer.serial else None
         self._sink(self._instant(subject, Kind.IDENTITY, facts, holds_for))
         return None
 
@@ -201,6 +204,10 @@ class RecorderScan:
         except RecorderError as error:
             self._sink(self._unknown(subject, kind, error, holds_for))
             return None
+
+    @staticmethod
+    def _camera(item: Channelled) -> Subject:
+        return Subject(kind="camera", id=item.camera)
 
     @property
     def _subject(self) -> Subject:
@@ -245,17 +252,17 @@ def reading(footage: Footage) -> dict[str, JsonValue]:
 
 
 def chunks(footage: Footage) -> list[Footage]:
-    """Cut an index into parts that fit a report: windows that follow each other, each with few enough spans."""
+    """Cut an index into parts that fit a report: windows that follow each other, each with few enough spans.
+
+    The last part also has what follows its window at once.
+    """
     start, end = footage.window
     edges = [start]
     for spans in (footage.spans, footage.locked):
         edges += [pair[0] for pair in spans.tuples()[SPANS_AN_OBSERVATION::SPANS_AN_OBSERVATION]]
     edges = [*sorted({edge for edge in edges if start <= edge < end}), end]
     return [
-        Footage(_within(footage.spans, a, b), _within(footage.locked, a, b), (a, b))
+        Footage(footage.spans.clip(a, reach), footage.locked.clip(a, reach), (a, b))
         for a, b in itertools.pairwise(edges)
+        for reach in ((b if b < end else b + TAIL),)
     ]
-
-
-def _within(spans: Spans, start: Millis, end: Millis) -> Spans:
-    return spans.clip(start, end)

@@ -55,6 +55,8 @@ class Pool:
     """Old footage has been overwritten: what is held now is what can be held."""
     lost_share: float = 0.0
     """Share of the capacity that was lost lately (a disk is gone), of which footage is still listed."""
+    estimated: bool = False
+    """Some of the bytes are recorded time at the measured bit rate."""
 
     @property
     def days(self) -> int:
@@ -79,6 +81,8 @@ class Forecast:
     latest: date | None
     cause: Change | None
     reaches: bool
+    estimated: bool = False
+    """It stands on measured bit rates, at least in part: the index doesn't tell how much is written."""
 
 
 def forecast(pool: Pool, required_days: int) -> Forecast | None:
@@ -97,7 +101,8 @@ def forecast(pool: Pool, required_days: int) -> Forecast | None:
     mean = float(recent.mean())
     error = SPREAD * float(recent.std(ddof=1)) / len(recent) ** 0.5 if len(recent) > 1 else mean
     likely = _held(total, rooms[1], mean)
-    worst = _held(total, rooms[0], mean + error)
+    # A rise that a weekend hides shows in the latest days first: nobody may be told that it can't come so soon.
+    worst = _held(total, rooms[0], max(mean + error, float(recent[-LEAST_DAYS:].mean())))
     best = _held(total, rooms[2], max(mean - error, 0.0))
     today = pool.first + timedelta(days=pool.days)
     breaks = _breach(likely, required_days, today)
@@ -105,10 +110,12 @@ def forecast(pool: Pool, required_days: int) -> Forecast | None:
     sure = [day for day in bounds if day is not None]
     return Forecast(
         breaks_on=breaks,
-        earliest=min(sure, default=None),
+        # Days are counted whole here: the edge passes in the course of the day before, at the earliest.
+        earliest=max(today, min(sure) - timedelta(days=1)) if sure else None,
         latest=max(sure) if len(sure) == len(bounds) else None,
         cause=None if breaks is None else _cause(pool, total, recent),
         reaches=bool((likely >= required_days).any()),
+        estimated=pool.estimated,
     )
 
 

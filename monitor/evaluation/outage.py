@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 
 from monitor.evaluation.basis import camera_subject
 from monitor.model.calendar import open_time
-from monitor.model.ledger import Facts, StateSpan, Timeline
+from monitor.model.ledger import LISTED_LATE, Facts, StateSpan, Timeline
 from monitor.model.observation import StreamCause
 from monitor.model.regulation import Uptime
 from monitor.model.span import MINUTE, Basis, Millis, Spans
 
-INDEX_LAG: Millis = 3 * MINUTE
+INDEX_LAG: Millis = LISTED_LATE
 """The newest footage of a healthy recorder lags by up to 95 s: only what is older than this may be called a hole."""
 
 SITE_POWER_TOLERANCE: Millis = 3 * MINUTE

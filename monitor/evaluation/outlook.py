@@ -52,7 +52,10 @@ def _pool(facts: Facts, recorder_id: str, cameras: list[Camera]) -> Pool | None:
     lines = {name: _line(days, first, end) for name, days in written.items()}
     held = float(sum(line.sum() for line in lines.values()))
     lost = max(0.0, 1 - capacity / held) if held > capacity * LOST else 0.0
-    return Pool(first, lines, float(capacity), overwriting=held >= USABLE[0] * capacity, lost_share=lost)
+    return Pool(
+        first, lines, float(capacity), overwriting=held >= USABLE[0] * capacity, lost_share=lost,
+        estimated=any(_is_estimated(facts, camera.id) for camera in cameras),
+    )  # fmt: skip
 
 
 def _line(days: Mapping[date, int], first: date, end: date) -> Floats:
@@ -76,6 +79,12 @@ def _written(facts: Facts, camera_id: str) -> dict[date, int] | None:
     if any(type(size) is not int or not 0 <= size < 2**60 for size in sizes) or end.year > 9000:
         return None
     return {start + timedelta(days=index): size for index, size in enumerate(sizes) if isinstance(size, int)}
+
+
+def _is_estimated(facts: Facts, camera_id: str) -> bool:
+    """Tell whether what a camera writes is known by its bit rate alone, on some days."""
+    instant = facts.instant(Kind.WRITTEN, camera_subject(camera_id))
+    return instant is not None and bool(instant.observation.facts.get("estimated_days"))
 
 
 def _capacity(facts: Facts, recorder_id: str) -> int | None:

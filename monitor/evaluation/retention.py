@@ -327,6 +327,7 @@ def _foretold(foretold: Forecast | None, *, holds: bool) -> dict[str, JsonValue]
         "breaks_between": [
             day.isoformat() if day is not None else None for day in (foretold.earliest, foretold.latest)
         ],
+        **({"breaks_estimated": True} if foretold.estimated else {}),
     }
 
 

@@ -15,11 +15,17 @@ from monitor.model.calendar import Waiver
 from monitor.model.inventory import Inventory
 from monitor.model.observation import Evidence, Kind, Observation, Subject
 from monitor.model.proof import Proof, read_proofs
-from monitor.model.span import SECOND, Basis, Millis, Spans
+from monitor.model.span import MINUTE, SECOND, Basis, Millis, Spans
 from monitor.model.view import Approval
 
 CLOCK_JITTER: Millis = 2 * SECOND
 """Offsets that differ by no more than this are one offset: a request's own delay is no clock step."""
+
+LISTED_LATE: Millis = 3 * MINUTE
+"""Recorders list their newest footage so late: of its last minutes an index tells footage, and never a hole."""
+
+TAIL: Millis = LISTED_LATE + 2 * MINUTE
+"""So far after its window a reading's footage counts."""
 
 MOST_OFFSET_SECONDS = 1e10
 """A clock that starts in 1970 is off by 2e9 s; what is beyond this is no clock."""
@@ -336,7 +342,8 @@ def read_recordings(items: Sequence[Observation], offsets: Sequence[Offset], unt
 
     A reading's facts are {"window": [start, end], "spans": [[start, end], ...], "locked": [[start, end], ...]} in the
     recorder's own time as UTC milliseconds; `offsets` are that clock's, as of `clock_offsets`. What a reading lists
-    outside its window, or after `until`, counts for nothing. Returns None when none can be read.
+    outside its window, but for the footage that follows it at once (TAIL), or after `until`, counts for nothing.
+    Returns None when none can be read.
     """
     footage, locked, scanned = [Spans.empty()], [Spans.empty()], Spans.empty()
     newest: Observation | None = None
@@ -345,7 +352,8 @@ def read_recordings(items: Sequence[Observation], offsets: Sequence[Offset], unt
         if parsed is None:
             continue
         window, spans, held = parsed
-        fresh = window.subtract(scanned)
+        (low, high), *_ = window.tuples()
+        fresh = Spans.window(low, high + TAIL).subtract(scanned)
         footage.append(spans.intersect(fresh))
         locked.append(held.intersect(fresh))
         scanned = scanned.union(window)

@@ -65,7 +65,8 @@ class Kind(StrEnum):
     could not be told."""
     WRITTEN = "written"
     """Camera: how many bytes its footage of each whole day takes, as the recorder's index tells. state read | unknown.
-    facts {"first_day": calendar date, "bytes": [n, ...] a day}."""
+    facts {"first_day": calendar date, "bytes": [n, ...] a day}, and "estimated_days": how many of them are recorded time at
+    the measured bit rate of the main stream, where the index doesn't tell."""
     PROOF = "proof"
     """Camera: one minute of its footage was sought and played (proof by decoding). state played | not_proved | failed; cause.
     facts {"which": far | newer, "minute_at" (UTC ms), "time": plausible | other | unknown, "time_told_by", "off_seconds",

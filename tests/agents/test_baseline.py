@@ -65,7 +65,7 @@ async def test_views_are_taken_approved_and_held_against_the_next_ones(tmp_path:
         assert [item.outcome for item in done] == ["approved", "approved", "refused", "refused"]
         again = await views(site, state)
         simulator.set_fault(2, Fault.MOVED)
-        checked = await check(site, load("demo-nursery"), CLOCK, views=book_of(site, state))
+        checked = await check(site, load("demo-nursery"), CLOCK, state=state, views=book_of(site, state))
     seen = {item.subject.id: item.state for item in checked.verdicts if item.requirement.kind == "view"}
     assert (seen["c1"], seen["c2"], seen["c3"]) == ("ok", "moved", "black")
     assert "covered_ratio" in "".join(checked.explained.lines["camera/c1"])

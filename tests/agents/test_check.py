@@ -20,6 +20,7 @@ from agents.simulators.recorder import Quirks
 from agents.simulators.rtsp import RtspServer
 from agents.simulators.seats import WhenFull
 from agents.site import load_site
+from agents.state import State
 from monitor.model.clock import SystemClock
 from monitor.regulations.loader import load
 from support.ports import closed_port, full_backlog, one_byte_a_second, say_nothing, speak_http, talking
@@ -247,7 +248,9 @@ def closed_to_us(verdicts: dict[str, dict[str, Any]]) -> None:
 async def started_anew(config: Path) -> dict[str, dict[str, Any]]:
     """Make a check as a fresh process would, from the files alone; return the verdicts on uptime by subject id."""
     site = load_site(config)
-    checked = await check(site, load(site.regulation), SystemClock())
+    state = State(site.state_dir, site.institution.id)
+    checked = await check(site, load(site.regulation), SystemClock(), state=state)
+    state.close()
     return {item.subject.id: item.to_json() for item in checked.verdicts if item.requirement.kind == "uptime"}
 
 

@@ -13,6 +13,7 @@ import pytest
 
 from agents.check import check
 from agents.site import load_site
+from agents.state import State
 from monitor.model.clock import SystemClock
 from monitor.model.verdict import Verdict
 from support.gstreamer import gst_server
@@ -71,7 +72,8 @@ async def test_right_verdicts_on_what_others_made(tmp_path: Path) -> None:
         folder = {"id": "folder", "driver": "files", "path": "recordings/{camera}/%Y-%m-%d/%H%M%S.mp4"}
         config = write_site(tmp_path, cameras, [folder], password="s3cret")
         regulation = pack(retention={"required_days": DAYS})
-        checked = await check(load_site(config), regulation, SystemClock())
+        site = load_site(config)
+        checked = await check(site, regulation, SystemClock(), state=State(site.state_dir, "wj-0001"))
     found = {(item.requirement.kind, item.subject.id): item for item in checked.verdicts}
 
     def of(requirement: str) -> dict[str, Verdict]:

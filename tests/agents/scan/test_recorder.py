@@ -23,10 +23,10 @@ from agents.recorders.base import (
     Progress,
     RecorderError,
 )
-from agents.scan.recorder import HORIZON, MARGIN, SPANS_AN_OBSERVATION, Channelled, RecorderScan, chunks, reading
+from agents.scan.recorder import SPANS_AN_OBSERVATION, Channelled, RecorderScan, chunks, reading
 from monitor.model.clock import ManualClock
 from monitor.model.inventory import Institution, Inventory
-from monitor.model.ledger import fold, read_recordings
+from monitor.model.ledger import LISTED_LATE, fold, read_recordings
 from monitor.model.observation import Kind, Observation, StreamCause, Subject
 from monitor.model.span import DAY, HOUR, MINUTE, Millis, Spans, from_millis
 
@@ -147,50 +147,23 @@ async def test_a_recorder_that_doesn_t_answer_at_all_is_asked_one_question_only(
     assert await scan.look() is None, "the next look asks everything anew"
 
 
-async def test_the_first_index_goes_back_as_far_as_it_must_and_no_further_than_there_is_footage() -> None:
-    told = Told()
-    scan, _, _ = scan_of(told)
-    await scan.index(90)
-    told.oldest = NOW - 10 * DAY
-    await scan.index(90)
-    told.oldest = NOW - 2000 * DAY
-    await scan.index(90)
-    told.oldest = None
-    await scan.index(90)
-    await scan.index(90, since=NOW - HOUR)
-    starts = [start for _, start, _ in told.asked]
-    whole = NOW - 90 * DAY - MARGIN
-    assert starts == [NOW - 100 * DAY, whole, NOW - HORIZON, whole, NOW - HOUR]
-
-
-async def test_a_recorder_whose_clock_runs_ahead_is_asked_beyond_now() -> None:
-    told = Told(offset=3600.0)
-    scan, _, _ = scan_of(told)
-    await scan.look()
-    await scan.index(90)
-    assert told.asked[-1][2] == NOW + HOUR + MINUTE
-
-
-async def test_an_index_that_can_t_be_read_is_unknown_for_that_camera_alone() -> None:
+async def test_a_window_that_can_t_be_read_is_unknown_for_that_camera_alone() -> None:
     told = Told()
     scan, seen, _ = scan_of(told, "gate", "room1")
     told.fails["footage"] = RecorderError("recorder", "page 2 could not be read")
-    assert not await scan.index(90)
-    assert [(item.subject.id, item.state, item.cause) for item in seen] == [
-        ("gate", "unknown", "recorder"),
-        ("room1", "unknown", "recorder"),
-    ]
+    assert await scan.read(scan.cameras[0], (NOW - DAY, NOW)) is None
+    assert [(item.subject.id, item.state, item.cause) for item in seen] == [("gate", "unknown", "recorder")]
     del told.fails["footage"]
-    assert await scan.index(90)
-    assert [item.state for item in seen[2:]] == ["read", "read"]
+    assert await scan.read(scan.cameras[1], (NOW - DAY, NOW)) is not None
+    assert [(item.subject.id, item.state) for item in seen[1:]] == [("room1", "read")]
 
 
 async def test_no_footage_at_all_is_a_reading_and_not_unknown() -> None:
     scan, seen, _ = scan_of(Told(spans=Spans.empty(), oldest=None))
-    assert await scan.index(90)
+    assert await scan.read(scan.cameras[0], (NOW - 90 * DAY, NOW)) is not None
     read = read_recordings(seen, [], NOW)
     assert read is not None
-    assert (read.footage.total(), read.scanned.total() > 90 * DAY) == (0, True)
+    assert (read.footage.total(), read.scanned.total()) == (0, 90 * DAY - LISTED_LATE)
 
 
 async def test_whether_a_channel_is_on_line_is_asked_once_for_all_and_again_when_it_is_old() -> None:
@@ -229,14 +202,15 @@ async def test_an_open_question_is_given_up_at_the_end() -> None:
 async def test_one_index_at_a_time_and_a_look_beside_it() -> None:
     told = Told(hold=asyncio.Event())
     scan, seen, _ = scan_of(told)
-    scanning = [asyncio.create_task(scan.index(90)) for _ in range(3)]
+    window = (NOW - DAY, NOW)
+    scanning = [asyncio.create_task(scan.read(scan.cameras[0], window)) for _ in range(3)]
     await asyncio.sleep(0.01)
     assert len(told.asked) == 1, "one search at a time"
     await scan.look()
     assert len(seen) == 4
     assert told.hold is not None
     told.hold.set()
-    assert await asyncio.gather(*scanning) == [True] * 3
+    assert None not in await asyncio.gather(*scanning)
 
 
 SPANS = st.lists(st.tuples(st.integers(0, 5000), st.integers(1, 300)), max_size=40).map(
@@ -279,7 +253,9 @@ async def test_what_a_scan_says_can_be_folded() -> None:
     told = Told()
     scan, seen, _ = scan_of(told)
     await scan.look()
-    await scan.index(90)
+    await scan.read(scan.cameras[0], (NOW - 100 * DAY, NOW))
     facts = fold(seen, NOW, inventory=Inventory(institution=Institution(id="wj-0001"), zones=(), cameras=()))
     assert facts is not None
-    assert facts.recordings["gate"].footage.total() >= 100 * DAY
+    reading = facts.recordings["gate"]
+    assert reading.footage.total() == 100 * DAY, "what is listed counts at once"
+    assert reading.scanned.end == NOW - LISTED_LATE, "what isn't listed yet is no hole"

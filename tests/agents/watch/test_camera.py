@@ -12,7 +12,7 @@ import pytest
 from agents.simulators.camera import Camera, Fault, Format
 from agents.simulators.rtsp import RtspServer
 from monitor.model.observation import Kind
-from monitor.model.span import SECOND, Basis
+from monitor.model.span import DAY, SECOND, Basis
 from support.gstreamer import gst_server
 from support.parts import require
 from support.site import behind, nvr, recorder, write_site
@@ -181,7 +181,7 @@ async def test_an_index_scan_that_never_ends_does_not_hide_a_dead_channel(tmp_pa
             await site.until_up()
             scan = site.station.scans["nvr"]
             simulator.state.quirks.search_seconds = 3.0
-            scanning = asyncio.create_task(scan.index(2))
+            scanning = asyncio.create_task(scan.read(scan.cameras[0], (site.now() - 2 * DAY, site.now())))
             await site.until(scan._searching.locked)
             simulator.set_fault(1, Fault.DEAD)
             died = site.now()

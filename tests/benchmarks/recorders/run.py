@@ -27,6 +27,7 @@ from support.indexes import random_books
 from support.judging import inventory_of, judged, statement_of
 from support.recorder_rigs import RUDE, Rig, driver_of
 from support.replies import at_the_level_of_replies
+from support.rounds import rounds_over
 
 OFFSETS = (0, 0, 0, 47, -47, -2100, 3600)
 """Seconds by which a recorder's clock is ahead. Less than the ledger takes for a wrong clock would be no error of it."""
@@ -100,7 +101,7 @@ async def judge(rig: Rig, seed: int, folder: Path) -> Judged:
     at_the_level_of_replies(driver, simulator, clock)
     seen: list[Observation] = []
     try:
-        whole = await scanned(driver, clock, books, seen)
+        whole = await scanned(driver, clock, books, seen, folder / f"{rig.driver}-{seed}")
     finally:
         await driver.close()
     stats = simulator.stats()
@@ -109,11 +110,12 @@ async def judge(rig: Rig, seed: int, folder: Path) -> Judged:
     return Judged(rig.driver, seed, tuple(wrong if whole else ["unread", *wrong]), sum(simulator.requests.values()))
 
 
-async def scanned(driver: Recorder, clock: ManualClock, books: Books, seen: list[Observation]) -> bool:
-    """Let the agent's own scan ask for everything; return whether the index could be read."""
+async def scanned(driver: Recorder, clock: ManualClock, books: Books, seen: list[Observation], folder: Path) -> bool:
+    """Let the agent's own rounds ask for everything; return whether the index could be read."""
     scan = RecorderScan("nvr", driver, [Channelled("gate", "1")], clock, seen.append)
     await scan.look()
-    return await scan.index(books.required_days)
+    with rounds_over(scan, clock, seen, folder, zone=books.zone) as rounds:
+        return await rounds.round(books.required_days)
 
 
 def _compared(books: Books, locked: list[Interval], seen: list[Observation], rig: Rig) -> list[str]:

@@ -20,6 +20,7 @@ from support.auditor import Books, Interval, audit
 from support.indexes import random_books
 from support.judging import judged, statement_of
 from support.recorder_http import recorder_settings
+from support.rounds import rounds_over
 
 SEEDS = range(10)
 
@@ -55,7 +56,8 @@ async def read_over_the_wire(books: Books, locked: list[Interval], directory: Pa
         try:
             scan = RecorderScan("nvr", driver, [Channelled("gate", "1")], clock, seen.append)
             await scan.look()
-            assert await scan.index(books.required_days)
+            with rounds_over(scan, clock, seen, directory, zone=books.zone) as rounds:
+                assert await rounds.round(books.required_days)
         finally:
             await driver.close()
     return seen

@@ -1,0 +1,100 @@
+"""A virtual day of a healthy recorder of one make, asked as the service asks it, and every request counted by its simulator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from agents.recorders.base import RecorderError
+from agents.scan.recorder import Channelled, RecorderScan
+from agents.scan.settings import SettingsScan
+from agents.simulators.camera import Camera
+from agents.simulators.footage import Footage, Segment
+from agents.simulators.recorder import Channel, RecorderState
+from agents.site_file import Rhythm
+from monitor.model.clock import ManualClock
+from monitor.model.observation import Observation
+from monitor.model.span import HOUR
+from support.recorder_rigs import Rig, driver_of
+from support.replies import at_the_level_of_replies
+from support.rounds import rounds_over
+
+NOON = datetime(2026, 11, 23, 4, 30, tzinfo=UTC)
+HELD_DAYS = 95
+DAY_SECONDS = 86_400.0
+
+
+@dataclass(frozen=True)
+class Counted:
+    """How often a recorder was asked in one day, the answered challenges of the logins left out."""
+
+    make: str
+    channels: int
+    look: int
+    settings: int
+    index: int
+    first_scan: int
+    """To read everything once."""
+
+    @property
+    def a_channel_and_hour(self) -> float:
+        """Return the requests of the day for each channel and hour."""
+        return (self.look + self.settings + self.index) / self.channels / 24
+
+
+def recorder_of(channels: int, clock: ManualClock) -> RecorderState:
+    """Return a recorder that has recorded all its channels for ninety-five days in files of an hour, and goes on."""
+
+    def now() -> float:
+        return clock.now().timestamp()
+
+    begun = now() - HELD_DAYS * DAY_SECONDS
+    listed = []
+    for number in range(1, channels + 1):
+        files = [Segment(begun + hour * 3600.0, begun + (hour + 1) * 3600.0) for hour in range(HELD_DAYS * 24)]
+        footage = Footage(files, lag_seconds=30, keep_seconds=HELD_DAYS * DAY_SECONDS)
+        footage.start(now())
+        listed.append(Channel(number, f"camera {number}", Camera(number, now=now), footage))
+    return RecorderState(listed, now=now)
+
+
+async def counted(rig: Rig, folder: Path, channels: int, hours: int = 24) -> Counted:
+    """Ask a recorder for a day by the service's default rhythm, its streams all up; return what was counted."""
+    clock = ManualClock(NOON)
+    simulator = rig.simulator(recorder_of(channels, clock))
+    driver = driver_of(rig, simulator, folder, clock, timezone=ZoneInfo("Asia/Shanghai"))
+    at_the_level_of_replies(driver, simulator, clock)
+    rhythm = Rhythm()
+    seen: list[Observation] = []
+    named = [Channelled(f"c{item.id}", str(item.id)) for item in simulator.state.channels]
+    scan = RecorderScan("nvr", driver, named, clock, seen.append)
+    settings = SettingsScan("nvr", driver, named, clock, seen.append)
+    spent = {"look": 0, "settings": 0, "index": 0}
+
+    def asked() -> int:
+        return sum(simulator.requests.values())
+
+    try:
+        with rounds_over(scan, clock, seen, folder / rig.driver, zone="Asia/Shanghai") as rounds:
+            await scan.look()
+            before = asked()
+            assert await rounds.round(90)
+            first = asked() - before
+            for minute in range(60, hours * 60 + 1, 15):
+                clock.advance(900)
+                for name, every, ask in (
+                    ("look", rhythm.recorder_every, scan.look),
+                    ("settings", rhythm.settings_every, settings.ask),
+                    ("index", rhythm.index_every, lambda: rounds.round(90, calm=lambda _: True, every=HOUR)),
+                ):
+                    if minute * 60 % every == 0:
+                        before = asked()
+                        await ask()
+                        spent[name] += asked() - before
+    except RecorderError as error:
+        raise AssertionError(f"{rig.driver}: {error.detail}") from error
+    finally:
+        await driver.close()
+    return Counted(rig.driver, channels, first_scan=first, **spent)
