@@ -336,7 +336,7 @@ def _covered_region(pair: Pair) -> Mask:
         return np.zeros((ROWS, COLUMNS), np.bool_)
     gone = pair.weight * (1 - pair.present) * (1 - _stands(pair)) * (1 - _coarse_presence(pair))
     both = np.dstack([gone, pair.weight])
-    votes = np.zeros_like(both) + (np.float32(0), _TOO_FAR)
+    votes = np.zeros_like(both) + np.array((0, _TOO_FAR), np.float32)
     for width, weight in _REACHES:
         votes += weight * smoothed(both, width)
     return _largest((votes[..., 0] / votes[..., 1] > _COVERED_FROM) & ~pair.blind)
