@@ -136,7 +136,7 @@ class Fingerprint:
     @classmethod
     def from_parts(cls, numbers: Mapping[str, object], cells: bytes) -> Fingerprint:
         """Read what `parts` gave. Raises ValueError, with one sentence, for anything else; KeyError without a number."""
-        found = {name: _number(name, numbers[name]) for name in _NUMBERS}
+        found: dict[str, Any] = {name: _number(name, numbers[name]) for name in _NUMBERS}
         if not 0.1 <= found["aspect"] <= 10:
             raise ValueError("a fingerprint's aspect is a picture's width over its height, 0.1 to 10")
         planes: dict[str, Any] = _planes(cells)

@@ -188,7 +188,8 @@ def _direction(one: Edges, other: Edges, coherent: Field, other_coherent: Field)
 
 def _between(values: Field, none: float, full: float) -> Field:
     """Return where values lie between two bounds: 0 up to the first, 1 from the second on."""
-    return np.minimum(np.maximum((values - none) / (full - none), 0), 1)
+    found: Field = np.minimum(np.maximum((values - none) / (full - none), 0), 1)
+    return found
 
 
 def _once(tell: Callable[[Fingerprint], Field]) -> Callable[[Fingerprint], Field]:
