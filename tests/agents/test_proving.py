@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
+import pytest
+
 from agents.run import Service
 from agents.simulators.camera import Format
 from agents.simulators.hikvision import HikvisionSimulator
@@ -21,6 +23,8 @@ from monitor.model.span import DAY, HOUR, to_millis
 from monitor.model.verdict import Verdict
 from monitor.regulations.loader import load
 from support.site import behind, nvr, recorder, site_of, write_site
+
+pytestmark = pytest.mark.timeout(180)
 
 ZONE = ZoneInfo("Asia/Shanghai")
 REQUIRED = 10
@@ -37,13 +41,15 @@ class Nights:
     service: Service
     state: State
 
-    async def at(self, hour: int, *, days: int = 0) -> None:
-        """Turn the clock ahead to the next such hour of the site, and read the index as the service does."""
+    async def at(self, hour: int, *, read: bool = True) -> None:
+        """Turn the clock ahead to the next such hour of the site; read the index as the service does, or judge what it read."""
         now = self.clock.now().astimezone(ZONE)
-        wanted = now.replace(hour=hour, minute=30, second=0, microsecond=0) + timedelta(days=days)
+        wanted = now.replace(hour=hour, minute=30, second=0, microsecond=0)
         self.clock.advance((wanted + timedelta(days=wanted <= now) - now).total_seconds())
-        await self.service._look_job("nvr")
-        await self.service._index_job("nvr")
+        if read:
+            await self.service._look_job("nvr")
+            await self.service._index_job("nvr")
+        self.service._judge()
 
     async def poll(self, times: int = 1) -> list[tuple[str, str, str | None]]:
         """Let the proof's job run so many times; return what was said: camera, state, cause."""
@@ -104,15 +110,15 @@ async def test_each_camera_is_proved_once_a_night_and_a_restart_forgets_nothing(
     async with nights(tmp_path) as site:
         await site.at(12)
         assert await site.poll(3) == [], "not by day"
-        await site.at(2)
+        await site.at(2, read=False)
         assert await site.poll(3) == [("c1", "played", None), ("c2", "played", None)]
         assert site.retention("c1").measured["proof"] is not None
         minute = int(str(site.proofs()[0].facts["minute_at"]))
         assert abs(to_millis(site.clock.now()) - REQUIRED * DAY - minute) < HOUR
         await site.restart()
-        await site.at(3)
+        await site.at(3, read=False)
         assert await site.poll(2) == []
-        await site.at(1)
+        await site.at(1, read=False)
         assert [camera for camera, _, _ in await site.poll(3)] == ["c1", "c2"], "the next night"
 
 
@@ -120,7 +126,7 @@ async def test_quiet_hours_are_the_recorder_s_own(tmp_path: Path) -> None:
     async with nights(tmp_path, quiet_hours=["12:00-14:00"]) as site:
         await site.at(2)
         assert await site.poll() == []
-        await site.at(13)
+        await site.at(13, read=False)
         assert await site.poll() == [("c1", "played", None)]
 
 
@@ -150,9 +156,9 @@ async def test_a_right_that_is_refused_is_asked_for_once_a_day_and_the_cameras_a
         assert site.simulator.stats()["playback_refusals"] == 1
         stream = await site.service.station.open(site.service.site.cameras[0])
         await stream.close()
-        await site.at(4)
+        await site.at(4, read=False)
         assert await site.poll(2) == []
         assert site.retention("c1").outcome == "met"
         site.simulator.state.playback_status = None
-        await site.at(2)
+        await site.at(2, read=False)
         assert [state for _, state, _ in await site.poll(2)] == ["played", "played"]
