@@ -8,7 +8,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test suite test-pg parts fmt lint types contracts bench-watch soak score-recorders score-requests score-forecast lock clean-room dockerfile wheel clean bench-view
+.PHONY: help demo test suite test-pg parts fmt lint types contracts bench-watch soak score-recorders score-requests score-forecast bench-retention lock clean-room dockerfile wheel clean bench-view
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -61,6 +61,9 @@ score-requests: $(VENV)/.dev  ## how often a healthy recorder of each make is as
 
 score-forecast: $(VENV)/.dev  ## recorders whose future is known: the forecast's error in days, and false alarms (ARGS="--recorders 50")
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.forecast $(ARGS)
+
+bench-retention: $(VENV)/.dev  ## judging ninety days of 64 cameras beside one plain pass of numpy
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.retention $(ARGS)
 
 lock:  ## newest versions into requirements/*.txt, with hashes (needs uv)
 	tests/house/lock.sh
