@@ -96,6 +96,8 @@ class OnvifOptions(DriverOptions):
 class Onvif(OffersNothing):
     """One recorder through ONVIF. Reads only; one request and one search at a time, each search ended."""
 
+    has_dear_search = True
+
     def __init__(self, settings: RecorderSettings) -> None:
         """Prepare; no I/O. Raises OptionsError."""
         options = OnvifOptions.read(settings.id, "onvif", settings.options)
