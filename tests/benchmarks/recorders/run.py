@@ -19,7 +19,7 @@ from agents.simulators.onvif import OnvifSimulator
 from agents.simulators.recorder import Channel, RecorderState
 from agents.simulators.uniview import UniviewSimulator
 from monitor.model.clock import ManualClock
-from monitor.model.ledger import fold
+from monitor.model.ledger import TAIL, fold
 from monitor.model.observation import Observation
 from monitor.model.span import Spans, to_millis
 from support.auditor import Books, Interval, audit
@@ -124,8 +124,11 @@ def _compared(books: Books, locked: list[Interval], seen: list[Observation], rig
     if reading is None:
         return ["no index in the ledger"]
     wrong = []
-    truth = Spans.of(books.unlocked).intersect(reading.scanned)
-    apart = Spans.of(locked).intersect(reading.scanned)
+    # Of the last minutes a reading tells footage, and no holes: they follow what it has scanned.
+    last = reading.scanned.end or 0
+    told_of = reading.scanned.union(Spans.window(last, last + TAIL)).clip(0, reading.read_at)
+    truth = Spans.of(books.unlocked).intersect(told_of)
+    apart = Spans.of(locked).intersect(told_of)
     if "locks" in rig.lacks:
         truth, apart = truth.union(apart), Spans.empty()
     if reading.footage != truth:
