@@ -35,17 +35,21 @@ def new_password() -> str:
     return "-".join("".join(secrets.choice(EASY_LETTERS) for _ in range(4)) for _ in range(3))
 
 
-def free_port(wanted: int | None) -> int:
-    """Return the port to listen on: the one asked for, else the usual one, else any. Raises DemoError."""
+def hold_port(wanted: int | None) -> socket.socket:
+    """Return a socket on the port for the pages: the one asked for, else the usual one, else any. Raises DemoError.
+
+    It listens, so that nobody else takes the port, until it is closed for the collector.
+    """
     for port in (wanted,) if wanted else (USUAL_PORT, 0):
-        with socket.socket() as knock:
-            knock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                knock.bind((HOST, port))
-            except OSError:
-                continue
-            found: int = knock.getsockname()[1]
-            return found
+        held = socket.socket()
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            held.bind((HOST, port))
+            held.listen()
+        except OSError:
+            held.close()
+            continue
+        return held
     raise DemoError(f"--port {wanted}: {HOST}:{wanted} is in use or not allowed; give another one, or none")
 
 
@@ -77,7 +81,7 @@ class Centre:
         await self._client.aclose()
 
     async def wait_until_ready(self, check: Callable[[], None]) -> None:
-        """Wait until it serves. Raises DemoError when it doesn't in time, and what `check`, asked meanwhile, raises."""
+        """Wait until it serves those who are signed in: another demo's collector doesn't know us. Raises DemoError when it doesn't in time, and what `check`, asked meanwhile, raises."""
         try:
             async with asyncio.timeout(READY_SECONDS):
                 while not await self._is_ready():
@@ -88,7 +92,7 @@ class Centre:
 
     async def _is_ready(self) -> bool:
         try:
-            answer = await self._client.get("/health/ready")
+            answer = await self._client.get("/api/v1/institutions", params={"limit": "1"})
         except httpx2.HTTPError:
             return False
         return answer.status_code == httpx2.codes.OK

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import secrets
+import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -35,9 +36,16 @@ class Opening:
     """Sets one demo up, and tells how far it is."""
 
     def __init__(
-        self, children: Children, centre: Centre, clock: Clock, telling: Telling, district: Sequence[Institution]
+        self,
+        children: Children,
+        centre: Centre,
+        held: socket.socket,
+        clock: Clock,
+        telling: Telling,
+        district: Sequence[Institution],
     ) -> None:
-        """Start nothing yet."""
+        """Start nothing yet. `held` keeps the collector's port free for it."""
+        self._held = held
         self.notes = Notes()
         self.agents: dict[str, Child] = {}
         self._children = children
@@ -96,12 +104,13 @@ class Opening:
     async def _open_centre(self, register: Desk) -> tuple[Access, dict[str, str]]:
         """Start the collector; return how to come in, and each institution's one-time code."""
         await register.run("collector", "migrate", *CONFIG)
+        self._held.close()
         listen = self._centre.url.removeprefix("http://")
         await self._children.start("collector", [command(), "collector", "serve", *CONFIG, "--listen", listen])
         access, codes = await self._fill_register(register)
         await register.close()
-        await self._centre.wait_until_ready(self._children.check)
         self._centre.sign_in(access.token)
+        await self._centre.wait_until_ready(self._children.check)
         self._progress("监管端已就绪 the collector is up")
         return access, codes
 

@@ -63,10 +63,11 @@ class Show:
         self.clock = clock
         self.telling = telling
         self.district: Sequence[Institution] = DISTRICT
-        self.port = centres.free_port(options.port)
+        self.held = centres.hold_port(options.port)
+        self.port: int = self.held.getsockname()[1]
         self.children = Children(directory, environment(directory))
         self.centre = Centre(self.url, clock)
-        self.opening = Opening(self.children, self.centre, clock, telling, self.district)
+        self.opening = Opening(self.children, self.centre, self.held, clock, telling, self.district)
         self._went = clock.monotonic()
 
     @property
@@ -83,6 +84,7 @@ class Show:
             await self._play(await self.opening.run())
             return Outcome(self._now(), await self.centre.findings(), planted(self.district, self.opening.notes))
         finally:
+            self.held.close()
             await self.centre.close()
             await self.children.stop()
 

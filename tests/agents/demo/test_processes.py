@@ -101,9 +101,14 @@ def test_a_port_that_is_taken_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
         other.listen()
         taken = other.getsockname()[1]
         with pytest.raises(DemoError, match=f"--port {taken}: .* in use"):
-            centre.free_port(taken)
+            centre.hold_port(taken)
         monkeypatch.setattr(centre, "USUAL_PORT", taken)
-        assert centre.free_port(None) not in {0, taken}
+        with centre.hold_port(None) as held:
+            mine = held.getsockname()[1]
+            assert mine not in {0, taken}
+            monkeypatch.setattr(centre, "USUAL_PORT", mine)
+            with centre.hold_port(None) as another:
+                assert another.getsockname()[1] not in {0, taken, mine}
 
 
 def test_passwords_are_fresh_and_easy_to_type() -> None:
