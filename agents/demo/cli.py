@@ -44,6 +44,6 @@ def demo(
         telling.line("演示结束 ended")
         raise typer.Exit(EXIT_INTERRUPTED if duration is not None else 0)
     said = differences(outcome.findings, outcome.planted)
-    telling.outcome(outcome.findings, outcome.planted, said)
+    telling.outcome(outcome.as_of, outcome.findings, outcome.planted, said)
     if as_json:
         typer.echo(json.dumps(outcome.to_json(), ensure_ascii=False, indent=2))

@@ -31,7 +31,7 @@ DISTRICT: Final[tuple[Institution, ...]] = (
         (GATE, ROOM1, YARD), (GATE_CAMERA, ROOM1_CAMERA, YARD_CAMERA),
     ),
     Institution(
-        2, "青禾托育园", SHENGZE, "录像机只存了35天，两个摄像头各一条线索",
+        2, "青禾托育园", SHENGZE, "录像机只存35天：每个摄像头一条",
         "the recorder holds 35 days: one finding for each of its two cameras",
         TWO_ZONES, TWO_CAMERAS,
         plants=(
@@ -69,15 +69,15 @@ DISTRICT: Final[tuple[Institution, ...]] = (
         recorder={"clock_offset_seconds": 3600},
     ),
     Institution(
-        8, "知秋托育园", Town("tongli", "同里镇"), "录像机断电，网关仍有应答：只有录像机一条线索",
-        "the recorder dies while its gateway answers: one finding, on the recorder",
+        8, "知秋托育园", Town("tongli", "同里镇"), "录像机断电，网关有应答：一条线索",
+        "the recorder dies, its gateway answers: one finding, the recorder's",
         TWO_ZONES, TWO_CAMERAS,
         plants=(Plant("uptime", "recorder", RECORDER, "unreachable", Began.EVENT, "die"),),
         events=({"at_seconds": 8, "do": "die"},),
     ),
     Institution(
-        9, "银杏托育园", Town("bache", "八坼街道"), "录像机密码被改：先是未知，超时后为“状态不可核查”",
-        "the recorder's password is changed: unknown first, then not measurable for too long",
+        9, "银杏托育园", Town("bache", "八坼街道"), "录像机密码被改：未知过久",
+        "the recorder's password is changed: unknown for too long",
         TWO_ZONES, TWO_CAMERAS,
         plants=(Plant("measurability", "recorder", RECORDER, "unmeasured", Began.EVENT, "change_password"),),
         events=({"at_seconds": 2, "do": "change_password", "password": "Changed-by-somebody-1"},),
@@ -95,8 +95,8 @@ DISTRICT: Final[tuple[Institution, ...]] = (
         agent_killed_at=12,
     ),
     Institution(
-        12, "蒲公英托育园", SHENGZE, "四个摄像头先后被遮挡、转动、失焦、循环播放旧画面，遮挡后来移开",
-        "its cameras are covered (and freed again), turned, put out of focus, and fed with a recording",
+        12, "蒲公英托育园", SHENGZE, "镜头被遮挡、转动、失焦、播放旧画面",
+        "its cameras are covered (for a while), turned, blurred, looped",
         (GATE, ROOM1, YARD, ROOM2), (GATE_CAMERA, ROOM1_CAMERA, YARD_CAMERA, ROOM2_CAMERA),
         plants=(
             Plant("view", "camera", "room1", "covered", Began.EVENT, "covered", "heal", channel=2),
@@ -114,11 +114,11 @@ DISTRICT: Final[tuple[Institution, ...]] = (
         views_approved=True,
     ),
     Institution(
-        13, "白鹭托育园", LILI, "大华录像机，一切正常，没有问题线索", "sound as well, with a Dahua recorder: nothing is to be found",
+        13, "白鹭托育园", LILI, "大华录像机，一切正常，没有问题线索", "sound, with a recorder of another make (Dahua)",
         TWO_ZONES, TWO_CAMERAS, recorder=DAHUA,
     ),
     Institution(
-        14, "荷塘托育园", SONGLING, "大华录像机，运行中两块硬盘坏了一块", "a Dahua recorder, of whose two disks one fails while it runs",
+        14, "荷塘托育园", SONGLING, "大华录像机，运行中两块硬盘坏了一块", "one of the two disks of a Dahua recorder fails while it runs",
         TWO_ZONES, TWO_CAMERAS,
         plants=(Plant("storage_health", "recorder", RECORDER, "failed", Began.EVENT, "disk"),),
         recorder={**DAHUA, "disks": [{"id": 1}, {"id": 2}]},

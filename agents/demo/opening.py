@@ -22,8 +22,11 @@ from agents.demo.telling import Telling
 from monitor.model.clock import Clock
 from monitor.model.span import isoformat, to_millis
 
-AT_ONCE: Final = 2 + (os.cpu_count() or 1)
+CORES: Final = os.cpu_count() or 1
+AT_ONCE: Final = 2 + CORES
 """So many agents are started at a time: on a small machine too, each reports and reads its index soon after it was enrolled."""
+BUSY_LOAD: Final = 2.0 * CORES
+"""On a machine that others use so much already (processes that want to run), no more than two are started at a time."""
 JUDGED_SECONDS: Final = 150.0
 """So long may no further institution be looked at in full: beyond it the machine is too slow to show anything."""
 ASK_SECONDS: Final = 0.4
@@ -56,6 +59,7 @@ class Opening:
         self._approved = {item.id: asyncio.Event() for item in district}
         self._password = secrets.token_hex(12)
         self._began = clock.monotonic()
+        self._load = os.getloadavg()[0]
 
     async def run(self) -> Simulators:
         """Return when every institution has been looked at in full. Raises DemoError."""
@@ -136,7 +140,7 @@ class Opening:
 
     async def _start_agents(self, enroller: Desk, codes: dict[str, str]) -> None:
         """Enrol and start the agents, a few at a time, each until its institution has been looked at in full."""
-        seats = asyncio.Semaphore(AT_ONCE)
+        seats = asyncio.Semaphore(AT_ONCE if self._load <= BUSY_LOAD else 2)
         judged = {item.id: asyncio.Event() for item in self._district}
 
         async def start(item: Institution) -> None:

@@ -77,9 +77,7 @@ class Show:
 
     async def run(self) -> Outcome:
         """Play it: until the duration is over, or for ever. Raises DemoError."""
-        self.telling.line(
-            "正在启动 starting: simulated cameras and recorders, a collector, an agent for each institution"
-        )
+        self.telling.line("正在启动 starting: simulated devices, a collector, an agent for each institution")
         try:
             await self._play(await self.opening.run())
             return Outcome(self._now(), await self.centre.findings(), planted(self.district, self.opening.notes))

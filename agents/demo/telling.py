@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from agents.demo.centre import Access
@@ -13,16 +13,18 @@ from agents.demo.institution import Institution, Json
 
 Write = Callable[[str], None]
 
+OLD: Final = timedelta(days=2)
+
 HAPPENED: Final[dict[str, tuple[str, str]]] = {
     "black": ("画面变黑", "the picture turns black"),
     "covered": ("镜头被遮挡", "the lens is covered"),
     "moved": ("摄像头被转动", "the camera is turned"),
     "blurred": ("镜头失焦", "the lens is put out of focus"),
-    "looped": ("循环播放旧画面", "the last seconds are played again and again"),
+    "looped": ("播放旧画面", "old pictures are played"),
     "dead": ("码流中断", "the stream dies"),
     "die": ("录像机断电", "the recorder dies"),
     "disk": ("一块硬盘损坏", "a disk fails"),
-    "change_password": ("录像机密码被改", "the recorder's password is changed"),
+    "change_password": ("录像机密码被改", "its password is changed"),
     "kill": ("采集端被终止", "the agent is killed"),
 }
 
@@ -31,6 +33,15 @@ HEALED: Final[dict[str, tuple[str, str]]] = {
     "dead": ("码流恢复", "the stream returns"),
 }
 """By what is over."""
+
+TOUR: Final[tuple[tuple[str, str, str], ...]] = (
+    ("/", "各机构，问题多的在前", "institutions, the worst first"),
+    ("/institutions/wj-0012", "被动过手脚的画面", "tampered pictures: what was seen, and when"),
+    ("/institutions/wj-0002", "录像日历：只存了35天", "days of recordings: only 35 are held"),
+    ("/institutions/wj-0005", "中断后又恢复的码流", "a stream that died and returned: the last 24 hours"),
+    ("/findings?all=1", "线索：条款、证据、起止时间", "findings: clause, evidence, since and until when"),
+)
+"""Pages, each with what there is to see."""
 
 
 def wide(text: str, columns: int) -> str:
@@ -61,23 +72,27 @@ class Telling:
             ("令牌 API token", access.token),
         ):
             self.line(f"  {wide(label, 16)}{value}")
-        self.line(f'  {wide("", 16)}curl -H "Authorization: Bearer {access.token}" {access.url}/api/v1/findings')
+        self.line(f'  curl -H "Authorization: Bearer {access.token}" {access.url}/api/v1/findings')
         self.line()
-        self.line("虚构的机构，以及其中各自设置的问题 Fictional institutions, and what is planted in each:")
+        self.line("虚构的机构，以及其中各自设置的问题 Fictional institutions, and their faults:")
         self.line()
         for item in district:
-            self.line(f"  {item.id}  {wide(item.full_name, 24)}{item.planted_zh}")
-            self.line(f"  {wide('', 33)}{item.planted_en}")
+            self.line(f"  {item.id}  {wide(item.full_name, 22)}{item.planted_zh}")
+            self.line(f"  {wide('', 9)}{item.planted_en}")
+        self.line()
+        self.line("依次看 What to look at, in this order:")
+        for number, (path, zh, en) in enumerate(TOUR, start=1):
+            self.line(f"  {number}. {access.url}{path}")
+            self.line(f"     {zh} {en}")
         self.line()
         self.line("各采集端正在登记并首次核查 The agents enrol and take their first look:")
 
     def go(self, duration: float | None) -> None:
         """Say that it begins."""
-        until = (
-            "Ctrl-C 结束 ends it" if duration is None else f"{duration:g} 秒后结束 ends by itself after {duration:g} s"
-        )
+        until = "Ctrl-C 结束 ends it" if duration is None else f"{duration:g} 秒后自行结束 ends by itself"
         self.line()
-        self.line(f"开始：故障逐一发生，线索随之出现 It begins: faults happen, findings follow. {until}")
+        self.line("开始：故障逐一发生，线索随之出现 It begins: faults happen, findings follow")
+        self.line(f"  {until}")
 
     def happened(self, seconds: float, place: str, do: str, heals: str = "") -> None:
         """Say that something was done to a device; `heals`: the fault that is over by it."""
@@ -96,13 +111,13 @@ class Telling:
                 self.line(f"  {seconds:6.1f} s  {wide('结束 ended', 15)}{text_of(key_of(item))}")
             self._known[item["id"]] = ended
 
-    def outcome(self, findings: Sequence[Json], planted: Sequence[Json], said: Sequence[str]) -> None:
-        """Say how the findings compare with what was planted."""
+    def outcome(self, as_of: str, findings: Sequence[Json], planted: Sequence[Json], said: Sequence[str]) -> None:
+        """Say what was found as of an instant, and how it compares with what was planted."""
         self.line()
-        self.line(f"设置 planted: {len(planted)}   线索 findings: {len(findings)}")
+        self.line(wide(f"设置 planted: {len(planted)}   线索 findings: {len(findings)}", 56) + "自 since    至 until")
         for item in sorted(findings, key=key_of):
-            ended = f" 至 until {_clock_time(item['ended_at'])}" if item["ended_at"] else ""
-            self.line(f"  {wide(text_of(key_of(item)), 62)}自 since {_clock_time(item['began_at'])}{ended}")
+            began, ended = (_clock_time(item[key], as_of) for key in ("began_at", "ended_at"))
+            self.line(f"  {wide(text_of(key_of(item)), 54)}{wide(began, 12)}{ended}".rstrip())
         self.line()
         if said:
             self.line("与设置不符 different from what was planted:")
@@ -112,5 +127,9 @@ class Telling:
             self.line("与设置完全一致，无一多余 exactly what was planted, and nothing else")
 
 
-def _clock_time(text: str) -> str:
-    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+def _clock_time(text: str | None, as_of: str) -> str:
+    """Return the time of day on this machine's clock, of what is older than two days the date; nothing for None."""
+    if text is None:
+        return ""
+    at = datetime.fromisoformat(text).astimezone()
+    return at.strftime("%Y-%m-%d" if datetime.fromisoformat(as_of) - at > OLD else "%H:%M:%S")
