@@ -63,6 +63,8 @@ class Connection:
             async with asyncio.timeout(max(seconds, 0)):
                 return await answer
         except TimeoutError:
+            if answer.done() and not answer.cancelled():
+                return answer.result()  # it had come, and this machine stood still until its deadline was over
             raise self._too_late(method, seconds) from None
         finally:
             self._waiting = None

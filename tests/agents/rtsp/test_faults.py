@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import time
 from contextlib import closing
 
 import pytest
 
 from agents.rtsp import AddressBook, Deadlines, FrameEvent, Login, Stream, StreamError, StreamRequest, open_stream
+from agents.rtsp.connection import Connection
 from monitor.model.clock import SystemClock
 from monitor.model.observation import StreamCause
 from support.rtsp_device import Asked, Device, interleaved, plain_frame, rtp, serve
@@ -56,6 +58,16 @@ async def test_silence_is_a_timeout() -> None:
         "options",
         "no answer to OPTIONS within 0.4 s",
     )
+
+
+async def test_an_answer_that_came_while_this_machine_stood_still_is_no_timeout() -> None:
+    connection = Connection(SystemClock())
+    asked = asyncio.create_task(connection.ask("OPTIONS", "rtsp://127.0.0.1/", {}, 0.05))
+    await asyncio.sleep(0)
+    # Read in the same turn of the loop in which the deadline is over, as when nothing ran for longer than that.
+    asyncio.get_running_loop().call_soon(connection.wire.parser.feed, b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n")
+    time.sleep(0.1)  # noqa: ASYNC251  (the machine stands still)
+    assert (await asked).status == 200
 
 
 async def test_a_trickle_is_too_slow_however_long_it_goes_on() -> None:
