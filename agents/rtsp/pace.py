@@ -9,7 +9,7 @@ GATHER_SECONDS = 0.75
 checks, which take a second without any read for a silence."""
 GATHER_MOST_BYTES = 48 * 1024
 """Leaves more than half of the buffer that is read into."""
-KNOWN_SECONDS = 5.0
+KNOWN_SECONDS = 10.0
 """A stream younger than this is read as it comes, and judged by the stall deadline as it stands."""
 GAP_SECONDS = 60.0
 """A pause between frames is remembered for one to two of these."""

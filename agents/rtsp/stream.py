@@ -12,7 +12,7 @@ from agents.rtsp.connection import Connection
 from agents.rtsp.errors import StreamError
 from agents.rtsp.keep_alive import CLOSED_SECONDS, NOT_UNDERSTOOD
 from agents.rtsp.message import Message
-from agents.rtsp.pace import GATHER_SECONDS, Pace, until_check
+from agents.rtsp.pace import Pace, until_check
 from agents.rtsp.ranges import ClockRange
 from agents.rtsp.request import Deadlines
 from agents.rtsp.rtp import AccessUnits, FrameEvent
@@ -249,7 +249,7 @@ class Stream:
         self._newest = newest
         if now - self._drained_at < DRAINED_SECONDS:
             told = ((newest - before) & 0xFFFFFFFF) / self._info.clock_rate
-            now = min(now, self._moved_at + min(told, GATHER_SECONDS))
+            now = min(now, self._moved_at + told)
         self._moved_at = now
         self._pace.moved(now)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 from benchmarks.watch.clips import MAIN, SUB, SUB_H265, Format, Units, cut, encode
-from benchmarks.watch.cost import Compared, Cost, ServerLagsError, Watched, WorkMissingError, measure
+from benchmarks.watch.cost import SETTLE_SECONDS, Compared, Cost, ServerLagsError, Watched, WorkMissingError, measure
 from benchmarks.watch.herd import restart
 from benchmarks.watch.know import time_to_know
 from benchmarks.watch.serving import serving
@@ -106,6 +107,7 @@ def know(arguments: argparse.Namespace, folder: Path) -> bool:
     print(f"\ntime to know: {arguments.kills} of {arguments.cameras} cameras killed at random", flush=True)
     with serving([clip(SUB, folder)], arguments.cameras) as served, tempfile.TemporaryDirectory() as site:
         with watched_by_agent(served.streams, Path(site)) as side:
+            time.sleep(SETTLE_SECONDS)
             found = time_to_know(served, side.agent, arguments.kills)
         print(f"  {str(found).replace(chr(10), chr(10) + '  ')}")
         return verdict("seconds at most", max(found.all), KNOW_MUST, KNOW_AIM)
