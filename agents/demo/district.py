@@ -111,6 +111,8 @@ DISTRICT: Final[tuple[Institution, ...]] = (
             {"at_seconds": 9, "channel": 4, "do": "blurred"},
             {"at_seconds": 11, "channel": 1, "do": "looped"},
         ),
+        # Eight frames a second: a recording that comes again is known the sooner, the more frames can be told apart.
+        recorder={"sub": {"fps": 8}},
         views_approved=True,
     ),
     Institution(

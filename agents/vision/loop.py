@@ -78,8 +78,8 @@ class Loop:
         self._one_in = 1
         self._run: deque[tuple[float, float | None, int]] = deque(maxlen=RUN_TOKENS)
         """(seconds, distance to the same token before, token)."""
-        self._copied: tuple[float, float, int] | None = None
-        """The distance by which tokens come again, since when, and how many have not since the last that did."""
+        self._copied: tuple[float, int] | None = None
+        """Since when tokens come again, and how many have not since the last that did."""
         self._archived: deque[float | None] = deque(maxlen=ARCHIVED_RUN)
 
     def frame(self, at_seconds: float, size: int) -> None:
@@ -126,17 +126,14 @@ class Loop:
     @property
     def since(self) -> float | None:
         """When what runs now began to be a copy, by the clock of the frames; None where that isn't told by the run."""
-        return self._began + self._copied[1] if self._began is not None and self._copied and self._recently() else None
+        return self._began + self._copied[0] if self._began is not None and self._copied and self._recently() else None
 
     def _follow(self, at: float, lag: float | None) -> None:
-        """Keep since when tokens come again by one distance; some may differ in between."""
-        copied = self._copied
-        if copied is not None and lag is not None and abs(lag - copied[0]) <= LAG_SECONDS:
-            self._copied = (*copied[:2], 0)
-        elif copied is not None and copied[2] < STRAY_TOKENS:
-            self._copied = (*copied[:2], copied[2] + 1)
-        else:
-            self._copied = None if lag is None else (lag, at, 0)
+        """Keep since when tokens come again, at whatever distance: a part is played for the first time, then anew."""
+        again = lag is not None and lag >= LEAST_LAG
+        since, strays = self._copied or (at, STRAY_TOKENS)
+        strays = 0 if again else strays + 1
+        self._copied = (since, strays) if strays <= STRAY_TOKENS else None
 
     def _recently(self) -> bool:
         run = self._run
