@@ -120,7 +120,8 @@ async def test_without_it_an_analog_recorder_lists_its_inputs_and_any_other_lack
     async with running(RIG, state(model="DH-XVR5108HS"), tmp_path, ManualClock(NOW)) as (simulator, driver):
         simulator.quirks.remote_devices, simulator.quirks.slots = False, 8
         assert len(await driver.channels()) == 8
-        simulator.state.model = "DH-NVR4216"
+    async with running(RIG, state(model="DH-NVR4216"), tmp_path, ManualClock(NOW)) as (simulator, driver):
+        simulator.quirks.remote_devices, simulator.quirks.slots = False, 8
         with pytest.raises(RecorderError, match="give it the right"):
             await driver.channels()
 
@@ -159,7 +160,7 @@ async def test_a_locked_user_is_named_and_not_tried_again(tmp_path: Path) -> Non
             await people.identity()
         await people.close()
         driver = driver_of(RIG, simulator, tmp_path, ManualClock(NOW))
-        with pytest.raises(RecorderError, match=r"has locked user compliance for 1800 s") as error:
+        with pytest.raises(RecorderError, match=r"has locked user compliance for 1(800|79\d) s") as error:
             await driver.identity()
         assert error.value.cause == "unauthorized"
         with pytest.raises(RecorderError) as error:
