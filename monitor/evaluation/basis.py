@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from monitor.model.calendar import closure_spans, open_time
@@ -11,7 +12,7 @@ from monitor.model.inventory import Camera
 from monitor.model.ledger import Facts
 from monitor.model.observation import Subject
 from monitor.model.regulation import Due, DueTime, Regulation, Requirement
-from monitor.model.span import Millis, Spans
+from monitor.model.span import Millis, Spans, to_millis
 from monitor.model.verdict import Verdict
 
 if TYPE_CHECKING:
@@ -84,6 +85,15 @@ def waived(facts: Facts, requirement: str, subject: Subject) -> Spans:
 def hours_known(facts: Facts, due: DueTime, camera: Camera) -> bool:
     """Tell whether what is due can be computed at all: opening hours must be declared where the pack counts them."""
     return facts.inventory.hours is not None or due.of(camera, facts.inventory) is Due.ALWAYS
+
+
+def instant_of(value: object) -> Millis | None:
+    """Read an instant as facts carry it; None for anything else."""
+    try:
+        instant = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return to_millis(instant) if instant is not None and instant.tzinfo is not None and instant.year >= 1970 else None
 
 
 def days_text(count: int) -> str:

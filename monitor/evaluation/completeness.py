@@ -4,14 +4,39 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import numpy as np
 from pydantic import JsonValue
 
 from monitor.evaluation.basis import Judgement, camera_subject, due_spans, hours_known
+from monitor.evaluation.causes import recording_mode
 from monitor.model.calendar import day_start, local_date
 from monitor.model.inventory import Camera
 from monitor.model.ledger import evidence_of
 from monitor.model.regulation import RecordingCompleteness
+from monitor.model.span import MINUTE, Millis, Spans
 from monitor.model.verdict import Cause, Outcome, Verdict
+
+CLIPS = 10
+"""So few clips a day, or fewer, tell nothing of how it is recorded."""
+
+CLIP: Millis = 5 * MINUTE
+"""Half of what is recorded on motion is shorter than this; what is recorded all the time is as long as its outages leave it."""
+
+PAUSE: Millis = MINUTE
+"""Clips with shorter pauses between them are one."""
+
+
+def on_motion_only(recorded: Spans, due: Spans) -> bool:
+    """Tell whether a day's footage has the pattern of motion: many short clips over most of the day, and pauses between.
+
+    A recorder that starts again and again leaves no pauses; one that was off leaves few, long pieces.
+    """
+    clips = recorded.close_gaps(PAUSE).intersect(due)
+    if len(clips) <= CLIPS or not due:
+        return False
+    lengths = clips.pairs[:, 1] - clips.pairs[:, 0]
+    spread = int(clips.pairs[-1, 1] - clips.pairs[0, 0])
+    return bool(np.median(lengths) <= CLIP) and spread * 2 >= due.total()
 
 
 def judge_completeness(judgement: Judgement, requirement: RecordingCompleteness) -> list[Verdict]:
@@ -48,7 +73,8 @@ def _judge(judgement: Judgement, requirement: RecordingCompleteness, camera: Cam
     lag = 180_000
     if reading.scanned.gaps(start, end - lag):
         return undetermined("the index was read only in part")
-    recorded = reading.footage.union(reading.locked).intersect(due).total()
+    footage = reading.footage.union(reading.locked).intersect(due)
+    recorded = footage.total()
     ratio = recorded / due.total() if due else 1.0
     measured: dict[str, JsonValue] = {
         "day": yesterday.isoformat(),
@@ -56,15 +82,19 @@ def _judge(judgement: Judgement, requirement: RecordingCompleteness, camera: Cam
         "recorded_seconds": recorded // 1000,
         "recorded_ratio": round(ratio, 6),
         "minimum_ratio": requirement.minimum_ratio,
+        "recording_mode": (mode := recording_mode(facts, camera)),
     }
     evidence = (evidence_of(reading.observation),)
     share = f"{ratio:.2%} of the due minutes of {yesterday.isoformat()} recorded"
     if ratio >= requirement.minimum_ratio:
         return Verdict(requirement, subject, Outcome.MET, "complete", f"{share}.", reading.read_at, measured, evidence)
+    motion = mode == "motion" or (mode != "continuous" and on_motion_only(footage, due))
+    state = "motion_only" if motion else "incomplete"
+    why = ", on motion only" if motion else ""
     same = retention is not None and yesterday.isoformat() in _missing(retention)
     same = same or (retention is not None and retention.state == "short" and not retention.measured["held_days"])
     return Verdict(
-        requirement, subject, Outcome.BREACHED, "incomplete", f"{share}; {requirement.minimum_ratio:.2%} are required.",
+        requirement, subject, Outcome.BREACHED, state, f"{share}{why}; {requirement.minimum_ratio:.2%} are required.",
         reading.read_at, measured, evidence, because_of=Cause("retention", subject) if same else None, began=start,
     )  # fmt: skip
 

@@ -94,9 +94,12 @@ def _capacity(facts: Facts, recorder_id: str) -> int | None:
     if not isinstance(disks, list):
         return None
     total = 0
+    arrays = any(isinstance(disk, dict) and disk.get("kind") == "array" for disk in disks)
     for disk in disks:
-        size = disk.get("capacity_bytes") if isinstance(disk, dict) and disk.get("state") in _WORKS else None
-        if isinstance(disk, dict) and disk.get("state") in _GONE:
+        if arrays and isinstance(disk, dict) and disk.get("capacity_bytes") is None and disk.get("kind") == "disk":
+            continue  # a member: its capacity is the array's
+        size = disk.get("capacity_bytes") if isinstance(disk, dict) and str(disk.get("state")) in _WORKS else None
+        if isinstance(disk, dict) and str(disk.get("state")) in _GONE:
             continue
         if type(size) is not int or size < 0:
             return None

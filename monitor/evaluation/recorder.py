@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from monitor.evaluation.basis import Judgement, duration_text, recorder_subject
+from monitor.evaluation.basis import Judgement, duration_text, instant_of, recorder_subject
+from monitor.evaluation.declared import exchanged, seen_before_commissioned
 from monitor.model.inventory import Recorder
 from monitor.model.ledger import Instant, evidence_of, offset_seconds
 from monitor.model.observation import Kind
@@ -66,8 +67,9 @@ def _clock(judgement: Judgement, requirement: RecorderClock, recorder: Recorder)
     tolerance = requirement.tolerance / SECOND
     if newest is None or offset is None:
         measured: dict[str, JsonValue] = {"offset_seconds": None, "tolerance_seconds": tolerance}
+        measured |= _time_server(judgement, recorder)
         return _unknown(judgement, requirement, recorder, newest, measured)
-    measured = {"offset_seconds": round(offset, 1), "tolerance_seconds": tolerance}
+    measured = {"offset_seconds": round(offset, 1), "tolerance_seconds": tolerance, **_time_server(judgement, recorder)}
     subject, evidence = recorder_subject(recorder.id), (evidence_of(newest.observation),)
     seen = newest.observation.start
     if abs(offset) > tolerance:
@@ -96,18 +98,24 @@ def _storage(judgement: Judgement, requirement: StorageHealth, recorder: Recorde
         (evidence_of(newest.observation),),
         newest.observation.start,
     )
-    sizes = [disk.get("capacity_bytes") for disk in disks if disk.get("state") != "missing"]
+    arrays = any(disk.get("kind") == "array" for disk in disks)
+    present = [disk for disk in disks if disk.get("state") != "missing"]
+    sizes = [disk.get("capacity_bytes") for disk in present if not (arrays and _is_member(disk))]
     known = [size for size in sizes if type(size) is int and size >= 0]
+    gone = _gone(judgement, recorder, newest.observation.facts)
     listed: list[JsonValue] = [{"id": str(disk.get("id")), "state": str(disk.get("state"))} for disk in disks]
+    listed += [{"id": str(disk.get("id")), "state": "missing"} for disk in gone]
     measured: dict[str, JsonValue] = {
         "capacity_bytes": sum(known) if len(known) == len(sizes) and sizes else None,
         "disks": listed,
+        **_tells(judgement, recorder),
     }
     if not disks:
         reason = "The recorder lists no disk at all."
         return Verdict(requirement, subject, Outcome.BREACHED, "missing", reason, seen, measured, evidence)
     for state in DISK_STATES:
         bad = [str(disk.get("id")) for disk in disks if disk.get("state") == state]
+        bad += [str(disk.get("id")) for disk in gone] if state == "missing" else []
         if bad:
             reason = f"Disk {', '.join(bad)}: {state.replace('_', ' ')}."
             return Verdict(requirement, subject, Outcome.BREACHED, state, reason, seen, measured, evidence)
@@ -120,6 +128,42 @@ def _storage(judgement: Judgement, requirement: StorageHealth, recorder: Recorde
     return Verdict(requirement, subject, Outcome.MET, "ok", reason, seen, measured, evidence)
 
 
+def _is_member(disk: Mapping[str, Any]) -> bool:
+    """Tell whether a disk is listed by its state alone: its capacity is that of its array."""
+    return disk.get("kind") == "disk" and disk.get("capacity_bytes") is None
+
+
+def _gone(judgement: Judgement, recorder: Recorder, facts: Mapping[str, JsonValue]) -> list[Mapping[str, Any]]:
+    """Return the disks that were listed before and aren't any more, unless a person has attested the storage since."""
+    subject = recorder_subject(recorder.id)
+    word = [item for item in judgement.facts.attestations.get(("storage", subject), ()) if item.state == "ok"]
+    attested = max((item.start for item in word), default=0)
+    value = facts.get("gone")
+    gone = [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    return [item for item in gone if (at := instant_of(item.get("last_seen_at"))) is not None and at > attested]
+
+
+def _tells(judgement: Judgement, recorder: Recorder) -> dict[str, JsonValue]:
+    """Return whether the recorder would tell anyone of a fault: for information, null where it isn't known."""
+    newest = _newest(judgement, Kind.FAULT_NOTICES, recorder)
+    facts = newest.observation.facts if newest is not None and newest.readable else {}
+    armed, mail = facts.get("armed"), facts.get("mail")
+    return {
+        "faults_told": [item for item in armed if isinstance(item, str)] if isinstance(armed, list) else None,
+        "tells_by_mail": mail if isinstance(mail, bool) else None,
+    }
+
+
+def _time_server(judgement: Judgement, recorder: Recorder) -> dict[str, JsonValue]:
+    """Return whether a time server sets the clock; null where it isn't known."""
+    newest = _newest(judgement, Kind.TIME_SYNC, recorder)
+    facts = newest.observation.facts if newest is not None and newest.readable else {}
+    enabled, server = facts.get("enabled"), facts.get("has_server")
+    if enabled is False or server is False:
+        return {"time_server": False}
+    return {"time_server": True if enabled is True and (server is True or server is None) else None}
+
+
 def _channels(judgement: Judgement, requirement: UndeclaredChannel, recorder: Recorder) -> Verdict:
     newest = _newest(judgement, Kind.CHANNELS, recorder)
     channels = _list_of(newest, "channels")
@@ -128,15 +172,41 @@ def _channels(judgement: Judgement, requirement: UndeclaredChannel, recorder: Re
     declared = {c.channel or c.id for c in judgement.facts.inventory.cameras if c.recorder == recorder.id}
     stray = [item for item in channels if str(item.get("id")) not in declared]
     listed: list[JsonValue] = [{"id": str(c.get("id")), "name": str(c.get("name") or "")} for c in stray]
-    measured: dict[str, JsonValue] = {"channels": listed, "declared": len(declared), "found": len(channels)}
+    early = seen_before_commissioned(judgement.facts, recorder)
+    measured: dict[str, JsonValue] = {
+        "channels": listed,
+        "declared": len(declared),
+        "found": len(channels),
+        "commissioned_later": early,
+        "exchanged": exchanged(judgement.facts, recorder),
+    }
     subject, evidence, seen = (
         recorder_subject(recorder.id),
         (evidence_of(newest.observation),),
         newest.observation.start,
     )
+    also = _exchanged_text(measured["exchanged"])
+    if early and not stray:
+        reason = f"{_early_text(early)}: another camera is declared than the one that was there.{also}"
+        return Verdict(requirement, subject, Outcome.BREACHED, "found", reason, seen, measured, evidence)
     if stray:
         named = ", ".join(f"{c.get('id')} ({c.get('name')})" if c.get("name") else str(c.get("id")) for c in stray)
-        reason = f"The recorder has channels that the site does not declare: {named}."
+        reason = f"The recorder has channels that the site does not declare: {named}.{also}"
         return Verdict(requirement, subject, Outcome.BREACHED, "found", reason, seen, measured, evidence)
-    reason = "Every channel of the recorder is declared."
+    reason = f"Every channel of the recorder is declared.{also}"
     return Verdict(requirement, subject, Outcome.MET, "none", reason, seen, measured, evidence)
+
+
+def _early_text(early: list[JsonValue]) -> str:
+    items = [item for item in early if isinstance(item, dict)]
+    named = ", ".join(
+        f"camera {item['id']} worked on {str(item['worked_at'])[:10]} and is declared as commissioned on {item['commissioned']}"
+        for item in items
+    )
+    return named[:1].upper() + named[1:]
+
+
+def _exchanged_text(found: JsonValue) -> str:
+    items = [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
+    named = ", ".join(f"{item['kind']} {item['id']} since {str(item['since_at'])[:10]}" for item in items)
+    return f" Another device than first seen: {named}." if named else ""

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from pydantic import JsonValue
 
 from monitor.evaluation.basis import Judgement, camera_subject, days_text, due_spans, hours_known
+from monitor.evaluation.causes import expiry_days, losses_that_count, retention_causes, sentence
 from monitor.evaluation.forecast import Forecast
 from monitor.evaluation.outlook import outlooks
 from monitor.evaluation.proof import with_proof
@@ -29,6 +30,10 @@ HORIZON_DAYS = 400
 
 CLOSED_DAYS = 120
 """How many closed days directly before the far edge may belong to it: longer than any school's holidays."""
+
+
+OVER_SLACK = 2
+"""So many days more than declared are none too long: recorders delete once a day, and whole files."""
 
 
 @dataclass(frozen=True)
@@ -240,6 +245,7 @@ def _judge(facts: Facts, requirement: Retention, camera: Camera, foretold: Forec
     since = _since(facts, requirement, camera, reading)
     figures, _ = measure(reading.footage, due, closed, facts, requirement, since)
     verdict = _decide(facts, requirement, camera, figures, foretold, new=since is not None)
+    verdict = _with_causes(facts, requirement, camera, verdict, foretold)
     if verdict.outcome is Outcome.UNDETERMINED:
         return replace(verdict, looked=facts.as_of, evidence=_evidence(reading))
     return replace(verdict, looked=reading.read_at, evidence=_evidence(reading))
@@ -252,7 +258,8 @@ def _decide(
     need, held = requirement.required_days, figures.held_days
     subject, ok = camera_subject(camera.id), held >= need and not figures.missing_days
     measured = _measured(requirement, figures, foretold, ok=ok)
-    whole = new and _history_whole(facts, camera, figures)
+    # History that was lost after first contact makes nobody new again: a reset every 80 days must not pass.
+    whole = new and _history_whole(facts, camera, figures) and not losses_that_count(facts, requirement, camera)
     if held < need and whole and not figures.missing_days:
         if foretold is not None and foretold.reaches:
             reason = (
@@ -283,6 +290,23 @@ def _decide(
     if foretold is not None and foretold.breaks_on is not None:
         reason += f" By the forecast they will no longer be on {foretold.breaks_on.isoformat()}."
     return Verdict(requirement, subject, Outcome.MET, "ok", reason, facts.as_of, measured)
+
+
+def _with_causes(
+    facts: Facts, requirement: Retention, camera: Camera, verdict: Verdict, foretold: Forecast | None
+) -> Verdict:
+    """Add why: causes of what is wrong, what is set on the device and will bite, and that footage is kept too long."""
+    causes = retention_causes(facts, requirement, camera, verdict.state, foretold)
+    set_to, held = expiry_days(facts, camera), verdict.measured["held_days"]
+    limit = requirement.kept_at_most_days
+    if set_to is not None and set_to >= requirement.required_days:
+        limit = min(limit, set_to)
+    over = isinstance(held, int) and held > limit + OVER_SLACK
+    reason = verdict.reason + sentence(causes)
+    reason += f" Kept for longer than {days_text(limit)}, up to which it is declared." if over else ""
+    more: dict[str, JsonValue] = {"causes": [item.to_json() for item in causes], "over_retention": over}
+    more |= {"over_retention_days": limit} if over else {}
+    return replace(verdict, reason=reason, measured={**verdict.measured, **more})
 
 
 def _history_whole(facts: Facts, camera: Camera, figures: Held) -> bool:
@@ -376,6 +400,8 @@ def _unknown(facts: Facts, requirement: Retention, camera: Camera, reading: Reco
         "gaps": [],
         "compliant_from": None,
         "breaks_on": None,
+        "causes": [],
+        "over_retention": None,
     }
     reason = f"How long footage is kept is not known: {why.rstrip('.')}."
     refusal = facts.recordings_unknown.get(camera.id)

@@ -193,7 +193,21 @@ class Retention(Requirement):
     newest_lag: Duration = 3 * MINUTE
     proof_failures_apart: Duration | None = None
     """How far apart two failed proofs must be to contradict the index; None: on different calendar days."""
+    over_retention_days: Annotated[int, Field(ge=1, le=400)] | None = None
+    """Footage kept for longer is flagged as kept too long, which is a fact and no breach. None: twice the required days."""
     due: DueTime = DueTime()
+
+    @property
+    def kept_at_most_days(self) -> int:
+        """Return from how many days on footage is flagged as kept too long."""
+        return self.over_retention_days or 2 * self.required_days
+
+    @model_validator(mode="after")
+    def _room_between(self) -> Self:
+        if self.over_retention_days is not None and self.over_retention_days < self.required_days:
+            msg = "over_retention_days must not be less than required_days"
+            raise ValueError(msg)
+        return self
 
 
 class RecordingCompleteness(Requirement):

@@ -110,8 +110,11 @@ def test_a_version_that_no_database_can_keep_is_refused_alone(centre: Centre) ->
         ({"subject": {"kind": "agent", "id": "other"}, "kind": "agent"}, "agent/other, which is not the sender's"),
         ({"subject": {"kind": "institution", "id": "wj-9"}}, "institution/wj-9, which is not the sender's"),
         ({"subject": {"kind": "recorder", "id": "nvr"}}, "stream speaks of a camera"),
-        ({"kind": "identity", "subject": {"kind": "zone", "id": "gate"}}, "identity speaks of a recorder or camera"),
-        ({"kind": "alarm_inputs"}, "alarm_inputs speaks of a recorder"),
+        (
+            {"kind": "identity", "end": UP.start, "subject": {"kind": "zone", "id": "gate"}},
+            "identity speaks of a recorder or camera",
+        ),
+        ({"kind": "alarm_inputs", "end": UP.start}, "alarm_inputs speaks of a recorder"),
         ({"subject": {"kind": "camera", "id": "a\x00b"}}, "control character"),
         ({"start": NOW + DAY + 1, "end": NOW + DAY + 1}, "more than a day ahead of the collector's clock"),
         ({"end": NOW + DAY + 1}, "observations.0.end is 2026-11-24T04:00:00.001Z"),

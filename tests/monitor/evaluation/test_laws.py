@@ -27,12 +27,23 @@ from support.scene import (
     NVR,
     ROOM1,
     Judged,
+    at,
     facts_of,
     healthy,
 )
 
 SUBJECTS = (INSTITUTION, NVR, BOX, *CAMERAS, Subject(kind="zone", id="gate"), Subject(kind="camera", id="stranger"))
-HEALTHY = healthy()
+SET_TO = (
+    at(NVR, Kind.ALARM_INPUTS, {"inputs": [{"id": "1", "armed": True, "active": False}], "disarmed": []}),
+    at(NVR, Kind.TIME_SYNC, {"enabled": True, "has_server": True}),
+    at(NVR, Kind.STORAGE_MODE, {"mode": "quota"}),
+    at(NVR, Kind.FAULT_NOTICES, {"armed": ["diskerror"], "mail": True}),
+    at(GATE, Kind.RECORDING_MODE, {"mode": "continuous", "holes": []}),
+    at(GATE, Kind.EXPIRY, {"days": None}),
+    at(GATE, Kind.IDENTITY, {"exchanged_at": None}),
+)
+"""What the recorder of a healthy site is set to do: it explains, and alone makes nothing met but an armed alarm."""
+HEALTHY = [*healthy(), *SET_TO]
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5),
@@ -54,6 +65,21 @@ disks = st.fixed_dictionaries(
         )
     }
 )
+set_to = st.fixed_dictionaries(
+    {},
+    optional={
+        "inputs": st.lists(st.fixed_dictionaries({"id": json_values, "armed": json_values}), max_size=2) | json_values,
+        "disarmed": json_values,
+        "mode": st.sampled_from(["continuous", "motion", "none", "quota", 3]),
+        "holes": json_values,
+        "days": st.integers(-1, 200) | json_values,
+        "exchanged_at": st.sampled_from(["2026-11-20T00:00:00Z", "then", None]),
+        "first_day": st.sampled_from(["2026-11-20", "2026-13-01", None]),
+        "last_day": st.sampled_from(["2026-11-21", "9999-12-31", 5]),
+        "seconds": json_values,
+        "gone": json_values,
+    },
+)
 tests = st.fixed_dictionaries({"what": st.sampled_from(["alarm_test", "coverage_walk"]), "by": st.just("x")})
 states = st.sampled_from(["up", "down", "unknown", "ok", "black", "read", "fault", "declared", "odd"])
 causes = st.sampled_from([None, "stalled", "recorder_full", "recorder_unreachable", "unauthorized"])
@@ -66,7 +92,7 @@ def observations(draw: st.DrawFn) -> Observation:
     start = draw(times)
     end = start + (draw(st.integers(0, 2 * DAY)) if kind in SPAN_KINDS else 0)
     facts: dict[str, Any] = draw(
-        st.dictionaries(st.text(max_size=5), json_values, max_size=2) | readings | clocks | disks | tests
+        st.dictionaries(st.text(max_size=5), json_values, max_size=2) | readings | clocks | disks | set_to | tests
     )
     return Observation(
         subject=draw(st.sampled_from(SUBJECTS)), kind=kind, start=start, end=end, state=draw(states),
@@ -129,7 +155,7 @@ NEEDED: dict[str, Needs] = {
     "undeclared_channel": lambda subject: [{(Kind.CHANNELS, subject)}],
     "recorder_clock": lambda subject: [{(Kind.CLOCK, subject)}],
     "storage_health": lambda subject: [{(Kind.DISKS, subject)}],
-    "alarm_system": lambda subject: [{(Kind.ATTESTATION, subject)}],
+    "alarm_system": lambda subject: [{(Kind.ATTESTATION, subject), (Kind.ALARM_INPUTS, NVR)}],
 }
 """By kind of requirement. `forbidden_zone` stands on declarations, `measurability` on the other verdicts."""
 
@@ -162,6 +188,9 @@ def garbled(item: Observation) -> Observation:
         "offset_seconds": "soon",
         "disks": [1],
         "channels": {},
+        "inputs": [7, {"armed": True}],
+        "mode": ["continuous"],
+        "days": -1,
         "what": 5,
     }
     return item.model_copy(update={"state": "odd", "facts": odd})

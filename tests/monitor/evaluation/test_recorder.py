@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 import pytest
 
 from monitor.model.observation import Kind, Observation
-from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Millis, Spans
-from monitor.model.verdict import Cause, Outcome
+from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Millis, Spans, isoformat
+from monitor.model.verdict import Cause, Outcome, Verdict
 from support.packs import pack
 from support.scene import (
     GATE,
@@ -19,6 +20,7 @@ from support.scene import (
     OPEN_HALF_PAST_SEVEN,
     Judged,
     at,
+    attested,
     during,
     facts_of,
     healthy,
@@ -52,7 +54,23 @@ def test_the_clock(facts: dict[str, Any], state: str) -> None:
 def test_an_hour_ahead_is_said_in_words() -> None:
     verdict = with_answer(Kind.CLOCK, {"offset_seconds": 3600})("recorder_clock", NVR)
     assert verdict.reason == "The recorder's clock is 1 h ahead."
-    assert verdict.measured == {"offset_seconds": 3600, "tolerance_seconds": 60.0}
+    assert verdict.measured == {"offset_seconds": 3600, "tolerance_seconds": 60.0, "time_server": None}
+
+
+@pytest.mark.parametrize(
+    ("facts", "known"),
+    [
+        ({"enabled": True, "has_server": True}, True),
+        ({"enabled": True, "has_server": None}, True),
+        ({"enabled": True, "has_server": False}, False),
+        ({"enabled": False, "has_server": True}, False),
+        ({"enabled": None, "has_server": True}, None),
+        ({}, None),
+    ],
+)
+def test_whether_a_time_server_sets_it_is_told_beside_it(facts: dict[str, Any], known: bool | None) -> None:
+    verdict = Judged([*healthy(), at(NVR, Kind.TIME_SYNC, facts)])("recorder_clock", NVR)
+    assert (verdict.state, verdict.measured["time_server"]) == ("ok", known)
 
 
 def stamped(true: list[tuple[Millis, Millis]], steps: list[tuple[Millis, Millis]]) -> list[tuple[Millis, Millis]]:
@@ -114,6 +132,9 @@ def test_a_hole_beside_a_step_is_still_a_hole() -> None:
 DISK = {"id": "1", "state": "ok", "capacity_bytes": 4 * 10**12}
 
 
+MEMBER = {"id": "m", "state": "ok", "capacity_bytes": None, "kind": "disk"}
+
+
 @pytest.mark.parametrize(
     ("disks", "state", "capacity"),
     [
@@ -127,6 +148,17 @@ DISK = {"id": "1", "state": "ok", "capacity_bytes": 4 * 10**12}
         pytest.param([DISK, {**DISK, "state": "humming"}], "unknown", 8 * 10**12, id="a state nobody knows"),
         pytest.param([{**DISK, "capacity_bytes": None}], "ok", None, id="of unknown size"),
         pytest.param([{**DISK, "capacity_bytes": True}], "ok", None, id="of no size"),
+        pytest.param(
+            [DISK, {**DISK, "kind": "array"}, MEMBER, MEMBER], "ok", 8 * 10**12, id="an array and its members"
+        ),
+        pytest.param(
+            [{**DISK, "kind": "array"}, {**MEMBER, "state": "failed"}], "failed", 4 * 10**12, id="a member failed"
+        ),
+        pytest.param(
+            [{**DISK, "kind": "array", "state": "degraded"}, MEMBER], "degraded", 4 * 10**12, id="a weak array"
+        ),
+        pytest.param([DISK, MEMBER], "ok", None, id="no array that would tell the size of this one"),
+        pytest.param([DISK, {**DISK, "free_bytes": 0}], "ok", 8 * 10**12, id="full is no fault"),
         pytest.param("none", "unknown", None, id="no list"),
         pytest.param([7], "unknown", None, id="no disks"),
     ],
@@ -134,6 +166,32 @@ DISK = {"id": "1", "state": "ok", "capacity_bytes": 4 * 10**12}
 def test_disks(disks: Any, state: str, capacity: int | None) -> None:
     verdict = with_answer(Kind.DISKS, {"disks": disks})("storage_health", NVR)
     assert (verdict.state, verdict.measured["capacity_bytes"]) == (state, capacity)
+
+
+def test_a_disk_that_is_no_longer_listed_is_missing_until_somebody_vouches_for_the_storage() -> None:
+    gone = [{"id": "hdd2", "capacity_bytes": 10**12, "last_seen_at": isoformat(NOON - DAY)}]
+    answer = at(NVR, Kind.DISKS, {"disks": [DISK], "gone": gone})
+    seen = [*without(healthy(), Kind.DISKS), answer]
+    verdict = Judged(seen)("storage_health", NVR)
+    assert (verdict.outcome, verdict.state, verdict.reason) == (Outcome.BREACHED, "missing", "Disk hdd2: missing.")
+    assert verdict.measured["capacity_bytes"] == 4 * 10**12
+    for when, state in ((NOON - HOUR, "ok"), (NOON - 2 * DAY, "missing")):
+        assert Judged([*seen, attested("storage", NVR, when)])("storage_health", NVR).state == state
+    faulty = attested("storage", NVR, NOON - HOUR, state="fault")
+    assert Judged([*seen, faulty])("storage_health", NVR).state == "missing"
+
+
+def test_whether_the_recorder_would_tell_of_a_fault_is_information() -> None:
+    verdict = Judged([*healthy(), at(NVR, Kind.FAULT_NOTICES, {"armed": ["diskerror"], "mail": False})])(
+        "storage_health", NVR
+    )
+    assert (verdict.state, verdict.measured["faults_told"], verdict.measured["tells_by_mail"]) == (
+        "ok",
+        ["diskerror"],
+        False,
+    )
+    verdict = Judged(healthy())("storage_health", NVR)
+    assert (verdict.state, verdict.measured["faults_told"], verdict.measured["tells_by_mail"]) == ("ok", None, None)
 
 
 @pytest.mark.parametrize(
@@ -150,6 +208,56 @@ def test_channels(channels: Any, state: str, found: list[str]) -> None:
     verdict = with_answer(Kind.CHANNELS, {"channels": channels})("undeclared_channel", NVR)
     listed: Any = verdict.measured["channels"]
     assert (verdict.state, [item["id"] for item in listed]) == (state, found)
+
+
+def commissioned(day: date, *seen: Observation) -> Verdict:
+    camera = INVENTORY.cameras[0].model_copy(update={"commissioned": day})
+    inventory = INVENTORY.model_copy(update={"cameras": (camera, *INVENTORY.cameras[1:])})
+    return Judged(seen or healthy(), inventory=inventory)("undeclared_channel", NVR)
+
+
+def test_a_camera_that_worked_before_it_is_said_to_have_come_is_a_lead() -> None:
+    verdict = commissioned(date(2026, 11, 22))
+    assert (verdict.outcome, verdict.state) == (Outcome.BREACHED, "found")
+    assert verdict.measured["commissioned_later"] == [
+        {"id": "gate", "commissioned": "2026-11-22", "worked_at": isoformat(NOON - 2 * DAY)}
+    ]
+    assert verdict.reason == (
+        "Camera gate worked on 2026-11-21 and is declared as commissioned on 2026-11-22: "
+        "another camera is declared than the one that was there."
+    )
+    assert commissioned(date(2026, 11, 21)).state == "none", "the day on which it was first seen"
+
+
+def test_a_camera_that_was_only_asked_for_in_vain_was_not_there() -> None:
+    seen = [item for item in healthy() if item.subject != GATE]
+    down = during(GATE, Kind.STREAM, NOON - 9 * DAY, NOON - 3 * HOUR, "down", "no_connection")
+    assert commissioned(date(2026, 11, 22), *seen, down).state == "none"
+    footage = index(GATE, [(NOON - 50 * DAY, NOON - 20 * DAY), (NOON - 5 * DAY, NOON - MINUTE)])
+    verdict = commissioned(date(2026, 11, 22), *seen, down, footage)
+    assert verdict.measured["commissioned_later"] == [
+        {"id": "gate", "commissioned": "2026-11-22", "worked_at": isoformat(NOON - 5 * DAY)}
+    ], "footage since first contact is its own; what is older may be another camera's"
+
+
+def test_another_device_than_the_one_first_seen_is_a_fact_and_no_breach() -> None:
+    since = isoformat(NOON - 3 * DAY)
+    other = [at(subject, Kind.IDENTITY, {"exchanged_at": since, "declared": None}) for subject in (NVR, GATE)]
+    verdict = Judged([*healthy(), *other])("undeclared_channel", NVR)
+    assert (verdict.outcome, verdict.state) == (Outcome.MET, "none")
+    assert verdict.measured["exchanged"] == [
+        {"kind": "recorder", "id": "nvr", "since_at": since, "declared": True},
+        {"kind": "camera", "id": "gate", "since_at": since, "declared": True},
+    ]
+    assert verdict.reason.endswith(
+        "Another device than first seen: recorder nvr since 2026-11-20, camera gate since 2026-11-20."
+    )
+    assert (
+        Judged([*healthy(), at(GATE, Kind.IDENTITY, {"exchanged_at": None})])("undeclared_channel", NVR).measured[
+            "exchanged"
+        ]
+        == []
+    )
 
 
 @pytest.mark.parametrize("requirement", ["recorder_clock", "storage_health", "undeclared_channel"])
@@ -180,6 +288,43 @@ def test_yesterdays_minutes_are_counted_with_no_hole_forgiven() -> None:
     assert (verdict.outcome, verdict.state) == (Outcome.BREACHED, "incomplete")
     assert verdict.measured["recorded_ratio"] == pytest.approx(5 / 6, abs=1e-6)
     assert verdict.because_of is None  # the day counts as held: holes of ten seconds are forgiven there
+
+
+CLIPS = [(clip * 20 * MINUTE + 2 * MINUTE, (clip + 1) * 20 * MINUTE) for clip in range(72)]
+"""Clips of two minutes, twenty minutes apart, all day long: holes between them."""
+
+
+@pytest.mark.parametrize(
+    ("holes", "mode", "state"),
+    [
+        pytest.param(CLIPS, None, "motion_only", id="the pattern"),
+        pytest.param(CLIPS, "mixed", "motion_only", id="the pattern of a mixed schedule"),
+        pytest.param(CLIPS, "continuous", "incomplete", id="it is set to record all the time, and fails to"),
+        pytest.param([(0, 6 * HOUR)], "motion", "motion_only", id="it is set so"),
+        pytest.param([(0, 6 * HOUR)], None, "incomplete", id="it was off"),
+        pytest.param(
+            [(2 * HOUR, 4 * HOUR), (8 * HOUR, 9 * HOUR), (20 * HOUR, 22 * HOUR)],
+            None,
+            "incomplete",
+            id="it was off again and again",
+        ),
+        pytest.param(
+            [(i * 30_000, i * 30_000 + 15_000) for i in range(2880)], None, "incomplete", id="it starts again and again"
+        ),
+        pytest.param([(20 * MINUTE, 24 * HOUR)], "none", "incomplete", id="it is switched off"),
+        pytest.param([], "motion", "complete", id="what moves all day is all recorded"),
+    ],
+)
+def test_recording_on_motion_alone_is_told_apart(
+    holes: list[tuple[Millis, Millis]], mode: str | None, state: str
+) -> None:
+    spans = Spans.window(NOON - 100 * DAY, NOON - MINUTE).subtract(
+        Spans.of([(MIDNIGHT - DAY + a, MIDNIGHT - DAY + b) for a, b in holes])
+    )
+    seen = [*without(healthy(), Kind.RECORDINGS, GATE), index(GATE, spans.tuples())]
+    seen += [at(GATE, Kind.RECORDING_MODE, {"mode": mode, "holes": []})] if mode else []
+    verdict = Judged(seen)("recording_completeness", GATE)
+    assert (verdict.state, verdict.measured["recording_mode"]) == (state, mode)
 
 
 def test_where_retention_says_the_same_it_is_the_cause() -> None:

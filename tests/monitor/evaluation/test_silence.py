@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from monitor.model.observation import Kind, Observation, Subject
-from monitor.model.span import DAY, HOUR, MINUTE, Millis
+from monitor.model.span import DAY, HOUR, MINUTE, Millis, isoformat
 from monitor.model.verdict import Cause, Outcome
 from support.packs import pack
 from support.scene import (
@@ -176,3 +176,54 @@ def test_the_alarm_test(tests: list[dict[str, Any]], outcome: Outcome, state: st
     seen = [item for item in healthy() if item.kind is not Kind.ATTESTATION]
     verdict = Judged([*seen, *(attested("alarm_test", **test) for test in tests)])("alarm_system", INSTITUTION)
     assert (verdict.outcome, verdict.state) == (outcome, state)
+
+
+def inputs(*armed: bool | None, disarmed: list[str] | None = None, **more: Any) -> Observation:
+    """What a recorder says of its alarm inputs."""
+    facts = {
+        "inputs": [{"id": str(number), "armed": value, "active": None} for number, value in enumerate(armed, 1)],
+        "disarmed": [{"id": name, "since_at": isoformat(NOON - 2 * HOUR)} for name in disarmed or []],
+    }
+    return at(NVR, Kind.ALARM_INPUTS, facts, **more)
+
+
+REFUSED = at(NVR, Kind.ALARM_INPUTS, {}, state="unknown", cause="not_permitted")
+NOT_OFFERED = at(NVR, Kind.ALARM_INPUTS, {}, state="unknown", cause="not_offered")
+TESTED, EXPIRED = attested("alarm_test"), attested("alarm_test", when=NOON - 40 * DAY)
+FAULT = attested("alarm_test", state="fault")
+
+
+@pytest.mark.parametrize(
+    ("seen", "outcome", "state"),
+    [
+        pytest.param([inputs(True, False)], Outcome.MET, "ok", id="a device reports an armed input"),
+        pytest.param(
+            [inputs(False, False)], Outcome.UNDETERMINED, "unknown", id="inputs that nobody uses are no fault"
+        ),
+        pytest.param([inputs(None)], Outcome.UNDETERMINED, "unknown", id="armed or not isn't said"),
+        pytest.param([inputs()], Outcome.UNDETERMINED, "not_offered", id="a device without inputs"),
+        pytest.param([NOT_OFFERED], Outcome.UNDETERMINED, "not_offered", id="not offered"),
+        pytest.param([REFUSED], Outcome.UNDETERMINED, "unknown", id="no right to ask"),
+        pytest.param([inputs(True, when=NOON - 5 * DAY)], Outcome.UNDETERMINED, "unknown", id="told too long ago"),
+        pytest.param([inputs(False, disarmed=["1"])], Outcome.BREACHED, "fault", id="somebody disarmed it"),
+        pytest.param(
+            [inputs(False, disarmed=["1"]), TESTED], Outcome.BREACHED, "fault", id="disarmed, whatever was tested"
+        ),
+        pytest.param([inputs(True), EXPIRED], Outcome.BREACHED, "untested", id="an armed input is no test"),
+        pytest.param([inputs(True), FAULT], Outcome.BREACHED, "fault", id="nor does it undo a fault"),
+        pytest.param([inputs(False), TESTED], Outcome.MET, "ok", id="tested; the inputs are not used"),
+        pytest.param([REFUSED, TESTED], Outcome.MET, "ok", id="tested; nothing known of the device"),
+    ],
+)
+def test_the_alarm_by_devices_and_people(seen: list[Observation], outcome: Outcome, state: str) -> None:
+    others = [item for item in healthy() if item.kind is not Kind.ATTESTATION]
+    verdict = Judged([*others, *seen])("alarm_system", INSTITUTION)
+    assert (verdict.outcome, verdict.state) == (outcome, state)
+    assert verdict.evidence or outcome is Outcome.UNDETERMINED
+
+
+def test_a_disarmed_input_is_a_fault_since_it_was_seen_so() -> None:
+    verdict = Judged([*healthy(), inputs(True, False, disarmed=["2"])])("alarm_system", INSTITUTION)
+    assert verdict.began == NOON - 2 * HOUR
+    assert verdict.reason == f"Alarm input 2 was armed and no longer is, since {isoformat(NOON - 2 * HOUR)}."
+    assert (verdict.measured["armed_inputs"], verdict.measured["disarmed_inputs"]) == (["1"], ["2"])
