@@ -35,6 +35,9 @@ _WHY = (
     _n("no picture since %(at)s"),
     _n("the index was last read at %(at)s, and the agent has not reported since"),
 )
+_WARNS = ("causes", "over_retention", "exchanged", "breaks_on")
+"""Figures for which even what is met has something to say."""
+
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 
 
@@ -58,7 +61,7 @@ class Check:
     @property
     def says(self) -> bool:
         """Tell whether the reason is worth its line: what is met speaks for itself."""
-        return self.outcome != "met" or self.state == "maturing"
+        return self.outcome != "met" or self.state == "maturing" or any(self.measured.get(key) for key in _WARNS)
 
 
 def check(verdict: CurrentVerdict, words: Words) -> Check:

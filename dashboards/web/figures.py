@@ -12,7 +12,7 @@ from dashboards.web.contradictions import sentences as contradicted
 from dashboards.web.i18n import mark as _n
 from dashboards.web.i18n import translations
 from dashboards.web.times import Times, read_date, read_instant
-from dashboards.web.words import CAUSES, REQUIREMENTS, ROOMS, STATES
+from dashboards.web.words import CAUSES, MODES, REQUIREMENTS, ROOMS, STATES, SUBJECTS
 from monitor.model.inventory import Inventory
 from monitor.model.span import SECOND
 
@@ -175,6 +175,69 @@ def _disks(words: Words, value: object) -> Sequence[str] | None:
     return [f"{item.get('id')}: {words.state(str(item.get('state')))}" for item in items] or (words.translate("none"),)
 
 
+def causes(words: Words, value: Any) -> Sequence[str] | None:
+    """Return what explains a verdict: each cause with what is known of it; None for anything else."""
+    items = [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    return [_cause(words, item) for item in items if isinstance(item.get("cause"), str)] or None
+
+
+def _cause(words: Words, item: Mapping[str, Any]) -> str:
+    text, at = words.cause(item["cause"]), read_instant(item.get("at"))
+    disks = [str(name) for name in item["disks"]] if isinstance(item.get("disks"), list) else []
+    days = number(item.get("days")) or number(item.get("expiry_days")) or number(item.get("others_days"))
+    say = words.translate
+    parts = [words.times.listed(disks)] if disks else []
+    if at is not None and days is not None:
+        parts.append(say("%(days)s days of recordings, seen on %(day)s") % {"days": days, "day": words.times.day(at)})
+    elif item["cause"] == "expiry_set" and days is not None:
+        parts.append(say("after %(days)s days") % {"days": days})
+    elif item["cause"] == "quota" and days is not None:
+        parts.append(say("others are kept for %(days)s days") % {"days": days})
+    rates = [_bit_rate(words, item.get(name)) for name in ("recorded_bit_rate", "bit_rate")]
+    if rates[0] and rates[1]:
+        parts.append(say("%(recorded)s of %(main)s") % {"recorded": rates[0], "main": rates[1]})
+    return text + words.translate(" (%(more)s)") % {"more": words.times.listed(parts)} if parts else text
+
+
+def exchanged(words: Words, value: Any) -> Sequence[str] | None:
+    """Return the devices in whose place others answer, each with since when; None for anything else."""
+    items = [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    lines = []
+    for item in items:
+        since, name = read_instant(item.get("since_at")), words.name(str(item.get("kind")), str(item.get("id")))
+        day = "?" if since is None else words.times.day(since)
+        kind = words.translate(SUBJECTS.get(str(item.get("kind")), str(item.get("kind"))))
+        lines.append(words.translate("%(kind)s %(name)s since %(day)s") % {"kind": kind, "name": name, "day": day})
+    return lines or None
+
+
+def early(words: Words, value: Any) -> Sequence[str] | None:
+    """Return the cameras that worked before they are said to have been commissioned; None for anything else."""
+    items = [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+    lines = []
+    for item in items:
+        worked = read_instant(item.get("worked_at"))
+        figures = {
+            "name": words.name("camera", str(item.get("id"))),
+            "worked": "?" if worked is None else words.times.day(worked),
+            "day": str(item.get("commissioned")),
+        }
+        text = words.translate("%(name)s worked on %(worked)s and is declared as commissioned on %(day)s")
+        lines.append(text % figures)
+    return lines or None
+
+
+def _or_none(write: Write) -> Write:
+    """Say `none` where a list is empty."""
+    return lambda words, value: write(words, value) or ((words.translate("none"),) if value == [] else None)
+
+
+def texts(words: Words, value: Any) -> str | None:
+    """Return a list of texts as they are; None for anything else."""
+    items = [item for item in value if isinstance(item, str)] if isinstance(value, list) else None
+    return None if items is None else words.times.listed(items) or words.translate("none")
+
+
 def _channels(words: Words, value: object) -> Sequence[str] | None:
     if not isinstance(value, list):
         return None
@@ -239,6 +302,24 @@ FIGURES: dict[str, tuple[str, Write]] = {
     "missing_days": (_n("Days missing"), _days),
     "gaps": (_n("Holes in the recordings"), _spans),
     "compliant_from": (_n("In order at the earliest on"), _one(_day)),
+    "causes": (_n("Causes"), causes),
+    "over_retention": (_n("Kept longer than declared"), _one(_yes_or_no)),
+    "over_retention_days": (_n("Declared to be kept for at most (days)"), _NUMBER),
+    "recording_mode": (
+        _n("Set to record"),
+        _one(lambda words, value: words.translate(MODES[value]) if isinstance(value, str) and value in MODES else None),
+    ),
+    "time_server": (_n("Set by a time server"), _one(_yes_or_no)),
+    "faults_told": (_n("Faults that the recorder tells of"), _one(texts)),
+    "tells_by_mail": (_n("It tells of them by mail"), _one(_yes_or_no)),
+    "commissioned_later": (_n("Seen before they were commissioned"), _or_none(early)),
+    "exchanged": (_n("Other devices than those first seen"), _or_none(exchanged)),
+    "armed_inputs": (_n("Alarm inputs that are armed"), _one(texts)),
+    "disarmed_inputs": (_n("Alarm inputs that were armed and no longer are"), _one(texts)),
+    "test_result": (
+        _n("Result of the test"),
+        _one(lambda words, value: words.state(value) if isinstance(value, str) else None),
+    ),
     "breaks_on": (_n("Will fall short on"), _one(_day)),
     "breaks_because": (
         _n("Because"),
@@ -306,8 +387,11 @@ _ABSENT_PICTURE = frozenset({"grain_ratio", "stripe_gain", "tint_shift", "same_t
 """Measures of a picture beside earlier ones: null where there is none."""
 
 ABSENT_WHEN_NULL = frozenset(
-    {"compliant_from", "breaks_on", "cause", "proof", "minimum_width", "minimum_height", "minimum_frame_rate"}
-)
+    {
+        "compliant_from", "breaks_on", "cause", "proof", "minimum_width", "minimum_height", "minimum_frame_rate", "tested_at",
+        "valid_until", "test_result",
+    }
+)  # fmt: skip
 """Here null says that there is none; elsewhere it says that the figure is not known."""
 
 
@@ -329,6 +413,8 @@ def figures(measured: Mapping[str, Any], words: Words) -> list[Figure]:
 
 
 def _figure(key: str, value: Any, words: Words) -> Figure | None:
+    if value == [] and key == "causes":
+        return None
     if value is None and (key in ABSENT_WHEN_NULL or key in _ABSENT_PICTURE):
         return None
     label, write = FIGURES.get(key, (None, None))

@@ -144,6 +144,7 @@ PARAMETERS: dict[str, tuple[str, Write]] = {
     "gap_tolerance": (_n("Holes up to this long are no gap"), _duration),
     "newest_lag": (_n("The newest recordings may lag by"), _duration),
     "proof_failures_apart": (_n("Failed proofs that contradict the index are apart by"), _duration),
+    "over_retention_days": (_n("Kept for longer, recordings are flagged"), _days),
     "window": (_n("Window looked at"), _duration),
     "minimum_ratio": (_n("Share required"), _ratio),
     "minimum_known_ratio": (_n("Share that must be known"), _ratio),

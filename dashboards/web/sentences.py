@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dashboards.web.figures import Words, gigabytes, number, percent, plain, rooms
+from dashboards.web.figures import Words, causes, early, exchanged, gigabytes, number, percent, plain, rooms, texts
 from dashboards.web.i18n import mark as _n
 from dashboards.web.times import read_date, read_instant
 from monitor.model.span import Millis
@@ -73,9 +73,13 @@ SENTENCES: dict[tuple[str, str], tuple[str, ...]] = {
         _n("The camera shows a place where cameras are forbidden."),
     ),
     ("forbidden_zone", "unknown"): (_n("Which places the camera shows is not declared."),),
-    ("undeclared_channel", "none"): (_n("Every channel of the recorder is declared."),),
+    ("undeclared_channel", "none"): (
+        _n("Every channel of the recorder is declared. Another device than the one first seen: %(exchanged)s."),
+        _n("Every channel of the recorder is declared."),
+    ),
     ("undeclared_channel", "found"): (
         _n("The recorder records channels that are not declared: %(channels)s."),
+        _n("%(early)s: another camera is declared than the one that was there."),
         _n("The recorder records channels that are not declared."),
     ),
     ("undeclared_channel", "unknown"): (_n("Which channels the recorder has is not known."),),
@@ -83,6 +87,11 @@ SENTENCES: dict[tuple[str, str], tuple[str, ...]] = {
         _n(
             "%(held_days)s days of recordings are held, %(required_days)s are required; by the forecast fewer from "
             "%(breaks_on)s on: %(breaks_because)s."
+        ),
+        _n("%(held_days)s days of recordings are held, %(required_days)s are required. To be watched: %(causes)s."),
+        _n(
+            "%(held_days)s days of recordings are held, %(required_days)s are required, and more than "
+            "%(over_retention_days)s are not declared: kept for too long."
         ),
         _n("%(held_days)s days of recordings are held; %(required_days)s are required."),
         _n("Recordings are held for as long as required."),
@@ -94,11 +103,19 @@ SENTENCES: dict[tuple[str, str], tuple[str, ...]] = {
     ("retention", "short"): (
         _n(
             "Only %(held_days)s of %(required_days)s days of recordings are held; "
+            "in order on %(compliant_from)s at the earliest. Cause: %(causes)s."
+        ),
+        _n(
+            "Only %(held_days)s of %(required_days)s days of recordings are held; "
             "in order on %(compliant_from)s at the earliest."
         ),
         _n("Fewer days of recordings are held than required."),
     ),
     ("retention", "gap"): (
+        _n(
+            "Recordings are missing for: %(missing_days)s; in order on %(compliant_from)s at the earliest. "
+            "Cause: %(causes)s."
+        ),
         _n("Recordings are missing for: %(missing_days)s; in order on %(compliant_from)s at the earliest."),
         _n("Recordings of some days are missing."),
     ),
@@ -111,7 +128,10 @@ SENTENCES: dict[tuple[str, str], tuple[str, ...]] = {
         _n("Only %(recorded_ratio)s of the time due on %(day)s was recorded; %(minimum_ratio)s are required."),
         _n("Yesterday was not recorded completely."),
     ),
-    ("recording_completeness", "motion_only"): (_n("Recordings are made on motion only."),),
+    ("recording_completeness", "motion_only"): (
+        _n("Recordings are made on motion only: %(recorded_ratio)s of the time due on %(day)s; %(minimum_ratio)s are required."),
+        _n("Recordings are made on motion only."),
+    ),
     ("recording_completeness", "unknown"): (_n("How much was recorded yesterday is not known."),),
     ("recorder_clock", "ok"): (_n("The recorder's clock is right."),),
     ("recorder_clock", "off"): (
@@ -143,10 +163,12 @@ SENTENCES: dict[tuple[str, str], tuple[str, ...]] = {
     ),
     ("alarm_system", "ok"): (
         _n("The alarm system was tested on %(tested_at)s; the test counts until %(valid_until)s."),
+        _n("Alarm inputs are armed: %(armed)s; no test has been attested."),
         _n("The alarm system works."),
     ),
     ("alarm_system", "fault"): (
-        _n("The alarm test of %(tested_at)s found a fault."),
+        _n("The alarm test of %(fault_found_at)s found a fault."),
+        _n("Alarm inputs were armed and no longer are: %(disarmed)s."),
         _n("The alarm system has a fault."),
     ),
     ("alarm_system", "untested"): (
@@ -212,6 +234,13 @@ def _figures(measured: Mapping[str, Any], words: Words, began: Millis | None, en
         "capacity": gigabytes(measured.get("capacity_bytes")),
         "max_undetermined": words.seconds(measured.get("max_undetermined_seconds")),
         "tolerance": words.seconds(measured.get("tolerance_seconds")),
+        "causes": _joined(causes(words, measured.get("causes")), words),
+        "over_retention_days": number(measured.get("over_retention_days")),
+        "exchanged": _joined(exchanged(words, measured.get("exchanged")), words),
+        "early": _joined(early(words, measured.get("commissioned_later")), words),
+        "armed": _texts(measured.get("armed_inputs"), words),
+        "disarmed": _texts(measured.get("disarmed_inputs"), words),
+        "fault_found_at": _instant(measured.get("tested_at"), words) if _test_failed(measured) else None,
         "unlit": _unlit(measured, words),
         "recorded": _picture(measured, "", words),
         "asked": _picture(measured, "minimum_", words),
@@ -219,6 +248,19 @@ def _figures(measured: Mapping[str, Any], words: Words, began: Millis | None, en
         **{key: _instant(measured.get(key), words) for key in ("tested_at", "valid_until", "last_report_at")},
     }
     return {key: value for key, value in found.items() if value is not None}
+
+
+def _joined(lines: Sequence[str] | None, words: Words) -> str | None:
+    return words.translate("; ").join(lines) if lines else None
+
+
+def _texts(value: object, words: Words) -> str | None:
+    return texts(words, value) if value else None
+
+
+def _test_failed(measured: Mapping[str, Any]) -> bool:
+    """Tell whether the test found the fault; of readings from before inputs were asked for it was always the test."""
+    return bool(measured.get("test_result", "fault") == "fault")
 
 
 def _code(value: object, words: Words) -> str | None:

@@ -33,6 +33,10 @@ class Times:
         local = from_millis(millis).astimezone(self.zone)
         return local.strftime("%Y-%m-%d %H:%M:%S" if seconds else "%Y-%m-%d %H:%M")
 
+    def day(self, millis: Millis) -> str:
+        """Return an instant's date here."""
+        return self.instant(millis)[:10]
+
     def clock(self, millis: Millis) -> str:
         """Return the local time of day."""
         return from_millis(millis).astimezone(self.zone).strftime("%H:%M")

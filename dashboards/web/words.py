@@ -101,6 +101,18 @@ CAUSES: dict[str, str] = {
     "camera_added": _n("a camera was added"),
     "capacity_lost": _n("disks hold less than before"),
     "capacity_too_small": _n("the disks are too small"),
+    "storage_reset": _n("the storage was reset"),
+    "footage_lost": _n("recordings vanished"),
+    "disk_lost": _n("a disk is gone"),
+    "disk_swapped": _n("a disk was swapped"),
+    "disk_failed": _n("a disk doesn't work"),
+    "recorder_exchanged": _n("the recorder was exchanged"),
+    "quota": _n("the channel's share of the disks is too small"),
+    "expiry_set": _n("the recorder is set to delete too early"),
+    "recording_off": _n("recording is switched off for this channel"),
+    "schedule_holes": _n("the recording schedule leaves hours out"),
+    "sub_stream_recorded": _n("a sub-stream seems to be recorded"),
+    "motion_only": _n("the channel is set to record on events"),
     "recorder": _n("the recorder's answer could not be used"),
     "credentials": _n("user name or password refused"),
     "permission": _n("the account lacks the right"),
@@ -160,6 +172,13 @@ STATUS_HINTS: dict[Status, str] = {
     Status.UNVERIFIED: _n("The wording is not verified: no order may rest on it alone."),
 }
 
+MODES: dict[str, str] = {
+    "continuous": _n("round the clock"),
+    "motion": _n("on events only"),
+    "mixed": _n("round the clock and on events in turns"),
+    "none": _n("switched off"),
+}
+
 DAYS: dict[str, str] = {
     "held": _n("held"),
     "gap": _n("gap"),
@@ -179,7 +198,14 @@ EVIDENCE: dict[str, str] = {
     "channels": _n("recorder's list of channels"),
     "disks": _n("recorder's list of disks"),
     "clock": _n("recorder's clock read"),
-    "identity": _n("recorder's identity"),
+    "identity": _n("identity of the device"),
+    "recording_mode": _n("recording mode of the channel"),
+    "expiry": _n("expiry set on the recorder"),
+    "time_sync": _n("recorder's time server"),
+    "alarm_inputs": _n("recorder's alarm inputs"),
+    "fault_notices": _n("faults that the recorder tells of"),
+    "storage_mode": _n("how the disks are shared out"),
+    "footage_lost": _n("recordings that vanished"),
     "inventory": _n("declaration of the institution"),
     "baseline": _n("view proposed"),
     "attestation": _n("attested by a person"),

@@ -41,6 +41,7 @@ def judge_alarm(judgement: Judgement, requirement: AlarmSystem) -> list[Verdict]
     measured: dict[str, JsonValue] = {
         "tested_at": None if newest is None else isoformat(newest.start),
         "valid_until": None if newest is None else isoformat(newest.expires),
+        "test_result": None if newest is None else newest.state,
         "armed_inputs": [*inputs.armed],
         "disarmed_inputs": [name for name, _ in inputs.disarmed],
     }

@@ -103,6 +103,90 @@ def test_figures_are_in_the_sentence() -> None:
     )
 
 
+CAUSES = [
+    {
+        "cause": "storage_reset",
+        "at": "2026-10-19T16:00:00Z",
+        "first_day": "2026-08-25",
+        "last_day": "2026-10-18",
+        "days": 55,
+    },
+    {"cause": "expiry_set", "expiry_days": 60},
+]
+
+
+def test_why_is_in_the_sentence_in_both_languages() -> None:
+    measured = {**FULL, "causes": CAUSES}
+    assert reason("retention", "short", measured, words(Language.EN)) == (
+        "Only 35 of 90 days of recordings are held; in order on 2027-01-17 at the earliest. Cause: the storage was reset "
+        "(55 days of recordings, seen on 2026-10-20); the recorder is set to delete too early (after 60 days)."
+    )
+    assert reason("retention", "short", measured, words(Language.ZH)) == (
+        "录像仅存 35 天，要求 90 天；最早于 2027-01-17 达标。原因：存储被重置（格式化）（55 天录像，于 2026-10-20 发现）；"
+        "录像机设置的保存天数太短（60 天后删除）。"
+    )
+    held = {"held_days": 95, "required_days": 90, "causes": CAUSES[1:]}
+    assert reason("retention", "ok", held, words(Language.ZH)) == (
+        "已存录像 95 天，要求 90 天。须留意：录像机设置的保存天数太短（60 天后删除）。"
+    )
+    over = {"held_days": 300, "required_days": 90, "causes": [], "over_retention_days": 180}
+    assert reason("retention", "ok", over, words(Language.EN)) == (
+        "300 days of recordings are held, 90 are required, and more than 180 are not declared: kept for too long."
+    )
+
+
+@pytest.mark.parametrize(
+    ("cause", "text"),
+    [
+        (
+            {"cause": "quota", "others_days": 100},
+            "the channel's share of the disks is too small (others are kept for 100 days)",
+        ),
+        ({"cause": "disk_lost", "disks": ["hdd1", "hdd2"]}, "a disk is gone (hdd1, hdd2)"),
+        (
+            {"cause": "sub_stream_recorded", "recorded_bit_rate": 512_000, "bit_rate": 4_000_000},
+            "a sub-stream seems to be recorded (512 kb/s of 4000 kb/s)",
+        ),
+        ({"cause": "moonlight"}, "moonlight"),
+        ({"cause": "storage_reset", "days": None, "at": "then"}, "the storage was reset"),
+    ],
+)
+def test_a_cause_with_what_is_known_of_it(cause: dict[str, Any], text: str) -> None:
+    assert figures({"causes": [cause]}, words(Language.EN))[0].values == [text]
+
+
+def test_what_devices_say_is_in_words() -> None:
+    said = words(Language.EN)
+    since = {"kind": "camera", "id": "yard", "since_at": "2026-11-02T16:00:00Z", "declared": True}
+    assert reason("undeclared_channel", "none", {"exchanged": [since]}, said) == (
+        "Every channel of the recorder is declared. Another device than the one first seen: Camera yard since 2026-11-03."
+    )
+    early = {"id": "yard", "commissioned": "2026-11-22", "worked_at": "2026-11-02T16:00:00Z"}
+    assert reason("undeclared_channel", "found", {"channels": [], "commissioned_later": [early]}, said) == (
+        "yard worked on 2026-11-03 and is declared as commissioned on 2026-11-22: "
+        "another camera is declared than the one that was there."
+    )
+    tested = {"tested_at": "2026-11-02T16:00:00Z", "test_result": "ok", "armed_inputs": ["1"], "disarmed_inputs": ["2"]}
+    assert reason("alarm_system", "fault", tested, said) == "Alarm inputs were armed and no longer are: 2."
+    assert reason("alarm_system", "fault", {**tested, "test_result": "fault"}, said) == (
+        "The alarm test of 2026-11-03 00:00 found a fault."
+    )
+    assert reason("alarm_system", "ok", {"tested_at": None, "armed_inputs": ["1"]}, said) == (
+        "Alarm inputs are armed: 1; no test has been attested."
+    )
+    shown = {
+        item.label: list(item.values)
+        for item in figures(
+            {"time_server": None, "faults_told": [], "recording_mode": "motion", "tested_at": None}, said
+        )
+    }
+    assert shown == {
+        "Set by a time server": ["unknown"],
+        "Faults that the recorder tells of": ["none"],
+        "Set to record": ["on events only"],
+    }
+
+
 def test_a_camera_that_is_up_again_but_was_down_too_long_says_so() -> None:
     ended = [{"start_at": "2026-11-23T04:00:00Z", "end_at": "2026-11-23T04:30:00Z", "cause": "stalled"}]
     measured = {**FULL, "outages": ended, "cause": None}

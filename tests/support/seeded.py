@@ -14,7 +14,7 @@ from monitor.model.clock import ManualClock
 from monitor.model.inventory import Camera, Closure, Institution, Inventory, OpeningHours, Recorder, Zone
 from monitor.model.observation import Kind, Observation, Source, Subject
 from monitor.model.report import Batch, Envelope, Report
-from monitor.model.span import DAY, HOUR, MINUTE, Basis, Millis, from_millis, to_millis
+from monitor.model.span import DAY, HOUR, MINUTE, Basis, Millis, from_millis, to_millis, isoformat
 from monitor.store.engine import writing
 from monitor.store.registry import add_institution
 
@@ -206,11 +206,31 @@ def troubled(
                 for n, name in ((1, "大门"), (2, "小一班"), (3, "午睡室"), (4, "操场"), (5, "卫生间"), (9, "仓库"))
             ]}),
         ]  # fmt: skip
-        report(context, identity, seen, sequence=sequence)
+        report(context, identity, [*seen, *_set_to(at)], sequence=sequence)
         evaluate(context, institution_id)
         if sequence == 1:
             clock.advance(6 * 3600 + 60)
     return identity
+
+
+def _set_to(at: Millis) -> list[Observation]:
+    """Return what explains the trouble: a storage reset, a device set to delete too early, another camera."""
+    midnight = NOON - 12 * HOUR
+    first, last = ((from_millis(midnight) - timedelta(days=days)).date().isoformat() for days in (90, 36))
+    lost = {"first_day": first, "last_day": last, "days": 55, "seconds": 55 * 86_400, "older_left": False}
+    lost_at = midnight - 34 * DAY
+    exchanged = isoformat(midnight - 20 * DAY)
+    return [
+        read(camera("gate"), Kind.FOOTAGE_LOST, lost_at, {**lost, "last_seen_at": isoformat(lost_at - DAY)}, state="lost"),
+        read(camera("room1"), Kind.EXPIRY, at, {"days": 60}),
+        read(camera("yard"), Kind.EXPIRY, at, {"days": 45}),
+        read(camera("yard"), Kind.RECORDING_MODE, at, {"mode": "continuous", "holes": []}),
+        read(camera("yard"), Kind.IDENTITY, at, {"model": "M", "exchanged_at": exchanged, "declared": None}),
+        read(recorder("nvr"), Kind.TIME_SYNC, at, {"enabled": False, "has_server": False}),
+        read(recorder("nvr"), Kind.FAULT_NOTICES, at, {"armed": ["diskerror"], "mail": False}),
+        read(recorder("nvr"), Kind.STORAGE_MODE, at, {"mode": "quota"}),
+        read(recorder("nvr"), Kind.ALARM_INPUTS, at, {"inputs": [{"id": "1", "armed": True, "active": False}], "disarmed": []}),
+    ]  # fmt: skip
 
 
 def new_camera_day(days: int) -> date:
