@@ -14,7 +14,7 @@ from monitor.model.clock import ManualClock
 from monitor.model.inventory import Camera, Closure, Institution, Inventory, OpeningHours, Recorder, Zone
 from monitor.model.observation import Kind, Observation, Source, Subject
 from monitor.model.report import Batch, Envelope, Report
-from monitor.model.span import DAY, HOUR, MINUTE, Basis, Millis, from_millis, to_millis, isoformat
+from monitor.model.span import DAY, HOUR, MINUTE, Basis, Millis, from_millis, isoformat, to_millis
 from monitor.store.engine import writing
 from monitor.store.registry import add_institution
 
