@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from agents.vision.picture import Picture
-from agents.watch.decoding import DECODED, LIMITS, MAX_PIXELS, decoder, picture_of
+from agents.watch.decoding import FILED, LIMITS, MAX_PIXELS, decoder, picture_of
 
 if TYPE_CHECKING:
     import av
@@ -124,11 +124,13 @@ def _looks(
         raise UnreadableError(f"{path}: there is no video in it")
     stream = container.streams.video[0]
     context = stream.codec_context
-    if context.name not in DECODED:
-        raise UnreadableError(f"{path}: its codec {context.name} is not read; H.264, H.265 and MJPEG are")
+    if context.name not in FILED:
+        raise UnreadableError(
+            f"{path}: its codec {context.name} is not read; H.264, H.265, MJPEG, MPEG-4, MPEG-2, VP8, VP9 and AV1 are"
+        )
     if context.width * context.height > MAX_PIXELS:
         raise UnreadableError(f"{path}: a picture of {context.width} x {context.height} is larger than any camera's")
-    run = _Run(context.name, context.extradata, every)
+    run = _Run(_Coding(context.name, context.extradata, (context.width, context.height)), every)
     rate = float(stream.average_rate or stream.base_rate or 25)
     timeline = Timeline(1 / rate if rate > 0 else 0.04)
     looks = 0
@@ -158,12 +160,23 @@ def _packets(container: InputContainer, stream: av.VideoStream) -> Iterator[av.P
         return
 
 
+@dataclass(frozen=True)
+class _Coding:
+    """How a file's pictures are coded, as its container says."""
+
+    codec: str
+    extradata: bytes | None
+    size: tuple[int, int]
+
+    def decoder(self) -> av.VideoCodecContext:
+        return decoder(self.codec, self.extradata, size=self.size)
+
+
 @dataclass
 class _Run:
     """Where reading is: when the next look is due, and the frames that might be decoded for it."""
 
-    codec: str
-    extradata: bytes | None
+    coding: _Coding
     every: float
     due: float = 0.0
     held: list[tuple[av.Packet[Any], float]] = field(default_factory=list)
@@ -193,7 +206,7 @@ class _Run:
             yield from self._decoded_up_to(self.due)
 
     def _keyframe(self, packet: av.Packet[Any], at: float) -> Iterator[FilmedLook]:
-        picture = _alone(self.codec, self.extradata, packet)
+        picture = _alone(self.coding, packet)
         if picture is not None:
             yield self._look(at, picture)
 
@@ -211,7 +224,7 @@ class _Run:
 
     def _feed(self, count: int) -> Picture | None:
         if self.chain is None:
-            self.chain = _Chain(self.codec, self.extradata)
+            self.chain = _Chain(self.coding)
         picture = self.chain.feed([packet for packet, _ in self.held[:count]])
         self.held_bytes -= sum(packet.size for packet, _ in self.held[:count])
         del self.held[:count]
@@ -227,9 +240,9 @@ class _Run:
 class _Chain:
     """A decoder that is fed frame by frame from a keyframe on."""
 
-    def __init__(self, codec: str, extradata: bytes | None) -> None:
+    def __init__(self, coding: _Coding) -> None:
         """Open the decoder; no frame that was damaged on the way is waited for."""
-        self._context = decoder(codec, extradata)
+        self._context = coding.decoder()
 
     def feed(self, packets: list[av.Packet[Any]]) -> Picture | None:
         """Decode frames; return the last picture that came out."""
@@ -245,11 +258,11 @@ class _Chain:
         return None if last is None else picture_of(last)
 
 
-def _alone(codec: str, extradata: bytes | None, packet: av.Packet[Any]) -> Picture | None:
+def _alone(coding: _Coding, packet: av.Packet[Any]) -> Picture | None:
     """Decode one keyframe by itself; None when nothing comes out."""
     import av
 
-    context = decoder(codec, extradata)
+    context = coding.decoder()
     last: av.VideoFrame | None = None
     try:
         for part in (_copy(packet), None):

@@ -16,6 +16,10 @@ LIMITS = {"max_pixels": str(MAX_PIXELS)}
 """Options of each decoder, and of the demuxer's own probing."""
 
 DECODED = frozenset({"h264", "hevc", "mjpeg"})
+"""What cameras send."""
+
+FILED = DECODED | {"mpeg4", "msmpeg4", "mpeg1video", "mpeg2video", "vp8", "vp9", "libdav1d", "ffv1"}
+"""What recordings are kept in beside it, by the names of FFmpeg's decoders (AV1 is libdav1d)."""
 
 _FULL_RANGE = 2
 """AVCOL_RANGE_JPEG."""
@@ -24,17 +28,25 @@ _PLANAR = frozenset({"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "y
 _BY_NAME_FULL = frozenset({"yuvj420p", "yuvj422p", "yuvj444p", "gray"})
 
 
-def decoder(codec: str, extradata: bytes | None = None) -> av.VideoCodecContext:
-    """Return a decoder of one thread for a codec as FFmpeg names it. Raises ValueError for one that isn't decoded."""
+def decoder(
+    codec: str, extradata: bytes | None = None, *, size: tuple[int, int] | None = None
+) -> av.VideoCodecContext:
+    """Return a decoder of one thread for a codec as FFmpeg names it. Raises ValueError for one that isn't decoded.
+
+    `size` (width, height) is what a recording's container says: then the codecs of recordings are decoded, too, some of
+    which don't say it themselves.
+    """
     import av
 
-    if codec not in DECODED:
+    if codec not in (DECODED if size is None else FILED):
         raise ValueError(f"codec {codec!r} is not decoded")
     context = av.CodecContext.create(codec, "r")
     if not isinstance(context, av.VideoCodecContext):
         raise TypeError(f"{codec} is not a video codec here")
     context.thread_count = 1
     context.options = dict(LIMITS)
+    if size is not None:
+        context.width, context.height = size
     if extradata:
         context.extradata = extradata
     return context

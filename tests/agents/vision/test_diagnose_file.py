@@ -139,7 +139,16 @@ def test_looks_may_be_closer(capped: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("codec", "suffix"), [("libx265", "mp4"), ("mjpeg", "avi"), ("libx264", "ts"), ("libx264", "mkv")]
+    ("codec", "suffix"),
+    [
+        ("libx265", "mp4"),
+        ("mjpeg", "avi"),
+        ("libx264", "ts"),
+        ("libx264", "mkv"),
+        ("mpeg4", "mp4"),
+        ("msmpeg4", "avi"),
+        ("libvpx", "webm"),
+    ],
 )
 def test_codecs_and_containers(folder: Path, codec: str, suffix: str) -> None:
     path = video(folder / f"{codec}.{suffix}", then((20, ROOM), (999, BLACK)), 40, codec=codec)
