@@ -10,18 +10,27 @@ import numpy.typing as npt
 KEPT_SECONDS = 3 * 3600
 """Of one value a second: 43 KB a camera."""
 
-ASKED_SECONDS = 20
+ASKED_SECONDS = 15
 """The question costs a millisecond or two: it is asked so often."""
 
-WINDOWS = (60, 90, 150)
+WINDOWS = (40, 60, 90, 150)
 """Seconds at the end of which an earlier time is looked for: lively pictures need few, quiet ones more, or never tell."""
 
 LEAST_LAG = 15
 """Seconds to the earlier time."""
 
-LEAST_CORRELATION = 0.92
-LEAST_SIGMAS = 7.0
-"""Standard deviations of chance, by Fisher's transform and as many independent values as the curves have."""
+LEAST = ((0.92, 7.0), (0.88, 9.0))
+"""Correlation, and how many standard deviations of chance it is (by Fisher's transform, with as many independent values as
+the curves have): either pair is enough. A drawn person on two sine waves reaches 0.89 and 8; fresh noise and another rate
+control take a tenth of a real loop's correlation, over the more values the surer."""
+LEAST_SHORT = ((0.95, 9.0),)
+"""The same for a window of less than a minute."""
+STAYS = ((0.75, 6.0),)
+"""The same for a loop that is known to go on."""
+
+LEAST_FRAMES = 0.2
+"""A frame counts for the seconds before and after it, the more the nearer: a loop is no whole number of seconds long. So much
+of a frame is needed for a second to have a value."""
 
 KNOWN_RATIO = 0.6
 """Of the last seconds must have an inter frame: the rest is filled in, and tells nothing."""
@@ -30,6 +39,7 @@ ORDER = 16
 """Seconds over which the curve's own rhythm is predicted and taken out: encoders have one, of each group of pictures."""
 
 Curve = npt.NDArray[np.float32]
+Bars = tuple[tuple[float, float], ...]
 
 
 class Recurrence:
@@ -39,8 +49,8 @@ class Recurrence:
         """Remember nothing yet."""
         self._ring = np.full(KEPT_SECONDS, np.nan, np.float32)
         self._second: int | None = None
-        self._sum = 0.0
-        self._frames = 0
+        self._bytes, self._frames = [0.0, 0.0], [0.0, 0.0]
+        """Of inter frames, in the second that is being counted and in the next one."""
         self._filled = 0
         self._asked, self._answer = 0, False
 
@@ -52,14 +62,18 @@ class Recurrence:
         while second > self._second:
             self._close(self._second)
         if not keyframe:
-            self._sum += math.log(16 + size)
-            self._frames += 1
+            late = at_seconds - second
+            for place, share in enumerate((1 - late, late)):
+                self._bytes[place] += share * size
+                self._frames[place] += share
 
     def _close(self, second: int) -> None:
         """End the second that is being counted."""
-        self._ring[second % KEPT_SECONDS] = self._sum / self._frames if self._frames else np.nan
+        known = self._frames[0] >= LEAST_FRAMES
+        self._ring[second % KEPT_SECONDS] = math.log(16 + self._bytes[0] / self._frames[0]) if known else np.nan
         self._filled = min(KEPT_SECONDS, self._filled + 1)
-        self._second, self._sum, self._frames = second + 1, 0.0, 0
+        self._second = second + 1
+        self._bytes, self._frames = [self._bytes[1], 0.0], [self._frames[1], 0.0]
 
     @property
     def looping(self) -> bool:
@@ -71,10 +85,14 @@ class Recurrence:
     def _recurs(self, second: int) -> bool:
         order = (second - self._filled + np.arange(self._filled)) % KEPT_SECONDS
         values = self._ring[order]
-        if np.isfinite(values[-WINDOWS[0] :]).mean() < KNOWN_RATIO:
+        if np.isfinite(values[-60:]).mean() < KNOWN_RATIO:
             return False
         curve = _surprise(values)
-        return any(recurs(curve, window) for window in WINDOWS if len(curve) >= window + LEAST_LAG)
+        return any(
+            recurs(curve, window, STAYS if self._answer else LEAST if window >= 60 else LEAST_SHORT)
+            for window in WINDOWS
+            if len(curve) >= window + LEAST_LAG
+        )
 
 
 def _surprise(values: Curve) -> Curve:
@@ -99,7 +117,7 @@ def _surprise(values: Curve) -> Curve:
     return np.clip(error, -2 * spread, 2 * spread).astype(np.float32)
 
 
-def recurs(curve: Curve, window: int) -> bool:
+def recurs(curve: Curve, window: int, bars: Bars = LEAST) -> bool:
     """Tell whether the end of a curve was there before: correlated, and by far more than its own rhythm explains."""
     tail = curve[-window:].astype(np.float64)
     past = curve[:-LEAST_LAG].astype(np.float64)
@@ -113,10 +131,10 @@ def recurs(curve: Curve, window: int) -> bool:
     spread = np.sqrt(np.maximum(squares - sums**2 / window, 1e-9) * power)
     scores = product / spread
     best = float(scores.max())
-    if best < LEAST_CORRELATION:
+    if best < min(correlation for correlation, _ in bars):
         return False
     sigmas = math.atanh(min(best, 0.999999)) * math.sqrt(max(1.0, _independent(tail) - 3))
-    return sigmas >= LEAST_SIGMAS
+    return any(best >= correlation and sigmas >= least for correlation, least in bars)
 
 
 def _running(values: npt.NDArray[np.float64], window: int) -> npt.NDArray[np.float64]:

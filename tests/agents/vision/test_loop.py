@@ -130,6 +130,19 @@ def test_a_loop_that_was_encoded_anew_is_found(period: int, seed: int) -> None:
     assert exact(sizes) == []
 
 
+@pytest.mark.parametrize("rate", [9.7, 10.3])
+def test_a_loop_that_is_no_whole_number_of_seconds_long_is_found(rate: float) -> None:
+    part = lively(50, 4, fps=10)
+    sizes = lively(150, 54, fps=10) + [frame for run in range(4) for frame in anew(part, run)]
+    recurrence, found = Recurrence(), []
+    for number, (size, keyframe) in enumerate(sizes):
+        recurrence.frame(number / rate, size, keyframe=keyframe)
+        if number % 100 == 0 and recurrence.looping:
+            found.append(number / 10)
+    assert found
+    assert found[0] <= 150 + 50 + 100
+
+
 def test_memory_is_bounded() -> None:
     loop, recurrence = Loop(), Recurrence()
     rng = np.random.default_rng(8)
