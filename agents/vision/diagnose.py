@@ -62,8 +62,19 @@ def _signal_lost(e: Evidence, t: Thresholds) -> bool:
     drawn = e.measures.drawn
     flat = drawn.flat_ratio >= t.placeholder_flat_ratio or drawn.drawn_ratio >= t.placeholder_drawn_ratio
     noiseless = e.measures.grain.noise <= t.placeholder_noise
-    white = _overexposed(e, t) and drawn.drawn_ratio < t.placeholder_bright_drawn_ratio
-    return flat and noiseless and e.measures.levels.luma_p95 > t.black_p95 and not white
+    dark = e.measures.levels.luma_p95 <= t.black_p95
+    return flat and noiseless and (_written_on_black(e, t) if dark else not _white_room(e, t))
+
+
+def _written_on_black(e: Evidence, t: Thresholds) -> bool:
+    drawn = e.measures.drawn
+    return drawn.drawn_ratio >= t.placeholder_black_drawn_ratio and drawn.text_ratio >= t.placeholder_text_ratio
+
+
+def _white_room(e: Evidence, t: Thresholds) -> bool:
+    drawn = e.measures.drawn
+    written = drawn.text_ratio >= t.placeholder_text_ratio and drawn.shade_ratio <= t.placeholder_shade_ratio
+    return _overexposed(e, t) and drawn.drawn_ratio < t.placeholder_bright_drawn_ratio and not written
 
 
 def _overexposed(e: Evidence, t: Thresholds) -> bool:
@@ -119,13 +130,15 @@ def _dark(e: Evidence, t: Thresholds) -> bool:
 def _noisy(e: Evidence, t: Thresholds) -> bool:
     seen, ratio = e.measures.grain, e.beside.grain_ratio
     loud = seen.grain >= t.noisy_grain or seen.colour_grain >= t.noisy_colour_grain
-    return loud and (ratio is None or ratio >= t.noisy_grain_ratio)
+    return loud and (ratio is None or ratio >= t.noisy_grain_ratio) and not _striped(e, t)
 
 
 def _striped(e: Evidence, t: Thresholds) -> bool:
     seen, gain = e.measures.stripes, e.beside.stripe_gain
-    clear = seen.stripe_level >= t.striped_level and seen.stripe_ratio >= t.striped_ratio
-    if clear and seen.stripe_even >= t.striped_even and (gain is None or gain >= t.striped_gain):
+    stands = seen.stripe_ratio >= t.striped_ratio and seen.stripe_even >= t.striped_even
+    everywhere = seen.stripe_ratio >= t.striped_broad_ratio and seen.stripe_even >= t.striped_broad_even
+    new = gain is None or gain >= t.striped_gain
+    if new and seen.stripe_level >= t.striped_level and (stands or everywhere):
         return True
     rolling = seen.roll_level is not None and seen.roll_level >= t.striped_roll_level
     return rolling and seen.roll_share is not None and seen.roll_share >= t.striped_roll_share

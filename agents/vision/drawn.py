@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agents.vision.levels import Histogram
+from agents.vision.levels import Histogram, luma_histogram
 from agents.vision.picture import Picture, Plane
 
 CELL = 8
@@ -17,6 +17,10 @@ COLOURS = 8
 
 ENOUGH_CELLS = 704 * 576 // CELL**2
 """Of a larger picture only some rows of cells are looked at."""
+
+GROUND_RATIO = 0.5
+GROUND_STEP, TEXT_STEP = 10, 80
+"""Of half of the picture's one luma, with the encoder's ringing about it, what is written on it differs by so many levels."""
 
 FLAT_STEP = 1.0
 """Half the distance between a cell's darkest and brightest pixel, at most, for it to be flat."""
@@ -32,6 +36,10 @@ class Drawn:
     """Share of cells that are flat and of one of the eight commonest colours, to a level."""
     colours: float
     """How many colours it takes for nine tenths of what is drawn."""
+    text_ratio: float
+    """Share of the middle's pixels that are far brighter or darker than the commonest luma: what is written there."""
+    shade_ratio: float
+    """Share of the middle's pixels that are neither written nor the ground: the rest of an overexposed room."""
 
 
 def drawn(picture: Picture, histogram: Histogram) -> Drawn:
@@ -43,7 +51,7 @@ def drawn(picture: Picture, histogram: Histogram) -> Drawn:
     near = float(histogram[max(0, mode - 2) : mode + 3].sum() / histogram.sum())
     rows, columns = luma.shape[0] // CELL, luma.shape[1] // CELL
     if not rows or not columns:
-        return Drawn(near, 0.0, 0.0)
+        return Drawn(near, 0.0, 0.0, 0.0, 0.0)
     every = max(1, round(rows * columns / ENOUGH_CELLS))
     bands = np.ascontiguousarray(luma[: rows * CELL].reshape(rows, CELL, -1)[::every, :, : columns * CELL])
     lowest, highest = _extreme(bands, np.minimum), _extreme(bands, np.maximum)
@@ -57,7 +65,22 @@ def drawn(picture: Picture, histogram: Histogram) -> Drawn:
     commonest = np.sort(counts)[::-1][:COLOURS]
     covered = float(commonest.sum()) / flat.size
     needed = int(np.searchsorted(np.cumsum(commonest), 0.9 * commonest.sum()) + 1) if commonest.size else 0
-    return Drawn(near, covered, float(needed))
+    return Drawn(near, covered, float(needed), *_written(luma, near, mode))
+
+
+def _written(luma: Plane, near: float, mode: int) -> tuple[float, float]:
+    """Return the shares of pixels (far from the commonest luma, between near and far); 0 where there is no ground.
+
+    A sixth at top and bottom is left out: there are clocks.
+    """
+    if near < GROUND_RATIO:
+        return 0.0, 0.0
+    counted = luma_histogram(luma[luma.shape[0] // 6 : -(luma.shape[0] // 6) or None])
+    total = float(counted.sum())
+    ground, near_text = (
+        float(counted[max(0, mode - step) : mode + step + 1].sum()) / total for step in (GROUND_STEP, TEXT_STEP)
+    )
+    return 1 - near_text, near_text - ground
 
 
 def _extreme(bands: Plane, which: np.ufunc) -> Plane:

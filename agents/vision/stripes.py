@@ -17,6 +17,9 @@ SLOWEST = 6
 """Cycles a picture; slower ones are light and shade, and the frame of a door."""
 AROUND, PEAK = 17, 5
 """Sides of the neighbourhood, in frequencies, out of which a pattern has to stand, and of its own peak in the middle."""
+CLEAR_RATIO = 5.0
+"""Square waves have overtones, which stand out the more, the fainter the rest is up there: the loudest that stands out by
+so much is asked, too, and the more even one counts."""
 FLOOR_LEVEL = 0.05
 """Levels: in an empty spectrum anything would stand out."""
 
@@ -103,11 +106,19 @@ def stripes(luma: Plane, rows: Profile, before: Profile | None) -> Stripes:
     far, near = (cv2.boxFilter(level, -1, (side, side), normalize=False) for side in (AROUND, PEAK))
     around = (far - near) / (AROUND**2 - PEAK**2)
     standing = np.where(_TELLING, level / (around + FLOOR_LEVEL), 0.0)
-    row, column = (int(place) for place in np.unravel_index(int(standing.argmax()), standing.shape))
-    local = _local_levels(small, row - SIDE // 2, column)
-    least, most = quantiles(local, 0.25, 0.9)
-    even = least / (most + FLOOR_LEVEL)
-    return Stripes(least, float(standing[row, column]), even, *_rolling(rows, before))
+    loudest = np.where(standing >= CLEAR_RATIO, level, 0.0)
+    places = {int(standing.argmax()), *([int(loudest.argmax())] if loudest.any() else [])}
+    found = [_pattern(small, standing, place) for place in sorted(places)]
+    return Stripes(*max(found, key=lambda item: item[0] * item[2]), *_rolling(rows, before))
+
+
+def _pattern(
+    small: npt.NDArray[np.float32], standing: npt.NDArray[np.float32], place: int
+) -> tuple[float, float, float]:
+    """Return (level, ratio, evenness) of the frequency at one place of the spectrum."""
+    row, column = divmod(place, standing.shape[1])
+    least, most = quantiles(_local_levels(small, row - SIDE // 2, column), 0.25, 0.9)
+    return least, float(standing[row, column]), least / (most + FLOOR_LEVEL)
 
 
 def _local_levels(small: npt.NDArray[np.float32], down: int, across: int) -> npt.NDArray[np.float32]:

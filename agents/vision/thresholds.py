@@ -37,6 +37,12 @@ class Thresholds:
     """Eight flat colours cover this share of a test card; of a live picture at the lowest bit rate half as much."""
     placeholder_bright_drawn_ratio: float = _least(0.93)
     """What is overexposed is flat and white, too, but for the rest of the room."""
+    placeholder_shade_ratio: float = _most(0.02)
+    """So little of it is neither white nor far from it where something is written on white."""
+    placeholder_black_drawn_ratio: float = _least(0.85)
+    """Black to a level, but for what is written on it."""
+    placeholder_text_ratio: float = _least(0.003)
+    """Of the middle of the picture: a clock or a camera's name is written at its edges."""
     placeholder_noise: float = _most(0.05)
     frozen_same_ratio: float = _least(0.05)
     """Live pictures of a still room have none but at the lowest bit rates, where they have the same few always."""
@@ -57,6 +63,9 @@ class Thresholds:
     """Over the frequencies around it."""
     striped_even: float = _least(0.45)
     """People, furniture and blinds reach 0.35."""
+    striped_broad_ratio: float = _least(5.0)
+    """Wide stripes lie among the room's own frequencies and stand out by less."""
+    striped_broad_even: float = _least(0.75)
     striped_gain: float = _least(1.5)
     """Of what is usual for the camera: some rooms are regular."""
     striped_roll_level: float = _least(8.0)

@@ -12,6 +12,9 @@ from agents.vision.quantile import quantiles
 
 NEUTRAL = 128.0
 
+WHOLE_SHARE = 1 / 3
+"""A colour channel's gain moves dark parts by less; a curtain doesn't move the other parts at all."""
+
 
 @dataclass(frozen=True)
 class Tint:
@@ -43,7 +46,7 @@ def tint(cells: Cells) -> Tint:
 def shift(seen: Sequence[float], usual: Sequence[float]) -> float:
     """Return by how much all of the picture went the same way, from the percentiles of two looks (`Tint.ends`).
 
-    The median's way counts, where the least and the most coloured parts went at least half as far along it; 0 where
+    The median's way counts, where the least and the most coloured parts went a third as far along it; 0 where
     only a part did, as with a coloured curtain.
     """
     moved = np.subtract(seen, usual).reshape(2, 3)
@@ -51,4 +54,4 @@ def shift(seen: Sequence[float], usual: Sequence[float]) -> float:
     if far == 0:
         return 0.0
     along = moved[:, 1] @ moved / far
-    return far if min(along[0], along[2]) >= 0.5 * far else 0.0
+    return far if min(along[0], along[2]) >= WHOLE_SHARE * far else 0.0

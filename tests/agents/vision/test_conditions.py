@@ -26,7 +26,7 @@ SOUND = Measures(
     levels=Levels(
         luma_mean=120, luma_p95=190, luma_median=118, block_p10=70, block_p90=170, spread=100, clipped_ratio=0.01
     ),
-    drawn=Drawn(flat_ratio=0.1, drawn_ratio=0.05, colours=6),
+    drawn=Drawn(flat_ratio=0.1, drawn_ratio=0.05, colours=6, text_ratio=0, shade_ratio=0),
     grain=Grain(noise=1.5, grain=0.8, colour_grain=0.2),
     tint=Tint(-4, 0, 4, -4, 0, 4),
     stripes=Stripes(stripe_level=1, stripe_ratio=4, stripe_even=0.1, roll_level=0.5, roll_share=0.1),
@@ -47,6 +47,9 @@ CASES: list[tuple[str, Evidence]] = [
     ("signal_lost", evidence(drawn={"flat_ratio": 0.95}, grain={"noise": 0.0})),
     ("signal_lost", evidence(drawn={"drawn_ratio": 0.8}, grain={"noise": 0.0})),
     ("ok", evidence(drawn={"flat_ratio": 0.95})),
+    ("signal_lost", evidence(levels={"clipped_ratio": 0.9}, drawn={"flat_ratio": 0.9, "drawn_ratio": 0.85, "text_ratio": 0.08, "shade_ratio": 0.01}, grain={"noise": 0.0})),
+    ("signal_lost", evidence(levels={"luma_p95": 16, "block_p90": 16, "spread": 0}, drawn={"flat_ratio": 0.97, "drawn_ratio": 0.96, "text_ratio": 0.01}, grain={"noise": 0.0, "grain": 0.0})),
+    ("black", evidence(levels={"luma_p95": 16, "block_p90": 16, "spread": 0}, drawn={"flat_ratio": 0.97, "drawn_ratio": 0.96}, grain={"noise": 0.0, "grain": 0.0})),
     ("black", evidence(levels={"luma_p95": 17, "block_p90": 17, "spread": 1}, grain={"grain": 0.3})),
     ("dark", evidence(levels={"luma_p95": 26, "block_p90": 24, "spread": 9})),
     ("dark", evidence(levels={"luma_p95": 26, "block_p90": 22, "spread": 1}, grain={"grain": 3.5})),
@@ -68,6 +71,9 @@ CASES: list[tuple[str, Evidence]] = [
     ("noisy", evidence({"grain_ratio": 9}, grain={"colour_grain": 5})),
     ("ok", evidence({"grain_ratio": 1.5}, grain={"grain": 9})),
     ("striped", evidence({"stripe_gain": 10}, stripes={"stripe_level": 12, "stripe_ratio": 30, "stripe_even": 0.9})),
+    ("striped", evidence({"stripe_gain": 10, "grain_ratio": 9}, stripes={"stripe_level": 12, "stripe_ratio": 30, "stripe_even": 0.9}, grain={"grain": 9})),
+    ("striped", evidence({"stripe_gain": 10}, stripes={"stripe_level": 24, "stripe_ratio": 6.4, "stripe_even": 0.9})),
+    ("ok", evidence({"stripe_gain": 10}, stripes={"stripe_level": 24, "stripe_ratio": 6.4, "stripe_even": 0.5})),
     ("striped", evidence(stripes={"roll_level": 15, "roll_share": 0.9})),
     ("ok", evidence({"stripe_gain": 1.1}, stripes={"stripe_level": 12, "stripe_ratio": 30, "stripe_even": 0.9})),
     ("colour_cast", evidence({"tint_shift": 25}, tint={"u_median": 20})),

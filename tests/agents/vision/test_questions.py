@@ -111,6 +111,16 @@ def test_stripes_are_found_with_their_level(across: int, down: int, *, square: b
     assert plain.stripe_even < Thresholds().striped_even
 
 
+@pytest.mark.parametrize("bands", [7, 8, 12])
+def test_dark_bands_are_found_by_their_own_frequency(bands: int) -> None:
+    """Their overtones stand out by more, being alone up there, and are fainter."""
+    picture = room()
+    dark = (np.arange(HEIGHT) / HEIGHT * bands) % 1 < 0.35
+    found = seen(with_luma(picture, picture.luma - 50.0 * dark[:, None])).stripes
+    assert found.stripe_level == pytest.approx(2 * 50 / np.pi * np.sin(0.35 * np.pi), rel=0.3)
+    assert found.stripe_even > Thresholds().striped_broad_even
+
+
 def test_blinds_over_a_part_are_no_interference() -> None:
     picture = room()
     luma = picture.luma.astype(np.float64)
@@ -138,6 +148,11 @@ def test_bars_that_roll_are_seen_from_look_to_look() -> None:
     assert (seen(with_luma(room(2), person), still).stripes.roll_share or 0) < limits.striped_roll_share
 
 
+def test_a_colour_channel_s_gain_is_a_shift_though_dark_parts_move_less() -> None:
+    assert shift((-21, -2, 23, -6, -4, 0), (-27, -19, -1, -5, -1, 3)) == pytest.approx(17, abs=1)
+    assert shift((-26, -2, 23, -6, -4, 0), (-27, -19, -1, -5, -1, 3)) == 0
+
+
 def test_only_what_colours_all_of_the_picture_is_a_shift() -> None:
     usual = seen(room()).tint.ends
     picture = room()
@@ -147,6 +162,18 @@ def test_only_what_colours_all_of_the_picture_is_a_shift() -> None:
     u[:, : WIDTH // 4] = 190  # cloth over half of it
     assert shift(seen(Picture(picture.luma, u, picture.v)).tint.ends, usual) == 0
     assert shift(usual, usual) == 0
+
+
+def test_what_is_written_in_the_middle_is_told_from_a_clock_at_the_edge() -> None:
+    text = np.random.default_rng(3).integers(0, 2, (12, WIDTH // 3)).astype(np.uint8) * 200
+    grey = np.full((HEIGHT // 2, WIDTH // 2), 128, np.uint8)
+    found = []
+    for top in (HEIGHT // 2, 4):
+        luma = np.full((HEIGHT, WIDTH), 16, np.uint8)
+        luma[top : top + 12, 40 : 40 + WIDTH // 3] += text
+        found.append(seen(Picture(luma, grey, grey)).drawn)
+    assert found[0].text_ratio > Thresholds().placeholder_text_ratio
+    assert found[0].shade_ratio == found[1].text_ratio == 0
 
 
 @pytest.mark.parametrize(("luma", "u", "v"), [(41, 240, 110), (235, 128, 128), (128, 128, 128), (60, 90, 200)])
