@@ -28,9 +28,7 @@ _PLANAR = frozenset({"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "y
 _BY_NAME_FULL = frozenset({"yuvj420p", "yuvj422p", "yuvj444p", "gray"})
 
 
-def decoder(
-    codec: str, extradata: bytes | None = None, *, size: tuple[int, int] | None = None
-) -> av.VideoCodecContext:
+def decoder(codec: str, extradata: bytes | None = None, *, size: tuple[int, int] | None = None) -> av.VideoCodecContext:
     """Return a decoder of one thread for a codec as FFmpeg names it. Raises ValueError for one that isn't decoded.
 
     `size` (width, height) is what a recording's container says: then the codecs of recordings are decoded, too, some of
