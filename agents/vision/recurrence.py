@@ -33,7 +33,7 @@ LEAST_FRAMES = 0.2
 of a frame is needed for a second to have a value."""
 
 KNOWN_RATIO = 0.6
-"""Of the last seconds must have an inter frame: the rest is filled in, and tells nothing."""
+"""Of the last minute's seconds must have an inter frame: the rest is filled in, and tells nothing."""
 
 ORDER = 16
 """Seconds over which the curve's own rhythm is predicted and taken out: encoders have one, of each group of pictures."""
@@ -48,6 +48,8 @@ class Recurrence:
     def __init__(self) -> None:
         """Remember nothing yet."""
         self._ring = np.full(KEPT_SECONDS, np.nan, np.float32)
+        self._had = np.zeros(KEPT_SECONDS, np.bool_)
+        """In which seconds there was an inter frame."""
         self._second: int | None = None
         self._bytes, self._frames = [0.0, 0.0], [0.0, 0.0]
         """Of inter frames, in the second that is being counted and in the next one."""
@@ -59,9 +61,11 @@ class Recurrence:
         second = int(at_seconds)
         if self._second is None or second - self._second > KEPT_SECONDS or second < self._second:
             self._ring[:], self._filled, self._second, self._asked = np.nan, 0, second, second
+            self._had[second % KEPT_SECONDS] = False
         while second > self._second:
             self._close(self._second)
         if not keyframe:
+            self._had[second % KEPT_SECONDS] = True
             late = at_seconds - second
             for place, share in enumerate((1 - late, late)):
                 self._bytes[place] += share * size
@@ -73,6 +77,7 @@ class Recurrence:
         self._ring[second % KEPT_SECONDS] = math.log(16 + self._bytes[0] / self._frames[0]) if known else np.nan
         self._filled = min(KEPT_SECONDS, self._filled + 1)
         self._second = second + 1
+        self._had[self._second % KEPT_SECONDS] = False
         self._bytes, self._frames = [self._bytes[1], 0.0], [self._frames[1], 0.0]
 
     @property
@@ -84,9 +89,9 @@ class Recurrence:
 
     def _recurs(self, second: int) -> bool:
         order = (second - self._filled + np.arange(self._filled)) % KEPT_SECONDS
-        values = self._ring[order]
-        if np.isfinite(values[-60:]).mean() < KNOWN_RATIO:
+        if self._had[order[-60:]].mean() < KNOWN_RATIO:
             return False
+        values = self._ring[order]
         curve = _surprise(values)
         return any(
             recurs(curve, window, STAYS if self._answer else LEAST if window >= 60 else LEAST_SHORT)
