@@ -42,8 +42,12 @@ def _telling(seen: Match, t: Thresholds) -> bool:
 
 
 def _found_elsewhere(seen: Match, t: Thresholds) -> bool:
-    sure = seen.registered >= t.moved_registered and seen.distinct >= t.moved_distinct
-    better = seen.registered - seen.identity >= t.moved_gain
+    loose = seen.anchored <= t.moved_lost_anchored
+    gain = seen.registered - seen.identity
+    better = gain >= t.moved_gain or (loose and gain >= t.moved_loose_gain)
+    sure = seen.distinct >= t.moved_distinct and seen.registered >= (
+        t.moved_loose_registered if loose else t.moved_registered
+    )
     return sure and better and seen.registered * seen.own_structure >= t.moved_explained
 
 

@@ -104,6 +104,9 @@ class Thresholds:
     """Correlation of the edges with the approved ones where they are now."""
     moved_gain: float = _least(0.25)
     """By how much that is better than where they were."""
+    moved_loose_registered: float = _least(0.36)
+    moved_loose_gain: float = _least(0.11)
+    """The same where nothing larger fits where it was; in a room full of cots the best fit elsewhere reaches 0.34 and 0.1."""
     moved_distinct: float = _least(3.2)
     moved_explained: float = _least(0.2)
     """That correlation times the sharp structure that is seen at all: little of it is soon found somewhere."""
