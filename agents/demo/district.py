@@ -101,18 +101,18 @@ DISTRICT: Final[tuple[Institution, ...]] = (
         plants=(
             Plant("view", "camera", "room1", "covered", Began.EVENT, "covered", "heal", channel=2),
             Plant("view", "camera", "yard", "moved", Began.EVENT, "moved", channel=3),
-            Plant("view", "camera", "room2", "blurred", Began.EVENT, "blurred", channel=4),
-            Plant("view", "camera", "gate", "looped", Began.EVENT, "looped", channel=1),
+            Plant("view", "camera", "gate", "blurred", Began.EVENT, "blurred", channel=1),
+            Plant("view", "camera", "room2", "looped", Began.EVENT, "looped", channel=4),
         ),
         events=(
             {"at_seconds": 5, "channel": 2, "do": "covered"},
             {"at_seconds": 28, "channel": 2, "do": "heal"},
             {"at_seconds": 7, "channel": 3, "do": "moved"},
-            {"at_seconds": 9, "channel": 4, "do": "blurred"},
-            {"at_seconds": 11, "channel": 1, "do": "looped"},
+            {"at_seconds": 9, "channel": 1, "do": "blurred"},
+            {"at_seconds": 11, "channel": 4, "do": "looped"},
         ),
-        # Eight frames a second: a recording that comes again is known the sooner, the more frames can be told apart.
-        recorder={"sub": {"fps": 8}},
+        # A recording that comes again is known by 24 marks, of which there are nearly two a second at this rate.
+        recorder={"sub": {"fps": 7}},
         views_approved=True,
     ),
     Institution(

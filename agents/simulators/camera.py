@@ -173,7 +173,11 @@ class Stream:
     def leave(self, watcher: Watcher) -> None:
         """Stop showing the stream to `watcher`; the last one to leave stops the encoder."""
         self._watchers.discard(watcher)
-        if not self._watchers and self._pump is not None:
+        self._rest()
+
+    def _rest(self) -> None:
+        """Draw and encode nothing when nobody watches; a recording that is played as live goes on unseen."""
+        if not self._watchers and self._pump is not None and self._loop is None:
             self._pump.cancel()
             self._pump = None
 
@@ -194,6 +198,7 @@ class Stream:
         if self.camera.fault is Fault.DEAD:
             for watcher in list(self._watchers):
                 watcher.end()
+        self._rest()
 
     async def _run(self) -> None:
         form, loop = self.form, asyncio.get_running_loop()

@@ -378,6 +378,12 @@ async def test_a_looped_camera_plays_its_last_seconds_as_if_they_were_live() -> 
         assert 15 <= period <= 20, "from the first whole group of pictures on"
         assert played[:period] == played[period : 2 * period]
         assert all(a < b for a, b in itertools.pairwise(seen.ticks)), "its time runs on"
+        stream.leave(seen)
+        later = Recorded()
+        stream.watch(later)
+        await until(lambda: len(later.units) >= 3)
+        assert set(later.units) <= set(seen.units), "whoever comes later is shown the same recording"
+        stream.watch(seen)
         camera.set_fault(Fault.NONE)
         healed = len(seen.units)
         await until(lambda: len(seen.units) >= healed + 5)
