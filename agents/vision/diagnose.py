@@ -112,11 +112,13 @@ def _looped(e: Evidence, _: Thresholds) -> bool:
 
 
 def _covered(e: Evidence, t: Thresholds) -> bool:
-    return e.match is not None and approved.covered(e.match, t)
+    return e.match is not None and approved.covered(e.match, t) and not _striped_all_over(e, t)
 
 
 def _moved(e: Evidence, t: Thresholds) -> bool:
-    return e.match is not None and approved.moved(e.match, t)
+    """What exposure leaves of a view is found anywhere, and nowhere."""
+    lit = not _overexposed(e, t) and not _striped_all_over(e, t)
+    return lit and e.match is not None and approved.moved(e.match, t)
 
 
 def _blurred(e: Evidence, t: Thresholds) -> bool:
@@ -142,6 +144,13 @@ def _striped(e: Evidence, t: Thresholds) -> bool:
         return True
     rolling = seen.roll_level is not None and seen.roll_level >= t.striped_roll_level
     return rolling and seen.roll_share is not None and seen.roll_share >= t.striped_roll_share
+
+
+def _striped_all_over(e: Evidence, t: Thresholds) -> bool:
+    """Tell whether stripes lie over all of the view: behind them no edge runs as it did."""
+    seen = e.measures.stripes
+    even = seen.stripe_ratio >= t.striped_ratio and seen.stripe_even >= t.striped_broad_even
+    return even and _striped(e, t)
 
 
 def _colour_cast(e: Evidence, t: Thresholds) -> bool:
