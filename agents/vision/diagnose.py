@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
@@ -154,8 +153,8 @@ def _striped_all_over(e: Evidence, t: Thresholds) -> bool:
 
 
 def _colour_cast(e: Evidence, t: Thresholds) -> bool:
-    seen, moved = e.measures.tint, e.beside.tint_shift
-    return moved is not None and moved >= t.cast_shift and math.hypot(seen.u_median, seen.v_median) >= t.cast_colour
+    moved = e.beside.tint_shift
+    return moved is not None and moved >= t.cast_shift
 
 
 _RULES: dict[str, Callable[[Evidence, Thresholds], bool]] = {

@@ -73,8 +73,6 @@ class Thresholds:
     """Headlights that sweep over a wall reach 0.8."""
     cast_shift: float = _least(11.0)
     """Levels of chroma: another lamp shifts by less."""
-    cast_colour: float = _least(7.0)
-    """Levels from neutral: a picture that loses its colour at dusk has no cast."""
     corrupt_seam_share: float = _least(0.02)
     corrupt_seam_ratio: float = _least(2.4)
     """Blocking at a low bit rate leaves it under 2."""

@@ -77,7 +77,7 @@ CASES: list[tuple[str, Evidence]] = [
     ("striped", evidence(stripes={"roll_level": 15, "roll_share": 0.9})),
     ("ok", evidence({"stripe_gain": 1.1}, stripes={"stripe_level": 12, "stripe_ratio": 30, "stripe_even": 0.9})),
     ("colour_cast", evidence({"tint_shift": 25}, tint={"u_median": 20})),
-    ("ok", evidence({"tint_shift": 25})),
+    ("ok", evidence({"tint_shift": 9})),
     ("striped", evidence({"stripe_gain": 10, "seam_times": 10}, stripes={"stripe_level": 12, "stripe_ratio": 30, "stripe_even": 0.9}, smear={"seam_share": 0.1, "seam_ratio": 4})),
 ]  # fmt: skip
 

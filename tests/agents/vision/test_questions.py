@@ -153,6 +153,16 @@ def test_a_colour_channel_s_gain_is_a_shift_though_dark_parts_move_less() -> Non
     assert shift((-26, -2, 23, -6, -4, 0), (-27, -19, -1, -5, -1, 3)) == 0
 
 
+@given(st.floats(0, 0.9))
+def test_a_picture_that_loses_its_colour_has_no_cast(left: float) -> None:
+    usual = (-27, -19, -10, 4, 9, 16)
+    assert shift([left * value for value in usual], usual) == 0
+
+
+def test_a_cast_may_end_near_grey() -> None:
+    assert shift((-8, 0, 9, 4, 9, 16), (-27, -19, -10, 4, 9, 16)) == pytest.approx(19)
+
+
 def test_only_what_colours_all_of_the_picture_is_a_shift() -> None:
     usual = seen(room()).tint.ends
     picture = room()
