@@ -69,15 +69,16 @@ def attest(
     finally:
         journal.close()
     if state.enrolment() is not None:
-        _report(site, state, clock, observation)
+        _report(state, clock, observation)
     return observation
 
 
-def _report(site: Site, state: State, clock: Clock, observation: Observation) -> None:
+def _report(state: State, clock: Clock, observation: Observation) -> None:
     outbox = state.outbox()
     try:
-        reporter = Reporter(outbox, clock, institution=site.institution.id, agent=state.agent, boot=state.boot)
-        reporter.report([observation])
+        identity = state.identity()
+        if identity is not None:
+            Reporter(outbox, clock, identity, state.boot).report([observation])
     finally:
         outbox.close()
 

@@ -273,7 +273,7 @@ def approve(site: Site, state: State, clock: Clock, book: ViewBook, taken: Seque
     finally:
         journal.close()
     if enrolled and observations:
-        _report(site, state, clock, observations)
+        _report(state, clock, observations)
     for item in sound:
         if not enrolled:
             book.approve(item.camera, _view(item), at, who)
@@ -303,11 +303,12 @@ def _observation(taken: Taken, at: Millis, by: str, *, proposed: bool) -> Observ
     )  # fmt: skip
 
 
-def _report(site: Site, state: State, clock: Clock, observations: Sequence[Observation]) -> None:
+def _report(state: State, clock: Clock, observations: Sequence[Observation]) -> None:
     outbox = state.outbox()
     try:
-        reporter = Reporter(outbox, clock, institution=site.institution.id, agent=state.agent, boot=state.boot)
-        reporter.report(observations)
+        identity = state.identity()
+        if identity is not None:
+            Reporter(outbox, clock, identity, state.boot).report(observations)
     finally:
         outbox.close()
 

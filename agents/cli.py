@@ -171,17 +171,42 @@ def enroll(
     collector: Annotated[str, typer.Option(help="Its address, such as https://collector.example.")],
     code: Annotated[str, typer.Option(help="The one-time code.")],
     agent: Annotated[str | None, typer.Option(help="A name for this agent; default the machine's.")] = None,
+    ca: Annotated[
+        Path | None, typer.Option("--ca", help="The certificate (PEM) that the collector's comes from: it is pinned.")
+    ] = None,
+    ca_fingerprint: Annotated[
+        str | None, typer.Option("--ca-fingerprint", help="Instead: its SHA-256, as it was given with the code.")
+    ] = None,
 ) -> None:
-    """Exchange a one-time code for this agent's token. From then on `agent run` reports to the collector."""
+    """Make this agent's key and register it by a one-time code. From then on `agent run` reports to the collector."""
+    if ca is not None and ca_fingerprint is not None:
+        fail("give --ca or --ca-fingerprint, not both")
     site = site_of(config)
     state = state_of(site)
     try:
-        enrolment = asyncio.run(enroll_now(state, site.institution.id, collector, code, agent))
+        trust = ca if ca is not None else ca_fingerprint
+        enrolment = asyncio.run(enroll_now(state, site.institution.id, collector, code, agent, trust=trust))
     except (EnrolError, DatabaseError, StateError, OSError) as error:
         fail(error)
     finally:
         state.close()
     typer.echo(f"enrolled as {enrolment.agent} of {enrolment.institution} at {enrolment.collector}")
+
+
+@app.command(name="rotate-key")
+def rotate_key(config: Config) -> None:
+    """Make a new key for this agent; the old one vouches for it, and what it signed stays good."""
+    from agents.rotate import rotate
+
+    site = site_of(config)
+    state = state_of(site)
+    try:
+        enrolment = asyncio.run(rotate(state))
+    except (EnrolError, DatabaseError, StateError, OSError) as error:
+        fail(error)
+    finally:
+        state.close()
+    typer.echo(f"{enrolment.agent} of {enrolment.institution} signs with a new key now")
 
 
 @app.command()

@@ -13,6 +13,12 @@ from urllib.parse import urlsplit
 
 import httpx2
 
+from agents.identity import Identity
+from monitor.model.envelope import is_nonce
+from monitor.model.jws import SignatureError
+from monitor.model.signed import NONCE_HEADER, SIGNATURE_HEADER, check_answer, request_text, sign_request
+from monitor.model.suite import PublicKey
+
 MAX_ANSWER_BYTES = 8 * 1024 * 1024
 REQUEST_SECONDS = 60.0
 """A request with its answer, from the connection to the last byte."""
@@ -25,7 +31,12 @@ class CollectorError(Exception):
 
 
 class NotAccepted(CollectorError):
-    """The collector doesn't accept this agent's token (401, 403)."""
+    """The collector doesn't accept this agent's key (401, 403)."""
+
+    def __init__(self, text: str, nonce: str | None = None) -> None:
+        """Keep the sentence, and the nonce that came with it when a fresh one is all that is missing."""
+        super().__init__(text)
+        self.nonce = nonce
 
 
 class Busy(CollectorError):
@@ -82,29 +93,99 @@ def _is_this_machine(host: str) -> bool:
         return host == "localhost"
 
 
-class Collector:
-    """The collector's HTTP API, for one agent. Follows no redirect: the token goes to the enrolled address alone."""
+@dataclass(frozen=True)
+class Pinned:
+    """What was pinned at enrolment."""
 
-    def __init__(self, url: str, token: str | None = None, seconds: float = REQUEST_SECONDS) -> None:
-        """Take an address as collector_url returned it. A request with its answer may take `seconds`."""
+    ca: str | None = None
+    """The one certificate (PEM) from which the collector's must come; None: the system's trust store decides."""
+    key: PublicKey | None = None
+    """The collector's key, which signs what the agent is told."""
+
+
+class Collector:
+    """The collector's HTTP API, for one agent. Follows no redirect: it speaks to the enrolled address alone."""
+
+    def __init__(
+        self,
+        url: str,
+        identity: Identity | None = None,
+        pinned: Pinned | None = None,
+        seconds: float = REQUEST_SECONDS,
+        *,
+        verify: bool = True,
+    ) -> None:
+        """Take an address as collector_url returned it. A request with its answer may take `seconds`.
+
+        Without `verify` anybody may answer: only for what is checked by other means. Raises CollectorError.
+        """
         self.url = url
+        self.identity = identity
+        self._pinned = pinned or Pinned()
         self._seconds = seconds
-        headers = {"Authorization": f"Bearer {token}"} if token is not None else {}
-        # The system's own trust store, so that an operator's certificate authority is added in the usual place.
-        trust = ssl.create_default_context() if url.startswith("https://") else False
-        self._client = httpx2.AsyncClient(headers=headers, verify=trust, timeout=seconds, trust_env=False)
+        self._nonce = identity.nonce if identity is not None else ""
+        trust = _trust(url, self._pinned.ca) if verify else False
+        self._client = httpx2.AsyncClient(verify=trust, timeout=seconds, trust_env=False)
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
     async def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
-        """GET; return a 200 or 304. Raises CollectorError and its kinds."""
-        return await self._ask("GET", path, None, headers or {})
+        """GET, signed; return a 200 or 304 that the collector's key signed. Raises CollectorError and its kinds."""
+        answer, nonce = await self._signed("GET", path, b"", dict(headers or {}))
+        self._check(answer, nonce)
+        return answer
 
-    async def post(self, path: str, body: bytes) -> Answer:
-        """POST JSON; return a 200 or 201. Raises CollectorError and its kinds."""
-        return await self._ask("POST", path, body, {"Content-Type": "application/json"})
+    async def post(self, path: str, body: bytes, media_type: str = "application/json", encoding: str = "") -> Answer:
+        """POST what vouches for itself; return a 200 or 201. Raises CollectorError and its kinds."""
+        headers = {"Content-Type": media_type} | ({"Content-Encoding": encoding} if encoding else {})
+        return await self._ask("POST", path, body, headers)
+
+    async def post_signed(self, path: str, body: bytes) -> Answer:
+        """POST JSON, signed; return a 200 or 201. Raises CollectorError and its kinds."""
+        answer, _ = await self._signed("POST", path, body, {"Content-Type": "application/json"})
+        return answer
+
+    async def fetch(self, path: str) -> Answer:
+        """GET without a signature. Raises CollectorError and its kinds."""
+        return await self._ask("GET", path, None, {})
+
+    def use_nonce(self, nonce: str) -> None:
+        """Sign the next requests with this nonce."""
+        self._nonce = nonce
+
+    async def _signed(self, method: str, path: str, body: bytes, headers: dict[str, str]) -> tuple[Answer, str]:
+        """Ask with a signature, and once more with the nonce that the collector gives when ours is too old."""
+        if self.identity is None:
+            raise NotAccepted("the agent is not enrolled")
+        text = request_text(method, path, body)
+        for again in (True, False):
+            nonce, who = self._nonce, self.identity
+            headers["Authorization"] = sign_request(who.key, who.institution, who.agent, nonce, text)
+            try:
+                answer = await self._ask(method, path, body or None, headers)
+            except NotAccepted as error:
+                if error.nonce is None or not again:
+                    raise
+                self._nonce = error.nonce
+            else:
+                fresh = answer.headers.get(NONCE_HEADER)
+                self._nonce = fresh if fresh is not None and is_nonce(fresh) else nonce
+                return answer, nonce
+        raise AssertionError("the second turn returns or raises")
+
+    def _check(self, answer: Answer, nonce: str) -> None:
+        if self._pinned.key is None or self.identity is None:
+            raise CollectorError("no key of the collector is pinned: enrol the agent again")
+        request = (self.identity.institution, self.identity.agent, nonce)
+        signature, etag = answer.headers.get(SIGNATURE_HEADER, ""), answer.headers.get("etag", "")
+        try:
+            check_answer(signature, answer.body, self._pinned.key, request, etag)
+        except SignatureError as error:
+            raise CollectorError(
+                f"the answer of {self.url} is not signed by the collector of the enrolment ({error}); enrol again if its key has changed"
+            ) from None
 
     async def _ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         try:
@@ -126,13 +207,29 @@ class Collector:
         if answer.status in {200, 201, 304}:
             return answer
         if answer.status in {401, 403}:
-            raise NotAccepted(f"{said}: it does not accept this agent; enrol it again with `cradlewatch agent enroll`")
+            nonce = answer.headers.get(NONCE_HEADER)
+            raise NotAccepted(
+                f"{said}: it does not accept this agent; enrol it again with `cradlewatch agent enroll`",
+                nonce if nonce is not None and is_nonce(nonce) else None,
+            )
         if answer.status in {429, 503}:
             raise Busy(f"{said}: it is busy", _retry_after(answer.headers))
         detail = _problem(answer)
         if detail is not None and 400 <= answer.status < 500:
             raise Refused(f"{said}: {detail}", answer.status)
         raise CollectorError(f"{said}: is this the collector's address?" if answer.status < 500 else said)
+
+
+def _trust(url: str, ca: str | None) -> ssl.SSLContext | bool:
+    """Return whom to trust: the pinned certificate alone, or the system's own store, where operators add theirs."""
+    if not url.startswith("https://"):
+        return False
+    try:
+        context = ssl.create_default_context(cadata=ca)
+    except (ssl.SSLError, ValueError):
+        raise CollectorError("the pinned certificate can't be read: enrol the agent again") from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
 
 
 async def _bounded(response: httpx2.Response) -> bytes:

@@ -1,14 +1,19 @@
-"""Exchanges a one-time code for the token by which the collector knows this agent."""
+"""Registers the agent's key with its collector: by a one-time code."""
 
 from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from agents.collector import Collector, CollectorError, NotAccepted, Refused, collector_url
+from agents.collector import Collector, CollectorError, NotAccepted, Pinned, Refused, collector_url
+from agents.identity import IdentityError, make_key
 from agents.state import Enrolment, State
+from monitor.model.authority import Authority, plain_fingerprint, read_authority
+from monitor.model.enrolment import plain_code, prove_possession
+from monitor.model.suite import BadKey, PrivateKey, PublicKey
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -17,48 +22,143 @@ class EnrolError(Exception):
     """The agent could not be enrolled; the text is one sentence, without the code."""
 
 
-class _Granted(BaseModel):
+class Granted(BaseModel):
     """The collector's answer; a newer one may say more."""
 
     model_config = ConfigDict(extra="ignore")
 
     institution: str
     agent: str
-    token: str
+    key: dict[str, str]
+    nonce: str
+
+    def enrolment(self, url: str, key: PrivateKey, ca: str | None) -> Enrolment:
+        """Return what is kept. Raises ValueError when the answer holds no key."""
+        return Enrolment(
+            institution=self.institution,
+            agent=self.agent,
+            collector=url,
+            key=key.public.id,
+            collector_key=PublicKey.of(self.key).jwk,
+            ca=ca,
+            nonce=self.nonce,
+        )
 
 
-async def enroll(state: State, institution: str, url: str, code: str, agent: str | None = None) -> Enrolment:
-    """Enrol the agent of `institution` and keep what was granted; `agent` is the name to ask for (default: its own).
+async def enroll(
+    state: State, institution: str, url: str, code: str, agent: str | None = None, *, trust: str | Path | None = None
+) -> Enrolment:
+    """Make a key, register it with the code, and keep what was granted.
 
+    `agent` is the name to ask for (default: its own). `trust` is what the collector's certificate must come from: a
+    PEM file, or the fingerprint that was given with the code; without it the system's trust store decides.
     Raises EnrolError; an earlier enrolment then stays as it was.
     """
     if agent is not None and not _IDENTIFIER.fullmatch(agent):
         raise EnrolError(f"--agent {agent!r} is no id: use letters, digits, dot, underscore and hyphen, at most 64")
     try:
-        collector = Collector(collector_url(url))
+        address = collector_url(url)
     except ValueError as error:
         raise EnrolError(str(error)) from None
-    body = json.dumps({"code": code.strip(), "agent": agent or state.agent}).encode()
+    ca = await _pinned(address, trust)
     try:
-        answer = await collector.post("/api/v1/enrolments", body)
-        granted = _Granted.model_validate_json(answer.body)
-        enrolment = Enrolment(
-            institution=granted.institution, agent=granted.agent, collector=collector.url, token=granted.token
+        key = make_key(state.directory)
+        name = state.agent if state.is_enrolled() else state.own_name
+        granted = await _ask(address, ca, code, agent or name, key)
+        enrolment = granted.enrolment(address, key, ca)
+    except IdentityError as error:
+        raise EnrolError(str(error)) from None
+    except (ValidationError, BadKey):
+        raise EnrolError(f"the answer of {address} can't be read: is this the collector's address?") from None
+    if enrolment.institution != institution:
+        raise EnrolError(
+            f"the code is for institution {enrolment.institution}, and site.yaml is of {institution}:"
+            " ask for a code for this one"
         )
+    keep_enrolment(state, enrolment)
+    return enrolment
+
+
+def keep_enrolment(state: State, enrolment: Enrolment) -> None:
+    """Keep an enrolment; the chain of reports goes on where the agent stays the same to the same collector."""
+    before = state.enrolment() if state.is_enrolled() else None
+    same = before is not None and _who(before) == _who(enrolment)
+    outbox = state.outbox()
+    try:
+        if not same:
+            outbox.begin_chain()
+        outbox.keep_nonce(enrolment.nonce)
+    finally:
+        outbox.close()
+    state.save_enrolment(enrolment)
+
+
+def _who(enrolment: Enrolment) -> tuple[str, str, str]:
+    return enrolment.collector, enrolment.institution, enrolment.agent
+
+
+async def _ask(address: str, ca: str | None, code: str, agent: str, key: PrivateKey) -> Granted:
+    plain = plain_code(code)
+    body = {"code": plain, "agent": agent, "key": key.public.jwk, "proof": prove_possession(key, plain)}
+    collector = _open(address, ca)
+    try:
+        answer = await collector.post("/api/v1/enrolments", json.dumps(body).encode())
     except (Refused, NotAccepted) as error:
         reason = str(error).partition(": ")[2] if isinstance(error, Refused) else "the code is not accepted"
         raise EnrolError(f"{reason}: a code works once and for some days; ask for a new one") from None
     except CollectorError as error:
         said = str(error)
         raise EnrolError(said if said.endswith("?") else f"{said}; try again") from None
-    except ValidationError:
-        raise EnrolError(f"the answer of {collector.url} can't be read: is this the collector's address?") from None
     finally:
         await collector.close()
-    if enrolment.institution != institution:
+    return Granted.model_validate_json(answer.body)
+
+
+def _open(address: str, ca: str | None, *, verify: bool = True) -> Collector:
+    try:
+        return Collector(address, None, Pinned(ca), verify=verify)
+    except CollectorError as error:
+        raise EnrolError(str(error)) from None
+
+
+async def _pinned(address: str, trust: str | Path | None) -> str | None:
+    """Return the certificate to pin. Raises EnrolError: not there, or not that of the fingerprint."""
+    if trust is None:
+        return None
+    if not address.startswith("https://"):
+        raise EnrolError("--ca and --ca-fingerprint are for an https:// address: the one given is not encrypted")
+    if isinstance(trust, Path):
+        return _of_file(trust).pem
+    try:
+        wanted = plain_fingerprint(trust)
+    except ValueError as error:
+        raise EnrolError(f"--ca-fingerprint {error}") from None
+    found = await _fetched(address)
+    if found.fingerprint != wanted:
         raise EnrolError(
-            f"the code is for institution {enrolment.institution}, and site.yaml is of {institution}:"
-            " ask for a code for this one"
+            f"{address} shows a certificate authority with the fingerprint {found.fingerprint}, and not the one given:"
+            " somebody may stand between; ask whoever runs the collector"
         )
-    state.save_enrolment(enrolment)
-    return enrolment
+    return found.pem
+
+
+def _of_file(path: Path) -> Authority:
+    try:
+        return read_authority(path.read_bytes())
+    except OSError as error:
+        raise EnrolError(f"--ca {path} can't be read: {error.strerror}") from None
+    except ValueError as error:
+        raise EnrolError(f"--ca {path} {error}") from None
+
+
+async def _fetched(address: str) -> Authority:
+    """Fetch what is to be pinned from whoever answers: its fingerprint decides, and nothing is told to it before."""
+    collector = _open(address, None, verify=False)
+    try:
+        return read_authority((await collector.fetch("/api/v1/ca")).body)
+    except ValueError:
+        raise EnrolError(f"the answer of {address} can't be read: is this the collector's address?") from None
+    except CollectorError as error:
+        raise EnrolError(f"{error}; or give its certificate authority with --ca FILE") from None
+    finally:
+        await collector.close()

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from agents.collector import Collector, CollectorError
+from agents.collector import Collector, CollectorError, Pinned
+from agents.identity import Identity
 from agents.state import Enrolment, State, StateError
+from monitor.model.suite import PublicKey
+
+
+def collector_of(enrolment: Enrolment, identity: Identity | None) -> Collector:
+    """Return the collector of an enrolment, to which `identity` signs."""
+    pinned = Pinned(enrolment.ca, PublicKey.of(enrolment.collector_key))
+    return Collector(enrolment.collector, identity, pinned)
 
 
 class Link:
@@ -20,13 +28,14 @@ class Link:
         """Return the collector; None when not enrolled. Raises CollectorError when the enrolment can't be read."""
         try:
             enrolment = self._state.enrolment()
+            if enrolment != self._enrolment:
+                identity = self._state.identity()
+                if self._collector is not None:
+                    self._left.append(self._collector)
+                self._collector = None if enrolment is None else collector_of(enrolment, identity)
+                self._enrolment = enrolment
         except StateError as error:
             raise CollectorError(str(error)) from None
-        if enrolment != self._enrolment:
-            if self._collector is not None:
-                self._left.append(self._collector)
-            self._enrolment = enrolment
-            self._collector = Collector(enrolment.collector, enrolment.token) if enrolment is not None else None
         return self._collector
 
     async def close(self) -> None:

@@ -27,6 +27,8 @@ CREATE TABLE IF NOT EXISTS rejected (
     payload BLOB NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS dropped (
     boot TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (boot, first)) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS link (
+    one INTEGER PRIMARY KEY CHECK (one = 1), boot TEXT, sequence INTEGER, digest BLOB, nonce TEXT) STRICT;
 CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID
 """
 
@@ -39,6 +41,16 @@ class Entry:
     boot: str
     sequence: int
     payload: bytes
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The next place in the chain: the number, what was written before it in any boot, and the newest nonce."""
+
+    sequence: int
+    after: tuple[str, int, bytes] | None
+    """(boot, sequence, SHA-256). None where the chain begins: at the first report, and after the file was lost."""
+    nonce: str | None
 
 
 @dataclass(frozen=True)
@@ -80,23 +92,30 @@ class Outbox:
         """Close the file."""
         self._database.close()
 
-    def put(self, boot: str, write: Callable[[int], bytes]) -> int:
-        """Give the next number of `boot` to `write`, store what it returns, and return the number once it is durable.
+    def put(self, boot: str, write: Callable[[Slot], bytes]) -> int:
+        """Give the next place to `write`, store what it returns, and return its number once it is durable.
 
-        Number and payload are one transaction: no number is lost or given twice. Raises DatabaseError when it can't be
-        stored, and ValueError when the payload alone is larger than the queue may be.
+        Number, place in the chain and bytes are one transaction: no number is lost or given twice, and no two reports
+        follow the same one, in whichever process they are written. Raises DatabaseError when it can't be stored, and
+        ValueError when the bytes alone are more than the queue may hold.
         """
 
         def work(connection: sqlite3.Connection) -> int:
             sequence = _next(connection, boot, self._last.get(boot, 0))
-            payload = write(sequence)
+            payload = write(_slot(connection, sequence))
             if len(payload) > self._max_bytes:
                 raise ValueError(
                     f"a report of {len(payload)} bytes is larger than the queue may be ({self._max_bytes})"
                 )
+            digest = _digest(payload)
             connection.execute(
                 "INSERT INTO report (boot, sequence, payload, digest, size) VALUES (?, ?, ?, ?, ?)",
-                (boot, sequence, payload, _digest(payload), len(payload)),
+                (boot, sequence, payload, digest, len(payload)),
+            )
+            connection.execute(
+                "INSERT INTO link (one, boot, sequence, digest) VALUES (1, ?, ?, ?) ON CONFLICT (one) DO UPDATE"
+                " SET boot = excluded.boot, sequence = excluded.sequence, digest = excluded.digest",
+                (boot, sequence, digest),
             )
             _make_room(connection, self._max_bytes)
             return sequence
@@ -128,16 +147,31 @@ class Outbox:
 
         return self._database.run(work)
 
-    def delivered(self, entries: Iterable[Entry]) -> None:
-        """Remove reports that the collector has: it answered "stored" or "already have it"."""
+    def delivered(self, entries: Iterable[Entry], nonce: str | None = None) -> None:
+        """Remove reports that the collector has: it answered "stored" or "already have it"; keep the nonce it gave."""
         rows = [(entry.id, entry.boot, entry.sequence) for entry in entries]
 
         def work(connection: sqlite3.Connection) -> None:
             # By number too: after damage a fresh file begins its ids anew.
             sql = "DELETE FROM report WHERE id = ? AND boot = ? AND sequence = ?"
             _count(connection, "delivered", sum(connection.execute(sql, row).rowcount for row in rows))
+            if nonce is not None:
+                _keep_nonce(connection, nonce)
 
         self._database.run(work)
+
+    def keep_nonce(self, nonce: str) -> None:
+        """Keep the newest nonce that the collector gave."""
+        self._database.run(lambda connection: _keep_nonce(connection, nonce))
+
+    def nonce(self) -> str | None:
+        """Return the newest nonce that is kept."""
+        row = self._database.run(lambda connection: connection.execute("SELECT nonce FROM link").fetchone())
+        return row[0] if row else None
+
+    def begin_chain(self) -> None:
+        """Let the next report begin a chain: the agent is enrolled anew."""
+        self._database.run(lambda connection: connection.execute("DELETE FROM link"))
 
     def reject(self, entry: Entry, reason: str) -> None:
         """Move a report that the collector will never take out of the queue, with the reason, so that others go on."""
@@ -189,8 +223,24 @@ def _next(connection: sqlite3.Connection, boot: str, given: int) -> int:
     return int(connection.execute(sql, (boot, given + 1)).fetchall()[0][0])
 
 
+def _slot(connection: sqlite3.Connection, sequence: int) -> Slot:
+    row = connection.execute("SELECT boot, sequence, digest, nonce FROM link").fetchone()
+    if row is None:
+        return Slot(sequence, None, None)
+    boot, number, digest, nonce = row
+    return Slot(sequence, None if boot is None else (boot, number, digest), nonce)
+
+
+def _keep_nonce(connection: sqlite3.Connection, nonce: str) -> None:
+    sql = "INSERT INTO link (one, nonce) VALUES (1, ?) ON CONFLICT (one) DO UPDATE SET nonce = excluded.nonce"
+    connection.execute(sql, (nonce,))
+
+
 def _rescue(damaged: sqlite3.Connection, fresh: sqlite3.Connection) -> None:
-    """Copy every report that is still whole, from both ends up to the damage, and the numbers given."""
+    """Copy every report that is still whole, from both ends up to the damage, and the numbers given.
+
+    The chain begins anew: what was last written may be lost, and to follow an older one would look like a fork.
+    """
     for order in ("ASC", "DESC"):
         with suppress(sqlite3.Error, UnicodeDecodeError):
             rows = damaged.execute(

@@ -1,4 +1,4 @@
-"""From observations to numbered reports in the outbox."""
+"""From observations to numbered, signed and linked reports in the outbox."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 
 import structlog
+from pydantic import ValidationError
 
-from agents.outbox import Outbox
+from agents.identity import Identity
+from agents.outbox import Outbox, Slot
 from monitor.model.clock import Clock
+from monitor.model.envelope import Envelope, Header, Place, is_nonce
 from monitor.model.observation import Observation
 from monitor.model.report import MAX_OBSERVATIONS, MAX_REPORT_BYTES, Report
+from monitor.model.span import to_millis
 
 REPORT_BYTES = 512 * 1024
 """What a report aims at: small enough for a slow line, and one lost packet costs little."""
@@ -23,12 +27,11 @@ log = structlog.get_logger()
 class Reporter:
     """Writes one agent's reports of one boot."""
 
-    def __init__(self, outbox: Outbox, clock: Clock, *, institution: str, agent: str, boot: str) -> None:
-        """Write into `outbox` as `agent` of `institution`; `boot` is this start's id."""
+    def __init__(self, outbox: Outbox, clock: Clock, identity: Identity, boot: str) -> None:
+        """Write into `outbox`, signed as `identity`; `boot` is this start's id."""
         self._outbox = outbox
         self._clock = clock
-        self._institution = institution
-        self._agent = agent
+        self.identity = identity
         self._boot = boot
         self._version = version("cradlewatch")
         self.oversized = 0
@@ -43,18 +46,30 @@ class Reporter:
         return [self._put(batch) for batch in batches]
 
     def _put(self, observations: tuple[Observation, ...]) -> int:
-        def write(sequence: int) -> bytes:
-            return Report(
+        def write(slot: Slot) -> bytes:
+            at, monotonic = self._clock.now(), self._clock.monotonic()
+            report = Report(
                 schema_="cradlewatch.report/1",
-                institution=self._institution,
-                agent=self._agent,
+                institution=self.identity.institution,
+                agent=self.identity.agent,
                 boot=self._boot,
-                sequence=sequence,
-                written_at=self._clock.now(),
-                monotonic_seconds=self._clock.monotonic(),
+                sequence=slot.sequence,
+                written_at=at,
+                monotonic_seconds=monotonic,
                 version=self._version,
                 observations=observations,
-            ).to_bytes()
+            )
+            header = Header(
+                institution=self.identity.institution,
+                agent=self.identity.agent,
+                boot=self._boot,
+                sequence=slot.sequence,
+                after=_after(slot),
+                nonce=slot.nonce if slot.nonce is not None and is_nonce(slot.nonce) else self.identity.nonce,
+                written_at=to_millis(at),
+                monotonic_seconds=monotonic,
+            )
+            return Envelope.seal(report.to_bytes(), self.identity.key, header)
 
         return self._outbox.put(self._boot, write)
 
@@ -76,3 +91,14 @@ class Reporter:
             size += length
         if batch:
             yield tuple(batch)
+
+
+def _after(slot: Slot) -> Place | None:
+    """Return what the report follows; after damage that SQLite does not see, the chain begins anew."""
+    if slot.after is None:
+        return None
+    boot, sequence, digest = slot.after
+    try:
+        return Place(boot=boot, sequence=sequence, digest=f"sha256:{digest.hex()}")
+    except (ValidationError, AttributeError):
+        return None

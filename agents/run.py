@@ -74,6 +74,7 @@ class Service:
         self.assigned = Assigned(state, self.link)
         self.sender = Sender(self.outbox, clock, self.link, seeded=random.Random(state.boot))  # noqa: S311  (jitter, no secret)
         self.reporter: Reporter | None = None
+        self._enrolment: Enrolment | None = None
         self.station = Station(site, clock, self.pending.append, learnt=state.learnt_budgets(), memory=state)
         self.decoder = Decoder()
         self.tools = Tools(self.decoder, clock, self.pending.append, self._timings(), seed=hash(state.boot) & 0xFFFF)
@@ -223,14 +224,14 @@ class Service:
     def _reporter(self) -> Reporter | None:
         """Return who writes reports; None while the agent is not enrolled."""
         enrolment = self.state.enrolment()
-        if enrolment is None:
-            self.reporter = None
-        elif self.reporter is None:
-            self.reporter = Reporter(
-                self.outbox, self.clock, institution=enrolment.institution, agent=enrolment.agent, boot=self.state.boot
-            )
-            self._declare()
-            self._tell_history(self.reporter, enrolment)
+        if enrolment != self._enrolment:
+            identity = self.state.identity()
+            first = self.reporter is None
+            self.reporter = None if identity is None else Reporter(self.outbox, self.clock, identity, self.state.boot)
+            self._enrolment = enrolment
+            if first and enrolment is not None and self.reporter is not None:
+                self._declare()
+                self._tell_history(self.reporter, enrolment)
         return self.reporter
 
     def _tell_history(self, reporter: Reporter, enrolment: Enrolment) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,14 +18,18 @@ from agents.collector import Busy, Collector, CollectorError, NotAccepted, Refus
 from agents.database import DatabaseError
 from agents.outbox import Entry, Outbox
 from monitor.model.clock import Clock
-from monitor.model.report import Batch, Envelope, Receipt, Receipts
+from monitor.model.envelope import MEDIA_TYPE, Envelope, frame, is_nonce
+from monitor.model.jws import SignatureError
+from monitor.model.report import Receipt, Receipts
+from monitor.model.suite import digest_of_bytes
 
+PATH = "/api/v1/reports"
 BATCH_REPORTS = 16
 BATCH_BYTES = 2 * 1024 * 1024
 FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 300.0
 NOT_ACCEPTED_WAIT_SECONDS = 900.0
-"""A token that is not accepted is tried seldom: only a person can help."""
+"""A key that is not accepted is tried seldom: only a person can help."""
 IDLE_SECONDS = 15.0
 """So often an empty outbox is looked into: an `attest` in another process may have put something in."""
 
@@ -88,7 +93,9 @@ class Sender:
             entries = await asyncio.to_thread(self._outbox.take, self._batch, BATCH_BYTES)
             if not entries:
                 return None
-            await self._send(collector, entries)
+            ready = await self._readable(entries)
+            if ready:
+                await self._send(collector, ready)
         except (CollectorError, DatabaseError) as error:
             return self._wait_after(error)
         self._failed = 0
@@ -114,25 +121,43 @@ class Sender:
                 await self._clock.sleep(wait)
 
     async def _send(self, collector: Collector, entries: Sequence[Entry]) -> None:
-        envelopes = [Envelope.seal(entry.payload) for entry in entries]
-        body = Batch(envelopes=tuple(envelopes)).model_dump_json().encode()
+        body = gzip.compress(frame(entry.payload for entry in entries), compresslevel=6, mtime=0)
         try:
-            answer = await collector.post("/api/v1/reports", body)
+            answer = await collector.post(PATH, body, MEDIA_TYPE, "gzip")
         except Refused as error:
             await self._split_or_reject(entries, error)
             return
+        except NotAccepted:
+            if not _signed_by_another(entries, collector):
+                raise
+            for entry in entries:
+                await self._reject(entry, "signed with an earlier key, which the collector accepts no more")
+            return
         receipts = _receipts(answer.body)
         self.status.clock_offset_seconds = (receipts.server_time - self._clock.now()).total_seconds()
+        if receipts.nonce is not None and is_nonce(receipts.nonce):
+            collector.use_nonce(receipts.nonce)
         by_digest = {receipt.digest: receipt for receipt in receipts.receipts}
-        await self._settle(
-            [(entry, by_digest.get(sent.digest)) for entry, sent in zip(entries, envelopes, strict=True)]
-        )
+        pairs = [(entry, by_digest.get(digest_of_bytes(entry.payload))) for entry in entries]
+        await self._settle(pairs, receipts.nonce)
 
-    async def _settle(self, pairs: Sequence[tuple[Entry, Receipt | None]]) -> None:
-        """Take what the collector has out of the queue, and what it refuses aside; the rest stays."""
+    async def _readable(self, entries: Sequence[Entry]) -> list[Entry]:
+        """Return those of one key, the first one's; put aside what is no envelope (an earlier version wrote it)."""
+        same: list[Entry] = []
+        for entry in entries:
+            if _key_of(entry) is None:
+                await self._reject(entry, "written before reports were signed")
+            elif not same or _key_of(entry) == _key_of(same[0]):
+                same.append(entry)
+            else:
+                break
+        return same
+
+    async def _settle(self, pairs: Sequence[tuple[Entry, Receipt | None]], nonce: str | None) -> None:
+        """Take what the collector has out of the queue, and what it refuses aside; the rest stays. Keep the nonce."""
         stored = [entry for entry, receipt in pairs if receipt is not None and receipt.status == "stored"]
         had = [entry for entry, receipt in pairs if receipt is not None and receipt.status == "already have it"]
-        await asyncio.to_thread(self._outbox.delivered, [*stored, *had])
+        await asyncio.to_thread(self._outbox.delivered, [*stored, *had], nonce)
         self.status.stored += len(stored)
         self.status.already_had += len(had)
         for entry, receipt in pairs:
@@ -174,6 +199,18 @@ class Sender:
         self._failed += 1
         asked = error.wait_seconds if isinstance(error, Busy) else None
         return (asked or 0.0) + wait * self._seeded.uniform(0.5, 1.0)
+
+
+def _key_of(entry: Entry) -> str | None:
+    try:
+        return Envelope.read(entry.payload).protected.kid
+    except SignatureError:
+        return None
+
+
+def _signed_by_another(entries: Sequence[Entry], collector: Collector) -> bool:
+    """Tell whether the key of these reports is not the one of the enrolment."""
+    return collector.identity is not None and _key_of(entries[0]) != collector.identity.key.public.id
 
 
 def _receipts(body: bytes) -> Receipts:

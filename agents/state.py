@@ -12,13 +12,14 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
 
-from pydantic import JsonValue, StringConstraints, ValidationError
+from pydantic import JsonValue, ValidationError
 
 from agents.database import Database, DatabaseError
+from agents.identity import Identity, IdentityError, keep, key_path, read_key
 from agents.journal import Journal
 from agents.outbox import Outbox
+from monitor.model.envelope import KeyId, Nonce
 from monitor.model.inventory import Identifier, Strict
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID"
@@ -30,18 +31,20 @@ class StateError(Exception):
 
 
 class Enrolment(Strict):
-    """What `agent enroll` got: where the collector is and the token by which it knows this agent."""
+    """What `agent enroll` got: where the collector is, who the agent is to it, and what is pinned."""
 
     institution: Identifier
     agent: Identifier
     collector: str
-    token: Annotated[str, StringConstraints(pattern=r"^[\x21-\x7e]{8,4096}$")]
-
-    def __repr__(self) -> str:
-        """Return all but the token."""
-        return f"Enrolment(institution={self.institution!r}, agent={self.agent!r}, collector={self.collector!r})"
-
-    __str__ = __repr__
+    key: KeyId
+    """The thumbprint of the agent's key; the key itself lies in a file of its own."""
+    next_key: KeyId | None = None
+    """A key that is being registered in its place."""
+    collector_key: dict[str, str]
+    """The collector's public key (JWK): it signs what the agent is told."""
+    ca: str | None = None
+    """The one certificate (PEM) that the collector's must come from; None: the system's trust store decides."""
+    nonce: Nonce
 
 
 class State:
@@ -87,8 +90,11 @@ class State:
     def agent(self) -> str:
         """The agent's id: the collector's word once enrolled, before that the machine's name, chosen once."""
         enrolment = self.enrolment()
-        if enrolment is not None:
-            return enrolment.agent
+        return enrolment.agent if enrolment is not None else self.own_name
+
+    @property
+    def own_name(self) -> str:
+        """The name that the agent asks for: the machine's, chosen once."""
         name = self.get("agent")
         if not isinstance(name, str):
             name = _machine_name()
@@ -127,6 +133,13 @@ class State:
         """Keep a session budget that was learnt."""
         self.put("budgets", {**self.learnt_budgets(), recorder: max_streams})
 
+    def is_enrolled(self) -> bool:
+        """Tell whether there is an enrolment that can be read."""
+        try:
+            return self.enrolment() is not None
+        except StateError:
+            return False
+
     def enrolment(self) -> Enrolment | None:
         """Return the enrolment as it is now, None without one. Raises StateError when it can't be read."""
         path = self._enrolment_path
@@ -139,24 +152,27 @@ class State:
         try:
             return Enrolment.model_validate_json(text)
         except ValidationError:
+            if '"token"' in text:
+                raise StateError(f"{path} is of a version that used tokens: enrol the agent again") from None
             raise StateError(f"{path} is damaged: enrol the agent again") from None
 
-    def save_enrolment(self, enrolment: Enrolment) -> None:
-        """Keep the enrolment, durably, readable by the owner alone."""
-        path = self._enrolment_path
-        fresh = path.with_suffix(".new")
-        fresh.unlink(missing_ok=True)
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-            stream.write(enrolment.model_dump_json() + "\n")
-            stream.flush()
-            os.fsync(stream.fileno())
-        fresh.replace(path)
-        directory = os.open(self.directory, os.O_RDONLY)
+    def identity(self) -> Identity | None:
+        """Return who the agent is to its collector, None when not enrolled. Raises StateError: the key can't be used."""
+        enrolment = self.enrolment()
+        if enrolment is None:
+            return None
         try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+            key = read_key(self.directory, enrolment.key)
+        except IdentityError as error:
+            raise StateError(str(error)) from None
+        return Identity(enrolment.institution, enrolment.agent, key, enrolment.nonce)
+
+    def save_enrolment(self, enrolment: Enrolment) -> None:
+        """Keep the enrolment, durably, readable by the owner alone; keys that it doesn't name are removed."""
+        keep(self._enrolment_path, (enrolment.model_dump_json() + "\n").encode())
+        named = {key_path(self.directory, key) for key in (enrolment.key, enrolment.next_key) if key is not None}
+        for path in set(self.directory.glob(key_path(self.directory, "*").name)) - named:
+            path.unlink(missing_ok=True)
 
     @contextmanager
     def lock(self) -> Iterator[None]:

@@ -15,15 +15,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from dashboards import logs
 from dashboards.prepare import ServeError, prepare
 from monitor.collector.context import Context
-from monitor.collector.enrolment import VALID, create_code
+from monitor.collector.enrolment import VALID, create_code, revoke
 from monitor.collector.evaluate import verdicts_as_of
+from monitor.collector.evidence import ExportError, export_evidence
 from monitor.collector.settings import SettingsError, load_settings
+from monitor.collector.verify import verify_institution
+from monitor.evidence.bundle import BundleError
 from monitor.model.inventory import Institution, Jurisdiction, Level
 from monitor.model.regulation import format_duration, parse_duration
 from monitor.model.span import Millis, isoformat, parse_instant
 from monitor.model.verdict import Outcome, Verdict
 from monitor.regulations.problem import PackError
-from monitor.store import accounts, registry
+from monitor.store import accounts, agents, registry
 from monitor.store.engine import DatabaseUrlError, reading, writing
 from monitor.store.schema import is_current
 from monitor.store.schema import migrate as migrate_database
@@ -38,12 +41,14 @@ app = typer.Typer(**_QUIET, help="The centre: API, dashboard, evaluation, notice
 user_app = typer.Typer(**_QUIET, help="Who may sign in.")
 institution_app = typer.Typer(**_QUIET, help="The register of institutions.")
 jurisdiction_app = typer.Typer(**_QUIET, help="The tree of supervising areas.")
+agent_app = typer.Typer(**_QUIET, help="The agents: their chains of reports, and their keys.")
 enrolment_app = typer.Typer(**_QUIET, help="One-time codes for agents.")
 for name, sub in (
     ("user", user_app),
     ("institution", institution_app),
     ("jurisdiction", jurisdiction_app),
     ("enrolment", enrolment_app),
+    ("agent", agent_app),
 ):
     app.add_typer(sub, name=name)
 
@@ -69,7 +74,8 @@ def _sentences() -> Iterator[None]:
         where = ".".join(str(part) for part in first["loc"])
         _fail(f"{where}: {first['msg'].removeprefix('Value error, ')}")
     except (
-        SettingsError, DatabaseUrlError, ServeError, PackError, registry.RegisterError, accounts.AccountError, UsageError
+        SettingsError, DatabaseUrlError, ServeError, PackError, registry.RegisterError, accounts.AccountError, UsageError, ExportError,
+        BundleError
     ) as error:  # fmt: skip
         _fail(str(error))
     except SQLAlchemyError as error:
@@ -250,11 +256,47 @@ def enrolment_create(
     valid: Annotated[str, typer.Option(help="How long the code can be used.")] = format_duration(VALID),
     config: Config = None,
 ) -> None:
-    """Print a one-time code that an agent exchanges for its token. It is shown this once."""
+    """Print a one-time code with which an agent registers its key, and what its collector's certificate comes from.
+
+    The code is shown this once. With `ca_file` in collector.yaml a second line is that certificate's fingerprint.
+    """
     with _sentences():
         lifetime = _duration("--valid", valid)
         context = _open(config)
+        authority = context.settings.certificate_authority()
         typer.echo(create_code(context, institution, agent, lifetime))
+        if authority is not None:
+            typer.echo(authority.fingerprint)
+
+
+@agent_app.command("list")
+def agent_list(
+    institution: Annotated[str, typer.Option(help="The institution's id.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    config: Config = None,
+) -> None:
+    """List an institution's agents, and how the chain of each one's reports stands."""
+    with _sentences():
+        context = _open(config)
+        with reading(context.engine) as session:
+            found = agents.agents_of(session, institution)
+    if as_json:
+        typer.echo(json.dumps([item.to_json() for item in found], ensure_ascii=False, indent=2))
+        return
+    for item in found:
+        typer.echo(f"{item.id}\t{item.state}\t{item.reports} reports, {item.missing} missing")
+
+
+@agent_app.command("revoke")
+def agent_revoke(
+    agent: Annotated[str, typer.Argument(metavar="AGENT", help="The agent's id.")],
+    institution: Annotated[str, typer.Option(help="The institution's id.")],
+    config: Config = None,
+) -> None:
+    """Accept nothing more that an agent's keys sign. What came before stays; a new code lets it register a new key."""
+    with _sentences():
+        count = revoke(_open(config), institution, agent)
+        typer.echo(f"{agent} of {institution}: {count} keys revoked.")
 
 
 @app.command()
@@ -281,6 +323,43 @@ def evaluate(
     bodies = [_check(item, packs[item], instant, verdicts) for item, verdicts in found.items()]
     whole = {"schema": "cradlewatch.evaluation/1", "as_of": isoformat(instant), "institutions": bodies}
     typer.echo(json.dumps(bodies[0] if institution is not None else whole, ensure_ascii=False, indent=2))
+
+
+@app.command()
+def verify(
+    institution: Annotated[str | None, typer.Option(help="Only this one; without it all of them.")] = None,
+    config: Config = None,
+) -> None:
+    """Check every stored report's signature and its link to the one before. Changes nothing.
+
+    Exit status: 0 all is as it was received, 1 something was edited, dropped or exchanged (each is named), 2 wrong usage.
+    """
+    with _sentences():
+        context = _open(config)
+        with reading(context.engine) as session:
+            ids = [institution] if institution is not None else registry.institution_ids(session)
+        found = [item for name in ids for item in verify_institution(context, name)]
+    for item in found:
+        whole = "whole" if not item.problems else f"{len(item.problems)} problems"
+        unsigned = f", {item.unsigned} of them from before there were signatures" if item.unsigned else ""
+        typer.echo(f"{item.institution}\t{item.agent}\t{item.reports} reports{unsigned}: {whole}")
+        for text in item.problems:
+            typer.echo(f"  {text}")
+    if any(item.problems for item in found):
+        raise typer.Exit(1)
+
+
+@app.command()
+def export(
+    evidence: Annotated[str, typer.Option("--evidence", metavar="FINDING", help="The finding's id.")],
+    output: Annotated[Path | None, typer.Option(help="The file to write; default evidence-FINDING.zip.")] = None,
+    config: Config = None,
+) -> None:
+    """Write what a finding stands on as one file, which `cradlewatch verify` checks on any machine, offline."""
+    with _sentences():
+        path = output or Path(f"evidence-{evidence}.zip")
+        count = export_evidence(_open(config), evidence, path)
+        typer.echo(f"{path}: the evidence of finding {evidence}, {count} reports")
 
 
 def _instant(text: str) -> Millis:

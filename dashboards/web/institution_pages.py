@@ -9,6 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from dashboards.web.cases import case
+from dashboards.web.chains import chain_lines
 from dashboards.web.charts import DAY_STATES, bar_swatch, defs, swatch, unlit_swatch
 from dashboards.web.figures import Words
 from dashboards.web.regulation_pages import pack_of
@@ -18,6 +19,7 @@ from dashboards.web.views import Pictures, camera_views
 from dashboards.web.visit import Visit
 from dashboards.web.words import DAYS
 from monitor.collector.evaluate import facts_of
+from monitor.store.agents import agents_of
 from monitor.store.browse import changed_thresholds, search_institutions
 from monitor.store.engine import reading
 from monitor.store.findings import finding_rows
@@ -80,6 +82,7 @@ def show_institution(visit: Visit) -> Response:
         rows = finding_rows(session, institution=institution_id, open_only=True, limit=MOST_FINDINGS)
         proposals = standing_views(session, institution_id)
         thresholds = changed_thresholds(session, institution_id)
+        agents = agents_of(session, institution_id)
     inventory = facts.inventory if facts else None
     words = visit.words(inventory.institution.timezone if inventory else summary.timezone, inventory)
     name = summary.name or summary.id
@@ -94,7 +97,8 @@ def show_institution(visit: Visit) -> Response:
         stale=_stale(visit, summary),
         pictures=Pictures(camera_views(proposals, rows, words), thresholds),
     )
-    values = {"view": view, "defs": defs(), "zone_name": words.times.name(), **_legends(words)}
+    chains = chain_lines(agents, words)
+    values = {"view": view, "chains": chains, "defs": defs(), "zone_name": words.times.name(), **_legends(words)}
     return visit.page("institution.html", values, section="institutions")
 
 

@@ -1,50 +1,66 @@
-"""Routes for agents: enrolment, reports, assignment.
+"""Routes for agents: enrolment, reports, assignment, keys.
 
-Annotations are values here: FastAPI reads `Agent`, which is made inside a function.
+Annotations are values here: FastAPI reads them, and some are made inside a function.
 """
 
+import json
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
 import structlog
 from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from monitor.api.auth import Agent
-from monitor.api.body import MAX_BATCH_BYTES, MAX_FORM_BYTES, read_body
+from monitor.api.body import MAX_BATCH_BYTES, MAX_FORM_BYTES, MAX_SENT_BYTES, expand, read_body
 from monitor.api.context import Context
 from monitor.api.limit import FailureLimit
 from monitor.api.metrics import Counters
 from monitor.api.problems import Problem
+from monitor.collector.arrival import NotProved
 from monitor.collector.assignment import assignment
-from monitor.collector.enrolment import Enrolled, EnrolmentError, exchange
+from monitor.collector.enrolment import Enrolled, EnrolmentError, Offer, enrol, rotate
 from monitor.collector.ingest import first_error, ingest
+from monitor.collector.nonce import new_nonce
+from monitor.collector.settings import SettingsError
+from monitor.collector.signed_request import Asked, who_asks
+from monitor.model.envelope import MEDIA_TYPE, unframe
 from monitor.model.inventory import Identifier
-from monitor.model.report import Batch, Receipts
+from monitor.model.jws import SignatureError
+from monitor.model.report import Receipts
+from monitor.model.signed import NONCE_HEADER, SCHEME, SIGNATURE_HEADER, request_text, sign_answer
 from monitor.regulations.problem import PackError
 
 log = structlog.get_logger(__name__)
 
 M = TypeVar("M", bound=BaseModel)
 
+_STATUS = {"size": HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
 
-class EnrolmentForm(BaseModel):
-    """What an agent sends for its token. A newer agent may say more."""
+
+class KeyForm(BaseModel):
+    """A public key and the proof that the sender has the private one. A newer agent may say more."""
 
     model_config = ConfigDict(extra="ignore")
+
+    key: Annotated[dict[str, str], Field(max_length=10)]
+    proof: Annotated[str, StringConstraints(max_length=2000)]
+
+
+class EnrolmentForm(KeyForm):
+    """What an agent sends with its one-time code."""
 
     code: Annotated[str, StringConstraints(min_length=1, max_length=100)]
     agent: Identifier
 
 
 class EnrolmentGrant(BaseModel):
-    """What an agent gets for its code."""
+    """What an agent gets: who it is, the collector's public key, and the first nonce."""
 
     institution: str
     agent: str
-    token: str
+    key: dict[str, str]
+    nonce: str
 
 
 def _body_schema(model: type[BaseModel]) -> dict[str, Any]:
@@ -52,52 +68,156 @@ def _body_schema(model: type[BaseModel]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
+_ENVELOPES = {
+    "requestBody": {
+        "required": True,
+        "description": "Envelopes as netstrings, each HEADER..SIGNATURE (RFC 7515, RFC 7797), a newline, the report.",
+        "content": {MEDIA_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
+
 def agent_routes(context: Context, counters: Counters) -> APIRouter:
     """Return the routes that agents use."""
     router = APIRouter(prefix="/api/v1", tags=["agents"])
+    _enrolment_routes(router, context, counters)
+    _report_route(router, context, counters)
+    _signed_routes(router, context, counters)
+    return router
+
+
+def _enrolment_routes(router: APIRouter, context: Context, counters: Counters) -> None:
     limit = FailureLimit()
+
+    @router.get("/ca", response_model=None)
+    def ca() -> Response:
+        """Return the certificate that agents pin: by its fingerprint, which the operator gives with the code."""
+        try:
+            found = context.settings.certificate_authority()
+        except SettingsError as error:
+            log.warning("ca_file can't be read", reason=str(error))
+            found = None
+        if found is None:
+            raise Problem(HTTPStatus.NOT_FOUND, "this collector names no certificate authority of its own")
+        return Response(found.pem, media_type="application/x-pem-file")
 
     @router.post(
         "/enrolments", status_code=201, response_model=EnrolmentGrant, openapi_extra=_body_schema(EnrolmentForm)
     )
-    async def enrol(request: Request) -> Any:
-        """Exchange a one-time code for an agent's token."""
+    async def enrolments(request: Request) -> Any:
+        """Register an agent's key by a one-time code."""
         client = request.client.host if request.client else ""
         now = context.clock.monotonic()
         if wait := limit.blocked_seconds(client, now):
             detail = "too many codes that were not accepted; wait a minute"
             raise Problem(HTTPStatus.TOO_MANY_REQUESTS, detail, {"Retry-After": str(wait)})
         form = _read(EnrolmentForm, await read_body(request, MAX_FORM_BYTES))
+        offer = Offer(form.key, form.proof)
         try:
-            enrolled: Enrolled = await run_in_threadpool(exchange, context, form.code, form.agent)
+            enrolled = await run_in_threadpool(enrol, context, form.code, form.agent, offer)
         except EnrolmentError as error:
             limit.failed(client, now)
+            counters.refuse("code")
             raise Problem(HTTPStatus.FORBIDDEN, str(error)) from None
-        return EnrolmentGrant(**enrolled.__dict__)
+        return _grant(enrolled)
 
-    @router.post("/reports", response_model=Receipts, openapi_extra=_body_schema(Batch))
-    async def reports(request: Request, agent: Agent) -> Any:
+
+def _report_route(router: APIRouter, context: Context, counters: Counters) -> None:
+    @router.post("/reports", response_model=Receipts, openapi_extra=_ENVELOPES)
+    async def reports(request: Request) -> Any:
         """Store reports; each is answered by itself, after it was stored."""
-        batch = _read(Batch, await read_body(request, MAX_BATCH_BYTES))
-        receipts = await run_in_threadpool(ingest, context, agent, batch)
+        bodies = await _envelopes(request, counters)
+        try:
+            receipts = await run_in_threadpool(ingest, context, bodies)
+        except NotProved as error:
+            raise _refused(counters, error) from None
         counters.answered(receipts)
         return Response(receipts.model_dump_json(), media_type="application/json")
 
-    @router.get("/agents/self/assignment", response_model=None)
-    def assigned(request: Request, agent: Agent) -> Response:
-        """Return by what the agent is judged; 304 when it has it already."""
+
+def _signed_routes(router: APIRouter, context: Context, counters: Counters) -> None:
+    async def asked(request: Request, body: bytes = b"") -> Asked:
+        text = request_text(request.method, request.url.path, body)
         try:
-            found = assignment(context, agent)
+            return await run_in_threadpool(who_asks, context, request.headers.get("authorization", ""), text)
+        except NotProved as error:
+            raise _refused(counters, error) from None
+
+    @router.get("/agents/self/assignment", response_model=None)
+    async def assigned(request: Request) -> Response:
+        """Return by what the agent is judged, signed; 304 when it has it already."""
+        who = await asked(request)
+        try:
+            found = await run_in_threadpool(assignment, context, who.identity)
         except PackError as error:
-            log.warning("no assignment: the pack can't be read", institution=agent.institution, reason=str(error))
+            log.warning(
+                "no assignment: the pack can't be read", institution=who.identity.institution, reason=str(error)
+            )
             detail = "the institution's regulation pack can't be read; the operator has to repair it"
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "600"}) from None
-        headers = {"ETag": found.etag, "Cache-Control": "private, no-cache"}
-        if found.etag in _tags(request.headers.get("if-none-match", "")):
+        known = found.etag in _tags(request.headers.get("if-none-match", ""))
+        body = b"" if known else json.dumps(found.body, ensure_ascii=False, separators=(",", ":")).encode()
+        headers = _signed(context, who, found.etag, body)
+        if known:
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-        return JSONResponse(found.body, headers=headers)
+        return Response(body, headers=headers, media_type="application/json")
 
-    return router
+    @router.post(
+        "/agents/self/keys", status_code=201, response_model=EnrolmentGrant, openapi_extra=_body_schema(KeyForm)
+    )
+    async def keys(request: Request) -> Any:
+        """Register the agent's next key; the request is signed by the one before."""
+        body = await read_body(request, MAX_FORM_BYTES)
+        who = await asked(request, body)
+        form = _read(KeyForm, body)
+        try:
+            enrolled = await run_in_threadpool(rotate, context, who.identity, Offer(form.key, form.proof))
+        except EnrolmentError as error:
+            counters.refuse("code")
+            raise Problem(HTTPStatus.FORBIDDEN, str(error)) from None
+        return _grant(enrolled)
+
+
+def _signed(context: Context, who: Asked, etag: str, body: bytes) -> dict[str, str]:
+    """Return the headers of an answer that its reader can check, and a fresh nonce."""
+    keys = context.keys()
+    return {
+        "ETag": etag,
+        "Cache-Control": "private, no-cache",
+        SIGNATURE_HEADER: sign_answer(keys.signing, who.header, etag, body),
+        NONCE_HEADER: new_nonce(keys.nonce, who.identity.institution, who.identity.agent, context.now()),
+    }
+
+
+async def _envelopes(request: Request, counters: Counters) -> list[bytes]:
+    """Return the envelopes of a request's body, within all bounds. Raises Problem."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:
+        counters.refuse("form")
+        detail = f"reports are sent signed, as {MEDIA_TYPE}: update the agent and enrol it again"
+        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail, {"Accept": MEDIA_TYPE})
+    try:
+        body = await read_body(request, MAX_SENT_BYTES)
+        body = expand(body, request.headers.get("content-encoding", ""), MAX_BATCH_BYTES)
+    except Problem as error:
+        counters.refuse("size" if error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else "compression")
+        raise
+    try:
+        return unframe(body)
+    except SignatureError as error:
+        counters.refuse(error.reason)
+        raise Problem(_STATUS.get(error.reason, HTTPStatus.UNPROCESSABLE_ENTITY), str(error)) from None
+
+
+def _refused(counters: Counters, error: NotProved) -> Problem:
+    counters.refuse(error.reason)
+    headers = {"WWW-Authenticate": SCHEME, **({} if error.nonce is None else {NONCE_HEADER: error.nonce})}
+    return Problem(HTTPStatus.UNAUTHORIZED, str(error), headers)
+
+
+def _grant(enrolled: Enrolled) -> EnrolmentGrant:
+    return EnrolmentGrant(
+        institution=enrolled.institution, agent=enrolled.agent, key=enrolled.key, nonce=enrolled.nonce
+    )
 
 
 def _tags(header: str) -> set[str]:

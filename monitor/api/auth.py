@@ -1,4 +1,4 @@
-"""Who asks: an agent by its token, a script by its API token, or a person by the session's cookie."""
+"""Who asks: a script by its API token, or a person by the session's cookie. Agents sign what they send."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from monitor.api.context import Context
 from monitor.api.problems import Problem
-from monitor.collector.enrolment import identify
-from monitor.collector.ingest import Identity
 from monitor.store.accounts import session_user, token_user
 from monitor.store.engine import reading
 
@@ -20,12 +18,8 @@ SESSION_COOKIE = "cradlewatch_session"
 _LONGEST = 400
 """No token of ours is longer."""
 
-_agent_scheme = HTTPBearer(
-    auto_error=False, scheme_name="agent", description="The token that an agent got for its code."
-)
 _reader_scheme = HTTPBearer(auto_error=False, scheme_name="reader", description="An API token of a user.")
 
-AgentCredentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_agent_scheme)]
 ReaderCredentials = Annotated[HTTPAuthorizationCredentials | None, Depends(_reader_scheme)]
 
 
@@ -36,15 +30,6 @@ def _unauthorized(detail: str) -> Problem:
 def _context(request: Request) -> Context:
     context: Context = request.app.state.context
     return context
-
-
-def agent(request: Request, credentials: AgentCredentials) -> Identity:
-    """Return which agent asks; anybody else gets 401."""
-    token = credentials.credentials if credentials else ""
-    found = identify(_context(request), token) if 0 < len(token) <= _LONGEST else None
-    if found is None:
-        raise _unauthorized("an agent's token is needed: Authorization: Bearer TOKEN")
-    return found
 
 
 def reader(request: Request, credentials: ReaderCredentials) -> str:
@@ -66,9 +51,6 @@ def officer(request: Request, credentials: ReaderCredentials) -> str:
 
 Officer = Annotated[str, Depends(officer)]
 """Who decides."""
-
-Agent = Annotated[Identity, Depends(agent)]
-"""The agent that asks."""
 
 
 def who_reads(context: Context, request: Request, token: str | None) -> str | None:

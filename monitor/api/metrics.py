@@ -16,6 +16,12 @@ from monitor.store import agents, evaluations, findings, registry
 from monitor.store.engine import reading
 from monitor.store.verdicts import CurrentVerdict, verdicts_of_requirement
 
+REASONS = (
+    "size", "compression", "form", "count", "algorithm", "unknown_key", "revoked_key", "replaced_key", "signature",
+    "cross_site", "nonce", "back_dated", "ahead", "content", "equivocation", "order", "unlinked", "code", "other",
+)  # fmt: skip
+"""Why something of an agent's is refused: the ones before `cross_site` without looking at a payload."""
+
 
 class Counters:
     """What this process counts itself."""
@@ -30,11 +36,25 @@ class Counters:
         )
         for status in ("stored", "already_have_it", "rejected"):
             self.receipts.labels(status)
+        self.refused = Counter(
+            "cradlewatch_refused",
+            "Reports and requests of agents that this process refused, by reason.",
+            ["reason"],
+            registry=registry_,
+        )
+        for reason in REASONS:
+            self.refused.labels(reason)
+
+    def refuse(self, reason: str) -> None:
+        """Count something refused; a word that isn't known counts as other."""
+        self.refused.labels(reason if reason in REASONS else "other").inc()
 
     def answered(self, receipts: Receipts) -> None:
         """Count a batch's receipts."""
         for receipt in receipts.receipts:
             self.receipts.labels(receipt.status.replace(" ", "_")).inc()
+            if receipt.status == "rejected":
+                self.refuse(receipt.reason or "other")
 
 
 class StoreCollector(Collector):
@@ -107,14 +127,28 @@ def _agents(session: Session) -> Iterator[Metric]:
         "cradlewatch_agent_last_report_timestamp_seconds", "When the newest report of an agent came in.", labels=labels
     )
     count = CounterMetricFamily("cradlewatch_agent_reports", "Reports stored of an agent, ever.", labels=labels)
+    missing = GaugeMetricFamily(
+        "cradlewatch_agent_missing_reports", "Reports of an agent that are known to be missing.", labels=labels
+    )
+    forked = GaugeMetricFamily(
+        "cradlewatch_agent_forked", "1 for an agent whose chain of reports was continued twice.", labels=labels
+    )
+    disputed = GaugeMetricFamily(
+        "cradlewatch_agent_disputed_reports",
+        "Reports of an agent that came in twice with different bytes.",
+        labels=labels,
+    )
     for agent in agents.all_agents(session):
         count.add_metric([agent.institution, agent.id], agent.reports)
+        missing.add_metric([agent.institution, agent.id], agent.missing)
+        forked.add_metric([agent.institution, agent.id], float(agent.forked_at is not None))
+        disputed.add_metric([agent.institution, agent.id], agent.disputed)
         if agent.last_report_at is not None:
             last.add_metric([agent.institution, agent.id], agent.last_report_at / 1000)
     silent = GaugeMetricFamily("cradlewatch_agent_silent", "1 for an agent that has fallen silent.", labels=labels)
     for verdict in verdicts_of_requirement(session, "agent_silence"):
         silent.add_metric([verdict.institution, verdict.subject_id], float(verdict.state == "silent"))
-    yield from (last, count, silent)
+    yield from (last, count, silent, missing, forked, disputed)
 
 
 def _findings(session: Session) -> Iterator[Metric]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from monitor.collector.arrival import Identity
 from monitor.collector.context import Context
-from monitor.collector.ingest import Identity
 from monitor.collector.packs import digest_of_json, pack_json
 from monitor.store import registry, views
 from monitor.store.engine import reading

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
+from monitor.collector.own_keys import OwnKeyring, OwnKeys
 from monitor.collector.packs import Packs
 from monitor.collector.settings import Settings
 from monitor.model.clock import Clock, SystemClock
@@ -21,6 +22,7 @@ class Context:
     clock: Clock = field(default_factory=SystemClock)
     settings: Settings = field(default_factory=Settings)
     packs: Packs = field(default_factory=Packs)
+    keyring: OwnKeyring = field(default_factory=OwnKeyring, repr=False, compare=False)
 
     @classmethod
     def open(cls, settings: Settings, clock: Clock | None = None) -> Context:
@@ -30,3 +32,7 @@ class Context:
     def now(self) -> Millis:
         """Return the clock's wall time in UTC milliseconds."""
         return to_millis(self.clock.now())
+
+    def keys(self) -> OwnKeys:
+        """Return the centre's own keys."""
+        return self.keyring.get(self.engine, self.now())

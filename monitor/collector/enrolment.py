@@ -1,34 +1,48 @@
-"""How an agent comes to its token: a one-time code, made by the operator and exchanged once."""
+"""How an agent's key becomes known: by a one-time code of the operator's, later by the key before it."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
+from monitor.collector.arrival import Identity
 from monitor.collector.context import Context
-from monitor.collector.ingest import Identity
+from monitor.collector.nonce import new_nonce
+from monitor.model.enrolment import POSSESSION, plain_code, proves_possession
 from monitor.model.span import DAY, Millis
+from monitor.model.suite import BadKey, PublicKey
 from monitor.store import agents, registry
-from monitor.store.engine import reading, writing
-from monitor.store.tokens import new_code, new_secret, plain_code
+from monitor.store.engine import writing
+from monitor.store.keys import agent_keys, register_key, revoke_keys
+from monitor.store.tokens import new_code
 
 VALID: Millis = 7 * DAY
 """How long a code can be used, unless told otherwise."""
 
-_TOKEN = re.compile(r"cwa~([A-Za-z0-9._-]{1,64})~([A-Za-z0-9._-]{1,64})~([A-Za-z0-9_-]{20,100})")
+MAX_KEYS = 1000
+"""So many keys of one agent at the most: rotation is for people's hands, not for loops."""
 
 
 class EnrolmentError(ValueError):
-    """A code that can't be exchanged; the sentence says why."""
+    """A code or key that can't be accepted; the sentence says why."""
 
 
 @dataclass(frozen=True)
 class Enrolled:
-    """What an agent gets for its code. The token is shown this once."""
+    """What an agent gets when its key is registered."""
 
     institution: str
     agent: str
-    token: str
+    key: dict[str, str]
+    """The collector's public key, to be pinned: it signs what the agent is told."""
+    nonce: str
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A public key that somebody offers, and the proof that he has the private one."""
+
+    key: dict[str, str]
+    proof: str
 
 
 def create_code(context: Context, institution: str, agent: str | None = None, valid: Millis = VALID) -> str:
@@ -41,28 +55,63 @@ def create_code(context: Context, institution: str, agent: str | None = None, va
     return code
 
 
-def exchange(context: Context, code: str, agent: str) -> Enrolled:
-    """Exchange a code for a token; the code is used up. Raises EnrolmentError.
+def enrol(context: Context, code: str, agent: str, offer: Offer) -> Enrolled:
+    """Register the key of an agent that shows a code; the code is used up. Raises EnrolmentError.
 
-    The name that the operator wrote into the code wins over the one that the agent asks for.
+    The name that the operator wrote into the code wins over the one that the agent asks for. An agent that enrols
+    again keeps its history; its earlier keys count as replaced.
     """
-    now, plain, secret = context.now(), plain_code(code), new_secret()
+    now, plain = context.now(), plain_code(code)
+    key = _offered(offer, plain)
     with writing(context.engine) as session:
         found = agents.enrolment_of(session, plain)
         if found is None:
             raise EnrolmentError("there is no such code")
         if not agents.use_code(session, plain, now):
             raise EnrolmentError("this code has been used or has expired; ask for a new one")
-        name = found.agent or agent
-        agents.enrol(session, found.institution, name, secret, now)
-    return Enrolled(found.institution, name, f"cwa~{found.institution}~{name}~{secret}")
+        identity = Identity(found.institution, found.agent or agent)
+        agents.enrol(session, identity.institution, identity.agent, now)
+        known = agent_keys(session, identity.institution, identity.agent)
+        if key.id in known:
+            raise EnrolmentError("this key has been registered before; make a new one")
+        register_key(session, identity.institution, identity.agent, key, now)
+    return _granted(context, identity, now)
 
 
-def identify(context: Context, token: str) -> Identity | None:
-    """Return whose token this is, None when it is nobody's. A token names its agent, so that one row is looked up."""
-    match = _TOKEN.fullmatch(token)
-    if match is None:
-        return None
-    institution, agent, secret = match.groups()
-    with reading(context.engine) as session:
-        return Identity(institution, agent) if agents.proves(session, institution, agent, secret) else None
+def rotate(context: Context, identity: Identity, offer: Offer) -> Enrolled:
+    """Register a new key for an agent that has proved itself by the one before. Raises EnrolmentError."""
+    now = context.now()
+    key = _offered(offer, f"{identity.institution}/{identity.agent}")
+    with writing(context.engine) as session:
+        known = agent_keys(session, identity.institution, identity.agent)
+        if key.id in known:
+            raise EnrolmentError("this key has been registered before; make a new one")
+        if len(known) >= MAX_KEYS:
+            raise EnrolmentError(f"this agent has had {MAX_KEYS} keys; enrol it under another name")
+        register_key(session, identity.institution, identity.agent, key, now)
+    return _granted(context, identity, now)
+
+
+def revoke(context: Context, institution: str, agent: str) -> int:
+    """Revoke an agent's keys: nothing that they signed is accepted any more. Return how many; raises RegisterError."""
+    with writing(context.engine) as session:
+        if not agent_keys(session, institution, agent):
+            raise registry.RegisterError(f"institution {institution} has no agent {agent} with a key")
+        return revoke_keys(session, institution, agent, context.now())
+
+
+def _granted(context: Context, identity: Identity, now: Millis) -> Enrolled:
+    keys = context.keys()
+    nonce = new_nonce(keys.nonce, identity.institution, identity.agent, now)
+    return Enrolled(identity.institution, identity.agent, keys.signing.public.jwk, nonce)
+
+
+def _offered(offer: Offer, bound_to: str) -> PublicKey:
+    """Return the offered key. Raises EnrolmentError unless the offer proves that the private key is there."""
+    try:
+        key = PublicKey.of(offer.key)
+    except BadKey as error:
+        raise EnrolmentError(str(error)) from None
+    if not proves_possession(offer.proof, key, bound_to):
+        raise EnrolmentError(f"the proof that the private key is there doesn't hold ({POSSESSION})")
+    return key

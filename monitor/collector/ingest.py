@@ -9,22 +9,32 @@ from typing import Any
 
 import structlog
 from pydantic import ValidationError
-from sqlalchemy.orm import Session
 
+from monitor.collector.arrival import Arrivals, Arrived, Identity, Rejected, check_in
 from monitor.collector.context import Context
+from monitor.collector.intake import Intake
+from monitor.collector.nonce import new_nonce, nonce_moment
+from monitor.model.chain import Link, Mark
+from monitor.model.envelope import Envelope, Protected
 from monitor.model.observation import Kind, Observation
-from monitor.model.report import MAX_REPORT_BYTES, Batch, Envelope, Receipt, Receipts, Report
-from monitor.model.span import DAY, Millis, from_millis, isoformat, to_millis
+from monitor.model.report import MAX_REPORT_BYTES, Receipt, Receipts, Report
+from monitor.model.span import DAY, HOUR, Millis, from_millis, isoformat, to_millis
 from monitor.regulations.problem import PackError
-from monitor.store.agents import hold_institution, reported
+from monitor.store.agents import Arrival, hold_institution, reported
 from monitor.store.engine import writing
 from monitor.store.ledger import Entry, add_entries
-from monitor.store.reports import Received, add_reports, known_digests
+from monitor.store.reports import Received, add_reports
 
 log = structlog.get_logger(__name__)
 
 MAX_AHEAD: Millis = DAY
 """What lies further ahead of the centre's clock can't have been seen."""
+
+MAX_BEHIND: Millis = HOUR
+"""A report was written after its nonce was given. So much may the agent's clock be behind; more is no clock to go by."""
+
+OVERLAP: Millis = HOUR
+"""So long after it was replaced a key may still have signed: another process of the agent had read it before."""
 
 EARLIEST: Millis = 1_577_836_800_000
 """2020-01-01T00:00:00Z. A box without a clock starts in 1970: nothing was seen then, whatever it says."""
@@ -66,81 +76,68 @@ _LARGE = re.compile(r"\d{16}|\d[eE]\+?\d")
 
 
 @dataclass(frozen=True)
-class Identity:
-    """Who an agent has proved to be."""
-
-    institution: str
-    agent: str
-
-
-@dataclass(frozen=True)
 class Opened:
-    """A report that may be stored: read, checked, and written down for the ledger."""
+    """A report that may be stored: proved, read, checked, and written down for the ledger."""
 
     received: Received
     entries: tuple[Entry, ...]
 
+    @property
+    def link(self) -> Link:
+        """What the chain is told of it."""
+        protected = self.received.envelope.protected
+        mark = Mark(
+            place=self.received.envelope.place, nonce_at=self.received.nonce_at, written_at=protected.written_at
+        )
+        return Link(protected.after, mark)
 
-class Rejected(ValueError):
-    """A report that can't be accepted; the sentence says why, and sending it again won't help."""
 
-
-def ingest(context: Context, identity: Identity, batch: Batch) -> Receipts:
-    """Store the batch's reports and answer each.
+def ingest(context: Context, bodies: Sequence[bytes]) -> Receipts:
+    """Store the reports of one agent and answer each; of what nobody vouches for no payload is read.
 
     Everything that is new goes into one transaction, which is committed before this returns: what is answered
     `stored` survives the death of this process. A database error leaves this function: nothing is acknowledged then.
+    Raises NotProved when none of the envelopes is signed by a key that counts.
     """
     now = context.now()
-    looked = [_look(envelope, identity, now) for envelope in batch.envelopes]
+    arrived = check_in(context, bodies)
+    keys = context.keys()
+    looked = [_look(item, arrived, keys.nonce, now) for item in arrived.items]
     opened = [item for item in looked if isinstance(item, Opened)]
-    statuses = _store(context, identity, opened, now) if opened else {}
+    found = _store(context, arrived.identity, opened, now) if opened else {}
     receipts = []
-    for envelope, item in zip(batch.envelopes, looked, strict=True):
-        if isinstance(item, Rejected):
-            receipts.append(Receipt(status="rejected", digest=envelope.digest, error=str(item)))
-            log.warning("report rejected", institution=identity.institution, agent=identity.agent, reason=str(item))
-        else:
-            receipts.append(statuses[id(item)])
-    return Receipts(receipts=tuple(receipts), server_time=from_millis(now))
+    for item, seen in zip(arrived.items, looked, strict=True):
+        answer = seen if isinstance(seen, Rejected) else found[id(seen)]
+        receipts.append(_receipt(item.digest, answer))
+        if isinstance(answer, Rejected):
+            who = arrived.identity
+            log.warning("report rejected", institution=who.institution, agent=who.agent, reason=str(answer))
+    nonce = new_nonce(keys.nonce, arrived.identity.institution, arrived.identity.agent, now)
+    return Receipts(receipts=tuple(receipts), server_time=from_millis(now), nonce=nonce)
 
 
-def _store(context: Context, identity: Identity, opened: Sequence[Opened], now: Millis) -> dict[int, Receipt]:
+def _receipt(digest: str, answer: Rejected | str) -> Receipt:
+    if isinstance(answer, Rejected):
+        return Receipt(status="rejected", digest=digest, error=str(answer), reason=answer.reason)
+    return Receipt(status="already have it" if answer == "had" else "stored", digest=digest)
+
+
+def _store(context: Context, identity: Identity, opened: Sequence[Opened], now: Millis) -> dict[int, Rejected | str]:
+    """Store what is new; return, for each, "stored", "had" or why it can't be taken."""
     with writing(context.engine) as session:
         regulation = hold_institution(session, identity.institution, now)
-        positions = [item.received.position for item in opened]
-        known = known_digests(session, identity.institution, identity.agent, positions)
-        new: list[Opened] = []
-        receipts: dict[int, Receipt] = {}
-        for item in opened:
-            before = known.get(item.received.position)
-            receipts[id(item)] = _receipt(item.received, before)
-            if before is None:
-                known[item.received.position] = item.received.digest
-                new.append(item)
+        intake = Intake.begin(session, identity, [item.received.position for item in opened])
+        answers = {id(item): intake.take(item.received, item.link) for item in opened}
+        new = [item for item in opened if answers[id(item)] == "stored"]
+        intake.keep_disputed(now)
         if new:
-            _write(session, context, identity, new, now, regulation)
-    return receipts
-
-
-def _receipt(received: Received, before: str | None) -> Receipt:
-    if before is None:
-        return Receipt(status="stored", digest=received.digest)
-    if before == received.digest:
-        return Receipt(status="already have it", digest=received.digest)
-    boot, sequence = received.position
-    error = f"report {sequence} of boot {boot} differs from the one already stored"
-    return Receipt(status="rejected", digest=received.digest, error=error)
-
-
-def _write(
-    session: Session, context: Context, identity: Identity, new: Sequence[Opened], now: Millis, regulation: str | None
-) -> None:
-    add_reports(session, [item.received for item in new], now)
-    add_entries(session, identity.institution, (entry for item in new for entry in item.entries))
-    newest = max(new, key=lambda item: item.received.report.written_at).received.report
-    due = _silent_due(context, regulation, now)
-    reported(session, identity.institution, identity.agent, now, len(new), newest.version, due)
+            add_reports(session, [item.received for item in new], now)
+            add_entries(session, identity.institution, (entry for item in new for entry in item.entries))
+            newest = max(new, key=lambda item: item.received.report.written_at).received.report
+            due = _silent_due(context, regulation, now)
+            arrival = Arrival(len(new), newest.version, intake.chain, intake.forked, due)
+            reported(session, identity.institution, identity.agent, now, arrival)
+    return answers
 
 
 def _silent_due(context: Context, regulation: str | None, now: Millis) -> Millis | None:
@@ -152,31 +149,36 @@ def _silent_due(context: Context, regulation: str | None, now: Millis) -> Millis
     return None if requirement is None else now + requirement.silent_after + 1
 
 
-def _look(envelope: Envelope, identity: Identity, now: Millis) -> Opened | Rejected:
+def _look(item: Arrived, arrived: Arrivals, nonce_key: bytes, now: Millis) -> Opened | Rejected:
+    if isinstance(item.found, Rejected):
+        return item.found
     try:
-        return open_envelope(envelope, identity, now)
+        return open_envelope(item.found, arrived, nonce_key, now)
     except Rejected as error:
         return error
 
 
-def open_envelope(envelope: Envelope, identity: Identity, now: Millis) -> Opened:
-    """Read and check one envelope. Raises Rejected."""
-    try:
-        payload = envelope.open()
-    except ValueError as error:
-        raise Rejected(str(error)) from None
+def open_envelope(envelope: Envelope, arrived: Arrivals, nonce_key: bytes, now: Millis) -> Opened:
+    """Read and check a report whose envelope is proved. Raises Rejected."""
+    identity, payload, protected = arrived.identity, envelope.payload, envelope.protected
+    nonce_at = nonce_moment(nonce_key, identity.institution, identity.agent, protected.nonce)
+    if nonce_at is None:
+        raise Rejected("nonce", "the report carries no nonce that this collector gave to its agent")
+    replaced = arrived.keys[protected.kid].replaced
+    if replaced is not None and nonce_at > replaced + OVERLAP:
+        raise Rejected("replaced_key", "the report is signed with a key that had been replaced when it was written")
     if len(payload) > MAX_REPORT_BYTES:
-        raise Rejected(f"the report has {len(payload)} bytes; {MAX_REPORT_BYTES} are allowed")
+        raise Rejected("size", f"the report has {len(payload)} bytes; {MAX_REPORT_BYTES} are allowed")
     try:
         report = Report.from_bytes(payload)
     except ValidationError as error:
-        raise Rejected(f"the report can't be read: {first_error(error)}") from None
-    _check_sender(report, identity)
+        raise Rejected("content", f"the report can't be read: {first_error(error)}") from None
+    _check_written(report, nonce_at, now)
+    _check_header(report, protected)
     if _CONTROL.search(report.version):
-        raise Rejected("version holds a control character")
-    _check_written(report, now)
+        raise Rejected("content", "version holds a control character")
     entries = tuple(_entry(index, item, identity, now) for index, item in enumerate(report.observations))
-    return Opened(Received(report, payload, envelope.digest), entries)
+    return Opened(Received(report, envelope, nonce_at), entries)
 
 
 def first_error(error: ValidationError) -> str:
@@ -186,28 +188,43 @@ def first_error(error: ValidationError) -> str:
     return f"{where}: {detail['msg'][:200]}" if where else detail["msg"][:200]
 
 
-def _check_sender(report: Report, identity: Identity) -> None:
-    if (report.institution, report.agent) != (identity.institution, identity.agent):
-        raise Rejected(
-            f"the report is of {report.institution}/{report.agent}, the token of {identity.institution}/{identity.agent}"
-        )
+def _check_header(report: Report, header: Protected) -> None:
+    """What the payload says of itself and what the signed header says is the same."""
+    said = (*report.key, to_millis(report.written_at), report.monotonic_seconds)
+    signed = (
+        header.institution,
+        header.agent,
+        header.boot,
+        header.sequence,
+        header.written_at,
+        header.monotonic_seconds,
+    )
+    if said != signed:
+        raise Rejected("content", "the report and its envelope differ in who wrote it, when or as which")
 
 
-def _check_written(report: Report, now: Millis) -> None:
+def _check_written(report: Report, nonce_at: Millis, now: Millis) -> None:
     try:
         written = to_millis(report.written_at)
     except OverflowError:
-        raise Rejected("written_at: the instant is out of range") from None
+        raise Rejected("content", "written_at: the instant is out of range") from None
     _check_instant("written_at", written, now)
+    if written < nonce_at - MAX_BEHIND:
+        raise Rejected(
+            "back_dated",
+            f"written_at is {_shown(written)}, and the report carries a nonce of {isoformat(nonce_at)}:"
+            " set the agent's clock",
+        )
 
 
 def _check_instant(name: str, at: Millis, now: Millis) -> None:
     if at > now + MAX_AHEAD:
         raise Rejected(
-            f"{name} is {_shown(at)}, more than a day ahead of the collector's clock ({isoformat(now)}): set the agent's clock"
+            "ahead",
+            f"{name} is {_shown(at)}, more than a day ahead of the collector's clock ({isoformat(now)}): set the agent's clock",
         )
     if at < EARLIEST:
-        raise Rejected(f"{name} is {_shown(at)}, before 2020: set the agent's clock")
+        raise Rejected("back_dated", f"{name} is {_shown(at)}, before 2020: set the agent's clock")
 
 
 def _shown(at: Millis) -> str:
@@ -224,29 +241,29 @@ def _entry(index: int, item: Observation, identity: Identity, now: Millis) -> En
     _check_instant(f"{name}.start", item.start, now)
     _check_instant(f"{name}.end", item.end, now)
     if not 0 <= item.expires <= now + MAX_VALID:
-        raise Rejected(f"{name}.expires is {_shown(item.expires)}: an observation holds at most ten years")
+        raise Rejected("content", f"{name}.expires is {_shown(item.expires)}: an observation holds at most ten years")
     if not all(_WORD.fullmatch(word) for word in (item.state, item.cause) if word is not None):
-        raise Rejected(f"{name}: state and cause are words of letters, digits and _ . : -")
+        raise Rejected("content", f"{name}: state and cause are words of letters, digits and _ . : -")
     try:
         entry = Entry.of(item)
     except ValueError:
-        raise Rejected(f"{name}.facts: NaN and infinity are no numbers") from None
+        raise Rejected("content", f"{name}.facts: NaN and infinity are no numbers") from None
     if _LARGE.search(entry.text) and not _sound(item.facts):
-        raise Rejected(f"{name}.facts: a number is larger than 2^53")
+        raise Rejected("content", f"{name}.facts: a number is larger than 2^53")
     return entry
 
 
 def _check_subject(name: str, item: Observation, identity: Identity) -> None:
     subject = item.subject
     if _CONTROL.search(subject.id):
-        raise Rejected(f"{name}.subject.id holds a control character")
+        raise Rejected("content", f"{name}.subject.id holds a control character")
     own = {"institution": identity.institution, "agent": identity.agent}
     if own.get(subject.kind, subject.id) != subject.id:
-        raise Rejected(f"{name} speaks of {subject}, which is not the sender's")
+        raise Rejected("content", f"{name} speaks of {subject}, which is not the sender's")
     if subject.kind not in _SUBJECTS_OF.get(item.kind, subject.kind).split(" or "):
-        raise Rejected(f"{name}: {item.kind} speaks of a {_SUBJECTS_OF[item.kind]}, not of {subject}")
+        raise Rejected("content", f"{name}: {item.kind} speaks of a {_SUBJECTS_OF[item.kind]}, not of {subject}")
     if item.kind is Kind.INVENTORY and _declared_id(item) != identity.institution:
-        raise Rejected(f"{name} declares another institution than the sender's")
+        raise Rejected("content", f"{name} declares another institution than the sender's")
 
 
 def _declared_id(item: Observation) -> Any:

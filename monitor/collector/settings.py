@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
+from monitor.model.authority import Authority, read_authority
 from monitor.model.inventory import Strict
 from monitor.model.regulation import Duration
 from monitor.model.span import HOUR, MINUTE
@@ -53,12 +54,25 @@ class Settings(Strict):
     """Whether /metrics asks for an API token."""
     public_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = None
     """The dashboard's address as people reach it: links in notices begin with it."""
+    ca_file: Path | None = None
+    """The certificate (PEM) that the address's own comes from: its fingerprint is given with each code."""
 
     @field_validator("database_url")
     @classmethod
     def _usable(cls, value: str) -> str:
         parse_url(value)
         return value
+
+    def certificate_authority(self) -> Authority | None:
+        """Return what agents pin, None where ca_file isn't set. Raises SettingsError when it can't be read."""
+        if self.ca_file is None:
+            return None
+        try:
+            return read_authority(self.ca_file.read_bytes())
+        except OSError as error:
+            raise SettingsError(f"{self.ca_file}: ca_file can't be read: {error.strerror}") from None
+        except ValueError as error:
+            raise SettingsError(f"{self.ca_file}: ca_file {error}") from None
 
     def notice_urls(self, environ: Mapping[str, str] = os.environ) -> tuple[str, ...]:
         """Return the apprise URLs, none where none are configured. Raises SettingsError when they can't be read."""
@@ -133,6 +147,8 @@ def _absolute(settings: Settings, folder: Path) -> dict[str, Any]:
     values.update({name: f"{values[name]}ms" for name in ("evaluate_every", "session_lifetime") if name in values})
     if "pack_dirs" in values:
         values["pack_dirs"] = tuple(folder / item for item in settings.pack_dirs)
+    if settings.ca_file is not None:
+        values["ca_file"] = folder / settings.ca_file
     file = settings.notices.urls_file
     if file is not None:
         values["notices"] = settings.notices.model_copy(update={"urls_file": folder / file})

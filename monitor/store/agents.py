@@ -1,4 +1,4 @@
-"""Agents: how they enrol, what proves who they are, and when they last reported."""
+"""Agents: how they enrol, how their chain of reports stands, and when they last reported."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from sqlalchemy import ColumnElement, case, func, select, update
 from sqlalchemy.orm import Session
 
+from monitor.model.chain import Chain, read_chain, write_chain
 from monitor.model.span import Millis, isoformat
 from monitor.store.tables import AgentRow, EnrolmentRow, InstitutionRow
-from monitor.store.tokens import hash_secret, same_hash
-from monitor.store.upsert import upsert
+from monitor.store.tokens import hash_secret
+from monitor.store.upsert import insert_new
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,21 @@ class AgentSummary:
     last_report_at: Millis | None
     reports: int
     version: str | None
+    chain: Chain
+    missing: int
+    forked_at: Millis | None
+    disputed: int
+
+    @property
+    def state(self) -> str:
+        """How the chain of its reports stands: forked | disputed | incomplete | whole; none before the first report."""
+        if self.forked_at is not None:
+            return "forked"
+        if self.disputed:
+            return "disputed"
+        if self.missing or self.chain.beginnings > 1:
+            return "incomplete"
+        return "whole" if self.chain.segments else "none"
 
     def to_json(self) -> dict[str, object]:
         """Return the API's form."""
@@ -33,6 +49,21 @@ class AgentSummary:
             "last_report_at": last,
             "reports": self.reports,
             "version": self.version,
+            "chain": {
+                "state": self.state,
+                "missing": self.missing,
+                "gaps": [
+                    {
+                        "reports": gap.count,
+                        "after_at": None if gap.after_at is None else isoformat(gap.after_at),
+                        "before_at": isoformat(gap.before_at),
+                    }
+                    for gap in self.chain.gaps
+                ],
+                "forked_at": None if self.forked_at is None else isoformat(self.forked_at),
+                "disputed": self.disputed,
+                "beginnings": self.chain.beginnings,
+            },
         }
 
 
@@ -76,33 +107,19 @@ def use_code(session: Session, code: str, now: Millis) -> bool:
     return session.execute(statement).first() is not None
 
 
-def enrol(session: Session, institution_id: str, agent_id: str, secret: str, now: Millis) -> None:
-    """Enter an agent with its token; one of the same id gets the new token and keeps its history."""
-    known = session.get(AgentRow, (institution_id, agent_id))
-    if known is None:
-        upsert(
-            session,
-            AgentRow,
-            [
-                {
-                    "institution_id": institution_id,
-                    "id": agent_id,
-                    "token_hash": hash_secret(secret),
-                    "enrolled_at": now,
-                    "reports": 0,
-                }
-            ],
-        )
-    else:
-        known.token_hash, known.enrolled_at = hash_secret(secret), now
-        session.flush()
-
-
-def proves(session: Session, institution_id: str, agent_id: str, secret: str) -> bool:
-    """Tell whether this is the agent's token."""
+def enrol(session: Session, institution_id: str, agent_id: str, now: Millis) -> None:
+    """Enter an agent; one of the same id keeps its history, and a fork of before is settled: a person saw to it."""
+    row = {"institution_id": institution_id, "id": agent_id, "enrolled_at": now, "reports": 0}
+    insert_new(session, AgentRow, [row])
     here = (AgentRow.institution_id == institution_id, AgentRow.id == agent_id)
-    kept = session.scalars(select(AgentRow.token_hash).where(*here)).one_or_none()
-    return same_hash(secret, kept or "") and kept is not None
+    session.execute(update(AgentRow).where(*here).values(enrolled_at=now, forked_at=None))
+
+
+def chain_of_agent(session: Session, institution_id: str, agent_id: str) -> Chain | None:
+    """Return how the agent's chain stands, None when there is no such agent."""
+    here = (AgentRow.institution_id == institution_id, AgentRow.id == agent_id)
+    row = session.execute(select(AgentRow.chain).where(*here)).one_or_none()
+    return None if row is None else read_chain(row[0])
 
 
 def agents_of(session: Session, institution_id: str) -> list[AgentSummary]:
@@ -118,7 +135,18 @@ def all_agents(session: Session) -> list[AgentSummary]:
 def _agents(session: Session, *conditions: ColumnElement[bool]) -> list[AgentSummary]:
     rows = session.scalars(select(AgentRow).where(*conditions).order_by(AgentRow.institution_id, AgentRow.id))
     return [
-        AgentSummary(row.institution_id, row.id, row.enrolled_at, row.last_report_at, row.reports, row.version)
+        AgentSummary(
+            institution=row.institution_id,
+            id=row.id,
+            enrolled_at=row.enrolled_at,
+            last_report_at=row.last_report_at,
+            reports=row.reports,
+            version=row.version,
+            chain=read_chain(row.chain),
+            missing=row.missing,
+            forked_at=row.forked_at,
+            disputed=row.disputed,
+        )
         for row in rows
     ]
 
@@ -146,23 +174,38 @@ def hold_institution(session: Session, institution_id: str, now: Millis) -> str 
     return session.scalars(statement).one_or_none()
 
 
-def reported(
-    session: Session,
-    institution_id: str,
-    agent_id: str,
-    now: Millis,
-    count: int,
-    version: str,
-    silent_due: Millis | None,
-) -> None:
-    """Note that `count` reports of an agent came in, and when its silence becomes due (None: the pack asks for none)."""
+@dataclass(frozen=True)
+class Arrival:
+    """What a request changes of its agent: how many reports, of which version, and the chain with them."""
+
+    count: int
+    version: str
+    chain: Chain
+    forked: bool
+    silent_due: Millis | None
+    """When its silence becomes due (None: the pack asks for none)."""
+
+
+def reported(session: Session, institution_id: str, agent_id: str, now: Millis, arrival: Arrival) -> None:
+    """Note what came in of an agent."""
     row = AgentRow
-    newest = case((row.last_report_at > now, row.last_report_at), else_=now)
-    session.execute(
-        update(row)
-        .where(row.institution_id == institution_id, row.id == agent_id)
-        .values(last_report_at=newest, reports=row.reports + count, version=version, silent_due_at=silent_due)
-    )
+    values: dict[str, object] = {
+        "last_report_at": case((row.last_report_at > now, row.last_report_at), else_=now),
+        "reports": row.reports + arrival.count,
+        "version": arrival.version,
+        "silent_due_at": arrival.silent_due,
+        "chain": write_chain(arrival.chain),
+        "missing": arrival.chain.missing,
+    }
+    if arrival.forked:
+        values["forked_at"] = func.coalesce(row.forked_at, now)
+    session.execute(update(row).where(row.institution_id == institution_id, row.id == agent_id).values(values))
+
+
+def dispute(session: Session, institution_id: str, agent_id: str, count: int) -> None:
+    """Note that `count` reports came in whose place is taken by other bytes."""
+    here = (AgentRow.institution_id == institution_id, AgentRow.id == agent_id)
+    session.execute(update(AgentRow).where(*here).values(disputed=AgentRow.disputed + count))
 
 
 def due_silences(session: Session, now: Millis, limit: int = 500) -> list[tuple[str, str, Millis]]:

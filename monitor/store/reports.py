@@ -8,9 +8,14 @@ from dataclasses import dataclass
 from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
+from monitor.model.envelope import Envelope
 from monitor.model.report import Report
 from monitor.model.span import Millis, to_millis
-from monitor.store.tables import ReportRow
+from monitor.store.tables import DisputedReportRow, ReportRow
+from monitor.store.upsert import insert_new
+
+MAX_DISPUTED = 1000
+"""So many disputed reports of one agent are kept: enough to show what happened."""
 
 Position = tuple[str, int]
 """(boot, sequence): the place of a report among those of its agent."""
@@ -18,11 +23,16 @@ Position = tuple[str, int]
 
 @dataclass(frozen=True)
 class Received:
-    """A report beside the exact bytes that it was read from."""
+    """A report beside the envelope that it was read from."""
 
     report: Report
-    payload: bytes
-    digest: str
+    envelope: Envelope
+    nonce_at: Millis
+
+    @property
+    def digest(self) -> str:
+        """The digest of the envelope's exact bytes."""
+        return self.envelope.digest
 
     @property
     def position(self) -> Position:
@@ -63,7 +73,9 @@ def add_reports(session: Session, received: Sequence[Received], received_at: Mil
                     "boot": item.report.boot,
                     "sequence": item.report.sequence,
                     "digest": item.digest,
-                    "payload": item.payload,
+                    "envelope": item.envelope.data,
+                    "key_id": item.envelope.protected.kid,
+                    "nonce_at": item.nonce_at,
                     "written_at": to_millis(item.report.written_at),
                     "received_at": received_at,
                 }
@@ -72,13 +84,73 @@ def add_reports(session: Session, received: Sequence[Received], received_at: Mil
         )
 
 
+def add_disputed(session: Session, received: Sequence[Received], received_at: Millis) -> int:
+    """Keep other bytes for reports that are stored already; return how many are new, too many of one agent are not kept."""
+    if not received:
+        return 0
+    first = received[0].report
+    here = (DisputedReportRow.institution_id == first.institution, DisputedReportRow.agent_id == first.agent)
+    kept = session.execute(
+        select(DisputedReportRow.boot, DisputedReportRow.sequence, DisputedReportRow.digest).where(*here)
+    ).all()
+    known = {tuple(row) for row in kept}
+    fresh = {(*item.position, item.digest): item for item in received if (*item.position, item.digest) not in known}
+    rows = [
+        {
+            "institution_id": first.institution,
+            "agent_id": first.agent,
+            "boot": boot,
+            "sequence": sequence,
+            "digest": digest,
+            "envelope": item.envelope.data,
+            "received_at": received_at,
+        }
+        for (boot, sequence, digest), item in list(fresh.items())[: max(0, MAX_DISPUTED - len(known))]
+    ]
+    insert_new(session, DisputedReportRow, rows)
+    return len(rows)
+
+
+@dataclass(frozen=True)
+class StoredReport:
+    """A row as it lies in the store. Instants are UTC milliseconds."""
+
+    position: Position
+    digest: str
+    envelope: bytes
+    key_id: str | None
+    nonce_at: Millis | None
+    written_at: Millis
+    received_at: Millis
+
+
+def stored_reports(session: Session, institution_id: str, agent_id: str) -> Iterator[StoredReport]:
+    """Give an agent's rows in the order in which they came."""
+    columns = (
+        ReportRow.boot, ReportRow.sequence, ReportRow.digest, ReportRow.envelope, ReportRow.key_id, ReportRow.nonce_at,
+        ReportRow.written_at, ReportRow.received_at,
+    )  # fmt: skip
+    here = (ReportRow.institution_id == institution_id, ReportRow.agent_id == agent_id)
+    query = select(*columns).where(*here).order_by(ReportRow.received_at, ReportRow.boot, ReportRow.sequence)
+    for boot, sequence, digest, envelope, key_id, nonce_at, written_at, received_at in session.execute(
+        query.execution_options(yield_per=100)
+    ):
+        yield StoredReport((boot, sequence), digest, envelope, key_id, nonce_at, written_at, received_at)
+
+
+def payload_of(envelope: bytes, key_id: str | None) -> bytes:
+    """Return the report's bytes of a stored row; before there were signatures, they stood there alone."""
+    return envelope if key_id is None else envelope.partition(b"\n")[2]
+
+
 def payloads(session: Session, institution_id: str, *, received_until: Millis | None = None) -> Iterator[bytes]:
     """Give the bytes of an institution's reports in the order in which they came."""
-    query = select(ReportRow.payload).where(ReportRow.institution_id == institution_id)
+    query = select(ReportRow.envelope, ReportRow.key_id).where(ReportRow.institution_id == institution_id)
     if received_until is not None:
         query = query.where(ReportRow.received_at <= received_until)
     order = (ReportRow.received_at, ReportRow.agent_id, ReportRow.boot, ReportRow.sequence)
-    yield from session.scalars(query.order_by(*order).execution_options(yield_per=100))
+    for envelope, key_id in session.execute(query.order_by(*order).execution_options(yield_per=100)):
+        yield payload_of(envelope, key_id)
 
 
 def last_reports(session: Session, institution_id: str, until: Millis) -> dict[str, Millis]:

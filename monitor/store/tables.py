@@ -93,16 +93,23 @@ class InstitutionRow(Base):
 
 
 class AgentRow(Base):
-    """An enrolled agent: the hash of its token, its newest report, and when its silence becomes due."""
+    """An enrolled agent: its chain of reports, its newest report, and when its silence becomes due."""
 
     __tablename__ = "agent"
 
     institution_id: Mapped[str] = mapped_column(String(64), ForeignKey("institution.id"), primary_key=True)
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    token_hash: Mapped[str] = mapped_column(String(64))
     enrolled_at: Mapped[Instant]
     last_report_at: Mapped[int | None] = mapped_column(BigInteger)
     reports: Mapped[int] = mapped_column(BigInteger, default=0)
+    chain: Mapped[str | None] = mapped_column(Text)
+    """Where its chain of envelopes holds and where not, as JSON (monitor.model.chain)."""
+    missing: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    """Reports that are known to be missing, by the chain."""
+    forked_at: Mapped[int | None] = mapped_column(BigInteger)
+    """When a second continuation of the chain came in: a restored backup, or a copy of the agent."""
+    disputed: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    """Reports that came in twice with different bytes."""
     version: Mapped[str | None] = mapped_column(String(40))
     silent_due_at: Mapped[int | None] = mapped_column(BigInteger)
 
@@ -116,8 +123,37 @@ class AgentRow(Base):
     )
 
 
+class AgentKeyRow(Base):
+    """A public key of an agent. Keys are never removed: what they signed must stay checkable."""
+
+    __tablename__ = "agent_key"
+
+    institution_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    agent_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """The key's thumbprint (RFC 7638)."""
+    jwk: Mapped[Json]
+    registered_at: Mapped[Instant]
+    replaced_at: Mapped[int | None] = mapped_column(BigInteger)
+    """When another key took its place; what it signed before is accepted afterwards too."""
+    revoked_at: Mapped[int | None] = mapped_column(BigInteger)
+    """Since when nothing that it signed is accepted any more."""
+
+    __table_args__ = (ForeignKeyConstraint(["institution_id", "agent_id"], ["agent.institution_id", "agent.id"]),)
+
+
+class CollectorKeyRow(Base):
+    """A key of the centre's own, which all its processes share."""
+
+    __tablename__ = "collector_key"
+
+    name: Mapped[str] = mapped_column(String(40), primary_key=True)
+    value: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[Instant]
+
+
 class EnrolmentRow(Base):
-    """A one-time code that an agent exchanges for its token; only its hash is kept."""
+    """A one-time code with which an agent registers its key; only its hash is kept."""
 
     __tablename__ = "enrolment"
 
@@ -130,7 +166,7 @@ class EnrolmentRow(Base):
 
 
 class ReportRow(Base):
-    """A report's exact bytes, as they were received."""
+    """A report's exact bytes, as they were received: its envelope. Before there were envelopes, the report alone."""
 
     __tablename__ = "report"
 
@@ -138,8 +174,12 @@ class ReportRow(Base):
     agent_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     boot: Mapped[str] = mapped_column(String(32), primary_key=True)
     sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    digest: Mapped[Digest]
-    payload: Mapped[bytes] = mapped_column(LargeBinary)
+    digest: Mapped[str] = mapped_column(String(160))
+    envelope: Mapped[bytes] = mapped_column(LargeBinary)
+    key_id: Mapped[str | None] = mapped_column(String(64))
+    """The key that signed it; null: it came before there were signatures."""
+    nonce_at: Mapped[int | None] = mapped_column(BigInteger)
+    """It was written after this moment of the collector's clock, and before `received_at`."""
     written_at: Mapped[Instant]
     received_at: Mapped[Instant]
 
@@ -147,6 +187,22 @@ class ReportRow(Base):
         ForeignKeyConstraint(["institution_id", "agent_id"], ["agent.institution_id", "agent.id"]),
         Index(None, "institution_id", "received_at"),
     )
+
+
+class DisputedReportRow(Base):
+    """Other bytes for a report that is stored already, with a good signature: kept, and counted for nothing."""
+
+    __tablename__ = "disputed_report"
+
+    institution_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    agent_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    boot: Mapped[str] = mapped_column(String(32), primary_key=True)
+    sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True)
+    digest: Mapped[str] = mapped_column(String(160), primary_key=True)
+    envelope: Mapped[bytes] = mapped_column(LargeBinary)
+    received_at: Mapped[Instant]
+
+    __table_args__ = (ForeignKeyConstraint(["institution_id", "agent_id"], ["agent.institution_id", "agent.id"]),)
 
 
 class SpanRow(Base):

@@ -21,11 +21,6 @@ def new_code() -> str:
     return "-".join(word[index : index + 4] for index in range(0, 16, 4))
 
 
-def plain_code(text: str) -> str:
-    """Return a typed code as it is hashed: upper case, no hyphens or spaces."""
-    return "".join(text.upper().replace("-", "").split())
-
-
 def hash_secret(secret: str) -> str:
     """Return the SHA-256 of a secret in hexadecimal. Ours are random: they need no slow hash, passwords do."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()

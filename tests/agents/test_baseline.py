@@ -18,7 +18,7 @@ from agents.check import check
 from agents.cli import app
 from agents.simulators.camera import Fault
 from agents.site import Site
-from agents.state import Enrolment, State
+from agents.state import State
 from agents.views import ViewBook
 from agents.vision.fingerprint import Fingerprint, fingerprint
 from monitor.model.clock import SystemClock
@@ -27,6 +27,7 @@ from monitor.model.report import Report
 from monitor.model.span import to_millis
 from monitor.model.view import Proposal, view_id
 from monitor.regulations.loader import load
+from support.enrolled import enrol
 from support.ports import closed_port
 from support.site import agent, behind, nvr, recorder, site_of, write_site
 from support.views import drawn_room, looked_at
@@ -114,7 +115,7 @@ def test_once_enrolled_a_view_is_proposed_with_its_sketch_and_without_a_picture(
     quiet_site: Callable[..., tuple[Site, State]], view: Fingerprint
 ) -> None:
     site, state = quiet_site()
-    state.save_enrolment(Enrolment(institution="wj-0001", agent="box", collector="http://127.0.0.1:9", token="t" * 40))
+    enrol(state)
     book = book_of(site, state)
     (done,) = approve(site, state, CLOCK, book, [taken_of(view)], " 李园长 ")
     assert done.outcome == "proposed"
@@ -122,7 +123,7 @@ def test_once_enrolled_a_view_is_proposed_with_its_sketch_and_without_a_picture(
     outbox = state.outbox()
     (pending,) = outbox.take(10, 1 << 20)
     outbox.close()
-    (said,) = Report.from_bytes(pending.payload).observations
+    (said,) = Report.from_bytes(pending.payload.partition(b"\n")[2]).observations
     proposal = Proposal.of(said)
     assert proposal is not None
     assert (said.kind, said.state, proposal.by, proposal.light) == (Kind.BASELINE, "proposed", "李园长", view.light)

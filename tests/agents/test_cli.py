@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import re
@@ -20,6 +21,7 @@ from agents.cli import app
 from agents.init import Answers, CameraAnswer, InitError, network_of, write_site
 from agents.site import SiteError, load_site
 from agents.state import State
+from support.enrolled import COLLECTOR_KEY, NONCE
 
 ROOT = Path(__file__).parents[2]
 RUNNER = CliRunner()
@@ -267,13 +269,14 @@ def enrolment_server(answer: bytes) -> Iterator[str]:
         thread.join()
 
 
-def test_enroll_keeps_the_token_and_shows_it_nowhere(config: Path) -> None:
-    with enrolment_server(b'{"institution": "a", "agent": "box", "token": "hunter2hunter2"}') as url:
+def test_enroll_keeps_the_key_and_shows_it_nowhere(config: Path) -> None:
+    grant = {"institution": "a", "agent": "box", "key": COLLECTOR_KEY, "nonce": NONCE}
+    with enrolment_server(json.dumps(grant).encode()) as url:
         code, out, err = run("enroll", "--config", config, "--collector", url, "--code", "the-code")
     assert (code, out, err) == (0, f"enrolled as box of a at {url}\n", "")
-    enrolment = State(config.parent / "site.state", "a").enrolment()
-    assert enrolment is not None
-    assert enrolment.token == "hunter2hunter2"
+    identity = State(config.parent / "site.state", "a").identity()
+    assert identity is not None
+    assert (identity.agent, identity.nonce) == ("box", NONCE)
 
 
 def test_enroll_says_what_is_wrong(config: Path) -> None:

@@ -9,23 +9,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from agents.assignment import Assigned, Assignment, kept_assignment
 from agents.attest import AttestError, What, attest
 from agents.enroll import EnrolError, enroll
 from agents.link import Link
+from agents.reporter import Reporter
+from agents.rotate import rotate
 from agents.site import Site, load_site
-from agents.state import Enrolment, State
+from agents.state import State
 from monitor.model.clock import ManualClock
+from monitor.model.envelope import Envelope, Place
 from monitor.model.inventory import Inventory
 from monitor.model.observation import Source
 from monitor.model.report import Report
 from monitor.model.span import DAY, to_millis
+from support import raw_jws
+from support.enrolled import COLLECTOR_KEY, NONCE, enrol, enrol_at
 from support.loopback_collector import PROBLEM, LoopbackCollector, Reply, Request
 from support.packs import pack
 
 CLOCK = ManualClock(datetime(2026, 11, 23, 4, tzinfo=UTC))
-TOKEN = "token-of-the-agent"
 SITE = """\
 institution: {id: a}
 regulation: r
@@ -55,16 +60,24 @@ def site(tmp_path: Path) -> Site:
 # Enrolment.
 
 
-async def test_a_code_is_exchanged_for_a_token(collector: LoopbackCollector, state: State) -> None:
-    collector.other = lambda request: Reply(201, {"institution": "a", "agent": "nvr-box", "token": TOKEN, "newer": 1})
-    enrolment = await enroll(state, "a", collector.url + "/", " code ", "box")
-    assert (
-        enrolment
-        == state.enrolment()
-        == Enrolment(institution="a", agent="nvr-box", collector=collector.url, token=TOKEN)
-    )
-    assert json.loads(collector.requests[0].body) == {"code": "code", "agent": "box"}
-    assert collector.requests[0].path == "/api/v1/enrolments"
+def granted(collector: LoopbackCollector, **changes: Any) -> dict[str, Any]:
+    return {"institution": "a", "agent": "nvr-box", "key": collector.jwk, "nonce": NONCE, "newer": 1, **changes}
+
+
+async def test_a_code_registers_a_key_that_never_leaves(collector: LoopbackCollector, state: State) -> None:
+    collector.other = lambda request: Reply(201, granted(collector))
+    enrolment = await enroll(state, "a", collector.url + "/", " abcd-efgh ", "box")
+    assert enrolment == state.enrolment()
+    assert (enrolment.institution, enrolment.agent, enrolment.collector) == ("a", "nvr-box", collector.url)
+    (request,) = collector.requests
+    asked = json.loads(request.body)
+    assert (request.path, asked["code"], asked["agent"]) == ("/api/v1/enrolments", "ABCDEFGH", "box")
+    collector.know(asked["key"])
+    assert list(collector.keys) == [enrolment.key]
+    raw_jws.check(asked["proof"].encode(), b"ABCDEFGH", collector.keys[enrolment.key])
+    identity = state.identity()
+    assert identity is not None
+    assert identity.key.pem().splitlines()[1] not in request.body
     assert state.agent == "nvr-box"
 
 
@@ -74,8 +87,8 @@ async def test_a_code_is_exchanged_for_a_token(collector: LoopbackCollector, sta
         (Reply(403, {"detail": "expired"}, PROBLEM), "the code is not accepted: a code works once and for some days; ask for a new one"),
         (Reply(404, {"detail": "no such code"}, PROBLEM), "no such code: a code works once and for some days; ask for a new one"),
         (Reply(200, b"<html>"), "the answer of URL can't be read: is this the collector's address?"),
-        (Reply(200, {"institution": "a", "agent": "b", "token": "new\nline"}), "the answer of URL can't be read: is this the collector's address?"),
-        (Reply(200, {"institution": "b", "agent": "b", "token": TOKEN}), "the code is for institution b, and site.yaml is of a: ask for a code for this one"),
+        (Reply(200, {"institution": "a", "agent": "b", "key": {"kty": "oct"}, "nonce": NONCE}), "the answer of URL can't be read: is this the collector's address?"),
+        (Reply(200, {"institution": "b", "agent": "b", "key": COLLECTOR_KEY, "nonce": NONCE}), "the code is for institution b, and site.yaml is of a: ask for a code for this one"),
         (Reply(500), "the collector URL answered 500; try again"),
         (Reply(404), "the collector URL answered 404: is this the collector's address?"),
         (Reply(503), "the collector URL answered 503: it is busy; try again"),
@@ -84,13 +97,95 @@ async def test_a_code_is_exchanged_for_a_token(collector: LoopbackCollector, sta
 async def test_what_goes_wrong_is_one_sentence_and_the_earlier_enrolment_stays(
     collector: LoopbackCollector, state: State, reply: Reply, said: str
 ) -> None:
-    earlier = Enrolment(institution="a", agent="box", collector="https://c.example", token="earlier-token")
-    state.save_enrolment(earlier)
+    earlier = enrol(state, "https://c.example")
     collector.faults = [reply]
     with pytest.raises(EnrolError) as caught:
         await enroll(state, "a", collector.url, "the-code")
     assert str(caught.value) == said.replace("URL", collector.url)
     assert state.enrolment() == earlier
+    assert state.identity() is not None
+
+
+async def test_an_agent_of_the_time_of_tokens_enrols_again(collector: LoopbackCollector, state: State) -> None:
+    (state.directory / "agent.json").write_text('{"institution": "a", "agent": "old", "collector": "x", "token": "t"}')
+    collector.other = lambda request: Reply(201, granted(collector))
+    assert await enroll(state, "a", collector.url, "code") == state.enrolment()
+
+
+async def test_the_chain_goes_on_with_the_same_collector_and_begins_with_another(
+    collector: LoopbackCollector, state: State
+) -> None:
+    def next_report() -> Place | None:
+        outbox, who = state.outbox(), state.identity()
+        assert who is not None
+        Reporter(outbox, CLOCK, who, state.boot).report([])
+        after = Envelope.read(outbox.take(9, 10**6)[-1].payload).protected.after
+        outbox.close()
+        return after
+
+    collector.other = lambda request: Reply(201, granted(collector))
+    await enroll(state, "a", collector.url, "code")
+    assert next_report() is None
+    assert next_report() is not None
+    await enroll(state, "a", collector.url, "code")
+    assert next_report() is not None
+    collector.other = lambda request: Reply(201, granted(collector, agent="another"))
+    await enroll(state, "a", collector.url, "code")
+    assert next_report() is None
+
+
+# Rotation.
+
+
+async def test_a_new_key_is_vouched_for_by_the_old_one(collector: LoopbackCollector, state: State) -> None:
+    before = enrol_at(state, collector)
+
+    def register(request: Request) -> Reply:
+        who = collector.asked_by(request)
+        assert who is not None
+        assert (request.path, who["kid"]) == ("/api/v1/agents/self/keys", before.key)
+        asked = json.loads(request.body)
+        collector.know(asked["key"])
+        raw_jws.check(asked["proof"].encode(), b"a/box", list(collector.keys.values())[-1])
+        return Reply(201, granted(collector, agent="box"))
+
+    collector.other = register
+    after = await rotate(state)
+    assert after == state.enrolment()
+    assert (after.key, after.key != before.key, after.next_key) == (list(collector.keys)[-1], True, None)
+    assert [path.name for path in state.directory.glob("*.key")] == [f"agent-{after.key}.key"]
+
+
+async def test_a_rotation_that_was_cut_off_is_finished_by_the_next(collector: LoopbackCollector, state: State) -> None:
+    before = enrol_at(state, collector)
+    collector.faults = [Reply(raw=b"")]
+    with pytest.raises(EnrolError, match="the old key stays in use"):
+        await rotate(state)
+    cut = state.enrolment()
+    assert cut is not None
+    assert (cut.key, cut.next_key is None) == (before.key, False)
+    assert state.identity() is not None
+    # The collector had taken the new key before the line broke: it knows that one alone.
+    asked = json.loads(collector.requests[0].body)
+    collector.keys.clear()
+    collector.know(asked["key"])
+    collector.other = lambda request: Reply(200, body())
+    after = await rotate(state)
+    assert (after.key, after.next_key) == (cut.next_key, None)
+
+
+async def test_a_rotation_that_the_collector_refuses_leaves_the_old_key(
+    collector: LoopbackCollector, state: State
+) -> None:
+    before = enrol_at(state, collector)
+    collector.keys.clear()
+    with pytest.raises(EnrolError, match="it does not accept this agent"):
+        await rotate(state)
+    left = state.enrolment()
+    assert left is not None
+    assert left.key == before.key
+    with pytest.raises(EnrolError, match="not enrolled"):
+        await rotate(State(state.directory.parent / "other", "a"))
 
 
 @pytest.mark.parametrize("name", ["bad name", "", "-x", "é", "a" * 65, "a\n"])
@@ -150,7 +245,6 @@ class WithEtag:
 
     def __call__(self, request: Request) -> Reply:
         assert request.path == "/api/v1/agents/self/assignment"
-        assert request.headers["authorization"] == f"Bearer {TOKEN}"
         if request.headers.get("if-none-match") == self.etag:
             return Reply(304, None, {"ETag": self.etag})
         return Reply(200, self.value, {"ETag": self.etag})
@@ -158,7 +252,7 @@ class WithEtag:
 
 @pytest.fixture
 async def assigned(collector: LoopbackCollector, state: State) -> AsyncIterator[Assigned]:
-    state.save_enrolment(Enrolment(institution="a", agent="box", collector=collector.url, token=TOKEN))
+    enrol_at(state, collector)
     link = Link(state)
     yield Assigned(state, link)
     await link.close()
@@ -198,13 +292,69 @@ async def test_the_last_good_assignment_stays(
     collector.other = WithEtag(body(), '"1"')
     good = await assigned.pull()
     assert good is not None
-    collector.faults = [bad]
+    if said is None:
+        collector.faults = [bad]
+    else:
+        collector.other = lambda request: bad
     assert await assigned.pull() is None
     assert assigned.problem == said or said is None
     assert assigned.problem
     assert assigned.current() == good
+    collector.other = WithEtag(body(), '"1"')
     assert await assigned.pull() is None
     assert assigned.problem == ""
+
+
+async def test_an_assignment_that_another_key_signed_or_nobody_is_left_alone(
+    collector: LoopbackCollector, assigned: Assigned
+) -> None:
+    collector.other = WithEtag(body(), '"1"')
+    own, collector.key = collector.key, Ed25519PrivateKey.generate()
+    assert await assigned.pull() is None
+    assert "is not signed by the collector of the enrolment" in assigned.problem
+    collector.faults = [Reply(200, body(), {"ETag": '"1"'})]
+    assert await assigned.pull() is None
+    assert "is not signed by the collector of the enrolment" in assigned.problem
+    collector.key = own
+    assert await assigned.pull() is not None
+    # Nor may anybody say that nothing has changed.
+    collector.faults = [Reply(304, None, {"ETag": '"1"'})]
+    assert await assigned.pull() is None
+    assert "is not signed" in assigned.problem
+
+
+async def test_an_answer_to_an_earlier_request_is_no_answer_to_this_one(
+    collector: LoopbackCollector, assigned: Assigned
+) -> None:
+    collector.other = WithEtag(body(), '"1"')
+    signed: list[Reply] = []
+    sign = collector.signed
+
+    def keep(request: Request, reply: Reply) -> Reply:
+        signed.append(sign(request, reply))
+        signed[-1].headers["Cradlewatch-Nonce"] = "another-nonce-for-the-next"
+        return signed[-1]
+
+    collector.signed = keep  # type: ignore[method-assign]
+    assert await assigned.pull() is not None
+    collector.faults = [signed[0]]
+    assert await assigned.pull() is None
+    assert "the answer is to another request" in assigned.problem
+
+
+async def test_an_old_nonce_is_exchanged_for_the_one_that_the_collector_gives(
+    collector: LoopbackCollector, assigned: Assigned
+) -> None:
+    collector.other = WithEtag(body(), '"1"')
+    collector.faults = [
+        Reply(401, {"title": "a fresh nonce"}, {**PROBLEM, "Cradlewatch-Nonce": "the-fresh-nonce-of-today"})
+    ]
+    assert await assigned.pull() is not None
+    headers = [
+        raw_jws.header_of(item.headers["authorization"].removeprefix("Cradlewatch ").encode())
+        for item in collector.requests
+    ]
+    assert [item["nonce"] for item in headers] == [NONCE, "the-fresh-nonce-of-today"]
 
 
 async def test_an_assignment_of_another_collector_is_asked_for_anew(
@@ -214,7 +364,7 @@ async def test_an_assignment_of_another_collector_is_asked_for_anew(
     await assigned.pull()
     async with LoopbackCollector.running() as other:
         other.other = WithEtag(body(hours=None), '"1"')
-        state.save_enrolment(Enrolment(institution="a", agent="box", collector=other.url, token=TOKEN))
+        enrol_at(state, other)
         pulled = await assigned.pull()
         assert pulled is not None
         assert pulled.hours is None
@@ -254,12 +404,12 @@ def test_a_statement_is_in_the_journal_at_once(site: Site, state: State) -> None
 
 
 def test_once_enrolled_it_is_reported_too_while_the_service_runs(site: Site, state: State) -> None:
-    state.save_enrolment(Enrolment(institution="a", agent="box", collector="https://c.example", token=TOKEN))
+    enrol(state, "https://c.example")
     with state.lock():
         beside = State(state.directory, "a")
         said = attest(site, beside, CLOCK, What.ALARM_TEST, "institution/a", by="x", valid=DAY, fault=True)
         (entry,) = state.outbox().take(9, 10**6)
-    report = Report.from_bytes(entry.payload)
+    report = Report.from_bytes(entry.payload.partition(b"\n")[2])
     assert report.observations == (said,)
     assert (report.key, said.state) == (("a", "box", beside.boot, 1), "fault")
 

@@ -25,7 +25,7 @@ OTHER = "1" * 32
 
 
 def put(outbox: Outbox, boot: str = BOOT, size: int = 10) -> int:
-    return outbox.put(boot, lambda sequence: f"{boot}/{sequence}/".encode().ljust(size, b"."))
+    return outbox.put(boot, lambda slot: f"{boot}/{slot.sequence}/".encode().ljust(size, b"."))
 
 
 def waiting(outbox: Outbox) -> list[tuple[str, int]]:
@@ -78,7 +78,7 @@ def test_a_full_queue_drops_the_oldest_and_says_which(tmp_path: Path) -> None:
 def test_a_payload_that_cannot_be_written_leaves_no_trace(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "outbox.db")
     with pytest.raises(ZeroDivisionError):
-        outbox.put(BOOT, lambda sequence: bytes(sequence // 0))
+        outbox.put(BOOT, lambda slot: bytes(slot.sequence // 0))
     assert put(outbox) == 1
 
 
@@ -156,7 +156,7 @@ from pathlib import Path
 from agents.outbox import Outbox
 outbox, boot = Outbox(Path(sys.argv[1])), sys.argv[2]
 while True:
-    sequence = outbox.put(boot, lambda number: f"{boot}/{number}".encode())
+    sequence = outbox.put(boot, lambda slot: f"{boot}/{slot.sequence}".encode())
     sys.stdout.write(f"{sequence}\\n")
     sys.stdout.flush()
 """

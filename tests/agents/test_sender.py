@@ -12,12 +12,14 @@ import pytest
 from pydantic import JsonValue
 
 from agents.collector import Collector, collector_url
-from agents.outbox import Outbox
+from agents.identity import Identity
+from agents.outbox import Entry, Outbox
 from agents.reporter import REPORT_BYTES, Reporter
 from agents.sender import IDLE_SECONDS, NOT_ACCEPTED_WAIT_SECONDS, Sender, Standing
 from monitor.model.clock import ManualClock
 from monitor.model.observation import Kind, Observation, Subject
 from monitor.model.report import MAX_REPORT_BYTES, Report
+from support.enrolled import NONCE, identity
 from support.loopback_collector import PROBLEM, LoopbackCollector, Reply
 
 BOOT = "b" * 32
@@ -30,8 +32,15 @@ def seen(number: int, **facts: JsonValue) -> Observation:
     )  # fmt: skip
 
 
-def reporter_of(outbox: Outbox, boot: str = BOOT) -> Reporter:
-    return Reporter(outbox, CLOCK, institution="a", agent="box", boot=boot)
+SELF = identity()
+
+
+def reporter_of(outbox: Outbox, boot: str = BOOT, who: Identity = SELF) -> Reporter:
+    return Reporter(outbox, CLOCK, who, boot)
+
+
+def payload_of(entry: Entry) -> bytes:
+    return entry.payload.partition(b"\n")[2]
 
 
 class Bench:
@@ -41,7 +50,8 @@ class Bench:
         self.outbox = Outbox(folder / "outbox.sqlite")
         self.reporter = reporter_of(self.outbox)
         self.collector = collector
-        self.link = Collector(collector_url(collector.url), collector.token, seconds)
+        collector.know(SELF.key.public.jwk)
+        self.link = Collector(collector_url(collector.url), SELF, seconds=seconds)
         self.sender = Sender(self.outbox, CLOCK, lambda: self.link, seeded=random.Random(1))
 
     def fill(self, count: int) -> None:
@@ -66,7 +76,7 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
 def test_a_report_says_who_when_and_what(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "outbox.sqlite")
     assert reporter_of(outbox).report([seen(1), seen(2)]) == [1]
-    report = Report.from_bytes(outbox.take(1, 10**6)[0].payload)
+    report = Report.from_bytes(payload_of(outbox.take(1, 10**6)[0]))
     assert report.key == ("a", "box", BOOT, 1)
     assert (report.written_at, report.monotonic_seconds) == (CLOCK.now(), 5.0)
     assert report.observations == (seen(1), seen(2))
@@ -77,7 +87,7 @@ def test_much_is_split_and_nothing_is_an_empty_report(tmp_path: Path) -> None:
     many = [seen(number, text="文" * 2000) for number in range(300)]
     numbers = reporter_of(outbox).report(many)
     assert numbers == list(range(1, len(numbers) + 1))
-    payloads = [entry.payload for entry in outbox.take(100, 10**9)]
+    payloads = [payload_of(entry) for entry in outbox.take(100, 10**9)]
     assert max(map(len, payloads)) < REPORT_BYTES * 1.1
     assert [item for payload in payloads for item in Report.from_bytes(payload).observations] == many
     assert reporter_of(outbox, "c" * 32).report([]) == [1]
@@ -88,7 +98,7 @@ def test_what_fits_no_report_is_counted_and_stops_nothing(tmp_path: Path) -> Non
     reporter = reporter_of(outbox)
     reporter.report([seen(1, text="x" * MAX_REPORT_BYTES), seen(2)])
     assert reporter.oversized == 1
-    assert Report.from_bytes(outbox.take(1, 10**9)[0].payload).observations == (seen(2),)
+    assert Report.from_bytes(payload_of(outbox.take(1, 10**9)[0])).observations == (seen(2),)
 
 
 # Sending.
@@ -150,7 +160,7 @@ async def test_after_a_fault_the_reports_are_sent_again_and_none_is_lost_or_doub
 async def test_a_collector_that_hangs_or_drips_is_given_up(bench: Bench) -> None:
     bench.fill(1)
     bench.collector.faults = [Reply(hang=True), Reply(drip=True)]
-    bench.link = Collector(bench.collector.url, bench.collector.token, seconds=0.3)
+    bench.link = Collector(bench.collector.url, SELF, seconds=0.3)
     for _ in range(2):
         assert await bench.sender.turn() is not None
         assert bench.sender.status.reason == f"the collector {bench.collector.url} did not answer within 0.3 s"
@@ -188,9 +198,9 @@ async def test_retry_after_is_honoured(
     assert least <= wait <= most
 
 
-async def test_a_token_that_is_not_accepted_is_told_and_tried_seldom(bench: Bench) -> None:
+async def test_a_key_that_is_not_accepted_is_told_and_tried_seldom(bench: Bench) -> None:
     bench.fill(1)
-    bench.collector.token = "another-token"
+    bench.collector.keys.clear()
     wait = await bench.sender.turn()
     assert wait is not None
     assert wait >= NOT_ACCEPTED_WAIT_SECONDS
@@ -198,8 +208,57 @@ async def test_a_token_that_is_not_accepted_is_told_and_tried_seldom(bench: Benc
     assert bench.sender.status.reason.endswith(
         "it does not accept this agent; enrol it again with `cradlewatch agent enroll`"
     )
-    assert "token-of-the-agent" not in bench.sender.status.reason
     assert bench.outbox.status().waiting == 1
+
+
+async def test_what_an_earlier_key_signed_goes_alone_and_blocks_nothing(bench: Bench) -> None:
+    """After a rotation the collector may take it; after a revocation it never will."""
+    earlier = identity()
+    old = reporter_of(bench.outbox, "c" * 32, earlier)
+    old.report([seen(1)])
+    bench.fill(2)
+    bench.collector.know(earlier.key.public.jwk)
+    assert await bench.sender.turn() == 0.0
+    assert bench.outbox.status().waiting == 2
+    await bench.sender.drain()
+    assert len(bench.arrived()) == 3
+    revoked = identity()
+    reporter_of(bench.outbox, "d" * 32, revoked).report([seen(1)])
+    bench.fill(1)
+    await bench.sender.drain()
+    assert bench.outbox.rejected() == [("d" * 32, 1, "signed with an earlier key, which the collector accepts no more")]
+    assert (len(bench.arrived()), bench.outbox.status().waiting) == (4, 0)
+
+
+async def test_what_an_earlier_version_left_unsigned_is_put_aside(bench: Bench) -> None:
+    bench.outbox.put("e" * 32, lambda slot: b'{"schema":"cradlewatch.report/1"}')
+    bench.fill(1)
+    await bench.sender.drain()
+    assert bench.outbox.rejected() == [("e" * 32, 1, "written before reports were signed")]
+    assert len(bench.arrived()) == 1
+
+
+async def test_each_report_follows_the_one_before_and_carries_the_newest_nonce(bench: Bench) -> None:
+    bench.fill(2)
+    beside = reporter_of(bench.outbox, "f" * 32)
+    beside.report([seen(7)])
+    bench.fill(1)
+    await bench.sender.drain()
+    bench.fill(1)
+    await bench.sender.drain()
+    headers, digests = bench.collector.headers, bench.collector.digests
+    assert [(item["boot"][0], item["sequence"]) for item in headers] == [
+        ("b", 1),
+        ("b", 2),
+        ("f", 1),
+        ("b", 3),
+        ("b", 4),
+    ]
+    assert headers[0]["after"] is None
+    for before, digest, item in zip(headers, digests, headers[1:], strict=False):
+        assert item["after"] == {"boot": before["boot"], "sequence": before["sequence"], "digest": digest}
+    assert [item["nonce"] for item in headers] == [NONCE] * 4 + [f"nonce-{1:020d}"]
+    assert headers[4]["written_at"] == 1_795_406_370_000
 
 
 async def test_a_rejected_report_is_put_aside_and_the_others_go_on(bench: Bench) -> None:
@@ -213,7 +272,7 @@ async def test_a_rejected_report_is_put_aside_and_the_others_go_on(bench: Bench)
 
 async def test_a_report_that_is_too_large_for_the_collector_is_found_and_put_aside(bench: Bench) -> None:
     bench.reporter.report([seen(1)])
-    bench.reporter.report([seen(2, text="x" * 5000)])
+    bench.reporter.report([seen(2, text=random.Random(3).randbytes(8000).hex())])  # not to be compressed away
     bench.reporter.report([seen(3)])
     bench.collector.largest_body = 5000
     for _ in range(6):
@@ -225,7 +284,7 @@ async def test_a_report_that_is_too_large_for_the_collector_is_found_and_put_asi
 async def test_a_collector_that_is_away_for_a_while_gets_it_all_when_it_is_back(tmp_path: Path) -> None:
     async with LoopbackCollector.running() as collector:
         bench = Bench(tmp_path, collector)
-        away = Collector("http://127.0.0.1:1", collector.token)
+        away = Collector("http://127.0.0.1:1", SELF)
         here, bench.link = bench.link, away
         bench.fill(20)
         assert await bench.sender.turn() is not None

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from agents.state import Enrolment, State, StateError
-
-ENROLMENT = Enrolment(institution="a", agent="box", collector="https://c.example", token="hunter2hunter2")
+from agents.state import State, StateError
+from monitor.model.suite import PrivateKey
+from support.enrolled import enrol
 
 
 def test_the_directory_is_only_for_its_owner(tmp_path: Path) -> None:
-    State(tmp_path / "state", "a").save_enrolment(ENROLMENT)
+    enrol(State(tmp_path / "state", "a"))
     assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
     assert {path.stat().st_mode & 0o077 for path in (tmp_path / "state").iterdir()} == {0}
 
@@ -48,23 +48,61 @@ def test_a_directory_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None
         State(tmp_path / "file" / "state", "a")
 
 
-def test_the_enrolment_is_kept_and_its_token_never_shown(tmp_path: Path) -> None:
+def test_the_enrolment_is_kept_and_its_key_never_shown(tmp_path: Path) -> None:
     state = State(tmp_path, "a")
     assert state.enrolment() is None
+    assert state.identity() is None
     before = state.agent
-    state.save_enrolment(ENROLMENT)
+    enrolment = enrol(state)
     again = State(tmp_path, "a")
-    assert again.enrolment() == ENROLMENT
+    assert again.enrolment() == enrolment
     assert (again.agent, again.agent == before) == ("box", before == "box")
-    assert "hunter2" not in f"{ENROLMENT!r} {ENROLMENT} {[ENROLMENT]}"
-    assert (tmp_path / "agent.json").stat().st_mode & 0o777 == 0o600
+    identity = again.identity()
+    assert identity is not None
+    (file,) = tmp_path.glob("*.key")
+    secret = file.read_text().splitlines()[1]
+    assert secret not in f"{enrolment!r} {identity!r} {identity} {identity.key!r} {[identity.key]}"
+    assert {path.stat().st_mode & 0o777 for path in (tmp_path / "agent.json", file)} == {0o600}
+
+
+def test_a_key_that_the_enrolment_names_no_more_is_removed(tmp_path: Path) -> None:
+    state = State(tmp_path, "a")
+    enrol(state)
+    second = enrol(state)
+    assert [path.name for path in tmp_path.glob("*.key")] == [f"agent-{second.key}.key"]
+
+
+def test_a_key_that_others_may_use_is_one_sentence(tmp_path: Path) -> None:
+    state = State(tmp_path / "state", "a")
+    enrolment = enrol(state)
+    file = tmp_path / "state" / f"agent-{enrolment.key}.key"
+    file.chmod(0o640)
+    with pytest.raises(
+        StateError, match=rf"key may be used by others than its owner \(mode 0640\): run chmod 600 {file}"
+    ):
+        state.identity()
+    file.chmod(0o600)
+    (tmp_path / "state").chmod(0o755)
+    with pytest.raises(StateError, match=r"state may be used by others than its owner \(mode 0755\): run chmod 700"):
+        state.identity()
+    (tmp_path / "state").chmod(0o700)
+    file.write_text("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+    with pytest.raises(StateError, match=r"the private key can't be read: enrol the agent again"):
+        state.identity()
+    file.write_bytes(PrivateKey.make().pem())
+    with pytest.raises(StateError, match=r"holds another key than its name says"):
+        state.identity()
+    file.unlink()
+    with pytest.raises(StateError, match=r"enrol the agent again"):
+        state.identity()
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"\xff", b'{"token": "hunter2"}'])
-def test_a_damaged_enrolment_is_one_sentence_without_its_token(tmp_path: Path, content: bytes) -> None:
+def test_a_damaged_enrolment_is_one_sentence_without_its_secrets(tmp_path: Path, content: bytes) -> None:
     state = State(tmp_path, "a")
     (tmp_path / "agent.json").write_bytes(content)
-    with pytest.raises(StateError, match=r"agent\.json (is damaged|can't be read): enrol the agent again") as caught:
+    said = r"agent\.json (is damaged|can't be read|is of a version that used tokens): enrol the agent again"
+    with pytest.raises(StateError, match=said) as caught:
         state.enrolment()
     assert "hunter2" not in str(caught.value)
 

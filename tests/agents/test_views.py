@@ -15,7 +15,7 @@ from agents.assignment import Assignment
 from agents.bounds import Bounds, Overrides
 from agents.simulators.camera import Camera, Format
 from agents.simulators.rtsp import RtspServer
-from agents.state import Enrolment, State
+from agents.state import State
 from agents.station import Station
 from agents.views import ApprovedView, ViewBook, agreed_view
 from agents.vision.fingerprint import Fingerprint, fingerprint
@@ -28,6 +28,7 @@ from monitor.model.observation import Observation, StreamCause
 from monitor.model.span import to_millis
 from monitor.model.view import view_id
 from monitor.regulations.loader import load
+from support.enrolled import enrol as enrol_state
 from support.site import site_of, write_site
 from support.views import drawn_room, grey, looked_at
 from support.watching import PATIENT, QUICK
@@ -60,7 +61,7 @@ def view(item: Fingerprint, at: int = 1, **more: Any) -> dict[str, Any]:
 
 
 def enrol(state: State, *views: dict[str, Any]) -> None:
-    state.save_enrolment(Enrolment(institution="a", agent="box", collector="http://127.0.0.1:9", token="t" * 40))
+    enrol_state(state)
     state.put("assignment", {"from": "http://127.0.0.1:9", "etag": "", "body": assigned(*views)})
 
 

@@ -16,12 +16,14 @@ from typer.testing import CliRunner, Result
 
 from dashboards.cli import app
 from monitor.collector.context import Context
-from monitor.collector.enrolment import exchange
+from monitor.collector.enrolment import enrol
 from monitor.model.inventory import Institution
+from monitor.model.suite import PrivateKey
 from monitor.store.accounts import token_user, verify_user
 from monitor.store.engine import open_engine, reading
 from support import seeded
 from support.dashboard import new_district
+from support.signing import offer
 
 PROGRAM = Path(sys.executable).with_name("cradlewatch")
 
@@ -86,8 +88,13 @@ def test_from_nothing_to_an_enrolled_agent(shell: Shell) -> None:
     with reading(context.engine) as session:
         assert verify_user(session, "inspector", "correct horse battery")  # the newline is no part of it
         assert token_user(session, token, context.now()) == "inspector"
-    assert exchange(context, code, "nvr-box").agent == "nvr-box"
+    assert enrol(context, code, "nvr-box", offer(PrivateKey.make(), code)).agent == "nvr-box"
     context.engine.dispose()
+    assert shell.good("agent", "list", "--institution", "wj-0001") == "nvr-box\tnone\t0 reports, 0 missing\n"
+    assert (
+        shell.good("agent", "revoke", "nvr-box", "--institution", "wj-0001") == "nvr-box of wj-0001: 1 keys revoked.\n"
+    )
+    assert "has no agent other with a key" in shell.bad("agent", "revoke", "other", "--institution", "wj-0001")
     assert shell.good("institution", "list").split("\t")[:2] == ["wj-0001", "示范托育园"]
     (listed,) = json.loads(shell.good("institution", "list", "--json"))
     assert (listed["id"], listed["jurisdiction"], listed["open_findings"]) == ("wj-0001", "320509", 0)

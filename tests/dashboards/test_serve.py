@@ -21,15 +21,18 @@ from dashboards.serve import address_of, listen
 from monitor.collector.context import Context
 from monitor.collector.enrolment import create_code
 from monitor.model.clock import SystemClock
+from monitor.model.envelope import MEDIA_TYPE, frame
 from monitor.model.inventory import Institution
 from monitor.model.observation import Kind
-from monitor.model.report import Batch, Envelope, Report
+from monitor.model.report import Report
+from monitor.model.suite import PrivateKey
 from monitor.store.engine import open_engine, reading, writing
 from monitor.store.findings import finding_rows
 from monitor.store.registry import add_institution
 from monitor.store.schema import is_current
 from support import seeded
 from support.databases import PostgresServer
+from support.signing import SigningAgent, offer
 
 PROGRAM = Path(sys.executable).with_name("cradlewatch")
 
@@ -67,10 +70,13 @@ def test_from_the_first_start_to_a_finding_on_a_page(tmp_path: Path) -> None:
         with writing(context.engine) as session:
             add_institution(session, institution, seeded.PACK, context.now())
         code = create_code(context, "wj-0001")
-        enrolled = client.post("/api/v1/enrolments", json={"code": code, "agent": "nvr-box"}).json()
-        batch = _report(institution, enrolled["agent"], context)
-        headers = {"Authorization": f"Bearer {enrolled['token']}", "Content-Type": "application/json"}
-        answer = client.post("/api/v1/reports", content=batch.model_dump_json(), headers=headers)
+        key = PrivateKey.make()
+        offered = offer(key, code)
+        form = {"code": code, "agent": "nvr-box", "key": offered.key, "proof": offered.proof}
+        enrolled = client.post("/api/v1/enrolments", json=form).json()
+        sender = SigningAgent("wj-0001", enrolled["agent"], key, enrolled["nonce"])
+        batch = frame([sender.envelope(_report(institution, enrolled["agent"], context))])
+        answer = client.post("/api/v1/reports", content=batch, headers={"Content-Type": MEDIA_TYPE})
         assert [item["status"] for item in answer.json()["receipts"]] == ["stored"], answer.text
         _until_judged(context)
         context.engine.dispose()
@@ -79,12 +85,11 @@ def test_from_the_first_start_to_a_finding_on_a_page(tmp_path: Path) -> None:
     log = (tmp_path / "log").read_text()
     lines = [json.loads(line) for line in log.splitlines()]
     assert any(item.get("path") == "/api/v1/reports" and item["status"] == 200 for item in lines)
-    assert enrolled["token"].rpartition("~")[2] not in log
     assert code not in log
     assert not [item for item in lines if item["level"] in {"error", "critical"}]
 
 
-def _report(institution: Institution, agent: str, context: Context) -> Batch:
+def _report(institution: Institution, agent: str, context: Context) -> bytes:
     now = context.now()
     seen = seeded.healthy(seeded.inventory_of(institution, seeded.CAMERAS), agent, now)
     seen = seeded.without(seen, Kind.VIEW, seeded.camera("gate"))
@@ -100,7 +105,7 @@ def _report(institution: Institution, agent: str, context: Context) -> Batch:
         version="0.1.0",
         observations=tuple(seen),
     )
-    return Batch(envelopes=(Envelope.seal(body.to_bytes()),))
+    return body.to_bytes()
 
 
 def _until_judged(context: Context) -> None:

@@ -7,11 +7,13 @@ from pathlib import Path
 
 from agents.assignment import Assignment
 from agents.baseline import Taken, approve
+from agents.identity import keep, key_path
 from agents.state import Enrolment, State
 from agents.views import ViewBook
 from agents.vision.fingerprint import fingerprint
+from monitor.collector.arrival import Identity
 from monitor.collector.assignment import assignment
-from monitor.collector.ingest import Identity
+from monitor.collector.ingest import ingest
 from monitor.collector.views import ViewMove, decide_view
 from monitor.model.span import from_millis, to_millis
 from monitor.store.engine import open_engine, reading
@@ -28,21 +30,27 @@ SITE = "wj-0001"
 def test_a_view_is_proposed_on_site_confirmed_at_the_centre_and_in_force_on_site_again(tmp_path: Path) -> None:
     centre = make_centre(open_engine(f"sqlite:///{tmp_path}/centre.db"))
     migrate(centre.context.engine)
-    token = centre.add(SITE)
+    sender = centre.add(SITE)
     centre.see(declared(NOW, INVENTORY))
     stream = f"rtsp://127.0.0.1:{closed_port()}/s"
     site = site_of(write_site(tmp_path, [{"id": "gate", "zones": ["gate"], "stream": stream}]))
     state = State(site.state_dir, SITE)
-    state.save_enrolment(Enrolment(institution=SITE, agent="box", collector="https://collector.example", token=token))
+    keep(key_path(state.directory, sender.key.public.id), sender.key.pem())
+    state.save_enrolment(
+        Enrolment(
+            institution=SITE, agent="box", collector="https://collector.example", key=sender.key.public.id,
+            collector_key=centre.context.keys().signing.public.jwk, nonce=sender.nonce,
+        )
+    )  # fmt: skip
     book = ViewBook(state, ["gate"])
     seen = fingerprint(looked_at(drawn_room(3)))
     (done,) = approve(site, state, centre.clock, book, [Taken("gate", state="ok", looks=5, fingerprint=seen)], "李园长")
     assert (done.outcome, book.of("gate")) == ("proposed", ())
 
     outbox = state.outbox()
-    receipts = centre.give([item.payload for item in outbox.take(10, 1 << 20)])
+    receipts = ingest(centre.context, [item.payload for item in outbox.take(10, 1 << 20)])
     outbox.close()
-    assert [item.status for item in receipts] == ["stored"]
+    assert [item.status for item in receipts.receipts] == ["stored"]
     with reading(centre.context.engine) as session:
         (view,) = open_proposals(session, SITE)
     assert (view.camera, view.proposal.by, from_millis(view.at)) == ("gate", "李园长", centre.clock.now())

@@ -10,19 +10,19 @@ from typing import Any
 from sqlalchemy import Engine
 
 from monitor.collector.context import Context
-from monitor.collector.enrolment import create_code, exchange
-from monitor.collector.ingest import Identity, ingest
+from monitor.collector.ingest import ingest
 from monitor.collector.packs import Packs
 from monitor.collector.settings import Settings
 from monitor.model.clock import ManualClock
 from monitor.model.inventory import Institution
 from monitor.model.observation import Kind, Observation, Source, Subject
 from monitor.model.regulation import Regulation
-from monitor.model.report import Batch, Envelope, Receipt, Report
+from monitor.model.report import Receipt, Report
 from monitor.model.span import HOUR, MINUTE, Basis, Millis, to_millis
 from monitor.store.engine import writing
 from monitor.store.registry import add_institution
 from support.packs import pack
+from support.signing import SigningAgent
 
 START = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
 """Noon in Shanghai."""
@@ -46,18 +46,16 @@ class Centre:
 
     context: Context
     clock: ManualClock
-    agents: dict[str, str] = field(default_factory=dict)
-    """The token of each institution's agent `box`."""
+    agents: dict[str, SigningAgent] = field(default_factory=dict)
+    """Each institution's agent `box`."""
     sequence: int = 0
 
-    def add(self, institution: str = "wj-0001", regulation: str = "test-pack") -> str:
-        """Enter an institution and enrol its agent; return the token."""
+    def add(self, institution: str = "wj-0001", regulation: str = "test-pack") -> SigningAgent:
+        """Enter an institution and enrol its agent; return it."""
         with writing(self.context.engine) as session:
             add_institution(session, Institution(id=institution, name=institution), regulation, self.context.now())
-        code = create_code(self.context, institution)
-        token = exchange(self.context, code, "box").token
-        self.agents[institution] = token
-        return token
+        self.agents[institution] = SigningAgent.enrolled(self.context, institution)
+        return self.agents[institution]
 
     def report(self, *observations: Observation, institution: str = "wj-0001", boot: str = BOOT) -> Report:
         """Return the agent's next report."""
@@ -78,9 +76,11 @@ class Centre:
         return self.give([report.to_bytes() for report in reports], institution)
 
     def give(self, payloads: Sequence[bytes], institution: str = "wj-0001") -> list[Receipt]:
-        """Give bytes in as if they were reports."""
-        batch = Batch(envelopes=tuple(Envelope.seal(payload) for payload in payloads))
-        return list(ingest(self.context, Identity(institution, "box"), batch).receipts)
+        """Give bytes in as if they were reports, signed; a report that was sealed before is the same envelope again."""
+        agent = self.agents[institution]
+        receipts = ingest(self.context, [agent.envelope(payload) for payload in payloads])
+        agent.hear(receipts)
+        return list(receipts.receipts)
 
     def see(self, *observations: Observation, institution: str = "wj-0001") -> None:
         """Report observations; all of them are stored."""

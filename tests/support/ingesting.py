@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-import sys
+from sqlalchemy import Engine, select
 
+from monitor.collector.ingest import ingest
+from monitor.model.envelope import Place
 from monitor.model.span import SECOND
-from monitor.store.engine import open_engine
-from support.centre import NOW, make_centre, span
+from monitor.model.suite import PrivateKey
+from monitor.store.engine import open_engine, reading
+from monitor.store.tables import ReportRow
+from support.centre import BOOT, NOW, make_centre, span
 from support.packs import pack
+from support.signing import SigningAgent
 
 
-def main(url: str, first: int) -> None:
-    """Take in reports number `first`, `first` + 1, ... for ever."""
-    centre = make_centre(open_engine(url), pack())
+def main(url: str, first: int, pem: str, nonce: str) -> None:
+    """Take in reports number `first`, `first` + 1, ... for ever; a number that was used before has the same bytes."""
+    engine = open_engine(url)
+    centre = make_centre(engine, pack())
+    sender = SigningAgent("wj-0001", "box", PrivateKey.of_pem(pem.encode()), nonce, place(engine, first - 1))
     centre.sequence = first - 1
     while True:
         start = NOW + centre.sequence * SECOND
         report = centre.report(span("camera/gate", "up", start, start + SECOND))
-        (receipt,) = centre.send(report)
+        (receipt,) = ingest(centre.context, [sender.envelope(report.to_bytes())]).receipts
         print(report.sequence, receipt.status, flush=True)
 
 
-if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+def place(engine: Engine, sequence: int) -> Place | None:
+    """Return what the next report follows."""
+    with reading(engine) as session:
+        digest = session.scalars(select(ReportRow.digest).where(ReportRow.sequence == sequence)).one_or_none()
+    return None if digest is None else Place(boot=BOOT, sequence=sequence, digest=digest)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import contextlib
+import gzip
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from support import raw_jws
 
 PROBLEM = {"Content-Type": "application/problem+json"}
 
@@ -43,7 +49,13 @@ class LoopbackCollector:
 
     def __init__(self) -> None:
         self.url = ""
-        self.token = "token-of-the-agent"
+        self.key = Ed25519PrivateKey.generate()
+        self.keys: dict[str, Ed25519PublicKey] = {}
+        """Keys of agents, by their thumbprint."""
+        self.headers: list[dict[str, Any]] = []
+        """Of the envelopes that were stored, in order."""
+        self.digests: list[str] = []
+        self.nonces = 0
         self.faults: list[Reply] = []
         self.requests: list[Request] = []
         self.reports: dict[tuple[str, str, str, int], dict[str, Any]] = {}
@@ -53,37 +65,89 @@ class LoopbackCollector:
         self.reject: Callable[[dict[str, Any]], str | None] = lambda report: None
         self.other: Callable[[Request], Reply] = lambda request: Reply(404, {"title": "nothing here"}, PROBLEM)
 
+    @property
+    def jwk(self) -> dict[str, str]:
+        """The collector's public key."""
+        return {"crv": "Ed25519", "kty": "OKP", "x": raw_jws.encode(self.key.public_key().public_bytes_raw()).decode()}
+
+    def know(self, jwk: dict[str, str]) -> None:
+        """Register an agent's key; its name is computed here from RFC 7638."""
+        text = json.dumps({name: jwk[name] for name in ("crv", "kty", "x")}, separators=(",", ":"))
+        name = raw_jws.encode(hashlib.sha256(text.encode()).digest()).decode()
+        self.keys[name] = Ed25519PublicKey.from_public_bytes(raw_jws.decode(jwk["x"].encode()))
+
     def answer(self, request: Request) -> Reply:
         if self.faults:
             fault = self.faults.pop(0)
             if fault.after_storing:
                 self._store(request)
             return fault
-        if request.path != "/api/v1/reports":
-            return self.other(request)
-        if request.headers.get("authorization") != f"Bearer {self.token}":
+        if request.path == "/api/v1/reports":
+            return self._store(request)
+        reply = self.other(request)
+        return self.signed(request, reply) if "authorization" in request.headers else reply
+
+    def asked_by(self, request: Request) -> dict[str, Any] | None:
+        """Return the header of a request's signature, None when it isn't good."""
+        text = request.headers["authorization"].removeprefix("Cradlewatch ").encode()
+        header = raw_jws.header_of(text)
+        signed = f"{request.method} {request.path}\n".encode() + request.body
+        try:
+            raw_jws.check(text, signed, self.keys[header["kid"]])
+        except (InvalidSignature, KeyError):
+            return None
+        return header
+
+    def signed(self, request: Request, reply: Reply) -> Reply:
+        """Sign an answer for whoever asked."""
+        asked = self.asked_by(request)
+        if asked is None:
             return Reply(401, {"title": "who are you"}, PROBLEM)
-        return self._store(request)
+        body = (
+            b""
+            if reply.body is None
+            else reply.body
+            if isinstance(reply.body, bytes)
+            else json.dumps(reply.body).encode()
+        )
+        header = {
+            "alg": "Ed25519", "b64": False, "crit": ["b64"], "dig": "sha256", "typ": "cradlewatch-answer", "kid": "k" * 43,
+            "institution": asked["institution"], "agent": asked["agent"], "nonce": asked["nonce"],
+            "etag": reply.headers.get("ETag", ""),
+        }  # fmt: skip
+        signature = raw_jws.signed(header, body, self.key).decode()
+        return Reply(reply.status, reply.body, {**reply.headers, "Cradlewatch-Signature": signature})
 
     def _store(self, request: Request) -> Reply:
         if len(request.body) > self.largest_body:
             return Reply(413, {"title": "too large"}, PROBLEM)
-        receipts = [self._receipt(envelope) for envelope in json.loads(request.body)["envelopes"]]
-        return Reply(200, {"receipts": receipts, "server_time": "2026-11-23T04:00:00Z"})
+        assert request.headers["content-type"] == "application/vnd.cradlewatch.envelopes"
+        body = gzip.decompress(request.body) if request.headers.get("content-encoding") == "gzip" else request.body
+        envelopes = list(_netstrings(body))
+        if any(raw_jws.header_of(item)["kid"] not in self.keys for item in envelopes):
+            return Reply(401, {"title": "who are you"}, PROBLEM)
+        receipts = [self._receipt(envelope) for envelope in envelopes]
+        self.nonces += 1
+        nonce = f"nonce-{self.nonces:020d}"
+        return Reply(200, {"receipts": receipts, "server_time": "2026-11-23T04:00:00Z", "nonce": nonce})
 
-    def _receipt(self, envelope: dict[str, str]) -> dict[str, str]:
-        payload = base64.urlsafe_b64decode(envelope["payload"] + "===")
-        assert envelope["digest"] == "sha256:" + hashlib.sha256(payload).hexdigest()
-        report = json.loads(payload)
+    def _receipt(self, envelope: bytes) -> dict[str, str]:
+        header, (line, _, payload) = raw_jws.header_of(envelope), envelope.partition(b"\n")
+        raw_jws.check(line, payload, self.keys[header["kid"]])
+        digest, report = "sha256:" + hashlib.sha256(envelope).hexdigest(), json.loads(payload)
         reason = self.reject(report)
         if reason is not None:
-            return {"status": "rejected", "digest": envelope["digest"], "error": reason}
+            return {"status": "rejected", "digest": digest, "error": reason}
         key = (report["institution"], report["agent"], report["boot"], report["sequence"])
+        assert key == tuple(header[name] for name in ("institution", "agent", "boot", "sequence"))
         had = key in self.reports
         self.copies += had
+        if not had:
+            self.headers.append(header)
+            self.digests.append(digest)
         self.reports[key] = report
         self.stored.set()
-        return {"status": "already have it" if had else "stored", "digest": envelope["digest"]}
+        return {"status": "already have it" if had else "stored", "digest": digest}
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -98,15 +162,24 @@ class LoopbackCollector:
 
     @classmethod
     @asynccontextmanager
-    async def running(cls) -> AsyncIterator[LoopbackCollector]:
+    async def running(cls, tls: ssl.SSLContext | None = None) -> AsyncIterator[LoopbackCollector]:
         """Run on a free port of loopback."""
         collector = cls()
-        server = await asyncio.start_server(collector._serve, "127.0.0.1", 0, limit=2**24)
-        collector.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        server = await asyncio.start_server(collector._serve, "127.0.0.1", 0, limit=2**24, ssl=tls)
+        scheme = "http" if tls is None else "https"
+        collector.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         try:
             yield collector
         finally:
             server.close()
+
+
+def _netstrings(body: bytes) -> Iterator[bytes]:
+    while body:
+        length, _, rest = body.partition(b":")
+        yield rest[: int(length)]
+        assert rest[int(length) : int(length) + 1] == b","
+        body = rest[int(length) + 1 :]
 
 
 async def _read(reader: asyncio.StreamReader) -> Request | None:

@@ -7,16 +7,16 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from monitor.collector.context import Context
-from monitor.collector.enrolment import create_code, exchange
 from monitor.collector.evaluate import evaluate
-from monitor.collector.ingest import Identity, ingest
+from monitor.collector.ingest import ingest
 from monitor.model.clock import ManualClock
 from monitor.model.inventory import Camera, Closure, Institution, Inventory, OpeningHours, Recorder, Zone
 from monitor.model.observation import Kind, Observation, Source, Subject
-from monitor.model.report import Batch, Envelope, Report
+from monitor.model.report import Report
 from monitor.model.span import DAY, HOUR, MINUTE, Basis, Millis, from_millis, isoformat, to_millis
 from monitor.store.engine import writing
 from monitor.store.registry import add_institution
+from support.signing import SigningAgent
 
 NOON = to_millis(datetime(2026, 11, 23, 4, tzinfo=UTC))
 """Noon in Shanghai, a Monday."""
@@ -88,22 +88,22 @@ def declared(inventory: Inventory, at: Millis) -> Observation:
     return read(subject, Kind.INVENTORY, at, facts, state="declared", source=Source.PERSON, lasts=400 * DAY)
 
 
-def enrolled(context: Context, institution: Institution, pack: str = PACK, agent: str = "nvr-box") -> Identity:
+def enrolled(context: Context, institution: Institution, pack: str = PACK, agent: str = "nvr-box") -> SigningAgent:
     """Enter an institution and enrol its agent."""
     with writing(context.engine) as session:
         add_institution(session, institution, pack, context.now())
-    exchange(context, create_code(context, institution.id), agent)
-    return Identity(institution.id, agent)
+    return SigningAgent.enrolled(context, institution.id, agent)
 
 
-def report(context: Context, identity: Identity, observations: Iterable[Observation], *, sequence: int = 1) -> None:
+def report(context: Context, identity: SigningAgent, observations: Iterable[Observation], *, sequence: int = 1) -> None:
     """Send one report of an agent, by the real way in."""
     body = Report(
         schema_="cradlewatch.report/1", institution=identity.institution, agent=identity.agent, boot=BOOT,
         sequence=sequence, written_at=context.clock.now(), monotonic_seconds=1.0, version="0.1.0",
         observations=tuple(observations),
     )  # fmt: skip
-    receipts = ingest(context, identity, Batch(envelopes=(Envelope.seal(body.to_bytes()),)))
+    receipts = ingest(context, [identity.envelope(body.to_bytes())])
+    identity.hear(receipts)
     assert [item.status for item in receipts.receipts] == ["stored"], receipts
 
 
@@ -143,7 +143,7 @@ CAMERAS = (
 )
 
 
-def sound(context: Context, institution_id: str = "wj-0001", name: str = "示范托育园") -> Identity:
+def sound(context: Context, institution_id: str = "wj-0001", name: str = "示范托育园") -> SigningAgent:
     """An institution where all is well, evaluated."""
     institution = Institution(id=institution_id, name=name)
     identity = enrolled(context, institution)
@@ -154,7 +154,7 @@ def sound(context: Context, institution_id: str = "wj-0001", name: str = "示范
 
 def troubled(
     context: Context, clock: ManualClock, institution_id: str = "wj-0002", name: str = "阳光宝贝托育园"
-) -> Identity:
+) -> SigningAgent:
     """An institution where every kind of thing is wrong, evaluated until its findings are confirmed."""
     institution = Institution(id=institution_id, name=name)
     identity = enrolled(context, institution)

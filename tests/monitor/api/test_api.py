@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import gzip
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,16 +22,22 @@ from monitor.collector.enrolment import create_code
 from monitor.collector.evaluate import evaluate
 from monitor.collector.settings import Settings
 from monitor.model.calendar import Waiver
+from monitor.model.enrolment import prove_possession
+from monitor.model.envelope import MEDIA_TYPE, frame
 from monitor.model.inventory import Inventory, Jurisdiction, Level
+from monitor.model.jws import SignatureError
 from monitor.model.observation import Subject
 from monitor.model.regulation import Regulation
-from monitor.model.report import Batch, Envelope, Receipts
+from monitor.model.report import Receipts
+from monitor.model.signed import check_answer
 from monitor.model.span import DAY, HOUR, MINUTE, from_millis
+from monitor.model.suite import PrivateKey, PublicKey
 from monitor.store import registry
 from monitor.store.accounts import create_api_token, create_session, create_user, delete_session
 from monitor.store.engine import open_engine, writing
 from support.centre import INVENTORY, NOW, Centre, declared, index, make_centre, span
 from support.packs import pack
+from support.signing import SigningAgent, offer
 
 
 @pytest.fixture
@@ -57,8 +66,12 @@ def reader(client: TestClient, token: str) -> TestClient:
     return client
 
 
-def agent(centre: Centre, institution: str = "wj-0001") -> dict[str, str]:
-    return {"Authorization": f"Bearer {centre.agents[institution]}"}
+PATH = "/api/v1/agents/self/assignment"
+
+
+def asking(centre: Centre, institution: str = "wj-0001", **more: str) -> dict[str, str]:
+    """Return the headers of a signed request for the assignment."""
+    return {**centre.agents[institution].authorization("GET", PATH), **more}
 
 
 def assert_problem(response: Any, status: int, detail: str = "") -> None:
@@ -72,38 +85,58 @@ def assert_problem(response: Any, status: int, detail: str = "") -> None:
     assert "\n" not in body["detail"]
 
 
-def batch(*payloads: bytes) -> str:
-    return Batch(envelopes=tuple(Envelope.seal(payload) for payload in payloads)).model_dump_json()
+TYPE = {"Content-Type": MEDIA_TYPE}
+
+
+def batch(sender: SigningAgent, *payloads: bytes) -> bytes:
+    return frame(sender.envelope(payload) for payload in payloads)
 
 
 # --- agents ---------------------------------------------------------------------------------------------------------
 
 
+def form(code: str, name: str, key: PrivateKey | None = None) -> dict[str, Any]:
+    made = offer(key or PrivateKey.make(), code)
+    return {"code": code, "agent": name, "key": made.key, "proof": made.proof}
+
+
 def test_an_agent_enrols_reports_and_is_answered(centre: Centre, client: TestClient) -> None:
-    code = create_code(centre.context, "wj-0001")
-    answer = client.post("/api/v1/enrolments", json={"code": code, "agent": "nvr-box"})
+    code, key = create_code(centre.context, "wj-0001"), PrivateKey.make()
+    answer = client.post("/api/v1/enrolments", json=form(code, "nvr-box", key))
     assert answer.status_code == 201
     assert (answer.json()["institution"], answer.json()["agent"]) == ("wj-0001", "nvr-box")
-    headers = {"Authorization": f"Bearer {answer.json()['token']}"}
+    assert PublicKey.of(answer.json()["key"]).id == centre.context.keys().signing.public.id
+    sender = SigningAgent("wj-0001", "nvr-box", key, answer.json()["nonce"])
     report = centre.report(span("camera/gate", "up", NOW - MINUTE, NOW)).model_copy(update={"agent": "nvr-box"})
-    answer = client.post("/api/v1/reports", content=batch(report.to_bytes(), b"x"), headers=headers)
+    answer = client.post("/api/v1/reports", content=batch(sender, report.to_bytes(), b"x"), headers=TYPE)
     assert answer.status_code == 200
     receipts = Receipts.model_validate_json(answer.content)
     assert [item.status for item in receipts.receipts] == ["stored", "rejected"]
     assert receipts.server_time == centre.clock.now()
-    answer = client.post("/api/v1/reports", content=batch(report.to_bytes()), headers=headers)
+    packed = gzip.compress(batch(sender, report.to_bytes()))
+    answer = client.post("/api/v1/reports", content=packed, headers={**TYPE, "Content-Encoding": "gzip"})
     assert [item.status for item in Receipts.model_validate_json(answer.content).receipts] == ["already have it"]
 
 
 def test_a_code_works_once(centre: Centre, client: TestClient) -> None:
     code = create_code(centre.context, "wj-0001")
-    assert client.post("/api/v1/enrolments", json={"code": code, "agent": "a"}).status_code == 201
-    assert_problem(client.post("/api/v1/enrolments", json={"code": code, "agent": "b"}), 403, "used or has expired")
-    assert_problem(client.post("/api/v1/enrolments", json={"code": "AAAA", "agent": "b"}), 403, "no such code")
+    assert client.post("/api/v1/enrolments", json=form(code, "a")).status_code == 201
+    assert_problem(client.post("/api/v1/enrolments", json=form(code, "b")), 403, "used or has expired")
+    assert_problem(client.post("/api/v1/enrolments", json=form("AAAA", "b")), 403, "no such code")
+
+
+def test_a_key_is_registered_by_whoever_has_it(centre: Centre, client: TestClient) -> None:
+    code = create_code(centre.context, "wj-0001")
+    other = PrivateKey.make()
+    stolen = {**form(code, "a"), "key": other.public.jwk}
+    assert_problem(client.post("/api/v1/enrolments", json=stolen), 403, "the private key is there")
+    weak = {**form(code, "a"), "key": {"kty": "oct", "k": "AAAA"}}
+    assert_problem(client.post("/api/v1/enrolments", json=weak), 403, "no public Ed25519 key")
+    assert client.post("/api/v1/enrolments", json=form(code, "a")).status_code == 201
 
 
 @pytest.mark.parametrize(
-    "form",
+    "wrong",
     [
         {},
         [],
@@ -115,29 +148,32 @@ def test_a_code_works_once(centre: Centre, client: TestClient) -> None:
         {"code": 1, "agent": "a"},
     ],
 )
-def test_a_form_that_is_none_is_a_problem(client: TestClient, form: Any) -> None:
-    assert_problem(client.post("/api/v1/enrolments", json=form), 422)
+def test_a_form_that_is_none_is_a_problem(client: TestClient, wrong: Any) -> None:
+    assert_problem(client.post("/api/v1/enrolments", json=wrong), 422)
 
 
 def test_guessing_codes_is_slowed_down(centre: Centre, client: TestClient) -> None:
     for _ in range(10):
-        assert_problem(client.post("/api/v1/enrolments", json={"code": "guess", "agent": "a"}), 403)
+        assert_problem(client.post("/api/v1/enrolments", json=form("guess", "a")), 403)
     code = create_code(centre.context, "wj-0001")
-    answer = client.post("/api/v1/enrolments", json={"code": code, "agent": "a"})
+    answer = client.post("/api/v1/enrolments", json=form(code, "a"))
     assert_problem(answer, 429, "wait a minute")
     centre.clock.advance(int(answer.headers["retry-after"]))
-    assert client.post("/api/v1/enrolments", json={"code": code, "agent": "a"}).status_code == 201
+    assert client.post("/api/v1/enrolments", json=form(code, "a")).status_code == 201
 
 
 @pytest.mark.parametrize(
-    "header", [None, "", "Bearer", "Bearer ", "Bearer x", "Basic eDp5", "Bearer " + "x" * 10_000, "cwa~a~b~c"]
+    "header",
+    [None, "", "Bearer", "Bearer x", "Basic eDp5", "Cradlewatch", "Cradlewatch a..b", "Cradlewatch " + "x" * 10_000],
 )
-def test_without_a_token_nothing_is_taken(client: TestClient, header: str | None) -> None:
+def test_without_a_signature_nothing_is_told_and_without_a_token_nothing_read(
+    client: TestClient, header: str | None
+) -> None:
     headers = {} if header is None else {"Authorization": header}
-    for method, path in (("POST", "/api/v1/reports"), ("GET", "/api/v1/agents/self/assignment")):
-        answer = client.request(method, path, headers=headers)
-        assert_problem(answer, 401, "agent's token")
-        assert answer.headers["www-authenticate"] == "Bearer"
+    answer = client.get(PATH, headers=headers)
+    assert_problem(answer, 401)
+    assert answer.headers["www-authenticate"] == "Cradlewatch"
+    assert "cradlewatch-nonce" not in answer.headers
     for path in (
         "institutions",
         "institutions/wj-0001",
@@ -148,37 +184,91 @@ def test_without_a_token_nothing_is_taken(client: TestClient, header: str | None
         assert_problem(client.get(f"/api/v1/{path}", headers=headers), 401)
 
 
-def test_an_agents_token_does_not_read_and_a_readers_does_not_report(
+def test_a_request_is_signed_by_the_agents_key_over_this_request_with_a_fresh_nonce(
+    centre: Centre, client: TestClient
+) -> None:
+    own = centre.agents["wj-0001"]
+    assert client.get(PATH, headers=asking(centre)).status_code == 200
+    assert_problem(client.get(PATH, headers=own.authorization("POST", PATH)), 401, "signature")
+    assert_problem(client.get(PATH, headers=replace(own, key=PrivateKey.make()).authorization("GET", PATH)), 401)
+    assert_problem(client.get(PATH, headers=replace(own, agent="other").authorization("GET", PATH)), 401)
+    other = centre.add("wj-0002")
+    assert_problem(client.get(PATH, headers=own.authorization("GET", PATH, nonce=other.nonce)), 401, "fresh nonce")
+    centre.clock.advance(601)
+    stale = client.get(PATH, headers=asking(centre))
+    assert_problem(stale, 401, "fresh nonce")
+    own.nonce = stale.headers["cradlewatch-nonce"]
+    assert client.get(PATH, headers=asking(centre)).status_code == 200
+
+
+def test_what_an_agent_is_told_is_signed_for_it_alone(centre: Centre, client: TestClient) -> None:
+    own, key = centre.agents["wj-0001"], centre.context.keys().signing.public
+    answer = client.get(PATH, headers=asking(centre))
+    said = (answer.headers["cradlewatch-signature"], answer.content, key)
+    request, tag = ("wj-0001", "box", own.nonce), answer.headers["etag"]
+    check_answer(*said, request, tag)
+    unchanged = client.get(PATH, headers=asking(centre, **{"If-None-Match": tag}))
+    check_answer(unchanged.headers["cradlewatch-signature"], b"", key, request, tag)
+    for wrong in (
+        ((said[0], said[1] + b" ", key), request, tag),
+        ((said[0], said[1], own.key.public), request, tag),
+        (said, ("wj-0001", "box", answer.headers["cradlewatch-nonce"]), tag),
+        (said, ("wj-0002", "box", own.nonce), tag),
+        (said, request, '"other"'),
+        (("", said[1], key), request, tag),
+    ):
+        with pytest.raises(SignatureError):
+            check_answer(*wrong[0], *wrong[1:])
+
+
+def test_an_agents_signature_does_not_read_and_a_readers_token_does_not_ask(
     centre: Centre, client: TestClient, token: str
 ) -> None:
-    assert_problem(client.get("/api/v1/findings", headers=agent(centre)), 401)
-    reader = {"Authorization": f"Bearer {token}"}
-    assert_problem(client.post("/api/v1/reports", content=batch(b"x"), headers=reader), 401)
+    assert_problem(client.get("/api/v1/findings", headers=asking(centre)), 401)
+    assert_problem(client.get(PATH, headers={"Authorization": f"Bearer {token}"}), 401)
+
+
+def test_a_key_is_replaced_by_the_next_and_what_it_signed_before_still_counts(
+    centre: Centre, client: TestClient
+) -> None:
+    own, path = centre.agents["wj-0001"], "/api/v1/agents/self/keys"
+    before = own.envelope(centre.report(span("camera/gate", "up", NOW - MINUTE, NOW)).to_bytes())
+    fresh = PrivateKey.make()
+    body = json.dumps({"key": fresh.public.jwk, "proof": prove_possession(fresh, "wj-0001/box")}).encode()
+    assert_problem(client.post(path, content=body), 401)
+    assert_problem(client.post(path, content=body + b" ", headers=own.authorization("POST", path, body)), 401)
+    unproved = json.dumps({"key": fresh.public.jwk, "proof": prove_possession(fresh, "wj-0002/box")}).encode()
+    assert_problem(client.post(path, content=unproved, headers=own.authorization("POST", path, unproved)), 403)
+    granted = client.post(path, content=body, headers=own.authorization("POST", path, body))
+    assert granted.status_code == 201
+    old, own.key, own.nonce = own.key, fresh, granted.json()["nonce"]
+    assert (
+        client.post("/api/v1/reports", content=frame([before]), headers=TYPE).json()["receipts"][0]["status"]
+        == "stored"
+    )
+    assert_problem(client.get(PATH, headers=replace(own, key=old).authorization("GET", PATH)), 401)
+    assert client.get(PATH, headers=asking(centre)).status_code == 200
+    assert_problem(
+        client.post(path, content=body, headers=own.authorization("POST", path, body)), 403, "registered before"
+    )
 
 
 @pytest.mark.parametrize(
     "body",
-    [
-        b"",
-        b"x",
-        b"{}",
-        b"[]",
-        b"null",
-        b'{"envelopes":[]}',
-        b'{"envelopes":[{}]}',
-        b"[" * 50_000,
-        b'{"a":' * 50_000,
-        b"\xff",
-    ],
+    [b"", b"x", b"{}", b'{"envelopes":[]}', b"1:x", b"1:x,y", b"01:x,", b"9:x,", b"-1:x,", b"99999999:x,", b"\xff"],
 )
-def test_a_body_that_is_no_batch_is_a_problem(centre: Centre, client: TestClient, body: bytes) -> None:
-    assert_problem(client.post("/api/v1/reports", content=body, headers=agent(centre)), 422)
+def test_a_body_that_holds_no_envelopes_is_a_problem(client: TestClient, body: bytes) -> None:
+    assert_problem(client.post("/api/v1/reports", content=body, headers=TYPE), 413 if body[:2] == b"99" else 422)
+
+
+def test_an_unsigned_batch_of_before_is_told_what_to_do(client: TestClient) -> None:
+    answer = client.post("/api/v1/reports", json={"envelopes": [{"payload": "e30", "digest": "sha256:" + "0" * 64}]})
+    assert_problem(answer, 415, "update the agent and enrol it again")
 
 
 def test_a_batch_of_too_many_is_a_problem(centre: Centre, client: TestClient) -> None:
-    envelope = Envelope.seal(b"x").model_dump()
-    answer = client.post("/api/v1/reports", json={"envelopes": [envelope] * 65}, headers=agent(centre))
-    assert_problem(answer, 422, "envelopes")
+    body = frame([centre.agents["wj-0001"].envelope(b"x")] * 65)
+    assert_problem(client.post("/api/v1/reports", content=body, headers=TYPE), 422, "more than 64 envelopes")
 
 
 def test_a_body_too_large_is_refused_by_what_it_says_and_by_what_it_sends(centre: Centre, client: TestClient) -> None:
@@ -190,21 +280,21 @@ def test_a_body_too_large_is_refused_by_what_it_says_and_by_what_it_sends(centre
             sent += 65536
             yield b" " * 65536
 
-    assert_problem(client.post("/api/v1/reports", content=endless(), headers=agent(centre)), 413, "longer than")
-    said = {**agent(centre), "Content-Length": str(MAX_BATCH_BYTES + 1)}
+    assert_problem(client.post("/api/v1/reports", content=endless(), headers=TYPE), 413, "longer than")
+    said = {**TYPE, "Content-Length": str(MAX_BATCH_BYTES + 1)}
     assert_problem(client.post("/api/v1/reports", content=b"{}", headers=said), 413)
     assert_problem(client.post("/api/v1/enrolments", content=b" " * 70_000), 413)
 
 
 def test_the_assignment_says_by_what_the_agent_is_judged(centre: Centre, client: TestClient) -> None:
-    answer = client.get("/api/v1/agents/self/assignment", headers=agent(centre))
+    answer = client.get("/api/v1/agents/self/assignment", headers=asking(centre))
     body = answer.json()
     assert body["schema"] == "cradlewatch.assignment/1"
     assert Regulation.model_validate(body["regulation"]) == pack(retention={"confirm_after": "0s"})
     assert (body["institution"], body["inventory"], body["hours"], body["closures"]) == ("wj-0001", None, None, [])
     assert (body["waivers"], body["views"], body["challenges"], body["minimum_version"]) == ([], [], [], "0.1.0")
     for tag in (answer.headers["etag"], f'W/{answer.headers["etag"]}, "x"'):
-        again = client.get("/api/v1/agents/self/assignment", headers={**agent(centre), "If-None-Match": tag})
+        again = client.get("/api/v1/agents/self/assignment", headers=asking(centre, **{"If-None-Match": tag}))
         assert (again.status_code, again.content) == (304, b"")
     waiver = Waiver(
         subject=Subject(kind="camera", id="gate"),
@@ -220,7 +310,7 @@ def test_the_assignment_says_by_what_the_agent_is_judged(centre: Centre, client:
         registry.approve_inventory(session, inventory)
         registry.add_waiver(session, "wj-0001", waiver, NOW)
     changed = client.get(
-        "/api/v1/agents/self/assignment", headers={**agent(centre), "If-None-Match": answer.headers["etag"]}
+        "/api/v1/agents/self/assignment", headers=asking(centre, **{"If-None-Match": answer.headers["etag"]})
     )
     assert changed.status_code == 200
     assert Inventory.model_validate(changed.json()["inventory"]) == inventory
@@ -231,7 +321,7 @@ def test_the_assignment_says_by_what_the_agent_is_judged(centre: Centre, client:
 
 def test_an_assignment_whose_pack_is_gone_is_a_problem(centre: Centre, client: TestClient) -> None:
     centre.add("wj-0002", regulation="there-is-none")
-    answer = client.get("/api/v1/agents/self/assignment", headers=agent(centre, "wj-0002"))
+    answer = client.get("/api/v1/agents/self/assignment", headers=asking(centre, "wj-0002"))
     assert_problem(answer, 503, "pack can't be read")
     assert "retry-after" in answer.headers
 
@@ -432,7 +522,7 @@ def test_metrics(centre: Centre, client: TestClient) -> None:
     centre.add("wj-0002")
     evaluated(centre)
     evaluate(centre.context, "wj-0002")
-    client.post("/api/v1/reports", content=batch(b"x"), headers=agent(centre))
+    client.post("/api/v1/reports", content=batch(centre.agents["wj-0001"], b"x"), headers=TYPE)
     answer = client.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
     found = samples(answer.text)
@@ -446,6 +536,9 @@ def test_metrics(centre: Centre, client: TestClient) -> None:
     assert found['cradlewatch_agent_reports_total{agent="box",institution="wj-0001"}'] == 1
     assert found['cradlewatch_agent_silent{agent="box",institution="wj-0001"}'] == 0
     assert found['cradlewatch_report_receipts_total{status="rejected"}'] == 1
+    assert found['cradlewatch_refused_total{reason="content"}'] == 1
+    assert found['cradlewatch_agent_forked{agent="box",institution="wj-0001"}'] == 0
+    assert found['cradlewatch_agent_missing_reports{agent="box",institution="wj-0001"}'] == 0
     assert (found["cradlewatch_institutions"], found["cradlewatch_evaluations_late"]) == (2, 0)
 
 
@@ -474,8 +567,8 @@ def test_a_database_that_is_gone_is_not_this_programs_fault() -> None:
     with TestClient(build_api(centre.context), raise_server_exceptions=False) as client:
         assert client.get("/health/live").status_code == 200
         assert_problem(client.get("/health/ready"), 503, "database does not answer")
-        token = "cwa~wj-0001~box~" + "x" * 43
-        answer = client.post("/api/v1/reports", content=batch(b"x"), headers={"Authorization": f"Bearer {token}"})
+        sender = SigningAgent("wj-0001", "box", PrivateKey.make(), "n" * 22)
+        answer = client.post("/api/v1/reports", content=batch(sender, b"x"), headers=TYPE)
         assert_problem(answer, 503, "nothing was stored, try again later")
         assert "retry-after" in answer.headers
 
@@ -484,7 +577,9 @@ def test_openapi_describes_the_contract(client: TestClient) -> None:
     body = client.get("/openapi.json").json()
     paths = {(path, method) for path, methods in body["paths"].items() for method in methods}
     assert paths == {
+        ("/api/v1/ca", "get"),
         ("/api/v1/enrolments", "post"),
+        ("/api/v1/agents/self/keys", "post"),
         ("/api/v1/reports", "post"),
         ("/api/v1/agents/self/assignment", "get"),
         ("/api/v1/institutions", "get"),
@@ -506,7 +601,7 @@ def test_nothing_of_a_secret_is_kept_readable(centre: Centre, engine: Engine, to
     from sqlalchemy import inspect, text
 
     code = create_code(centre.context, "wj-0001")
-    secrets = [token, centre.agents["wj-0001"].rsplit("~", 1)[1], code, code.replace("-", ""), "a long password"]
+    secrets = [token, code, code.replace("-", ""), "a long password"]
     with engine.connect() as connection:
         for table in inspect(engine).get_table_names():
             everything = repr(connection.execute(text(f'SELECT * FROM "{table}"')).all())

@@ -14,9 +14,9 @@ from pydantic import ValidationError
 from sqlalchemy import Engine
 
 from monitor.api.routes import build_api
+from monitor.collector.arrival import Identity
 from monitor.collector.assignment import assignment
 from monitor.collector.evaluate import evaluate, verdicts_as_of
-from monitor.collector.ingest import Identity
 from monitor.collector.views import NoSuchViewError, ViewMove, ViewMoveError, decide_view
 from monitor.model.observation import Kind, Observation, Source
 from monitor.model.span import HOUR, MINUTE, Millis

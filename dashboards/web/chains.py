@@ -1,0 +1,75 @@
+"""How the chain of each agent's reports stands, in words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from dashboards.web.figures import Words
+from monitor.store.agents import AgentSummary
+
+MOST_GAPS = 10
+"""So many holes are told one by one."""
+
+
+@dataclass(frozen=True)
+class ChainLine:
+    """One agent: what is wrong with its chain, nothing where it is whole."""
+
+    id: str
+    outcome: str
+    text: str
+    troubles: tuple[str, ...]
+
+
+def chain_lines(agents: Iterable[AgentSummary], words: Words) -> list[ChainLine]:
+    """Return a line for each agent that has reported signed."""
+    return [_line(agent, words) for agent in agents if agent.chain.segments]
+
+
+def _line(agent: AgentSummary, words: Words) -> ChainLine:
+    troubles = tuple(_troubles(agent, words))
+    outcome = "breached" if agent.state in {"forked", "disputed"} else "undetermined" if troubles else "met"
+    text = words.plural("%(count)s signed report", "%(count)s signed reports", agent.reports) % {"count": agent.reports}
+    return ChainLine(agent.id, outcome, text, troubles)
+
+
+def _troubles(agent: AgentSummary, words: Words) -> Iterable[str]:
+    times = words.times
+    if agent.forked_at is not None:
+        text = words.translate(
+            "Since %(instant)s two series of reports continue the same one: a backup of the agent was restored, or a copy of"
+            " it runs. Enrol it again when it is clear which one counts."
+        )
+        yield text % {"instant": times.instant(agent.forked_at)}
+    if agent.disputed:
+        text = words.plural(
+            "%(count)s report came in a second time with other content; it is kept as evidence and not counted.",
+            "%(count)s reports came in a second time with other content; they are kept as evidence and not counted.",
+            agent.disputed,
+        )
+        yield text % {"count": agent.disputed}
+    gaps = sorted(agent.chain.gaps, key=lambda gap: gap.before_at, reverse=True)
+    for gap in gaps[:MOST_GAPS]:
+        values = {"count": gap.count, "until": times.instant(gap.before_at)}
+        if gap.after_at is None:
+            text = words.plural(
+                "%(count)s report is missing before %(until)s.",
+                "%(count)s reports are missing before %(until)s.",
+                gap.count,
+            )
+        else:
+            values["since"] = times.instant(gap.after_at)
+            text = words.plural(
+                "%(count)s report is missing from %(since)s to %(until)s.",
+                "%(count)s reports are missing from %(since)s to %(until)s.",
+                gap.count,
+            )
+        yield text % values
+    rest = agent.missing - sum(gap.count for gap in gaps[:MOST_GAPS])
+    if rest > 0:
+        text = words.plural("%(count)s further report is missing.", "%(count)s further reports are missing.", rest)
+        yield text % {"count": rest}
+    if agent.chain.beginnings > 1:
+        text = words.translate("The series of reports began %(count)s times: the agent lost its state in between.")
+        yield text % {"count": agent.chain.beginnings}

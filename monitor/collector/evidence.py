@@ -1,0 +1,106 @@
+"""Puts together what a finding stands on: for somebody who has neither this database nor reason to believe it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from monitor.collector.context import Context
+from monitor.collector.packs import pack_json
+from monitor.evidence.bundle import as_json, write_bundle
+from monitor.model.chain import write_chain
+from monitor.model.envelope import frame
+from monitor.model.finding import undetermined_since
+from monitor.model.span import Millis, isoformat
+from monitor.store import registry, views
+from monitor.store.agents import AgentSummary, agents_of
+from monitor.store.engine import reading
+from monitor.store.findings import FindingRow, Reading, changes_of, finding
+from monitor.store.keys import agent_keys
+from monitor.store.listening import listening_since
+from monitor.store.reports import last_reports, stored_reports
+from monitor.store.verdicts import load_runs
+
+
+class ExportError(Exception):
+    """A finding that can't be exported; the text is one sentence."""
+
+
+def export_evidence(context: Context, finding_id: str, path: Path) -> int:
+    """Write the bundle of a finding; return how many reports it holds. Raises ExportError, BundleError, PackError."""
+    with reading(context.engine) as session:
+        row = finding(session, finding_id)
+        if row is None:
+            raise ExportError(f"there is no finding {finding_id}")
+        said = _reading(changes_of(session, row.institution, row.id))
+        files, agents, count = _reports(session, row.institution, said.at)
+        files["agents.json"] = as_json(agents)
+        files["finding.json"] = as_json(row.to_json())
+        files["computation.json"] = as_json(_computation(session, row, said))
+        files["regulation.json"] = as_json(pack_json(context.packs.get(row.regulation)))
+    about = {"institution": row.institution, "finding": row.id, "made_at": isoformat(context.now())}
+    write_bundle(path, files, about)
+    return count
+
+
+def _reading(changes: list[Reading]) -> Reading:
+    """Return the newest reading that shows the breach; the one that opened it where none does any more."""
+    return next((item for item in reversed(changes) if item.ended is None), changes[0])
+
+
+def _reports(session: Session, institution: str, until: Millis) -> tuple[dict[str, bytes], dict[str, Any], int]:
+    files: dict[str, bytes] = {}
+    about: dict[str, Any] = {}
+    total = 0
+    for agent in agents_of(session, institution):
+        rows = [row for row in stored_reports(session, institution, agent.id) if row.received_at <= until]
+        signed = [row for row in rows if row.key_id is not None]
+        file = f"reports/{agent.id}.envelopes"
+        files[file] = frame(row.envelope for row in signed)
+        received = [[row.position[0], row.position[1], row.nonce_at, row.received_at] for row in signed]
+        files[f"received/{agent.id}.json"] = as_json(received)
+        about[agent.id] = {
+            "reports": {"file": file, "count": len(signed), "unsigned_left_out": len(rows) - len(signed)},
+            **_of_agent(session, agent),
+        }
+        total += len(signed)
+    return files, about, total
+
+
+def _of_agent(session: Session, agent: AgentSummary) -> dict[str, Any]:
+    keys = agent_keys(session, agent.institution, agent.id)
+    return {
+        "keys": {
+            key_id: {
+                "jwk": key.public.jwk,
+                "registered_at": key.registered,
+                "replaced_at": key.replaced,
+                "revoked_at": key.revoked,
+            }
+            for key_id, key in keys.items()
+        },
+        "chain": write_chain(agent.chain),
+        "missing": agent.missing,
+        "forked_at": agent.forked_at,
+    }
+
+
+def _computation(session: Session, row: FindingRow, said: Reading) -> dict[str, Any]:
+    """Return what the judge was told beside the reports."""
+    approved = registry.approved_inventory(session, row.institution)
+    runs = load_runs(session, row.institution, until=said.at)
+    since = [(kind, str(subject), undetermined_since(items)) for (kind, subject), items in runs.items()]
+    approvals = views.approvals(session, row.institution)
+    return {
+        "as_of": said.at,
+        "reading": said.to_json(),
+        "inventory": None if approved is None else approved.model_dump(mode="json", by_alias=True),
+        "waivers": [item.model_dump(mode="json") for item in registry.waivers(session, row.institution)],
+        "approvals": {camera: [asdict(item) for item in items] for camera, items in approvals.items()},
+        "last_reports": last_reports(session, row.institution, said.at),
+        "undetermined_since": [item for item in since if item[2] is not None],
+        "listening_since": listening_since(session, said.at),
+    }

@@ -1,0 +1,68 @@
+"""Reports of one agent on their way into the store: each counts once, and its chain grows by it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from sqlalchemy.orm import Session
+
+from monitor.collector.arrival import Identity, Rejected
+from monitor.model.chain import Chain, ChainError, Link
+from monitor.model.span import Millis
+from monitor.store.agents import chain_of_agent, dispute
+from monitor.store.reports import Position, Received, add_disputed, known_digests
+
+
+@dataclass
+class Intake:
+    """What a transaction knows of the agent, and learns from one report after the other."""
+
+    session: Session
+    identity: Identity
+    known: dict[Position, str]
+    chain: Chain
+    forked: bool = False
+    """One of these reports continues what had been continued already."""
+    disputed: list[Received] = field(default_factory=list)
+
+    @classmethod
+    def begin(cls, session: Session, identity: Identity, positions: Iterable[Position]) -> Intake:
+        """Read what is known; the institution's row is locked."""
+        known = known_digests(session, identity.institution, identity.agent, positions)
+        chain = chain_of_agent(session, identity.institution, identity.agent)
+        return cls(session, identity, known, chain or Chain())
+
+    def take(self, received: Received, link: Link) -> Rejected | str:
+        """Return "stored" for a report that is new, "had" for a copy, or why it is refused."""
+        before = self.known.get(received.position)
+        if before is not None:
+            return self._again(received, before)
+        forks = len(self.chain.forks)
+        try:
+            self.chain = self.chain.add(link, self._stored)
+        except ChainError as error:
+            return Rejected(error.reason, str(error))
+        self.forked = self.forked or len(self.chain.forks) > forks
+        self.known[received.position] = received.digest
+        return "stored"
+
+    def keep_disputed(self, now: Millis) -> None:
+        """Keep other bytes for what is stored already, and count them."""
+        count = add_disputed(self.session, self.disputed, now)
+        if count:
+            dispute(self.session, self.identity.institution, self.identity.agent, count)
+
+    def _again(self, received: Received, before: str) -> Rejected | str:
+        if before == received.digest:
+            return "had"
+        self.disputed.append(received)
+        boot, sequence = received.position
+        return Rejected("equivocation", f"report {sequence} of boot {boot} differs from the one already stored")
+
+    def _stored(self, boot: str, sequence: int) -> str | None:
+        found = self.known.get((boot, sequence))
+        if found is not None:
+            return found
+        position = (boot, sequence)
+        return known_digests(self.session, self.identity.institution, self.identity.agent, [position]).get(position)

@@ -1,0 +1,90 @@
+"""The bundle's form: a zip of plain files, with an index of their digests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+SCHEMA = "cradlewatch.evidence/1"
+INDEX = "index.json"
+MAX_FILES = 1000
+MAX_BYTES = 4 * 1024**3
+"""Of all files, expanded."""
+
+
+class BundleError(Exception):
+    """A file that is no bundle, or can't be read; the text is one sentence."""
+
+
+def write_bundle(path: Path, files: Mapping[str, bytes], about: Mapping[str, Any]) -> None:
+    """Write the files with their index; `about` goes into the index. Raises BundleError."""
+    digests = {name: f"sha256:{hashlib.sha256(data).hexdigest()}" for name, data in sorted(files.items())}
+    index = {"schema": SCHEMA, **about, "files": digests}
+    try:
+        with zipfile.ZipFile(path, "x", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(INDEX, as_json(index))
+            for name in digests:
+                archive.writestr(name, files[name])
+    except FileExistsError:
+        raise BundleError(f"{path} is there already: give another --output") from None
+    except OSError as error:
+        raise BundleError(f"{path} can't be written: {error.strerror}") from None
+
+
+def as_json(value: object) -> bytes:
+    """Return a value as readable JSON."""
+    return (json.dumps(value, ensure_ascii=False, indent=1, sort_keys=True) + "\n").encode()
+
+
+class Bundle:
+    """A bundle that is open for reading."""
+
+    def __init__(self, path: Path) -> None:
+        """Open it. Raises BundleError."""
+        try:
+            self._archive = zipfile.ZipFile(path)
+        except (OSError, zipfile.BadZipFile) as error:
+            why = error.strerror if isinstance(error, OSError) else "it is no zip"
+            raise BundleError(f"{path} can't be read: {why}") from None
+        entries = self._archive.infolist()
+        if len(entries) > MAX_FILES or sum(item.file_size for item in entries) > MAX_BYTES:
+            raise BundleError(f"{path} is too large for an evidence bundle")
+        index = self.json(INDEX) if INDEX in self._archive.namelist() else None
+        if not isinstance(index, dict) or index.get("schema") != SCHEMA or not isinstance(index.get("files"), dict):
+            raise BundleError(f"{path} is no evidence bundle: it has no {INDEX} of {SCHEMA}")
+        self.index: dict[str, Any] = index
+
+    def names(self) -> list[str]:
+        """Return the names of the files, the index left out."""
+        return [name for name in self._archive.namelist() if name != INDEX]
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes. Raises BundleError."""
+        try:
+            return self._archive.read(name)
+        except (KeyError, OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError):
+            raise BundleError(f"{name} is missing or damaged in the bundle") from None
+
+    def json(self, name: str) -> Any:
+        """Return a file's JSON. Raises BundleError."""
+        try:
+            return json.loads(self.read(name))
+        except (ValueError, RecursionError):
+            raise BundleError(f"{name} is no JSON") from None
+
+    def altered(self) -> list[str]:
+        """Return the names of files that aren't as the index says, or that it doesn't name."""
+        listed = self.index["files"]
+        wrong = [name for name in listed if name not in self._archive.namelist()]
+        for name in self.names():
+            try:
+                digest = f"sha256:{hashlib.sha256(self.read(name)).hexdigest()}"
+            except BundleError:
+                digest = ""
+            if listed.get(name) != digest:
+                wrong.append(name)
+        return sorted(wrong)

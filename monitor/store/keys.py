@@ -1,0 +1,76 @@
+"""Keys: the public ones of agents, and the centre's own."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from monitor.model.span import Millis
+from monitor.model.suite import PublicKey
+from monitor.store.tables import AgentKeyRow, CollectorKeyRow
+from monitor.store.upsert import insert_new
+
+
+@dataclass(frozen=True)
+class AgentKey:
+    """A public key of an agent, and whether it still counts. Instants are UTC milliseconds."""
+
+    public: PublicKey
+    registered: Millis
+    replaced: Millis | None
+    revoked: Millis | None
+
+
+def agent_keys(session: Session, institution_id: str, agent_id: str) -> dict[str, AgentKey]:
+    """Return an agent's keys by their id."""
+    here = (AgentKeyRow.institution_id == institution_id, AgentKeyRow.agent_id == agent_id)
+    columns = (
+        AgentKeyRow.id, AgentKeyRow.jwk, AgentKeyRow.registered_at, AgentKeyRow.replaced_at, AgentKeyRow.revoked_at
+    )  # fmt: skip
+    rows = session.execute(select(*columns).where(*here).order_by(AgentKeyRow.registered_at))
+    return {
+        key_id: AgentKey(PublicKey.of(json.loads(jwk)), registered, replaced, revoked)
+        for key_id, jwk, registered, replaced, revoked in rows
+    }
+
+
+def register_key(session: Session, institution_id: str, agent_id: str, key: PublicKey, now: Millis) -> None:
+    """Make this the agent's key; those before it count as replaced. A key that is known already counts again."""
+    here = (AgentKeyRow.institution_id == institution_id, AgentKeyRow.agent_id == agent_id)
+    session.execute(
+        update(AgentKeyRow)
+        .where(*here, AgentKeyRow.id != key.id, AgentKeyRow.replaced_at.is_(None))
+        .values(replaced_at=now)
+    )
+    row = {
+        "institution_id": institution_id,
+        "agent_id": agent_id,
+        "id": key.id,
+        "jwk": json.dumps(key.jwk, sort_keys=True),
+        "registered_at": now,
+    }
+    insert_new(session, AgentKeyRow, [row])
+
+
+def revoke_keys(session: Session, institution_id: str, agent_id: str, now: Millis) -> int:
+    """Revoke all keys of an agent that aren't yet; return how many."""
+    here = (
+        AgentKeyRow.institution_id == institution_id, AgentKeyRow.agent_id == agent_id, AgentKeyRow.revoked_at.is_(None)
+    )  # fmt: skip
+    statement = update(AgentKeyRow).where(*here).values(revoked_at=now).returning(AgentKeyRow.id)
+    return len(session.execute(statement).all())
+
+
+def collector_keys(session: Session) -> dict[str, str]:
+    """Return the centre's own keys by name."""
+    rows = session.execute(select(CollectorKeyRow.name, CollectorKeyRow.value))
+    return dict(rows.all())
+
+
+def add_collector_keys(session: Session, keys: dict[str, str], now: Millis) -> None:
+    """Keep those of the keys whose name isn't taken."""
+    rows = [{"name": name, "value": value, "created_at": now} for name, value in keys.items()]
+    insert_new(session, CollectorKeyRow, rows)

@@ -1,0 +1,196 @@
+"""What a stranger, a thief or a careless owner may send: nothing of it changes what is stored, each is counted by reason."""
+
+from __future__ import annotations
+
+import gzip
+import random
+from collections.abc import Iterator
+from dataclasses import replace
+from threading import Lock
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from fastapi.testclient import TestClient
+from sqlalchemy import Engine
+
+from monitor.api.routes import build_api
+from monitor.collector.enrolment import revoke
+from monitor.collector.nonce import new_nonce
+from monitor.model.envelope import MEDIA_TYPE, frame
+from monitor.model.span import MINUTE
+from monitor.store import agents
+from monitor.store.engine import reading
+from support.centre import NOW, Centre, make_centre, span
+from support.forger import FORGERIES, Forger, everything, refusals
+from support.mutation import requests
+from support.signing import SigningAgent
+
+TYPE = {"Content-Type": MEDIA_TYPE}
+MUTATIONS = 300
+
+
+@pytest.fixture
+def centre(engine: Engine) -> Centre:
+    """Return a centre with two agents, the first of which has reported twice."""
+    made = make_centre(engine)
+    made.add()
+    made.add("wj-0002")
+    for _ in range(2):
+        made.clock.advance(60)
+        made.see(span("camera/gate", "up", NOW - MINUTE, NOW))
+    made.clock.advance(60)
+    return made
+
+
+@pytest.fixture
+def client(centre: Centre) -> Iterator[TestClient]:
+    with TestClient(build_api(centre.context), raise_server_exceptions=False) as made:
+        yield made
+
+
+def test_a_forged_report_changes_nothing_and_is_counted(centre: Centre, client: TestClient, engine: Engine) -> None:
+    forger = Forger(centre)
+    # Beside what was sent twice with other bytes, which is kept as evidence, and the mark that a request came in.
+    leave = ("disputed_report", "agent", "institution")
+    before, counted = everything(engine, *leave), refusals(client)
+    for name, (reason, forge) in FORGERIES.items():
+        whole = everything(engine)
+        answer = client.post("/api/v1/reports", content=frame([forge(forger)]), headers=TYPE)
+        assert answer.status_code in {200, 401, 413, 422}, (name, answer.text)
+        assert '"stored"' not in answer.text, name
+        assert everything(engine, *leave) == before, name
+        if reason not in {
+            "equivocation",
+            "nonce",
+            "order",
+            "unlinked",
+        }:  # these are told once the agent's row is locked
+            assert everything(engine) == whole, name
+        found = refusals(client)
+        assert {key: found[key] - counted.get(key, 0.0) for key in found if found[key] != counted.get(key)} == {
+            reason: 1.0
+        }, name
+        counted = found
+    good = client.post("/api/v1/reports", content=frame([forger.good]), headers=TYPE)
+    assert [item["status"] for item in good.json()["receipts"]] == ["stored"], "the true report is taken afterwards"
+
+
+def test_a_replay_is_answered_and_changes_nothing(centre: Centre, client: TestClient, engine: Engine) -> None:
+    old = next(iter(centre.agents["wj-0001"].sealed.values()))
+    before = everything(engine, "institution")
+    answer = client.post("/api/v1/reports", content=frame([old, old]), headers=TYPE)
+    assert [item["status"] for item in answer.json()["receipts"]] == ["already have it"] * 2
+    assert everything(engine, "institution") == before
+
+
+def test_other_bytes_are_kept_shown_and_not_counted(centre: Centre, client: TestClient, engine: Engine) -> None:
+    forger = Forger(centre)
+    bad = FORGERIES["other bytes for a stored number"][1](forger)
+    for _ in range(2):
+        client.post("/api/v1/reports", content=frame([bad]), headers=TYPE)
+    assert len(everything(engine)["disputed_report"]) == 1
+    with reading(engine) as session:
+        (agent,) = agents.agents_of(session, "wj-0001")
+    assert (agent.state, agent.disputed, agent.reports) == ("disputed", 1, 2)
+
+
+def test_one_bad_signature_ends_the_request(centre: Centre, client: TestClient, engine: Engine) -> None:
+    """Who sends sixty forged envelopes makes the collector check one, and no good one after it is lost."""
+    forger = Forger(centre)
+    forged = forger.sign(key=Ed25519PrivateKey.generate())
+    answer = client.post("/api/v1/reports", content=frame([forged] * 60), headers=TYPE)
+    assert answer.status_code == 401
+    assert refusals(client) == {"signature": 1.0}
+    old = next(iter(forger.own.sealed.values()))
+    answer = client.post("/api/v1/reports", content=frame([old, forged, forger.good]), headers=TYPE)
+    assert [item["status"] for item in answer.json()["receipts"]] == ["already have it", "rejected"]
+
+
+def test_reports_of_two_agents_do_not_come_in_one_request(centre: Centre, client: TestClient) -> None:
+    other = centre.report(institution="wj-0002")
+    foreign = centre.agents["wj-0002"].envelope(other.to_bytes())
+    answer = client.post("/api/v1/reports", content=frame([Forger(centre).good, foreign]), headers=TYPE)
+    assert [item["reason"] for item in answer.json()["receipts"]] == [None, "cross_site"]
+
+
+def test_a_revoked_key_signs_nothing_any_more(centre: Centre, client: TestClient) -> None:
+    forger = Forger(centre)
+    assert revoke(centre.context, "wj-0001", "box") == 1
+    assert client.post("/api/v1/reports", content=frame([forger.good]), headers=TYPE).status_code == 401
+    headers = forger.own.authorization("GET", "/api/v1/agents/self/assignment")
+    assert client.get("/api/v1/agents/self/assignment", headers=headers).status_code == 401
+    assert refusals(client) == {"revoked_key": 2.0}
+
+
+def test_a_replaced_key_signs_nothing_new(centre: Centre, client: TestClient) -> None:
+    own = centre.agents["wj-0001"]
+    thief = replace(own, sealed={}, _lock=Lock())
+    centre.agents["wj-0001"] = SigningAgent.enrolled(centre.context, "wj-0001")
+    centre.clock.advance(2 * 3600)
+    thief.nonce = centre.agents["wj-0001"].nonce = new_nonce(
+        centre.context.keys().nonce, "wj-0001", "box", centre.context.now()
+    )
+    bad = thief.envelope(centre.report().to_bytes())
+    answer = client.post("/api/v1/reports", content=frame([bad]), headers=TYPE)
+    assert [item["reason"] for item in answer.json()["receipts"]] == ["replaced_key"]
+
+
+def test_a_restored_backup_is_seen_as_a_fork(centre: Centre, client: TestClient, engine: Engine) -> None:
+    own = centre.agents["wj-0001"]
+    backup = replace(own, sealed={}, _lock=Lock())
+    centre.see(span("camera/gate", "up", NOW, NOW + MINUTE))
+    again = backup.envelope(centre.report(boot="e" * 32).to_bytes())
+    answer = client.post("/api/v1/reports", content=frame([again]), headers=TYPE)
+    assert [item["status"] for item in answer.json()["receipts"]] == ["stored"], "it is evidence too"
+    with reading(engine) as session:
+        (agent,) = agents.agents_of(session, "wj-0001")
+    assert (agent.state, agent.forked_at) == ("forked", centre.context.now())
+    found = [line for line in client.get("/metrics").text.splitlines() if line.startswith("cradlewatch_agent_forked")]
+    assert 'cradlewatch_agent_forked{agent="box",institution="wj-0001"} 1.0' in found
+    SigningAgent.enrolled(centre.context, "wj-0001")
+    with reading(engine) as session:
+        assert [item.state for item in agents.agents_of(session, "wj-0001")] != ["forked"], "a person saw to it"
+
+
+# --- bodies ---------------------------------------------------------------------------------------------------------
+
+
+BODIES = [
+    (gzip.compress(bytes(64 * 1024 * 1024), 9), "gzip", 413, "size"),
+    (gzip.compress(gzip.compress(bytes(64 * 1024 * 1024), 9)), "gzip", 422, "form"),
+    (gzip.compress(b"1:x,")[:-4], "gzip", 422, "compression"),
+    (gzip.compress(b"1:x,") + b"more", "gzip", 422, "compression"),
+    (b"1:x,", "gzip", 422, "compression"),
+    (gzip.compress(b"1:x,"), "zstd", 415, "compression"),
+    (gzip.compress(b"1:x,"), "gzip, gzip", 415, "compression"),
+    (b"9999999:", "", 413, "size"),
+    (b"1:x," * 65, "", 422, "count"),
+]
+
+
+def test_a_body_is_bounded_before_anything_of_it_is_read(client: TestClient, engine: Engine) -> None:
+    before = everything(engine)
+    for body, encoding, status, reason in BODIES:
+        counted = refusals(client).get(reason, 0.0)
+        answer = client.post("/api/v1/reports", content=body, headers={**TYPE, "Content-Encoding": encoding})
+        assert answer.status_code == status, (reason, answer.text)
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert refusals(client)[reason] == counted + 1.0
+    assert everything(engine) == before
+
+
+def test_no_mutation_of_a_request_changes_anything(centre: Centre, client: TestClient, engine: Engine) -> None:
+    """Seeded; the long form is `python -m benchmarks.forged --mutations 100000`."""
+    forger = Forger(centre)
+    leave = ("institution", "agent", "disputed_report")
+    before = everything(engine, *leave)
+    sent = 0
+    for number, body in enumerate(requests(forger.good, random.Random(20261128), MUTATIONS)):
+        encoding = {} if number % 2 else {"Content-Encoding": "gzip"}
+        content = body if number % 2 else gzip.compress(body, 1)
+        answer = client.post("/api/v1/reports", content=content, headers={**TYPE, **encoding})
+        assert answer.status_code in {200, 401, 413, 422}, (number, answer.status_code)
+        assert '"stored"' not in answer.text, number
+        sent += 1
+    assert everything(engine, *leave) == before
+    assert sum(refusals(client).values()) >= sent

@@ -1,0 +1,142 @@
+"""The chain: what came, in any order, is known to be whole, to have holes, or to fork."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from monitor.model.chain import MAX_SEGMENTS, Chain, ChainError, Gap, Link, Mark, read_chain, write_chain
+from monitor.model.envelope import Place
+
+BOOTS = ("a" * 32, "b" * 32, "c" * 32)
+
+
+def place(boot: str, sequence: int, version: int = 0) -> Place:
+    digest = hashlib.sha256(f"{boot}/{sequence}/{version}".encode()).hexdigest()
+    return Place(boot=boot, sequence=sequence, digest=f"sha256:{digest}")
+
+
+def link(after: Place | None, here: Place, at: int) -> Link:
+    return Link(after, Mark(place=here, nonce_at=at, written_at=at))
+
+
+def history(*lengths: int) -> list[Link]:
+    """Return an agent's links: so many in each boot, one after the other."""
+    places = [place(boot, n + 1) for boot, length in zip(BOOTS, lengths, strict=False) for n in range(length)]
+    return [link(before, here, at) for at, (before, here) in enumerate(itertools.pairwise([None, *places]), 1) if here]
+
+
+class Store:
+    """What was taken in so far."""
+
+    def __init__(self) -> None:
+        self.chain = Chain()
+        self.stored: dict[tuple[str, int], str] = {}
+
+    def add(self, item: Link) -> None:
+        here = item.mark.place
+        self.chain = self.chain.add(item, lambda boot, sequence: self.stored.get((boot, sequence)))
+        self.stored[here.boot, here.sequence] = here.digest
+
+    def add_all(self, items: list[Link]) -> Chain:
+        for item in items:
+            self.add(item)
+        return self.chain
+
+
+def test_a_whole_chain_is_one_segment_over_all_boots() -> None:
+    chain = Store().add_all(history(3, 2))
+    assert [(item.count, item.after) for item in chain.segments] == [(5, None)]
+    assert (chain.missing, chain.gaps, chain.forks, chain.beginnings) == (0, (), (), 1)
+
+
+@settings(max_examples=60)
+@given(st.permutations(history(5, 1, 4)))
+def test_any_order_of_arrival_gives_the_whole_chain_as_long_as_nothing_claims_to_be_late(items: list[Link]) -> None:
+    same = [Link(item.after, item.mark.model_copy(update={"nonce_at": 1})) for item in items]
+    chain = Store().add_all(same)
+    assert [item.count for item in chain.segments] == [10]
+    assert (chain.missing, chain.forks) == (0, ())
+    assert read_chain(write_chain(chain)) == chain
+
+
+@given(st.sets(st.integers(0, 9), max_size=9))
+def test_what_is_missing_is_counted(lost: set[int]) -> None:
+    items = history(6, 4)
+    chain = Store().add_all([item for number, item in enumerate(items) if number not in lost])
+    known = [number for number in lost if number < max(set(range(10)) - lost)]
+    if 6 in lost:  # only the first report of the second boot says how far the first one went
+        first_boot = max([number for number in range(6) if number not in lost], default=-1)
+        known = [number for number in known if number < first_boot or number >= 6]
+    assert chain.missing == len(known)
+    assert chain.forks == ()
+
+
+def test_a_gap_says_between_when() -> None:
+    items = history(6)
+    chain = Store().add_all([*items[:2], *items[4:]])
+    assert chain.gaps == (Gap(2, 2, 5),)
+
+
+def test_what_fills_a_hole_closes_it_from_either_end() -> None:
+    items = history(6)
+    for order in ([2, 3], [3, 2]):
+        store = Store()
+        store.add_all([*items[:2], *items[4:]])
+        chain = store.add_all([items[number] for number in order])
+        assert [item.count for item in chain.segments] == [6]
+
+
+def test_a_restored_backup_is_a_fork() -> None:
+    store = Store()
+    store.add_all(history(4))
+    again = link(place(BOOTS[0], 2), place(BOOTS[1], 1), 9)
+    chain = store.add_all([again, link(again.mark.place, place(BOOTS[1], 2), 9)])
+    assert [(item.count, item.forked) for item in chain.segments] == [(4, False), (2, True)]
+    assert (chain.missing, len(chain.forks)) == (0, 1)
+
+
+def test_whoever_follows_other_bytes_than_are_stored_forks() -> None:
+    store = Store()
+    store.add_all(history(4))
+    store.add(link(place(BOOTS[0], 4, version=1), place(BOOTS[0], 5), 9))
+    assert len(store.chain.forks) == 1
+
+
+def test_a_state_that_was_lost_begins_the_chain_again() -> None:
+    store = Store()
+    store.add_all([*history(3), link(None, place(BOOTS[1], 1), 9)])
+    assert (store.chain.beginnings, store.chain.missing, store.chain.forks) == (2, 0, ())
+
+
+def refused(store: Store, item: Link) -> str:
+    with pytest.raises(ChainError) as caught:
+        store.add(item)
+    return caught.value.reason
+
+
+def test_what_cannot_have_been_written_there_and_then_is_refused() -> None:
+    store = Store()
+    store.add_all(history(4))
+    tip = place(BOOTS[0], 4)
+    assert refused(store, link(tip, place(BOOTS[0], 5), 3)) == "nonce"
+    assert refused(store, link(tip, place(BOOTS[0], 4), 9)) == "order"
+    assert refused(store, link(place(BOOTS[1], 7), place(BOOTS[1], 8), 2)) == "unlinked"
+    before = store.chain
+    store.add(link(place(BOOTS[0], 6), place(BOOTS[0], 7), 9))
+    assert refused(store, link(place(BOOTS[1], 7), place(BOOTS[1], 8), 2)) == "unlinked"
+    store.add(link(place(BOOTS[0], 5), place(BOOTS[0], 6), 6))
+    assert store.chain.missing == 1
+    assert before.missing == 0
+
+
+def test_no_number_of_holes_makes_the_chain_grow_without_bound() -> None:
+    store = Store()
+    for number in range(1, 2 * MAX_SEGMENTS + 1):
+        store.add(link(place(BOOTS[0], 2 * number), place(BOOTS[0], 2 * number + 1), number))
+    assert len(store.chain.segments) == MAX_SEGMENTS
+    assert store.chain.missing == 2 * MAX_SEGMENTS + 1
