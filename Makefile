@@ -64,6 +64,7 @@ score-forecast: $(VENV)/.dev  ## recorders whose future is known: the forecast's
 
 bench-retention: $(VENV)/.dev  ## judging ninety days of 64 cameras beside one plain pass of numpy
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.retention $(ARGS)
+
 score-forged: $(VENV)/.dev  ## 100,000 random changes of a signed request, none of which may change the store (ARGS="--mutations 1000")
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.forged $(ARGS)
 

@@ -27,7 +27,7 @@ KeyId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]
 """An RFC 7638 thumbprint (SHA-256)."""
 _NONCE = re.compile(r"[A-Za-z0-9_-]{22,128}")
 Nonce = Annotated[str, StringConstraints(pattern=rf"^{_NONCE.pattern}$")]
-DigestText = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{2,20}:[0-9a-f]{64,128}$")]
+DigestText = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{2,6}:[0-9a-f]{64}$")]
 
 
 def is_nonce(text: str) -> bool:

@@ -174,7 +174,7 @@ class ReportRow(Base):
     agent_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     boot: Mapped[str] = mapped_column(String(32), primary_key=True)
     sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    digest: Mapped[str] = mapped_column(String(160))
+    digest: Mapped[Digest]
     envelope: Mapped[bytes] = mapped_column(LargeBinary)
     key_id: Mapped[str | None] = mapped_column(String(64))
     """The key that signed it; null: it came before there were signatures."""
@@ -198,7 +198,7 @@ class DisputedReportRow(Base):
     agent_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     boot: Mapped[str] = mapped_column(String(32), primary_key=True)
     sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    digest: Mapped[str] = mapped_column(String(160), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(71), primary_key=True)
     envelope: Mapped[bytes] = mapped_column(LargeBinary)
     received_at: Mapped[Instant]
 

@@ -22,7 +22,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(
             ["institution_id", "agent_id"],
             ["agent.institution_id", "agent.id"],
-            name="fk_agent_key_institution_id_agent",
+            name="fk_agent_key_institution_id_agent_id_agent",
         ),
         sa.PrimaryKeyConstraint("institution_id", "agent_id", "id", name="pk_agent_key"),
     )
@@ -39,13 +39,13 @@ def upgrade() -> None:
         sa.Column("agent_id", sa.String(length=64), nullable=False),
         sa.Column("boot", sa.String(length=32), nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
-        sa.Column("digest", sa.String(length=160), nullable=False),
+        sa.Column("digest", sa.String(length=71), nullable=False),
         sa.Column("envelope", sa.LargeBinary(), nullable=False),
         sa.Column("received_at", sa.BigInteger(), nullable=False),
         sa.ForeignKeyConstraint(
             ["institution_id", "agent_id"],
             ["agent.institution_id", "agent.id"],
-            name="fk_disputed_report_institution_id_agent",
+            name="fk_disputed_report_institution_id_agent_id_agent",
         ),
         sa.PrimaryKeyConstraint("institution_id", "agent_id", "boot", "sequence", "digest", name="pk_disputed_report"),
     )
@@ -55,8 +55,6 @@ def upgrade() -> None:
     op.add_column("agent", sa.Column("forked_at", sa.BigInteger(), nullable=True))
     op.add_column("agent", sa.Column("disputed", sa.BigInteger(), server_default="0", nullable=False))
     op.execute("ALTER TABLE report RENAME COLUMN payload TO envelope")
-    if op.get_bind().dialect.name == "postgresql":  # SQLite holds no text to its length
-        op.alter_column("report", "digest", type_=sa.String(length=160))
     op.add_column("report", sa.Column("key_id", sa.String(length=64), nullable=True))
     op.add_column("report", sa.Column("nonce_at", sa.BigInteger(), nullable=True))
 
@@ -66,8 +64,6 @@ def downgrade() -> None:
     op.execute("DELETE FROM report WHERE key_id IS NOT NULL")
     op.drop_column("report", "nonce_at")
     op.drop_column("report", "key_id")
-    if op.get_bind().dialect.name == "postgresql":
-        op.alter_column("report", "digest", type_=sa.String(length=71))
     op.execute("ALTER TABLE report RENAME COLUMN envelope TO payload")
     for name in ("disputed", "forked_at", "missing", "chain"):
         op.drop_column("agent", name)

@@ -1,0 +1,59 @@
+"""What an institution's page says of the chain of its agents' reports."""
+
+from __future__ import annotations
+
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from dashboards.web.chains import chain_lines
+from dashboards.web.figures import Words
+from dashboards.web.i18n import Language
+from dashboards.web.times import Times
+from monitor.model.chain import Chain, Mark, Segment
+from monitor.model.envelope import Place
+from monitor.model.span import HOUR, MINUTE
+from monitor.store.agents import AgentSummary
+from support.centre import NOW
+
+ZONE = ZoneInfo("Asia/Shanghai")
+
+
+def mark(sequence: int, at: int) -> Mark:
+    return Mark(
+        place=Place(boot="a" * 32, sequence=sequence, digest="sha256:" + f"{sequence:064x}"), nonce_at=at, written_at=at
+    )
+
+
+WHOLE = Segment(after=None, first=mark(1, NOW - HOUR), last=mark(60, NOW), count=60)
+LATER = Segment(after=mark(62, 0).place, first=mark(63, NOW + 2 * MINUTE), last=mark(70, NOW + HOUR), count=8)
+
+
+def agent(*segments: Segment, forked_at: int | None = None, disputed: int = 0) -> AgentSummary:
+    chain = Chain(segments=segments)
+    return AgentSummary("wj-0001", "box", NOW, NOW, 68, "0.1.0", chain, chain.missing, forked_at, disputed)
+
+
+def line(language: Language, summary: AgentSummary) -> tuple[str, str]:
+    (found,) = chain_lines([summary], Words(Times(ZONE, language)))
+    return found.outcome, " ".join([found.text, *found.troubles])
+
+
+@pytest.mark.parametrize(
+    ("summary", "outcome", "english", "chinese"),
+    [
+        (agent(WHOLE), "met", "68 signed reports", "已签名上报 68 份。"),
+        (agent(WHOLE, LATER), "undetermined", "2 reports are missing from", "缺少 2 份上报。"),
+        (agent(WHOLE, forked_at=NOW), "breached", "two series of reports continue the same one", "两串上报"),
+        (agent(WHOLE, disputed=1), "breached", "1 report came in a second time", "不同内容重复出现"),
+        (agent(WHOLE, WHOLE), "undetermined", "began 2 times", "共起始 2 次"),
+    ],
+)
+def test_what_is_wrong_with_a_chain_is_said(summary: AgentSummary, outcome: str, english: str, chinese: str) -> None:
+    assert line(Language.EN, summary)[0] == outcome
+    assert english in line(Language.EN, summary)[1]
+    assert chinese in line(Language.ZH, summary)[1]
+
+
+def test_an_agent_that_never_reported_signed_has_no_line() -> None:
+    assert chain_lines([agent()], Words(Times(ZONE, Language.EN))) == []
