@@ -122,7 +122,7 @@ def test_why_is_in_the_sentence_in_both_languages() -> None:
         "(55 days of recordings, seen on 2026-10-20); the recorder is set to delete too early (after 60 days)."
     )
     assert reason("retention", "short", measured, words(Language.ZH)) == (
-        "录像仅存 35 天，要求 90 天；最早于 2027-01-17 达标。原因：存储被重置（格式化）（55 天录像，于 2026-10-20 发现）；"
+        "录像仅存 35 天，要求 90 天；最早 2027-01-17 达标。原因：存储被重置（格式化）（55 天录像，于 2026-10-20 发现）；"
         "录像机设置的保存天数太短（60 天后删除）。"
     )
     held = {"held_days": 95, "required_days": 90, "causes": CAUSES[1:]}

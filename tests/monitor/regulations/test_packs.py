@@ -178,10 +178,10 @@ def test_the_demo_is_wujiang_with_shortened_timings() -> None:
         "uptime.minimum_ratio": 0.0,
         "uptime.minimum_known_ratio": 0.0,
         "uptime.grace": 3 * SECOND,
-        "uptime.longest_outage_in_hours": 5 * SECOND,
-        "uptime.longest_outage_out_of_hours": 5 * SECOND,
-        "measurability.max_undetermined": 30 * SECOND,
-        "agent_silence.silent_after": 12 * SECOND,
+        "uptime.longest_outage_in_hours": 8 * SECOND,
+        "uptime.longest_outage_out_of_hours": 8 * SECOND,
+        "measurability.max_undetermined": 40 * SECOND,
+        "agent_silence.silent_after": 20 * SECOND,
     }
 
 
