@@ -111,7 +111,10 @@ def _looped(e: Evidence, _: Thresholds) -> bool:
 
 
 def _covered(e: Evidence, t: Thresholds) -> bool:
-    return e.match is not None and approved.covered(e.match, t) and not _striped_all_over(e, t)
+    """What hides nearly all may have folds that are as regular as stripes."""
+    if e.match is None or not approved.covered(e.match, t):
+        return False
+    return e.match.covered_ratio >= t.covered_wide_ratio or not _striped_all_over(e, t)
 
 
 def _moved(e: Evidence, t: Thresholds) -> bool:

@@ -13,6 +13,7 @@ from agents.vision.diagnose import STATES, Conditions, Diagnosis, Evidence, cond
 from agents.vision.drawn import Drawn
 from agents.vision.grain import Grain
 from agents.vision.levels import Levels
+from agents.vision.match import Match
 from agents.vision.measure import Measures
 from agents.vision.repeat import Repeat
 from agents.vision.smear import Smear
@@ -80,6 +81,36 @@ CASES: list[tuple[str, Evidence]] = [
     ("ok", evidence({"tint_shift": 9})),
     ("striped", evidence({"stripe_gain": 10, "seam_times": 10}, stripes={"stripe_level": 12, "stripe_ratio": 30, "stripe_even": 0.9}, smear={"seam_share": 0.1, "seam_ratio": 4})),
 ]  # fmt: skip
+
+
+IN_PLACE = Match(
+    light="day", beside="day", same_light=True, in_place=0.95, visible=1, own_structure=1, coarse_in_place=0.95, sharpness=1,
+    covered_ratio=0, covered_structure=0, covered_still=1, identity=1, registered=1, anchored=1, distinct=0,
+    shift_x=0, shift_y=0, rotation=0, zoom=1,
+)  # fmt: skip
+GONE_IN_PARTS = replace(IN_PLACE, in_place=0.7, covered_ratio=0.18, covered_structure=0.4)
+HIDDEN = replace(IN_PLACE, in_place=0.1, covered_ratio=0.85, covered_structure=0.9, own_structure=0.05)
+LOST = replace(IN_PLACE, in_place=0.23, identity=0.03, registered=0.26, anchored=0, distinct=4, own_structure=0.47)
+ZOOMED = replace(IN_PLACE, in_place=0.5, identity=0.24, registered=0.38, anchored=0.02, distinct=3.6, own_structure=0.7)
+AMONG_COTS = replace(ZOOMED, in_place=0.6, registered=0.336)
+STRIPES = {"stripe_level": 35, "stripe_ratio": 120, "stripe_even": 0.91}
+
+
+@pytest.mark.parametrize(
+    ("state", "seen", "match"),
+    [
+        ("covered", evidence(), GONE_IN_PARTS),
+        ("striped", evidence({"stripe_gain": 35}, stripes=STRIPES), GONE_IN_PARTS),
+        ("covered", evidence({"stripe_gain": 35}, stripes=STRIPES), HIDDEN),
+        ("moved", evidence(), LOST),
+        ("bright", evidence(levels={"clipped_ratio": 0.82}), LOST),
+        ("striped", evidence({"stripe_gain": 35}, stripes=STRIPES), LOST),
+        ("moved", evidence(), ZOOMED),
+        ("ok", evidence(), AMONG_COTS),
+    ],
+)
+def test_what_a_look_beside_the_approved_view_shows(state: str, seen: Evidence, match: Match) -> None:
+    assert conditions(replace(seen, match=match), LIMITS).state == state
 
 
 @pytest.mark.parametrize(("state", "seen"), CASES)
