@@ -303,6 +303,7 @@ FIGURES: dict[str, tuple[str, Write]] = {
     "gaps": (_n("Holes in the recordings"), _spans),
     "compliant_from": (_n("In order at the earliest on"), _one(_day)),
     "causes": (_n("Causes"), causes),
+    "warnings": (_n("To be watched"), causes),
     "over_retention": (_n("Kept longer than declared"), _one(_yes_or_no)),
     "over_retention_days": (_n("Declared to be kept for at most (days)"), _NUMBER),
     "recording_mode": (
@@ -413,7 +414,7 @@ def figures(measured: Mapping[str, Any], words: Words) -> list[Figure]:
 
 
 def _figure(key: str, value: Any, words: Words) -> Figure | None:
-    if value == [] and key == "causes":
+    if value == [] and key in {"causes", "warnings"}:
         return None
     if value is None and (key in ABSENT_WHEN_NULL or key in _ABSENT_PICTURE):
         return None

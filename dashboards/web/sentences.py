@@ -88,7 +88,7 @@ SENTENCES: dict[tuple[str, str], tuple[str, ...]] = {
             "%(held_days)s days of recordings are held, %(required_days)s are required; by the forecast fewer from "
             "%(breaks_on)s on: %(breaks_because)s."
         ),
-        _n("%(held_days)s days of recordings are held, %(required_days)s are required. To be watched: %(causes)s."),
+        _n("%(held_days)s days of recordings are held, %(required_days)s are required. To be watched: %(warnings)s."),
         _n(
             "%(held_days)s days of recordings are held, %(required_days)s are required, and more than "
             "%(over_retention_days)s are not declared: kept for too long."
@@ -234,6 +234,7 @@ def _figures(measured: Mapping[str, Any], words: Words, began: Millis | None, en
         "capacity": gigabytes(measured.get("capacity_bytes")),
         "max_undetermined": words.seconds(measured.get("max_undetermined_seconds")),
         "tolerance": words.seconds(measured.get("tolerance_seconds")),
+        "warnings": _joined(causes(words, measured.get("warnings")), words),
         "causes": _joined(causes(words, measured.get("causes")), words),
         "over_retention_days": number(measured.get("over_retention_days")),
         "exchanged": _joined(exchanged(words, measured.get("exchanged")), words),

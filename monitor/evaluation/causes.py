@@ -38,7 +38,7 @@ class RetentionCause:
     more: Mapping[str, JsonValue] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, JsonValue]:
-        """Return it as it stands in `measured.causes`."""
+        """Return it as it stands in `measured.causes` and `measured.warnings`."""
         return {"cause": self.code, **self.more}
 
 
@@ -63,20 +63,21 @@ def losses_that_count(facts: Facts, requirement: Retention, camera: Camera) -> l
 
 
 def retention_causes(
-    facts: Facts, requirement: Retention, camera: Camera, state: str, foretold: Forecast | None
+    facts: Facts, requirement: Retention, camera: Camera, state: str, held_days: int, foretold: Forecast | None
 ) -> tuple[RetentionCause, ...]:
-    """Return what explains a camera's `short` or `gap`, the surest first; of one in order, what will bite: its expiry.
+    """Return what explains a camera's `short` or `gap`, the surest first; nothing for any other state.
 
-    Nothing is guessed: without evidence there is no cause.
+    Nothing is guessed: without evidence there is no cause. A device that deletes after 60 days explains 60 days held; it
+    explains neither a hole nor five days, and is a warning there.
     """
-    wrong = state in {"short", "gap"}
-    causes = [_loss(facts, camera, item) for item in losses_that_count(facts, requirement, camera)] if wrong else []
+    if state not in {"short", "gap"}:
+        return ()
+    causes = [_loss(facts, camera, item) for item in losses_that_count(facts, requirement, camera)]
     if state == "short":
         causes += _disks(facts, camera)
         causes += _quota(facts, camera)
-    causes += _expiry(facts, requirement, camera)
-    causes += _mode(facts, camera) if wrong else []
-    causes += _sub_stream(facts, camera)
+        causes += [item for item in _expiry(facts, requirement, camera) if _bites(item, held_days)]
+    causes += _mode(facts, camera)
     if state == "short" and foretold is not None and foretold.cause is not None:
         told = {item.code for item in causes}
         if not (foretold.cause == "capacity_lost" and told & _DISKS):
@@ -85,9 +86,28 @@ def retention_causes(
     return tuple(item for item in causes if unique[item.code] is item)
 
 
-def sentence(causes: tuple[RetentionCause, ...]) -> str:
-    """Return what follows a verdict's own sentence; empty without any cause."""
-    return f" Cause: {'; '.join(item.text for item in causes)}." if causes else ""
+def retention_warnings(
+    facts: Facts, requirement: Retention, camera: Camera, causes: tuple[RetentionCause, ...]
+) -> tuple[RetentionCause, ...]:
+    """Return what is set on the device and will bite, whatever the state: none of it is among the causes."""
+    told = {item.code for item in causes}
+    found = [*_expiry(facts, requirement, camera), *_sub_stream(facts, camera)]
+    return tuple(item for item in found if item.code not in told)
+
+
+def sentence(causes: tuple[RetentionCause, ...], warnings: tuple[RetentionCause, ...]) -> str:
+    """Return what follows a verdict's own sentence; empty without any cause or warning."""
+    parts = (("Cause", causes), ("To be watched", warnings))
+    return "".join(f" {name}: {'; '.join(item.text for item in items)}." for name, items in parts if items)
+
+
+EXPIRY_SLACK = 3
+"""A recorder that deletes after N days holds N, or so many fewer: it deletes whole files, and days are judged whole."""
+
+
+def _bites(expiry: RetentionCause, held_days: int) -> bool:
+    days = expiry.more["expiry_days"]
+    return isinstance(days, int) and held_days >= days - EXPIRY_SLACK
 
 
 _DISKS = frozenset({"disk_lost", "disk_failed", "disk_swapped"})

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from pydantic import JsonValue
 
 from monitor.evaluation.basis import Judgement, camera_subject, days_text, due_spans, hours_known
-from monitor.evaluation.causes import expiry_days, losses_that_count, retention_causes, sentence
+from monitor.evaluation.causes import expiry_days, losses_that_count, retention_causes, retention_warnings, sentence
 from monitor.evaluation.forecast import Forecast
 from monitor.evaluation.outlook import outlooks
 from monitor.evaluation.proof import with_proof
@@ -296,15 +296,21 @@ def _with_causes(
     facts: Facts, requirement: Retention, camera: Camera, verdict: Verdict, foretold: Forecast | None
 ) -> Verdict:
     """Add why: causes of what is wrong, what is set on the device and will bite, and that footage is kept too long."""
-    causes = retention_causes(facts, requirement, camera, verdict.state, foretold)
     set_to, held = expiry_days(facts, camera), verdict.measured["held_days"]
+    days = held if isinstance(held, int) else 0
+    causes = retention_causes(facts, requirement, camera, verdict.state, days, foretold)
+    warnings = retention_warnings(facts, requirement, camera, causes)
     limit = requirement.kept_at_most_days
     if set_to is not None and set_to >= requirement.required_days:
         limit = min(limit, set_to)
-    over = isinstance(held, int) and held > limit + OVER_SLACK
-    reason = verdict.reason + sentence(causes)
+    over = days > limit + OVER_SLACK
+    reason = verdict.reason + sentence(causes, warnings)
     reason += f" Kept for longer than {days_text(limit)}, up to which it is declared." if over else ""
-    more: dict[str, JsonValue] = {"causes": [item.to_json() for item in causes], "over_retention": over}
+    more: dict[str, JsonValue] = {
+        "causes": [item.to_json() for item in causes],
+        "warnings": [item.to_json() for item in warnings],
+        "over_retention": over,
+    }
     more |= {"over_retention_days": limit} if over else {}
     return replace(verdict, reason=reason, measured={**verdict.measured, **more})
 
@@ -401,6 +407,7 @@ def _unknown(facts: Facts, requirement: Retention, camera: Camera, reading: Reco
         "compliant_from": None,
         "breaks_on": None,
         "causes": [],
+        "warnings": [],
         "over_retention": None,
     }
     reason = f"How long footage is kept is not known: {why.rstrip('.')}."

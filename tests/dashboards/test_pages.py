@@ -275,7 +275,13 @@ def test_a_troubled_institution_in_both_languages(district: District) -> None:
     english, chinese = (words_of(client.get(f"/institutions/wj-0002?lang={lang}").text) for lang in ("en", "zh"))
     assert "9 open findings: " in english
     assert "Only 35 of 90 days of recordings are held; in order on 2027-01-17 at the earliest." in english
-    assert "录像仅存 35 天，要求 90 天；最早 2027-01-17 达标。" in chinese
+    assert "Cause: the storage was reset (55 days of recordings, seen on 2026-10-20)." in english
+    assert (
+        "录像仅存 35 天，要求 90 天；最早 2027-01-17 达标。原因：存储被重置（格式化）（55 天录像，于 2026-10-20 发现）。"
+        in chinese
+    )
+    assert "须留意：录像机设置的保存天数太短（45 天后删除）。" in chinese  # though all is held as yet
+    assert "60 天后删除" not in chinese  # a hole is not explained by what the recorder is set to delete
     assert "No camera is declared for this zone, which must be covered." in english
     assert "07:00–09:00 (2 h) connection refused" in english
     assert "现场网络正常，但录像机自 2026-11-23 10:00 起无应答。" in chinese

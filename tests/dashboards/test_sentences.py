@@ -125,7 +125,7 @@ def test_why_is_in_the_sentence_in_both_languages() -> None:
         "录像仅存 35 天，要求 90 天；最早 2027-01-17 达标。原因：存储被重置（格式化）（55 天录像，于 2026-10-20 发现）；"
         "录像机设置的保存天数太短（60 天后删除）。"
     )
-    held = {"held_days": 95, "required_days": 90, "causes": CAUSES[1:]}
+    held = {"held_days": 95, "required_days": 90, "causes": [], "warnings": CAUSES[1:]}
     assert reason("retention", "ok", held, words(Language.ZH)) == (
         "已存录像 95 天，要求 90 天。须留意：录像机设置的保存天数太短（60 天后删除）。"
     )

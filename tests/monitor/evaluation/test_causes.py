@@ -50,8 +50,8 @@ def retention(
     return Judged([before, *seen], inventory=inventory, regulation=pack(retention=numbers))("retention", GATE)
 
 
-def causes(verdict: Verdict) -> list[Any]:
-    listed = verdict.measured["causes"]
+def causes(verdict: Verdict, name: str = "causes") -> list[Any]:
+    listed = verdict.measured[name]
     assert isinstance(listed, list)
     return [item["cause"] for item in listed if isinstance(item, dict)]
 
@@ -157,14 +157,24 @@ def test_what_changed_with_the_footage_is_why(gone: Any, swapped: Any, exchanged
 def test_an_expiry_below_the_required_days_is_known_before_it_bites() -> None:
     verdict = retention(held(95), at(GATE, Kind.EXPIRY, {"days": 60}))
     assert (verdict.outcome, verdict.state) == (Outcome.MET, "ok")
-    assert verdict.measured["causes"] == [{"cause": "expiry_set", "expiry_days": 60}]
-    assert verdict.reason.endswith("Cause: the recorder is set to delete after 60 days.")
-    assert causes(retention(held(60), at(GATE, Kind.EXPIRY, {"days": 60}))) == ["expiry_set"]
+    assert verdict.measured["warnings"] == [{"cause": "expiry_set", "expiry_days": 60}]
+    assert verdict.reason.endswith("To be watched: the recorder is set to delete after 60 days.")
+    assert causes(verdict) == []
     for days in (90, 0, None, True, "60"):
-        assert causes(retention(held(95), at(GATE, Kind.EXPIRY, {"days": days}))) == []
-    assert causes(retention(held(95), at(GATE, Kind.EXPIRY, {"days": 60}, NOON - 9 * DAY))) == [], (
-        "it has expired itself"
-    )
+        assert causes(retention(held(95), at(GATE, Kind.EXPIRY, {"days": days})), "warnings") == []
+    old = at(GATE, Kind.EXPIRY, {"days": 60}, NOON - 9 * DAY)
+    assert causes(retention(held(95), old), "warnings") == [], "it has expired itself"
+
+
+def test_an_expiry_explains_what_is_held_up_to_it_and_nothing_else() -> None:
+    expiry = at(GATE, Kind.EXPIRY, {"days": 60})
+    for days in (58, 60):
+        verdict = retention(held(days), expiry)
+        assert (causes(verdict), causes(verdict, "warnings")) == (["expiry_set"], [])
+    holed = index(GATE, [(back(100), back(30)), (back(27), NOON - MINUTE)], days=400)
+    for seen, state in ((held(5), "short"), (holed, "gap")):
+        verdict = retention(seen, expiry)
+        assert (verdict.state, causes(verdict), causes(verdict, "warnings")) == (state, [], ["expiry_set"])
 
 
 @pytest.mark.parametrize(
@@ -216,13 +226,13 @@ def test_a_sub_stream_is_recorded() -> None:
     main = at(GATE, Kind.MAIN_STREAM, {"bit_rate": 4_000_000})
     small, large = (written([rate // 8 * 86_400]) for rate in (512_000, 2_000_000))
     verdict = retention(held(95), main, small)
-    assert (verdict.outcome, causes(verdict)) == (Outcome.MET, ["sub_stream_recorded"])
-    assert verdict.measured["causes"] == [
+    assert (verdict.outcome, causes(verdict, "warnings")) == (Outcome.MET, ["sub_stream_recorded"])
+    assert verdict.measured["warnings"] == [
         {"cause": "sub_stream_recorded", "recorded_bit_rate": 512_000, "bit_rate": 4_000_000}
     ]
-    assert causes(retention(held(95), main, large)) == []
-    assert causes(retention(held(95), small)) == []
-    assert causes(retention(held(95), main)) == []
+    assert causes(retention(held(95), main, large), "warnings") == []
+    assert causes(retention(held(95), small), "warnings") == []
+    assert causes(retention(held(95), main), "warnings") == []
 
 
 # Kept too long: a fact, no breach.
