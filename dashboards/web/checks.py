@@ -35,7 +35,7 @@ _WHY = (
     _n("no picture since %(at)s"),
     _n("the index was last read at %(at)s, and the agent has not reported since"),
 )
-_WARNS = ("warnings", "over_retention", "exchanged", "breaks_on")
+_WARNS = ("warnings", "over_retention", "breaks_on")
 """Figures for which even what is met has something to say."""
 
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")

@@ -12,7 +12,7 @@ from dashboards.web.contradictions import sentences as contradicted
 from dashboards.web.i18n import mark as _n
 from dashboards.web.i18n import translations
 from dashboards.web.times import Times, read_date, read_instant
-from dashboards.web.words import CAUSES, MODES, REQUIREMENTS, ROOMS, STATES, SUBJECTS
+from dashboards.web.words import CAUSES, MODES, REQUIREMENTS, ROOMS, STATES
 from monitor.model.inventory import Inventory
 from monitor.model.span import SECOND
 
@@ -199,18 +199,6 @@ def _cause(words: Words, item: Mapping[str, Any]) -> str:
     return text + words.translate(" (%(more)s)") % {"more": words.times.listed(parts)} if parts else text
 
 
-def exchanged(words: Words, value: Any) -> Sequence[str] | None:
-    """Return the devices in whose place others answer, each with since when; None for anything else."""
-    items = [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
-    lines = []
-    for item in items:
-        since, name = read_instant(item.get("since_at")), words.name(str(item.get("kind")), str(item.get("id")))
-        day = "?" if since is None else words.times.day(since)
-        kind = words.translate(SUBJECTS.get(str(item.get("kind")), str(item.get("kind"))))
-        lines.append(words.translate("%(kind)s %(name)s since %(day)s") % {"kind": kind, "name": name, "day": day})
-    return lines or None
-
-
 def early(words: Words, value: Any) -> Sequence[str] | None:
     """Return the cameras that worked before they are said to have been commissioned; None for anything else."""
     items = [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
@@ -314,7 +302,6 @@ FIGURES: dict[str, tuple[str, Write]] = {
     "faults_told": (_n("Faults that the recorder tells of"), _one(texts)),
     "tells_by_mail": (_n("It tells of them by mail"), _one(_yes_or_no)),
     "commissioned_later": (_n("Seen before they were commissioned"), _or_none(early)),
-    "exchanged": (_n("Other devices than those first seen"), _or_none(exchanged)),
     "armed_inputs": (_n("Alarm inputs that are armed"), _one(texts)),
     "disarmed_inputs": (_n("Alarm inputs that were armed and no longer are"), _one(texts)),
     "test_result": (

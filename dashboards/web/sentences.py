@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dashboards.web.figures import Words, causes, early, exchanged, gigabytes, number, percent, plain, rooms, texts
+from dashboards.web.figures import Words, causes, early, gigabytes, number, percent, plain, rooms, texts
 from dashboards.web.i18n import mark as _n
 from dashboards.web.times import read_date, read_instant
 from monitor.model.span import Millis
@@ -74,7 +74,6 @@ SENTENCES: dict[tuple[str, str], tuple[str, ...]] = {
     ),
     ("forbidden_zone", "unknown"): (_n("Which places the camera shows is not declared."),),
     ("undeclared_channel", "none"): (
-        _n("Every channel of the recorder is declared. Another device than the one first seen: %(exchanged)s."),
         _n("Every channel of the recorder is declared."),
     ),
     ("undeclared_channel", "found"): (
@@ -237,7 +236,6 @@ def _figures(measured: Mapping[str, Any], words: Words, began: Millis | None, en
         "warnings": _joined(causes(words, measured.get("warnings")), words),
         "causes": _joined(causes(words, measured.get("causes")), words),
         "over_retention_days": number(measured.get("over_retention_days")),
-        "exchanged": _joined(exchanged(words, measured.get("exchanged")), words),
         "early": _joined(early(words, measured.get("commissioned_later")), words),
         "armed": _texts(measured.get("armed_inputs"), words),
         "disarmed": _texts(measured.get("disarmed_inputs"), words),

@@ -1,4 +1,4 @@
-"""Devices beside their declaration: exchanged since they were first seen, or seen before they are said to have come."""
+"""Cameras beside their declaration: seen at work before the day on which they are said to have come."""
 
 from __future__ import annotations
 
@@ -6,27 +6,11 @@ from datetime import date
 
 from pydantic import JsonValue
 
-from monitor.evaluation.basis import camera_subject, recorder_subject
+from monitor.evaluation.basis import camera_subject
 from monitor.model.calendar import local_date
 from monitor.model.inventory import Camera, Recorder
 from monitor.model.ledger import Facts
-from monitor.model.observation import Kind, Subject
 from monitor.model.span import Millis, isoformat
-
-
-def exchanged(facts: Facts, recorder: Recorder) -> list[JsonValue]:
-    """Return the recorder and the cameras behind its channels in whose place another device answers, with since when."""
-    cameras = [camera_subject(item.id) for item in facts.inventory.cameras if item.recorder == recorder.id]
-    return [found for subject in (recorder_subject(recorder.id), *cameras) if (found := _exchanged(facts, subject))]
-
-
-def _exchanged(facts: Facts, subject: Subject) -> dict[str, JsonValue] | None:
-    newest = facts.instant(Kind.IDENTITY, subject)
-    said = newest.observation.facts if newest is not None and newest.readable else {}
-    since = said.get("exchanged_at")
-    if not isinstance(since, str):
-        return None
-    return {"kind": subject.kind, "id": subject.id, "since_at": since, "declared": said.get("declared") is not False}
 
 
 def seen_before_commissioned(facts: Facts, recorder: Recorder) -> list[JsonValue]:

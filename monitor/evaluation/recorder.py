@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from monitor.evaluation.basis import Judgement, duration_text, instant_of, recorder_subject
-from monitor.evaluation.declared import exchanged, seen_before_commissioned
+from monitor.evaluation.declared import seen_before_commissioned
 from monitor.model.inventory import Recorder
 from monitor.model.ledger import Instant, evidence_of, offset_seconds
 from monitor.model.observation import Kind
@@ -178,22 +178,20 @@ def _channels(judgement: Judgement, requirement: UndeclaredChannel, recorder: Re
         "declared": len(declared),
         "found": len(channels),
         "commissioned_later": early,
-        "exchanged": exchanged(judgement.facts, recorder),
     }
     subject, evidence, seen = (
         recorder_subject(recorder.id),
         (evidence_of(newest.observation),),
         newest.observation.start,
     )
-    also = _exchanged_text(measured["exchanged"])
     if early and not stray:
-        reason = f"{_early_text(early)}: another camera is declared than the one that was there.{also}"
+        reason = f"{_early_text(early)}: another camera is declared than the one that was there."
         return Verdict(requirement, subject, Outcome.BREACHED, "found", reason, seen, measured, evidence)
     if stray:
         named = ", ".join(f"{c.get('id')} ({c.get('name')})" if c.get("name") else str(c.get("id")) for c in stray)
-        reason = f"The recorder has channels that the site does not declare: {named}.{also}"
+        reason = f"The recorder has channels that the site does not declare: {named}."
         return Verdict(requirement, subject, Outcome.BREACHED, "found", reason, seen, measured, evidence)
-    reason = f"Every channel of the recorder is declared.{also}"
+    reason = "Every channel of the recorder is declared."
     return Verdict(requirement, subject, Outcome.MET, "none", reason, seen, measured, evidence)
 
 
@@ -204,9 +202,3 @@ def _early_text(early: list[JsonValue]) -> str:
         for item in items
     )
     return named[:1].upper() + named[1:]
-
-
-def _exchanged_text(found: JsonValue) -> str:
-    items = [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
-    named = ", ".join(f"{item['kind']} {item['id']} since {str(item['since_at'])[:10]}" for item in items)
-    return f" Another device than first seen: {named}." if named else ""
