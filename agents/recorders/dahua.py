@@ -36,6 +36,7 @@ from agents.recorders.base import (
     latest_by_search,
 )
 from agents.recorders.http import JSON, Answer, DeviceHttp
+from agents.recorders.menus import busy
 from agents.recorders.windows import Window, halves, stretches
 from monitor.model.observation import StreamCause
 from monitor.model.span import Millis, Spans, from_millis, to_millis
@@ -443,7 +444,7 @@ def _refused(answer: Answer, host: str, user: str, asked: str, right: str) -> Re
     if answer.status in _ABSENT or (answer.status == _BAD_REQUEST and _FINDER not in asked):
         return NotOffered(f"{host} doesn't offer {asked}: this model or firmware lacks it.", asked)
     if answer.status == _BUSY:
-        return RecorderError(StreamCause.RECORDER_FULL, f"{host} is busy: it is asked again later.", asked)
+        return RecorderError(StreamCause.RECORDER_FULL, busy("dahua", host), asked)
     detail = f"{host} answered HTTP {answer.status}: note its model and firmware if this stays so."
     return RecorderError(StreamCause.RECORDER, detail, asked)
 

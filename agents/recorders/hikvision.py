@@ -36,6 +36,7 @@ from agents.recorders.base import (
     latest_by_search,
 )
 from agents.recorders.http import Answer, DeviceHttp
+from agents.recorders.menus import busy
 from agents.recorders.windows import Window, halves, months, plan
 from agents.recorders.zone import DeviceTime
 from monitor.model.observation import StreamCause
@@ -408,11 +409,11 @@ def _refused(answer: Answer, host: str, user: str, asked: str, right: str) -> Re
         return NotOffered(f"{host} doesn't offer {request}{word}: this model or firmware lacks it.", asked)
     if answer.status == _FORBIDDEN or code == "lowprivilege":
         detail = (
-            f"User {user} may not ask this of {host}{word}: give it the right '{right}' in the recorder's user menu."
+            f"User {user} may not ask this of {host}{word}: give it the right '{right}' under System > User Management."
         )
         return RecorderError(StreamCause.NOT_PERMITTED, detail, asked)
     if answer.status == _BUSY or code == "devicebusy":
-        return RecorderError(StreamCause.RECORDER_FULL, f"{host} is busy{word}: it is asked again later.", asked)
+        return RecorderError(StreamCause.RECORDER_FULL, busy("hikvision", host, word), asked)
     detail = f"{host} answered HTTP {answer.status}{word}: note its model and firmware if this stays so."
     return RecorderError(StreamCause.RECORDER, detail, asked)
 

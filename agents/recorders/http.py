@@ -17,6 +17,7 @@ import httpx2
 
 from agents.breaker import LoginHeld
 from agents.recorders.base import MAX_EXCHANGES, Attempt, Exchange, OptionsError, RecorderError, RecorderSettings, Reply
+from agents.recorders.menus import menus_of
 from agents.rtsp.errors import StreamError
 from monitor.model.observation import StreamCause
 
@@ -242,8 +243,8 @@ class DeviceHttp:
         if any(offer.lower().startswith("basic") for offer in offers) and self._base.scheme == "https":
             return httpx2.BasicAuth(settings.username, settings.password)
         detail = (
-            f"{self.host} offers no safe login (digest with MD5 or SHA-256): choose digest in its security menu, on "
-            "Hikvision under System > Security > Authentication > WEB Authentication."
+            f"{self.host} offers no safe login (digest with MD5 or SHA-256): "
+            f"choose digest {menus_of(settings.driver).digest}."
         )
         raise NoSafeLogin(StreamCause.RECORDER, detail)
 

@@ -15,6 +15,7 @@ from agents.recorders import onvif_parse as parse
 from agents.recorders import xml
 from agents.recorders.base import NotOffered, RecorderError, RecorderSettings
 from agents.recorders.http import Answer, DeviceHttp, NoSafeLogin
+from agents.recorders.menus import busy
 from monitor.model.observation import StreamCause
 
 CLOCK_SECONDS = 3600.0
@@ -220,11 +221,12 @@ class Soap:
         if fault.refuses_login or fault.is_prohibited or answer.status == _FORBIDDEN:
             detail = (
                 f"User {self._settings.username} may not ask {host} about {service.about}{word}: many recorders keep "
-                "ONVIF users of their own (on Hikvision Network > Advanced > Integration Protocol); give it the level Operator."
+                "ONVIF users of their own (on Hikvision Network > Advanced > Integration Protocol, or System > System Service > "
+                "ONVIF); give it the level Operator."
             )
             return RecorderError(StreamCause.NOT_PERMITTED, detail, asked)
         if fault.is_full or answer.status == _BUSY:
-            return RecorderError(StreamCause.RECORDER_FULL, f"{host} is busy{word}: it is asked again later.", asked)
+            return RecorderError(StreamCause.RECORDER_FULL, busy("onvif", host, word), asked)
         if "InvalidToken" in fault.codes or "NoRecording" in fault.codes:
             return RecorderError(StreamCause.NOT_FOUND, f"{host} knows no such token{word}.", asked)
         detail = f"{host} answered HTTP {answer.status}{word}: note its model and firmware if this stays so."

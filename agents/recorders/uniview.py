@@ -31,6 +31,7 @@ from agents.recorders.base import (
     latest_by_search,
 )
 from agents.recorders.http import Answer, DeviceHttp
+from agents.recorders.menus import busy
 from agents.recorders.windows import Window, halves, months, plan
 from monitor.model.observation import StreamCause
 from monitor.model.span import SECOND, Millis, Spans, from_millis
@@ -324,7 +325,7 @@ def _refused(answer: Answer, said: parse.Envelope, host: str, user: str, asked: 
         )
         return RecorderError(StreamCause.NOT_PERMITTED, detail, asked)
     if answer.status == _BUSY:
-        return RecorderError(StreamCause.RECORDER_FULL, f"{host} is busy{word}: it is asked again later.", asked)
+        return RecorderError(StreamCause.RECORDER_FULL, busy("uniview", host, word), asked)
     if answer.status == _OK and said.code is None:
         return RecorderError(StreamCause.RECORDER, f"{host} didn't answer in LAPI: check `driver` and `url`.", asked)
     detail = f"{host} answered HTTP {answer.status}{word}: note its model and firmware if this stays so."

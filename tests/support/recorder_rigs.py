@@ -27,8 +27,8 @@ class Rig:
     """Makes a simulator whose answers come at once."""
     forbid_search: Callable[[Any], None]
     """Withholds the right to search, and that alone."""
-    menu: str
-    """What the driver must call that right, as a regular expression."""
+    refusal: str
+    """The whole sentence to a missing right; `{host}` and `{user}` stand for both."""
     offers: frozenset[str] = field(default_factory=frozenset)
     """The questions that this make has an answer to, of those that not all makes do."""
     lacks: frozenset[str] = field(default_factory=frozenset)
@@ -72,11 +72,29 @@ EVERYTHING = frozenset({"recording_modes", "expiry_days", "time_sync", "alarm_in
 HIKVISION_ALONE = frozenset({"fault_notices", "storage_mode"})
 ONVIF = frozenset({"expiry_days", "time_sync"})
 
+HIKVISION_REFUSES = (
+    "User {user} may not ask this of {host} (lowPrivilege): "
+    "give it the right 'Remote: Playback' under System > User Management."
+)
+DAHUA_REFUSES = (
+    "User {user} may not ask this of {host}: give it the right System > Account: 'Playback' of the channel; "
+    "older firmware may lack it."
+)
+UNIVIEW_REFUSES = (
+    "User {user} may not ask this of {host} (Not Authorized): under System > User give it the rights of playback and of "
+    "parameter configuration; firmware that answers its own web pages only can't be asked by this driver."
+)
+ONVIF_REFUSES = (
+    "User {user} may not ask {host} about recordings (Profile G) (not permitted for this user): many recorders keep "
+    "ONVIF users of their own (on Hikvision Network > Advanced > Integration Protocol, or System > System Service > ONVIF); "
+    "give it the level Operator."
+)
+
 RIGS: tuple[Rig, ...] = (
-    Rig("hikvision", _hikvision, _forbid_hikvision, "'Remote: Playback'", EVERYTHING - {"expiry_days"}),
-    Rig("dahua", _dahua, _forbid_dahua, "'Playback' of the channel", EVERYTHING - HIKVISION_ALONE),
-    Rig("uniview", _uniview, _forbid_uniview, "System > User", frozenset({"recording_modes", "time_sync"})),
-    Rig("onvif", _onvif, _forbid_onvif, "level Operator", ONVIF, frozenset({"disks", "online", "locks"})),
+    Rig("hikvision", _hikvision, _forbid_hikvision, HIKVISION_REFUSES, EVERYTHING - {"expiry_days"}),
+    Rig("dahua", _dahua, _forbid_dahua, DAHUA_REFUSES, EVERYTHING - HIKVISION_ALONE),
+    Rig("uniview", _uniview, _forbid_uniview, UNIVIEW_REFUSES, frozenset({"recording_modes", "time_sync"})),
+    Rig("onvif", _onvif, _forbid_onvif, ONVIF_REFUSES, ONVIF, frozenset({"disks", "online", "locks"})),
 )
 
 

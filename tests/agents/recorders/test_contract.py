@@ -300,11 +300,53 @@ async def test_a_wrong_password_costs_one_failed_login_whatever_is_asked(rig: Ri
 async def test_a_missing_right_names_the_makers_menu_and_is_no_empty_index(rig: Rig, tmp_path: Path) -> None:
     async with running(rig, recorder(), tmp_path, ManualClock(NOW)) as (simulator, driver):
         rig.forbid_search(simulator)
-        with pytest.raises(RecorderError, match=rig.menu) as error:
+        with pytest.raises(RecorderError) as error:
             await driver.footage("1", NOON - HOUR, NOON)
+        assert error.value.detail == rig.refusal.format(user=simulator.state.username, host="127.0.0.1")
         assert error.value.cause == "not_permitted"
         assert error.value.asked
         assert (await driver.identity()).model == simulator.state.model
+
+
+NO_DIGEST = "127.0.0.1 offers no safe login (digest with MD5 or SHA-256): choose digest {}."
+BUSY = "127.0.0.1 is busy, and is asked again later; others may hold all its sessions: {}."
+INSIDE = (
+    "127.0.0.1 refused the login of compliance: check the user name and password, and that this user may log in remotely; "
+    "it isn't tried again by itself before tomorrow."
+)
+ONLINE_USERS = "its list of online users shows them"
+MENUS = {
+    "hikvision": (
+        "under System > Security > Authentication > WEB Authentication (on the recorder's own screen System > System Service)",
+        "System > User Management > Online Users shows them",
+    ),
+    "dahua": (
+        "under System > Security > System Service, and switch CGI Service on there",
+        "Info > Online Users shows them, and Network > Port > Max Connection limits them",
+    ),
+    "uniview": ("in its security menu (System > Security)", ONLINE_USERS),
+    "onvif": ("", ONLINE_USERS),
+}
+
+
+@by_make
+@pytest.mark.parametrize("which", ["digest switched off", "sessions used up"])
+async def test_what_a_person_must_change_is_named_by_the_makers_menu(rig: Rig, tmp_path: Path, which: str) -> None:
+    digest, sessions = MENUS[rig.driver]
+    reply, told = Reply(503), ("recorder_full", BUSY.format(sessions))
+    if which == "digest switched off" and rig.driver == "onvif":
+        told = ("unauthorized", INSIDE)  # its logins may stand inside the messages: this one was refused
+        reply = Reply(401, headers=(("WWW-Authenticate", 'Basic realm="x"'),))
+    elif which == "digest switched off":
+        reply = Reply(401, headers=(("WWW-Authenticate", 'Basic realm="x"'),))
+        told = ("recorder", NO_DIGEST.format(digest))
+    async with serving(lambda _: reply) as server:
+        settings = recorder_settings(tmp_path, server.url, driver=rig.driver, clock=ManualClock(NOW))
+        driver = DRIVERS[rig.driver](settings)
+        with pytest.raises(RecorderError) as error:
+            await driver.identity()
+        await driver.close()
+    assert (error.value.cause, error.value.detail) == told
 
 
 @by_make
