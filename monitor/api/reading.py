@@ -13,8 +13,11 @@ from sqlalchemy.orm import Session
 from monitor.api.auth import reader
 from monitor.api.context import Context
 from monitor.api.problems import Problem
+from monitor.collector.evaluate import facts_of
+from monitor.evaluation.retention import DayHeld, day_ledger
 from monitor.model.observation import Kind
 from monitor.model.span import Millis, isoformat, to_millis
+from monitor.regulations.problem import PackError
 from monitor.store import agents, findings, registry
 from monitor.store.browse import changed_thresholds
 from monitor.store.cursor import CursorError
@@ -28,6 +31,9 @@ _FINDING = re.compile(r"[0-9a-f]{32}")
 Limit = Annotated[int, Query(ge=1, le=500, description="How many items a page has at most.")]
 After = Annotated[str | None, Query(max_length=400, description="The cursor `next` of the page before.")]
 Language = Annotated[Literal["en", "zh"], Query(description="The language of citations.")]
+MOST_DAYS = 400
+"""A calendar goes back no further, whatever a pack asks for."""
+
 Instant = Annotated[AwareDatetime | None, Query(description="RFC 3339, with its time zone.")]
 
 
@@ -70,6 +76,11 @@ def reading_routes(context: Context) -> APIRouter:
                 "verdicts": verdicts,
                 "contradictions": _contradictions(verdicts),
             }
+
+    @router.get("/institutions/{institution_id}/cameras/{camera_id}/days")
+    def days(institution_id: str, camera_id: str) -> dict[str, Any]:
+        """Return a camera's calendar: of each required day up to yesterday what was due and what is held of it."""
+        return _days(context, institution_id, camera_id)
 
     @router.get("/institutions/{institution_id}/ledger")
     def ledger(
@@ -133,6 +144,43 @@ def _contradictions(verdicts: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what the verdicts measured that can't be true together, each once."""
     found = [item for verdict in verdicts for item in (verdict["measured"] or {}).get("contradictions", ())]
     return [item for number, item in enumerate(found) if item not in found[:number]]
+
+
+def _days(context: Context, institution_id: str, camera_id: str) -> dict[str, Any]:
+    """Return a camera's calendar in the API's form. Raises Problem."""
+    with reading(context.engine) as session:
+        summary = _institution(session, institution_id)
+        as_of = summary.evaluated_at or context.now()
+        facts = facts_of(session, institution_id, as_of, context.packs)
+    try:
+        requirement = context.packs.get(summary.regulation).requirements.retention
+    except PackError:
+        detail = "the institution's regulation pack can't be read; the operator has to repair it"
+        raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "600"}) from None
+    if facts is None or facts.inventory.camera(camera_id) is None:
+        raise Problem(HTTPStatus.NOT_FOUND, "the institution declares no such camera")
+    if requirement is None:
+        raise Problem(HTTPStatus.NOT_FOUND, "the institution's rule pack asks for no retention")
+    listed = day_ledger(facts, requirement, camera_id, min(requirement.required_days, MOST_DAYS))
+    return {
+        "schema": "cradlewatch.days/1",
+        "as_of": isoformat(as_of),
+        "institution": institution_id,
+        "camera": camera_id,
+        "required_days": requirement.required_days,
+        "items": [_day(item) for item in listed],
+    }
+
+
+def _day(item: DayHeld) -> dict[str, Any]:
+    """Return a day in the API's form; what isn't known of it is null, never 0."""
+    known = item.state != "unknown"
+    return {
+        "day": item.day.isoformat(),
+        "state": item.state,
+        "due_seconds": item.due // 1000 if known else None,
+        "held_seconds": item.held // 1000 if known else None,
+    }
 
 
 def _list(name: str, context: Context, items: list[Any], following: str | None) -> dict[str, Any]:

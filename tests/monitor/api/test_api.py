@@ -411,6 +411,36 @@ def test_institutions_and_one_of_them(centre: Centre, reader: TestClient) -> Non
     assert verdicts["uptime", "gate"]["citation"]["title"] == "测试规定"
 
 
+def test_a_cameras_days_with_what_was_due_and_what_is_held(centre: Centre, reader: TestClient) -> None:
+    midnight = NOW - 12 * HOUR
+    centre.see(
+        declared(NOW - HOUR), index("gate", NOW, 36, holes=[(midnight - 5 * DAY, midnight - 5 * DAY + 6 * HOUR)])
+    )
+    evaluate(centre.context, "wj-0001")
+    body = reader.get("/api/v1/institutions/wj-0001/cameras/gate/days").json()
+    assert (body["schema"], body["camera"], body["required_days"], len(body["items"])) == (
+        "cradlewatch.days/1",
+        "gate",
+        90,
+        90,
+    )
+    by_day = {item["day"]: item for item in body["items"]}
+    assert list(by_day) == sorted(by_day)
+    assert by_day["2026-11-22"] == {"day": "2026-11-22", "state": "held", "due_seconds": 86_400, "held_seconds": 86_400}
+    assert by_day["2026-11-18"] == {"day": "2026-11-18", "state": "gap", "due_seconds": 86_400, "held_seconds": 64_800}
+    assert by_day["2026-09-01"]["state"] == "not_yet"
+    assert by_day["2026-09-01"]["held_seconds"] == 0
+
+
+def test_a_day_of_which_nothing_is_known_has_no_minutes(centre: Centre, reader: TestClient) -> None:
+    centre.see(declared(NOW - HOUR))
+    evaluate(centre.context, "wj-0001")
+    items = reader.get("/api/v1/institutions/wj-0001/cameras/gate/days").json()["items"]
+    assert {(item["state"], item["due_seconds"], item["held_seconds"]) for item in items} == {("unknown", None, None)}
+    for path in ("wj-0001/cameras/attic", "nobody/cameras/gate"):
+        assert_problem(reader.get(f"/api/v1/institutions/{path}/days"), 404)
+
+
 def test_the_ledger(centre: Centre, reader: TestClient) -> None:
     evaluated(centre)
     body = reader.get("/api/v1/institutions/wj-0001/ledger").json()
@@ -584,6 +614,7 @@ def test_openapi_describes_the_contract(client: TestClient) -> None:
         ("/api/v1/agents/self/assignment", "get"),
         ("/api/v1/institutions", "get"),
         ("/api/v1/institutions/{institution_id}", "get"),
+        ("/api/v1/institutions/{institution_id}/cameras/{camera_id}/days", "get"),
         ("/api/v1/institutions/{institution_id}/ledger", "get"),
         ("/api/v1/institutions/{institution_id}/views", "get"),
         ("/api/v1/institutions/{institution_id}/views/{proposal_id}/moves", "post"),
