@@ -51,6 +51,8 @@ PROOF_PAUSE_SECONDS = 60.0
 MAIN_LOOK_SECONDS = 10.0
 MAIN_PAUSE_SECONDS = 60.0
 """Between two cameras' looks at their main streams, at most."""
+MAIN_FIRST_SECONDS = 600.0
+"""After a start the sub-streams are seen first: a look at a main stream takes pictures away from them for ten seconds."""
 CLOCK_LOOK_SECONDS = 5.0
 PLAUSIBLE_FROM = datetime(2026, 1, 1, tzinfo=UTC)
 """A box without a battery wakes up in 1970: nothing is seen before its clock is set."""
@@ -186,7 +188,8 @@ class Service:
         every(BUDGET_SECONDS, self._budget_job, name="budgets", first=BUDGET_SECONDS)
         # One camera at a time, so that no two of a recorder's cameras leave their streams together.
         pause = min(MAIN_PAUSE_SECONDS, rhythm.main_stream_every / max(1, len(self.watches)))
-        every(pause, self._main_job, name="main streams", first=pause)
+        quiet = min(MAIN_FIRST_SECONDS, rhythm.main_stream_every / 8)
+        every(pause, self._main_job, name="main streams", first=max(pause, quiet))
 
     async def _mind_the_clock(self) -> None:
         """Notice by monotonic time that the wall clock was set, for the jobs go by the wall clock."""
