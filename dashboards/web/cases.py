@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from dashboards.web.figures import Figure, Words, figures
+from dashboards.web.noted import noted
 from dashboards.web.sentences import reason
 from dashboards.web.times import read_instant
 from dashboards.web.words import EVIDENCE, SOURCES, STAGES, STATUS_HINTS, STATUSES, STRENGTHS, SUBJECTS
@@ -40,6 +41,8 @@ class EvidenceLine:
     source: str
     at: Markup | str
     text: str
+    in_english: bool
+    """Whether the text is as it was noted, in words that the page's language doesn't know."""
     digest: str
 
 
@@ -170,12 +173,14 @@ def _ended(outage: object, ended: Millis) -> object:
 
 def _evidence(item: dict[str, Any], words: Words) -> EvidenceLine:
     at = read_instant(item.get("at"))
-    kind, source = str(item.get("kind")), str(item.get("source"))
+    kind, source, note = str(item.get("kind")), str(item.get("source")), str(item.get("text") or "")
+    said = noted(note, words)
     return EvidenceLine(
         kind=words.translate(EVIDENCE[kind]) if kind in EVIDENCE else kind,
         source=words.translate(SOURCES[source]) if source in SOURCES else source,
         at=words.times.element(at, seconds=True) if at is not None else words.translate("unknown"),
-        text=str(item.get("text") or ""),
+        text=note if said is None else said,
+        in_english=said is None,
         digest=str(item.get("digest") or ""),
     )
 

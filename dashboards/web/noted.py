@@ -1,0 +1,108 @@
+"""What was noted beside a piece of evidence, in the page's language: agents and judgements write it down in English."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from dashboards.web.figures import Words
+from dashboards.web.i18n import mark as _n
+from dashboards.web.times import read_instant
+
+NOTES: tuple[str, ...] = (
+    # A judgement's own words.
+    _n("as declared"),
+    _n("the recorder's index"),
+    _n("walked by %(by)s"),
+    _n("tested by %(by)s"),
+    _n("%(count)s span of unlocked footage"),
+    _n("%(count)s spans of unlocked footage"),
+    _n("%(count)s span of unlocked footage since %(at)s"),
+    _n("%(count)s spans of unlocked footage since %(at)s"),
+    _n("locked clips of %(seconds)s s are left out"),
+    _n("the minute of %(at)s was played and decoded"),
+    _n("the minute of %(at)s could not be played (%(cause)s)"),
+    _n("the minute of %(at)s could not be played"),
+    _n("the minute of %(at)s was not tried (%(cause)s)"),
+    _n("the minute of %(at)s was not tried"),
+    _n("it shows the approved view"),
+    _n("it does not show the approved view"),
+    # A stream.
+    _n("no frame for %(seconds)s s since PLAY was answered: no packet arrives"),
+    _n("no frame for %(seconds)s s since PLAY was answered: packets arrive, but their timestamps do not move"),
+    _n("no frame for %(seconds)s s: no packet arrives"),
+    _n("no frame for %(seconds)s s: packets arrive, but their timestamps do not move"),
+    _n("%(where)s refuses connections"),
+    _n("%(where)s did not complete a connection within %(seconds)s s"),
+    _n("%(where)s cannot be reached (%(why)s)"),
+    _n("the device asks for a login and none is configured: give username and password_file"),
+    _n("the login of '%(user)s' was refused (%(method)s was answered 401 again)"),
+    _n("the login is no longer accepted (a keep-alive was answered 401)"),
+    _n("%(method)s was refused (403): the login lacks the right, or the account is locked"),
+    _n("the device serves no further session (%(method)s was answered %(status)s)"),
+    _n("there is no such stream (%(method)s was answered %(status)s)"),
+    _n("the stream holds no video, but %(shown)s"),
+    _n("the video is in %(codec)s; H.264, H.265 and MJPEG can be watched"),
+    _n("no stream is known, and the recorder tells of none: write stream in site.yaml"),
+    # Who answers at the site.
+    _n("its services refuse the connection while the site's line is whole"),
+    _n("it is silent while the site's line is whole"),
+    _n("it accepts connections and answers nothing while the site's line is whole"),
+    _n("no device of the site answers"),
+    _n("neither the gateway nor any device of the site answers"),
+    _n("the recorder answers"),
+    _n("frames arrive through the recorder"),
+    # A recorder.
+    _n("the login was refused: correct the password, then run agent check --retry-credentials"),
+    _n(
+        "the login of '%(user)s' at %(host)s is held: %(why)s; "
+        "correct the password or use --retry-credentials, else it is tried again after %(at)s UTC"
+    ),
+    _n("%(host)s didn't answer within %(seconds)s s: check that it is switched on and reachable."),
+    _n("%(host)s asks for a login: give recorder %(recorder)s a `username` and a `password_file`."),
+    _n("The recorder lost its own search handle: what it found is not known, and it is asked again later."),
+    _n("%(host)s gives no search handle: others may hold them all; it is asked again later."),
+    _n("The recorder says that it holds footage, and lists none: what it holds is unknown."),
+    _n("the picture is %(seconds)s s away from the minute that was asked for"),
+    _n("%(days)s days that were listed before are no longer listed"),
+)
+"""The longer of two that begin alike stands first: the first one that fits the whole of a text counts."""
+
+_PLACE = re.compile(r"%\((\w+)\)s")
+
+
+def noted(text: str, words: Words) -> str | None:
+    """Return a note in the page's language, its instants as local time; None when its words are not known here.
+
+    What follows a semicolon may be a note of its own. What a note names (hosts, people, numbers) stays as it is.
+    """
+    whole = _said(text, words)
+    if whole is not None or ";" not in text:
+        return whole
+    parts = [_said(part.strip(), words) for part in text.split(";")]
+    known = [part for part in parts if part is not None]
+    return words.translate("; ").join(known) if len(known) == len(parts) else None
+
+
+def _said(text: str, words: Words) -> str | None:
+    for message in NOTES:
+        found = _pattern(message).fullmatch(text)
+        if found is not None:
+            return words.translate(message) % {
+                name: words.cause(value.replace(" ", "_")) if name == "cause" else _value(value, words)
+                for name, value in found.groupdict().items()
+            }
+    return None
+
+
+def _value(text: str, words: Words) -> str:
+    at = read_instant(text)
+    return words.times.instant(at, seconds=True) if at is not None else text
+
+
+@cache
+def _pattern(message: str) -> re.Pattern[str]:
+    """Turn a message into what its texts look like."""
+    texts = [re.escape(part) for part in _PLACE.split(message)[::2]]
+    names = [f"(?P<{name}>[^;]+?)" for name in _PLACE.findall(message)]
+    return re.compile("".join(part for pair in zip(texts, [*names, ""], strict=True) for part in pair))
