@@ -355,7 +355,7 @@ class Service:
         )  # fmt: skip
 
     def _rounds(self, scan: RecorderScan) -> Rounds:
-        return Rounds(
+        rounds = Rounds(
             scan,
             zone=self.site.timezone,
             journal=self.journal,
@@ -364,6 +364,8 @@ class Service:
             now=self._now,
             progress=self.index_progress.__setitem__,
         )
+        rounds.far_edge_every = round(self.site.rhythm.far_edge_every * 1000)
+        return rounds
 
     def _watch(self, camera: CameraConfig) -> CameraWatch:
         async def around(cause: StreamCause, since: float) -> Around:

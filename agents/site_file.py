@@ -224,6 +224,8 @@ class Rhythm(Form):
     reconnect_most: Seconds = 60.0
     """The longest wait before a failed stream is tried again."""
     assignment_every: Seconds = 300.0
+    far_edge_every: Seconds = 43200.0
+    """Where each camera's footage begins: whether what was held at its far edge is still there."""
     main_stream_every: Seconds = 86400.0
     """A short look at each camera's main stream, for the size and rate that are recorded."""
     proof_every: Seconds = 86400.0

@@ -25,6 +25,8 @@ LILI = Town("lili", "黎里镇")
 
 DAHUA: Final = {"make": "dahua", "model": "DHI-NVR4216-4KS2", "firmware": "4.001.0000000.0"}
 
+MORE_BITS: Final = {"rate": {"days_ago": 10, "kilobits_per_second": 1024}}
+
 DISTRICT: Final[tuple[Institution, ...]] = (
     Institution(
         1, "春晖托育园", SONGLING, "一切正常，没有问题线索", "sound: nothing is to be found here",
@@ -116,8 +118,9 @@ DISTRICT: Final[tuple[Institution, ...]] = (
         views_approved=True,
     ),
     Institution(
-        13, "白鹭托育园", LILI, "大华录像机，一切正常，没有问题线索", "sound, with a recorder of another make (Dahua)",
-        TWO_ZONES, TWO_CAMERAS, recorder=DAHUA,
+        13, "白鹭托育园", LILI, "大华录像机，目前正常；码率翻倍，将不足90天",
+        "sound (a Dahua recorder); its bit rate doubled: soon under 90 days",
+        TWO_ZONES, (Camera("gate", 1, "gate", "大门", MORE_BITS), Camera("room1", 2, "room1", "小一班", MORE_BITS)), recorder={**DAHUA, "disks": [{"id": 1, "capacity_mib": 1_150_000}]},
     ),
     Institution(
         14, "荷塘托育园", SONGLING, "大华录像机，运行中两块硬盘坏了一块", "one of the two disks of a Dahua recorder fails while it runs",
@@ -125,6 +128,28 @@ DISTRICT: Final[tuple[Institution, ...]] = (
         plants=(Plant("storage_health", "recorder", RECORDER, "failed", Began.EVENT, "disk"),),
         recorder={**DAHUA, "disks": [{"id": 1}, {"id": 2}]},
         events=({"at_seconds": 3, "do": "disk", "disk": 2, "status": "error"},),
+    ),
+    Institution(
+        15, "芦荡托育园", Town("zhenze", "震泽镇"), "运行中录像机被清空，此前的录像都没有了",
+        "its recorder's storage is reset while it runs: what it held is gone",
+        TWO_ZONES, TWO_CAMERAS,
+        plants=(
+            Plant("retention", "camera", "gate", "short", Began.EVENT, "erase", channel=1),
+            Plant("retention", "camera", "room1", "short", Began.EVENT, "erase", channel=2),
+        ),
+        events=(
+            {"at_seconds": 4, "channel": 1, "do": "erase", "span": {"days_ago": 96, "days": 96}},
+            {"at_seconds": 4, "channel": 2, "do": "erase", "span": {"days_ago": 96, "days": 96}},
+        ),
+        rhythm={"far_edge_every": "5s"},
+    ),
+    Institution(
+        16, "雁栖托育园", Town("bache", "八坼街道"), "最早几天的录像列得出、放不了",
+        "its oldest footage is listed and doesn't play",
+        TWO_ZONES, (Camera("gate", 1, "gate", "大门", {"unplayable": [{"days_ago": 95, "days": 10}]}, ("room1",)),),
+        plants=(Plant("measurability", "camera", "gate", "unmeasured"),),
+        rhythm={"proof_every": "4s"},
+        always_quiet=True,
     ),
 )  # fmt: skip
 """The towns are Wujiang's; the institutions are made up."""

@@ -80,7 +80,9 @@ class Camera:
     zone: str
     name: str
     recorded: Json = field(default_factory=dict)
-    """What its channel holds, where that differs from the recorder's 95 days (keys of the simulators' script)."""
+    """What its channel holds and plays, where that differs from the recorder's 95 days (keys of the simulators' script)."""
+    sees_too: tuple[str, ...] = ()
+    """Further zones in its picture."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,10 @@ class Institution:
     plants: tuple[Plant, ...] = ()
     recorder: Json = field(default_factory=dict)
     """What is different about its recorder (keys of the simulators' script)."""
+    rhythm: Json = field(default_factory=dict)
+    """What its agent does more often (keys of `rhythm` in site.yaml)."""
+    always_quiet: bool = False
+    """Its footage may be played at any hour, not at night alone."""
     views_approved: bool = False
     """Somebody on site approves what each camera shows, before the agent is enrolled."""
     stray_channels: tuple[Json, ...] = ()

@@ -162,8 +162,8 @@ class Opening:
         try:
             async with asyncio.timeout(JUDGED_SECONDS) as patience, asyncio.TaskGroup() as group:
                 group.create_task(watch(patience))
-                # Who approves views began with that: it is not left for the last.
-                for item in sorted(self._district, key=lambda one: not one.views_approved):
+                # Who approves views began with that, and proofs take their time: they are not left for the last.
+                for item in sorted(self._district, key=lambda one: not (one.views_approved or one.always_quiet)):
                     group.create_task(start(item))
         except TimeoutError:
             missing = ", ".join(name for name, event in judged.items() if not event.is_set())

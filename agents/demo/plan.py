@@ -55,6 +55,7 @@ def _recorder(item: Institution, password: str) -> Json:
 def site_file(item: Institution, ready: Json) -> str:
     """Return an institution's site.yaml, where the simulators listen as their line `ready` says."""
     device = ready["recorders"][item.device]
+    quiet = {"quiet_hours": ["00:00-12:00", "12:00-00:00"]} if item.always_quiet else {}
     site = {
         "institution": {"id": item.id, "name": item.full_name, "timezone": "Asia/Shanghai"},
         "regulation": PACK,
@@ -69,6 +70,7 @@ def site_file(item: Institution, ready: Json) -> str:
                 "url": device["url"],
                 "username": USERNAME,
                 "password_file": PASSWORD_FILE,
+                **quiet,
             }
         ],
         "zones": [{"id": zone.id, "room": zone.room, "name": zone.name} for zone in item.zones],
@@ -76,13 +78,13 @@ def site_file(item: Institution, ready: Json) -> str:
             {
                 "id": camera.id,
                 "name": camera.name,
-                "zones": [camera.zone],
+                "zones": [camera.zone, *camera.sees_too],
                 "recorder": RECORDER,
                 "channel": camera.channel,
                 "stream": device["channels"][str(camera.channel)]["sub"],
             }
             for camera in item.cameras
         ],
-        "rhythm": RHYTHM,
+        "rhythm": {**RHYTHM, **item.rhythm},
     }
     return yaml.safe_dump(site, allow_unicode=True, sort_keys=False)

@@ -24,6 +24,7 @@ HAPPENED: Final[dict[str, tuple[str, str]]] = {
     "dead": ("码流中断", "the stream dies"),
     "die": ("录像机断电", "the recorder dies"),
     "disk": ("一块硬盘损坏", "a disk fails"),
+    "erase": ("录像被清空", "its recordings are erased"),
     "change_password": ("录像机密码被改", "its password is changed"),
     "kill": ("采集端被终止", "the agent is killed"),
 }
@@ -39,6 +40,9 @@ TOUR: Final[tuple[tuple[str, str, str], ...]] = (
     ("/institutions/wj-0012", "被动过手脚的画面", "tampered pictures: what was seen, and when"),
     ("/institutions/wj-0002", "录像日历：只存了35天", "days of recordings: only 35 are held"),
     ("/institutions/wj-0005", "中断后又恢复的码流", "a stream that died and returned: the last 24 hours"),
+    ("/institutions/wj-0013", "预计几天后将不足90天", "in order, and by the forecast too few days before long"),
+    ("/institutions/wj-0015", "存储被清空：原因与日期", "a storage that was reset: the cause and its date"),
+    ("/institutions/wj-0016", "列得出、放不了的录像", "footage that is listed and does not play"),
     ("/findings?all=1", "线索：条款、证据、起止时间", "findings: clause, evidence, since and until when"),
 )
 """Pages, each with what there is to see."""

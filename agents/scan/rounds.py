@@ -82,6 +82,7 @@ class Rounds:
         name: str = "index",
     ) -> None:
         """Ask nothing yet. `keep` puts what the scan has told so far into the journal, durably."""
+        self.far_edge_every: Millis = EDGE_EVERY
         self._scan, self._zone, self._journal, self._kept = scan, zone, journal, kept
         self._keep, self._now, self._progress, self._name = keep, now, progress, name
 
@@ -175,7 +176,7 @@ class Rounds:
     async def _upkeep(self, item: Channelled, known: CameraScan, required_days: int) -> bool:
         """Look at the far edge, or read some old days again, if it is time for one of them."""
         now, wanted = self._now(), self._wanted(known, required_days)
-        if not 0 <= now - (known.edge_at or now) < EDGE_EVERY:
+        if not 0 <= now - (known.edge_at or now) < self.far_edge_every:
             read, update = await self._edge(item, known, wanted), {"edge_at": now}
         elif not 0 <= now - (known.recheck_at or now) < RECHECK_EVERY:
             window = plan.stalest(wanted, self._windows(item, known), self._zone)

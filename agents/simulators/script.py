@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from agents.simulators.camera import MAIN, SUB, Camera, Fault, Format, Now
 from agents.simulators.dahua import DahuaQuirks
-from agents.simulators.footage import Cutting, Footage, Spans, continuous, midnight_days_ago, motion_clips
+from agents.simulators.footage import Cutting, Footage, Segment, Spans, continuous, midnight_days_ago, motion_clips
 from agents.simulators.onvif import OnvifQuirks
 from agents.simulators.recorder import Channel, Disk, Mode, Quirks, RecorderState
 from agents.simulators.scenes import seed_number
@@ -60,6 +60,14 @@ class SpanSpec:
 
 
 @dataclass(frozen=True)
+class RateSpec:
+    """A channel's bit rate since so many calendar days ago (days_ago 0: today); before that it was the usual one."""
+
+    days_ago: int
+    kilobits_per_second: float
+
+
+@dataclass(frozen=True)
 class ChannelSpec:
     """One channel of a recorder. `camera` is the seed of its scene; what is absent comes from the recorder."""
 
@@ -71,6 +79,9 @@ class ChannelSpec:
     days_held: float | None = None
     holes: tuple[SpanSpec, ...] = ()
     locked: tuple[SpanSpec, ...] = ()
+    unplayable: tuple[SpanSpec, ...] = ()
+    """Listed, and not played."""
+    rate: RateSpec | None = None
     mode: Mode = "CMR"
     live: bool = True
     online: bool = True
@@ -208,9 +219,10 @@ def recorder_spec(item: Any, where: str) -> RecorderSpec:
 def channel_spec(item: Any, where: str) -> ChannelSpec:
     """Turn JSON into a channel's description. Raises ScriptError."""
     plain = _table(item, where)
-    for key in ("holes", "locked"):
+    for key in ("holes", "locked", "unplayable"):
         _replace(plain, key, lambda value, key=key: _spans(value, f"{where}.{key}"))
     _replace(plain, "fault", lambda value: _choice(Fault, value, f"{where}.fault"))
+    _replace(plain, "rate", lambda value: _make(RateSpec, value, f"{where}.rate"))
     return _make(ChannelSpec, plain, where)
 
 
@@ -268,6 +280,7 @@ def build_channel(spec: RecorderSpec, channel: ChannelSpec, now: Now) -> Channel
         online=channel.online,
         live=channel.live,
         camera_serial=channel.serial,
+        unplayable=[span.resolve(now(), spec.zone) for span in channel.unplayable],
     )
 
 
@@ -298,12 +311,22 @@ def _footage(spec: RecorderSpec, channel: ChannelSpec, now: float) -> Footage:
     else:
         locked = [span.resolve(now, spec.zone) for span in channel.locked]
         history = continuous(start, now, seed=seed, holes=holes_of(spec, channel, now), locked=locked, cutting=cutting)
-    return Footage(
+    if channel.rate is not None:
+        history = _rated(history, channel.rate, midnight_days_ago(now, spec.zone, channel.rate.days_ago))
+    footage = Footage(
         history,
         lag_seconds=spec.lag_seconds,
         segment_seconds=cutting.segment_seconds[1],
         keep_seconds=spec.keep_seconds,
     )
+    if channel.rate is not None:
+        footage.bytes_per_second = channel.rate.kilobits_per_second * 125
+    return footage
+
+
+def _rated(history: list[Segment], rate: RateSpec, since: float) -> list[Segment]:
+    changed = rate.kilobits_per_second * 125
+    return [dataclasses.replace(item, bytes_per_second=changed) if item.start >= since else item for item in history]
 
 
 def address(text: str, where: str) -> tuple[str, int]:

@@ -90,7 +90,7 @@ def _figures(item: Mapping[str, Any], words: Words) -> dict[str, str]:
         "start": None if start is None else times.instant(start),
         "exchanged": None if start is None or item.get("declared") is True else times.instant(start),
         "plays_at": None if plays is None else times.instant(plays),
-        "minutes": times.listed([times.instant(at) for at in minutes if at is not None]) or None,
+        "minutes": times.listed(list(dict.fromkeys(times.instant(at) for at in minutes if at is not None))) or None,
         "length": times.duration(seconds * SECOND) if type(seconds) is int else None,
         "camera": words.name("camera", camera) if isinstance(camera, str) else None,
     }

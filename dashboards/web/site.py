@@ -14,7 +14,7 @@ from dashboards.web.charts import BarWords, CalendarWords, bar, calendar
 from dashboards.web.checks import Check, check
 from dashboards.web.contradictions import of_subject, proof_text
 from dashboards.web.figures import Words
-from dashboards.web.standing import headline
+from dashboards.web.standing import headline, outlook
 from dashboards.web.views import CameraViews, Pictures, light_name
 from dashboards.web.words import DAYS, ROOMS
 from monitor.evaluation.retention import DayHeld, day_ledger
@@ -98,6 +98,8 @@ class SiteView:
     name: str
     outcome: str
     headline: str
+    outlook: str
+    """What will not be met before long, by the forecast; empty for nothing."""
     regulation: str
     regulation_title: str
     last_report: Markup | str
@@ -141,6 +143,7 @@ def site_view(
         name=summary.name or summary.id,
         outcome=outcome,
         headline=text,
+        outlook=outlook(lines, words),
         regulation=summary.regulation,
         regulation_title=getattr(pack.title, times.language.value),
         last_report=words.translate("none yet")

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from dashboards.web.cases import Case
+from dashboards.web.checks import Check
 from dashboards.web.figures import Words
+from dashboards.web.times import read_date
 from monitor.model.span import MINUTE, Millis
 from monitor.store.registry import InstitutionSummary
 
@@ -104,3 +106,19 @@ def headline(summary: InstitutionSummary, findings: Sequence[Case], words: Words
         text = words.translate("No open finding, but %(count)s of %(checks)s checks are not known.")
         return "undetermined", text % {"count": summary.undetermined, "checks": checks}
     return "met", words.translate("In order: all %(count)s checks are met.") % {"count": checks}
+
+
+def outlook(checks: Sequence[Check], words: Words) -> str:
+    """Return what will not be met before long though it is now: recordings that the forecast sees fall short; or nothing."""
+    days = [
+        day
+        for item in checks
+        if item.requirement == "retention" and item.outcome == "met"
+        if (day := read_date(item.measured.get("breaks_on"))) is not None
+    ]
+    text = words.plural(
+        "By the forecast too few days of recordings from %(day)s on, of %(count)s camera.",
+        "By the forecast too few days of recordings from %(day)s on, of %(count)s cameras.",
+        len(days),
+    )
+    return text % {"day": min(days).isoformat(), "count": len(days)} if days else ""

@@ -15,10 +15,13 @@ from monitor.model.inventory import Camera
 from monitor.model.ledger import Facts
 from monitor.model.observation import Kind, Observation, Subject
 from monitor.model.regulation import Retention
-from monitor.model.span import DAY, Millis, isoformat, to_millis
+from monitor.model.span import DAY, HOUR, Millis, isoformat, to_millis
 
 AROUND: Millis = 2 * DAY
 """A disk that changed, or a recorder, this near to a loss of footage explains it: each is looked at once a day at least."""
+
+ONE_READING: Millis = HOUR
+"""So long one reading of a camera's index takes at most, cut in windows; a slow recorder needs seconds for each."""
 
 SUB_STREAM = 0.25
 """Recorded at less than this share of the main stream's bit rate: another stream is recorded. Nights and still rooms take
@@ -62,6 +65,36 @@ def losses_that_count(facts: Facts, requirement: Retention, camera: Camera) -> l
     return found
 
 
+def _events(losses: list[Observation]) -> list[Observation]:
+    """Put together what one reading of the index, cut in windows, found to be gone: one event, however many windows.
+
+    Losses that count have their first and last day and their seconds.
+    """
+    events: list[Observation] = []
+    for item in sorted(losses, key=lambda one: (one.start, str(one.facts["first_day"]))):
+        last = events[-1] if events else None
+        if last is None or item.start - last.start > ONE_READING or not _follows(last, item):
+            events.append(item)
+            continue
+        days, more = last.facts.get("days"), item.facts.get("days")
+        seen = max(instant_of(one.facts.get("last_seen_at")) or 0 for one in (last, item))
+        together: dict[str, JsonValue] = {
+            **last.facts,
+            "last_day": item.facts["last_day"],
+            "days": days + more if type(days) is int and type(more) is int else None,
+            "last_seen_at": isoformat(seen) if seen else None,
+        }
+        events[-1] = last.model_copy(update={"facts": together})
+    return events
+
+
+def _follows(one: Observation, other: Observation) -> bool:
+    """Tell whether `other` lost the days after those of `one`, from the same state of things."""
+    last, first = _day(one.facts.get("last_day")), _day(other.facts.get("first_day"))
+    same = one.facts.get("older_left") == other.facts.get("older_left")
+    return same and last is not None and first is not None and last < first
+
+
 def retention_causes(
     facts: Facts, requirement: Retention, camera: Camera, state: str, held_days: int, foretold: Forecast | None
 ) -> tuple[RetentionCause, ...]:
@@ -72,7 +105,7 @@ def retention_causes(
     """
     if state not in {"short", "gap"}:
         return ()
-    causes = [_loss(facts, camera, item) for item in losses_that_count(facts, requirement, camera)]
+    causes = [_loss(facts, camera, item) for item in _events(losses_that_count(facts, requirement, camera))]
     if state == "short":
         causes += _disks(facts, camera)
         causes += _quota(facts, camera)

@@ -9,9 +9,11 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from dashboards.web.cases import details
+from dashboards.web.checks import Check
 from dashboards.web.figures import Words, figures, percent
 from dashboards.web.i18n import Language
 from dashboards.web.sentences import SENTENCES, reason
+from dashboards.web.standing import outlook
 from dashboards.web.times import Times
 from dashboards.web.words import REQUIREMENTS, STATES
 from monitor.model.observation import StreamCause, Subject
@@ -291,3 +293,13 @@ def test_what_is_recorded_stands_beside_what_is_asked_for() -> None:
     text = reason("picture_quality", "below", measured, words(Language.EN))
     assert text == "Recorded is only 704 × 576, 12.5 frames a second; 1280 × 720 are required."
     assert reason("picture_quality", "below", {}, words(Language.ZH)).startswith("分辨率")
+
+
+def test_an_institution_in_order_says_what_the_forecast_sees() -> None:
+    def kept(outcome: str, breaks_on: str | None) -> Check:
+        return Check("retention", "camera", "gate", outcome, "ok", "", "", "", None, None, {"breaks_on": breaks_on})
+
+    words = Words(Times(ZoneInfo("Asia/Shanghai"), Language.EN))
+    checks = [kept("met", "2026-12-04"), kept("met", "2026-12-02"), kept("met", None)]
+    assert outlook(checks, words) == "By the forecast too few days of recordings from 2026-12-02 on, of 2 cameras."
+    assert outlook([kept("breached", "2026-12-02"), kept("met", "no day")], words) == ""

@@ -88,6 +88,17 @@ def test_a_storage_reset_is_short_with_its_cause_and_its_date() -> None:
     )
 
 
+def test_what_one_reading_finds_gone_window_by_window_is_one_loss() -> None:
+    windows = [(90, 88), (87, 80), (79, 6)]
+    seen = [lost(first, last, back(5) + number * MINUTE) for number, (first, last) in enumerate(windows)]
+    days = {"first_day": "2026-08-25", "last_day": "2026-11-17", "days": 85}
+    assert retention(held(5), *reversed(seen)).measured["causes"] == [
+        {"cause": "storage_reset", "at": isoformat(back(5)), **days}
+    ]
+    apart = retention(held(5), lost(90, 60, back(50)), lost(59, 6, back(5))).reason
+    assert "31 days of footage vanished" in apart, "a loss of another day is another one"
+
+
 @pytest.mark.parametrize("commissioned", [None, TODAY - timedelta(days=60), TODAY])
 def test_history_lost_after_first_contact_makes_no_camera_new_again(commissioned: date | None) -> None:
     """Nor does a date of commissioning that is moved forward."""
