@@ -15,6 +15,9 @@ from agents.vision.recurrence import Recurrence
 from agents.vision.thresholds import Thresholds
 from agents.vision.usual import Usual
 
+STILL_LOOKS = 2
+"""So many looks in a row that show an earlier picture are frozen time."""
+
 
 @dataclass(frozen=True)
 class Judged:
@@ -48,6 +51,8 @@ class Eye:
         self._before: Fingerprint | None = None
         self._loop = Loop()
         self._recurrence = Recurrence()
+        self._still_looks = 0
+        """So many looks in a row show the picture of a look before."""
 
     def frame(self, at_seconds: float, size: int, *, keyframe: bool) -> None:
         """Take note of one coded frame, looked at or not: its time on any steady clock, its size in bytes."""
@@ -62,6 +67,7 @@ class Eye:
         thresholds = self._thresholds(view.light)
         looped = self._loop.looping or self._recurrence.looping
         found = conditions(Evidence(measures, beside, matched, looped=looped), thresholds)
+        self._looked(same="frozen" in found.staying)
         if not found.entering:
             self._usual.learn(measures, view.light)
         scores = (
@@ -71,3 +77,14 @@ class Eye:
         )
         scores |= {} if matched is None else matched.as_scores()
         return Judged(found, scores, thresholds, matched, self._loop.since if looped else None)
+
+    def _looked(self, *, same: bool) -> None:
+        """Leave frozen time out of what a loop is known by: what an encoder makes of it comes again, too.
+
+        A single look that is the same again may be that of a loop whose length is that of some looks.
+        """
+        self._still_looks = self._still_looks + 1 if same else 0
+        still = self._still_looks >= STILL_LOOKS
+        self._recurrence.looked(still=still)
+        if still:
+            self._loop.still()

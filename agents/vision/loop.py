@@ -37,7 +37,7 @@ LEAST_DISTINCT = 8
 """Different ones among them: a still picture's sizes repeat themselves."""
 
 ARCHIVED_RUN = 5
-"""So many archived tokens in a row at one distance: an old recording played for an hour."""
+"""So many archived tokens in a row at one distance, each another one: an old recording played for an hour."""
 
 _WORD = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
@@ -80,7 +80,8 @@ class Loop:
         """(seconds, distance to the same token before, token)."""
         self._copied: tuple[float, int] | None = None
         """Since when tokens come again, and how many have not since the last that did."""
-        self._archived: deque[float | None] = deque(maxlen=ARCHIVED_RUN)
+        self._archived: deque[tuple[float | None, int]] = deque(maxlen=ARCHIVED_RUN)
+        """(distance to the same token before, token)."""
 
     def frame(self, at_seconds: float, size: int) -> None:
         """Take note of one coded frame."""
@@ -101,7 +102,13 @@ class Loop:
         self._follow(at, lag)
         if (chosen // self._one_in) % round(1 / ARCHIVED_SHARE) == 0:
             old = self._archive.swap(mixed, at)
-            self._archived.append(None if old is None else at - old)
+            self._archived.append((None if old is None else at - old, mixed))
+
+    def still(self) -> None:
+        """The picture stood still: what has come again so far came of that, and is no loop."""
+        self._run.clear()
+        self._archived.clear()
+        self._copied = None
 
     LEAST_TOLD = LEAST_DISTINCT
     """Fewer of the latest tokens tell nothing of the stream."""
@@ -147,5 +154,7 @@ class Loop:
         return middle >= LEAST_LAG and agree >= RUN_SHARE * RUN_TOKENS
 
     def _long_ago(self) -> bool:
-        lags = [lag for lag in self._archived if lag is not None]
+        lags = [lag for lag, _ in self._archived if lag is not None]
+        if len({token for _, token in self._archived}) < ARCHIVED_RUN:
+            return False
         return len(lags) == ARCHIVED_RUN and min(lags) >= LEAST_LAG and max(lags) - min(lags) <= LAG_SECONDS

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 KEPT_SECONDS = 3 * 3600
-"""Of one value a second, and whether there was a frame: 54 KB a camera."""
+"""Of one value a second, whether there was a frame, and whether the picture stood still: 65 KB a camera."""
 
 ASKED_SECONDS = 15
-"""The question costs a millisecond or two: it is asked so often."""
+"""The question costs a millisecond: it is asked so often."""
 
 WINDOWS = (40, 60, 90, 150)
 """Seconds at the end of which an earlier time is looked for: lively pictures need few, quiet ones more, or never tell."""
@@ -35,10 +37,21 @@ of a frame is needed for a second to have a value."""
 KNOWN_RATIO = 0.6
 """Of the last minute's seconds must have an inter frame: the rest is filled in, and tells nothing."""
 
+LEAST_POWER = 0.01
+"""An earlier time with less movement than this, beside the latest, correlates by chance of its rounding."""
+
+BLOCK = 512
+"""Values that are correlated at once, by FFT: several times the longest window."""
+
 ORDER = 16
 """Seconds over which the curve's own rhythm is predicted and taken out: encoders have one, of each group of pictures."""
 
+SAME_LOOKS = 4
+"""A frozen picture is known to be one when it is that of one of so many looks before: what lies between was frozen, too."""
+
 Curve = npt.NDArray[np.float32]
+Window = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 Bars = tuple[tuple[float, float], ...]
 
 
@@ -50,6 +63,11 @@ class Recurrence:
         self._ring = np.full(KEPT_SECONDS, np.nan, np.float32)
         self._had = np.zeros(KEPT_SECONDS, np.bool_)
         """In which seconds there was an inter frame."""
+        self._stood = np.zeros(KEPT_SECONDS, np.bool_)
+        """In which seconds the picture stood still: what an encoder makes of that comes again, and is no loop."""
+        self._looks: deque[int] = deque(maxlen=SAME_LOOKS)
+        """The seconds of the latest looks."""
+        self._still = False
         self._second: int | None = None
         self._bytes, self._frames = [0.0, 0.0], [0.0, 0.0]
         """Of inter frames, in the second that is being counted and in the next one."""
@@ -61,7 +79,8 @@ class Recurrence:
         second = int(at_seconds)
         if self._second is None or second - self._second > KEPT_SECONDS or second < self._second:
             self._ring[:], self._filled, self._second, self._asked = np.nan, 0, second, second
-            self._had[second % KEPT_SECONDS] = False
+            self._had[second % KEPT_SECONDS] = self._stood[second % KEPT_SECONDS] = False
+            self._looks.clear()
         while second > self._second:
             self._close(self._second)
         if not keyframe:
@@ -77,8 +96,22 @@ class Recurrence:
         self._ring[second % KEPT_SECONDS] = math.log(16 + self._bytes[0] / self._frames[0]) if known else np.nan
         self._filled = min(KEPT_SECONDS, self._filled + 1)
         self._second = second + 1
-        self._had[self._second % KEPT_SECONDS] = False
+        self._had[self._second % KEPT_SECONDS] = self._stood[self._second % KEPT_SECONDS] = False
         self._bytes, self._frames = [self._bytes[1], 0.0], [self._frames[1], 0.0]
+
+    def looked(self, *, still: bool) -> None:
+        """Take note of a look at the frames so far: `still` when it shows the picture of one of the looks before.
+
+        It was frozen since then, and the last such look is followed by frozen time up to the next one at the most.
+        """
+        if self._second is None:
+            return
+        if self._looks and (still or self._still):
+            first = max(self._looks[0 if still else -1], self._second + 1 - KEPT_SECONDS)
+            self._stood[np.arange(first, self._second + 1) % KEPT_SECONDS] = True
+            self._answer = False
+        self._still = still
+        self._looks.append(self._second)
 
     @property
     def looping(self) -> bool:
@@ -91,63 +124,101 @@ class Recurrence:
         order = (second - self._filled + np.arange(self._filled)) % KEPT_SECONDS
         if self._had[order[-60:]].mean() < KNOWN_RATIO:
             return False
-        values = self._ring[order]
-        curve = _surprise(values)
+        curve, stood = _surprise(self._ring[order], self._stood[order])
         return any(
-            recurs(curve, window, STAYS if self._answer else LEAST if window >= 60 else LEAST_SHORT)
-            for window in WINDOWS
-            if len(curve) >= window + LEAST_LAG
+            _enough(best, tail, STAYS if self._answer else LEAST if len(tail) >= 60 else LEAST_SHORT)
+            for tail, best in recurring(curve, WINDOWS, stood)
         )
 
 
-def _surprise(values: Curve) -> Curve:
-    """Return what each second has that those before it didn't let expect: the curve without its own rhythm.
+def _surprise(values: Curve, stood: Mask) -> tuple[Curve, Mask]:
+    """Return what each second has that those before it didn't let expect, and which of them hang on still time.
 
-    The error of linear prediction (Yule-Walker), so that a rhythm of any period up to 16 seconds and slow changes go,
-    and what is left of the same video is the same wherever it is cut.
+    The curve without its own rhythm: the error of linear prediction (Yule-Walker), so that a rhythm of any period up to
+    16 seconds and slow changes go, and what is left of the same video is the same wherever it is cut.
     """
-    known = np.isfinite(values)
+    known = np.isfinite(values) & ~stood
+    nothing = np.zeros(0, np.float32), np.zeros(0, np.bool_)
     if known.sum() < 4 * ORDER:
-        return np.zeros(0, np.float32)
-    filled = np.interp(np.arange(len(values)), np.flatnonzero(known), values[known])
+        return nothing
+    filled = values.astype(np.float64)
+    if not known.all():
+        filled = np.interp(np.arange(len(values)), np.flatnonzero(known), values[known])
     filled -= filled.mean()
     own = np.array([filled[lag:] @ filled[: len(filled) - lag] for lag in range(ORDER + 1)])
     if own[0] <= 0:
-        return np.zeros(0, np.float32)
+        return nothing
     own[0] *= 1.001  # a curve that is all rhythm has no unique prediction
     toeplitz = own[np.abs(np.subtract.outer(np.arange(ORDER), np.arange(ORDER)))]
     kernel = np.concatenate([[1.0], -np.linalg.solve(toeplitz, own[1:])])
     error = np.convolve(filled, kernel, "valid")
-    spread = 3 * np.median(np.abs(error)) + 1e-6
-    return np.clip(error, -2 * spread, 2 * spread).astype(np.float32)
+    hangs = _within(_sums(stood), ORDER + 1) > 0
+    spread = 3 * np.median(np.abs(error if hangs.all() else error[~hangs])) + 1e-6
+    return np.clip(error, -2 * spread, 2 * spread).astype(np.float32), hangs
 
 
-def recurs(curve: Curve, window: int, bars: Bars = LEAST) -> bool:
-    """Tell whether the end of a curve was there before: correlated, and by far more than its own rhythm explains."""
-    tail = curve[-window:].astype(np.float64)
-    past = curve[:-LEAST_LAG].astype(np.float64)
-    tail -= tail.mean()
-    power = float(tail @ tail)
-    if power <= 0 or len(past) < window:
-        return False
-    size = 1 << (len(past) + window).bit_length()
-    product = np.fft.irfft(np.fft.rfft(past, size) * np.conj(np.fft.rfft(tail, size)), size)[: len(past) - window + 1]
-    sums, squares = _running(past, window), _running(past**2, window)
-    spread = np.sqrt(np.maximum(squares - sums**2 / window, 1e-9) * power)
-    scores = product / spread
-    best = float(scores.max())
+def recurring(curve: Curve, windows: Sequence[int], stood: Mask) -> list[tuple[Window, float]]:
+    """Return each window at the end of a curve, less its mean, and its correlation with the best earlier time.
+
+    Left out are windows that are longer than what is remembered, and those in which the picture `stood` still, at the end
+    or in the past.
+    """
+    moves_from = int(np.flatnonzero(stood)[-1]) + 1 if stood.any() else LEAST_LAG
+    possible = [window for window in windows if window <= len(curve) - max(moves_from, LEAST_LAG)]
+    if not possible:
+        return []
+    past = curve[:-LEAST_LAG]
+    sums, squares, still = _sums(past), _sums(past**2), _sums(stood[:-LEAST_LAG])
+    waves = _waves(past, max(possible))
+    found = list[tuple[Window, float]]()
+    for window in possible:
+        tail = curve[-window:].astype(np.float64)
+        tail -= tail.mean()
+        power = float(tail @ tail)
+        around = _within(squares, window) - _within(sums, window) ** 2 / window
+        lived = (around > LEAST_POWER * power) & (_within(still, window) == 0)
+        if power > 0 and lived.any():
+            alike = _products(waves, tail, len(around))[lived] / np.sqrt(around[lived] * power)
+            found.append((tail, float(alike.max())))
+    return found
+
+
+def _waves(past: Curve, longest: int) -> tuple[npt.NDArray[np.complex64], int]:
+    """Return the spectra of a curve's blocks, and their distance: one after the other where `longest` fits in between."""
+    step = BLOCK - longest + 1
+    blocks = -(-len(past) // step)
+    padded = np.zeros((blocks - 1) * step + BLOCK, np.float32)
+    padded[: len(past)] = past
+    rows = np.lib.stride_tricks.sliding_window_view(padded, BLOCK)[::step]
+    return np.asarray(np.fft.rfft(rows), np.complex64), step
+
+
+def _products(waves: tuple[npt.NDArray[np.complex64], int], tail: Window, count: int) -> Curve:
+    """Return the products of a window with the curve from each of its first `count` seconds on."""
+    spectra, step = waves
+    wave = np.conj(np.fft.rfft(tail, BLOCK)).astype(np.complex64)
+    return np.asarray(np.fft.irfft(spectra * wave)[:, :step].reshape(-1)[:count], np.float32)
+
+
+def _enough(best: float, tail: Window, bars: Bars) -> bool:
+    """Tell whether a window's correlation is high, and by far more than its own rhythm explains."""
     if best < min(correlation for correlation, _ in bars):
         return False
     sigmas = math.atanh(min(best, 0.999999)) * math.sqrt(max(1.0, _independent(tail) - 3))
     return any(best >= correlation and sigmas >= least for correlation, least in bars)
 
 
-def _running(values: npt.NDArray[np.float64], window: int) -> npt.NDArray[np.float64]:
-    summed = np.concatenate([[0.0], np.cumsum(values)])
-    return np.asarray(summed[window:] - summed[:-window])
+def _sums(values: npt.NDArray[np.generic]) -> Window:
+    """Return the sums of all beginnings of a curve."""
+    return np.concatenate([[0.0], np.cumsum(values, dtype=np.float64)])
 
 
-def _independent(tail: npt.NDArray[np.float64]) -> float:
+def _within(sums: Window, window: int) -> Window:
+    """Return the sum of each window, from the sums of all beginnings."""
+    return np.asarray(sums[window:] - sums[:-window])
+
+
+def _independent(tail: Window) -> float:
     """Return how many independent values a curve has, by its own correlation (Bartlett)."""
     size = 1 << (2 * len(tail)).bit_length()
     own = np.fft.irfft(np.abs(np.fft.rfft(tail, size)) ** 2, size)[: len(tail) // 2]

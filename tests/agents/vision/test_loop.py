@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from agents.vision.eye import Eye
+from agents.vision.fingerprint import fingerprint
 from agents.vision.loop import SLOTS, Loop
+from agents.vision.measure import measure
 from agents.vision.recurrence import KEPT_SECONDS, Recurrence
+from agents.vision.repeat import Repeat
+from agents.vision.thresholds import Thresholds
+from support.views import drawn_room, grainy, looked_at
+
+ROOM = looked_at(grainy(drawn_room(1), 3, 1))
+SOUND, VIEW = measure(ROOM, None)[0], fingerprint(ROOM)
 
 Sizes = list[tuple[int, bool]]
 """(bytes, keyframe) of frames."""
@@ -37,6 +48,26 @@ def anew(sizes: Sizes, seed: int) -> Sizes:
     """Return the same video as a second encoder makes it: other keyframes, other sizes, the same rhythm."""
     rng = np.random.default_rng(seed)
     return [(round(0.6 * size * np.exp(rng.normal(0, 0.1))) if not key else round(12_000 + rng.normal(0, 200)), key) for size, key in sizes]  # fmt: skip
+
+
+def frozen(seconds: float, seed: int, *, fps: int = 15, gop: int = 50) -> Sizes:
+    """Return a frozen picture at a bit rate: the encoder's control swings, the same way for each group of pictures."""
+    rng = np.random.default_rng(seed)
+    swing = 900 * np.exp(np.cumsum(rng.normal(0, 0.25, gop)))
+    return [(15_000, True) if n % gop == 0 else (round(swing[n % gop]), False) for n in range(round(seconds * fps))]
+
+
+def named(*parts: tuple[Sizes, float], fps: int = 15) -> list[str]:
+    """Return what is named of each look, every ten seconds, at streams one after the other, each with its `same_ratio`."""
+    eye, found, number = Eye(Thresholds()), [], 0
+    for sizes, same in parts:
+        for size, keyframe in sizes:
+            eye.frame(1000 + number / fps, size, keyframe=keyframe)
+            number += 1
+            if number % (10 * fps) == 0:
+                measures = replace(SOUND, repeat=Repeat(same_ratio=same, changed_ratio=0.01))
+                found.append(eye.look(measures, VIEW).conditions.state)
+    return found
 
 
 def exact(sizes: Sizes, fps: int = 15) -> list[float]:
@@ -107,6 +138,37 @@ def test_a_picture_without_any_change_is_no_loop() -> None:
     frozen = [(9_000, True), *[(23, False)] * 29] * 300
     assert exact(frozen) == []
     assert again(frozen) == []
+
+
+@pytest.mark.parametrize(("seconds", "gop", "seed"), [(60, 50, 0), (120, 145, 2), (240, 50, 1)])
+def test_a_frozen_camera_that_comes_back_is_no_loop(seconds: int, gop: int, seed: int) -> None:
+    """Twice: what was remembered of the first time is no earlier time of the second."""
+    looks = named(
+        (lively(200, seed), 0.0), (frozen(seconds, seed, gop=gop), 0.3), (lively(200, seed + 50), 0.0),
+        (frozen(seconds, seed, gop=gop), 0.3), (lively(200, seed + 90), 0.0),
+    )  # fmt: skip
+    assert (
+        looks == ["ok"] * 20 + ["frozen"] * (seconds // 10) + ["ok"] * 20 + ["frozen"] * (seconds // 10) + ["ok"] * 20
+    )
+
+
+def test_a_loop_after_frozen_time_is_found() -> None:
+    part = lively(60, 2)
+    looped = [frame for run in range(5) for frame in anew(part, 20 + run)]
+    looks = named((lively(200, 1), 0.0), (frozen(120, 3), 0.3), (looped, 0.0))
+    assert "looped" not in looks[:32]
+    assert "looped" in looks[32 + 6 : 32 + 20]
+    looks = named((lively(200, 1), 0.0), (frozen(120, 3), 0.3), (part * 4, 0.0))
+    assert "looped" in looks[32 + 6 : 32 + 12]
+
+
+def test_a_few_frames_in_turns_are_no_recording_of_long_ago() -> None:
+    """One of their tokens is of those that are kept for months: that it comes again tells of nothing that is long past."""
+    turn, loop = lively(10, 56, gop=150), Loop()
+    for number, (size, _) in enumerate(turn * 8 + lively(30, 1)):
+        loop.frame(number / 15, size)
+    assert len(loop._archived) >= 5, "the case is at hand"
+    assert not loop.looping
 
 
 def test_the_rhythm_of_an_encoder_is_no_loop() -> None:
