@@ -82,6 +82,19 @@ class Journal:
         rows = self._database.run(work)
         return [item for item in (_read(said, edges) for said, edges in rows) if item is not None]
 
+    def spans_between(self, low: Millis, high: Millis) -> list[Observation]:
+        """Return what held in [low, high) as few spans, cut at its edges; nothing is presumed beyond an edge that was cut."""
+        rows = self._database.run(
+            lambda connection: connection.execute(
+                'SELECT said, start, "end", expires FROM span WHERE "end" > ? AND start < ? ORDER BY start', (low, high)
+            ).fetchall()
+        )
+        found = []
+        for said, start, end, expires in rows:
+            edges = {"start": max(start, low), "end": min(end, high), "expires": expires if end <= high else high}
+            found.append(_read(said, edges))
+        return [item for item in found if item is not None]
+
     def index_windows(self, camera: str, since: Millis = 0) -> list[tuple[Millis, Millis, Millis]]:
         """Return the windows of a camera's index that were read at or after `since`: (low, high, read at), UTC ms."""
         rows = self._database.run(

@@ -9,14 +9,18 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from agents import room
 from agents.database import Database
+from agents.room import Gone, Worth, count
+from monitor.model.span import Millis
 
 MAX_BYTES = 256 * 1024 * 1024
-"""What the queue may hold; beyond it the oldest reports go, and the dropped range is kept."""
+"""What the queue may hold; `agents.room` says which reports go beyond it."""
 KEEP_REJECTED = 20
 """So many refused reports are kept for a person to look at; all are counted."""
 
-_SCHEMA = """
+_SCHEMA = (
+    """
 CREATE TABLE IF NOT EXISTS report (
     id INTEGER PRIMARY KEY AUTOINCREMENT, boot TEXT NOT NULL, sequence INTEGER NOT NULL, size INTEGER NOT NULL,
     digest BLOB NOT NULL, payload BLOB NOT NULL, UNIQUE (boot, sequence)) STRICT;
@@ -25,12 +29,12 @@ CREATE TABLE IF NOT EXISTS boot (boot TEXT PRIMARY KEY, last INTEGER NOT NULL) S
 CREATE TABLE IF NOT EXISTS rejected (
     id INTEGER PRIMARY KEY, boot TEXT NOT NULL, sequence INTEGER NOT NULL, reason TEXT NOT NULL,
     payload BLOB NOT NULL) STRICT;
-CREATE TABLE IF NOT EXISTS dropped (
-    boot TEXT NOT NULL, first INTEGER NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (boot, first)) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS link (
     one INTEGER PRIMARY KEY CHECK (one = 1), boot TEXT, sequence INTEGER, digest BLOB, nonce TEXT) STRICT;
-CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID
+CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 """
+    + room.SCHEMA
+)
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,8 @@ class Slot:
     after: tuple[str, int, bytes] | None
     """(boot, sequence, SHA-256). None where the chain begins: at the first report, and after the file was lost."""
     nonce: str | None
+    gone: tuple[Gone, ...] = ()
+    """Reports that had to go and of which the collector has to be told: in this report."""
 
 
 @dataclass(frozen=True)
@@ -62,24 +68,17 @@ class OutboxStatus:
     rejected: int
     dropped: int
     damaged: int
-
-
-@dataclass(frozen=True)
-class Dropped:
-    """Reports that had to go because the queue was full: [first, last] of one boot."""
-
-    boot: str
-    first: int
-    last: int
+    bytes: int
 
 
 class Outbox:
     """A queue in SQLite, oldest first; may be used by several threads and processes at once."""
 
-    def __init__(self, path: Path, max_bytes: int = MAX_BYTES) -> None:
+    def __init__(self, path: Path, max_bytes: int = MAX_BYTES, max_days: int = room.MAX_DAYS) -> None:
         """Open or make the file. Raises DatabaseError when that is not possible."""
         self._database = Database(path, _SCHEMA, _rescue)
         self._max_bytes = max_bytes
+        self._max_days = max_days
         self._last: dict[str, int] = {}
         """The last numbers given by this process: a file that had to be begun afresh goes on from them."""
 
@@ -92,52 +91,58 @@ class Outbox:
         """Close the file."""
         self._database.close()
 
-    def put(self, boot: str, write: Callable[[Slot], bytes]) -> int:
+    def put(
+        self, boot: str, write: Callable[[Slot], bytes], *, worth: Worth = Worth.SAMPLE, at: Millis | None = None
+    ) -> int:
         """Give the next place to `write`, store what it returns, and return its number once it is durable.
 
-        Number, place in the chain and bytes are one transaction: no number is lost or given twice, and no two reports
+        `worth` says whether it outlives others when the queue is full; `at` is the wall clock, by which reports age. Number, place in the chain and bytes are one transaction: no number is lost or given twice, and no two reports
         follow the same one, in whichever process they are written. Raises DatabaseError when it can't be stored, and
         ValueError when the bytes alone are more than the queue may hold.
         """
 
         def work(connection: sqlite3.Connection) -> int:
             sequence = _next(connection, boot, self._last.get(boot, 0))
-            payload = write(_slot(connection, sequence))
+            slot = _slot(connection, sequence)
+            payload = write(slot)
             if len(payload) > self._max_bytes:
                 raise ValueError(
                     f"a report of {len(payload)} bytes is larger than the queue may be ({self._max_bytes})"
                 )
             digest = _digest(payload)
-            connection.execute(
-                "INSERT INTO report (boot, sequence, payload, digest, size) VALUES (?, ?, ?, ?, ?)",
+            number = connection.execute(
+                "INSERT INTO report (boot, sequence, payload, digest, size) VALUES (?, ?, ?, ?, ?) RETURNING id",
                 (boot, sequence, payload, digest, len(payload)),
-            )
+            ).fetchall()[0][0]
             connection.execute(
                 "INSERT INTO link (one, boot, sequence, digest) VALUES (1, ?, ?, ?) ON CONFLICT (one) DO UPDATE"
                 " SET boot = excluded.boot, sequence = excluded.sequence, digest = excluded.digest",
                 (boot, sequence, digest),
             )
-            _make_room(connection, self._max_bytes)
+            room.entered(connection, number, Worth.LASTING if slot.gone else worth, at)
+            room.told(connection, slot.gone, boot, sequence)
+            room.make_room(connection, number, self._max_bytes, self._max_days)
             return sequence
 
         self._last[boot] = sequence = self._database.run(work)
         return sequence
 
-    def take(self, count: int, max_bytes: int) -> list[Entry]:
+    def take(self, count: int, max_bytes: int, *, after: int = 0) -> list[Entry]:
         """Return the oldest reports, at most `count` and (but for the first) `max_bytes`; they stay in the queue.
 
-        A report whose bytes no longer match their digest is removed and counted as damaged.
+        Only those whose id is larger than `after`. A report whose bytes no longer match their digest is removed,
+        counted as damaged, and told of.
         """
 
         def work(connection: sqlite3.Connection) -> list[Entry]:
             taken: list[Entry] = []
             size = 0
-            rows = connection.execute("SELECT id, boot, sequence, payload, digest FROM report ORDER BY id").fetchmany
+            sql = "SELECT id, boot, sequence, payload, digest FROM report WHERE id > ? ORDER BY id"
+            rows = connection.execute(sql, (after,)).fetchmany
             while len(taken) < count and (batch := rows(1)):
                 number, boot, sequence, payload, digest = batch[0]
                 if not isinstance(payload, bytes) or _digest(payload) != digest:
-                    connection.execute("DELETE FROM report WHERE id = ?", (number,))
-                    _count(connection, "damaged", 1)
+                    room.drop(connection, number, "damaged")
                     continue
                 size += len(payload)
                 if taken and size > max_bytes:
@@ -153,8 +158,7 @@ class Outbox:
 
         def work(connection: sqlite3.Connection) -> None:
             # By number too: after damage a fresh file begins its ids anew.
-            sql = "DELETE FROM report WHERE id = ? AND boot = ? AND sequence = ?"
-            _count(connection, "delivered", sum(connection.execute(sql, row).rowcount for row in rows))
+            count(connection, "delivered", sum(room.deliver(connection, *row) for row in rows))
             if nonce is not None:
                 _keep_nonce(connection, nonce)
 
@@ -177,8 +181,7 @@ class Outbox:
         """Move a report that the collector will never take out of the queue, with the reason, so that others go on."""
 
         def work(connection: sqlite3.Connection) -> None:
-            sql = "DELETE FROM report WHERE id = ? AND boot = ? AND sequence = ?"
-            if connection.execute(sql, (entry.id, entry.boot, entry.sequence)).rowcount == 0:
+            if not room.remove(connection, entry.id, entry.boot, entry.sequence):
                 return
             connection.execute(
                 "INSERT INTO rejected (boot, sequence, payload, reason) VALUES (?, ?, ?, ?)",
@@ -188,7 +191,7 @@ class Outbox:
                 "DELETE FROM rejected WHERE id NOT IN (SELECT id FROM rejected ORDER BY id DESC LIMIT ?)",
                 (KEEP_REJECTED,),
             )
-            _count(connection, "rejected", 1)
+            count(connection, "rejected", 1)
 
         self._database.run(work)
 
@@ -197,19 +200,29 @@ class Outbox:
         sql = "SELECT boot, sequence, reason FROM rejected ORDER BY id"
         return self._database.run(lambda connection: connection.execute(sql).fetchall())
 
-    def dropped(self) -> list[Dropped]:
-        """Return the ranges that were dropped because the queue was full."""
-        sql = "SELECT boot, first, last FROM dropped ORDER BY boot, first"
-        return [Dropped(*row) for row in self._database.run(lambda connection: connection.execute(sql).fetchall())]
+    def gone(self) -> list[Gone]:
+        """Return what had to go and the collector doesn't know of yet."""
+        return self._database.run(room.gone)
+
+    def newest(self) -> int:
+        """Return the id of the newest report that was ever put in: what is put in later has a larger one."""
+
+        def work(connection: sqlite3.Connection) -> int:
+            row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'report'").fetchone()
+            return int(row[0]) if row else 0
+
+        return self._database.run(work)
 
     def status(self) -> OutboxStatus:
         """Return how the queue stands."""
 
         def work(connection: sqlite3.Connection) -> OutboxStatus:
-            (waiting,) = connection.execute("SELECT count(*) FROM report").fetchone()
+            waiting, size = connection.execute("SELECT count(*), coalesce(sum(size), 0) FROM report").fetchone()
             counts = dict(connection.execute("SELECT name, value FROM counter").fetchall())
-            names = ("delivered", "rejected", "dropped", "damaged")
-            return OutboxStatus(waiting, *(counts.get(name, 0) for name in names))
+            delivered, rejected, dropped, damaged = (
+                counts.get(name, 0) for name in ("delivered", "rejected", "dropped", "damaged")
+            )
+            return OutboxStatus(waiting, delivered, rejected, dropped, damaged, size)
 
         return self._database.run(work)
 
@@ -225,10 +238,11 @@ def _next(connection: sqlite3.Connection, boot: str, given: int) -> int:
 
 def _slot(connection: sqlite3.Connection, sequence: int) -> Slot:
     row = connection.execute("SELECT boot, sequence, digest, nonce FROM link").fetchone()
+    gone = tuple(room.to_tell(connection))
     if row is None:
-        return Slot(sequence, None, None)
+        return Slot(sequence, None, None, gone)
     boot, number, digest, nonce = row
-    return Slot(sequence, None if boot is None else (boot, number, digest), nonce)
+    return Slot(sequence, None if boot is None else (boot, number, digest), nonce, gone)
 
 
 def _keep_nonce(connection: sqlite3.Connection, nonce: str) -> None:
@@ -248,6 +262,8 @@ def _rescue(damaged: sqlite3.Connection, fresh: sqlite3.Connection) -> None:
             )
             for row in rows:
                 _rescue_row(row, fresh)
+    with suppress(sqlite3.Error, UnicodeDecodeError):
+        room.rescue(damaged, fresh)
 
 
 def _rescue_row(row: tuple[object, ...], fresh: sqlite3.Connection) -> None:
@@ -259,22 +275,3 @@ def _rescue_row(row: tuple[object, ...], fresh: sqlite3.Connection) -> None:
     fresh.execute(sql, (number, boot, sequence, len(payload), digest, payload))
     sql = "INSERT INTO boot VALUES (?, ?) ON CONFLICT (boot) DO UPDATE SET last = max(last, excluded.last)"
     fresh.execute(sql, (boot, sequence))
-
-
-def _count(connection: sqlite3.Connection, name: str, more: int) -> None:
-    sql = "INSERT INTO counter VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value"
-    connection.execute(sql, (name, more))
-
-
-def _make_room(connection: sqlite3.Connection, max_bytes: int) -> None:
-    """Drop the oldest until the rest fits: what the site looks like now is worth more than a long past."""
-    size = int(connection.execute("SELECT sum(size) FROM report").fetchone()[0])
-    while size > max_bytes:
-        sql = "SELECT id, boot, sequence, size FROM report ORDER BY id LIMIT 1"
-        number, boot, sequence, part = connection.execute(sql).fetchone()
-        connection.execute("DELETE FROM report WHERE id = ?", (number,))
-        sql = "UPDATE dropped SET last = ? WHERE boot = ? AND last = ?"
-        if connection.execute(sql, (sequence, boot, sequence - 1)).rowcount == 0:
-            connection.execute("INSERT INTO dropped VALUES (?, ?, ?)", (boot, sequence, sequence))
-        _count(connection, "dropped", 1)
-        size -= part

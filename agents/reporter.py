@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.metadata import version
 
 import structlog
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 
 from agents.identity import Identity
+from agents.news import News
 from agents.outbox import Outbox, Slot
+from agents.room import Gone, Worth
 from monitor.model.clock import Clock
 from monitor.model.envelope import Envelope, Header, Place, is_nonce
-from monitor.model.observation import Observation
+from monitor.model.observation import Kind, Observation, Subject
 from monitor.model.report import MAX_OBSERVATIONS, MAX_REPORT_BYTES, Report
-from monitor.model.span import to_millis
+from monitor.model.span import DAY, Millis, to_millis
 
 REPORT_BYTES = 512 * 1024
 """What a report aims at: small enough for a slow line, and one lost packet costs little."""
-_FRAME_BYTES = 4096
-"""More than everything in a report beside its observations."""
+_FRAME_BYTES = 4096 + 128 * 1024
+"""More than everything in a report beside its observations, what is told of dropped reports included."""
 
 log = structlog.get_logger()
 
@@ -34,20 +36,24 @@ class Reporter:
         self.identity = identity
         self._boot = boot
         self._version = version("cradlewatch")
+        self._news = News()
         self.oversized = 0
         """Observations too large for any report: they stay in the journal only."""
 
-    def report(self, observations: Iterable[Observation]) -> list[int]:
+    def report(self, observations: Iterable[Observation], *, lasting: bool = False) -> list[int]:
         """Store the observations as one or more reports; return their numbers once all are durable.
 
+        Where not all can be kept, those that say something new outlive the others; `lasting`: all of these do.
         Raises DatabaseError when they can't be stored. No observation makes an empty report: the agent lives.
         """
         batches = list(self._batches(observations)) or [()]
-        return [self._put(batch) for batch in batches]
+        return [self._put(batch, lasting=lasting) for batch in batches]
 
-    def _put(self, observations: tuple[Observation, ...]) -> int:
+    def _put(self, observations: tuple[Observation, ...], *, lasting: bool) -> int:
+        at, monotonic = self._clock.now(), self._clock.monotonic()
+
         def write(slot: Slot) -> bytes:
-            at, monotonic = self._clock.now(), self._clock.monotonic()
+            told = _told(slot.gone, self.identity.agent, to_millis(at))
             report = Report(
                 schema_="cradlewatch.report/1",
                 institution=self.identity.institution,
@@ -57,7 +63,7 @@ class Reporter:
                 written_at=at,
                 monotonic_seconds=monotonic,
                 version=self._version,
-                observations=observations,
+                observations=(*told, *observations),
             )
             header = Header(
                 institution=self.identity.institution,
@@ -71,7 +77,10 @@ class Reporter:
             )
             return Envelope.seal(report.to_bytes(), self.identity.key, header)
 
-        return self._outbox.put(self._boot, write)
+        worth = Worth.LASTING if lasting or self._news.has(observations) else Worth.SAMPLE
+        sequence = self._outbox.put(self._boot, write, worth=worth, at=to_millis(at))
+        self._news.said(observations)
+        return sequence
 
     def _batches(self, observations: Iterable[Observation]) -> Iterator[tuple[Observation, ...]]:
         batch: list[Observation] = []
@@ -91,6 +100,27 @@ class Reporter:
             size += length
         if batch:
             yield tuple(batch)
+
+
+def _told(gone: Sequence[Gone], agent: str, at: Millis) -> tuple[Observation, ...]:
+    """Return what says which reports had to go, so that nobody takes them for stolen."""
+    if not gone:
+        return ()
+    ranges: list[JsonValue] = [
+        {
+            "boot": item.boot,
+            "first": item.first,
+            "last": item.last,
+            "why": item.why,
+            "digests": [f"sha256:{digest.hex()}" for digest in item.digests],
+        }
+        for item in gone
+    ]
+    said = Observation(
+        subject=Subject(kind="agent", id=agent), kind=Kind.DROPPED, start=at, end=at, state="dropped",
+        expires=at + 400 * DAY, facts={"ranges": ranges},
+    )  # fmt: skip
+    return (said,)
 
 
 def _after(slot: Slot) -> Place | None:

@@ -24,6 +24,7 @@ from agents.sender import Sender
 from agents.site import CameraConfig, Site
 from agents.state import Enrolment, State
 from agents.station import Station
+from agents.summary import sum_up
 from agents.views import ViewBook
 from agents.watch.camera import CameraWatch, Sight, Timings, Tools
 from agents.watch.decoder import Decoder
@@ -185,6 +186,7 @@ class Service:
             ):
                 every(seconds, partial(job, item.id), name=f"{what} {item.id}", first=first)
         every(86400.0, self._prune_job, name="prune", first=3600.0)
+        every(3600.0, self._summary_job, name="summary", first=900.0)
         every(BUDGET_SECONDS, self._budget_job, name="budgets", first=BUDGET_SECONDS)
         # One camera at a time, so that no two of a recorder's cameras leave their streams together.
         pause = min(MAIN_PAUSE_SECONDS, rhythm.main_stream_every / max(1, len(self.watches)))
@@ -250,6 +252,12 @@ class Service:
                 if seen:
                     reporter.report(seen)
         self.state.put("history_told", whom)
+
+    async def _summary_job(self) -> None:
+        """Report the days that ended since the last time, each as few spans."""
+        reporter = self._reporter()
+        if reporter is not None:
+            sum_up(self.journal, self.state, reporter, self._now())
 
     async def _assignment_job(self) -> None:
         await self.assigned.pull()

@@ -1,4 +1,4 @@
-"""From the outbox to the collector: oldest first, again and again until it has them."""
+"""From the outbox to the collector: oldest first, what is new in between, again and again until it has them."""
 
 from __future__ import annotations
 
@@ -81,6 +81,9 @@ class Sender:
         self._seeded = seeded
         self._failed = 0
         self._batch = BATCH_REPORTS
+        self._backlog: int | None = None
+        """Up to this id reports are backlog; None: all that wait now are."""
+        self._sent_new = False
         self.status = SenderStatus()
 
     async def turn(self) -> float | None:
@@ -90,7 +93,7 @@ class Sender:
             if collector is None:
                 self.status.standing, self.status.reason = Standing.NOT_ENROLLED, ""
                 return None
-            entries = await asyncio.to_thread(self._outbox.take, self._batch, BATCH_BYTES)
+            entries = await asyncio.to_thread(self._choose)
             if not entries:
                 return None
             ready = await self._readable(entries)
@@ -100,8 +103,21 @@ class Sender:
             return self._wait_after(error)
         self._failed = 0
         self._batch = BATCH_REPORTS
+        if self._sent_new:
+            self._backlog = (ready or entries)[-1].id
         self.status.standing, self.status.reason = Standing.OK, ""
         return 0.0
+
+    def _choose(self) -> list[Entry]:
+        """Take the oldest; but what was written since the last turn goes first, every second turn at most.
+
+        So a week's backlog doesn't keep waiting what the site looks like now, and isn't kept waiting by it.
+        """
+        if self._backlog is None:
+            self._backlog = self._outbox.newest()
+        new = [] if self._sent_new else self._outbox.take(self._batch, BATCH_BYTES, after=self._backlog)
+        self._sent_new = bool(new)
+        return new or self._outbox.take(self._batch, BATCH_BYTES)
 
     async def drain(self) -> None:
         """Send until the outbox is empty or a turn fails."""
@@ -185,6 +201,7 @@ class Sender:
 
     def _wait_after(self, error: CollectorError | DatabaseError) -> float:
         """Note a failure and return how long to wait: longer each time, never all agents at the same moment."""
+        self._backlog, self._sent_new = None, False
         self.status.failures += 1
         self.status.reason = str(error)
         accepted = not isinstance(error, NotAccepted)

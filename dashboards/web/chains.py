@@ -70,6 +70,13 @@ def _troubles(agent: AgentSummary, words: Words) -> Iterable[str]:
     if rest > 0:
         text = words.plural("%(count)s further report is missing.", "%(count)s further reports are missing.", rest)
         yield text % {"count": rest}
+    if agent.chain.dropped:
+        text = words.plural(
+            "%(count)s of them was given up by the agent itself: its store of unsent reports was full or damaged.",
+            "%(count)s of them were given up by the agent itself: its store of unsent reports was full or damaged.",
+            agent.chain.dropped,
+        )
+        yield text % {"count": agent.chain.dropped}
     if agent.chain.beginnings > 1:
         text = words.translate("The series of reports began %(count)s times: the agent lost its state in between.")
         yield text % {"count": agent.chain.beginnings}

@@ -14,7 +14,7 @@ from monitor.collector.arrival import Arrivals, Arrived, Identity, Rejected, che
 from monitor.collector.context import Context
 from monitor.collector.intake import Intake
 from monitor.collector.nonce import new_nonce, nonce_moment
-from monitor.model.chain import Link, Mark
+from monitor.model.chain import Link, Mark, Told
 from monitor.model.envelope import Envelope, Protected
 from monitor.model.observation import Kind, Observation
 from monitor.model.report import MAX_REPORT_BYTES, Receipt, Receipts, Report
@@ -65,6 +65,8 @@ _SUBJECTS_OF = {
     Kind.STORAGE_MODE: "recorder",
     Kind.IDENTITY: "recorder or camera",
     Kind.AGENT: "agent",
+    Kind.DROPPED: "agent",
+    Kind.STORAGE: "agent",
     Kind.INVENTORY: "institution",
     Kind.BASELINE: "camera",
 }
@@ -90,6 +92,20 @@ class Opened:
             place=self.received.envelope.place, nonce_at=self.received.nonce_at, written_at=protected.written_at
         )
         return Link(protected.after, mark)
+
+    @property
+    def told(self) -> list[Told]:
+        """Return what the agent says it had to give up; a range that can't be read says nothing."""
+        found = (item.facts.get("ranges") for item in self.received.report.observations if item.kind is Kind.DROPPED)
+        return [told for ranges in found if isinstance(ranges, list) for item in ranges if (told := _told(item))]
+
+
+def _told(value: Any) -> Told | None:
+    try:
+        told = Told(boot=value["boot"], first=value["first"], last=value["last"])
+    except (ValidationError, TypeError, KeyError):
+        return None
+    return told if told.first <= told.last else None
 
 
 def ingest(context: Context, bodies: Sequence[bytes]) -> Receipts:
@@ -129,6 +145,7 @@ def _store(context: Context, identity: Identity, opened: Sequence[Opened], now: 
         intake = Intake.begin(session, identity, [item.received.position for item in opened])
         answers = {id(item): intake.take(item.received, item.link) for item in opened}
         new = [item for item in opened if answers[id(item)] == "stored"]
+        intake.tell(told for item in new for told in item.told)
         intake.keep_disputed(now)
         if new:
             add_reports(session, [item.received for item in new], now)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from sqlalchemy.orm import Session
 
 from monitor.collector.arrival import Identity, Rejected
-from monitor.model.chain import Chain, ChainError, Link
+from monitor.model.chain import Chain, ChainError, Link, Told
 from monitor.model.span import Millis
 from monitor.store.agents import chain_of_agent, dispute
 from monitor.store.reports import Position, Received, add_disputed, known_digests
@@ -46,6 +46,12 @@ class Intake:
         self.forked = self.forked or len(self.chain.forks) > forks
         self.known[received.position] = received.digest
         return "stored"
+
+    def tell(self, told: Iterable[Told]) -> None:
+        """Note what the agent says it had to give up: it is missing, and nobody took it."""
+        ranges = list(told)
+        if ranges:
+            self.chain = self.chain.tell(ranges)
 
     def keep_disputed(self, now: Millis) -> None:
         """Keep other bytes for what is stored already, and count them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,10 +10,15 @@ from pydantic import Field, TypeAdapter
 
 from monitor.model.envelope import Place
 from monitor.model.inventory import Strict
+from monitor.model.report import BootId, Sequence
 from monitor.model.span import Millis
 
 MAX_SEGMENTS = 200
 """So many are told apart; of older ones the count of what is missing stays."""
+
+
+MAX_TOLD = 1000
+"""So many ranges of reports that the agent gave up are told apart."""
 
 
 class ChainError(ValueError):
@@ -61,6 +66,16 @@ class Gap:
     count: int
     after_at: Millis | None
     before_at: Millis
+    dropped: int = 0
+    """So many of them the agent itself said that it had to give up."""
+
+
+class Told(Strict):
+    """Reports of one boot, [first, last], that the agent said it had to give up."""
+
+    boot: BootId
+    first: Sequence
+    last: Sequence
 
 
 Stored = Callable[[str, int], str | None]
@@ -73,6 +88,10 @@ class Chain(Strict):
     segments: tuple[Segment, ...] = ()
     settled: int = 0
     """Reports that are missing between segments which are told apart no more."""
+    told: tuple[Told, ...] = ()
+    """What the agent said it had to give up, in order of boot and number."""
+    settled_told: int = 0
+    """So many of the settled ones it had told."""
 
     @property
     def forks(self) -> tuple[Segment, ...]:
@@ -87,13 +106,36 @@ class Chain(Strict):
     @property
     def gaps(self) -> tuple[Gap, ...]:
         """What is known to be missing."""
-        found = (_gap(item, self.segments) for item in self.segments if item.after is not None and not item.forked)
+        found = (_gap(item, self) for item in self._behind_gaps)
         return tuple(gap for gap in found if gap.count > 0)
+
+    @property
+    def _behind_gaps(self) -> list[Segment]:
+        return [item for item in self.segments if item.after is not None and not item.forked]
 
     @property
     def missing(self) -> int:
         """How many reports are known to be missing, at least."""
         return self.settled + sum(gap.count for gap in self.gaps)
+
+    @property
+    def dropped(self) -> int:
+        """How many of the missing ones the agent itself said that it had to give up."""
+        return self.settled_told + sum(gap.dropped for gap in self.gaps)
+
+    def tell(self, told: Iterable[Told]) -> Chain:
+        """Return the chain with what the agent says it had to give up; any order and any copies come to the same."""
+        joined: list[Told] = []
+        for item in sorted([*self.told, *told], key=lambda item: (item.boot, item.first, item.last)):
+            if joined and joined[-1].boot == item.boot and item.first <= joined[-1].last + 1:
+                joined[-1] = joined[-1].model_copy(update={"last": max(joined[-1].last, item.last)})
+            else:
+                joined.append(item)
+        holes = [hole for item in self._behind_gaps for hole in _holes(item, self)]
+        used = [item for item in joined if any(_overlap(item, hole) > 0 for hole in holes)]
+        # Of too many the shortest go: what is told no more counts as missing.
+        kept = sorted(used, key=lambda item: item.first - item.last)[:MAX_TOLD]
+        return self.model_copy(update={"told": tuple(sorted(kept, key=lambda item: (item.boot, item.first)))})
 
     @property
     def newest(self) -> Millis:
@@ -115,7 +157,7 @@ class Chain(Strict):
         joined = _joined(link, None if tip is None else segments[tip], None if next_one is None else segments[next_one])
         kept = [item for i, item in enumerate(segments) if i not in {tip, next_one}]
         kept.append(joined.model_copy(update={"forked": forked}) if forked else joined)
-        return _bounded(Chain(segments=tuple(kept), settled=self.settled))
+        return _bounded(self.model_copy(update={"segments": tuple(kept)}))
 
     def _follows_known(self, link: Link, stored: Stored) -> bool:
         """Tell whether what it follows is stored (and so was followed by another). Raises ChainError: linked to nothing."""
@@ -183,20 +225,35 @@ def _joined(link: Link, before: Segment | None, behind: Segment | None) -> Segme
     )
 
 
-def _gap(segment: Segment, segments: tuple[Segment, ...]) -> Gap:
-    """Count what is missing before a segment: the numbers of its own boot and of the one that it follows."""
+Hole = tuple[str, int, int]
+"""(boot, last known number, last missing number)."""
+
+
+def _holes(segment: Segment, chain: Chain) -> Iterator[Hole]:
+    """Give what is missing before a segment: numbers of its own boot and of the one that it follows."""
     after, first = segment.after, segment.first
     assert after is not None  # noqa: S101  (for the type checker: the caller looked)
-    ends = [item.last for item in segments if item is not segment]
+    ends = [item.last.place for item in chain.segments if item is not segment]
     wanted = {after.boot: after.sequence} | (
         {first.place.boot: first.place.sequence - 1} if first.place.boot != after.boot else {}
     )
-    count = 0
     for boot, upto in wanted.items():
-        known = [end.place.sequence for end in ends if end.place.boot == boot and end.place.sequence <= upto]
-        count += upto - max(known, default=0)
-    before = max((end.written_at for end in ends if end.nonce_at <= first.nonce_at), default=None)
-    return Gap(count, before, first.written_at)
+        yield boot, max((end.sequence for end in ends if end.boot == boot and end.sequence <= upto), default=0), upto
+
+
+def _overlap(told: Told, hole: Hole) -> int:
+    boot, known, upto = hole
+    return max(0, min(told.last, upto) - max(told.first - 1, known)) if told.boot == boot else 0
+
+
+def _gap(segment: Segment, chain: Chain) -> Gap:
+    """Count what is missing before a segment."""
+    holes = list(_holes(segment, chain))
+    count = sum(upto - known for _, known, upto in holes)
+    dropped = sum(_overlap(told, hole) for told in chain.told for hole in holes)
+    ends = [item.last for item in chain.segments if item is not segment]
+    before = max((end.written_at for end in ends if end.nonce_at <= segment.first.nonce_at), default=None)
+    return Gap(count, before, segment.first.written_at, dropped)
 
 
 def _bounded(chain: Chain) -> Chain:
@@ -204,7 +261,7 @@ def _bounded(chain: Chain) -> Chain:
     if len(chain.segments) <= MAX_SEGMENTS:
         return chain
     oldest, second, *rest = chain.segments
-    lost = _gap(second, chain.segments).count if second.after is not None and not second.forked else 0
+    lost = _gap(second, chain) if second.after is not None and not second.forked else None
     both = oldest.model_copy(
         update={
             "last": second.last,
@@ -212,4 +269,7 @@ def _bounded(chain: Chain) -> Chain:
             "forked": oldest.forked or second.forked,
         }
     )
-    return Chain(segments=(both, *rest), settled=chain.settled + lost)
+    changes: dict[str, object] = {"segments": (both, *rest)}
+    if lost is not None:
+        changes |= {"settled": chain.settled + lost.count, "settled_told": chain.settled_told + lost.dropped}
+    return chain.model_copy(update=changes)

@@ -56,6 +56,8 @@ _SUBJECTS: dict[Kind, str | None] = {
     Kind.INVENTORY: "institution",
     Kind.BASELINE: "camera",
     Kind.ATTESTATION: None,
+    Kind.DROPPED: "agent",
+    Kind.STORAGE: "agent",
 }
 """Of what each kind of observation speaks; said of anything else it is no evidence. None: of any subject."""
 

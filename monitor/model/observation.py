@@ -104,6 +104,12 @@ class Kind(StrEnum):
     """Camera: days that the index listed once and no longer does, though nothing new can have overwritten them. state lost.
     facts {"first_day", "last_day" (UTC, by the recorder's clock), "seconds", "last_seen_at", "older_left": whether anything
     older is still listed}."""
+    DROPPED = "dropped"
+    """Agent: reports that it had to give up before the collector had them. state dropped. facts {"ranges": [{"boot", "first",
+    "last" (numbers), "why": full | old | damaged, "digests": the envelopes', in this order}]}."""
+    STORAGE = "storage"
+    """Agent: how its own disk and files are. state ok | failing. facts {"problem" (one sentence), "since_at", "lost" (how many
+    observations could not be kept), "damaged" (files set aside), "unreadable" (rows skipped)}."""
     INVENTORY = "inventory"
     """Institution. state declared. facts: an Inventory as JSON."""
     BASELINE = "baseline"

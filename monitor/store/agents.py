@@ -52,9 +52,11 @@ class AgentSummary:
             "chain": {
                 "state": self.state,
                 "missing": self.missing,
+                "dropped": self.chain.dropped,
                 "gaps": [
                     {
                         "reports": gap.count,
+                        "dropped": gap.dropped,
                         "after_at": None if gap.after_at is None else isoformat(gap.after_at),
                         "before_at": isoformat(gap.before_at),
                     }

@@ -119,6 +119,18 @@ def test_the_journal_is_there_after_a_restart(tmp_path: Path) -> None:
     assert Journal(path).all(NOW) == [stream(NOW, NOW + MINUTE)]
 
 
+def test_a_day_is_as_few_spans_cut_at_its_edges(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.sqlite")
+    low, high = NOW // DAY * DAY, NOW // DAY * DAY + DAY
+    starts = [low + minute * MINUTE for minute in range(-5, 24 * 60 + 5)]
+    down = low + 100 * MINUTE
+    journal.append([stream(start, start + MINUTE, "down" if start == down else "up") for start in starts])
+    first, fault, last = journal.spans_between(low, high)
+    assert (first.start, first.end, first.state) == (low, low + 100 * MINUTE, "up")
+    assert (fault.start, fault.end, fault.state) == (low + 100 * MINUTE, low + 101 * MINUTE, "down")
+    assert (last.end, last.expires) == (high, high), "what comes after midnight is the next day's to say"
+
+
 def test_a_damaged_journal_is_set_aside(tmp_path: Path) -> None:
     path = tmp_path / "journal.sqlite"
     path.write_bytes(b"SQLite format 3\x00" + b"\xff" * 5000)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from agents.database import KEEP_DAMAGED, DatabaseError
-from agents.outbox import Dropped, Outbox
+from agents.outbox import Outbox
 from support.damage import damage
 
 BOOT = "0" * 32
@@ -68,8 +68,8 @@ def test_a_full_queue_drops_the_oldest_and_says_which(tmp_path: Path) -> None:
         put(outbox, size=100)
     assert [sequence for _, sequence in waiting(outbox)] == [3, 4, 5, 6]
     put(outbox, OTHER, size=300)
-    assert outbox.dropped() == [Dropped(BOOT, 1, 5)]
-    assert outbox.status().dropped == 5
+    assert [(item.boot, item.first, item.last, item.why) for item in outbox.gone()] == [(BOOT, 1, 5, "full")]
+    assert (outbox.status().dropped, outbox.status().bytes) == (5, 400)
     with pytest.raises(ValueError, match="larger than the queue may be"):
         put(outbox, size=401)
     assert put(outbox) == 7, "a refused payload uses no number"

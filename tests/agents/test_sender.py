@@ -19,6 +19,7 @@ from agents.sender import IDLE_SECONDS, NOT_ACCEPTED_WAIT_SECONDS, Sender, Stand
 from monitor.model.clock import ManualClock
 from monitor.model.observation import Kind, Observation, Subject
 from monitor.model.report import MAX_REPORT_BYTES, Report
+from monitor.model.span import MINUTE
 from support.enrolled import NONCE, identity
 from support.loopback_collector import PROBLEM, LoopbackCollector, Reply
 
@@ -29,6 +30,12 @@ CLOCK = ManualClock(datetime(2026, 11, 23, 3, 59, 30, tzinfo=UTC), monotonic=5.0
 def seen(number: int, **facts: JsonValue) -> Observation:
     return Observation(
         subject=Subject(kind="recorder", id="nvr"), kind=Kind.DISKS, start=number, end=number, state="read", expires=number, facts=facts
+    )  # fmt: skip
+
+
+def stream(minute: int, state: str) -> Observation:
+    return Observation(
+        subject=Subject(kind="camera", id="gate"), kind=Kind.STREAM, start=minute * MINUTE, end=(minute + 1) * MINUTE, state=state, expires=(minute + 2) * MINUTE
     )  # fmt: skip
 
 
@@ -47,6 +54,7 @@ class Bench:
     """An outbox, a sender and a collector."""
 
     def __init__(self, folder: Path, collector: LoopbackCollector, seconds: float = 5.0) -> None:
+        self.folder = folder
         self.outbox = Outbox(folder / "outbox.sqlite")
         self.reporter = reporter_of(self.outbox)
         self.collector = collector
@@ -111,6 +119,71 @@ async def test_everything_arrives_once_and_in_order(bench: Bench) -> None:
     assert (bench.collector.copies, bench.outbox.status().waiting, bench.sender.status.standing) == (0, 0, Standing.OK)
     assert bench.sender.status.clock_offset_seconds == 30.0
     assert await bench.sender.turn() is None
+
+
+async def test_a_backlog_goes_oldest_first_and_keeps_no_new_report_waiting(bench: Bench) -> None:
+    """A new report every turn: each arrives within two, and so does a batch of what is old."""
+    bench.fill(100)
+    backlog = list(range(1, 101))
+    for turn in range(1, 12):
+        assert await bench.sender.turn() == 0.0
+        bench.fill(1)
+        new = [number for number in bench.arrived() if number > 100]
+        assert new == list(range(101, 101 + len(new)))
+        assert len(new) >= turn // 2
+        old = [number for number in bench.arrived() if number <= 100]
+        assert old == backlog[: len(old)]
+        assert len(old) >= min(100, 16 * ((turn + 1) // 2))
+    await bench.sender.drain()
+    assert (sorted(bench.arrived()), bench.collector.copies) == (list(range(1, 112)), 0)
+
+
+async def test_after_a_failure_all_that_waits_is_backlog(bench: Bench) -> None:
+    bench.fill(20)
+    assert await bench.sender.turn() == 0.0
+    bench.fill(20)
+    bench.collector.faults = [Reply(503)]
+    assert await bench.sender.turn() != 0.0
+    await bench.sender.drain()
+    assert bench.arrived() == list(range(1, 41))
+
+
+async def test_what_had_to_go_is_told_by_number_and_digest(bench: Bench) -> None:
+    bench.outbox.close()
+    bench.outbox = Outbox(bench.folder / "outbox.sqlite", max_bytes=6000)
+    bench.sender = Sender(bench.outbox, CLOCK, lambda: bench.link, seeded=random.Random(1))
+    bench.reporter = reporter_of(bench.outbox)
+    bench.fill(12)
+    await bench.sender.drain()
+    bench.fill(1)
+    await bench.sender.drain()
+    (told,) = [
+        item for item in bench.collector.reports[("a", "box", BOOT, 13)]["observations"] if item["kind"] == "dropped"
+    ]
+    (gone,) = told["facts"]["ranges"]
+    assert (told["subject"], told["state"]) == ({"kind": "agent", "id": "box"}, "dropped")
+    first, second, *_ = bench.arrived()
+    assert first == 1, "it said something new"
+    assert (gone["boot"], gone["first"], gone["last"], gone["why"]) == (BOOT, 2, second - 1, "full")
+    # The last of them is what the one behind the hole follows: the chain can be checked across it.
+    assert bench.collector.headers[1]["after"]["digest"] == gone["digests"][-1]
+    assert len(gone["digests"]) == second - 2
+
+
+async def test_reports_that_say_something_new_outlive_those_that_repeat(bench: Bench) -> None:
+    """A full outbox: the change of state in the middle of a long night is still there, most of the night isn't."""
+    bench.outbox.close()
+    bench.outbox = Outbox(bench.folder / "outbox.sqlite", max_bytes=9000)
+    bench.sender = Sender(bench.outbox, CLOCK, lambda: bench.link, seeded=random.Random(1))
+    reporter = reporter_of(bench.outbox)
+    for minute in range(40):
+        reporter.report([stream(minute, "down" if minute in {7, 8} else "up")])
+    await bench.sender.drain()
+    kept = bench.arrived()
+    assert {1, 8, 10} <= set(kept), "the beginning, the change, and the change back"
+    assert 9 not in kept
+    assert kept[-1] == 40
+    assert len(kept) < 12
 
 
 async def test_unenrolled_nothing_is_sent(tmp_path: Path) -> None:

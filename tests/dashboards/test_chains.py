@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,7 +11,7 @@ from dashboards.web.chains import chain_lines
 from dashboards.web.figures import Words
 from dashboards.web.i18n import Language
 from dashboards.web.times import Times
-from monitor.model.chain import Chain, Mark, Segment
+from monitor.model.chain import Chain, Mark, Segment, Told
 from monitor.model.envelope import Place
 from monitor.model.span import HOUR, MINUTE
 from monitor.store.agents import AgentSummary
@@ -34,6 +35,12 @@ def agent(*segments: Segment, forked_at: int | None = None, disputed: int = 0) -
     return AgentSummary("wj-0001", "box", NOW, NOW, 68, "0.1.0", chain, chain.missing, forked_at, disputed)
 
 
+def dropped() -> AgentSummary:
+    found = agent(WHOLE, LATER)
+    told = found.chain.tell([Told(boot="a" * 32, first=61, last=62)])
+    return replace(found, chain=told)
+
+
 def line(language: Language, summary: AgentSummary) -> tuple[str, str]:
     (found,) = chain_lines([summary], Words(Times(ZONE, language)))
     return found.outcome, " ".join([found.text, *found.troubles])
@@ -44,6 +51,7 @@ def line(language: Language, summary: AgentSummary) -> tuple[str, str]:
     [
         (agent(WHOLE), "met", "68 signed reports", "已签名上报 68 份。"),
         (agent(WHOLE, LATER), "undetermined", "2 reports are missing from", "缺少 2 份上报。"),
+        (dropped(), "undetermined", "2 of them were given up by the agent itself", "其中 2 份由探针自行放弃"),
         (agent(WHOLE, forked_at=NOW), "breached", "two series of reports continue the same one", "两串上报"),
         (agent(WHOLE, disputed=1), "breached", "1 report came in a second time", "不同内容重复出现"),
         (agent(WHOLE, WHOLE), "undetermined", "began 2 times", "共起始 2 次"),

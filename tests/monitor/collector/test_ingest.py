@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from monitor.collector.enrolment import create_code, enrol
 from monitor.collector.packs import Packs
+from monitor.collector.verify import verify_institution
 from monitor.model.observation import Kind
 from monitor.model.report import MAX_REPORT_BYTES
 from monitor.model.span import DAY, HOUR, MINUTE, SECOND
@@ -23,7 +24,7 @@ from monitor.store import agents, registry
 from monitor.store.engine import open_engine, reading, writing
 from monitor.store.reports import payloads
 from monitor.store.tables import InstantRow, ReportRow, SpanRow
-from support.centre import INVENTORY, NOW, Centre, declared, instant, make_centre, span
+from support.centre import BOOT, INVENTORY, NOW, Centre, declared, instant, make_centre, span
 from support.packs import pack
 from support.signing import digest, offer
 
@@ -320,3 +321,26 @@ def test_a_code_needs_an_institution(centre: Centre) -> None:
         create_code(centre.context, "nobody")
     with pytest.raises(ValueError, match="no such code"):
         enrol(centre.context, "AAAA-BBBB-CCCC-DDDD", "box", offer(KEY, "AAAA-BBBB-CCCC-DDDD"))
+
+
+def test_what_an_agent_says_it_gave_up_is_told_apart_from_what_is_missing(centre: Centre, engine: Engine) -> None:
+    """Whatever else it writes into that place is no reason to refuse a report, and claims nothing."""
+    sender = centre.agents["wj-0001"]
+    centre.send(centre.report(UP))
+    for _ in range(3):
+        sender.envelope(centre.report().to_bytes())  # written, and given up
+    gone: list[Any] = [{"boot": BOOT, "first": 2, "last": 3, "why": "full", "digests": []}]
+    claims = [*gone, {"boot": BOOT, "first": 3, "last": 2}, {"first": 1}, None, {"boot": 1, "first": "x", "last": 9}]
+    said = instant("agent/box", Kind.DROPPED, NOW, {"ranges": claims}, state="dropped")
+    assert [item.status for item in centre.send(centre.report(said))] == ["stored"]
+    with reading(engine) as session:
+        (agent,) = agents.agents_of(session, "wj-0001")
+    assert (agent.state, agent.missing, agent.chain.dropped) == ("incomplete", 3, 2)
+    told = agent.to_json()["chain"]
+    assert isinstance(told, dict)
+    assert (told["missing"], told["dropped"], told["gaps"][0]["dropped"]) == (3, 2, 2)
+    assert (
+        centre.send(centre.report(instant("agent/box", Kind.DROPPED, NOW, {"ranges": 7}, state="dropped")))[0].status
+        == "stored"
+    )
+    assert verify_institution(centre.context, "wj-0001")[0].problems == []

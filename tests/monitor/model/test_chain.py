@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import random
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.model.chain import MAX_SEGMENTS, Chain, ChainError, Gap, Link, Mark, read_chain, write_chain
+from monitor.model.chain import MAX_SEGMENTS, Chain, ChainError, Gap, Link, Mark, Told, read_chain, write_chain
 from monitor.model.envelope import Place
 
 BOOTS = ("a" * 32, "b" * 32, "c" * 32)
@@ -74,6 +75,46 @@ def test_what_is_missing_is_counted(lost: set[int]) -> None:
         known = [number for number in known if number < first_boot or number >= 6]
     assert chain.missing == len(known)
     assert chain.forks == ()
+
+
+@given(
+    st.sets(st.integers(1, 8), max_size=8), st.sets(st.integers(1, 8), max_size=8), st.randoms(use_true_random=False)
+)
+def test_what_the_agent_says_it_gave_up_is_told_apart_from_what_is_missing_unexplained(
+    lost: set[int], told: set[int], mixed: random.Random
+) -> None:
+    """Whatever it claims, only what is missing counts; in any order and with any copies."""
+    items = history(6, 4)
+    store = Store()
+    chain = store.add_all([item for number, item in enumerate(items) if number not in lost])
+    ranges = [
+        Told(boot=items[n].mark.place.boot, first=items[n].mark.place.sequence, last=items[n].mark.place.sequence)
+        for n in told
+    ]
+    mixed.shuffle(ranges)
+    for item in [*ranges, *ranges[:2]]:
+        chain = chain.tell([item])
+    known = {number for number in lost if number < max(set(range(10)) - lost)}
+    if 6 in lost:  # only the first report of the second boot says how far the first one went
+        first_boot = max([number for number in range(6) if number not in lost], default=-1)
+        known = {number for number in known if number < first_boot or number >= 6}
+    assert chain.dropped == len(known & told)
+    assert chain.missing >= chain.dropped
+    assert sum(gap.dropped for gap in chain.gaps) == chain.dropped
+    assert read_chain(write_chain(chain)) == chain
+
+
+def test_what_was_given_up_stays_told_when_segments_are_told_apart_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    most = 12
+    monkeypatch.setattr("monitor.model.chain.MAX_SEGMENTS", most)
+    items = history(4 * most)
+    store = Store()
+    for number, item in enumerate(items):
+        if number % 2 == 0:
+            store.add(item)
+            store.chain = store.chain.tell([Told(boot=BOOTS[0], first=number, last=number)] if number else [])
+    assert store.chain.missing == store.chain.dropped == 2 * most - 1
+    assert len(store.chain.told) < most
 
 
 def test_a_gap_says_between_when() -> None:
