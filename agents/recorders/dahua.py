@@ -111,6 +111,7 @@ class Dahua(OffersNothing):
         self._closing: set[asyncio.Task[None]] = set()
         self._zone: tuple[tzinfo, float] | None = None
         self._model: str | None = None
+        self._firmware: tuple[bytes, float] | None = None
         self._menu: tuple[tzinfo | None, float] | None = None
         """The zone that the menu is set to, and when it was asked."""
 
@@ -138,9 +139,16 @@ class Dahua(OffersNothing):
     async def identity(self) -> Identity:
         """Return model, firmware and serial number. Raises RecorderError."""
         system = await self._body("/cgi-bin/magicBox.cgi?action=getSystemInfo")
-        found = parse.identity(system, await self._body("/cgi-bin/magicBox.cgi?action=getSoftwareVersion"))
+        found = parse.identity(system, await self._version())
         self._model = found.model
         return found
+
+    async def _version(self) -> bytes:
+        """Return what the recorder says of its firmware, asked each few hours: it changes once a year."""
+        now = self._settings.clock.monotonic()
+        if self._firmware is None or now - self._firmware[1] >= MENU_SECONDS:
+            self._firmware = await self._body("/cgi-bin/magicBox.cgi?action=getSoftwareVersion"), now
+        return self._firmware[0]
 
     async def channels(self) -> tuple[Channel, ...]:
         """Return the channels in use, with their state and the camera behind each. Raises RecorderError."""

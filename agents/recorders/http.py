@@ -7,8 +7,8 @@ import hashlib
 import re
 import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Generator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
 from urllib.parse import quote
@@ -17,6 +17,8 @@ import httpx2
 
 from agents.breaker import LoginHeld
 from agents.recorders.base import MAX_EXCHANGES, Attempt, Exchange, OptionsError, RecorderError, RecorderSettings, Reply
+from agents.recorders.digest import DigestAnswer, KeptAnswer, digest_answer
+from agents.recorders.login_words import is_locked_out, is_stale, tell
 from agents.recorders.menus import menus_of
 from agents.rtsp.errors import StreamError
 from monitor.model.observation import StreamCause
@@ -29,21 +31,12 @@ SHOWN_CHARACTERS = 2000
 """How much of an answer an exchange keeps for people."""
 
 _UNAUTHORIZED = 401
-_FORBIDDEN = 403
-_NOT_FOUND = 404
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _CLOSED = (httpx2.ReadError, httpx2.WriteError, httpx2.RemoteProtocolError)
-_ALGORITHMS = frozenset({"MD5", "MD5-SESS", "SHA-256", "SHA-256-SESS"})
 _HOST = re.compile(r"[\w.-]+|[0-9A-Fa-f:.]+")
 _USERINFO = re.compile(r"(?<=://)[^/\s<>@]*@")
 _SECRET = re.compile(r"((?:password|passwd|pwd)\w{0,20}\"?\s{0,3}[=:>]\s{0,3}\"?)[^\"<\r\n]+", re.IGNORECASE)
 """Logins of other devices in an answer: a recorder's list of cameras may hold their passwords."""
-
-_STALE = re.compile(r'\bstale\s*=\s*"?true\b', re.IGNORECASE)
-_KNOWN_USER = re.compile(rb"lowPrivilege|notSupport")
-"""A 403 in these words is about rights and abilities: the login itself was taken."""
-
-_ALGORITHM = re.compile(r'\balgorithm\s*=\s*"?([A-Za-z0-9-]+)', re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -75,8 +68,10 @@ class _Message:
 class DeviceHttp:
     """One recorder's web interface: one request at a time, each with a deadline.
 
-    Every request first goes without credentials, and its own challenge is then answered: so a 401 to sent
-    credentials is never an expired nonce, always a refusal, and needs no second try.
+    The first request of a round goes without credentials and its challenge is answered; the others of the next minute
+    count on from its nonce. A 401 to a used nonce may mean anything, so it is no refusal: the request begins anew, and
+    a 401 to the answer of its own fresh challenge is one. A password that is changed between two requests so costs at
+    most two failed logins; then it is held.
     """
 
     def __init__(self, settings: RecorderSettings, timeout_seconds: float) -> None:
@@ -87,6 +82,7 @@ class DeviceHttp:
         self._base = _base(settings)
         self._fingerprint = settings.tls_fingerprint and settings.tls_fingerprint.replace(":", "").lower()
         self._one_at_a_time = asyncio.Lock()
+        self._login = KeptAnswer(settings.clock)
         self._client: httpx2.AsyncClient | None = None
 
     @property
@@ -146,7 +142,7 @@ class DeviceHttp:
                     elif refused:
                         attempt.refused()
                     else:
-                        _tell(attempt, answer)
+                        tell(attempt, answer.status, answer.body)
                 if refused:
                     raise RecorderError(StreamCause.UNAUTHORIZED, self._refusal(answer))
             except RecorderError as error:
@@ -175,6 +171,40 @@ class DeviceHttp:
         return text
 
     async def _converse(self, message: _Message) -> Answer:
+        kept = self._login.get()
+        if kept is None:
+            return await self._from_the_start(message, self._attempt)
+        async with self._attempt() as attempt:
+            answer = await self._go_on(message, kept)
+            if answer is None:
+                answer = await self._from_the_start(message, lambda: nullcontext(attempt))
+                if not answer.logged_in:
+                    attempt.unclear()
+                return answer
+            self._conclude(attempt, answer)
+            return replace(answer, logged_in=True)
+
+    async def _go_on(self, message: _Message, login: DigestAnswer) -> Answer | None:
+        """Send with the nonce of the last login; None when that settles nothing."""
+        try:
+            answer = await self._send(message, login)
+        except RecorderError as error:
+            self._login.forget()
+            if isinstance(error.__cause__, _CLOSED):
+                return None
+            raise
+        if answer.status == _UNAUTHORIZED and not is_locked_out(answer.body):
+            self._login.refused(stale=is_stale(answer.headers.get_list("www-authenticate")))
+            return None
+        if answer.status in _REDIRECTS:
+            self._login.forget()
+            return None
+        return answer
+
+    async def _from_the_start(
+        self, message: _Message, open_attempt: Callable[[], AbstractAsyncContextManager[Attempt]]
+    ) -> Answer:
+        """Ask without credentials, and log in when the recorder wants that."""
         answer = await self._send_first(message)
         if answer.status in _REDIRECTS:
             self._base = self._redirected(answer.headers.get("location", ""))
@@ -185,7 +215,7 @@ class DeviceHttp:
                 )
         if answer.status != _UNAUTHORIZED:
             return answer
-        return await self._log_in(message, answer)
+        return await self._log_in(message, answer, open_attempt)
 
     async def _send_first(self, message: _Message) -> Answer:
         """Send without credentials; once more when a kept connection turns out to have been closed by the recorder."""
@@ -197,16 +227,26 @@ class DeviceHttp:
                 raise
         return await self._send(message)
 
-    async def _log_in(self, message: _Message, challenge: Answer) -> Answer:
-        login = self._login(challenge) if self._settings.username else None
-        async with self._attempt() as attempt:
+    async def _log_in(
+        self, message: _Message, challenge: Answer, open_attempt: Callable[[], AbstractAsyncContextManager[Attempt]]
+    ) -> Answer:
+        login = self._answer_to(challenge) if self._settings.username else None
+        async with open_attempt() as attempt:
             answer = await self._send(message, login)
-            if answer.status == _UNAUTHORIZED and _is_stale(answer):
-                answer = await self._send(message, self._login(answer))
-            _tell(attempt, answer)
-        if answer.status == _UNAUTHORIZED:
-            raise RecorderError(StreamCause.UNAUTHORIZED, self._refusal(answer))
+            if answer.status == _UNAUTHORIZED and is_stale(answer.headers.get_list("www-authenticate")):
+                login = self._answer_to(answer)
+                answer = await self._send(message, login)
+            self._conclude(attempt, answer)
+        if isinstance(login, DigestAnswer):
+            self._login.keep(login)
         return replace(answer, logged_in=True)
+
+    def _conclude(self, attempt: Attempt, answer: Answer) -> None:
+        """Tell the breaker how a login ended. Raises RecorderError for one that was refused."""
+        tell(attempt, answer.status, answer.body)
+        if answer.status == _UNAUTHORIZED:
+            self._login.forget()
+            raise RecorderError(StreamCause.UNAUTHORIZED, self._refusal(answer))
 
     @asynccontextmanager
     async def _attempt(self) -> AsyncIterator[Attempt]:
@@ -224,22 +264,19 @@ class DeviceHttp:
             raise RecorderError(StreamCause.CREDENTIALS_HELD, detail) from held
 
     def _refusal(self, answer: Answer) -> str:
-        locked = " and says that the user is locked for now" if _locked_out(answer) else ""
+        locked = " and says that the user is locked for now" if is_locked_out(answer.body) else ""
         return (
             f"{self.host} refused the login of {self._settings.username}{locked}: check the user name and password, and "
             "that this user may log in remotely; it isn't tried again by itself before tomorrow."
         )
 
-    def _login(self, challenge: Answer) -> httpx2.Auth:
+    def _answer_to(self, challenge: Answer) -> httpx2.Auth:
         """Return what answers the challenge: Digest, the strongest offered; Basic only where TLS hides it."""
         offers = challenge.headers.get_list("www-authenticate")
         settings = self._settings
-        digests = [
-            offer for offer in offers if offer.lower().startswith("digest ") and _algorithm(offer) in _ALGORITHMS
-        ]
-        if digests:
-            best = max(digests, key=lambda offer: _algorithm(offer).startswith("SHA-256"))
-            return _AnswerDigest(settings.username, settings.password, best)
+        digest = digest_answer(offers, settings.username, settings.password)
+        if digest is not None:
+            return digest
         if any(offer.lower().startswith("basic") for offer in offers) and self._base.scheme == "https":
             return httpx2.BasicAuth(settings.username, settings.password)
         detail = (
@@ -377,20 +414,6 @@ class DeviceHttp:
         return RecorderError(StreamCause.RECORDER, f"{self.host} didn't answer in HTTP: check host and port of `url`.")
 
 
-class _AnswerDigest(httpx2.Auth):
-    """Answers one given challenge, once: never repeats a refused login as a general client would."""
-
-    def __init__(self, username: str, password: str, challenge: str) -> None:
-        self._digest = httpx2.DigestAuth(username, password)
-        self._challenge = challenge
-
-    def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
-        """Add the answer to the challenge; whatever comes back is final."""
-        flow = self._digest.auth_flow(request)
-        next(flow)
-        yield flow.send(httpx2.Response(_UNAUTHORIZED, headers={"www-authenticate": self._challenge}, request=request))
-
-
 def _shown(answer: Answer) -> str:
     shown = answer.body[: 32 * SHOWN_CHARACTERS].decode("utf-8", "replace").strip()
     return f"HTTP {answer.status}, {len(answer.body)} bytes: {shown}"
@@ -417,32 +440,6 @@ def _any_certificate() -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_NONE
     context.set_ciphers("DEFAULT:@SECLEVEL=0")
     return context
-
-
-def _algorithm(offer: str) -> str:
-    found = _ALGORITHM.search(offer)
-    return found[1].upper() if found else "MD5"
-
-
-def _tell(attempt: Attempt, answer: Answer) -> None:
-    """Tell the breaker what the answer to sent credentials says about them."""
-    if answer.status == _UNAUTHORIZED or (answer.status == _FORBIDDEN and _locked_out(answer)):
-        attempt.refused()
-    elif answer.status == _FORBIDDEN and not _KNOWN_USER.search(answer.body):
-        attempt.forbidden()
-    elif answer.status < _UNAUTHORIZED or answer.status in {_FORBIDDEN, _NOT_FOUND}:
-        attempt.accepted()
-    else:
-        attempt.unclear()
-
-
-def _is_stale(answer: Answer) -> bool:
-    return any(_STALE.search(offer) for offer in answer.headers.get_list("www-authenticate"))
-
-
-def _locked_out(answer: Answer) -> bool:
-    """Tell whether the body says that the user is locked, in the words of the makers whose replies are known."""
-    return re.search(rb"<lockStatus>\s*lock|\bRmLock\b|userLocked|loginLocked", answer.body, re.IGNORECASE) is not None
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:

@@ -52,6 +52,7 @@ class Account:
         self._failures_in_a_row = 0
         self._locked_until = float("-inf")
         self._refused_names: set[str] = set()
+        self._doubted_names: set[str] = set()
 
     @property
     def locked_for_seconds(self) -> float:
@@ -67,9 +68,13 @@ class Account:
         """Give the account another password. What was refused before may now be tried again without blame."""
         self._password = password
         self._refused_names.clear()
+        self._doubted_names.clear()
 
-    def judge(self, name: str, matches: Callable[[str, str], bool]) -> Answer:
-        """Count one login attempt under `name`; `matches` is asked with the true name and password."""
+    def judge(self, name: str, matches: Callable[[str, str], bool], *, fresh: bool = True) -> Answer:
+        """Count one login attempt under `name`; `matches` is asked with the true name and password.
+
+        `fresh` false: the client can't tell its refusal from a nonce that ran out, and may try once more.
+        """
         if self.locked_for_seconds:
             self.attempts_while_locked += 1
             return Answer.LOCKED
@@ -77,16 +82,17 @@ class Account:
             self.good_logins += 1
             self._failures_in_a_row = 0
             self._refused_names.discard(name)
+            self._doubted_names.discard(name)
             return Answer.OK
-        self._count_failure(name)
+        self._count_failure(name, fresh=fresh)
         return Answer.REFUSED
 
-    def _count_failure(self, name: str) -> None:
+    def _count_failure(self, name: str, *, fresh: bool) -> None:
         self.failed_logins += 1
         self._failures_in_a_row += 1
         # A digest hides the password, so the name stands for the credentials until the device's password changes.
-        self.repeated_refusals += name in self._refused_names
-        self._refused_names.add(name)
+        self.repeated_refusals += name in self._refused_names or (not fresh and name in self._doubted_names)
+        (self._refused_names if fresh else self._doubted_names).add(name)
         if self.lock_after is not None and self._failures_in_a_row >= self.lock_after:
             self._locked_until = self._monotonic() + self.lock_seconds
             self._failures_in_a_row = 0
@@ -113,12 +119,19 @@ class Authenticator:
         algorithm: Algorithm = "MD5",
         qop: bool = False,
         nonce_seconds: float = 600.0,
+        nonces_once: bool = False,
         monotonic: Monotonic = time.monotonic,
     ) -> None:
-        """`account` None lets everyone in; `qop` offers qop="auth", as HTTP servers do and most RTSP servers don't."""
+        """`account` None lets everyone in; `qop` offers qop="auth", as HTTP servers do and most RTSP servers don't.
+
+        `nonces_once`: a nonce that comes again is a failed login, whatever the password.
+        """
         self.account, self.realm, self.schemes, self.qop = account, realm, schemes, qop
         self.algorithm, self.nonce_seconds, self._monotonic = algorithm, nonce_seconds, monotonic
+        self.nonces_once = nonces_once
         self._nonces: dict[str, float] = {}
+        self._counts: dict[str, int] = {}
+        """How far the client has counted under each nonce."""
 
     def expire_nonces(self) -> None:
         """Make every nonce stale from now on."""
@@ -168,7 +181,11 @@ class Authenticator:
         if expires is None or expires <= self._monotonic():
             # Not one of ours or expired: nothing is known about the password, so nobody is blamed.
             return Answer.STALE
-        return account.judge(given.get("username", ""), matches)
+        nonce, count = given["nonce"], _hexadecimal(given.get("nc", ""))
+        last = self._counts.get(nonce, 0)
+        self._counts[nonce] = max(last, count)
+        again = last > 0 and (self.nonces_once or count <= last)
+        return account.judge(given.get("username", ""), (lambda *_: False) if again else matches, fresh=last == 0)
 
     def _response(self, username: str, password: str, method: str, given: dict[str, str]) -> str:
         first = self._hash(f"{username}:{self.realm}:{password}")
@@ -184,6 +201,13 @@ class Authenticator:
         if self.algorithm == "SHA-256":
             return hashlib.sha256(text.encode()).hexdigest()
         return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def _hexadecimal(text: str) -> int:
+    try:
+        return int(text, 16)
+    except ValueError:
+        return 0
 
 
 def _parameters(text: str) -> dict[str, str]:

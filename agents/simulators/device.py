@@ -38,7 +38,9 @@ class RecorderDevice(ABC):
         self.account = Account(
             state.username, state.password, lock_after=state.lock_after, lock_seconds=state.lock_seconds
         )
-        self.door = Authenticator(self.account, realm, qop=True, nonce_seconds=state.nonce_seconds)
+        self.door = Authenticator(
+            self.account, realm, qop=True, nonce_seconds=state.nonce_seconds, nonces_once=state.nonces_once
+        )
         self.requests: Counter[str] = Counter()
         self.web = WebServer(self._answer, host=http[0], port=http[1])
         manners = Manners(

@@ -121,6 +121,8 @@ class RecorderState:
     lock_after: int | None = 5
     lock_seconds: float = 1800.0
     nonce_seconds: float = 600.0
+    nonces_once: bool = False
+    """A digest nonce is good for one request."""
     ntp_server: str = "time.example"
     """Empty: its clock is set by hand."""
     alarm_inputs: list[AlarmInput] = field(default_factory=list)

@@ -60,7 +60,10 @@ class Door:
     refused: int = 0
     accepted: int = 0
     stale_next: bool = False
+    nonces_once: bool = False
+    """A nonce that comes again is refused, as if the password were wrong."""
     _nonces: int = 0
+    _count: int = 0
 
     def check(self, asked: Asked) -> Reply | None:
         """Return the 401 to send, or None when the request may pass."""
@@ -76,13 +79,15 @@ class Door:
             self.stale_next = False
             return self._challenge(stale=True)
         if given.get("nonce") == f"nonce{self._nonces}" and given.get("response") == self._response(asked, given):
-            self.accepted += 1
-            return None
+            last, self._count = self._count, int(given.get("nc", "1"), 16)
+            if last == 0 or (self._count > last and not self.nonces_once):
+                self.accepted += 1
+                return None
         self.refused += 1
         return self._challenge()
 
     def _challenge(self, *, stale: bool = False) -> Reply:
-        self._nonces += 1
+        self._nonces, self._count = self._nonces + 1, 0
         qop = f', qop="{self.qop}"' if self.qop else ""
         challenges = tuple(
             (

@@ -385,7 +385,7 @@ async def test_what_goes_wrong_in_the_middle_is_an_error_and_never_a_part(rig: R
         with pytest.raises(RecorderError) as error:
             await driver.footage("1", NOON - 70 * DAY, NOON, at_half)
         assert error.value.cause in {"refused", "no_connection", "unauthorized", "timeout"}
-        assert simulator.account.failed_logins <= 1
+        assert simulator.account.failed_logins <= 2  # one under a used nonce, which says nothing, and one for certain
 
 
 # Whatever is answered: a value or RecorderError.
@@ -581,3 +581,36 @@ async def test_answers_are_of_the_ports_types(rig: Rig, tmp_path: Path) -> None:
         assert all(isinstance(one, Channel) for one in await driver.channels())
         assert "disks" in rig.lacks or all(isinstance(one, Disk) for one in await driver.disks())
         assert isinstance(await driver.playback("1", NOON - HOUR, 10), StreamPlayback | FilePlayback)
+
+
+# Logins.
+
+
+@by_make
+@pytest.mark.parametrize("nonces", ["kept", "once", "expire"])
+async def test_a_round_of_questions_keeps_the_manners_of_logins(rig: Rig, tmp_path: Path, nonces: str) -> None:
+    """Nonces for one use cost one failed login in a process, those that ran out none; neither is a repeated refusal."""
+    clock = ManualClock(NOW)
+    async with running(rig, recorder(nonces_once=nonces == "once"), tmp_path, clock) as (simulator, driver):
+        for _ in range(3):
+            await driver.channels()
+            clock.advance(10)
+            if nonces == "expire":
+                simulator.door.expire_nonces()
+            await driver.footage("1", NOON - 2 * DAY, NOON)
+        stats = simulator.stats()
+    assert stats["failed_logins"] <= (nonces == "once")
+    challenges = sum(count for kind, count in stats.items() if kind.startswith("http_401"))
+    asked = sum(count for kind, count in stats.items() if kind.startswith("http_")) - challenges
+    assert challenges <= {"kept": 1, "expire": 7, "once": asked + 1}[nonces]
+
+
+@by_make
+async def test_a_password_that_is_changed_in_a_round_costs_two_failed_logins_at_most(rig: Rig, tmp_path: Path) -> None:
+    async with running(rig, recorder(), tmp_path, ManualClock(NOW)) as (simulator, driver):
+        await driver.footage("1", NOON - 2 * DAY, NOON)
+        simulator.change_password("another")
+        for _ in range(3):
+            with pytest.raises(RecorderError):
+                await driver.footage("1", NOON - 2 * DAY, NOON)
+        assert 1 <= simulator.stats()["failed_logins"] <= 2

@@ -78,15 +78,118 @@ async def test_sixteen_at_once_with_a_wrong_password_send_one(tmp_path: Path) ->
     assert sorted(set(causes)) == ["credentials_held", "unauthorized"]
 
 
-async def test_a_password_that_changes_between_two_requests_costs_one_refusal(tmp_path: Path) -> None:
-    door = Door()
+@pytest.mark.parametrize("passed", [0, 59, 61])
+async def test_a_password_that_changes_between_two_requests_costs_at_most_two_refusals(
+    tmp_path: Path, passed: float
+) -> None:
+    door, clock = Door(), ManualClock(NOW)
     async with serving(behind(door, ok)) as server:
-        http = DeviceHttp(recorder_settings(tmp_path, server.url), 5)
+        http = DeviceHttp(recorder_settings(tmp_path, server.url, clock=clock), 5)
         await http.fetch("GET", "/x")
         door.password = "another"
+        clock.advance(passed)
         assert await cause_of(http) == "unauthorized"
         assert await cause_of(http) == "credentials_held"
-    assert door.refused == 1
+        assert await cause_of(DeviceHttp(recorder_settings(tmp_path, server.url, clock=clock), 5)) == "credentials_held"
+    assert door.refused == (2 if passed < 60 else 1)
+
+
+@pytest.mark.parametrize(("algorithm", "qop", "wire"), [
+    ("MD5", "auth", 11), ("SHA-256", "auth", 11), ("MD5", "auth-int,auth", 11), ("MD5-sess", "auth", 20), ("MD5", None, 20),
+])  # fmt: skip
+async def test_one_challenge_serves_a_round(tmp_path: Path, algorithm: str, qop: str | None, wire: int) -> None:
+    door = Door(algorithms=(algorithm,), qop=qop)
+    async with serving(behind(door, ok)) as server:
+        http = DeviceHttp(recorder_settings(tmp_path, server.url, clock=ManualClock(NOW)), 5)
+        for number in range(10):
+            assert (await http.fetch("GET", f"/{number}")).logged_in
+        await http.close()
+    assert (door.accepted, door.refused, len(server.asked)) == (10, 0, wire)
+    counts = [asked.headers["authorization"].partition("nc=")[2][:8] for asked in server.asked if asked.has_credentials]
+    if wire == 11:
+        assert counts == [f"{number:08x}" for number in range(1, 11)]
+
+
+async def test_the_next_round_asks_for_a_nonce_of_its_own(tmp_path: Path) -> None:
+    door, clock = Door(), ManualClock(NOW)
+    async with serving(behind(door, ok)) as server:
+        http = DeviceHttp(recorder_settings(tmp_path, server.url, clock=clock), 5)
+        for _ in range(3):
+            await http.fetch("GET", "/a")
+            await http.fetch("GET", "/b")
+            clock.advance(61)
+        await http.close()
+    assert len(server.requests(with_credentials=False)) == 3
+
+
+async def test_nonces_for_one_use_are_tried_twice_once_in_a_process(tmp_path: Path) -> None:
+    door, clock = Door(nonces_once=True), ManualClock(NOW)
+    async with serving(behind(door, ok)) as server:
+        http = DeviceHttp(recorder_settings(tmp_path, server.url, clock=clock), 5)
+        for _ in range(5):
+            assert (await http.fetch("GET", "/x")).status == 200
+            clock.advance(20)
+        await http.close()
+    assert (door.accepted, door.refused) == (5, 1)
+    assert len(server.requests(with_credentials=False)) == 5
+
+
+async def test_a_device_whose_nonces_run_out_is_asked_with_younger_ones(tmp_path: Path) -> None:
+    door, clock = Door(), ManualClock(NOW)
+    async with serving(behind(door, ok)) as server:
+        http = DeviceHttp(recorder_settings(tmp_path, server.url, clock=clock), 5)
+        await http.fetch("GET", "/x")
+        clock.advance(40)
+        door.stale_next = True
+        await http.fetch("GET", "/x")
+        asked = len(server.asked)
+        clock.advance(19)
+        await http.fetch("GET", "/x")
+        assert len(server.asked) == asked + 1
+        clock.advance(2)
+        await http.fetch("GET", "/x")
+        assert len(server.asked) == asked + 3
+        await http.close()
+    assert door.refused == 0
+
+
+async def test_a_locked_user_is_known_from_the_first_answer(tmp_path: Path) -> None:
+    door = Door()
+    lock = b"<userCheck><lockStatus>lock</lockStatus></userCheck>"
+    locked: list[Asked] = []
+
+    def answer(asked: Asked) -> Reply:
+        if not locked:
+            return door.check(asked) or ok(asked)
+        locked.append(asked)
+        return Reply(401, lock, (("WWW-Authenticate", 'Digest realm="r", nonce="n", qop="auth"'),))
+
+    async with serving(answer) as server:
+        http = DeviceHttp(recorder_settings(tmp_path, server.url), 5)
+        await http.fetch("GET", "/x")
+        locked.append(server.asked[-1])
+        assert await cause_of(http) == "unauthorized"
+        assert await cause_of(http) == "credentials_held"
+    assert [one.has_credentials for one in locked[1:]] == [True, False]
+
+
+async def test_a_connection_that_was_closed_under_a_used_nonce_begins_anew(tmp_path: Path) -> None:
+    door = Door()
+    cut: list[Asked] = []
+
+    def answer(asked: Asked) -> Reply:
+        if asked.target == "/cut" and not cut:
+            cut.append(asked)
+            return Reply(raw=b"")
+        return door.check(asked) or ok(asked)
+
+    async with serving(answer) as server:
+        http = DeviceHttp(recorder_settings(tmp_path, server.url), 5)
+        await http.fetch("GET", "/x")
+        assert (await http.fetch("GET", "/cut")).status == 200
+        await http.close()
+    assert cut[0].has_credentials
+    assert (door.accepted, door.refused) == (2, 0)
 
 
 async def test_a_stale_nonce_is_no_refusal(tmp_path: Path) -> None:

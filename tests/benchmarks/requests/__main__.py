@@ -12,7 +12,7 @@ from benchmarks.requests.run import counted
 from support.recorder_rigs import RIGS
 
 MOST = 4.0
-"""Requests for each channel and hour, at most."""
+"""Requests on the wire for each channel and hour, at most."""
 
 
 def main() -> int:
@@ -20,17 +20,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.requests", description=__doc__)
     parser.add_argument("--channels", type=int, nargs="+", default=[4, 16])
     arguments = parser.parse_args()
-    print("make        channels  look  settings  index  a channel and hour  with challenges  first scan")
+    print("questions / requests on the wire; the last two columns for each channel and hour")
+    print("make        channels   first scan         look     settings        index        all  questions   wire")
     worst = 0.0
     for channels in arguments.channels:
         for rig in RIGS:
             with tempfile.TemporaryDirectory() as folder:
                 found = asyncio.run(counted(rig, Path(folder), channels))
-            rate = found.a_channel_and_hour
-            worst = max(worst, rate)
+            day = found.day
+            worst = max(worst, found.a_channel_and_hour(day.wire))
+            parts = (found.first_scan, found.look, found.settings, found.index, day)
             print(
-                f"{found.make:<12} {channels:>7} {found.look:>5} {found.settings:>9} {found.index:>6} {rate:>19.2f} "
-                f"{2 * rate:>16.2f} {found.first_scan:>11}",
+                f"{found.make:<12} {channels:>7}",
+                *(f"{f'{part.questions} / {part.wire}':>12}" for part in parts),
+                f"{found.a_channel_and_hour(day.questions):>9.2f} {found.a_channel_and_hour(day.wire):>6.2f}",
                 flush=True,
             )
     return 1 if worst > MOST else 0

@@ -17,7 +17,7 @@ from agents.site_file import Rhythm
 from monitor.model.clock import ManualClock
 from monitor.model.observation import Observation
 from monitor.model.span import HOUR
-from support.recorder_rigs import Rig, driver_of
+from support.recorder_rigs import Rig, assert_manners, driver_of
 from support.replies import at_the_level_of_replies
 from support.rounds import rounds_over
 
@@ -27,21 +27,42 @@ DAY_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True)
+class Requests:
+    """What a recorder saw: questions, and all requests on the wire, the login challenges of these questions among them."""
+
+    questions: int = 0
+    wire: int = 0
+
+    def __add__(self, other: Requests) -> Requests:
+        """Return both together."""
+        return Requests(self.questions + other.questions, self.wire + other.wire)
+
+    def __sub__(self, other: Requests) -> Requests:
+        """Return what came since `other` was counted."""
+        return Requests(self.questions - other.questions, self.wire - other.wire)
+
+
+@dataclass(frozen=True)
 class Counted:
-    """How often a recorder was asked in one day, the answered challenges of the logins left out."""
+    """How often a recorder was asked in one day."""
 
     make: str
     channels: int
-    look: int
-    settings: int
-    index: int
-    first_scan: int
+    hours: int
+    look: Requests
+    settings: Requests
+    index: Requests
+    first_scan: Requests
     """To read everything once."""
 
     @property
-    def a_channel_and_hour(self) -> float:
-        """Return the requests of the day for each channel and hour."""
-        return (self.look + self.settings + self.index) / self.channels / 24
+    def day(self) -> Requests:
+        """Return all that was asked after the first scan."""
+        return self.look + self.settings + self.index
+
+    def a_channel_and_hour(self, count: int) -> float:
+        """Return how many of `count` fall on each channel and hour."""
+        return count / self.channels / self.hours
 
 
 def recorder_of(channels: int, clock: ManualClock) -> RecorderState:
@@ -65,16 +86,18 @@ async def counted(rig: Rig, folder: Path, channels: int, hours: int = 24) -> Cou
     clock = ManualClock(NOON)
     simulator = rig.simulator(recorder_of(channels, clock))
     driver = driver_of(rig, simulator, folder, clock, timezone=ZoneInfo("Asia/Shanghai"))
-    at_the_level_of_replies(driver, simulator, clock)
+    at_the_level_of_replies(driver, simulator, clock, login=True)
     rhythm = Rhythm()
     seen: list[Observation] = []
     named = [Channelled(f"c{item.id}", str(item.id)) for item in simulator.state.channels]
     scan = RecorderScan("nvr", driver, named, clock, seen.append)
     settings = SettingsScan("nvr", driver, named, clock, seen.append)
-    spent = {"look": 0, "settings": 0, "index": 0}
+    spent = dict.fromkeys(("look", "settings", "index"), Requests())
 
-    def asked() -> int:
-        return sum(simulator.requests.values())
+    def asked() -> Requests:
+        wire = sum(simulator.requests.values())
+        challenges = sum(count for kind, count in simulator.requests.items() if kind.startswith("401_"))
+        return Requests(wire - challenges, wire)
 
     try:
         with rounds_over(scan, clock, seen, folder / rig.driver, zone="Asia/Shanghai") as rounds:
@@ -97,4 +120,5 @@ async def counted(rig: Rig, folder: Path, channels: int, hours: int = 24) -> Cou
         raise AssertionError(f"{rig.driver}: {error.detail}") from error
     finally:
         await driver.close()
-    return Counted(rig.driver, channels, first_scan=first, **spent)
+    assert_manners(simulator.stats())
+    return Counted(rig.driver, channels, hours, first_scan=first, **spent)
