@@ -9,6 +9,10 @@ from pathlib import Path
 import pytest
 import structlog
 from hypothesis import HealthCheck, settings
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
+
+from monitor.store import accounts
 
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
@@ -24,6 +28,14 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.pop(name, None)
     for name in [name for name in os.environ if name.startswith("CRADLEWATCH_")]:
         del os.environ[name]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def cheap_passwords() -> Iterator[None]:
+    """Let passwords be hashed in no time inside the tests' own process; commands that tests start hash as they always do."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(accounts, "_hasher", lambda: PasswordHash((Argon2Hasher(1, 8, 1),)))
+        yield
 
 
 @pytest.fixture(autouse=True)

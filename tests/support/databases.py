@@ -142,7 +142,9 @@ _NUMBERS = itertools.count(1)
 def postgres_database(server: PostgresServer, template: str = TEMPLATE) -> Iterator[str]:
     """Make a database, give its URL, and drop it at the end."""
     name = f"test_{next(_NUMBERS)}"
-    server.execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+    server.execute(
+        f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"
+    )  # twice as fast, as nothing is synced
     try:
         yield server.url(name)
     finally:
