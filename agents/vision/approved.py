@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from agents.vision.match import Match
+from agents.vision.match import Kept, Match
 from agents.vision.thresholds import Thresholds
 
 
@@ -52,11 +52,23 @@ def _found_elsewhere(seen: Match, t: Thresholds) -> bool:
 
 
 def _lost(seen: Match, t: Thresholds) -> bool:
-    nothing = seen.identity <= t.moved_lost_identity and seen.in_place <= t.moved_lost_in_place
-    loose = seen.anchored <= t.moved_lost_anchored
+    """Tell whether nothing is where it was, though there is something to be seen.
+
+    Where a look is known that surely showed the view, what has gone since must have gone as well: cots all over the floor and a
+    person before the rest hide an approved view, but not what was there among the cots a moment ago. Gone from both, it
+    may fit a little by chance.
+    """
+    sound = seen.sound
+    gone = _gone(seen, t) and (sound is None or _gone(sound, t))
+    anchored = seen.anchored if sound is None else max(seen.anchored, sound.anchored)
+    most = t.moved_lost_anchored if sound is None else t.moved_lost_anchored_both
     return (
-        nothing
-        and loose
+        gone
+        and anchored <= most
         and seen.own_structure >= t.moved_lost_structure
         and seen.covered_ratio <= t.moved_lost_covered
     )
+
+
+def _gone(seen: Match | Kept, t: Thresholds) -> bool:
+    return seen.identity <= t.moved_lost_identity and seen.in_place <= t.moved_lost_in_place

@@ -9,7 +9,7 @@ from agents.vision.diagnose import Conditions, Evidence, conditions
 from agents.vision.fingerprint import Fingerprint
 from agents.vision.light import Light
 from agents.vision.loop import Loop
-from agents.vision.match import Match, match
+from agents.vision.match import Match, match, surely
 from agents.vision.measure import Measures, Scores
 from agents.vision.recurrence import Recurrence
 from agents.vision.thresholds import Thresholds
@@ -49,6 +49,8 @@ class Eye:
         self._thresholds = by_light or (lambda _: thresholds)
         self._usual = Usual()
         self._before: Fingerprint | None = None
+        self._sound: dict[bool, Fingerprint] = {}
+        """The last look that surely showed the approved view, without colour (infrared) and with."""
         self._loop = Loop()
         self._recurrence = Recurrence()
         self._still_looks = 0
@@ -62,7 +64,8 @@ class Eye:
     def look(self, measures: Measures, view: Fingerprint) -> Judged:
         """Judge one look."""
         beside = self._usual.beside(measures, view.light)
-        matched = match(view, self.approved, self._before) if self.approved else None
+        colourless = view.light == "infrared"
+        matched = match(view, self.approved, self._before, self._sound.get(colourless)) if self.approved else None
         self._before = view
         thresholds = self._thresholds(view.light)
         looped = self._loop.looping or self._recurrence.looping
@@ -70,6 +73,8 @@ class Eye:
         self._looked(same="frozen" in found.staying)
         if not found.entering:
             self._usual.learn(measures, view.light)
+            if matched is not None and surely(matched):
+                self._sound[colourless] = view
         scores = (
             measures.as_scores()
             | {"looped": float(looped)}

@@ -111,6 +111,8 @@ class Thresholds:
     moved_lost_identity: float = _most(0.22)
     moved_lost_anchored: float = _most(0.06)
     """Larger parts of the view that still fit where they were: through cots, curtains and people a tenth and more."""
+    moved_lost_anchored_both: float = _most(0.1)
+    """The same of the approved view and of the last look that surely showed it, together."""
     moved_lost_in_place: float = _most(0.5)
     """As much of the approved structure is found by chance, wherever the camera looks: rooms are built at right angles."""
     moved_lost_structure: float = _least(0.2)

@@ -13,7 +13,7 @@ from agents.vision.diagnose import STATES, Conditions, Diagnosis, Evidence, cond
 from agents.vision.drawn import Drawn
 from agents.vision.grain import Grain
 from agents.vision.levels import Levels
-from agents.vision.match import Match
+from agents.vision.match import Kept, Match
 from agents.vision.measure import Measures
 from agents.vision.repeat import Repeat
 from agents.vision.smear import Smear
@@ -92,6 +92,9 @@ GONE_IN_PARTS = replace(IN_PLACE, in_place=0.7, covered_ratio=0.18, covered_stru
 HIDDEN = replace(IN_PLACE, in_place=0.1, covered_ratio=0.85, covered_structure=0.9, own_structure=0.05)
 LOST = replace(IN_PLACE, in_place=0.23, identity=0.03, registered=0.26, anchored=0, distinct=4, own_structure=0.47)
 ZOOMED = replace(IN_PLACE, in_place=0.5, identity=0.24, registered=0.38, anchored=0.02, distinct=3.6, own_structure=0.7)
+SOMEBODY_AMONG_COTS = replace(LOST, in_place=0.4, sound=Kept(in_place=0.62, identity=0.43, anchored=0.4))
+LOST_FROM_COTS = replace(LOST, sound=Kept(in_place=0.45, identity=0.1, anchored=0.0))
+LOST_BUT_FOR_CHANCE = replace(LOST, anchored=0.07, sound=Kept(in_place=0.24, identity=-0.02, anchored=0.07))
 AMONG_COTS = replace(ZOOMED, in_place=0.6, registered=0.336)
 STRIPES = {"stripe_level": 35, "stripe_ratio": 120, "stripe_even": 0.91}
 
@@ -107,6 +110,10 @@ STRIPES = {"stripe_level": 35, "stripe_ratio": 120, "stripe_even": 0.91}
         ("striped", evidence({"stripe_gain": 35}, stripes=STRIPES), LOST),
         ("moved", evidence(), ZOOMED),
         ("ok", evidence(), AMONG_COTS),
+        ("ok", evidence(), SOMEBODY_AMONG_COTS),
+        ("moved", evidence(), LOST_FROM_COTS),
+        ("ok", evidence(), replace(LOST_BUT_FOR_CHANCE, sound=None)),
+        ("moved", evidence(), LOST_BUT_FOR_CHANCE),
     ],
 )
 def test_what_a_look_beside_the_approved_view_shows(state: str, seen: Evidence, match: Match) -> None:

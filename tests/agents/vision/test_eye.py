@@ -1,0 +1,75 @@
+"""One camera's looks in order: what the last sound look says of those that hide the approved view."""
+
+from __future__ import annotations
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from agents.vision.eye import Eye
+from agents.vision.fingerprint import Fingerprint, fingerprint, merge
+from agents.vision.measure import measure
+from agents.vision.thresholds import Thresholds
+from support.pictures import footage
+from support.views import Image, drawn_room, grainy, looked_at, overlaid, person, resized, turned
+
+ROOM = drawn_room(1)
+SOUND = measure(looked_at(grainy(ROOM, 3, 1)), None)[0]
+
+
+def seen(image: Image, at: int) -> Fingerprint:
+    return fingerprint(looked_at(overlaid(grainy(image, 3, at), f"12:00:{at:02}"), kilobits=256))
+
+
+def named(room: Image, *looks: Image) -> list[str]:
+    """Return what is named of each look at a camera whose approved view is a room."""
+    eye = Eye(Thresholds(), [merge([seen(room, at) for at in range(2)])])
+    return [
+        eye.look(SOUND, seen(look, 20 + at)).conditions.state for at, look in enumerate((room, room, room, *looks))
+    ][3:]
+
+
+def hall() -> Image:
+    """Return a part of a real hall: a table before a bare wall, boards."""
+    with av.open(str(footage("hall"))) as container:
+        frame = next(iter(container.decode(video=0))).to_ndarray(format="bgr24")
+    return turned(resized(np.asarray(frame, np.uint8), 704, 576), 0, 0.1, zoom=2)
+
+
+def beds(image: Image, top: int = 340) -> Image:
+    """Return a room with made beds close together from a height on, in all colours."""
+    rng, found = np.random.default_rng(10), image.copy()
+    for row in range(5):
+        x, y = int(rng.integers(-60, 0)), top - int(rng.integers(10, 50)) + row * (image.shape[0] - top) // 5
+        while x < image.shape[1]:
+            wide, colour = int(rng.integers(80, 150)), rng.integers(50, 210, 3).astype(float)
+            cv2.rectangle(found, (x, y), (x + wide - 12, y + 60), tuple(colour), -1)
+            for fold in range(6):
+                cv2.line(found, (x, y + 10 * fold), (x + wide - 12, y + 10 * fold + 4), tuple(colour / 2), 1)
+            cv2.rectangle(found, (x, y), (x + wide - 12, y + 60), (30, 30, 30), 2)
+            x += wide
+    return found
+
+
+@pytest.mark.parametrize("place", [0.65, 0.85])
+def test_somebody_among_beds_before_the_rest_of_a_bare_wall_has_not_moved_the_camera(place: float) -> None:
+    room = hall()
+    nap = beds(room)
+    with_somebody = person(nap, place, 1.3)
+    assert named(room, with_somebody) == ["moved"], "the case is at hand: by the approved view alone it looks elsewhere"
+    assert named(room, nap, with_somebody, with_somebody) == ["ok"] * 3
+
+
+def test_a_camera_that_is_turned_while_beds_stand_has_moved() -> None:
+    room = hall()
+    nap = beds(room)
+    elsewhere = np.ascontiguousarray(drawn_room(51)[::-1, ::-1])
+    assert named(room, nap, turned(nap, 0.35, 0.1), elsewhere, nap) == ["ok", "moved", "moved", "ok"]
+
+
+def test_a_camera_that_creeps_away_has_moved() -> None:
+    """Each look is nearly the one before; the last sound one stays where the view was still in place."""
+    found = named(ROOM, *(turned(ROOM, 0.01 * step) for step in range(13)))
+    assert found == sorted(found, key=("ok", "moved").index)
+    assert found.index("moved") <= 6
