@@ -252,6 +252,7 @@ class Station:
             password=login.password if login else "",
             options=item.options,
             base_dir=self.site.base_dir,
+            state_dir=self.site.state_dir,
             rtsp_port=self._rtsp_port(item),
             tls_fingerprint=item.tls_fingerprint or self.pins.get(place),
             fingerprint_seen=lambda seen: self.pins.keep(place, seen),

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import importlib
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from agents.recorders.sizes import FileSizes
 from monitor.model.clock import Clock
 from monitor.model.observation import StreamCause
 from monitor.model.span import HOUR, MINUTE, SECOND, Millis, Spans, to_millis
@@ -173,15 +174,6 @@ class FilePlayback:
 PlaybackRequest = StreamPlayback | FilePlayback
 
 
-class FileSize(NamedTuple):
-    """One file of the index, whole, whatever the window: UTC milliseconds by the recorder's own clock, and its bytes."""
-
-    start: Millis
-    end: Millis
-    bytes: int | None
-    """None where it isn't told; an index that says 0 tells nothing."""
-
-
 @dataclass(frozen=True)
 class Footage:
     """What the index lists for a channel in `window` (UTC ms, half-open), by the recorder's own clock.
@@ -193,21 +185,8 @@ class Footage:
     spans: Spans
     locked: Spans
     window: tuple[Millis, Millis]
-    sizes: tuple[FileSize, ...] | None = None
+    sizes: FileSizes | None = None
     """Every file that touches the window, locked ones too; None where this make's index tells no sizes."""
-
-
-def file_sizes(listed: Iterable[tuple[Millis, Millis, int | None]]) -> tuple[FileSize, ...]:
-    """Return each file of (start, end, bytes) once, in order of time.
-
-    Windows that meet list a file twice, and so does some firmware: what begins at the same instant on one track is one
-    file, and the larger size the newer one.
-    """
-    found: dict[Millis, FileSize] = {}
-    for start, end, size in listed:
-        known = found.get(start, FileSize(start, end, None))
-        found[start] = FileSize(start, max(end, known.end), max(size or 0, known.bytes or 0) or None)
-    return tuple(found[start] for start in sorted(found))
 
 
 @dataclass(frozen=True)
@@ -414,6 +393,8 @@ class RecorderSettings:
     rtsp_port: int = 554
     base_dir: Path = field(default_factory=Path)
     """What relative paths in the options are relative to: the folder of site.yaml."""
+    state_dir: Path | None = None
+    """Where a driver may keep what it learnt, over restarts; None: nowhere."""
     tls_fingerprint: str | None = None
     """SHA-256 of the recorder's certificate, hex; pinned on first use when None."""
     fingerprint_seen: Callable[[str], None] | None = None

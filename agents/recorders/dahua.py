@@ -32,11 +32,11 @@ from agents.recorders.base import (
     RecordingMode,
     StreamPlayback,
     TimeSync,
-    file_sizes,
     latest_by_search,
 )
 from agents.recorders.http import JSON, Answer, DeviceHttp
 from agents.recorders.menus import busy
+from agents.recorders.sizes import FileSizes
 from agents.recorders.windows import Window, halves, stretches
 from monitor.model.observation import StreamCause
 from monitor.model.span import Millis, Spans, from_millis, to_millis
@@ -266,7 +266,7 @@ class Dahua(OffersNothing):
                 if progress is not None:
                     progress(done / len(windows))
         unlocked, kept = (Spans.of(spans).clip(start, end) for spans in (held, locked))
-        return Footage(unlocked, kept, (start, end), file_sizes(sizes))
+        return Footage(unlocked, kept, (start, end), FileSizes.of(sizes))
 
     async def earliest(self, channel: str) -> Millis | None:
         """Return the start of the oldest footage, which the recorder lists first; None without any. Raises RecorderError."""

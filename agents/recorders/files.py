@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import threading
-from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
-from datetime import UTC, datetime, timedelta
+from collections import deque
+from collections.abc import Callable
+from datetime import UTC, timedelta
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Literal, TypeVar
 
-from pydantic import field_validator
+import numpy as np
+from pydantic import Field, ValidationInfo, field_validator
 
 from agents.recorders.base import (
     MAX_EXCHANGES,
@@ -29,64 +31,20 @@ from agents.recorders.base import (
     RecorderSettings,
     latest_by_search,
 )
-from agents.recorders.container import Unfinished, duration_seconds
-from agents.recorders.path_template import epoch, parse_template, wall_range
-from agents.recorders.path_walk import ALWAYS, Found, walk
+from agents.recorders.catalogue import Catalogue
+from agents.recorders.path_template import parse_template
+from agents.recorders.path_walk import ALWAYS, walk
+from agents.recorders.segments import LONGEST_SEGMENT, SegmentReader, Starts
+from agents.recorders.sizes import FileSizes
+from agents.recorders.tree import Tree
 from monitor.model.observation import StreamCause
-from monitor.model.span import Millis, Spans, from_millis, to_millis
-
-LONGEST_SEGMENT = timedelta(days=1)
-"""A file that began longer ago than this before the window isn't thought to reach into it."""
-
-BEFORE_WINDOW = 2
-"""How many of the files that begin before the window are looked at: only the latest can reach into it."""
-
-BEING_WRITTEN = timedelta(minutes=5)
-"""A file without an index that changed so lately is still being written; an older one was cut off and won't play."""
-
-BELIEVABLE = timedelta(minutes=30)
-"""How near a file's own change time must lie to its end to tell the two passes of a repeated hour apart."""
+from monitor.model.span import Millis, Spans, from_millis
 
 CHANNEL_DAYS = timedelta(days=2)
-MAX_CACHED = 50_000
+RULES = 1
+"""Goes up when files are read by other rules than before: what is catalogued is read again then."""
 
-Key = tuple[str, int, int]
 T = TypeVar("T")
-
-
-class DurationCache(Protocol):
-    """Keeps the length of files that were read before, by (path, size, change time in ns)."""
-
-    def get(self, key: Key) -> float | None:
-        """Return the seconds kept for `key`; None without any."""
-        ...
-
-    def put(self, key: Key, seconds: float) -> None:
-        """Keep the seconds of `key`."""
-        ...
-
-
-class MemoryCache:
-    """The latest lengths, in memory: some ten megabytes when full."""
-
-    def __init__(self, limit: int = MAX_CACHED) -> None:
-        """Keep at most `limit` lengths."""
-        self._limit = limit
-        self._kept: OrderedDict[Key, float] = OrderedDict()
-
-    def get(self, key: Key) -> float | None:
-        """Return the seconds kept for `key`; None without any."""
-        seconds = self._kept.get(key)
-        if seconds is not None:
-            self._kept.move_to_end(key)
-        return seconds
-
-    def put(self, key: Key, seconds: float) -> None:
-        """Keep the seconds of `key`, and forget the one unused longest."""
-        self._kept[key] = seconds
-        self._kept.move_to_end(key)
-        if len(self._kept) > self._limit:
-            self._kept.popitem(last=False)
 
 
 class FilesOptions(DriverOptions):
@@ -94,6 +52,7 @@ class FilesOptions(DriverOptions):
 
     path: str
     path_timezone: Literal["local", "utc"] = "local"
+    starts: Starts = Field(default="path", validate_default=True)
 
     @field_validator("path")
     @classmethod
@@ -101,22 +60,48 @@ class FilesOptions(DriverOptions):
         parse_template(value, Path())
         return value
 
+    @field_validator("starts")
+    @classmethod
+    def _told(cls, value: Starts, info: ValidationInfo) -> Starts:
+        path = info.data.get("path")
+        if path is not None and value == "path" and not parse_template(path, Path()).tells_start:
+            msg = (
+                f"`path` {path!r} tells the day and not when each file begins; add %H and %M, or set `starts: written` "
+                "where a file's change time is its end"
+            )
+            raise ValueError(msg)
+        return value
+
 
 class Files(OffersNothing):
     """Recordings on disk. Reads names, sizes and containers; never a picture."""
 
-    def __init__(self, settings: RecorderSettings, cache: DurationCache | None = None) -> None:
-        """Prepare; no I/O. Lengths read once are kept in `cache`, or in memory. Raises OptionsError."""
+    def __init__(self, settings: RecorderSettings) -> None:
+        """Prepare; no I/O. What was read once is kept in the state directory, if there is one. Raises OptionsError."""
         self._settings = settings
         options = FilesOptions.read(settings.id, "files", settings.options)
         self._template = parse_template(options.path, settings.base_dir)
         self._zone = settings.timezone if options.path_timezone == "local" else UTC
-        self._cache = cache if cache is not None else MemoryCache()
-        self._cache_lock = threading.Lock()
+        self._catalogue = Catalogue(
+            _catalogue_path(settings), f"{RULES} {options.starts} {self._zone} {self._template}"
+        )
+        reader = SegmentReader(self._zone, settings.clock, options.starts)
+        self._tree = Tree(self._template, reader, self._catalogue)
+        self._reading = threading.Lock()
         self.exchanges: deque[Exchange] = deque(maxlen=MAX_EXCHANGES)
 
     async def close(self) -> None:
-        """Hold nothing open: there is nothing to let go of."""
+        """Close the catalogue."""
+        await asyncio.to_thread(self._close)
+
+    def _close(self) -> None:
+        with self._reading:
+            self._catalogue.close()
+
+    @property
+    def looked_into(self) -> int:
+        """How many files were opened so far; a known file isn't."""
+        return self._tree.opened
 
     def stream_url(self, channel: str, main: bool) -> str | None:  # noqa: ARG002  (the port's signature)
         """Return None: files have no live stream."""
@@ -157,16 +142,14 @@ class Files(OffersNothing):
                 loop.call_soon_threadsafe(progress, share)
 
         try:
-            work = self._in_thread(f"files of {camera}", lambda: self._footage(camera, start, end, report, stop))
-            spans = await work
+            return await self._in_thread(f"files of {camera}", lambda: self._footage(camera, start, end, report, stop))
         finally:
             stop.set()
-        return Footage(spans, Spans.empty(), (start, end))
 
     async def earliest(self, channel: str) -> Millis | None:
         """Return the start of the oldest file that plays; None without any. Raises RecorderError."""
         camera = _camera(channel)
-        return await self._in_thread(f"oldest file of {camera}", lambda: self._earliest(camera))
+        return await self._in_thread(f"oldest file of {camera}", lambda: self._oldest(camera))
 
     async def latest(self, channel: str) -> Millis | None:
         """Return the end of the newest footage of the last hours; None without any. Raises RecorderError."""
@@ -191,7 +174,9 @@ class Files(OffersNothing):
             error.asked = where
             self.exchanges.append(Exchange(where, error.detail))
             raise
-        self.exchanges.append(Exchange(where, str(result)[:500]))
+        shown = f"{len(result.spans)} spans" if isinstance(result, Footage) else str(result)[:500]
+        trouble = f"; what was read could not be kept: {self._catalogue.trouble}" if self._catalogue.trouble else ""
+        self.exchanges.append(Exchange(where, f"{shown}{trouble}"))
         return result
 
     def _with_root(self, work: Callable[[], T]) -> T:
@@ -201,126 +186,60 @@ class Files(OffersNothing):
 
     def _cameras(self) -> set[str]:
         now = self._settings.clock.now()
-        found = self._found(None, now - CHANNEL_DAYS, now + LONGEST_SEGMENT, self._template.camera_depth)
+        window = now - CHANNEL_DAYS, now + LONGEST_SEGMENT
+        found = walk(self._template, self._zone, None, window, self._template.camera_depth)
         return {one.camera for one in found if one.camera is not None}
 
-    def _footage(self, camera: str, start: Millis, end: Millis, report: Progress, stop: threading.Event) -> Spans:
-        pairs = [span for span, _ in self._playable(camera, start, end, report, stop)]
-        return Spans.of(pairs).clip(start, end)
+    def _footage(self, camera: str, start: Millis, end: Millis, report: Progress, stop: threading.Event) -> Footage:
+        self._require_folder(camera)
+        if end <= start:
+            return Footage(Spans.empty(), Spans.empty(), (start, end), FileSizes.of(()))
+        with self._reading:
+            opened = self._tree.opened
+            held = self._tree.read(camera, (from_millis(start), from_millis(end)), report, stop)
+            opened = self._tree.opened - opened
+        segments = np.concatenate([one.shelf.segments for one in held]) if held else np.empty((0, 4), dtype=np.int64)
+        plays = segments[:, 1] > segments[:, 0]
+        told = f"{len(plays) - int(plays.sum())} hold nothing playable, {opened} were looked into"
+        self.exchanges.append(Exchange(f"{len(plays)} files of {camera}", told))
+        touching = segments[plays & (segments[:, 0] < end) & (segments[:, 1] > start)]
+        sizes = FileSizes(touching[np.argsort(touching[:, 0], kind="stable"), :3])
+        return Footage(Spans.of(touching[:, :2]).clip(start, end), Spans.empty(), (start, end), sizes)
 
     def _playback(self, camera: str, at: Millis) -> FilePlayback:
-        for (start, end), path in self._playable(camera, at, at + 1, lambda _: None, threading.Event()):
-            if start <= at < end:
-                return FilePlayback(Path(path), (at - start) / 1000)
+        self._require_folder(camera)
+        window = from_millis(at), from_millis(at + 1)
+        with self._reading:
+            for held in self._tree.read(camera, window, lambda _: None, threading.Event()):
+                segments = held.shelf.segments
+                for row in np.flatnonzero((segments[:, 0] <= at) & (at < segments[:, 1])).tolist():
+                    path = self._tree.path_of(camera, held, row)
+                    if path is not None:
+                        return FilePlayback(Path(path), (at - int(segments[row, 0])) / 1000)
         moment = from_millis(at).astimezone(self._settings.timezone).isoformat(timespec="seconds")
         raise RecorderError(StreamCause.NOT_FOUND, f"No file of {camera} holds {moment}.")
 
-    def _playable(
-        self, camera: str, start: Millis, end: Millis, report: Progress, stop: threading.Event
-    ) -> Iterator[tuple[tuple[Millis, Millis], str]]:
-        """Yield what each file that may touch [start, end) holds, and its path."""
-        if end <= start:
-            return
-        first, last = from_millis(start), from_millis(end)
+    def _oldest(self, camera: str) -> Millis | None:
         self._require_folder(camera)
-        listed = sorted(
-            (readings, one.path)
-            for one in self._found(camera, first - LONGEST_SEGMENT, last)
-            if (readings := self._readings(one)) and first - LONGEST_SEGMENT <= readings[-1] and readings[0] < last
-        )
-        before = [one for one in listed if one[0][-1] < first]
-        files = before[-BEFORE_WINDOW:] + [one for one in listed if one[0][-1] >= first]
-        unplayable = 0
-        for done, (readings, path) in enumerate(files, start=1):
-            if stop.is_set():
-                break
-            span = self._span(path, readings)
-            if span is None:
-                unplayable += 1
-            else:
-                yield span, path
-            if done % 200 == 0 or done == len(files):
-                report(done / len(files))
-        self.exchanges.append(
-            Exchange(f"lengths of {len(files)} files of {camera}", f"{unplayable} hold nothing playable")
-        )
+        with self._reading:
+            return self._tree.oldest(camera)
 
     def _require_folder(self, camera: str) -> None:
         """Tell a camera without any folder (a wrong `channel`, a lost mount) from one that recorded nothing."""
         if not self._template.camera_is_folder:
             return
-        if next(self._found(camera, *ALWAYS, self._template.camera_depth), None) is None:
+        if next(walk(self._template, self._zone, camera, ALWAYS, self._template.camera_depth), None) is None:
             detail = (
                 f"No folder for channel {camera!r} under {self._template.root}: check `channel` of the camera and `path` of "
                 f"recorder {self._settings.id}."
             )
             raise RecorderError(StreamCause.RECORDER, detail)
 
-    def _earliest(self, camera: str) -> Millis | None:
-        self._require_folder(camera)
-        oldest: tuple[Millis, Millis] | None = None
-        for one in self._found(camera, *ALWAYS):
-            readings = self._readings(one)
-            if not readings or (oldest is not None and to_millis(readings[0]) > oldest[0]):
-                continue
-            span = self._span(one.path, readings)
-            if span is not None and (oldest is None or span[0] < oldest[0]):
-                oldest = span
-        return oldest[0] if oldest is not None else None
 
-    def _found(self, camera: str | None, first: datetime, last: datetime, depth: int | None = None) -> Iterator[Found]:
-        return walk(self._template, self._zone, camera, (first, last), depth)
-
-    def _readings(self, found: Found) -> tuple[datetime, ...]:
-        """Return the instants at which the file may begin, the likely one first: two in a repeated hour, else one."""
-        stated = epoch(found.parts)
-        if stated is not None:
-            return (stated,)
-        spread = wall_range(found.parts)
-        if spread is None:
-            return ()
-        first, second = (spread[0].replace(tzinfo=self._zone, fold=fold).astimezone(UTC) for fold in (0, 1))
-        return (first, second) if first < second else (first,)
-
-    def _span(self, path: str, readings: tuple[datetime, ...]) -> tuple[Millis, Millis] | None:
-        """Return what the file holds; None when nothing in it plays, or when it was removed meanwhile."""
-        try:
-            status = Path(path).stat()
-        except FileNotFoundError:
-            return None  # the recorder overwrites its oldest files all the time
-        changed = datetime.fromtimestamp(status.st_mtime, UTC)
-        try:
-            seconds = self._duration(path, status)
-        except FileNotFoundError:
-            return None
-        except Unfinished:
-            return self._unfinished(readings, changed, status.st_size)
-        if seconds > LONGEST_SEGMENT.total_seconds():
-            return None  # a damaged or senseless length proves nothing
-        begin, length = readings[0], timedelta(seconds=seconds)
-        if len(readings) > 1:
-            near = [(abs(changed - (reading + length)), reading) for reading in readings]
-            distance, nearest = min(near)
-            begin = nearest if distance <= BELIEVABLE else begin
-        return to_millis(begin), to_millis(begin + length)
-
-    def _unfinished(self, readings: tuple[datetime, ...], changed: datetime, size: int) -> tuple[Millis, Millis] | None:
-        """A file that is being written reaches up to its last change; one that was cut off holds nothing that plays."""
-        begin = max((reading for reading in readings if reading <= changed), default=None)
-        young = abs(self._settings.clock.now() - changed) <= BEING_WRITTEN
-        if not young or size == 0 or begin is None or changed - begin > LONGEST_SEGMENT:
-            return None
-        return to_millis(begin), to_millis(changed)
-
-    def _duration(self, path: str, status: os.stat_result) -> float:
-        key = (path, status.st_size, status.st_mtime_ns)
-        with self._cache_lock:
-            kept = self._cache.get(key)
-        if kept is None:
-            kept = duration_seconds(Path(path))
-            with self._cache_lock:
-                self._cache.put(key, kept)
-        return kept
+def _catalogue_path(settings: RecorderSettings) -> Path | None:
+    """Return where the catalogue lies: a name for each recorder, whatever its id is made of."""
+    name = hashlib.sha256(settings.id.encode()).hexdigest()[:12]
+    return settings.state_dir / f"files-{name}.sqlite" if settings.state_dir is not None else None
 
 
 def _camera(channel: str) -> str:

@@ -32,11 +32,11 @@ from agents.recorders.base import (
     StorageMode,
     StreamPlayback,
     TimeSync,
-    file_sizes,
     latest_by_search,
 )
 from agents.recorders.http import Answer, DeviceHttp
 from agents.recorders.menus import busy
+from agents.recorders.sizes import FileSizes
 from agents.recorders.windows import Window, halves, months, plan
 from agents.recorders.zone import DeviceTime
 from monitor.model.observation import StreamCause
@@ -188,7 +188,7 @@ class Hikvision(OffersNothing):
                 if progress is not None:
                     progress(done / len(windows))
         unlocked, kept = (Spans.of(spans).clip(start, end) for spans in (held, locked))
-        return Footage(unlocked, kept, (start, end), file_sizes(sizes))
+        return Footage(unlocked, kept, (start, end), FileSizes.of(sizes))
 
     async def latest(self, channel: str) -> Millis | None:
         """Return the end of the newest footage of the last hours; None without any. Raises RecorderError."""

@@ -86,6 +86,12 @@ class Template:
         return any(component.has_camera for component in self.components)
 
     @property
+    def tells_start(self) -> bool:
+        """Whether a path tells when its file begins: by its hour, in seconds since 1970, or as the one file of a day."""
+        letters = {letter for component in self.components for letter in component.letters}
+        return bool({"H", "s"} & letters) or not any("*" in component.text for component in self.components)
+
+    @property
     def camera_depth(self) -> int:
         """Which component names the camera; the last one (the file) where none does."""
         last = len(self.components) - 1

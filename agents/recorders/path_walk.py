@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from pathlib import Path
 
-from agents.recorders.path_template import Component, Template, epoch, wall_range
+from agents.recorders.path_template import Component, Parts, Template, epoch, wall_range
 
 ALWAYS = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 ZONE_SLACK = timedelta(hours=2)
@@ -73,13 +73,22 @@ def _entries(
                 match = fits.fullmatch(entry.name)
                 if match is None or not (entry.is_file() if want_files else entry.is_dir()):
                     continue
-                found = match.groupdict()
-                name = found.pop("camera", None) or camera
-                more = {letter: int(digits) for letter, digits in found.items()}
-                if all(parts.get(letter, value) == value for letter, value in more.items()):
-                    yield entry.path, {**parts, **more}, name
+                more = _told(match, parts)
+                if more is not None:
+                    yield entry.path, more, match.groupdict().get("camera") or camera
     except FileNotFoundError:
         return  # removed between listing its parent and itself
+
+
+def parts_of(fits: re.Pattern[str], name: str, above: Parts) -> dict[str, int] | None:
+    """Return what a name says of the time, with what the folders above it say; None when it doesn't fit."""
+    match = fits.fullmatch(name)
+    return _told(match, above) if match is not None else None
+
+
+def _told(match: re.Match[str], above: Parts) -> dict[str, int] | None:
+    more = {letter: int(digits) for letter, digits in match.groupdict().items() if letter != "camera"}
+    return {**above, **more} if all(above.get(letter, value) == value for letter, value in more.items()) else None
 
 
 def _wall_window(first: datetime, last: datetime, zone: tzinfo) -> tuple[datetime, datetime]:

@@ -9,9 +9,11 @@ from itertools import pairwise
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+import numpy as np
 from pydantic import JsonValue
 
-from agents.recorders.base import FileSize, Footage
+from agents.recorders.base import Footage
+from agents.recorders.sizes import UNTOLD, FileSize, FileSizes
 from monitor.model.calendar import day_edges, local_date
 from monitor.model.observation import Observation
 from monitor.model.span import MINUTE, SECOND, Millis, Spans
@@ -40,15 +42,25 @@ def days_of(footage: Footage, zone: ZoneInfo) -> dict[date, int | None]:
     low, high = footage.window
     first, last = local_date(low, zone), local_date(high, zone)
     edges = [int(edge) for edge in day_edges(first, last, zone)]
-    sums: list[float | None] = [0.0] * (len(edges) - 1)
-    for item in footage.sizes:
-        _share_out(item, edges, sums)
+    sums = _summed(footage.sizes, edges)
     whole = [start >= low - EDGE and end <= high + EDGE for start, end in pairwise(edges)]
     return {
         first + timedelta(days=index): None if total is None else round(total)
         for index, (total, inside) in enumerate(zip(sums, whole, strict=True))
         if inside
     }
+
+
+def _summed(sizes: FileSizes, edges: Sequence[Millis]) -> list[float | None]:
+    """Return the bytes between each edge and the next."""
+    start, end, size = sizes.rows.T
+    day = np.searchsorted(edges, start, side="right") - 1
+    last = np.searchsorted(edges, end, side="left") - 1
+    plain = (size != UNTOLD) & (end > start) & (day == last) & (day >= 0) & (day < len(edges) - 1)
+    sums: list[float | None] = np.bincount(day[plain], size[plain], minlength=len(edges) - 1).tolist()
+    for item in FileSizes(sizes.rows[~plain]):
+        _share_out(item, edges, sums)
+    return sums
 
 
 def _share_out(item: FileSize, edges: Sequence[Millis], sums: list[float | None]) -> None:

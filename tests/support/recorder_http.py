@@ -213,6 +213,7 @@ def recorder_settings(folder: Path, url: str = "", **changes: Any) -> RecorderSe
         "username": USER,
         "password": PASSWORD,
         "base_dir": folder,
+        "state_dir": folder,
     }
     return RecorderSettings(**{**values, **changes})
 

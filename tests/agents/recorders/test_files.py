@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from agents.recorders.base import DRIVERS, NotOffered, OptionsError, RecorderError
-from agents.recorders.files import Files, MemoryCache
+from agents.recorders.files import Files
 from monitor.model.clock import ManualClock
 from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Millis, Spans, from_millis, to_millis
 from support.parts import require
@@ -38,10 +38,12 @@ def clip(seconds: int = 600) -> bytes:
 
 
 def files(tmp_path: Path, path: str = TEMPLATE, **changes: Any) -> Files:
-    options = {"path": path, **({"path_timezone": changes.pop("path_timezone")} if "path_timezone" in changes else {})}
-    cache = changes.pop("cache", None)
+    options: dict[str, str] = {
+        "path": path,
+        **{name: changes.pop(name) for name in ("path_timezone", "starts") if name in changes},
+    }
     clock = changes.pop("clock", ManualClock(NOW))
-    return Files(recorder_settings(tmp_path, driver="files", options=options, clock=clock, **changes), cache)
+    return Files(recorder_settings(tmp_path, driver="files", options=options, clock=clock, **changes))
 
 
 def put(
@@ -137,8 +139,7 @@ async def test_only_folders_of_the_window_are_opened(tmp_path: Path) -> None:
 
 async def test_lengths_are_read_once(tmp_path: Path) -> None:
     path = put(tmp_path, NOON - HOUR)
-    cache = MemoryCache()
-    driver = files(tmp_path, cache=cache)
+    driver = files(tmp_path)
     first = await held(driver, NOON - DAY, NOON)
     kept = path.stat()
     path.write_bytes(b"\0" * kept.st_size)
@@ -146,14 +147,6 @@ async def test_lengths_are_read_once(tmp_path: Path) -> None:
     assert await held(driver, NOON - DAY, NOON) == first
     os.utime(path)
     assert await held(driver, NOON - DAY, NOON) == Spans.empty()
-
-
-def test_the_memory_of_lengths_is_bounded() -> None:
-    cache = MemoryCache(limit=3)
-    for number in range(5):
-        cache.put((str(number), 1, 1), float(number))
-        cache.get(("2", 1, 1))
-    assert [cache.get((str(number), 1, 1)) for number in range(5)] == [None, None, 2.0, 3.0, 4.0]
 
 
 async def test_a_file_being_written_reaches_to_its_last_change(tmp_path: Path) -> None:
@@ -233,7 +226,7 @@ async def test_an_unreadable_file_makes_the_whole_answer_an_error(
     def failing(path: Path) -> float:
         raise OSError(5, "Input/output error", str(path))
 
-    monkeypatch.setattr("agents.recorders.files.duration_seconds", failing)
+    monkeypatch.setattr("agents.recorders.segments.duration_seconds", failing)
     with pytest.raises(RecorderError, match="Input/output error") as error:
         await files(tmp_path).footage("gate", NOON - DAY, NOON)
     assert error.value.cause == "recorder"
@@ -284,8 +277,12 @@ async def test_progress_is_told_and_ends_at_one(tmp_path: Path) -> None:
     ("options", "words"),
     [
         ({}, "recorder nvr: the key 'path' is missing"),
-        ({"path": TEMPLATE, "pfad": 1}, "recorder nvr: unknown key 'pfad'; driver files knows: path, path_timezone"),
+        (
+            {"path": TEMPLATE, "pfad": 1},
+            "recorder nvr: unknown key 'pfad'; driver files knows: path, path_timezone, starts",
+        ),
         ({"path": TEMPLATE, "path_timezone": "mars"}, "recorder nvr: key 'path_timezone'"),
+        ({"path": "rec/%F/*.mp4"}, "recorder nvr: key 'starts': `path` 'rec/%F/*.mp4' tells the day and not when"),
         ({"path": "rec/%H.mp4"}, "recorder nvr: key 'path': `path` 'rec/%H.mp4' does not tell the day"),
     ],
 )
@@ -293,6 +290,20 @@ def test_wrong_options_are_one_sentence(tmp_path: Path, options: dict[str, Any],
     with pytest.raises(OptionsError) as error:
         Files(recorder_settings(tmp_path, driver="files", options=options))
     assert str(error.value).startswith(words)
+
+
+async def test_a_file_that_only_its_change_time_dates_ends_at_it(tmp_path: Path) -> None:
+    """ZoneMinder's usual scheme: the folder tells the day, the name a number."""
+    path = tmp_path / "events" / "1" / "2026-11-23" / "4711" / "4711-video.mp4"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(clip(600))
+    ended = NOON / 1000 - 60
+    os.utime(path, (ended, ended))
+    driver = files(tmp_path, "events/{camera}/%Y-%m-%d/*/*-video.mp4", starts="written")
+    assert await held(driver, NOON - DAY, NOON, "1") == Spans.window(NOON - 11 * MINUTE, NOON - MINUTE)
+    os.utime(path, (ended - 3 * 86_400,) * 2)  # a copy that lost its times
+    with pytest.raises(RecorderError, match=r"4711-video.mp4 was changed on another day than its path says"):
+        await driver.footage("1", NOON - DAY, NOON)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.recorders.base import FileSize, Footage, OffersNothing, Progress, RecorderError
+from agents.recorders.base import Footage, OffersNothing, Progress, RecorderError
+from agents.recorders.sizes import FileSizes
 from agents.scan import plan
 from agents.scan.plan import Read
 from agents.scan.recorder import Channelled, RecorderScan
@@ -60,7 +61,7 @@ class Held(OffersNothing):
         if progress is not None:
             progress(1.0)
         held = self.spans().shift(self.offset).clip(start, end)
-        files = tuple(FileSize(a, b, (b - a) // SECOND * 1000) for a, b in held.tuples()) if self.sizes else None
+        files = FileSizes.of((a, b, (b - a) // SECOND * 1000) for a, b in held.tuples()) if self.sizes else None
         return Footage(held, Spans.empty(), (start, end), files)
 
 
