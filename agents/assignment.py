@@ -88,7 +88,7 @@ class Assigned:
 
     def current(self) -> Assignment | None:
         """Return the last good assignment, while the agent is enrolled."""
-        return kept_assignment(self._state) if self._state.enrolment() is not None else None
+        return kept_assignment(self._state) if self._state.has_enrolment() else None
 
     async def pull(self) -> Assignment | None:
         """Ask for it; return it when it is new, else None. On any failure the last good one stays (see `problem`)."""

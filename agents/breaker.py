@@ -28,7 +28,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
-from agents.database import Database, DatabaseError
+from agents.database import DatabaseError
+from agents.enduring import Enduring
 from monitor.model.clock import Clock
 
 RETRY_AFTER = timedelta(days=1)
@@ -135,7 +136,7 @@ class Breaker:
     """Guards every login of the agent. One object for a process; the file may be shared with other processes."""
 
     def __init__(self, path: Path, clock: Clock) -> None:
-        """Open or make the SQLite file. Raises DatabaseError when it can't be used."""
+        """Open or make the SQLite file; where the disk refuses it, what is known is in memory until it doesn't."""
         self._clock = clock
         self._owner = secrets.token_hex(8)
         self._locks: dict[tuple[str, str], asyncio.Lock] = {}
@@ -144,8 +145,17 @@ class Breaker:
         self._digests: dict[tuple[str, str, str], str] = {}
         self._digesting = asyncio.Lock()
         self._in_progress: set[_Key] = set()
-        self._database = Database(path, _TABLES, _rescue)
+        self._database = Enduring(path, _TABLES, _rescue)
         self._salt = self._database.run(self._prepare)
+
+    @property
+    def problem(self) -> str | None:
+        """Why what is known is in memory alone, one sentence; None when it is in the file."""
+        return self._database.problem
+
+    def try_again(self) -> None:
+        """Put what is in memory alone into the file, where the disk takes it again."""
+        self._database.try_again()
 
     def close(self) -> None:
         """Close the file."""

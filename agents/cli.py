@@ -57,10 +57,10 @@ def site_of(config: Path) -> Site:
     return site
 
 
-def state_of(site: Site) -> State:
-    """Open the site's state directory or exit."""
+def state_of(site: Site, *, enduring: bool = False) -> State:
+    """Open the site's state directory or exit; an `enduring` one goes on where the disk refuses it."""
     try:
-        return State(site.state_dir, site.institution.id)
+        return State(site.state_dir, site.institution.id, enduring=enduring)
     except StateError as error:
         fail(error)
 
@@ -245,7 +245,7 @@ def run(
     from agents.run_cli import run_service
 
     site = site_of(config)
-    state = state_of(site)
+    state = state_of(site, enduring=True)
     try:
         with state.lock():
             run_service(site, state, metrics)

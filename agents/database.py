@@ -22,6 +22,8 @@ KEEP_DAMAGED = 3
 # What SQLite answers when the file itself is wrong; a full disk or a lock is another matter, and heals. No statement
 # here can break a constraint of a sound file.
 _DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_FORMAT, sqlite3.SQLITE_CONSTRAINT})
+_DISK = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY})
+"""After a sync that failed nobody knows what is on the disk: what is open can't be believed."""
 _PRIMARY = 0xFF
 _SQLITE = (sqlite3.Error, UnicodeDecodeError)
 """Python decodes what SQLite says, names of damaged tables included, and may fail at it."""
@@ -31,6 +33,9 @@ _LOST_PARTS = ("no such table", "no such column", "has no column")
 class DatabaseError(Exception):
     """The file can't be used now; the text is one sentence that names it."""
 
+    busy = False
+    """Another process holds it: it is sound."""
+
 
 class Database:
     """One SQLite file (WAL, synchronous=FULL): what was committed is on the disk.
@@ -39,10 +44,10 @@ class Database:
     May be shared by threads; each thread's transaction is alone.
     """
 
-    def __init__(self, path: Path, schema: str, rescue: Rescue | None = None) -> None:
+    def __init__(self, path: Path, schema: str, rescue: Rescue | None = None, *, patient: bool = False) -> None:
         """Open or make the file with mode 0600; `rescue` copies what it can from a damaged file to the fresh one.
 
-        Raises DatabaseError when the file can't be made.
+        Raises DatabaseError when the file can't be made; a `patient` one is tried again at each use instead.
         """
         self.path = path
         self._schema = schema
@@ -53,14 +58,28 @@ class Database:
         self._file: int | None = None
         """The inode of the open file."""
         self._connection: sqlite3.Connection | None = None
-        self._connection = self._open()
+        self._closed = False
+        self.problem: str | None = None
+        """Why the file can't be used, one sentence; None when the last use went well."""
+        try:
+            self._connection = self._open()
+        except DatabaseError as error:
+            if not patient:
+                raise
+            self.problem = str(error)
 
     def close(self) -> None:
         """Close the file."""
         with self._lock:
-            if self._connection is not None:
+            self._closed = True
+            self._let_go()
+
+    def _let_go(self) -> None:
+        if self._connection is not None:
+            # A last checkpoint that the disk refuses is no matter: the log stays.
+            with suppress(sqlite3.Error):
                 self._connection.close()
-                self._connection = None
+            self._connection = None
 
     def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Run `work` in one transaction, committed when this returns.
@@ -69,19 +88,39 @@ class Database:
         DatabaseError when it can't be done now (disk full, locked): nothing was changed then.
         """
         with self._lock:
-            if self._is_elsewhere():
-                self.close()
-                self._connection = self._open()
             try:
-                return self._transaction(work)
-            except _SQLITE as error:
-                if not _is_damage(error):
-                    raise DatabaseError(f"{self.path} can't be used: {error}") from error
-                self._connection = self._begin_afresh()
-            try:
-                return self._transaction(work)
-            except _SQLITE as error:
-                raise DatabaseError(f"{self.path} can't be used: {error}") from error
+                done = self._run(work)
+            except DatabaseError as error:
+                self.problem = str(error)
+                raise
+            self.problem = None
+            return done
+
+    def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._closed:
+            raise DatabaseError(f"{self.path} is closed")
+        if self._connection is None or self._is_elsewhere():
+            self._let_go()
+            self._connection = self._open()
+        try:
+            return self._transaction(work)
+        except _SQLITE as error:
+            if not _is_damage(error):
+                raise self._unusable(error) from error
+            self._connection = self._begin_afresh()
+        try:
+            return self._transaction(work)
+        except _SQLITE as error:
+            raise self._unusable(error) from error
+
+    def _unusable(self, error: Exception) -> DatabaseError:
+        """Say it in one sentence; after an error of the disk itself the file is opened and checked anew at its next use."""
+        code = (getattr(error, "sqlite_errorcode", None) or 0) & _PRIMARY
+        if code in _DISK:
+            self._let_go()
+        found = DatabaseError(f"{self.path} can't be used: {error}")
+        found.busy = code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+        return found
 
     def _is_elsewhere(self) -> bool:
         """Tell whether another process (or a person) has put the file away: what is written to it would be lost."""
@@ -95,8 +134,7 @@ class Database:
             return work(connection)
 
     def _live(self) -> sqlite3.Connection:
-        if self._connection is None:
-            raise DatabaseError(f"{self.path} is closed")
+        assert self._connection is not None  # noqa: S101  (for the type checker: `_run` opened it)
         return self._connection
 
     def _open(self) -> sqlite3.Connection:
@@ -108,9 +146,11 @@ class Database:
             return self._begin_afresh()
 
     def _begin_afresh(self) -> sqlite3.Connection:
-        damaged = self._put_away()
         try:
+            damaged = self._put_away()
             connection = self._connect()
+        except OSError as error:
+            raise DatabaseError(f"{self.path} is damaged and can't be set aside: {error.strerror}") from error
         except _SQLITE as error:
             raise DatabaseError(f"{self.path} can't be begun afresh: {error}") from error
         if self._rescue is not None:
@@ -140,7 +180,7 @@ class Database:
 
     def _put_away(self) -> Path:
         """Rename the file and its log; they stay for a person to look at."""
-        self.close()
+        self._let_go()
         places = [self.path.with_name(f"{self.path.name}.damaged-{number}") for number in range(1, KEEP_DAMAGED + 1)]
         free = [place for place in places if not place.exists()]
         target = free[0] if free else min(places, key=lambda place: place.stat().st_mtime)

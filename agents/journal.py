@@ -38,14 +38,21 @@ class Journal:
     May be used by several threads and processes at once; appending in any order and twice comes to the same facts.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open or make the file. Raises DatabaseError when that is not possible."""
-        self._database = Database(path, _SCHEMA)
+    def __init__(self, path: Path, *, patient: bool = False) -> None:
+        """Open or make the file. Raises DatabaseError when that is not possible; a `patient` one at each use instead."""
+        self._database = Database(path, _SCHEMA, patient=patient)
+        self.unreadable = 0
+        """Rows that the last reading of everything had to leave out."""
 
     @property
     def set_aside(self) -> list[Path]:
         """Damaged files that were put away: the history in them is unknown."""
         return self._database.set_aside
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be kept or read now, one sentence; None when it can."""
+        return self._database.problem
 
     def close(self) -> None:
         """Close the file."""
@@ -80,7 +87,9 @@ class Journal:
             return found + [(said, {}) for (said,) in instants]
 
         rows = self._database.run(work)
-        return [item for item in (_read(said, edges) for said, edges in rows) if item is not None]
+        found = [item for item in (_read(said, edges) for said, edges in rows) if item is not None]
+        self.unreadable = len(rows) - len(found)
+        return found
 
     def spans_between(self, low: Millis, high: Millis) -> list[Observation]:
         """Return what held in [low, high) as few spans, cut at its edges; nothing is presumed beyond an edge that was cut."""

@@ -29,6 +29,7 @@ class AgentCollector(Collector):
         yield from self._rates()
         yield from self._retention()
         yield from self._delivery()
+        yield from self._storage()
 
     def _streams(self) -> Iterator[Metric]:
         labels = ["institution", "camera"]
@@ -128,6 +129,34 @@ class AgentCollector(Collector):
         )
         restarts.add_metric(key, self._service.decoder.restarts)
         yield from (waiting, dropped, stored, failures, restarts)
+
+    def _storage(self) -> Iterator[Metric]:
+        """Yield how the agent's own disk and files are."""
+        labels, key = ["institution", "file"], self._institution
+        failing = GaugeMetricFamily(
+            "cradlewatch_agent_storage_failing", "1 while a file of the agent can't be written or read", labels=labels
+        )
+        damaged = CounterMetricFamily(
+            "cradlewatch_agent_damaged_files", "Damaged files that were set aside", labels=labels
+        )
+        unreadable = GaugeMetricFamily(
+            "cradlewatch_agent_unreadable_rows", "What was skipped because it can't be read any more", labels=labels
+        )
+        for file in self._service.storage.files:
+            failing.add_metric([key, file.name], float(file.problem is not None))
+            damaged.add_metric([key, file.name], file.damaged)
+            unreadable.add_metric([key, file.name], file.unreadable)
+        pending = self._service.pending
+        held = GaugeMetricFamily(
+            "cradlewatch_agent_observations_held", "What was seen and is in memory alone", labels=labels
+        )
+        lost = CounterMetricFamily(
+            "cradlewatch_agent_observations_lost", "What was seen and could not be kept", labels=labels
+        )
+        for name, queue in (("journal", pending.journal), ("outbox", pending.reports)):
+            held.add_metric([key, name], len(queue))
+            lost.add_metric([key, name], queue.lost)
+        yield from (failing, damaged, unreadable, held, lost)
 
 
 def serve_metrics(service: Service, host: str, port: int) -> WSGIServer:

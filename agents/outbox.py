@@ -74,9 +74,11 @@ class OutboxStatus:
 class Outbox:
     """A queue in SQLite, oldest first; may be used by several threads and processes at once."""
 
-    def __init__(self, path: Path, max_bytes: int = MAX_BYTES, max_days: int = room.MAX_DAYS) -> None:
-        """Open or make the file. Raises DatabaseError when that is not possible."""
-        self._database = Database(path, _SCHEMA, _rescue)
+    def __init__(
+        self, path: Path, max_bytes: int = MAX_BYTES, max_days: int = room.MAX_DAYS, *, patient: bool = False
+    ) -> None:
+        """Open or make the file. Raises DatabaseError when that is not possible; a `patient` one at each use instead."""
+        self._database = Database(path, _SCHEMA, _rescue, patient=patient)
         self._max_bytes = max_bytes
         self._max_days = max_days
         self._last: dict[str, int] = {}
@@ -86,6 +88,11 @@ class Outbox:
     def set_aside(self) -> list[Path]:
         """Damaged files that were put away; what they held is lost to sending."""
         return self._database.set_aside
+
+    @property
+    def problem(self) -> str | None:
+        """Why nothing can be put in or taken out now, one sentence; None when it can."""
+        return self._database.problem
 
     def close(self) -> None:
         """Close the file."""

@@ -11,6 +11,7 @@ import structlog
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.interval import IntervalTrigger
 
+from agents.database import DatabaseError
 from monitor.model.clock import Clock
 
 Work = Callable[[], Coroutine[Any, Any, None]]
@@ -37,6 +38,9 @@ class Periodic:
         async def guarded() -> None:
             try:
                 await work()
+            except DatabaseError as error:
+                # Its sentence says all: a trace of where it was raised helps nobody on site.
+                log.error("a job waits for the disk", job=name, reason=str(error))  # noqa: TRY400
             except Exception:
                 log.exception("a job failed; it runs again at its next time", job=name)
 

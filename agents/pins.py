@@ -6,7 +6,8 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
-from agents.database import Database, DatabaseError
+from agents.database import DatabaseError
+from agents.enduring import Enduring
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS pin (place TEXT PRIMARY KEY, sha256 TEXT NOT NULL) STRICT, WITHOUT ROWID"
 
@@ -15,8 +16,17 @@ class Pins:
     """Fingerprints by place: a recorder and its address, so that a recorder at another address begins anew."""
 
     def __init__(self, path: Path) -> None:
-        """Open or make the file. Raises DatabaseError when it can't be made."""
-        self._kept = Database(path, _SCHEMA)
+        """Open or make the file; where the disk refuses it, what is known is in memory until it doesn't."""
+        self._kept = Enduring(path, _SCHEMA)
+
+    @property
+    def problem(self) -> str | None:
+        """Why what is known is in memory alone, one sentence; None when it is in the file."""
+        return self._kept.problem
+
+    def try_again(self) -> None:
+        """Put what is in memory alone into the file, where the disk takes it again."""
+        self._kept.try_again()
 
     def close(self) -> None:
         """Close the file."""

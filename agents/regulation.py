@@ -24,7 +24,7 @@ class JudgedBy:
 
 def site_regulation(site: Site, state: State) -> JudgedBy:
     """Return what the site is judged by. Raises PackError when its pack is not there."""
-    assignment = kept_assignment(state) if state.enrolment() is not None else None
+    assignment = kept_assignment(state) if state.has_enrolment() else None
     if assignment is None:
         return JudgedBy(load(site.regulation), site.inventory())
     return JudgedBy(assignment.regulation, assignment.apply_to(site.inventory()), assignment.waivers)

@@ -13,7 +13,8 @@ import structlog
 from pydantic import JsonValue
 
 from agents.assignment import Assigned
-from agents.database import DatabaseError
+from agents.held import Held
+from agents.history import tell_history
 from agents.link import Link
 from agents.periodic import Periodic
 from agents.proving import Proving
@@ -24,6 +25,7 @@ from agents.sender import Sender
 from agents.site import CameraConfig, Site
 from agents.state import Enrolment, State
 from agents.station import Station
+from agents.storage import File, Storage
 from agents.summary import sum_up
 from agents.views import ViewBook
 from agents.watch.camera import CameraWatch, Sight, Timings, Tools
@@ -39,8 +41,6 @@ from monitor.model.regulation import Regulation
 from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Millis
 from monitor.model.verdict import Verdict
 
-HISTORY = (Kind.CLOCK, Kind.RECORDINGS, Kind.FOOTAGE_LOST, Kind.WRITTEN, Kind.MAIN_STREAM)
-"""What a collector is told of the time before it knew this agent: the index is not read again for it."""
 LAST_WORDS_SECONDS = 3.0
 CONNECTIONS_A_SECOND = 32
 """So many at most, on average, when all cameras of a site come back together."""
@@ -70,14 +70,16 @@ class Service:
         self.clock = clock
         self.state = state
         self.declared_regulation = regulation
-        self.pending: list[Observation] = []
+        self.pending = Held()
         self.journal = state.journal()
         self.outbox = state.outbox()
+        self.storage = Storage()
         self.link = Link(state)
         self.assigned = Assigned(state, self.link)
         self.sender = Sender(self.outbox, clock, self.link, seeded=random.Random(state.boot))  # noqa: S311  (jitter, no secret)
         self.reporter: Reporter | None = None
         self._enrolment: Enrolment | None = None
+        self._owes_history = False
         self.station = Station(site, clock, self.pending.append, learnt=state.learnt_budgets(), memory=state)
         self.decoder = Decoder()
         self.tools = Tools(self.decoder, clock, self.pending.append, self._timings(), seed=hash(state.boot) & 0xFFFF)
@@ -213,18 +215,39 @@ class Service:
         for name, budget in self.station.budgets.items():
             if budget.learnt is not None:
                 self.state.learn_budget(name, budget.learnt)
-        try:
-            reporter = self._reporter()
-            seen = self.pending[:]
-            self.journal.append(seen)
-            if reporter is not None:
-                reporter.report(seen)
-        except DatabaseError as error:
-            # Its sentence says all: a trace of where it was raised helps nobody on site.
-            log.error("what was seen could not be stored; it is kept in memory and tried again", reason=str(error))  # noqa: TRY400
-            return
-        del self.pending[: len(seen)]
-        self._wake.set()
+        told = self.storage.look(now, self.state.agent, self._files(), self.pending)
+        if told is not None:
+            self.pending.append(told)
+        self.storage.attempt("journal", self._keep_in_journal)
+        if self.storage.attempt("outbox", self._write_reports):
+            self._wake.set()
+            if self._owes_history:
+                self.storage.attempt("history", self._tell_history)
+
+    def _keep_in_journal(self) -> None:
+        seen = self.pending.journal.items()
+        self.journal.append(seen)
+        self.pending.journal.stored(len(seen))
+
+    def _write_reports(self) -> None:
+        reporter = self._reporter()
+        seen = self.pending.reports.items()
+        if reporter is not None:
+            reporter.report(seen)
+        self.pending.reports.stored(len(seen))
+
+    def _files(self) -> tuple[File, ...]:
+        """Return how each of the agent's files stands."""
+        journal, outbox = self.journal, self.outbox
+        for kept in (self.state, self.station.breaker, self.station.pins):
+            kept.try_again()
+        return (
+            File("state", self.state.problem),
+            File("journal", journal.problem, len(journal.set_aside), journal.unreadable),
+            File("outbox", outbox.problem, len(outbox.set_aside), self.storage.garbled(outbox)),
+            File("breaker", self.station.breaker.problem),
+            File("pins", self.station.pins.problem),
+        )
 
     def _reporter(self) -> Reporter | None:
         """Return who writes reports; None while the agent is not enrolled."""
@@ -236,25 +259,19 @@ class Service:
             self._enrolment = enrolment
             if first and enrolment is not None and self.reporter is not None:
                 self._declare()
-                self._tell_history(self.reporter, enrolment)
+                self._owes_history = True
         return self.reporter
 
-    def _tell_history(self, reporter: Reporter, enrolment: Enrolment) -> None:
-        """Let a collector that meets this agent for the first time know what its recorders held before."""
-        whom = f"{enrolment.institution} {enrolment.agent}"
-        if self.state.get("history_told") == whom:
-            return
-        subjects = [Subject(kind="recorder", id=item.id) for item in self.site.recorders]
-        subjects += [Subject(kind="camera", id=item.id) for item in self.site.cameras]
-        for subject in subjects:
-            for kind in HISTORY:
-                seen = self.journal.of(subject, kind)
-                if seen:
-                    reporter.report(seen)
-        self.state.put("history_told", whom)
+    def _tell_history(self) -> None:
+        if self.reporter is not None:
+            tell_history(self.site, self.journal, self.state, self.reporter)
+        self._owes_history = False
 
     async def _summary_job(self) -> None:
         """Report the days that ended since the last time, each as few spans."""
+        self.storage.attempt("summary", self._sum_up)
+
+    def _sum_up(self) -> None:
         reporter = self._reporter()
         if reporter is not None:
             sum_up(self.journal, self.state, reporter, self._now())

@@ -10,12 +10,13 @@ import secrets
 import socket
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pydantic import JsonValue, ValidationError
 
 from agents.database import Database, DatabaseError
+from agents.enduring import Enduring
 from agents.identity import Identity, IdentityError, keep, key_path, read_key
 from agents.journal import Journal
 from agents.outbox import Outbox
@@ -50,14 +51,19 @@ class Enrolment(Strict):
 class State:
     """The state directory of one site, mode 0700. May be opened by several processes; `lock` is for the service."""
 
-    def __init__(self, directory: Path, institution: str) -> None:
-        """Open or make the directory. Raises StateError: it can't be made, or it is another institution's."""
+    def __init__(self, directory: Path, institution: str, *, enduring: bool = False) -> None:
+        """Open or make the directory. Raises StateError: it can't be made, or it is another institution's.
+
+        With `enduring` (the service) a disk that refuses its files is no reason not to watch: what can be read of them
+        counts, and what is to be kept is in memory or waits. Without, a person is told at once.
+        """
         self.directory = directory
         self.boot = secrets.token_hex(16)
         """This start of the agent: reports are numbered within it."""
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._kept = Database(directory / "state.sqlite", _SCHEMA)
+            self._enduring = enduring
+            self._kept: Database = (Enduring if enduring else Database)(directory / "state.sqlite", _SCHEMA)
         except OSError as error:
             raise StateError(
                 f"the state directory {directory} can't be made ({error.strerror}): correct state_dir or its owner"
@@ -74,22 +80,38 @@ class State:
                 " give this site a state_dir of its own"
             )
 
+    def try_again(self) -> None:
+        """Put what is in memory alone into the file, where the disk takes it again."""
+        if isinstance(self._kept, Enduring):
+            self._kept.try_again()
+
     def close(self) -> None:
         """Close the files."""
         self._kept.close()
 
     def outbox(self) -> Outbox:
         """Open the queue of reports."""
-        return Outbox(self.directory / "outbox.sqlite")
+        return Outbox(self.directory / "outbox.sqlite", patient=self._enduring)
 
     def journal(self) -> Journal:
         """Open the agent's own ledger."""
-        return Journal(self.directory / "journal.sqlite")
+        return Journal(self.directory / "journal.sqlite", patient=self._enduring)
+
+    @property
+    def problem(self) -> str | None:
+        """Why what is learnt can't be kept durably, one sentence; None when it can."""
+        return self._kept.problem
 
     @property
     def agent(self) -> str:
         """The agent's id: the collector's word once enrolled, before that the machine's name, chosen once."""
-        enrolment = self.enrolment()
+        try:
+            enrolment = self.enrolment()
+        except StateError:
+            if not self._enduring:
+                raise
+            known = self.get("enrolled_as")
+            return known if isinstance(known, str) else self.own_name
         return enrolment.agent if enrolment is not None else self.own_name
 
     @property
@@ -140,6 +162,10 @@ class State:
         except StateError:
             return False
 
+    def has_enrolment(self) -> bool:
+        """Tell whether the agent was enrolled. Raises StateError when it can't be read; the service goes by what it was told last."""
+        return self._enrolment_path.exists() if self._enduring else self.enrolment() is not None
+
     def enrolment(self) -> Enrolment | None:
         """Return the enrolment as it is now, None without one. Raises StateError when it can't be read."""
         path = self._enrolment_path
@@ -170,6 +196,7 @@ class State:
     def save_enrolment(self, enrolment: Enrolment) -> None:
         """Keep the enrolment, durably, readable by the owner alone; keys that it doesn't name are removed."""
         keep(self._enrolment_path, (enrolment.model_dump_json() + "\n").encode())
+        self.put("enrolled_as", enrolment.agent)
         named = {key_path(self.directory, key) for key in (enrolment.key, enrolment.next_key) if key is not None}
         for path in set(self.directory.glob(key_path(self.directory, "*").name)) - named:
             path.unlink(missing_ok=True)
@@ -178,7 +205,19 @@ class State:
     def lock(self) -> Iterator[None]:
         """Hold the directory for the one service on it. Raises StateError when another one runs; a kill frees it."""
         path = self.directory / "run.lock"
-        with path.open("a+", encoding="ascii") as stream:
+        try:
+            stream = path.open("a+", encoding="ascii")
+        except OSError as error:
+            if not self._enduring:
+                raise StateError(
+                    f"{path} can't be made ({error.strerror}): correct its owner, or free the disk"
+                ) from None
+            try:
+                stream = path.open("r", encoding="ascii")
+            except OSError:
+                yield  # a disk that refuses even this holds no second service's files either
+                return
+        with stream:
             try:
                 fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
@@ -187,9 +226,9 @@ class State:
                 raise StateError(
                     f"another `agent run` (process {holder}) already uses {self.directory}: stop it first"
                 ) from None
-            stream.truncate(0)
-            stream.write(f"{os.getpid()}\n")
-            stream.flush()
+            with suppress(OSError):  # the number is for people alone
+                os.truncate(path, 0)
+                os.write(stream.fileno(), f"{os.getpid()}\n".encode())
             yield
 
     def is_running(self) -> bool:

@@ -63,7 +63,7 @@ class ViewBook:
 
     def refresh(self) -> None:
         """Read again: an officer confirmed, or somebody approved a view beside the service."""
-        assignment = kept_assignment(self._state) if self._state.enrolment() is not None else None
+        assignment = kept_assignment(self._state) if self._state.has_enrolment() else None
         assigned = assignment.views if assignment is not None else ()
         for camera in self._cameras:
             confirmed = [item for item in assigned if item.camera == camera]

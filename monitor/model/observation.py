@@ -108,8 +108,8 @@ class Kind(StrEnum):
     """Agent: reports that it had to give up before the collector had them. state dropped. facts {"ranges": [{"boot", "first",
     "last" (numbers), "why": full | old | damaged, "digests": the envelopes', in this order}]}."""
     STORAGE = "storage"
-    """Agent: how its own disk and files are. state ok | failing. facts {"problem" (one sentence), "since_at", "lost" (how many
-    observations could not be kept), "damaged" (files set aside), "unreadable" (rows skipped)}."""
+    """Agent: how its own disk and files are. state ok | failing; detail: why. facts {"failing": [file, ...], "since_at" (UTC
+    ms, null), "lost" (how many observations could not be kept), "damaged" (files set aside), "unreadable" (rows skipped)}."""
     INVENTORY = "inventory"
     """Institution. state declared. facts: an Inventory as JSON."""
     BASELINE = "baseline"

@@ -1,0 +1,27 @@
+"""What a collector is told of the time before it knew this agent: the recorders' index is not read again for it."""
+
+from __future__ import annotations
+
+from agents.journal import Journal
+from agents.reporter import Reporter
+from agents.site import Site
+from agents.state import State
+from monitor.model.observation import Kind, Subject
+
+HISTORY = (Kind.CLOCK, Kind.RECORDINGS, Kind.FOOTAGE_LOST, Kind.WRITTEN, Kind.MAIN_STREAM)
+_KEY = "history_told"
+
+
+def tell_history(site: Site, journal: Journal, state: State, reporter: Reporter) -> None:
+    """Report once to each collector what the site's recorders held before. Raises DatabaseError."""
+    whom = f"{reporter.identity.institution} {reporter.identity.agent}"
+    if state.get(_KEY) == whom:
+        return
+    subjects = [Subject(kind="recorder", id=item.id) for item in site.recorders]
+    subjects += [Subject(kind="camera", id=item.id) for item in site.cameras]
+    for subject in subjects:
+        for kind in HISTORY:
+            seen = journal.of(subject, kind)
+            if seen:
+                reporter.report(seen)
+    state.put(_KEY, whom)

@@ -1,0 +1,197 @@
+"""A disk that is read-only or full, files that are damaged: the agent watches on, says so, and keeps what it saw."""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.database import DatabaseError
+from agents.enduring import Enduring
+from agents.journal import Journal
+from agents.simulators.hikvision import HikvisionSimulator
+from agents.site import load_site
+from agents.state import State, StateError
+from monitor.model.clock import SystemClock
+from monitor.model.observation import Kind, Observation
+from monitor.model.span import SECOND, Spans, to_millis
+from support.disks import small_disk
+from support.enrolled import enrol_at
+from support.loopback_collector import LoopbackCollector
+from support.ports import closed_port
+from support.site import Running, behind, nvr, recorder, service, write_site
+
+RHYTHM = dict.fromkeys(
+    ("look_every", "reach_every", "recorder_every", "index_every", "report_every", "reconnect_most"), "1s"
+)
+SCHEMA = "CREATE TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID"
+
+
+def prepare(folder: Path, simulator: HikvisionSimulator) -> Path:
+    return write_site(folder, behind(simulator), [nvr(simulator)], rhythm=RHYTHM, state_dir="state")
+
+
+def metrics(port: int) -> dict[str, float]:
+    """Return the samples of one site's agent without their institution; none while it doesn't answer."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+            lines = answer.read().decode().splitlines()
+    except OSError:
+        return {}
+    return {
+        name.replace('institution="wj-0001"', "").replace("{,", "{").replace(",}", "}"): float(value)
+        for name, _, value in (line.rpartition(" ") for line in lines if not line.startswith("#"))
+    }
+
+
+async def until(condition: Callable[[], Any], running: Running, within: float = 60.0) -> None:
+    try:
+        async with asyncio.timeout(within):
+            while not await asyncio.to_thread(condition):
+                assert running.process.returncode is None, running.log
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise AssertionError(f"not within {within:g} s; the service says {running.log[-20:]}") from None
+
+
+def failing(port: int, file: str) -> float | None:
+    return metrics(port).get(f'cradlewatch_agent_storage_failing{{file="{file}"}}')
+
+
+def up(port: int) -> bool:
+    return metrics(port).get('cradlewatch_stream_up{camera="c1"}') == 1.0
+
+
+def storage(collector: LoopbackCollector) -> list[dict[str, Any]]:
+    """Return what the collector was told of the agent's files, in order."""
+    reports = collector.reports.values()
+    return [item for report in reports for item in report["observations"] if item["kind"] == Kind.STORAGE]
+
+
+@pytest.mark.timeout(180)
+async def test_the_service_watches_through_a_disk_that_is_read_only_at_the_start_and_full_later(tmp_path: Path) -> None:
+    """From the first frame on, without a hole: what was seen meanwhile is in the journal and at the collector afterwards."""
+    port = closed_port()
+    async with recorder(1) as simulator, LoopbackCollector.running() as collector:
+        config = prepare(tmp_path, simulator)
+        with small_disk(tmp_path / "state", kib=16_384) as disk:
+            state = State(load_site(config).state_dir, "wj-0001")
+            enrol_at(state, collector)
+            state.close()
+            disk.read_only(on=True)
+            async with service(config, "--metrics", f"127.0.0.1:{port}") as running:
+                await until(lambda: up(port) and failing(port, "outbox") == 1.0, running)
+                began = to_millis(SystemClock().now())
+                assert {failing(port, name) for name in ("state", "journal", "breaker", "pins")} == {1.0}
+                assert not collector.reports
+                disk.read_only(on=False)
+                await until(lambda: failing(port, "journal") == failing(port, "outbox") == 0.0, running)
+                await until(lambda: "failing" in [item["state"] for item in storage(collector)], running)
+
+                disk.fill()
+                await until(lambda: failing(port, "journal") == 1.0, running)
+                filled = to_millis(SystemClock().now())
+                await until(lambda: to_millis(SystemClock().now()) > filled + 3 * SECOND and up(port), running)
+                disk.free()
+                await until(lambda: failing(port, "journal") == failing(port, "outbox") == 0.0, running)
+                freed = to_millis(SystemClock().now())
+                await until(lambda: [item["state"] for item in storage(collector)][-1:] == ["ok"], running)
+                await until(lambda: to_millis(SystemClock().now()) > freed + 2 * SECOND, running)
+                assert await running.stop() == 0
+            assert not any("Traceback" in line for line in running.log)
+            assert any("it is kept in memory and tried again" in line for line in running.log)
+            journal = Journal(load_site(config).state_dir / "journal.sqlite")
+            watched = spans_up(journal.all(to_millis(SystemClock().now())))
+            journal.close()
+        told = [item for report in collector.reports.values() for item in report["observations"]]
+        sent = spans_up([Observation.model_validate(item) for item in told])
+    window = Spans.window(began, freed)
+    for seen in (watched, sent):
+        assert not window.subtract(seen), "no hole"
+    words = storage(collector)
+    assert [item["state"] for item in words if item["state"] == "failing"][:1] == ["failing"]
+    assert all(str(tmp_path) not in str(item) for item in words), "where it lies is nobody's business"
+    assert words[-1]["facts"]["lost"] == 0
+
+
+def spans_up(seen: list[Observation]) -> Spans:
+    return Spans.of((item.start, item.end) for item in seen if item.kind is Kind.STREAM and item.state == "up")
+
+
+def kept(database: Enduring, key: str) -> str | None:
+    row = database.run(lambda connection: connection.execute("SELECT value FROM kept WHERE key = ?", (key,)).fetchone())
+    return row[0] if row else None
+
+
+def keep(database: Enduring, key: str, value: str) -> None:
+    database.run(lambda connection: connection.execute("INSERT OR REPLACE INTO kept VALUES (?, ?)", (key, value)))
+
+
+def test_what_is_known_is_known_while_the_disk_refuses_and_afterwards(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk") as disk:
+        path = disk.path / "state.sqlite"
+        first = Enduring(path, SCHEMA)
+        keep(first, "before", "1")
+        first.close()
+        disk.read_only(on=True)
+        database = Enduring(path, SCHEMA)
+        assert (kept(database, "before"), database.problem) == ("1", f"{path} can't be made: Read-only file system")
+        keep(database, "meanwhile", "2")
+        assert kept(database, "meanwhile") == "2"
+        disk.read_only(on=False)
+        database.try_again()
+        assert database.problem is None
+        keep(database, "after", "3")
+        database.close()
+        again = Enduring(path, SCHEMA)
+        assert [kept(again, key) for key in ("before", "meanwhile", "after")] == ["1", "2", "3"]
+        disk.fill()
+        keep(again, "full", "x" * 100_000)
+        assert again.problem is not None
+        assert "full" in again.problem
+        disk.free()
+        again.close()
+        last = Enduring(path, SCHEMA)
+        assert kept(last, "full") == "x" * 100_000, "brought back at the end"
+        last.close()
+
+
+def test_a_person_is_told_at_once(tmp_path: Path) -> None:
+    """Only the service goes on: who attests something has to know that it isn't kept."""
+    with small_disk(tmp_path / "state") as disk:
+        State(disk.path, "a").close()
+        disk.read_only(on=True)
+        with pytest.raises(
+            StateError, match=r"state can't be used: .*state\.sqlite can't be made: Read-only file system"
+        ):
+            State(disk.path, "a")
+        state = State(disk.path, "a", enduring=True)
+        with state.lock():
+            state.put("budgets", {"nvr": 4})
+            assert state.learnt_budgets() == {"nvr": 4}
+        outbox = state.outbox()
+        with pytest.raises(DatabaseError, match="Read-only file system"):
+            outbox.put("0" * 32, lambda slot: b"x")
+        refused = outbox.problem
+        assert refused is not None
+        disk.read_only(on=False)
+        assert outbox.put("0" * 32, lambda slot: b"x") == 1
+        assert outbox.problem is None
+        state.close()
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b'{"institution": "a"'])
+async def test_a_damaged_enrolment_stops_reports_and_nothing_else(tmp_path: Path, content: bytes) -> None:
+    """The next start doesn't end in a loop: the last word of the collector holds, and the journal goes on."""
+    async with LoopbackCollector.running() as collector:
+        enrol_at(State(tmp_path / "state", "a"), collector)
+    (tmp_path / "state" / "agent.json").write_bytes(content)
+    state = State(tmp_path / "state", "a", enduring=True)
+    assert (state.agent, state.has_enrolment(), state.is_enrolled()) == ("box", True, False)
+    with pytest.raises(StateError, match="enrol the agent again"):
+        state.enrolment()
+    state.close()
