@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from monitor.api.body import MAX_BATCH_BYTES, MAX_FORM_BYTES, MAX_SENT_BYTES, expand, read_body
 from monitor.api.context import Context
 from monitor.api.limit import FailureLimit
+from monitor.api.load import Held
 from monitor.api.metrics import Counters
 from monitor.api.problems import Problem
 from monitor.collector.arrival import NotProved
@@ -123,14 +124,18 @@ def _enrolment_routes(router: APIRouter, context: Context, counters: Counters) -
 
 
 def _report_route(router: APIRouter, context: Context, counters: Counters) -> None:
+    load = counters.load
+
     @router.post("/reports", response_model=Receipts, openapi_extra=_ENVELOPES)
     async def reports(request: Request) -> Any:
         """Store reports; each is answered by itself, after it was stored."""
-        bodies = await _envelopes(request, counters)
-        try:
-            receipts = await run_in_threadpool(ingest, context, bodies)
-        except NotProved as error:
-            raise _refused(counters, error) from None
+        with load.request() as held:
+            bodies = await _envelopes(request, counters, held)
+            with load.work():
+                try:
+                    receipts = await run_in_threadpool(ingest, context, bodies)
+                except NotProved as error:
+                    raise _refused(counters, error) from None
         counters.answered(receipts)
         return Response(receipts.model_dump_json(), media_type="application/json")
 
@@ -189,16 +194,19 @@ def _signed(context: Context, who: Asked, etag: str, body: bytes) -> dict[str, s
     }
 
 
-async def _envelopes(request: Request, counters: Counters) -> list[bytes]:
+async def _envelopes(request: Request, counters: Counters, held: Held) -> list[bytes]:
     """Return the envelopes of a request's body, within all bounds. Raises Problem."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:
         counters.refuse("form")
         detail = f"reports are sent signed, as {MEDIA_TYPE}: update the agent and enrol it again"
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail, {"Accept": MEDIA_TYPE})
     try:
-        body = await read_body(request, MAX_SENT_BYTES)
+        body = await read_body(request, MAX_SENT_BYTES, held.take)
         body = expand(body, request.headers.get("content-encoding", ""), MAX_BATCH_BYTES)
+        held.take(len(body))
     except Problem as error:
+        if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            raise
         counters.refuse("size" if error.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE else "compression")
         raise
     try:

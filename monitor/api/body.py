@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable
 from http import HTTPStatus
 
 from fastapi import Request
@@ -17,14 +18,19 @@ MAX_BATCH_BYTES = 16 * 1024 * 1024
 MAX_FORM_BYTES = 64 * 1024
 
 
-async def read_body(request: Request, limit: int) -> bytes:
-    """Return the body. Raises Problem (413) as soon as it is longer than `limit` bytes, said or sent."""
+def _free(_size: int) -> None:
+    """Count nothing."""
+
+
+async def read_body(request: Request, limit: int, count: Callable[[int], None] = _free) -> bytes:
+    """Return the body, its bytes counted as they come. Raises Problem (413) beyond `limit` bytes, said or sent."""
     said = request.headers.get("content-length", "")
     if said.isascii() and said.isdigit() and int(said[:20]) > limit:
         raise _too_large(limit)
     body = bytearray()
     try:
         async for part in request.stream():
+            count(len(part))
             body += part
             if len(body) > limit:
                 raise _too_large(limit)

@@ -11,6 +11,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy.orm import Session
 
 from monitor.api.context import Context
+from monitor.api.load import Load
 from monitor.model.report import Receipts
 from monitor.store import agents, evaluations, findings, registry
 from monitor.store.engine import reading
@@ -44,6 +45,8 @@ class Counters:
         )
         for reason in REASONS:
             self.refused.labels(reason)
+        self.load = Load()
+        registry_.register(LoadCollector(self.load))
 
     def refuse(self, reason: str) -> None:
         """Count something refused; a word that isn't known counts as other."""
@@ -55,6 +58,24 @@ class Counters:
             self.receipts.labels(receipt.status.replace(" ", "_")).inc()
             if receipt.status == "rejected":
                 self.refuse(receipt.reason or "other")
+
+
+class LoadCollector(Collector):
+    """What this process has in the works."""
+
+    def __init__(self, load: Load) -> None:
+        """Show this load."""
+        self._load = load
+
+    def collect(self) -> Iterator[Metric]:
+        """Give all metrics."""
+        at_work = GaugeMetricFamily("cradlewatch_requests_in_work", "Requests with reports that are worked on now.")
+        at_work.add_metric([], self._load.requests)
+        away = CounterMetricFamily(
+            "cradlewatch_requests_turned_away", "Requests with reports that were told to come back later."
+        )
+        away.add_metric([], self._load.turned_away)
+        yield from (at_work, away)
 
 
 class StoreCollector(Collector):

@@ -32,7 +32,7 @@ def install(app: FastAPI, context: Context, page_error: PageError | None = None)
     """Add the API to an application. Errors outside the API are answered by `page_error`, where it is given."""
     app.state.context = context
     metrics = CollectorRegistry()
-    counters = Counters(metrics)
+    counters = app.state.counters = Counters(metrics)
     routers = (
         agent_routes(context, counters),
         reading_routes(context),

@@ -1,0 +1,113 @@
+"""However many come at once: a bounded number is in the works, the others are told when to come back, and nothing leaks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+
+import httpx2
+import pytest
+from sqlalchemy import Engine, text
+
+from monitor.api.load import RETRY_SECONDS, Load
+from monitor.api.problems import Problem
+from monitor.api.routes import build_api
+from monitor.model.envelope import MEDIA_TYPE, frame
+from monitor.model.span import MINUTE
+from support.centre import NOW, Centre, make_centre, span
+
+TYPE = {"Content-Type": MEDIA_TYPE}
+
+
+@pytest.fixture
+def centre(engine: Engine) -> Centre:
+    made = make_centre(engine)
+    made.add()
+    return made
+
+
+def envelope(centre: Centre) -> bytes:
+    return centre.agents["wj-0001"].envelope(centre.report(span("camera/gate", "up", NOW - MINUTE, NOW)).to_bytes())
+
+
+def test_places_and_bytes_are_given_back_whatever_happens() -> None:
+    load = Load(most_requests=2, most_bytes=100)
+    with ExitStack() as stack:
+        stack.enter_context(load.work())
+        stack.enter_context(load.work())
+        with pytest.raises(Problem) as refused, load.work():
+            pass
+        assert refused.value.status == 503
+        with load.request() as held:
+            held.take(60)
+            with load.request() as other:
+                other.take(30)
+                with pytest.raises(Problem):
+                    other.take(30)
+            assert load.bytes == 60
+    with pytest.raises(ZeroDivisionError), load.request() as held, load.work():
+        held.take(1 // 0)
+    assert (load.requests, load.bytes, load.turned_away) == (0, 0, 2)
+
+
+def test_those_turned_away_do_not_return_all_at_once() -> None:
+    load = Load(most_requests=0)
+    waits = []
+    for _ in range(200):
+        with pytest.raises(Problem) as refused, load.work():
+            pass
+        assert refused.value.headers is not None
+        waits.append(int(refused.value.headers["Retry-After"]))
+    assert set(waits) <= set(range(RETRY_SECONDS[0], RETRY_SECONDS[1] + 1))
+    assert len(set(waits)) > 30
+
+
+async def test_a_herd_is_taken_in_part_and_the_rest_told_when_to_return(centre: Centre, engine: Engine) -> None:
+    """Forty agents' requests at once over four places, while the database holds them up: none is lost or half stored."""
+    app = build_api(centre.context)
+    app.state.counters.load._most_requests = 4
+    bodies = [frame([envelope(centre)]) for _ in range(40)]
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://centre") as client:
+        with engine.connect().execution_options(cradlewatch_writes=True) as other:
+            other.execute(text("UPDATE institution SET name = name"))  # nobody else can write until this one is done
+            asked = [asyncio.create_task(client.post("/api/v1/reports", content=body, headers=TYPE)) for body in bodies]
+            done, waiting = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+            while len(waiting) > 4:
+                more, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                done |= more
+            assert {task.result().status_code for task in done} == {503}
+            assert all(5 <= int(task.result().headers["retry-after"]) <= 60 for task in done)
+            other.rollback()
+        answers = [await task for task in asked]
+        taken = [answer for answer in answers if answer.status_code == 200]
+        assert (len(taken), len(answers)) == (4, 40)
+        for body in bodies:
+            receipt = (await client.post("/api/v1/reports", content=body, headers=TYPE)).json()["receipts"][0]
+            assert receipt["status"] in {"stored", "already have it"}
+        shown = (await client.get("/metrics")).text
+    assert "cradlewatch_requests_turned_away_total 36.0" in shown
+    assert "cradlewatch_requests_in_work 0.0" in shown
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM report")).scalar_one() == 40
+
+
+async def test_who_drips_holds_nobody_up(centre: Centre) -> None:
+    """A body that never ends takes a few bytes and no place."""
+    app = build_api(centre.context)
+    app.state.counters.load._most_requests = 1
+    never = asyncio.Event()
+
+    async def drip() -> AsyncIterator[bytes]:
+        yield b"1"
+        await never.wait()
+
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://centre") as client:
+        slow = [asyncio.create_task(client.post("/api/v1/reports", content=drip(), headers=TYPE)) for _ in range(5)]
+        await asyncio.sleep(0)
+        answer = await client.post("/api/v1/reports", content=frame([envelope(centre)]), headers=TYPE)
+        assert answer.status_code == 200
+        for task in slow:
+            task.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
+    assert app.state.counters.load.bytes == 0
