@@ -18,7 +18,7 @@ from dashboards.web.pages import build_pages
 from monitor.api.problems import is_ours
 from monitor.api.routes import build_api
 from monitor.collector.context import Context
-from monitor.collector.jobs import evaluate_due, note_listening, send_notices, wake_silent
+from monitor.collector.jobs import evaluate_due, note_clocks, note_listening, send_notices, wake_silent
 from monitor.store.accounts import user_names
 from monitor.store.engine import reading
 
@@ -28,6 +28,7 @@ POLL_SECONDS = 1.0
 """How often the database is asked what is due: index look-ups that usually find nothing."""
 NOTICE_SECONDS = 5.0
 LISTENING_SECONDS = 3.0
+CLOCK_SECONDS = 30.0
 
 
 class Collector:
@@ -58,6 +59,7 @@ def jobs(context: Context) -> Iterator[None]:
     poll = min(POLL_SECONDS, context.settings.evaluate_every / 2000)
     for job, seconds in (
         (note_listening, LISTENING_SECONDS),
+        (note_clocks, CLOCK_SECONDS),
         (evaluate_due, poll),
         (wake_silent, poll),
         (send_notices, NOTICE_SECONDS),

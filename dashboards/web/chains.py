@@ -29,7 +29,7 @@ def chain_lines(agents: Iterable[AgentSummary], words: Words) -> list[ChainLine]
 
 def _line(agent: AgentSummary, words: Words) -> ChainLine:
     troubles = tuple(_troubles(agent, words))
-    outcome = "breached" if agent.state in {"forked", "disputed"} else "undetermined" if troubles else "met"
+    outcome = "breached" if agent.state in {"forked", "disputed", "misdated"} else "undetermined" if troubles else "met"
     text = words.plural("%(count)s signed report", "%(count)s signed reports", agent.reports) % {"count": agent.reports}
     return ChainLine(agent.id, outcome, text, troubles)
 
@@ -49,6 +49,13 @@ def _troubles(agent: AgentSummary, words: Words) -> Iterable[str]:
             agent.disputed,
         )
         yield text % {"count": agent.disputed}
+    if agent.misdated:
+        text = words.plural(
+            "%(count)s report says a time before the collector's word that it carries: the agent's clock is wrong, or somebody dates it back. It is kept as evidence and not counted.",
+            "%(count)s reports say a time before the collector's word that they carry: the agent's clock is wrong, or somebody dates them back. They are kept as evidence and not counted.",
+            agent.misdated,
+        )
+        yield text % {"count": agent.misdated}
     gaps = sorted(agent.chain.gaps, key=lambda gap: gap.before_at, reverse=True)
     for gap in gaps[:MOST_GAPS]:
         values = {"count": gap.count, "until": times.instant(gap.before_at)}

@@ -21,7 +21,7 @@ from monitor.api.problems import Problem
 from monitor.collector.arrival import NotProved
 from monitor.collector.assignment import assignment
 from monitor.collector.enrolment import Enrolled, EnrolmentError, Offer, enrol, rotate
-from monitor.collector.ingest import first_error, ingest
+from monitor.collector.ingest import ClockUnsure, first_error, ingest
 from monitor.collector.nonce import new_nonce
 from monitor.collector.settings import SettingsError
 from monitor.collector.signed_request import Asked, who_asks
@@ -136,6 +136,8 @@ def _report_route(router: APIRouter, context: Context, counters: Counters) -> No
                     receipts = await run_in_threadpool(ingest, context, bodies)
                 except NotProved as error:
                     raise _refused(counters, error) from None
+                except ClockUnsure as error:
+                    raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), {"Retry-After": "60"}) from None
         counters.answered(receipts)
         return Response(receipts.model_dump_json(), media_type="application/json")
 

@@ -12,7 +12,9 @@ from sqlalchemy.orm import Session
 
 from monitor.api.context import Context
 from monitor.api.load import Load
+from monitor.collector.clocks import compare
 from monitor.model.report import Receipts
+from monitor.model.span import Millis
 from monitor.store import agents, evaluations, findings, registry
 from monitor.store.engine import reading
 from monitor.store.verdicts import CurrentVerdict, verdicts_of_requirement
@@ -56,7 +58,7 @@ class Counters:
         """Count a batch's receipts."""
         for receipt in receipts.receipts:
             self.receipts.labels(receipt.status.replace(" ", "_")).inc()
-            if receipt.status == "rejected":
+            if receipt.status == "rejected" or (receipt.status == "stored" and receipt.reason is not None):
                 self.refuse(receipt.reason or "other")
 
 
@@ -100,6 +102,7 @@ class StoreCollector(Collector):
             )
             late.add_metric([], evaluations.count_late(session, self._context.now()))
             yield late
+            yield from _clocks(session, self._context.now())
 
 
 def _retention(session: Session) -> Iterator[Metric]:
@@ -159,7 +162,11 @@ def _agents(session: Session) -> Iterator[Metric]:
         "Reports of an agent that came in twice with different bytes.",
         labels=labels,
     )
+    misdated = GaugeMetricFamily(
+        "cradlewatch_agent_misdated_reports", "Reports of an agent that say a time that can't be.", labels=labels
+    )
     for agent in agents.all_agents(session):
+        misdated.add_metric([agent.institution, agent.id], agent.misdated)
         count.add_metric([agent.institution, agent.id], agent.reports)
         missing.add_metric([agent.institution, agent.id], agent.missing)
         forked.add_metric([agent.institution, agent.id], float(agent.forked_at is not None))
@@ -169,7 +176,18 @@ def _agents(session: Session) -> Iterator[Metric]:
     silent = GaugeMetricFamily("cradlewatch_agent_silent", "1 for an agent that has fallen silent.", labels=labels)
     for verdict in verdicts_of_requirement(session, "agent_silence"):
         silent.add_metric([verdict.institution, verdict.subject_id], float(verdict.state == "silent"))
-    yield from (last, count, silent, missing, forked, disputed)
+    yield from (last, count, silent, missing, forked, disputed, misdated)
+
+
+def _clocks(session: Session, now: Millis) -> Iterator[Metric]:
+    """The centre's clock beside its agents'; absent while too few were heard lately."""
+    offset = GaugeMetricFamily(
+        "cradlewatch_collector_clock_offset_seconds", "The collector's clock minus the median of its agents' clocks."
+    )
+    found = compare(session, now)
+    if found.offset is not None:
+        offset.add_metric([], -found.offset / 1000)
+    yield offset
 
 
 def _findings(session: Session) -> Iterator[Metric]:

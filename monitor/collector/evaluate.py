@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from monitor.collector.cases import Move, moves
+from monitor.collector.clocks import NOTED_FOR
 from monitor.collector.context import Context
 from monitor.collector.packs import Packs
 from monitor.evaluation.judge import judge
@@ -21,6 +22,7 @@ from monitor.model.regulation import Regulation, Requirements
 from monitor.model.span import Millis
 from monitor.model.verdict import Outcome, Verdict, citation_json, evidence_json
 from monitor.store import agents, evaluations, registry, reports, views
+from monitor.store.clocks import disputed_at
 from monitor.store.engine import reading, writing
 from monitor.store.findings import FindingRow, Reading, add_finding, change_finding, count_open, known_findings
 from monitor.store.instants import put_together
@@ -101,6 +103,7 @@ def assess(session: Session, institution_id: str, as_of: Millis, packs: Packs) -
         agents.heard_from(session, institution_id),
         before,
         listening_since(session, as_of),
+        clocks_disputed=disputed_at(session, as_of, NOTED_FOR),
     )
     runs = {item.key: extend(before.get(item.key, ()), Look.of(item)) for item in verdicts}
     known = known_findings(session, institution_id)
@@ -118,7 +121,10 @@ def verdicts_as_of(session: Session, institution_id: str, as_of: Millis, packs: 
     heard = reports.last_reports(session, institution_id, as_of)
     facts = facts_of(session, institution_id, as_of, packs)
     runs = load_runs(session, institution_id, until=as_of)
-    return _judge(facts, packs.get(summary.regulation), summary, as_of, heard, runs, listening_since(session, as_of))
+    disputed = disputed_at(session, as_of, NOTED_FOR)
+    listening = listening_since(session, as_of)
+    pack = packs.get(summary.regulation)
+    return _judge(facts, pack, summary, as_of, heard, runs, listening, clocks_disputed=disputed)
 
 
 def _judge(
@@ -129,13 +135,18 @@ def _judge(
     heard: Mapping[str, Millis],
     runs: Mapping[Key, tuple[Run, ...]],
     listening: Millis | None,
+    *,
+    clocks_disputed: bool,
 ) -> tuple[Verdict, ...]:
     if facts is None:  # nothing is declared: only that somebody has gone silent can be judged
         facts = Facts(as_of, _nothing_declared(summary))
         only = Requirements(agent_silence=regulation.requirements.agent_silence)
         regulation = regulation.model_copy(update={"requirements": only})
     since = {key: at for key, items in runs.items() if (at := undetermined_since(items)) is not None}
-    return judge(facts, regulation, last_reports=heard, undetermined_since=since, listening_since=listening)
+    return judge(
+        facts, regulation, last_reports=heard, undetermined_since=since, listening_since=listening,
+        clocks_disputed=clocks_disputed,
+    )  # fmt: skip
 
 
 def _nothing_declared(summary: registry.InstitutionSummary) -> Inventory:

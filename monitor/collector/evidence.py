@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from monitor.collector.clocks import NOTED_FOR
 from monitor.collector.context import Context
 from monitor.collector.packs import pack_json
 from monitor.evidence.bundle import as_json, write_bundle
@@ -17,6 +18,7 @@ from monitor.model.finding import undetermined_since
 from monitor.model.span import Millis, isoformat
 from monitor.store import registry, views
 from monitor.store.agents import AgentSummary, agents_of
+from monitor.store.clocks import disputed_at
 from monitor.store.engine import reading
 from monitor.store.findings import FindingRow, Reading, changes_of, finding
 from monitor.store.keys import agent_keys
@@ -63,7 +65,12 @@ def _reports(session: Session, institution: str, until: Millis) -> tuple[dict[st
         received = [[row.position[0], row.position[1], row.nonce_at, row.received_at] for row in signed]
         files[f"received/{agent.id}.json"] = as_json(received)
         about[agent.id] = {
-            "reports": {"file": file, "count": len(signed), "unsigned_left_out": len(rows) - len(signed)},
+            "reports": {
+                "file": file,
+                "count": len(signed),
+                "unsigned_left_out": len(rows) - len(signed),
+                "misdated": [list(row.position) for row in signed if row.doubt is not None],
+            },
             **_of_agent(session, agent),
         }
         total += len(signed)
@@ -103,4 +110,5 @@ def _computation(session: Session, row: FindingRow, said: Reading) -> dict[str, 
         "last_reports": last_reports(session, row.institution, said.at),
         "undetermined_since": [item for item in since if item[2] is not None],
         "listening_since": listening_since(session, said.at),
+        "clocks_disputed": disputed_at(session, said.at, NOTED_FOR),
     }

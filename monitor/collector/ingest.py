@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from enum import Enum
+from typing import Any, Literal
 
 import structlog
 from pydantic import ValidationError
+from sqlalchemy.orm import Session
 
 from monitor.collector.arrival import Arrivals, Arrived, Identity, Rejected, check_in
+from monitor.collector.clocks import Standing, compare, offset_of
 from monitor.collector.context import Context
 from monitor.collector.intake import Intake
 from monitor.collector.nonce import new_nonce, nonce_moment
@@ -21,6 +24,7 @@ from monitor.model.report import MAX_REPORT_BYTES, Receipt, Receipts, Report
 from monitor.model.span import DAY, HOUR, Millis, from_millis, isoformat, to_millis
 from monitor.regulations.problem import PackError
 from monitor.store.agents import Arrival, hold_institution, reported
+from monitor.store.clocks import note_offset
 from monitor.store.engine import writing
 from monitor.store.ledger import Entry, add_entries
 from monitor.store.reports import Received, add_reports
@@ -83,6 +87,7 @@ class Opened:
 
     received: Received
     entries: tuple[Entry, ...]
+    """None of a report whose time can't be: it is kept, and counts for nothing."""
 
     @property
     def link(self) -> Link:
@@ -113,18 +118,25 @@ def ingest(context: Context, bodies: Sequence[bytes]) -> Receipts:
 
     Everything that is new goes into one transaction, which is committed before this returns: what is answered
     `stored` survives the death of this process. A database error leaves this function: nothing is acknowledged then.
-    Raises NotProved when none of the envelopes is signed by a key that counts.
+    Raises NotProved when none of the envelopes is signed by a key that counts, ClockUnsure when a time can't be and the
+    centre's own clock may be why.
     """
     now = context.now()
     arrived = check_in(context, bodies)
     keys = context.keys()
     looked = [_look(item, arrived, keys.nonce, now) for item in arrived.items]
+    suspect = [item.found for item, seen in zip(arrived.items, looked, strict=True) if _is_misdated(seen)]
+    if suspect:
+        trust = _whose_clock(context, arrived.identity, suspect, keys.nonce, now)
+        pairs = zip(arrived.items, looked, strict=True)
+        looked = [_look(item, arrived, keys.nonce, now, trust) if _is_misdated(seen) else seen for item, seen in pairs]
     opened = [item for item in looked if isinstance(item, Opened)]
     found = _store(context, arrived.identity, opened, now) if opened else {}
     receipts = []
     for item, seen in zip(arrived.items, looked, strict=True):
         answer = seen if isinstance(seen, Rejected) else found[id(seen)]
-        receipts.append(_receipt(item.digest, answer))
+        doubt = None if isinstance(seen, Rejected) else seen.received.doubt
+        receipts.append(_receipt(item.digest, answer, doubt))
         if isinstance(answer, Rejected):
             who = arrived.identity
             log.warning("report rejected", institution=who.institution, agent=who.agent, reason=str(answer))
@@ -132,10 +144,53 @@ def ingest(context: Context, bodies: Sequence[bytes]) -> Receipts:
     return Receipts(receipts=tuple(receipts), server_time=from_millis(now), nonce=nonce)
 
 
-def _receipt(digest: str, answer: Rejected | str) -> Receipt:
+class Trust(Enum):
+    """Which clock decides about a report whose time can't be by the centre's."""
+
+    CENTRE = "centre"
+    AGENT = "agent"
+    """The centre's disagrees with the median of its agents'."""
+
+
+class ClockUnsure(Exception):
+    """A report's time can't be, and the centre's own clock may be wrong: the agent has to send it again later."""
+
+
+def _is_misdated(seen: Opened | Rejected) -> bool:
+    return isinstance(seen, Rejected) and seen.reason in {"back_dated", "ahead"}
+
+
+def _whose_clock(
+    context: Context, identity: Identity, suspect: Sequence[Envelope | Rejected], nonce_key: bytes, now: Millis
+) -> Trust:
+    """Return which clock to go by. Raises ClockUnsure."""
+    with writing(context.engine) as session:
+        for item in suspect:
+            _compare_clocks(session, identity, item, nonce_key, now)
+        standing = compare(session, now).standing
+    if standing is Standing.UNSURE:
+        raise ClockUnsure("the collector compares its clock with its agents'; send this again in a minute")
+    return Trust.AGENT if standing is Standing.DISPUTED else Trust.CENTRE
+
+
+def _compare_clocks(
+    session: Session, identity: Identity, item: Envelope | Rejected, nonce_key: bytes, now: Millis
+) -> None:
+    if isinstance(item, Rejected):
+        return
+    header = item.protected
+    nonce_at = nonce_moment(nonce_key, identity.institution, identity.agent, header.nonce)
+    offset = None if nonce_at is None else offset_of(nonce_at, header.written_at, now)
+    if offset is not None:
+        note_offset(session, identity.institution, identity.agent, offset, now)
+
+
+def _receipt(digest: str, answer: Rejected | str, doubt: str | None) -> Receipt:
     if isinstance(answer, Rejected):
         return Receipt(status="rejected", digest=digest, error=str(answer), reason=answer.reason)
-    return Receipt(status="already have it" if answer == "had" else "stored", digest=digest)
+    error = None if doubt is None else "it says that it was written before its nonce was given: set the agent's clock"
+    status: Literal["stored", "already have it"] = "already have it" if answer == "had" else "stored"
+    return Receipt(status=status, digest=digest, error=error, reason=doubt)
 
 
 def _store(context: Context, identity: Identity, opened: Sequence[Opened], now: Millis) -> dict[int, Rejected | str]:
@@ -152,8 +207,13 @@ def _store(context: Context, identity: Identity, opened: Sequence[Opened], now: 
             add_entries(session, identity.institution, (entry for item in new for entry in item.entries))
             newest = max(new, key=lambda item: item.received.report.written_at).received.report
             due = _silent_due(context, regulation, now)
-            arrival = Arrival(len(new), newest.version, intake.chain, intake.forked, due)
+            misdated = sum(item.received.doubt is not None for item in new)
+            arrival = Arrival(len(new), newest.version, intake.chain, intake.forked, due, misdated)
             reported(session, identity.institution, identity.agent, now, arrival)
+            last = new[-1].received
+            offset = offset_of(last.nonce_at, last.envelope.protected.written_at, now)
+            if offset is not None:
+                note_offset(session, identity.institution, identity.agent, offset, now)
     return answers
 
 
@@ -166,17 +226,26 @@ def _silent_due(context: Context, regulation: str | None, now: Millis) -> Millis
     return None if requirement is None else now + requirement.silent_after + 1
 
 
-def _look(item: Arrived, arrived: Arrivals, nonce_key: bytes, now: Millis) -> Opened | Rejected:
+def _look(
+    item: Arrived, arrived: Arrivals, nonce_key: bytes, now: Millis, trust: Trust | None = None
+) -> Opened | Rejected:
     if isinstance(item.found, Rejected):
         return item.found
     try:
-        return open_envelope(item.found, arrived, nonce_key, now)
+        return open_envelope(item.found, arrived, nonce_key, now, trust)
     except Rejected as error:
         return error
 
 
-def open_envelope(envelope: Envelope, arrived: Arrivals, nonce_key: bytes, now: Millis) -> Opened:
-    """Read and check a report whose envelope is proved. Raises Rejected."""
+def open_envelope(
+    envelope: Envelope, arrived: Arrivals, nonce_key: bytes, now: Millis, trust: Trust | None = None
+) -> Opened:
+    """Read and check a report whose envelope is proved. Raises Rejected.
+
+    Where its time can't be, `trust` says what follows: by the centre's clock it is kept and counts for nothing, by the
+    agent's it counts. None: whose clock is right was not asked yet. What lies in the future is refused by the one and,
+    by the other, has to wait (ClockUnsure).
+    """
     identity, payload, protected = arrived.identity, envelope.payload, envelope.protected
     nonce_at = nonce_moment(nonce_key, identity.institution, identity.agent, protected.nonce)
     if nonce_at is None:
@@ -190,10 +259,18 @@ def open_envelope(envelope: Envelope, arrived: Arrivals, nonce_key: bytes, now: 
         report = Report.from_bytes(payload)
     except ValidationError as error:
         raise Rejected("content", f"the report can't be read: {first_error(error)}") from None
-    _check_written(report, nonce_at, now)
     _check_header(report, protected)
     if _CONTROL.search(report.version):
         raise Rejected("content", "version holds a control character")
+    try:
+        _check_written(report, nonce_at, now)
+    except Rejected as error:
+        if error.reason == "back_dated" and trust is Trust.CENTRE:
+            return Opened(Received(report, envelope, nonce_at, doubt=error.reason), ())
+        if error.reason == "ahead" and trust is Trust.AGENT:
+            raise ClockUnsure("the collector's clock disagrees with its agents'; send this again later") from None
+        if error.reason != "back_dated" or trust is None:
+            raise
     entries = tuple(_entry(index, item, identity, now) for index, item in enumerate(report.observations))
     return Opened(Received(report, envelope, nonce_at), entries)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import structlog
 
+from monitor.collector.clocks import note_clocks
 from monitor.collector.context import Context
 from monitor.collector.evaluate import evaluate
 from monitor.collector.notify import send_notices
@@ -13,7 +14,7 @@ from monitor.store import agents, evaluations
 from monitor.store.engine import reading, writing
 from monitor.store.listening import listens
 
-__all__ = ["evaluate_due", "note_listening", "send_notices", "wake_silent"]
+__all__ = ["evaluate_due", "note_clocks", "note_listening", "send_notices", "wake_silent"]
 
 log = structlog.get_logger(__name__)
 

@@ -30,6 +30,8 @@ class Judgement:
     last_reports: Mapping[str, Millis] | None = None
     undetermined_since: Mapping[tuple[str, Subject], Millis] = field(default_factory=dict)
     listening_since: Millis | None = None
+    clocks_disputed: bool = False
+    """The centre's clock and the median of its agents' disagree: nobody can say whose clock is off."""
     verdicts: dict[tuple[str, Subject], Verdict] = field(default_factory=dict)
     contradictions: tuple[Contradiction, ...] = ()
     """What can't be true together in the facts."""

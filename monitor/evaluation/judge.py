@@ -48,14 +48,16 @@ def judge(
     last_reports: Mapping[str, Millis] | None = None,
     undetermined_since: Mapping[tuple[str, Subject], Millis] | None = None,
     listening_since: Millis | None = None,
+    clocks_disputed: bool = False,
 ) -> tuple[Verdict, ...]:
     """Judge an institution's facts by a pack, as of the facts' instant.
 
     `last_reports` (agent id to the instant of its newest report) is known at the centre only and enables
     `agent_silence`; `undetermined_since` is since when each (requirement, subject) has been undetermined.
     `listening_since` is since when the centre itself could be reached: before that nobody's silence counts.
+    `clocks_disputed`: the centre's clock disagrees with its agents', so that no clock is judged.
     """
-    judgement = Judgement(facts, regulation, last_reports, undetermined_since or {}, listening_since)
+    judgement = Judgement(facts, regulation, last_reports, undetermined_since or {}, listening_since, clocks_disputed)
     retention = regulation.requirements.retention
     judgement.contradictions = contradictions(facts, retention.proof_failures_apart if retention else None)
     today = local_date(facts.as_of, facts.inventory.institution.zone_info)

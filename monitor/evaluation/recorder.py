@@ -72,6 +72,13 @@ def _clock(judgement: Judgement, requirement: RecorderClock, recorder: Recorder)
     measured = {"offset_seconds": round(offset, 1), "tolerance_seconds": tolerance, **_time_server(judgement, recorder)}
     subject, evidence = recorder_subject(recorder.id), (evidence_of(newest.observation),)
     seen = newest.observation.start
+    if judgement.clocks_disputed:
+        reason = (
+            "Not known: the collector's clock and its agents' disagree, so that no clock can be called right or wrong."
+        )
+        return Verdict(
+            requirement, subject, Outcome.UNDETERMINED, "unknown", reason, judgement.as_of, measured, evidence
+        )
     if abs(offset) > tolerance:
         way = "ahead" if offset > 0 else "behind"
         reason = f"The recorder's clock is {duration_text(round(abs(offset) * SECOND))} {way}."

@@ -86,8 +86,12 @@ def _agent(bundle: Bundle, agent: str, result: Result) -> Iterator[Observation]:
         result.notes.append(f"agent {agent}: its reports fork, a backup was restored or a copy of it ran")
     if any(item["revoked_at"] is not None for item in about["keys"].values()):
         result.notes.append(f"agent {agent}: a key of it was revoked later")
+    left_out = {tuple(item) for item in about["reports"].get("misdated", ())}
+    if left_out:
+        result.notes.append(f"agent {agent}: {len(left_out)} reports say a time that can't be, and count for nothing")
     for item in envelopes:
-        yield from Report.from_bytes(item.payload).observations
+        if (item.place.boot, item.place.sequence) not in left_out:
+            yield from Report.from_bytes(item.payload).observations
 
 
 def _proved(body: bytes, keys: dict[str, PublicKey], institution: str, agent: str) -> Envelope:
@@ -142,6 +146,7 @@ def _verdict(bundle: Bundle, said: dict[str, Any], finding: dict[str, Any], seen
         last_reports=said["last_reports"],
         undetermined_since={(kind, Subject.parse(subject)): at for kind, subject, at in said["undetermined_since"]},
         listening_since=said["listening_since"],
+        clocks_disputed=said.get("clocks_disputed", False),
     )
     wanted = (finding["requirement"], Subject.model_validate(finding["subject"]))
     return next((item for item in verdicts if item.key == wanted), None)

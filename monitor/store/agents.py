@@ -28,14 +28,17 @@ class AgentSummary:
     missing: int
     forked_at: Millis | None
     disputed: int
+    misdated: int = 0
 
     @property
     def state(self) -> str:
-        """How the chain of its reports stands: forked | disputed | incomplete | whole; none before the first report."""
+        """How the chain of its reports stands: forked | disputed | misdated | incomplete | whole; none before the first report."""
         if self.forked_at is not None:
             return "forked"
         if self.disputed:
             return "disputed"
+        if self.misdated:
+            return "misdated"
         if self.missing or self.chain.beginnings > 1:
             return "incomplete"
         return "whole" if self.chain.segments else "none"
@@ -64,6 +67,7 @@ class AgentSummary:
                 ],
                 "forked_at": None if self.forked_at is None else isoformat(self.forked_at),
                 "disputed": self.disputed,
+                "misdated": self.misdated,
                 "beginnings": self.chain.beginnings,
             },
         }
@@ -148,6 +152,7 @@ def _agents(session: Session, *conditions: ColumnElement[bool]) -> list[AgentSum
             missing=row.missing,
             forked_at=row.forked_at,
             disputed=row.disputed,
+            misdated=row.misdated,
         )
         for row in rows
     ]
@@ -186,6 +191,8 @@ class Arrival:
     forked: bool
     silent_due: Millis | None
     """When its silence becomes due (None: the pack asks for none)."""
+    misdated: int = 0
+    """So many of them say a time that can't be."""
 
 
 def reported(session: Session, institution_id: str, agent_id: str, now: Millis, arrival: Arrival) -> None:
@@ -198,6 +205,7 @@ def reported(session: Session, institution_id: str, agent_id: str, now: Millis, 
         "silent_due_at": arrival.silent_due,
         "chain": write_chain(arrival.chain),
         "missing": arrival.chain.missing,
+        "misdated": row.misdated + arrival.misdated,
     }
     if arrival.forked:
         values["forked_at"] = func.coalesce(row.forked_at, now)

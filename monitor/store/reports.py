@@ -28,6 +28,8 @@ class Received:
     report: Report
     envelope: Envelope
     nonce_at: Millis
+    doubt: str | None = None
+    """Why nothing of it counts; None for what does."""
 
     @property
     def digest(self) -> str:
@@ -78,6 +80,7 @@ def add_reports(session: Session, received: Sequence[Received], received_at: Mil
                     "nonce_at": item.nonce_at,
                     "written_at": to_millis(item.report.written_at),
                     "received_at": received_at,
+                    "doubt": item.doubt,
                 }
                 for item in received
             ],
@@ -122,20 +125,21 @@ class StoredReport:
     nonce_at: Millis | None
     written_at: Millis
     received_at: Millis
+    doubt: str | None
 
 
 def stored_reports(session: Session, institution_id: str, agent_id: str) -> Iterator[StoredReport]:
     """Give an agent's rows in the order in which they came."""
     columns = (
         ReportRow.boot, ReportRow.sequence, ReportRow.digest, ReportRow.envelope, ReportRow.key_id, ReportRow.nonce_at,
-        ReportRow.written_at, ReportRow.received_at,
+        ReportRow.written_at, ReportRow.received_at, ReportRow.doubt,
     )  # fmt: skip
     here = (ReportRow.institution_id == institution_id, ReportRow.agent_id == agent_id)
     query = select(*columns).where(*here).order_by(ReportRow.received_at, ReportRow.boot, ReportRow.sequence)
-    for boot, sequence, digest, envelope, key_id, nonce_at, written_at, received_at in session.execute(
+    for boot, sequence, digest, envelope, key_id, nonce_at, written_at, received_at, doubt in session.execute(
         query.execution_options(yield_per=100)
     ):
-        yield StoredReport((boot, sequence), digest, envelope, key_id, nonce_at, written_at, received_at)
+        yield StoredReport((boot, sequence), digest, envelope, key_id, nonce_at, written_at, received_at, doubt)
 
 
 def payload_of(envelope: bytes, key_id: str | None) -> bytes:

@@ -110,6 +110,12 @@ class AgentRow(Base):
     """When a second continuation of the chain came in: a restored backup, or a copy of the agent."""
     disputed: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     """Reports that came in twice with different bytes."""
+    misdated: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    """Reports that say they were written before their nonce was given: kept, and counted for nothing."""
+    clock_offset: Mapped[int | None] = mapped_column(BigInteger)
+    """The agent's clock minus the centre's, at least, in ms; 0 when it may be right."""
+    clock_at: Mapped[int | None] = mapped_column(BigInteger)
+    """When they were compared last."""
     version: Mapped[str | None] = mapped_column(String(40))
     silent_due_at: Mapped[int | None] = mapped_column(BigInteger)
 
@@ -182,6 +188,8 @@ class ReportRow(Base):
     """It was written after this moment of the collector's clock, and before `received_at`."""
     written_at: Mapped[Instant]
     received_at: Mapped[Instant]
+    doubt: Mapped[str | None] = mapped_column(String(40))
+    """Why nothing of it is in the ledger (back_dated); null for what counts."""
 
     __table_args__ = (
         ForeignKeyConstraint(["institution_id", "agent_id"], ["agent.institution_id", "agent.id"]),
@@ -432,6 +440,15 @@ class ApiTokenRow(Base):
     label: Mapped[str] = mapped_column(String(200))
     created_at: Mapped[Instant]
     expires_at: Mapped[int | None] = mapped_column(BigInteger)
+
+
+class ClockDisputeRow(Base):
+    """A stretch of time in which the centre's clock and the median of its agents' disagreed."""
+
+    __tablename__ = "clock_dispute"
+
+    since_at: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    until_at: Mapped[Instant]
 
 
 class ListeningRow(Base):

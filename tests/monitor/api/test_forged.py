@@ -16,8 +16,9 @@ from sqlalchemy import Engine
 from monitor.api.routes import build_api
 from monitor.collector.enrolment import revoke
 from monitor.collector.nonce import new_nonce
-from monitor.model.envelope import MEDIA_TYPE, frame
-from monitor.model.span import MINUTE
+from monitor.collector.verify import verify_institution
+from monitor.model.envelope import MEDIA_TYPE, Envelope, frame
+from monitor.model.span import HOUR, MINUTE
 from monitor.store import agents
 from monitor.store.engine import reading
 from support.centre import NOW, Centre, make_centre, span
@@ -59,12 +60,8 @@ def test_a_forged_report_changes_nothing_and_is_counted(centre: Centre, client: 
         assert answer.status_code in {200, 401, 413, 422}, (name, answer.text)
         assert '"stored"' not in answer.text, name
         assert everything(engine, *leave) == before, name
-        if reason not in {
-            "equivocation",
-            "nonce",
-            "order",
-            "unlinked",
-        }:  # these are told once the agent's row is locked
+        # These are told once the agent's row is locked; of one that is ahead its clock is noted.
+        if reason not in {"equivocation", "nonce", "order", "unlinked", "ahead"}:
             assert everything(engine) == whole, name
         found = refusals(client)
         assert {key: found[key] - counted.get(key, 0.0) for key in found if found[key] != counted.get(key)} == {
@@ -73,6 +70,28 @@ def test_a_forged_report_changes_nothing_and_is_counted(centre: Centre, client: 
         counted = found
     good = client.post("/api/v1/reports", content=frame([forger.good]), headers=TYPE)
     assert [item["status"] for item in good.json()["receipts"]] == ["stored"], "the true report is taken afterwards"
+
+
+@pytest.mark.parametrize("at", [NOW - 3 * HOUR, 925_000_000_000])
+def test_a_back_dated_report_is_kept_and_marked_and_counts_for_nothing(
+    centre: Centre, client: TestClient, engine: Engine, at: int
+) -> None:
+    """A dead battery and a forger look alike: neither is believed, neither is lost, and the chain goes on."""
+    forger = Forger(centre)
+    leave = ("agent", "institution", "report")
+    before = everything(engine, *leave)
+    bad = forger.written(at)
+    answer = client.post("/api/v1/reports", content=frame([bad]), headers=TYPE)
+    (receipt,) = answer.json()["receipts"]
+    assert (receipt["status"], receipt["reason"]) == ("stored", "back_dated")
+    assert everything(engine, *leave) == before
+    assert refusals(client) == {"back_dated": 1.0}
+    forger.own.after = Envelope.read(bad).place
+    centre.see(span("camera/gate", "up", NOW, NOW + MINUTE))
+    with reading(engine) as session:
+        (agent,) = agents.agents_of(session, "wj-0001")
+    assert (agent.state, agent.misdated, agent.missing, agent.reports) == ("misdated", 1, 0, 4)
+    assert verify_institution(centre.context, "wj-0001")[0].problems == []
 
 
 def test_a_replay_is_answered_and_changes_nothing(centre: Centre, client: TestClient, engine: Engine) -> None:

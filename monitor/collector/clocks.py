@@ -1,0 +1,83 @@
+"""The centre's clock beside those of its agents: it has no better one to go by, so that of many decides."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from statistics import median
+
+import structlog
+from sqlalchemy.orm import Session
+
+from monitor.collector.context import Context
+from monitor.model.span import MINUTE, SECOND, Millis
+from monitor.store import clocks
+from monitor.store.engine import reading, writing
+
+log = structlog.get_logger(__name__)
+
+FRESH: Millis = 10 * MINUTE
+"""A report whose nonce is older says too little of when it was written, and a comparison that is older too little of now."""
+ENOUGH = 3
+"""So many agents decide; fewer can't outvote the centre."""
+DISAGREES: Millis = MINUTE
+"""By so much the median may be off."""
+NOTED_FOR: Millis = 2 * MINUTE
+"""A note that the clocks disagree holds for so long unless it is repeated."""
+
+
+class Standing(Enum):
+    """How the centre's clock stands."""
+
+    CONFIRMED = "confirmed"
+    """Its agents agree with it, or they are too few to say anything else."""
+    DISPUTED = "disputed"
+    """The median of its agents is another time."""
+    UNSURE = "unsure"
+    """Enough agents are there, and too few have been heard lately."""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The agents' clocks minus the centre's, by those heard lately."""
+
+    agents: int
+    offset: Millis | None
+    """The median; None with too few of them."""
+    standing: Standing
+
+
+def offset_of(nonce_at: Millis, written_at: Millis, now: Millis) -> Millis | None:
+    """Return by how much at least an agent's clock is off, 0 when it may be right; None where a report can't tell."""
+    if now < nonce_at:  # the centre's own clock went back: it gave that nonce at a later moment
+        return max(0, written_at - now)
+    if now - nonce_at > FRESH:
+        return None
+    return max(0, written_at - now) + min(0, written_at - nonce_at)
+
+
+def compare(session: Session, now: Millis) -> Comparison:
+    """Compare the centre's clock with its agents'."""
+    offsets = clocks.offsets_since(session, now - FRESH, now)
+    if len(offsets) < ENOUGH:
+        few = clocks.count_agents(session) < ENOUGH
+        return Comparison(len(offsets), None, Standing.CONFIRMED if few else Standing.UNSURE)
+    middle = round(median(offsets))
+    return Comparison(len(offsets), middle, Standing.DISPUTED if abs(middle) > DISAGREES else Standing.CONFIRMED)
+
+
+def note_clocks(context: Context) -> int:
+    """Note whether the clocks disagree now; return 1 when they do. A job."""
+    now = context.now()
+    with reading(context.engine) as session:
+        found = compare(session, now)
+    if found.standing is not Standing.DISPUTED or found.offset is None:
+        return 0
+    log.error(
+        "the collector's clock and the median of its agents' disagree: set it; findings about clocks wait",
+        seconds=found.offset / SECOND,
+        agents=found.agents,
+    )
+    with writing(context.engine) as session:
+        clocks.note_dispute(session, now, NOTED_FOR)
+    return 1

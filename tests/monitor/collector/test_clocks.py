@@ -1,0 +1,170 @@
+"""The centre's clock beside its agents': the median of many decides, what can't be told waits, nothing is lost."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy import Engine
+
+from monitor.collector.clocks import FRESH, NOTED_FOR, Standing, compare, note_clocks, offset_of
+from monitor.collector.evaluate import evaluate
+from monitor.collector.ingest import ClockUnsure
+from monitor.model.observation import Kind
+from monitor.model.report import Receipt
+from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Millis, from_millis
+from monitor.store import agents
+from monitor.store.clocks import disputed_at
+from monitor.store.engine import reading
+from support.centre import INVENTORY, NOW, Centre, declared, instant, make_centre, span
+from support.packs import pack
+
+SITES = ("wj-0001", "wj-0002", "wj-0003", "wj-0004")
+
+
+class District:
+    """Four sites whose clocks are right, and a centre whose clock may be set."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.centre = make_centre(engine, pack())
+        for site in SITES:
+            self.centre.add(site)
+        self.true = NOW
+        self.boots = 0
+
+    def passes(self, seconds: float) -> None:
+        """Let time pass."""
+        self.true += round(seconds * SECOND)
+        self.centre.clock.advance(seconds)
+
+    def set_centre(self, off: Millis) -> None:
+        """Set the centre's clock wrong by so much."""
+        self.centre.clock.step((from_millis(self.true + off) - self.centre.clock.now()).total_seconds())
+
+    def report(self, site: str, off: Millis = 0) -> Receipt:
+        """Let a site's agent, whose own clock is off by so much, report."""
+        report = self.centre.report(
+            span("camera/gate", "up", self.true + off - 1000, self.true + off), institution=site
+        )
+        report = report.model_copy(update={"written_at": from_millis(self.true + off)})
+        (receipt,) = self.centre.send(report, institution=site)
+        return receipt
+
+    def standing(self) -> tuple[Standing, Millis | None]:
+        with reading(self.centre.context.engine) as session:
+            found = compare(session, self.centre.context.now())
+        return found.standing, found.offset
+
+
+@pytest.fixture
+def district(engine: Engine) -> District:
+    return District(engine)
+
+
+def everybody(district: District, rounds: int = 2) -> None:
+    for _ in range(rounds):
+        district.passes(30)
+        for site in SITES:
+            district.report(site)
+
+
+def test_clocks_that_agree_confirm_the_centre_and_one_that_is_off_changes_nothing(district: District) -> None:
+    everybody(district)
+    assert district.standing() == (Standing.CONFIRMED, 0)
+    district.report("wj-0004", off=40 * MINUTE)
+    district.report("wj-0004", off=-40 * MINUTE)
+    assert district.standing() == (Standing.CONFIRMED, 0)
+    assert note_clocks(district.centre.context) == 0
+    assert district.report("wj-0004", off=-3 * HOUR).reason == "back_dated"
+    with reading(district.centre.context.engine) as session:
+        assert [item.misdated for item in agents.all_agents(session)] == [0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("off", [3 * HOUR, 400 * DAY])
+def test_a_centre_that_runs_ahead_calls_nobody_back_dated(district: District, off: Millis) -> None:
+    """Its clock is set ahead; every agent seems to date back. The first ones are told to come again, then all is taken."""
+    everybody(district)
+    district.set_centre(off)
+    for site in SITES:  # with a nonce of before it, and a new one in return
+        district.report(site)
+    district.passes(60)
+    waited = 0
+    for site in SITES:
+        try:
+            assert (receipt := district.report(site)).status == "stored"
+            assert receipt.reason is None
+        except ClockUnsure:
+            waited += 1
+    assert waited == 2, "with three agents the median counts"
+    standing, offset = district.standing()
+    assert (standing, offset is not None) == (Standing.DISPUTED, True)
+    assert -off <= (offset or 0) <= -off + MINUTE
+    assert note_clocks(district.centre.context) == 1
+    with reading(district.centre.context.engine) as session:
+        assert [item.misdated for item in agents.all_agents(session)] == [0, 0, 0, 0]
+
+
+def test_a_centre_that_fell_behind_lets_agents_come_again(district: District) -> None:
+    """What lies days ahead of its clock can't be taken now, and is not refused for ever."""
+    everybody(district)
+    district.set_centre(-30 * DAY)
+    for _ in range(2):
+        for site in SITES:
+            with pytest.raises(ClockUnsure):
+                district.report(site)
+    assert district.standing() == (Standing.DISPUTED, 30 * DAY), "a nonce of a moment that it has not reached yet"
+    district.set_centre(0)
+    everybody(district)
+    assert district.standing() == (Standing.CONFIRMED, 0)
+
+
+def test_findings_about_clocks_wait_while_the_clocks_disagree(district: District) -> None:
+    context = district.centre.context
+
+    def clock_verdict() -> tuple[str, str]:
+        done = evaluate(context, "wj-0001")
+        assert done is not None
+        (found,) = [item for item in done.verdicts if item.requirement.kind == "recorder_clock"]
+        return found.outcome.value, found.state
+
+    everybody(district)
+    off = instant("recorder/nvr", Kind.CLOCK, district.true, {"offset_seconds": 900.0}, expires=district.true + DAY)
+    district.centre.see(declared(district.true, INVENTORY), off)
+    assert clock_verdict() == ("breached", "off")
+    district.set_centre(10 * MINUTE)
+    for _ in range(2):
+        for site in SITES:
+            district.report(site)
+        district.passes(20)
+    assert note_clocks(context) == 1
+    assert clock_verdict() == ("undetermined", "unknown")
+    during = context.now()
+    district.set_centre(0)
+    district.passes((10 * MINUTE + NOTED_FOR + FRESH) / SECOND)
+    everybody(district)
+    assert note_clocks(context) == 0
+    assert clock_verdict() == ("breached", "off")
+    with reading(context.engine) as session:
+        assert disputed_at(session, during, NOTED_FOR), "so an evaluation as of then comes to the same"
+
+
+def test_with_fewer_than_three_agents_the_centre_is_believed(engine: Engine) -> None:
+    centre: Centre = make_centre(engine)
+    centre.add()
+    report = centre.report().model_copy(update={"written_at": centre.clock.now() - timedelta(hours=3)})
+    (receipt,) = centre.send(report)
+    assert (receipt.status, receipt.reason) == ("stored", "back_dated")
+
+
+@given(st.integers(0, FRESH), st.integers(-DAY, DAY), st.integers(0, MINUTE))
+def test_an_offset_is_never_more_than_the_true_one(age: int, off: int, delay: int) -> None:
+    """Whatever the line takes: 0 where the clock may be right, else no more than it is off, and to the same side."""
+    written = NOW - min(delay, age) + off
+    found = offset_of(NOW - age, written, NOW)
+    assert found is not None
+    assert abs(found) <= abs(off)
+    assert found == 0 or (found > 0) == (off > 0)
+    assert offset_of(NOW - FRESH - 1, written, NOW) is None
+    assert offset_of(NOW + 1, written, NOW) == max(0, written - NOW)
