@@ -177,15 +177,25 @@ def enroll(
     ca_fingerprint: Annotated[
         str | None, typer.Option("--ca-fingerprint", help="Instead: its SHA-256, as it was given with the code.")
     ] = None,
+    client_certificate: Annotated[
+        Path | None,
+        typer.Option(help="A certificate (PEM) to show, where the collector asks for one; with --client-key."),
+    ] = None,
+    client_key: Annotated[Path | None, typer.Option(help="Its key (PEM, without a password); it stays there.")] = None,
 ) -> None:
     """Make this agent's key and register it by a one-time code. From then on `agent run` reports to the collector."""
     if ca is not None and ca_fingerprint is not None:
         fail("give --ca or --ca-fingerprint, not both")
+    if (client_certificate is None) != (client_key is None):
+        fail("give --client-certificate and --client-key, or neither")
+    client = (client_certificate, client_key) if client_certificate is not None and client_key is not None else None
     site = site_of(config)
     state = state_of(site)
     try:
         trust = ca if ca is not None else ca_fingerprint
-        enrolment = asyncio.run(enroll_now(state, site.institution.id, collector, code, agent, trust=trust))
+        enrolment = asyncio.run(
+            enroll_now(state, site.institution.id, collector, code, agent, trust=trust, client=client)
+        )
     except (EnrolError, DatabaseError, StateError, OSError) as error:
         fail(error)
     finally:

@@ -101,6 +101,8 @@ class Pinned:
     """The one certificate (PEM) from which the collector's must come; None: the system's trust store decides."""
     key: PublicKey | None = None
     """The collector's key, which signs what the agent is told."""
+    client: tuple[str, str] | None = None
+    """Files of the certificate and the key (PEM) that this agent shows where the collector asks for one."""
 
 
 class Collector:
@@ -124,7 +126,7 @@ class Collector:
         self._pinned = pinned or Pinned()
         self._seconds = seconds
         self._nonce = identity.nonce if identity is not None else ""
-        trust = _trust(url, self._pinned.ca) if verify else False
+        trust = _trust(url, self._pinned) if verify else False
         self._client = httpx2.AsyncClient(verify=trust, timeout=seconds, trust_env=False)
 
     async def close(self) -> None:
@@ -220,15 +222,24 @@ class Collector:
         raise CollectorError(f"{said}: is this the collector's address?" if answer.status < 500 else said)
 
 
-def _trust(url: str, ca: str | None) -> ssl.SSLContext | bool:
+def _trust(url: str, pinned: Pinned) -> ssl.SSLContext | bool:
     """Return whom to trust: the pinned certificate alone, or the system's own store, where operators add theirs."""
     if not url.startswith("https://"):
         return False
     try:
-        context = ssl.create_default_context(cadata=ca)
+        context = ssl.create_default_context(cadata=pinned.ca)
     except (ssl.SSLError, ValueError):
         raise CollectorError("the pinned certificate can't be read: enrol the agent again") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if pinned.client is not None:
+        certificate, key = pinned.client
+        try:
+            context.load_cert_chain(certificate, key, password="")
+        except (OSError, ValueError) as error:
+            raise CollectorError(
+                f"the client certificate {certificate} with the key {key} can't be used"
+                f" ({error.strerror if isinstance(error, OSError) and error.strerror else error})"
+            ) from None
     return context
 
 

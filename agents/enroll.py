@@ -32,7 +32,7 @@ class Granted(BaseModel):
     key: dict[str, str]
     nonce: str
 
-    def enrolment(self, url: str, key: PrivateKey, ca: str | None) -> Enrolment:
+    def enrolment(self, url: str, key: PrivateKey, pinned: Pinned) -> Enrolment:
         """Return what is kept. Raises ValueError when the answer holds no key."""
         return Enrolment(
             institution=self.institution,
@@ -40,18 +40,27 @@ class Granted(BaseModel):
             collector=url,
             key=key.public.id,
             collector_key=PublicKey.of(self.key).jwk,
-            ca=ca,
+            ca=pinned.ca,
+            client=pinned.client,
             nonce=self.nonce,
         )
 
 
 async def enroll(
-    state: State, institution: str, url: str, code: str, agent: str | None = None, *, trust: str | Path | None = None
+    state: State,
+    institution: str,
+    url: str,
+    code: str,
+    agent: str | None = None,
+    *,
+    trust: str | Path | None = None,
+    client: tuple[Path, Path] | None = None,
 ) -> Enrolment:
     """Make a key, register it with the code, and keep what was granted.
 
     `agent` is the name to ask for (default: its own). `trust` is what the collector's certificate must come from: a
-    PEM file, or the fingerprint that was given with the code; without it the system's trust store decides.
+    PEM file, or the fingerprint that was given with the code; without it the system's trust store decides. `client` are
+    the files of a certificate and its key, for a collector that asks for one; they stay where they are.
     Raises EnrolError; an earlier enrolment then stays as it was.
     """
     if agent is not None and not _IDENTIFIER.fullmatch(agent):
@@ -60,12 +69,13 @@ async def enroll(
         address = collector_url(url)
     except ValueError as error:
         raise EnrolError(str(error)) from None
-    ca = await _pinned(address, trust)
+    shown = None if client is None else _shown(*client, address)
+    pinned = Pinned(await _pinned(address, trust), client=shown)
     try:
         key = make_key(state.directory)
         name = state.agent if state.is_enrolled() else state.own_name
-        granted = await _ask(address, ca, code, agent or name, key)
-        enrolment = granted.enrolment(address, key, ca)
+        granted = await _ask(address, pinned, code, agent or name, key)
+        enrolment = granted.enrolment(address, key, pinned)
     except IdentityError as error:
         raise EnrolError(str(error)) from None
     except (ValidationError, BadKey):
@@ -97,10 +107,10 @@ def _who(enrolment: Enrolment) -> tuple[str, str, str]:
     return enrolment.collector, enrolment.institution, enrolment.agent
 
 
-async def _ask(address: str, ca: str | None, code: str, agent: str, key: PrivateKey) -> Granted:
+async def _ask(address: str, pinned: Pinned, code: str, agent: str, key: PrivateKey) -> Granted:
     plain = plain_code(code)
     body = {"code": plain, "agent": agent, "key": key.public.jwk, "proof": prove_possession(key, plain)}
-    collector = _open(address, ca)
+    collector = _open(address, pinned)
     try:
         answer = await collector.post("/api/v1/enrolments", json.dumps(body).encode())
     except (Refused, NotAccepted) as error:
@@ -114,9 +124,9 @@ async def _ask(address: str, ca: str | None, code: str, agent: str, key: Private
     return Granted.model_validate_json(answer.body)
 
 
-def _open(address: str, ca: str | None, *, verify: bool = True) -> Collector:
+def _open(address: str, pinned: Pinned, *, verify: bool = True) -> Collector:
     try:
-        return Collector(address, None, Pinned(ca), verify=verify)
+        return Collector(address, None, pinned, verify=verify)
     except CollectorError as error:
         raise EnrolError(str(error)) from None
 
@@ -142,6 +152,18 @@ async def _pinned(address: str, trust: str | Path | None) -> str | None:
     return found.pem
 
 
+def _shown(certificate: Path, key: Path, address: str) -> tuple[str, str]:
+    """Return the files of what the agent shows, wherever it is started from. Raises EnrolError."""
+    if not address.startswith("https://"):
+        raise EnrolError("--client-certificate is for an https:// address: the one given is not encrypted")
+    try:
+        if key.stat().st_mode & 0o077:
+            raise EnrolError(f"--client-key {key} can be read by other users of this machine: chmod 600 {key}")
+    except OSError as error:
+        raise EnrolError(f"--client-key {key} can't be read: {error.strerror}") from None
+    return str(certificate.absolute()), str(key.absolute())
+
+
 def _of_file(path: Path) -> Authority:
     try:
         return read_authority(path.read_bytes())
@@ -153,7 +175,7 @@ def _of_file(path: Path) -> Authority:
 
 async def _fetched(address: str) -> Authority:
     """Fetch what is to be pinned from whoever answers: its fingerprint decides, and nothing is told to it before."""
-    collector = _open(address, None, verify=False)
+    collector = _open(address, Pinned(), verify=False)
     try:
         return read_authority((await collector.fetch("/api/v1/ca")).body)
     except ValueError:

@@ -10,7 +10,7 @@ from monitor.model.suite import PublicKey
 
 def collector_of(enrolment: Enrolment, identity: Identity | None) -> Collector:
     """Return the collector of an enrolment, to which `identity` signs."""
-    pinned = Pinned(enrolment.ca, PublicKey.of(enrolment.collector_key))
+    pinned = Pinned(enrolment.ca, PublicKey.of(enrolment.collector_key), enrolment.client)
     return Collector(enrolment.collector, identity, pinned)
 
 

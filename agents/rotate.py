@@ -7,7 +7,7 @@ import json
 from pydantic import ValidationError
 
 from agents.assignment import PATH as ASSIGNMENT
-from agents.collector import Collector, CollectorError, NotAccepted
+from agents.collector import Collector, CollectorError, NotAccepted, Pinned
 from agents.enroll import EnrolError, Granted, keep_enrolment
 from agents.identity import Identity, IdentityError, make_key, read_key
 from agents.link import collector_of
@@ -34,7 +34,7 @@ async def rotate(state: State) -> Enrolment:
     state.save_enrolment(enrolment.model_copy(update={"next_key": key.public.id}))
     try:
         granted = await _register(enrolment, identity, key)
-        fresh = granted.enrolment(enrolment.collector, key, enrolment.ca)
+        fresh = granted.enrolment(enrolment.collector, key, Pinned(enrolment.ca, client=enrolment.client))
     except (ValidationError, BadKey):
         raise EnrolError(f"the answer of {enrolment.collector} can't be read; try again") from None
     except CollectorError as error:

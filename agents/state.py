@@ -45,6 +45,8 @@ class Enrolment(Strict):
     """The collector's public key (JWK): it signs what the agent is told."""
     ca: str | None = None
     """The one certificate (PEM) that the collector's must come from; None: the system's trust store decides."""
+    client: tuple[str, str] | None = None
+    """Files of the certificate and the key (PEM) that the agent shows; the key stays where it is."""
     nonce: Nonce
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import socket
+import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -19,6 +21,7 @@ from monitor.api.problems import is_ours
 from monitor.api.routes import build_api
 from monitor.collector.context import Context
 from monitor.collector.jobs import evaluate_due, note_clocks, note_listening, send_notices, wake_silent
+from monitor.collector.settings import TlsSettings
 from monitor.store.accounts import user_names
 from monitor.store.engine import reading
 
@@ -105,10 +108,43 @@ def listen(address: str) -> socket.socket:
     return found
 
 
-def address_of(listening: socket.socket) -> str:
+def address_of(listening: socket.socket, *, tls: bool = False) -> str:
     """Return the address of the pages, as a person types it."""
     host, port = listening.getsockname()[:2]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    return f"http{'s' if tls else ''}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def configure(app: ASGIApp, tls: TlsSettings | None) -> uvicorn.Config:
+    """Return how the application is served. Raises ServeError for certificates that can't be used."""
+    config = uvicorn.Config(
+        app,
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=10,
+    )
+    if tls is None:
+        return config
+    for name, path in (("certificate", tls.certificate), ("key", tls.key), ("client_ca", tls.client_ca)):
+        try:
+            readable_by_all = path is not None and path.stat().st_mode & 0o004
+        except OSError as error:
+            raise ServeError(f"tls.{name} {path} can't be read: {error.strerror}") from None
+        if name == "key" and readable_by_all:
+            raise ServeError(f"tls.key {path} can be read by everybody on this machine: chmod 600 {path}")
+    config.ssl_certfile, config.ssl_keyfile = str(tls.certificate), str(tls.key)
+    if tls.client_ca is not None:
+        config.ssl_ca_certs, config.ssl_cert_reqs = str(tls.client_ca), ssl.CERT_REQUIRED
+    try:
+        config.load()
+    except (ssl.SSLError, OSError) as error:
+        raise ServeError(
+            f"the files of tls in collector.yaml can't be used ({error.strerror or error}):"
+            " give a PEM certificate and the key that belongs to it, without a password"
+        ) from None
+    if config.ssl is not None:
+        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+    return config
 
 
 def serve(context: Context, address: str, *, may_migrate: bool, tell: Callable[[str], None]) -> None:
@@ -117,14 +153,17 @@ def serve(context: Context, address: str, *, may_migrate: bool, tell: Callable[[
     listening = listen(address)
     with reading(context.engine) as session:
         nobody = not user_names(session)
-    config = uvicorn.Config(
-        create_app(context),
-        access_log=False,
-        log_config=None,
-        server_header=False,
-        timeout_graceful_shutdown=10,
-    )
-    tell(f"Cradlewatch collector: {address_of(listening)}")
+    tls = context.settings.tls
+    try:
+        config = configure(create_app(context), tls)
+    except ServeError:
+        listening.close()
+        raise
+    tell(f"Cradlewatch collector: {address_of(listening, tls=tls is not None)}")
+    if tls is None and not ipaddress.ip_address(listening.getsockname()[0]).is_loopback:
+        tell(
+            "It speaks plain HTTP to other machines: agents report over https only, so put a TLS proxy before it, or set tls."
+        )
     if nobody:
         tell("Nobody can sign in yet: cradlewatch collector user add NAME")
     with listening, jobs(context):

@@ -40,6 +40,16 @@ class NoticeSettings(Strict):
         return self
 
 
+class TlsSettings(Strict):
+    """What the collector shows over TLS: without it, it speaks plain HTTP, to a proxy on the same machine."""
+
+    certificate: Path
+    """Its certificate with those between it and the authority (PEM)."""
+    key: Path
+    client_ca: Path | None = None
+    """Only who shows a certificate from here (PEM) may connect at all: for a listener that is for agents alone."""
+
+
 class Settings(Strict):
     """All that the centre is told. Durations read `60s`, `12h`."""
 
@@ -56,6 +66,7 @@ class Settings(Strict):
     """The dashboard's address as people reach it: links in notices begin with it."""
     ca_file: Path | None = None
     """The certificate (PEM) that the address's own comes from: its fingerprint is given with each code."""
+    tls: TlsSettings | None = None
 
     @field_validator("database_url")
     @classmethod
@@ -149,6 +160,9 @@ def _absolute(settings: Settings, folder: Path) -> dict[str, Any]:
         values["pack_dirs"] = tuple(folder / item for item in settings.pack_dirs)
     if settings.ca_file is not None:
         values["ca_file"] = folder / settings.ca_file
+    if settings.tls is not None:
+        named = {name: folder / path for name in TlsSettings.model_fields if (path := getattr(settings.tls, name))}
+        values["tls"] = TlsSettings(**named)
     file = settings.notices.urls_file
     if file is not None:
         values["notices"] = settings.notices.model_copy(update={"urls_file": folder / file})

@@ -4,61 +4,17 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from agents.enroll import EnrolError, enroll
 from agents.link import Link
 from agents.state import State
 from monitor.model.authority import plain_fingerprint, read_authority
+from support.authority import Authority
 from support.enrolled import NONCE
 from support.loopback_collector import LoopbackCollector, Reply, Request
-
-
-class Authority:
-    """A certificate authority of its own, and a server's certificate from it."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self.key = ec.generate_private_key(ec.SECP256R1())
-        self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-        ca = self._builder(self.name, self.key).add_extension(
-            x509.BasicConstraints(ca=True, path_length=0), critical=True
-        )
-        self.certificate = ca.sign(self.key, hashes.SHA256())
-        self.pem = self.certificate.public_bytes(Encoding.PEM)
-        self.fingerprint = self.certificate.fingerprint(hashes.SHA256()).hex()
-        own = ec.generate_private_key(ec.SECP256R1())
-        host = x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))])
-        leaf = self._builder(x509.Name([]), own).add_extension(host, critical=True).sign(self.key, hashes.SHA256())
-        self.file = folder / f"{name}.pem"
-        self.file.write_bytes(self.pem)
-        server = folder / f"{name}-server.pem"
-        server.write_bytes(
-            own.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()) + leaf.public_bytes(Encoding.PEM)
-        )
-        self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        self.tls.load_cert_chain(server)
-
-    def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-        now = datetime.now(UTC)
-        return (
-            x509.CertificateBuilder()
-            .subject_name(subject)
-            .issuer_name(self.name)
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=1))
-            .not_valid_after(now + timedelta(days=1))
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
-            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
-        )
 
 
 @pytest.fixture
@@ -140,3 +96,32 @@ def test_a_fingerprint_is_that_of_the_certificate(authority: Authority) -> None:
     assert plain_fingerprint(authority.fingerprint) == f"sha256:{authority.fingerprint}"
     with pytest.raises(ValueError, match="no certificate"):
         read_authority(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----")
+
+
+async def test_a_certificate_is_shown_where_the_collector_asks_for_one(
+    authority: Authority, state: State, tmp_path: Path
+) -> None:
+    agents = Authority(tmp_path, "agents")
+    authority.tls.verify_mode = ssl.CERT_REQUIRED
+    authority.tls.load_verify_locations(agents.file)
+    async with LoopbackCollector.running(authority.tls) as strict:
+        strict.other = lambda _: Reply(201, {"institution": "a", "agent": "box", "key": strict.jwk, "nonce": NONCE})
+        for wrong in (None, (authority.leaf, authority.leaf_key)):
+            with pytest.raises(EnrolError, match=r"can't be reached|did not answer"):
+                await enroll(state, "a", strict.url, "code", trust=authority.file, client=wrong)
+        assert strict.requests == []
+        shown = (agents.leaf, agents.leaf_key)
+        enrolment = await enroll(state, "a", strict.url, "code", trust=authority.file, client=shown)
+        assert enrolment.client == tuple(map(str, shown))
+        link = Link(state)
+        found = link()
+        assert found is not None
+        await found.fetch("/api/v1/ca")
+        assert strict.requests[-1].path == "/api/v1/ca"
+        await link.close()
+    agents.leaf.write_text("nothing")
+    with pytest.raises(EnrolError, match=r"the client certificate .* can't be used"):
+        await enroll(state, "a", "https://127.0.0.1:1", "code", trust=authority.file, client=shown)
+    agents.leaf_key.chmod(0o644)
+    with pytest.raises(EnrolError, match="can be read by other users of this machine: chmod 600"):
+        await enroll(state, "a", "https://127.0.0.1:1", "code", trust=authority.file, client=shown)

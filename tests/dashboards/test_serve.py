@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import ssl
 import subprocess
 import sys
 import threading
@@ -17,9 +18,10 @@ import httpx2
 import pytest
 
 from dashboards.prepare import ServeError, prepare
-from dashboards.serve import address_of, listen
+from dashboards.serve import address_of, configure, listen
 from monitor.collector.context import Context
 from monitor.collector.enrolment import create_code
+from monitor.collector.settings import TlsSettings
 from monitor.model.clock import SystemClock
 from monitor.model.envelope import MEDIA_TYPE, frame
 from monitor.model.inventory import Institution
@@ -31,6 +33,7 @@ from monitor.store.findings import finding_rows
 from monitor.store.registry import add_institution
 from monitor.store.schema import is_current
 from support import seeded
+from support.authority import Authority
 from support.databases import PostgresServer
 from support.signing import SigningAgent, offer
 
@@ -38,9 +41,9 @@ PROGRAM = Path(sys.executable).with_name("cradlewatch")
 
 
 @contextmanager
-def serving(directory: Path, *arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def serving(directory: Path, *arguments: str, more: str = "") -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Run `collector serve` on a free port; give its address. Its log is in the file `log`."""
-    (directory / "collector.yaml").write_text("evaluate_every: 100ms\nlisten: 127.0.0.1:0\n")
+    (directory / "collector.yaml").write_text(f"evaluate_every: 100ms\nlisten: 127.0.0.1:0\n{more}")
     command: list[str | Path] = [PROGRAM, "collector", "serve", "--config", "collector.yaml", *arguments]
     env = {**os.environ, "CRADLEWATCH_DATABASE_URL": f"sqlite:///{directory}/cradlewatch.db"}
     with (directory / "log").open("w") as log:
@@ -49,7 +52,7 @@ def serving(directory: Path, *arguments: str) -> Iterator[tuple[str, subprocess.
     timer.start()
     try:
         assert process.stdout is not None
-        found = re.search(r"http://\S+", process.stdout.readline())
+        found = re.search(r"https?://\S+", process.stdout.readline())
         assert found is not None, (directory / "log").read_text()
         yield found[0], process
     finally:
@@ -119,6 +122,42 @@ def _until_judged(context: Context) -> None:
             return
         pause.wait(0.05)
     pytest.fail("nothing was judged within ten seconds")
+
+
+def test_it_speaks_tls_itself_and_asks_agents_for_a_certificate(tmp_path: Path) -> None:
+    district, agents = Authority(tmp_path, "district"), Authority(tmp_path, "agents")
+    tls = "{certificate: district-leaf.pem, key: district-leaf.key, client_ca: agents.pem}"
+    with serving(tmp_path, more=f"tls: {tls}\n") as (address, _):
+        assert address.startswith("https://")
+        trusting = ssl.create_default_context(cafile=district.file)
+        with httpx2.Client(base_url=address, timeout=20, verify=trusting) as nobody, pytest.raises(httpx2.HTTPError):
+            nobody.get("/health/ready")
+        trusting.load_cert_chain(agents.leaf, agents.leaf_key)
+        with httpx2.Client(base_url=address, timeout=20, verify=trusting) as client:
+            assert client.get("/health/ready").status_code == 200
+            assert "secure" in client.get("/sign-in").headers["set-cookie"].lower()
+        old = ssl.create_default_context(cafile=district.file)
+        old.load_cert_chain(agents.leaf, agents.leaf_key)
+        old.set_ciphers("ALL:@SECLEVEL=0")
+        with pytest.warns(DeprecationWarning, match="TLSVersion"):
+            old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+        with httpx2.Client(base_url=address, timeout=20, verify=old) as client, pytest.raises(httpx2.HTTPError):
+            client.get("/health/ready")
+
+
+async def _nothing(*_: object) -> None:
+    """Stand for an application."""
+
+
+def test_certificates_that_cannot_be_used_are_one_sentence(tmp_path: Path) -> None:
+    mine, other = Authority(tmp_path, "mine"), Authority(tmp_path, "other")
+    with pytest.raises(ServeError, match=r"tls.certificate .*none can't be read: No such file"):
+        configure(_nothing, TlsSettings(certificate=tmp_path / "none", key=mine.leaf_key))
+    with pytest.raises(ServeError, match="give a PEM certificate and the key that belongs to it"):
+        configure(_nothing, TlsSettings(certificate=mine.leaf, key=other.leaf_key))
+    mine.leaf_key.chmod(0o644)
+    with pytest.raises(ServeError, match="can be read by everybody on this machine: chmod 600"):
+        configure(_nothing, TlsSettings(certificate=mine.leaf, key=mine.leaf_key))
 
 
 def test_sqlite_is_migrated_by_the_start(tmp_path: Path) -> None:
