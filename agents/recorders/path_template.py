@@ -19,6 +19,7 @@ _DIGITS = {
     "H": r"\d{2}",
     "M": r"\d{2}",
     "S": r"\d{2}",
+    "f": r"\d{6}",
     "s": r"\d{9,11}",
 }
 _TOKEN = re.compile(r"\{camera\}|%(.)|\*|[^%*{]+|[{%]", re.DOTALL)
@@ -169,7 +170,7 @@ def wall_range(parts: Parts) -> tuple[datetime, datetime] | None:
 
 def _within(day: datetime, parts: Parts) -> tuple[datetime, datetime]:
     begin, length = day, timedelta(days=1)
-    for letter, unit in (("H", "hour"), ("M", "minute"), ("S", "second")):
+    for letter, unit in (("H", "hour"), ("M", "minute"), ("S", "second"), ("f", "microsecond")):
         if letter not in parts:
             break
         begin = begin.replace(**{unit: parts[letter]})  # type: ignore[arg-type]  # keywords of replace
@@ -178,5 +179,5 @@ def _within(day: datetime, parts: Parts) -> tuple[datetime, datetime]:
 
 
 def epoch(parts: Parts) -> datetime | None:
-    """Return the UTC instant that %s states, if the path has it."""
-    return datetime.fromtimestamp(parts["s"], UTC) if "s" in parts else None
+    """Return the UTC instant that %s states (and %f beside it), if the path has it."""
+    return datetime.fromtimestamp(parts["s"], UTC).replace(microsecond=parts.get("f", 0)) if "s" in parts else None

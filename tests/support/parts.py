@@ -54,6 +54,7 @@ def _cjk_fonts() -> bool:
 
 PARTS: dict[str, Part] = {
     "ffmpeg": Part("makes and reads real video", ("ffmpeg",), partial(_program, "ffmpeg")),
+    "motion": Part("records a simulated camera as files", ("motion",), partial(_program, "motion")),
     "chromium": Part(
         "opens the pages", ("chromium",), partial(_program, "chromium", "chromium-browser", "google-chrome")
     ),
