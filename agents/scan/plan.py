@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from monitor.model.calendar import day_edges, day_start, local_date
+from monitor.model.ledger import PLAUSIBLE_FROM
 from monitor.model.span import DAY, HOUR, MINUTE, Millis, Spans
 
 Window = tuple[Millis, Millis]
@@ -36,9 +37,6 @@ RECHECK_DAYS = 7
 EDGE_DAYS = 2
 LEAST: Millis = MINUTE
 """A shorter stretch that was not read is no question's worth."""
-
-PLAUSIBLE_FROM: Millis = 946_684_800_000
-"""The year 2000: no recorder is older, and what it dates before was recorded under a lost clock."""
 
 
 class Read(NamedTuple):

@@ -16,7 +16,7 @@ from agents.scan.plan import Read, Window
 from agents.scan.recorder import Channelled, Progress, RecorderScan
 from monitor.model.calendar import day_start, local_date
 from monitor.model.inventory import Strict
-from monitor.model.ledger import LISTED_LATE, read_recordings
+from monitor.model.ledger import LISTED_LATE, PLAUSIBLE_FROM, read_recordings
 from monitor.model.observation import Kind, Subject
 from monitor.model.span import DAY, HOUR, Millis, Spans
 
@@ -192,7 +192,7 @@ class Rounds:
     async def _edge(self, item: Channelled, known: CameraScan, wanted: Window) -> bool:
         """Read from where footage began, as far as is known, to where it begins now; return whether that was answered."""
         facts = read_recordings(self._journal.of(camera_subject(item), Kind.RECORDINGS, known.began_at), [], FOR_EVER)
-        footage = facts.footage.clip(plan.PLAUSIBLE_FROM, FOR_EVER) if facts is not None else Spans.empty()
+        footage = facts.footage.clip(PLAUSIBLE_FROM, FOR_EVER) if facts is not None else Spans.empty()
         start = plan.edge_day(footage, self._zone)
         days = plan.EDGE_DAYS
         while start is not None and start < wanted[1]:
@@ -256,7 +256,7 @@ class Rounds:
     def _wanted(self, known: CameraScan, required_days: int) -> Window:
         """Return what has to have been read, by the recorder's clock; by the agent's, where the recorder's is lost."""
         now = known.new_at if known.new_at is not None else self._now()
-        read_to = known.read_to if known.read_to is not None and known.read_to >= plan.PLAUSIBLE_FROM else now
+        read_to = known.read_to if known.read_to is not None and known.read_to >= PLAUSIBLE_FROM else now
         return plan.wanted_from(read_to, required_days, known.earliest), read_to - LISTED_LATE
 
     def _windows(self, item: Channelled, known: CameraScan) -> list[Read]:

@@ -20,6 +20,7 @@ NOTES: tuple[str, ...] = (
     _n("%(count)s span of unlocked footage since %(at)s"),
     _n("%(count)s spans of unlocked footage since %(at)s"),
     _n("locked clips of %(seconds)s s are left out"),
+    _n("footage of %(seconds)s s, dated before 2000 by a clock that was lost, is left out"),
     _n("the minute of %(at)s was played and decoded"),
     _n("the minute of %(at)s could not be played (%(cause)s)"),
     _n("the minute of %(at)s could not be played"),

@@ -370,6 +370,9 @@ def _evidence(reading: RecordingFacts | None) -> tuple[Evidence, ...]:
         text += f" since {isoformat(reading.footage.start)}"
     if reading.locked:
         text += f"; locked clips of {reading.locked.total() // 1000} s are left out"
+    if reading.clock_unverified:
+        seconds = reading.clock_unverified.total() // 1000
+        text += f"; footage of {seconds} s, dated before 2000 by a clock that was lost, is left out"
     return (evidence_of(reading.observation, text),)
 
 

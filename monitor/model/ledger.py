@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
+from itertools import chain, combinations
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from monitor.model.calendar import Waiver
 from monitor.model.inventory import Inventory
 from monitor.model.observation import Evidence, Kind, Observation, Subject
 from monitor.model.proof import Proof, read_proofs
-from monitor.model.span import MINUTE, SECOND, Basis, Millis, Spans
+from monitor.model.span import HOUR, MINUTE, SECOND, Basis, Millis, Spans
 from monitor.model.view import Approval
 
 CLOCK_JITTER: Millis = 2 * SECOND
@@ -29,6 +29,12 @@ TAIL: Millis = LISTED_LATE + 2 * MINUTE
 
 MOST_OFFSET_SECONDS = 1e10
 """A clock that starts in 1970 is off by 2e9 s; what is beyond this is no clock."""
+
+PLAUSIBLE_FROM: Millis = 946_684_800_000
+"""The year 2000: no recorder is older, and what it dates before was recorded under a lost clock (an empty battery)."""
+
+ONE_BOOT: Millis = HOUR
+"""Lost clocks whose offsets differ by no more are one that drifts; others began in 1970 at different times."""
 
 _PRECEDENCE = (Basis.WATCHED, Basis.SAMPLED, Basis.RECORDER_SAYS, Basis.INDEX, Basis.ATTESTED)
 
@@ -128,7 +134,9 @@ class RecordingFacts:
     """When the index was last read."""
     expires: Millis
     observation: Observation
-    clock_unverified: bool = False
+    clock_unverified: Spans = field(default_factory=Spans.empty)
+    """Footage that a lost clock dated before the year 2000 and whose true time nobody knows, as it is dated: held by
+    nobody's count."""
 
 
 @dataclass(frozen=True)
@@ -333,7 +341,7 @@ def _recordings(
         offsets = clocks.get(camera.recorder or "", []) if camera else []
         reading = read_recordings(items, offsets, as_of)
         if reading is not None:
-            readings[subject.id] = _until_read(reading)
+            readings[subject.id] = _dated(reading)
         if items[-1].state == "unknown":
             refusals[subject.id] = items[-1]
     return readings, refusals
@@ -362,21 +370,23 @@ def read_recordings(items: Sequence[Observation], offsets: Sequence[Offset], unt
         newest = newest or item
     if newest is None:
         return None
+    undated = _undated(Spans.empty().union(*footage, *locked), offsets)
+    apart = undated if offsets else Spans.empty()  # without offsets an index is as it was read, to be corrected later
     return RecordingFacts(
-        footage=correct(Spans.empty().union(*footage), offsets).clip(0, until),
-        locked=correct(Spans.empty().union(*locked), offsets).clip(0, until),
+        footage=correct(Spans.empty().union(*footage).subtract(apart), offsets).clip(0, until),
+        locked=correct(Spans.empty().union(*locked).subtract(apart), offsets).clip(0, until),
         scanned=correct(scanned, offsets).clip(0, until),
         read_at=newest.start,
         expires=newest.expires,
         observation=newest,
-        clock_unverified=not offsets,
+        clock_unverified=undated,
     )
 
 
-def _until_read(reading: RecordingFacts) -> RecordingFacts:
-    """Cut what the index tells of the time after it was read: nobody can have seen that."""
-    seen = {name: getattr(reading, name).clip(0, reading.read_at) for name in ("footage", "locked", "scanned")}
-    return replace(reading, **seen)
+def _dated(reading: RecordingFacts) -> RecordingFacts:
+    """Cut what the index tells of the time after it was read, which nobody can have seen, and before all recorders."""
+    names = ("footage", "locked", "scanned")
+    return replace(reading, **{name: getattr(reading, name).clip(PLAUSIBLE_FROM, reading.read_at) for name in names})
 
 
 def _parse_reading(item: Observation) -> tuple[Spans, Spans, Spans] | None:
@@ -443,16 +453,54 @@ def offset_seconds(clock: Observation) -> float | None:
 def correct(spans: Spans, offsets: Sequence[Offset]) -> Spans:
     """Turn a recorder's own time into true time by the offset in force when each part was recorded.
 
-    Before first contact the first known offset is assumed (the footage is `clock_unverified` there). When exactly the
-    clock stepped is not known: between two readings footage may have been stamped by either offset, so it is read by
-    both, and the step itself leaves no hole.
+    Before first contact the first known offset is assumed. When exactly the clock stepped is not known: between two
+    readings footage may have been stamped by either offset, so it is read by both, and the step itself leaves no hole.
+    A lost clock dates nothing after the year 2000: what is dated so was recorded before it was lost, and is read by the
+    first offset that is none of a lost clock, or by none. What is dated before 2000 is read by lost clocks alone.
     """
-    parts = []
+    parts = [spans.clip(low, high).shift(-millis) for low, high, millis in _ranges(offsets)]
+    return Spans.empty().union(*parts) if parts else spans
+
+
+def _ranges(offsets: Sequence[Offset]) -> list[tuple[Millis, Millis, Millis]]:
+    """Return (low, high, offset): by which offset what is dated from `low` to `high` is read."""
+    ranges = []
     for index, offset in enumerate(offsets):
         low = offset.after + offset.millis if index else -(2**53)
         high = offsets[index + 1].seen + offset.millis if index + 1 < len(offsets) else 2**53
-        parts.append(spans.clip(low, high).shift(-offset.millis))
-    return Spans.empty().union(*parts) if parts else spans
+        if _is_lost(offset):
+            ranges.append((low, min(high, PLAUSIBLE_FROM), offset.millis))
+        else:
+            ranges.append((max(low, PLAUSIBLE_FROM), high, offset.millis))
+    if offsets and _is_lost(offsets[0]):
+        before = next((offset.millis for offset in offsets if not _is_lost(offset)), 0)
+        ranges.append((PLAUSIBLE_FROM, offsets[0].seen + before, before))
+    return ranges
+
+
+def _is_lost(offset: Offset) -> bool:
+    return offset.seen + offset.millis < PLAUSIBLE_FROM
+
+
+def _undated(spans: Spans, offsets: Sequence[Offset]) -> Spans:
+    """Return what a lost clock dated and no offset explains: none that was read, one before first contact, or two."""
+    explained = Spans.of([(low, high) for low, high, _ in _ranges(offsets) if high <= PLAUSIBLE_FROM])
+    lost = spans.clip(-(2**53), PLAUSIBLE_FROM)
+    if offsets and _is_lost(offsets[0]):
+        explained = explained.clip(offsets[0].seen + offsets[0].millis, PLAUSIBLE_FROM)
+    return lost.subtract(explained).union(lost.intersect(_dated_twice(offsets)))
+
+
+def _dated_twice(offsets: Sequence[Offset]) -> Spans:
+    """Return the dates that a clock showed more than once since it was lost: which time it was, nothing tells."""
+    lost = [one for one in _ranges(offsets) if one[1] <= PLAUSIBLE_FROM]
+    return Spans.of(
+        [
+            (max(one[0], other[0]), min(one[1], other[1]))
+            for one, other in combinations(lost, 2)
+            if abs(one[2] - other[2]) > ONE_BOOT
+        ]
+    )
 
 
 def _attestations(

@@ -30,6 +30,10 @@ EN = Words(Times(ZoneInfo("Asia/Shanghai"), Language.EN))
             "自2026-08-21 00:00:00起，未锁定录像 2 段；已锁定的片段共 60 秒，不计入",
         ),
         (
+            "1 span of unlocked footage; footage of 7 s, dated before 2000 by a clock that was lost, is left out",
+            "未锁定录像 1 段；录像机时钟丢失、日期早于2000年的录像共 7 秒，无法确定时间，不计入",
+        ),
+        (
             "the minute of 2026-08-20T16:00:00Z was played and decoded; it shows the approved view",
             "2026-08-21 00:00:00这一分钟已回放并解码；画面与核准画面一致",
         ),
