@@ -16,7 +16,7 @@ from agents.enroll import EnrolError
 from agents.enroll import enroll as enroll_now
 from agents.init import InitError, write_site
 from agents.interview import DEFAULT_REGULATION, DEFAULT_TIMEZONE, Given, ask, ask_password, cameras_of, take
-from agents.recorders.base import OptionsError
+from agents.recorders.settings import OptionsError
 from agents.secret import SecretError
 from agents.site import Site, SiteError, load_site
 from agents.state import State, StateError

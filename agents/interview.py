@@ -11,7 +11,7 @@ from typing import TypeVar
 import typer
 
 from agents.init import Answers, CameraAnswer, InitError, network_of, refusal, write_password
-from agents.recorders.base import DRIVERS
+from agents.recorders.registry import DRIVERS
 from agents.site_checks import LOCAL_DRIVERS
 from monitor.model.inventory import Room
 from monitor.regulations.loader import load, load_all

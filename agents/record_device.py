@@ -11,8 +11,10 @@ from typing import TypeVar
 
 import yaml
 
-from agents.recorders.base import DRIVERS, Channel, Identity, Recorder, RecorderError, RecorderSettings, Reply
+from agents.recorders.base import Channel, Identity, Recorder, RecorderError
+from agents.recorders.registry import DRIVERS
 from agents.recorders.scrub import Scrubber
+from agents.recorders.settings import RecorderSettings, Reply
 from agents.site import Site
 from monitor.model.clock import Clock
 from monitor.model.span import DAY, Millis, isoformat, to_millis

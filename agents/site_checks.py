@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
-from agents.recorders.base import DRIVERS, OptionsError
+from agents.recorders.registry import DRIVERS
+from agents.recorders.settings import OptionsError
 from agents.rtsp.address import AddressBook
 from agents.site_file import CameraForm, RecorderForm, SiteForm, is_address, split_url
 

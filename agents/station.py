@@ -12,7 +12,9 @@ from urllib.parse import urlsplit
 from agents.breaker import Breaker
 from agents.database import DatabaseError
 from agents.pins import Pins
-from agents.recorders.base import DRIVERS, Recorder, RecorderSettings, StreamPlayback
+from agents.recorders.base import Recorder, StreamPlayback
+from agents.recorders.registry import DRIVERS
+from agents.recorders.settings import RecorderSettings
 from agents.rtsp.address import AddressBook
 from agents.rtsp.client import open_stream
 from agents.rtsp.errors import StreamError

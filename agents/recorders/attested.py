@@ -5,18 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import NoReturn
 
-from agents.recorders.base import (
-    Channel,
-    Disk,
-    DriverOptions,
-    Exchange,
-    Footage,
-    Identity,
-    NotOffered,
-    OffersNothing,
-    Progress,
-    RecorderSettings,
-)
+from agents.recorders.base import Channel, Disk, Exchange, Footage, Identity, NotOffered, OffersNothing, Progress
+from agents.recorders.settings import DriverOptions, RecorderSettings
 from monitor.model.span import Millis
 
 

@@ -19,7 +19,6 @@ from agents.recorders.base import (
     MAX_EXCHANGES,
     Channel,
     Disk,
-    DriverOptions,
     Exchange,
     FilePlayback,
     Footage,
@@ -28,13 +27,13 @@ from agents.recorders.base import (
     OffersNothing,
     Progress,
     RecorderError,
-    RecorderSettings,
     latest_by_search,
 )
 from agents.recorders.catalogue import Catalogue
 from agents.recorders.path_template import parse_template
 from agents.recorders.path_walk import ALWAYS, walk
 from agents.recorders.segments import LONGEST_SEGMENT, SegmentReader, Starts
+from agents.recorders.settings import DriverOptions, RecorderSettings
 from agents.recorders.sizes import FileSizes
 from agents.recorders.tree import Tree
 from monitor.model.observation import StreamCause

@@ -18,7 +18,6 @@ from agents.recorders.base import (
     AlarmInput,
     Channel,
     Disk,
-    DriverOptions,
     Exchange,
     FaultNotices,
     Footage,
@@ -27,7 +26,6 @@ from agents.recorders.base import (
     OffersNothing,
     Progress,
     RecorderError,
-    RecorderSettings,
     RecordingMode,
     StorageMode,
     StreamPlayback,
@@ -36,6 +34,8 @@ from agents.recorders.base import (
 )
 from agents.recorders.http import Answer, DeviceHttp
 from agents.recorders.menus import busy
+from agents.recorders.numbered import is_number, number_of
+from agents.recorders.settings import DriverOptions, RecorderSettings
 from agents.recorders.sizes import FileSizes
 from agents.recorders.windows import Window, halves, months, plan
 from agents.recorders.zone import DeviceTime
@@ -99,14 +99,9 @@ class Hikvision(OffersNothing):
 
     def stream_url(self, channel: str, main: bool) -> str | None:
         """Return rtsp://HOST:PORT/Streaming/Channels/N01 (main) or N02 (sub); None for a channel that is no number."""
-        if not _is_channel(channel):
+        if not is_number(channel):
             return None
-        return f"rtsp://{self._rtsp_host}/Streaming/Channels/{int(channel)}{'01' if main else '02'}"
-
-    @property
-    def _rtsp_host(self) -> str:
-        host = f"[{self._http.host}]" if ":" in self._http.host else self._http.host
-        return f"{host}:{self._settings.rtsp_port}"
+        return f"{self._http.rtsp}/Streaming/Channels/{int(channel)}{'01' if main else '02'}"
 
     async def identity(self) -> Identity:
         """Return model, firmware and serial number. Raises RecorderError."""
@@ -172,7 +167,7 @@ class Hikvision(OffersNothing):
 
         A page or a window that cannot be read makes the whole answer an error: a part would look like a gap.
         """
-        track = _track(channel)
+        track = f"{number_of(channel, 'Hikvision')}01"
         zone = await self._recorder_zone()
         held: list[tuple[Millis, Millis]] = []
         locked: list[tuple[Millis, Millis]] = []
@@ -234,18 +229,18 @@ class Hikvision(OffersNothing):
 
         Raises RecorderError.
         """
-        track, zone = _track(channel), await self._recorder_zone()
+        track, zone = f"{number_of(channel, 'Hikvision')}01", await self._recorder_zone()
         begin = from_millis(at).astimezone(zone)
         times = (f"{moment:%Y%m%dT%H%M%SZ}" for moment in (begin, begin + timedelta(seconds=seconds)))
         start, end = times
-        return StreamPlayback(f"rtsp://{self._rtsp_host}/Streaming/tracks/{track}/?starttime={start}&endtime={end}")
+        return StreamPlayback(f"{self._http.rtsp}/Streaming/tracks/{track}/?starttime={start}&endtime={end}")
 
     async def earliest(self, channel: str) -> Millis | None:
         """Return the start of the oldest footage; None without any. Raises RecorderError.
 
         Some firmware answers the wide window with an error; then the months are walked back.
         """
-        track = _track(channel)
+        track = f"{number_of(channel, 'Hikvision')}01"
         zone = await self._recorder_zone()
         async with self._searching:
             try:
@@ -428,18 +423,6 @@ def _wrong_page(page: parse.Page, position: int, seen: set[parse.Segment]) -> st
 def _search_note(track: str, window: Window, position: int) -> str:
     start, end = (moment.isoformat(timespec="seconds") for moment in window)
     return f"track {track}, {start} to {end} recorder time, from match {position}"
-
-
-def _is_channel(channel: str) -> bool:
-    return channel.isascii() and channel.isdigit() and 0 < int(channel) < 10_000
-
-
-def _track(channel: str) -> str:
-    """Return the recording track of a channel's main stream: 101 for channel 1."""
-    if not _is_channel(channel):
-        detail = f"Channel {channel!r} is none of a Hikvision recorder: set `channel` to the number in its camera list."
-        raise RecorderError(StreamCause.NOT_FOUND, detail)
-    return f"{int(channel)}01"
 
 
 class _TooManyError(RecorderError):

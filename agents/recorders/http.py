@@ -16,10 +16,12 @@ from urllib.parse import quote
 import httpx2
 
 from agents.breaker import LoginHeld
-from agents.recorders.base import MAX_EXCHANGES, Attempt, Exchange, OptionsError, RecorderError, RecorderSettings, Reply
+from agents.recorders.base import MAX_EXCHANGES, Exchange, RecorderError
 from agents.recorders.digest import DigestAnswer, KeptAnswer, digest_answer
+from agents.recorders.http_failure import failure
 from agents.recorders.login_words import is_locked_out, is_stale, tell
 from agents.recorders.menus import menus_of
+from agents.recorders.settings import Attempt, OptionsError, RecorderSettings, Reply
 from agents.rtsp.errors import StreamError
 from monitor.model.observation import StreamCause
 
@@ -89,6 +91,16 @@ class DeviceHttp:
     def host(self) -> str:
         """The recorder's host, as the site names it."""
         return self._base.host
+
+    @property
+    def shown_host(self) -> str:
+        """The host as it stands in addresses."""
+        return f"[{self.host}]" if ":" in self.host else self.host
+
+    @property
+    def rtsp(self) -> str:
+        """Where the same recorder's streams begin: rtsp://HOST:PORT."""
+        return f"rtsp://{self.shown_host}:{self._settings.rtsp_port}"
 
     async def close(self) -> None:
         """Close the connections; a later request opens new ones."""
@@ -304,7 +316,7 @@ class DeviceHttp:
             detail = f"{self.host} didn't answer within {self._timeout_seconds:g} s: check that it is switched on and reachable."
             raise RecorderError(StreamCause.TIMEOUT, detail) from error
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, NotImplementedError) as error:
-            raise self._failure(error) from error
+            raise failure(error, self.host) from error
         return Answer(response.status_code, body, middle, response.headers)
 
     @property
@@ -396,23 +408,6 @@ class DeviceHttp:
         detail = f"{self.host} redirects to another place than its own https address: correct `url` of the recorder."
         raise RecorderError(StreamCause.RECORDER, detail)
 
-    def _failure(self, error: Exception) -> RecorderError:
-        causes = list(_chain(error))
-        if any(isinstance(cause, ConnectionRefusedError) for cause in causes):
-            detail = (
-                f"{self.host} refuses connections at this port: check `url`, and that its web service is switched on."
-            )
-            return RecorderError(StreamCause.REFUSED, detail)
-        if any(isinstance(cause, ssl.SSLError) for cause in causes):
-            return RecorderError(
-                StreamCause.RECORDER, f"{self.host} doesn't speak TLS that can be understood: check `url`."
-            )
-        if isinstance(error, httpx2.NetworkError | OSError):
-            return RecorderError(
-                StreamCause.NO_CONNECTION, f"No connection to {self.host}: check its address, cable and power."
-            )
-        return RecorderError(StreamCause.RECORDER, f"{self.host} didn't answer in HTTP: check host and port of `url`.")
-
 
 def _shown(answer: Answer) -> str:
     shown = answer.body[: 32 * SHOWN_CHARACTERS].decode("utf-8", "replace").strip()
@@ -440,11 +435,3 @@ def _any_certificate() -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_NONE
     context.set_ciphers("DEFAULT:@SECLEVEL=0")
     return context
-
-
-def _chain(error: BaseException | None) -> list[BaseException]:
-    chain: list[BaseException] = []
-    while error is not None and error not in chain:
-        chain.append(error)
-        error = error.__cause__ or error.__context__
-    return chain

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from agents.recorders.base import Attempt
+from agents.recorders.settings import Attempt
 
 _UNAUTHORIZED = 401
 _FORBIDDEN = 403

@@ -19,7 +19,6 @@ from agents.recorders.base import (
     Behind,
     Channel,
     Disk,
-    DriverOptions,
     Exchange,
     Footage,
     Identity,
@@ -27,7 +26,6 @@ from agents.recorders.base import (
     OffersNothing,
     Progress,
     RecorderError,
-    RecorderSettings,
     StreamPlayback,
     TimeSync,
 )
@@ -44,6 +42,7 @@ from agents.recorders.onvif_soap import (
     Soap,
     element,
 )
+from agents.recorders.settings import DriverOptions, RecorderSettings
 from monitor.model.observation import StreamCause
 from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Millis, Spans, isoformat, to_millis
 
@@ -234,10 +233,9 @@ class Onvif(OffersNothing):
         return [span for half in halves for span in await self._held(recording, track, half, splits - 1)]
 
     def _url(self, place: parse.RtspPlace) -> str:
-        host = f"[{self._http.host}]" if ":" in self._http.host else self._http.host
         # A port in site.yaml that is not RTSP's own was set on purpose, for a device behind a router.
         port = place.port if place.port and self._settings.rtsp_port == _RTSP else self._settings.rtsp_port
-        return f"rtsp://{host}:{port}{place.path}"
+        return f"rtsp://{self._http.shown_host}:{port}{place.path}"
 
     async def _check(self, track: parse.Track) -> None:
         """Raise RecorderError where footage lies in the future of the recorder's own clock: its times are not UTC."""

@@ -13,9 +13,10 @@ from xml.sax.saxutils import escape
 
 from agents.recorders import onvif_parse as parse
 from agents.recorders import xml
-from agents.recorders.base import NotOffered, RecorderError, RecorderSettings
+from agents.recorders.base import NotOffered, RecorderError
 from agents.recorders.http import Answer, DeviceHttp, NoSafeLogin
 from agents.recorders.menus import busy
+from agents.recorders.settings import RecorderSettings
 from monitor.model.observation import StreamCause
 
 CLOCK_SECONDS = 3600.0

@@ -16,7 +16,6 @@ from agents.recorders.base import (
     NOT_OFFERED,
     Channel,
     Disk,
-    DriverOptions,
     Exchange,
     Footage,
     Identity,
@@ -24,7 +23,6 @@ from agents.recorders.base import (
     OffersNothing,
     Progress,
     RecorderError,
-    RecorderSettings,
     RecordingMode,
     StreamPlayback,
     TimeSync,
@@ -32,6 +30,8 @@ from agents.recorders.base import (
 )
 from agents.recorders.http import Answer, DeviceHttp
 from agents.recorders.menus import busy
+from agents.recorders.numbered import is_number, number_of
+from agents.recorders.settings import DriverOptions, RecorderSettings
 from agents.recorders.windows import Window, halves, months, plan
 from monitor.model.observation import StreamCause
 from monitor.model.span import SECOND, Millis, Spans, from_millis
@@ -98,14 +98,9 @@ class Uniview(OffersNothing):
 
     def stream_url(self, channel: str, main: bool) -> str | None:
         """Return rtsp://HOST:PORT/unicast/cN/s0/live (main) or s1 (sub); None for a channel that is no number."""
-        if not _is_channel(channel):
+        if not is_number(channel):
             return None
-        return f"{self._rtsp}/unicast/c{int(channel)}/s{'0' if main else '1'}/live"
-
-    @property
-    def _rtsp(self) -> str:
-        host = f"[{self._http.host}]" if ":" in self._http.host else self._http.host
-        return f"rtsp://{host}:{self._settings.rtsp_port}"
+        return f"{self._http.rtsp}/unicast/c{int(channel)}/s{'0' if main else '1'}/live"
 
     async def identity(self) -> Identity:
         """Return model, firmware and serial number. Raises RecorderError."""
@@ -165,7 +160,7 @@ class Uniview(OffersNothing):
         begin = at // SECOND
         end = max(begin + 1, -(-(at + round(seconds * SECOND)) // SECOND))
         path = f"{_streams(channel)}/RecordURL?Begin={begin}&End={end}"
-        return StreamPlayback(f"{self._rtsp}{await self._get(parse.playback_path, path)}")
+        return StreamPlayback(f"{self._http.rtsp}{await self._get(parse.playback_path, path)}")
 
     async def footage(self, channel: str, start: Millis, end: Millis, progress: Progress | None = None) -> Footage:
         """Return what the index lists for `channel` in [start, end), main stream. Raises RecorderError.
@@ -361,16 +356,9 @@ def _spans(records: list[parse.Record]) -> tuple[Spans, Spans]:
     return held, locked
 
 
-def _is_channel(channel: str) -> bool:
-    return channel.isascii() and channel.isdigit() and 0 < int(channel) < 10_000
-
-
 def _streams(channel: str) -> str:
     """Return the path of a channel's streams."""
-    if not _is_channel(channel):
-        detail = f"Channel {channel!r} is none of a Uniview recorder: set `channel` to the number in its camera list."
-        raise RecorderError(StreamCause.NOT_FOUND, detail)
-    return f"/LAPI/V1.0/Channels/{int(channel)}/Media/Video/Streams"
+    return f"/LAPI/V1.0/Channels/{number_of(channel, 'Uniview')}/Media/Video/Streams"
 
 
 class _TooManyError(RecorderError):

@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from agents.cli import app
 from agents.record_device import RecordError, capture, fixture_name, known_values, write
-from agents.recorders.base import DRIVERS, Identity
+from agents.recorders.base import Identity
+from agents.recorders.registry import DRIVERS
 from agents.simulators.camera import Camera
 from agents.simulators.footage import Footage, Segment
 from agents.simulators.recorder import AlarmInput, Channel, RecorderState

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from agents.bounds import Bounds, Overrides, ThresholdsForm
-from agents.recorders.base import OptionsError
+from agents.recorders.settings import OptionsError
 from agents.secret import SecretError
 from agents.site import Site, SiteError, load_site
 from agents.site_checks import check_driver

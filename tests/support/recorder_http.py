@@ -14,7 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from agents.breaker import Breaker
-from agents.recorders.base import RecorderSettings
+from agents.recorders.settings import RecorderSettings
 from agents.rtsp.address import AddressBook
 from monitor.model.clock import Clock, SystemClock
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from agents.recorders.base import DRIVERS, Recorder
+from agents.recorders.base import Recorder
+from agents.recorders.registry import DRIVERS
 from agents.simulators.dahua import DahuaQuirks, DahuaSimulator
 from agents.simulators.hikvision import HikvisionSimulator
 from agents.simulators.onvif import OnvifQuirks, OnvifSimulator

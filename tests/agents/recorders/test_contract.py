@@ -13,7 +13,6 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from agents.recorders.base import (
-    DRIVERS,
     AlarmInput,
     Channel,
     Disk,
@@ -29,6 +28,7 @@ from agents.recorders.base import (
     TimeSync,
 )
 from agents.recorders.http import MAX_BODY_BYTES
+from agents.recorders.registry import DRIVERS
 from agents.rtsp.address import AddressBook
 from agents.rtsp.client import open_stream
 from agents.rtsp.request import Login, StreamRequest

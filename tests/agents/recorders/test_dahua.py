@@ -195,7 +195,7 @@ async def test_a_given_up_search_gives_its_handle_back_at_every_step(tmp_path: P
                 await asyncio.sleep(0.005)
             work.cancel()
             await asyncio.gather(work, return_exceptions=True)
-            await asyncio.gather(*driver._closing)
+            await driver._search.close()
             assert simulator.stats()["open_finders"] == 0
         assert_manners(simulator.stats())
 

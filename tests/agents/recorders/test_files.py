@@ -12,8 +12,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from agents.recorders.base import DRIVERS, NotOffered, OptionsError, RecorderError
+from agents.recorders.base import NotOffered, RecorderError
 from agents.recorders.files import Files
+from agents.recorders.registry import DRIVERS
+from agents.recorders.settings import OptionsError
 from monitor.model.clock import ManualClock
 from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Millis, Spans, from_millis, to_millis
 from support.parts import require

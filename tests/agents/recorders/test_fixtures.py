@@ -2,7 +2,7 @@
 
 import yaml
 
-from agents.recorders.base import DRIVERS
+from agents.recorders.registry import DRIVERS
 from support.fixture_table import FIXTURES, README, refreshed
 
 FOLDERS = [path for path in FIXTURES.iterdir() if path.is_dir()]

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from agents.recorders.base import NotOffered, OptionsError, RecorderError
+from agents.recorders.base import NotOffered, RecorderError
 from agents.recorders.hikvision import Hikvision
+from agents.recorders.settings import OptionsError
 from monitor.model.clock import ManualClock
 from monitor.model.span import HOUR, MINUTE, Spans, to_millis
 from support.recorder_http import NOW, Asked, Door, Handler, Reply, behind, recorder_settings, serving

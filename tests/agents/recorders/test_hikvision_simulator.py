@@ -12,7 +12,8 @@ from zoneinfo import ZoneInfo
 import numpy as np
 import pytest
 
-from agents.recorders.base import DRIVERS, Recorder, RecorderError
+from agents.recorders.base import Recorder, RecorderError
+from agents.recorders.registry import DRIVERS
 from agents.simulators.camera import Camera, Fault
 from agents.simulators.footage import Footage, Segment
 from agents.simulators.hikvision import HikvisionSimulator

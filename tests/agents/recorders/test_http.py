@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
-from agents.recorders.base import OptionsError, RecorderError
+from agents.recorders.base import RecorderError
 from agents.recorders.http import MAX_BODY_BYTES, DeviceHttp
+from agents.recorders.settings import OptionsError
 from monitor.model.clock import ManualClock
 from support.parts import require
 from support.recorder_http import NOW, PASSWORD, Asked, Door, Reply, behind, recorder_settings, serving

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from agents.recorders.base import DRIVERS
+from agents.recorders.registry import DRIVERS
 from agents.scan.recorder import Channelled, RecorderScan
 from agents.simulators.camera import Camera as Lens
 from agents.simulators.dahua import DahuaQuirks, DahuaSimulator

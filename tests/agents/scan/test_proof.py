@@ -17,7 +17,8 @@ import pytest
 import pytest_asyncio
 
 from agents.breaker import Breaker
-from agents.recorders.base import DRIVERS, Recorder, StreamPlayback
+from agents.recorders.base import Recorder, StreamPlayback
+from agents.recorders.registry import DRIVERS
 from agents.rtsp.address import AddressBook
 from agents.rtsp.client import open_stream
 from agents.rtsp.request import Deadlines, Login, Playback, StreamRequest

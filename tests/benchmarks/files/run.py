@@ -17,8 +17,8 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from agents.breaker import Breaker
-from agents.recorders.base import RecorderSettings
 from agents.recorders.files import Files
+from agents.recorders.settings import RecorderSettings
 from agents.rtsp.address import AddressBook
 from monitor.model.clock import ManualClock
 from monitor.model.span import DAY, Spans, to_millis
