@@ -42,6 +42,10 @@ _STAMP = struct.Struct("<qqQ")
 _UNSEEN = Shelf(b"", -VERIFY_AFTER, (), np.empty((0, 4), dtype=np.int64), ())
 
 
+class _Stopped(Exception):
+    """Nobody waits for the answer any more."""
+
+
 class Held(NamedTuple):
     """A folder and day, and what it holds."""
 
@@ -68,6 +72,7 @@ class Tree:
         self._root = os.fsencode(template.root).rstrip(b"/") + b"/"
         self._pending: dict[Place, Shelf] = {}
         self._unkept = 0
+        self._stop = threading.Event()
         self.opened = 0
         """How many files were looked into, since the start."""
 
@@ -76,8 +81,15 @@ class Tree:
     ) -> list[Held]:
         """Return what a camera's folders hold that may touch the window (aware). Raises OSError and RecorderError.
 
-        `report` is told the share that is done. Ends early, with a part, only when `stop` is set.
+        `report` is told the share that is done. Ends early, with nothing, when `stop` is set: what was looked at is kept.
         """
+        self._stop = stop
+        try:
+            return self._read(camera, window, report)
+        except _Stopped:
+            return []
+
+    def _read(self, camera: str, window: tuple[datetime, datetime], report: Progress) -> list[Held]:
         reach = window[0] - LONGEST_SEGMENT, window[1]
         days = self._days(*reach)
         known = self._catalogue.shelves(camera, *days)
@@ -89,8 +101,6 @@ class Tree:
                 places = [self._place(leaf, day) for day in self._days_of(camera, leaf)]
                 seen.update(places)
                 found += self._filled(camera, leaf, places, known)
-                if stop.is_set():
-                    return found
                 report(done / len(leaves))
         gone = [place for place in known if place not in seen]
         if gone:
@@ -99,6 +109,7 @@ class Tree:
 
     def oldest(self, camera: str) -> Millis | None:
         """Return the start of a camera's oldest file that plays; None without any. Raises as `read` does."""
+        self._stop = threading.Event()
         oldest: Millis | None = None
         oldest_day = ALWAYS[1].toordinal()
         leaves = self._leaves(camera, ALWAYS, (ALWAYS[0].toordinal(), oldest_day))
@@ -227,6 +238,8 @@ class Tree:
 
     def _look(self, leaf: _Leaf, fits: re.Pattern[str], name: bytes, known: Segment | None) -> Segment | None:
         text = os.fsdecode(name)
+        if self._stop.is_set():
+            raise _Stopped
         parts = parts_of(fits, text, leaf.parts)
         if parts is None:
             return None

@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sqlite3
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -269,6 +270,28 @@ async def test_an_unreadable_file_costs_nothing_of_what_was_read_before(
     monkeypatch.undo()
     assert await site.read() == site.held()
     assert site.started().looked_into == 3
+
+
+async def test_a_reading_that_is_given_up_stops_and_goes_on_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(tmp_path)
+    await three_days(site)
+    begun, going = threading.Event(), threading.Event()
+
+    def slow(_: Path) -> float:
+        begun.set()
+        assert going.wait(60)
+        return 600.0
+
+    monkeypatch.setattr("agents.recorders.segments.duration_seconds", slow)
+    work = asyncio.create_task(site.read())
+    assert await asyncio.to_thread(begun.wait, 60)
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)
+    going.set()
+    assert await site.read() == site.held()
+    assert 9 <= site.started().looked_into <= 12  # the folder that was under way is read again
 
 
 async def test_sizes_are_those_of_the_files_that_play(tmp_path: Path) -> None:
