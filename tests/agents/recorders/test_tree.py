@@ -304,7 +304,7 @@ async def test_sizes_are_those_of_the_files_that_play(tmp_path: Path) -> None:
     assert [tuple(one) for one in footage.sizes] == expected
 
 
-@pytest.mark.parametrize("template", [BY_DAY, FLAT, SHARED])
+@pytest.mark.parametrize("template", [BY_DAY, SHARED])
 @settings(max_examples=12, deadline=None)
 @given(
     st.lists(
