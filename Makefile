@@ -8,7 +8,7 @@ WORKERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test suite test-pg parts fmt lint types contracts bench-watch soak score-recorders score-requests score-forecast bench-retention bench-files score-forged lock clean-room dockerfile wheel clean bench-view
+.PHONY: help demo test suite test-pg parts fmt lint types contracts bench-watch soak score-recorders score-requests score-forecast bench-retention bench-files score-forged torture lock clean-room dockerfile wheel clean bench-view
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -67,6 +67,9 @@ bench-retention: $(VENV)/.dev  ## judging ninety days of 64 cameras beside one p
 
 bench-files: $(VENV)/.dev  ## a tree of 829,440 recorded files scanned beside a bare walk, and killed in its first scan (ARGS="--cameras 8 --days 30")
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.files $(ARGS)
+
+torture: $(VENV)/.dev  ## kills, failing disks, damaged files, clock trouble, failing lines, orders (two hours; ARGS="--only F6 --runs 100")
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.torture $(ARGS)
 
 score-forged: $(VENV)/.dev  ## 100,000 random changes of a signed request, none of which may change the store (ARGS="--mutations 1000")
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.forged $(ARGS)

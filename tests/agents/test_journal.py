@@ -149,7 +149,7 @@ def test_no_damage_stops_the_agent(tmp_path: Path) -> None:
     content = path.read_bytes()
     seeded = random.Random(3)
     left = []
-    for _ in range(120):
+    for _ in range(40):
         for file in tmp_path.iterdir():
             file.unlink()
         path.write_bytes(damage(content, seeded))

