@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, JsonValue, StringConstraints, field_validator, model_validator
+from pydantic import Field, JsonValue, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from monitor.model.inventory import Strict
 from monitor.model.span import Basis, Millis
@@ -121,6 +122,18 @@ class Kind(StrEnum):
 SPAN_KINDS = frozenset({Kind.STREAM, Kind.REACH, Kind.VIEW, Kind.AGENT})
 
 
+LONGEST_TEXT = 1000
+"""The longest text in facts, in characters; a fingerprint's cells (48 x 36 of them, `view.Proposal`) are the one exception."""
+MOST_FACTS = 262_144
+"""So many characters of JSON the facts of an observation have at most."""
+MOST_FACTS_OF = {
+    Kind.RECORDINGS: 4 * 1024 * 1024,  # [start, end] pairs of ninety days in short segments
+    Kind.INVENTORY: 1024 * 1024,
+}
+_TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"')
+"""Every text of a JSON, one after the other from its beginning."""
+
+
 class StreamCause(StrEnum):
     """Why a stream is down or unknown."""
 
@@ -181,8 +194,17 @@ class Observation(Strict):
 
     @field_validator("facts")
     @classmethod
-    def _is_json(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
-        json.dumps(value, allow_nan=False)
+    def _is_json_and_no_picture(cls, value: dict[str, JsonValue], info: ValidationInfo) -> dict[str, JsonValue]:
+        """Facts are numbers and words. What is as long as a picture is none of them, whoever put it there."""
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+        kind = info.data.get("kind")
+        most = MOST_FACTS_OF.get(kind, MOST_FACTS) if isinstance(kind, Kind) else MOST_FACTS
+        if len(text) > most:
+            msg = f"{kind} may have facts of {most} characters, not {len(text)}"
+            raise ValueError(msg)
+        if kind is not Kind.BASELINE and any(len(found[1]) > LONGEST_TEXT for found in _TEXT.finditer(text)):
+            msg = f"a text of more than {LONGEST_TEXT} characters is no fact"
+            raise ValueError(msg)
         return value
 
     @model_validator(mode="after")

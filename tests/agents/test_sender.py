@@ -92,7 +92,7 @@ def test_a_report_says_who_when_and_what(tmp_path: Path) -> None:
 
 def test_much_is_split_and_nothing_is_an_empty_report(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "outbox.sqlite")
-    many = [seen(number, text="文" * 2000) for number in range(300)]
+    many = [seen(number, texts=["文" * 500] * 4) for number in range(300)]
     numbers = reporter_of(outbox).report(many)
     assert numbers == list(range(1, len(numbers) + 1))
     payloads = [payload_of(entry) for entry in outbox.take(100, 10**9)]
@@ -104,7 +104,9 @@ def test_much_is_split_and_nothing_is_an_empty_report(tmp_path: Path) -> None:
 def test_what_fits_no_report_is_counted_and_stops_nothing(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "outbox.sqlite")
     reporter = reporter_of(outbox)
-    reporter.report([seen(1, text="x" * MAX_REPORT_BYTES), seen(2)])
+    index: list[JsonValue] = [0] * MAX_REPORT_BYTES
+    large = seen(1).model_copy(update={"kind": Kind.RECORDINGS, "facts": {"spans": index}})
+    reporter.report([large, seen(2)])
     assert reporter.oversized == 1
     assert Report.from_bytes(payload_of(outbox.take(1, 10**9)[0])).observations == (seen(2),)
 
@@ -345,7 +347,8 @@ async def test_a_rejected_report_is_put_aside_and_the_others_go_on(bench: Bench)
 
 async def test_a_report_that_is_too_large_for_the_collector_is_found_and_put_aside(bench: Bench) -> None:
     bench.reporter.report([seen(1)])
-    bench.reporter.report([seen(2, text=random.Random(3).randbytes(8000).hex())])  # not to be compressed away
+    noise = random.Random(3).randbytes(8000).hex()  # not to be compressed away
+    bench.reporter.report([seen(2, texts=[noise[start : start + 1000] for start in range(0, len(noise), 1000)])])
     bench.reporter.report([seen(3)])
     bench.collector.largest_body = 5000
     for _ in range(6):
