@@ -3,7 +3,7 @@
 import logging
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +13,7 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from monitor.store import accounts
+from support.planted import leaks, leaky_files
 
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
@@ -36,6 +37,23 @@ def cheap_passwords() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(accounts, "_hasher", lambda: PasswordHash((Argon2Hasher(1, 8, 1),)))
         yield
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail a test that shows a planted secret: in what it or a command in it printed or logged, or in a file that it left."""
+    report = yield
+    if call.when != "teardown" or not report.passed:
+        return report
+    shown = [f"{name} of {when}" for when, name, text in item._report_sections if leaks(text.encode())]
+    folder = getattr(item, "funcargs", {}).get("tmp_path")
+    shown += [str(path) for path in leaky_files(folder)] if isinstance(folder, Path) else []
+    if shown:
+        report.outcome = "failed"
+        report.longrepr = f"a planted secret stands in: {', '.join(shown)}"
+    return report
 
 
 @pytest.fixture(autouse=True)

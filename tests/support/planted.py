@@ -1,0 +1,46 @@
+"""Secrets that the suite plants, and where they must not turn up: in what is printed or logged, and in files that tests leave."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+
+from support.site import PASSWORD
+from support.thread import PASSWORD as USER_PASSWORD
+
+SECRETS = (PASSWORD, USER_PASSWORD)
+"""The simulated devices' password, and a user's at the centre: words that nothing else is called by."""
+HOLDERS = frozenset({"password", "user", "collector-password"})
+"""Files that a person writes secrets into, for others to refer to."""
+LARGEST_BYTES = 64 * 1024 * 1024
+
+
+def _forms() -> Iterator[bytes]:
+    for secret in SECRETS:
+        yield secret.encode()
+        # As Basic authentication sends it: the letters depend on where in three bytes it begins.
+        for before in range(3):
+            packed = base64.b64encode(b":" * before + secret.encode())
+            yield packed[4 if before else 0 : len(packed) // 4 * 4 - 4]
+
+
+FORMS = tuple(_forms())
+
+
+def leaks(content: bytes) -> bool:
+    """Tell whether a secret stands in this, plainly or as Basic authentication has it."""
+    return any(form in content for form in FORMS)
+
+
+def leaky_files(folder: Path) -> list[Path]:
+    """Return the files below a folder in which a secret stands, but those made to hold one."""
+    return [
+        path
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+        and not path.is_symlink()
+        and path.name not in HOLDERS
+        and path.stat().st_size <= LARGEST_BYTES
+        and leaks(path.read_bytes())
+    ]
