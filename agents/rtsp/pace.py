@@ -1,14 +1,12 @@
-"""How a stream runs, by what came so far: how long a silence is a stall, and how many bytes may wait to be read."""
+"""How a stream runs, by what came so far: how long a silence is a stall, and whether its frames may wait to be read."""
 
 from __future__ import annotations
 
 CHECK_SECONDS = 1.0
-"""How often a stream is looked at by the clock."""
-GATHER_SECONDS = 0.75
-"""So long frames may wait in the socket: a read for each of them is what watching costs most. Well below the distance of two
-checks, which take a second without any read for a silence."""
-GATHER_MOST_BYTES = 48 * 1024
-"""Leaves more than half of the buffer that is read into."""
+"""How often a stream is looked at by the clock, and what has gathered in its socket is read: reads for each packet, or for each
+stream at moments of its own, are what watching costs most."""
+GATHER_MOST_BYTES = 96 * 1024
+"""More than this is read before that; leaves a quarter of the buffer that is read into."""
 KNOWN_SECONDS = 10.0
 """A stream younger than this is read as it comes, and judged by the stall deadline as it stands."""
 GAP_SECONDS = 60.0
@@ -28,14 +26,12 @@ class Pace:
     def __init__(self, stall: float, now: float) -> None:
         """Know nothing but the deadline `stall`: two thirds of it for a lively stream, four for one with long pauses."""
         self._stall = stall
-        self._began = self._moved_at = self._window_at = self._checked_at = now
+        self._began = self._moved_at = self._window_at = now
         self._longest = self._longest_before = 0.0
-        self._bytes = 0
-        self._rates: tuple[float, ...] = ()
 
     def moved(self, at: float) -> None:
         """Frames came. For so long as they may gather, the pause may have been ours."""
-        self._longest = max(self._longest, at - self._moved_at - GATHER_SECONDS)
+        self._longest = max(self._longest, at - self._moved_at - CHECK_SECONDS)
         self._moved_at = at
         if at - self._window_at > GAP_SECONDS:
             self._longest_before, self._longest, self._window_at = self._longest, 0.0, at
@@ -47,14 +43,6 @@ class Pace:
         usual = GAPS * max(self._longest, self._longest_before)
         return min(max(usual, self._stall * 2 / 3), self._stall * 4 / 3)
 
-    def gather(self, received: int, now: float) -> int:
-        """Return how many bytes may gather before they are read, at least 1. `received` counts all bytes so far.
-
-        What came in the leanest of the last few seconds decides; after a silence everything is read as it comes.
-        """
-        rate = (received - self._bytes) / max(now - self._checked_at, 0.001)
-        self._bytes, self._checked_at = received, now
-        self._rates = (*self._rates[-2:], rate)
-        if now - self._began < KNOWN_SECONDS:
-            return 1
-        return min(max(round(min(self._rates) * GATHER_SECONDS), 1), GATHER_MOST_BYTES)
+    def may_gather(self, now: float) -> bool:
+        """Tell whether frames may wait for the next check: a young stream's are read as they come."""
+        return now - self._began >= KNOWN_SECONDS

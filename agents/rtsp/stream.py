@@ -12,7 +12,7 @@ from agents.rtsp.connection import Connection
 from agents.rtsp.errors import StreamError
 from agents.rtsp.keep_alive import CLOSED_SECONDS, NOT_UNDERSTOOD
 from agents.rtsp.message import Message
-from agents.rtsp.pace import Pace, until_check
+from agents.rtsp.pace import GATHER_MOST_BYTES, Pace, until_check
 from agents.rtsp.ranges import ClockRange
 from agents.rtsp.request import Deadlines
 from agents.rtsp.rtp import AccessUnits, FrameEvent
@@ -25,8 +25,8 @@ MAX_WAITING_EVENTS = 1024
 """A reader further behind loses the oldest; a keyframe every few seconds bounds the memory."""
 KEEP_KEYFRAME_SECONDS = 6.0
 MIN_KEEP_ALIVE_SECONDS, MAX_KEEP_ALIVE_SECONDS = 1.0, 30.0
-DRAINED_SECONDS = 0.1
-"""What is read so soon after the stream was drained had been waiting."""
+TAKEN_SECONDS = 0.1
+"""What is read so soon after it was asked for had been waiting."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,12 @@ class Stream:
         self._moved = self._moved_checked = 0
         self._newest = -1
         """The timestamp to which they had moved."""
-        self._moved_at = self._drained_at = 0.0
-        self._packets = self._bytes = 0
+        self._moved_at = 0.0
+        self._taken_at = self._taken_before = 0.0
+        """When what waited in the socket was taken out, and the time before that."""
+        self._last_look = False
+        """What waits is taken once more, before the stream is called stalled."""
+        self._packets = 0
         self._pace = Pace(deadlines.stall, self._loop.time())
         self._playing = False
         self._closing = False
@@ -244,12 +248,16 @@ class Stream:
             self._reader.set_result(None)
 
     def _note_movement(self, now: float) -> None:
-        """Frames were read; had they been waiting, they came after those before them as the sender's clock says."""
+        """Frames were read; had they been waiting, they came after those before them as the sender's clock says.
+
+        That is since what waited was taken the time before, at the earliest: a sender's clock may run slow.
+        """
         newest, before = self._units.newest, self._newest
         self._newest = newest
-        if now - self._drained_at < DRAINED_SECONDS:
+        if now - self._taken_at < TAKEN_SECONDS and not self._last_look:
             told = ((newest - before) & 0xFFFFFFFF) / self._info.clock_rate
-            now = min(now, self._moved_at + told)
+            now = min(now, max(self._moved_at + told, self._taken_before))
+        self._last_look = False
         self._moved_at = now
         self._pace.moved(now)
 
@@ -258,28 +266,21 @@ class Stream:
         now, started = self._loop.time(), self._units.moved > 1
         limit = self._pace.limit(now) if started else self._deadlines.first_frame
         left = self._moved_at + limit - now
-        if left <= 0.001 and started and self._drained_at <= self._moved_at:
-            # Nobody has looked since: this machine stood still. What waits in the socket is taken first, and counts as new.
-            self._drained_at = now - DRAINED_SECONDS
-            self._connection.wire.gather(1)
-            self._after("stall", DRAINED_SECONDS, self._check_stall)
+        if left <= 0.001 and started and not self._last_look:
+            # This machine may have stood still. What waits in the socket is taken first, and counts as new.
+            self._last_look = True
+            self._connection.wire.take()
+            self._after("stall", TAKEN_SECONDS, self._check_stall)
             return
         if left <= 0.001:
             self._stalled(limit, started=started)
             return
         if self._moved != self._moved_checked:
             self._moved_checked, self._packets = self._moved, self._units.packets
-        self._set_pace(now)
+        if self._pace.may_gather(now):
+            self._taken_before, self._taken_at = self._taken_at, now
+            self._connection.wire.take(then=GATHER_MOST_BYTES)
         self._after("stall", min(left, until_check(now)), self._check_stall)
-
-    def _set_pace(self, now: float) -> None:
-        """Let frames gather in the socket as the stream's rate allows; take out what waits there after a silence."""
-        received = self.bytes_received
-        may_gather = self._pace.gather(received, now)
-        if received == self._bytes:
-            may_gather, self._drained_at = 1, now
-        self._bytes = received
-        self._connection.wire.gather(may_gather)
 
     def _stalled(self, limit: float, *, started: bool) -> None:
         arriving = self._units.packets > self._packets

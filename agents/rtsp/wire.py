@@ -15,6 +15,8 @@ from agents.rtsp.message import HEAD_END, MAX_BODY_BYTES, MAX_HEAD_BYTES, Messag
 BUFFER_BYTES = 128 * 1024
 """Holds the largest packet (64 KiB) or message (80 KiB) whole, and room for more: reads never find it full."""
 _ROOM = 16 * 1024
+_LITTLE = 4 * 1024
+"""So much of a packet is brought to the front after each read: then all that may gather in the socket finds room."""
 _DOLLAR = 0x24
 MAX_GARBAGE_BYTES = 64 * 1024
 """So much between packets is skipped, until it is forgiven."""
@@ -109,11 +111,11 @@ class Parser:
         self._tidy()
 
     def _tidy(self) -> None:
-        """Make room: to the front with what is left, when little is free behind it."""
+        """Make room: to the front with what is left, when it is little or little is free behind it."""
         start, end = self._start, self._end
         if start == end:
             self._start = self._end = self._searched = 0
-        elif BUFFER_BYTES - end < _ROOM and start:
+        elif start and (end - start <= _LITTLE or BUFFER_BYTES - end < _ROOM):
             left = end - start
             self._buffer[:left] = self._buffer[start:end]
             self._start, self._end = 0, left
@@ -186,7 +188,8 @@ class Wire(asyncio.BufferedProtocol):
         self.bytes_received = 0
         self.closed = asyncio.get_running_loop().create_future()
         """Done when the socket is closed."""
-        self._gathered = 1
+        self._woken_at = self._then = 1
+        """Bytes that must wait in the socket now, and after the next read."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
@@ -200,6 +203,7 @@ class Wire(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         """Parse what was read; what is not RTSP ends the connection."""
         self.bytes_received += nbytes
+        self._wake_at(self._then)
         self._receiver.on_bytes()
         try:
             self.parser.received(nbytes)
@@ -215,16 +219,20 @@ class Wire(asyncio.BufferedProtocol):
             self.closed.set_result(None)
         self._receiver.on_closed(exc)
 
-    def gather(self, count: int) -> None:
-        """Ask the kernel to wake us only when `count` bytes wait, or when the connection ends; 1 is its usual way.
+    def take(self, then: int = 1) -> None:
+        """Let what waits in the socket be read now, or the next bytes that come.
 
-        Small changes aren't worth a system call, and a kernel that can't do it wakes us for each packet.
+        From then on the kernel wakes us only when `then` bytes wait or the connection ends; 1 is its usual way. A kernel that can't do
+        it wakes us for each packet.
         """
-        if self._transport is None or count == self._gathered or (count > 1 and 0.7 < count / self._gathered < 1.4):
-            return
-        self._gathered = count
-        with contextlib.suppress(OSError):
-            self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
+        self._then = then
+        self._wake_at(1)
+
+    def _wake_at(self, count: int) -> None:
+        if self._transport is not None and count != self._woken_at:
+            self._woken_at = count
+            with contextlib.suppress(OSError):
+                self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, count)
 
     def write(self, data: bytes) -> None:
         """Send bytes, unless the connection has ended or the device stopped reading."""
