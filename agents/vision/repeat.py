@@ -21,6 +21,10 @@ FADES = 0.6
 """A frozen picture comes back with another quantizer each time: few blocks are the same in one look, and half of them in
 the next. What was found is remembered by this share while nothing changes."""
 
+SOME_RATIO = 0.002
+"""While there is at least this much of it: of a frozen picture some blocks are the same in nearly every look. What was the same
+once, and nothing of it in the next look, was chance: a live picture in which an encoder left all blocks alone."""
+
 CHANGED_STEP = 8.0
 """Levels a pixel by which a block must differ for something to have happened there."""
 
@@ -59,7 +63,7 @@ def repeat(strips: Plane, steps: Field, before: Sequence[Plane], last: float | N
     if telling.sum() < max(LEAST_BLOCKS, LEAST_RATIO * telling.size):
         return Repeat(None, changed)
     same = max(float((item[telling] < SAME_SHARE * steps[telling]).mean()) for item in differences)
-    if last is not None and changed <= STILL_RATIO:
+    if last is not None and changed <= STILL_RATIO and same >= SOME_RATIO:
         same = max(same, FADES * last)
     return Repeat(same, changed)
 

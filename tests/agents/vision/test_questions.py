@@ -256,12 +256,24 @@ def test_a_part_that_moves_says_that_the_rest_is_only_still() -> None:
 def test_what_was_the_same_fades_and_is_forgotten_at_once_when_something_moves() -> None:
     first, trace = measure(room(1), None)
     again, trace = measure(room(1), trace)
-    other, trace = measure(room(2), trace)
+    luma = room(2).luma.copy()
+    luma[128:160] = room(1).luma[128:160]  # another quantizer: few blocks are what they were
+    other, trace = measure(with_luma(room(2), luma), trace)
     assert (first.repeat.same_ratio, again.repeat.same_ratio) == (None, 1.0)
     assert other.repeat.same_ratio == pytest.approx(0.6)
     person = room(3).luma.copy()
     person[100:250, 100:300] = 60
     assert (measure(with_luma(room(3), person), trace)[0].repeat.same_ratio or 0) < 0.1
+
+
+def test_what_was_the_same_once_by_chance_is_no_frozen_picture() -> None:
+    """An encoder left all blocks of one live keyframe as they were; nothing of them is in the next look."""
+    _, trace = measure(room(1), None)
+    chance, trace = measure(room(1), trace)
+    assert (chance.repeat.same_ratio or 0) > 0.9
+    for number in range(2, 5):
+        live, trace = measure(room(number), trace)
+        assert (live.repeat.same_ratio or 0) < Thresholds().frozen_same_ratio
 
 
 @pytest.mark.parametrize(("width", "height"), [(352, 288), (704, 576), (1920, 1080), (2560, 1440)])
