@@ -77,7 +77,9 @@ class Nights:
         self.state = State(site.state_dir, site.institution.id)
         pack = load("demo-nursery")
         assert pack.requirements.retention is not None
-        shorter = pack.requirements.retention.model_copy(update={"required_days": REQUIRED})
+        shorter = pack.requirements.retention.model_copy(
+            update={"required_days": REQUIRED, "proof_failures_apart": None}
+        )
         asked = pack.requirements.model_copy(update={"retention": shorter})
         self.service = Service(site, pack.model_copy(update={"requirements": asked}), self.state, self.clock)
 

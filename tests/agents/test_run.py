@@ -43,9 +43,9 @@ def prepare(folder: Path, simulator: HikvisionSimulator, **more: Any) -> Path:
     return write_site(folder, behind(simulator), [nvr(simulator)], **{"rhythm": RHYTHM, **more})
 
 
-def live(cameras: int = 1) -> HikvisionSimulator:
+def live(cameras: int = 1, days: float = 1.0) -> HikvisionSimulator:
     """Return a recorder whose newest footage can be searched at once."""
-    simulator = recorder(cameras)
+    simulator = recorder(cameras, days=days)
     for channel in simulator.state.channels:
         channel.footage.lag_seconds = 0.0
     return simulator
@@ -102,7 +102,7 @@ def read_metrics(port: int) -> str:
 
 async def test_a_life_of_the_service(tmp_path: Path) -> None:
     port = closed_port()
-    async with live(2) as simulator:
+    async with live(2, days=0.5) as simulator:  # a day is held from 90 % of it on: at no hour half a day is one
         config = prepare(tmp_path, simulator, rhythm={**RHYTHM, "main_stream_every": "8s"})
         async with service(config, "--metrics", f"127.0.0.1:{port}") as running:
             await until(said(config, Kind.VIEW, "ok"), running)

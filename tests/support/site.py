@@ -37,8 +37,11 @@ def recorder(
     when_full: WhenFull = WhenFull.NOT_ENOUGH_BANDWIDTH,
     **more: Any,
 ) -> HikvisionSimulator:
-    """Return a recorder (not started) whose channels 1.. are named c1.. and have footage of so many days up to now."""
-    now = time.time()
+    """Return a recorder (not started) whose channels 1.. are named c1.. and have footage of so many days up to now.
+
+    `now` is the recorder's own, where `more` has one: at any hour of the day footage and clock agree.
+    """
+    now = more["now"]() if "now" in more else time.time()
     channels = [
         Channel(
             n, f"c{n}", Camera(f"c{n}", name=f"Camera {n:02d}", figures=1), Footage([Segment(now - days * DAY, now)])
