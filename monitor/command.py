@@ -15,6 +15,9 @@ from typer.core import TyperCommand, TyperGroup
 DISTRIBUTION = "cradlewatch"
 GROUP = "cradlewatch.commands"
 
+ONE_THREAD = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS")
+"""What numpy computes here is small: many threads that wait for each other cost more than one. Who sets them is heard."""
+
 EXIT_USAGE = 2
 """Wrong usage, wrong configuration, or a part that is not installed."""
 EXIT_INTERNAL = 70
@@ -177,6 +180,8 @@ def main() -> None:
     """Run `cradlewatch` and exit. A user's mistake never shows a traceback, and no fault ever exits with 1."""
     use_utf8(sys.stdout)
     use_utf8(sys.stderr)
+    for name in ONE_THREAD:
+        os.environ.setdefault(name, "1")  # before numpy is loaded, by a sub-command
     try:
         code = _run()
     except Exception as error:  # noqa: BLE001  (the last line of defence)

@@ -182,3 +182,16 @@ def test_a_terminal_keeps_an_encoding_that_knows_chinese(encoding: str, expected
     text = os.read(ours, 1000)
     os.close(ours)
     assert (done.returncode, text.decode(expected).strip()) == (0, "监控 24 小时")
+
+
+def test_numpy_gets_one_thread_unless_somebody_says_otherwise() -> None:
+    code = (
+        "import os, sys, monitor.command as c\n"
+        "sys.argv = ['cradlewatch', '--help']\n"
+        "try: c.main()\n"
+        "except SystemExit: print(*[os.environ[name] for name in c.ONE_THREAD])\n"
+    )
+    for given, used in (({}, "1 1"), ({"OMP_NUM_THREADS": "3"}, "1 3")):
+        env = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")} | given
+        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=env)
+        assert done.stdout.splitlines()[-1] == used
