@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,8 @@ SECRETS = (PASSWORD, USER_PASSWORD)
 HOLDERS = frozenset({"password", "user", "collector-password"})
 """Files that a person writes secrets into, for others to refer to."""
 LARGEST_BYTES = 64 * 1024 * 1024
+SMALL_BYTES = 64 * 1024
+"""Up to here a file is read, however few blocks the file system says that it takes."""
 
 
 def _forms() -> Iterator[bytes]:
@@ -34,13 +38,16 @@ def leaks(content: bytes) -> bool:
 
 
 def leaky_files(folder: Path) -> list[Path]:
-    """Return the files below a folder in which a secret stands, but those made to hold one."""
-    return [
-        path
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
-        and not path.is_symlink()
-        and path.name not in HOLDERS
-        and path.stat().st_size <= LARGEST_BYTES
-        and leaks(path.read_bytes())
-    ]
+    """Return the files below a folder in which a secret stands, but those made to hold one.
+
+    Installed packages, and sparse files that stand for recordings, are not of the product's writing: gigabytes of them.
+    """
+    found = []
+    for directory, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if name != "site-packages"]
+        for path in (Path(directory, name) for name in names if name not in HOLDERS):
+            told = path.lstat()
+            whole = told.st_size <= SMALL_BYTES or 2 * 512 * told.st_blocks >= told.st_size
+            if stat.S_ISREG(told.st_mode) and whole and told.st_size <= LARGEST_BYTES and leaks(path.read_bytes()):
+                found.append(path)
+    return sorted(found)
