@@ -4,7 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
-WORKERS ?= 2
+# More than two cores, for many tests wait for something; each takes the next test when it has done with one.
+WORKERS ?= 3
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -19,10 +20,10 @@ demo: $(VENV)/.demo  ## a whole district on this machine, no camera needed
 test: parts lint types contracts suite  ## everything that CI runs
 
 suite: $(VENV)/.dev  ## the tests alone (ARGS="-k retention")
-	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk 1 $(ARGS)
 
 test-pg: $(VENV)/.dev  ## the tests on PostgreSQL alone
-	$(BIN)/python -m pytest -n $(WORKERS) -m postgres $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk 1 -m postgres $(ARGS)
 
 parts: $(VENV)/.dev  ## the programs that tests drive: says what is missing; installs it when run as root
 	@$(BIN)/python tests/support/parts.py

@@ -200,7 +200,9 @@ class Collector:
             raise CollectorError(f"the collector {self.url} did not answer within {self._seconds:g} s") from None
         except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, OSError) as error:
             reason = str(error) or type(error).__name__
-            raise CollectorError(f"the collector {self.url} can't be reached: {reason}") from None
+            raise CollectorError(
+                f"the collector {self.url} can't be reached: {reason}; check its address and the network"
+            ) from None
         return self._judge(Answer(response.status_code, response.headers, content))
 
     def _judge(self, answer: Answer) -> Answer:

@@ -306,7 +306,7 @@ class Service:
 
     async def _life_job(self) -> None:
         """Say that the agent runs, and whether it sees anything of its site at all."""
-        if await self.station.reach.site_answers():
+        if self.station.anything_arrives() or await self.station.reach.site_answers():
             self.life.set(self._now(), "up")
         else:
             self.life.set(self._now(), "unknown", StreamCause.BLIND, detail="no device of the site answers")

@@ -154,12 +154,18 @@ HttpUrl = Annotated[str, AfterValidator(_http)]
 RtspUrl = Annotated[str, AfterValidator(_rtsp)]
 
 
+def _variable(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", text):
+        raise ValueError("must be the name of a variable, and not the password: letters, digits and underscore")
+    return text
+
+
 class Login(Form):
     """A user name and where its password is; both or neither, and the password in one place."""
 
     username: Text | None = None
     password_file: Text | None = None
-    password_env: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")] | None = None
+    password_env: Annotated[str, AfterValidator(_variable)] | None = None
 
     @model_validator(mode="after")
     def _together(self) -> Self:

@@ -88,6 +88,7 @@ class Station:
             for item in site.recorders
         }
         self._alone = {item.id: Budget(None) for item in site.cameras if item.recorder is None}
+        self._arrived_at = float("-inf")
         self._ran: dict[str, dict[str, float]] = {item.id: {} for item in site.recorders}
         endpoints = {item.id: self._endpoints(item) for item in site.recorders}
         self.reach = Reach(
@@ -219,6 +220,7 @@ class Station:
 
     def runs(self, camera: CameraConfig) -> None:
         """Take note that the camera's frames arrive now: silence while others run is a full recorder."""
+        self._arrived_at = self.clock.monotonic()
         if camera.recorder is not None:
             self._ran[camera.recorder][camera.id] = self.clock.monotonic()
 
@@ -227,10 +229,16 @@ class Station:
         now = self.clock.monotonic()
         return any(now - at < FRAMES_SECONDS for at in self._ran[recorder_id].values())
 
+    def anything_arrives(self) -> bool:
+        """Tell whether frames of any camera of the site arrive now: then the agent is not blind, whoever is silent."""
+        return self.clock.monotonic() - self._arrived_at < FRAMES_SECONDS
+
     async def around(self, camera: CameraConfig, cause: StreamCause, since: float) -> Around:
         """Find out what is known around a stream that failed with `cause`, tried since the monotonic second `since`."""
         if camera.recorder is None:
-            return Around(site_answers=await self.reach.site_answers())
+            # A port that is shut answers too: the line is whole, and so is it while another camera's frames arrive.
+            whole = cause is StreamCause.REFUSED or self.anything_arrives()
+            return Around(site_answers=whole or await self.reach.site_answers())
         reached = await self.reach.ask(camera.recorder)
         online: bool | None = None
         if reached.state == "up" and cause not in _NOT_ASKED:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from dashboards import logs
 from dashboards.prepare import ServeError, prepare
@@ -25,9 +27,10 @@ from monitor.model.inventory import Institution, Jurisdiction, Level
 from monitor.model.regulation import format_duration, parse_duration
 from monitor.model.span import Millis, isoformat, parse_instant
 from monitor.model.verdict import Outcome, Verdict
+from monitor.regulations.messages import NO_ID
 from monitor.regulations.problem import PackError
 from monitor.store import accounts, agents, registry
-from monitor.store.engine import DatabaseUrlError, reading, writing
+from monitor.store.engine import DatabaseUrlError, parse_url, reading, writing
 from monitor.store.schema import is_current
 from monitor.store.schema import migrate as migrate_database
 
@@ -72,6 +75,8 @@ def _sentences() -> Iterator[None]:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "string_pattern_mismatch":
+            _fail(f"{where}: {NO_ID}")
         _fail(f"{where}: {first['msg'].removeprefix('Value error, ')}")
     except (
         SettingsError, DatabaseUrlError, ServeError, PackError, registry.RegisterError, accounts.AccountError, UsageError, ExportError,
@@ -88,9 +93,19 @@ def _fail(sentence: str) -> None:
     raise typer.Exit(2)
 
 
-def _open(config: Path | None, *, prepared: bool = True) -> Context:
-    """Put the context together; with `prepared` the database has this version's schema afterwards."""
-    context = Context.open(load_settings(config))
+def _open(config: Path | None, *, prepared: bool = True, existing: bool = False) -> Context:
+    """Put the context together; with `prepared` the database has this version's schema afterwards.
+
+    With `existing` a SQLite file that isn't there is not made: who only reads stands in the wrong directory. Raises UsageError.
+    """
+    settings = load_settings(config)
+    url = parse_url(settings.database_url)
+    if existing and url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():
+        raise UsageError(
+            f"{url.database}: there is no database here; stand in its directory, or name it in collector.yaml (--config) or "
+            "by CRADLEWATCH_DATABASE_URL"
+        )
+    context = Context.open(settings)
     if prepared:
         prepare(context.engine, may_migrate=False)
     return context
@@ -173,8 +188,14 @@ def user_token(
         typer.echo(token)
 
 
+def _somebody_is_there() -> bool:
+    return sys.stdin.isatty()
+
+
 def _password(file: Path | None) -> str:
     """Read a password from a file (a trailing newline is no part of it), or ask for it twice."""
+    if file is None and not _somebody_is_there():
+        raise UsageError("there is nobody to ask for the password: give --password-file")
     if file is None:
         return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
     try:
@@ -269,6 +290,11 @@ def enrolment_create(
             typer.echo(authority.fingerprint)
 
 
+def _registered(session: Session, institution: str) -> None:
+    if institution not in registry.institution_ids(session):
+        raise UsageError(f"institution {institution} is not in the register")
+
+
 @agent_app.command("list")
 def agent_list(
     institution: Annotated[str, typer.Option(help="The institution's id.")],
@@ -277,8 +303,9 @@ def agent_list(
 ) -> None:
     """List an institution's agents, and how the chain of each one's reports stands."""
     with _sentences():
-        context = _open(config)
+        context = _open(config, existing=True)
         with reading(context.engine) as session:
+            _registered(session, institution)
             found = agents.agents_of(session, institution)
     if as_json:
         typer.echo(json.dumps([item.to_json() for item in found], ensure_ascii=False, indent=2))
@@ -295,7 +322,7 @@ def agent_revoke(
 ) -> None:
     """Accept nothing more that an agent's keys sign. What came before stays; a new code lets it register a new key."""
     with _sentences():
-        count = revoke(_open(config), institution, agent)
+        count = revoke(_open(config, existing=True), institution, agent)
         typer.echo(f"{agent} of {institution}: {count} keys revoked.")
 
 
@@ -310,7 +337,7 @@ def evaluate(
 ) -> None:
     """Judge again from the ledger, as of any instant. Prints the verdicts and writes nothing."""
     with _sentences():
-        context = _open(config)
+        context = _open(config, existing=True)
         instant = context.now() if as_of is None else _instant(as_of)
         with reading(context.engine) as session:
             ids = [institution] if institution is not None else registry.institution_ids(session)
@@ -335,10 +362,14 @@ def verify(
     Exit status: 0 all is as it was received, 1 something was edited, dropped or exchanged (each is named), 2 wrong usage.
     """
     with _sentences():
-        context = _open(config)
+        context = _open(config, existing=True)
         with reading(context.engine) as session:
+            if institution is not None:
+                _registered(session, institution)
             ids = [institution] if institution is not None else registry.institution_ids(session)
         found = [item for name in ids for item in verify_institution(context, name)]
+        if not found:
+            raise UsageError("nothing was checked: no agent has been enrolled")
     for item in found:
         whole = "whole" if not item.problems else f"{len(item.problems)} problems"
         unsigned = f", {item.unsigned} of them from before there were signatures" if item.unsigned else ""
@@ -358,7 +389,7 @@ def export(
     """Write what a finding stands on as one file, which `cradlewatch verify` checks on any machine, offline."""
     with _sentences():
         path = output or Path(f"evidence-{evidence}.zip")
-        count = export_evidence(_open(config), evidence, path)
+        count = export_evidence(_open(config, existing=True), evidence, path)
         typer.echo(f"{path}: the evidence of finding {evidence}, {count} reports")
 
 

@@ -87,7 +87,7 @@ class Match:
 
     def as_scores(self) -> dict[str, float | None]:
         """Return the numbers by name, rounded, as they are shown and reported."""
-        numbers = {name: value for name, value in vars(self).items() if not isinstance(value, str | Kept)}
+        numbers = {name: value for name, value in vars(self).items() if name != "sound" and not isinstance(value, str)}
         if self.sound is not None:
             numbers |= {f"sound_{name}": value for name, value in vars(self.sound).items()}
         return {name: None if value is None else round(float(value), 4) for name, value in numbers.items()}

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
 from monitor.model.authority import Authority, read_authority
 from monitor.model.inventory import Strict
@@ -40,6 +41,22 @@ class NoticeSettings(Strict):
         return self
 
 
+_ADDRESS = re.compile(r".+:\d{1,5}")
+_URL = re.compile(r"https?://\S+")
+
+
+def _address(text: str) -> str:
+    if not _ADDRESS.fullmatch(text):
+        raise ValueError("is no address to listen at; write HOST:PORT, such as 127.0.0.1:8420")
+    return text
+
+
+def _web_address(text: str) -> str:
+    if not _URL.fullmatch(text):
+        raise ValueError("is no web address; write it like https://watch.example")
+    return text
+
+
 class TlsSettings(Strict):
     """What the collector shows over TLS: without it, it speaks plain HTTP, to a proxy on the same machine."""
 
@@ -54,7 +71,7 @@ class Settings(Strict):
     """All that the centre is told. Durations read `60s`, `12h`."""
 
     database_url: str = Field(DEFAULT_URL, repr=False)
-    listen: Annotated[str, Field(pattern=r"^.+:\d{1,5}$")] = "127.0.0.1:8420"
+    listen: Annotated[str, AfterValidator(_address)] = "127.0.0.1:8420"
     evaluate_every: Annotated[Duration, Field(ge=100, le=24 * HOUR)] = MINUTE
     """Each institution is evaluated this often, and after a report not more often than this."""
     notices: NoticeSettings = NoticeSettings()
@@ -62,7 +79,7 @@ class Settings(Strict):
     session_lifetime: Annotated[Duration, Field(ge=MINUTE)] = 12 * HOUR
     metrics: Literal["open", "token"] = "open"
     """Whether /metrics asks for an API token."""
-    public_url: Annotated[str, Field(pattern=r"^https?://[^\s]+$")] | None = None
+    public_url: Annotated[str, AfterValidator(_web_address)] | None = None
     """The dashboard's address as people reach it: links in notices begin with it."""
     ca_file: Path | None = None
     """The certificate (PEM) that the address's own comes from: its fingerprint is given with each code."""

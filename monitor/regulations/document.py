@@ -84,7 +84,8 @@ def shown(path: Path) -> str:
 def _read(file: str, path: Path) -> bytes:
     try:
         if not path.is_file():
-            raise PackError([Problem(file, 0, "", "there is no such file")])
+            what = "is a directory; name the file in it" if path.is_dir() else "there is no such file"
+            raise PackError([Problem(file, 0, "", what)])
         with path.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:

@@ -27,7 +27,11 @@ _TYPES = {
     "date_type": "a date; write it as 2021-03-31",
     "date_parsing": "a date; write it as 2021-03-31",
     "date_from_datetime_parsing": "a date; write it as 2021-03-31",
+    "time_type": 'a time of day; write it as "07:30", in quotes',
+    "time_parsing": 'a time of day; write it as "07:30", in quotes',
 }
+NO_ID = "is no id; use letters, digits, dot, underscore and hyphen, at most 64"
+"""What is wrong with a text that doesn't fit its pattern: ids are the only ones that have one."""
 _BOUNDS = {
     "greater_than_equal": ("at least", "ge"),
     "greater_than": ("more than", "gt"),
@@ -70,7 +74,7 @@ def _fault(detail: ErrorDetails, kind: str, context: dict[str, Any]) -> str:
     if kind in {"enum", "literal_error"}:
         return f"is not known here; write {context['expected']}"
     if kind == "string_pattern_mismatch":
-        return "is no id; use letters, digits, dot, underscore and hyphen, at most 64"
+        return NO_ID
     return f"is wrong: {detail['msg'][:1].lower()}{detail['msg'][1:]}"
 
 

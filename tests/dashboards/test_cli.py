@@ -37,7 +37,9 @@ class Shell:
 
     def run(self, *arguments: str, stdin: str = "", **environment: str) -> Result:
         env = {"CRADLEWATCH_DATABASE_URL": self.url, **environment}
-        done = CliRunner().invoke(app, arguments, input=stdin, env=env)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("dashboards.cli._somebody_is_there", lambda: bool(stdin))  # who types has a terminal
+            done = CliRunner().invoke(app, arguments, input=stdin, env=env)
         assert done.exception is None or isinstance(done.exception, SystemExit), done.exception
         return done
 
@@ -121,6 +123,11 @@ def test_mistakes_are_one_sentence(shell: Shell) -> None:
         "enrolment", "create", "--institution", "wj-0001", "--valid", "week"
     )
     assert "there is no such user" in shell.bad("user", "token", "nobody")
+    assert "there is nobody to ask for the password" in shell.bad("user", "add", "wang")
+    assert "a/b" not in shell.bad("institution", "add", "a/b", "--regulation", "cn-nursery-wujiang-2021")
+    assert "wj-typo is not in the register" in shell.bad("verify", "--institution", "wj-typo")
+    assert "wj-typo is not in the register" in shell.bad("agent", "list", "--institution", "wj-typo")
+    assert "nothing was checked" in shell.bad("verify")
     assert "a password has 8 to 200 characters" in shell.bad("user", "add", "wang", stdin="short\nshort\n")
     assert "missing: the password can't be read" in shell.bad("user", "add", "wang", "--password-file", "missing")
     assert "'yesterday' is no instant" in shell.bad("evaluate", "--as-of", "yesterday")
@@ -191,3 +198,10 @@ def test_the_installed_command_has_it() -> None:
     assert done.returncode == 0
     for name in ("serve", "migrate", "user", "institution", "enrolment", "evaluate"):
         assert f" {name} " in done.stdout
+
+
+def test_who_only_reads_makes_no_database(tmp_path: Path) -> None:
+    shell = Shell(tmp_path)
+    for command in (["verify"], ["evaluate"], ["export", "--evidence", "x"], ["agent", "list", "--institution", "a"]):
+        assert "there is no database here" in shell.bad(*command)
+    assert list(tmp_path.iterdir()) == []

@@ -63,6 +63,7 @@ def away_seconds(request: pytest.FixtureRequest) -> tuple[float, float]:
     return (62.0, 2 * PIXEL_SECONDS - 10) if "sqlite" in request.node.name else (8.0, 8.0)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(400)
 async def test_the_thread_holds_when_either_end_is_killed(
     tmp_path: Path, empty_database_url: str, away_seconds: tuple[float, float]

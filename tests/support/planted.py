@@ -13,7 +13,7 @@ from support.thread import PASSWORD as USER_PASSWORD
 
 SECRETS = (PASSWORD, USER_PASSWORD)
 """The simulated devices' password, and a user's at the centre: words that nothing else is called by."""
-HOLDERS = frozenset({"password", "user", "collector-password"})
+HOLDERS = frozenset({"password", "user", "collector-password", "motion.conf"})
 """Files that a person writes secrets into, for others to refer to."""
 LARGEST_BYTES = 64 * 1024 * 1024
 SMALL_BYTES = 64 * 1024

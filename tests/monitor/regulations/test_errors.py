@@ -310,7 +310,7 @@ def test_a_file_that_is_not_there(pack_file: Path) -> None:
 
 def test_a_directory_is_no_file(pack_file: Path) -> None:
     pack_file.mkdir()
-    with pytest.raises(PackError, match="there is no such file"):
+    with pytest.raises(PackError, match="is a directory; name the file in it"):
         load_file(pack_file)
 
 
