@@ -42,6 +42,10 @@ def states(thread: Thread, camera: str, kind: str = "stream") -> list[dict[str, 
     return sorted((s for s in found if s["subject"]["id"] == camera), key=lambda s: s["start_at"])
 
 
+def ups(thread: Thread, camera: str) -> list[dict[str, Any]]:
+    return [item for item in states(thread, camera) if item["state"] == "up"]
+
+
 def verdicts(thread: Thread) -> dict[tuple[str, str], dict[str, Any]]:
     answer = thread.get("/api/v1/institutions/wj-0001")
     return {(v["requirement"], v["subject"]["id"]): v for v in answer["verdicts"]} if answer else {}
@@ -99,11 +103,10 @@ async def test_the_thread_holds_when_either_end_is_killed(
             await until(lambda: time.monotonic() - began > collector_away, "reports are written meanwhile", 90)
             thread.start_collector()
             await until(lambda: any(f["state"] == "black" for f in items(thread, "/api/v1/findings")), "black")
+            # What is new comes in between the backlog: the hole fills up from its older end.
+            await until(lambda: len(ups(thread, "c1")) == 1, "no hole: the camera was watched all the time")
             for camera in ("c1", "c2"):
-                spans = [s for s in states(thread, camera) if s["state"] == "up"]
-                assert all(a["end_at"] <= b["start_at"] for a, b in pairwise(spans)), "double"
-            whole = [s for s in states(thread, "c1") if s["state"] == "up"]
-            assert len(whole) == 1, "the camera was watched all the time, so its ledger has no hole"
+                assert all(a["end_at"] <= b["start_at"] for a, b in pairwise(ups(thread, camera))), "double"
 
             # The agent is killed: the time between is unknown, until the recorder's index fills it.
             simulator.set_fault(1, Fault.NONE)
@@ -115,11 +118,10 @@ async def test_the_thread_holds_when_either_end_is_killed(
                     "nobody watches: the page's bar says unknown"
                 )
             thread.start_agent()
-            await until(lambda: len([s for s in states(thread, "c1") if s["state"] == "up"]) == 2, "watched again")
-            lines = [s for s in states(thread, "c1") if s["state"] == "up"]
+            await until(lambda: len(ups(thread, "c1")) == 2, "watched again")
+            lines = ups(thread, "c1")
             assert lines[0]["end_at"] < lines[1]["start_at"], "nobody watched in between"
-            ups = await until(lambda: _uptime_covers(thread), "the index fills the time between")
-            assert ups
+            await until(lambda: _uptime_covers(thread), "the index fills the time between")
             ((_, until_now),) = drawn_up(thread)
             assert until_now > -PIXEL_SECONDS, "the page shows the time between as up"
             assert {f["state"] for f in items(thread, "/api/v1/findings")} == {"down", "black"}
