@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +21,7 @@ from support.disks import small_disk
 from support.enrolled import enrol_at
 from support.loopback_collector import LoopbackCollector
 from support.ports import closed_port
-from support.site import Running, behind, nvr, recorder, service, write_site
+from support.site import behind, nvr, recorder, service, until, write_site
 
 RHYTHM = dict.fromkeys(
     ("look_every", "reach_every", "recorder_every", "index_every", "report_every", "reconnect_most"), "1s"
@@ -46,16 +44,6 @@ def metrics(port: int) -> dict[str, float]:
         name.replace('institution="wj-0001"', "").replace("{,", "{").replace(",}", "}"): float(value)
         for name, _, value in (line.rpartition(" ") for line in lines if not line.startswith("#"))
     }
-
-
-async def until(condition: Callable[[], Any], running: Running, within: float = 60.0) -> None:
-    try:
-        async with asyncio.timeout(within):
-            while not await asyncio.to_thread(condition):
-                assert running.process.returncode is None, running.log
-                await asyncio.sleep(0.1)
-    except TimeoutError:
-        raise AssertionError(f"not within {within:g} s; the service says {running.log[-20:]}") from None
 
 
 def failing(port: int, file: str) -> float | None:

@@ -25,7 +25,7 @@ from monitor.model.ledger import Facts, StateSpan, fold
 from monitor.model.observation import Kind, Observation
 from monitor.model.span import MINUTE, SECOND, Basis, Millis, to_millis
 from support.ports import closed_port
-from support.site import Running, agent, behind, nvr, recorder, service, write_site
+from support.site import agent, behind, nvr, recorder, service, until, write_site
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -67,17 +67,6 @@ def facts_of(seen: Sequence[Observation], as_of: Millis) -> Facts:
     facts = fold(seen, as_of)
     assert facts is not None
     return facts
-
-
-async def until(condition: Callable[[], bool], running: Running, within: float = 60.0) -> None:
-    """Wait for a condition; a service that ends by itself is a failure."""
-    try:
-        async with asyncio.timeout(within):
-            while not condition():
-                assert running.process.returncode is None, running.log
-                await asyncio.sleep(0.1)
-    except TimeoutError:
-        raise AssertionError(f"not within {within:g} s; the service says {running.log[-20:]}") from None
 
 
 def said(config: Path, kind: Kind, state: str, since: Millis = 0, cause: str | None = None) -> Callable[[], bool]:

@@ -40,12 +40,13 @@ def leaks(content: bytes) -> bool:
 def leaky_files(folder: Path) -> list[Path]:
     """Return the files below a folder in which a secret stands, but those made to hold one.
 
-    Installed packages, and sparse files that stand for recordings, are not of the product's writing: gigabytes of them.
+    Installed packages, compiled sources (the simulators' own hold the simulated password) and sparse files that stand
+    for recordings, gigabytes of them, are not of the product's writing.
     """
     found = []
     for directory, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if name != "site-packages"]
-        for path in (Path(directory, name) for name in names if name not in HOLDERS):
+        for path in (Path(directory, name) for name in names if name not in HOLDERS and not name.endswith(".pyc")):
             told = path.lstat()
             whole = told.st_size <= SMALL_BYTES or 2 * 512 * told.st_blocks >= told.st_size
             if stat.S_ISREG(told.st_mode) and whole and told.st_size <= LARGEST_BYTES and leaks(path.read_bytes()):

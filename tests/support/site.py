@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -177,3 +177,14 @@ async def service(config: Path, *arguments: str) -> AsyncIterator[Running]:
             process.kill()
         await process.wait()
         await gathering
+
+
+async def until(condition: Callable[[], Any], running: Running, within: float = 60.0) -> None:
+    """Wait for a condition, asked in a thread of its own; a service that ends by itself is a failure."""
+    try:
+        async with asyncio.timeout(within):
+            while not await asyncio.to_thread(condition):
+                assert running.process.returncode is None, running.log
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        raise AssertionError(f"not within {within:g} s; the service says {running.log[-20:]}") from None

@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ import pytest
 from agents.demo.compare import STREAM_REQUIREMENTS, differences, key_of
 from agents.demo.district import DISTRICT
 from agents.demo.processes import command
+from support.thread import until
 
 pytestmark = pytest.mark.long
 
@@ -45,6 +45,11 @@ def children_of(directory: Path) -> list[str]:
     return [line for line in found if line]
 
 
+def left_in(directory: Path) -> list[Path]:
+    """Return what still lies in a directory."""
+    return list(directory.iterdir())
+
+
 @pytest.mark.timeout(420)
 def test_findings_equal_what_was_planted(tmp_path: Path) -> None:
     running = demo(tmp_path, "--duration", "60", "--json")
@@ -66,7 +71,7 @@ def test_findings_equal_what_was_planted(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_no_orphan_stays(tmp_path: Path, how: signal.Signals) -> None:
+async def test_no_orphan_stays(tmp_path: Path, how: signal.Signals) -> None:
     running = demo(tmp_path)
     assert running.stdout is not None
     for line in running.stdout:
@@ -76,12 +81,11 @@ def test_no_orphan_stays(tmp_path: Path, how: signal.Signals) -> None:
     running.send_signal(how)
     running.communicate(timeout=60)
     assert running.returncode == (-how if how is signal.SIGKILL else 0)
-    deadline = time.monotonic() + 20
-    while children_of(tmp_path) and time.monotonic() < deadline:
-        time.sleep(0.05)  # the kernel kills them, and the decoders then find their input closed
-    assert children_of(tmp_path) == []
+    await until(
+        lambda: not children_of(tmp_path), "the kernel kills them, and the decoders find their input closed", 20
+    )
     if how is not signal.SIGKILL:
-        assert list(tmp_path.iterdir()) == []
+        assert left_in(tmp_path) == []
 
 
 def test_a_taken_port_is_one_sentence(tmp_path: Path) -> None:

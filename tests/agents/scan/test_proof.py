@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import ipaddress
-import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -38,6 +37,7 @@ from monitor.model.ledger import Offset
 from monitor.model.observation import Kind, Observation, Subject
 from monitor.model.proof import read_proof
 from monitor.model.span import DAY, HOUR, SECOND, Millis, to_millis
+from support.parts import require
 from support.pictures import encoded
 from support.recorder_http import NOW, recorder_settings
 from support.recorder_rigs import RIGS, Rig, running
@@ -228,14 +228,12 @@ async def test_a_full_recorder_proves_nothing(rig: Rig, tmp_path: Path, decoder:
 
 def film(path: Path, seed: str, start: datetime, seconds: int, *, gop: int = 10) -> None:
     """Write a scene as ffmpeg does, five pictures a second."""
-    program = shutil.which("ffmpeg")
-    if program is None:
-        pytest.skip("no ffmpeg")
+    require("ffmpeg")
     scene = Scene(seed, width=MAIN.width, height=MAIN.height, name=seed, figures=1)
     raw = b"".join(scene.room(start.timestamp() + n / 5, UTC).tobytes() for n in range(seconds * 5))
     path.parent.mkdir(parents=True, exist_ok=True)
     command = [
-        program, "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{MAIN.width}x{MAIN.height}", "-r", "5",
+        "ffmpeg", "-loglevel", "error", "-f", "rawvideo", "-pix_fmt", "yuv420p", "-s", f"{MAIN.width}x{MAIN.height}", "-r", "5",
         "-i", "-", "-c:v", "libx264", "-preset", "ultrafast", "-g", str(gop), "-y", str(path),
     ]  # fmt: skip
     subprocess.run(command, input=raw, check=True, timeout=60)
