@@ -88,8 +88,7 @@ class Station:
             for item in site.recorders
         }
         self._alone = {item.id: Budget(None) for item in site.cameras if item.recorder is None}
-        self._arrived_at = float("-inf")
-        self._ran: dict[str, dict[str, float]] = {item.id: {} for item in site.recorders}
+        self._ran: dict[str | None, dict[str, float]] = {None: {}, **{item.id: {} for item in site.recorders}}
         endpoints = {item.id: self._endpoints(item) for item in site.recorders}
         self.reach = Reach(
             tcp_knock(self.addresses),
@@ -220,24 +219,23 @@ class Station:
 
     def runs(self, camera: CameraConfig) -> None:
         """Take note that the camera's frames arrive now: silence while others run is a full recorder."""
-        self._arrived_at = self.clock.monotonic()
-        if camera.recorder is not None:
-            self._ran[camera.recorder][camera.id] = self.clock.monotonic()
+        self._ran[camera.recorder][camera.id] = self.clock.monotonic()
 
     def frames_arrive(self, recorder_id: str) -> bool:
         """Tell whether frames arrive through the recorder now: then it need not be asked whether it lives."""
         now = self.clock.monotonic()
         return any(now - at < FRAMES_SECONDS for at in self._ran[recorder_id].values())
 
-    def anything_arrives(self) -> bool:
-        """Tell whether frames of any camera of the site arrive now: then the agent is not blind, whoever is silent."""
-        return self.clock.monotonic() - self._arrived_at < FRAMES_SECONDS
+    def anything_arrives(self, but: str | None = None) -> bool:
+        """Tell whether frames of any camera `but` that one arrive now: then the agent is not blind, whoever is silent."""
+        now = self.clock.monotonic()
+        return any(now - at < FRAMES_SECONDS for ran in self._ran.values() for name, at in ran.items() if name != but)
 
     async def around(self, camera: CameraConfig, cause: StreamCause, since: float) -> Around:
         """Find out what is known around a stream that failed with `cause`, tried since the monotonic second `since`."""
         if camera.recorder is None:
             # A port that is shut answers too: the line is whole, and so is it while another camera's frames arrive.
-            whole = cause is StreamCause.REFUSED or self.anything_arrives()
+            whole = cause is StreamCause.REFUSED or self.anything_arrives(but=camera.id)
             return Around(site_answers=whole or await self.reach.site_answers())
         reached = await self.reach.ask(camera.recorder)
         online: bool | None = None

@@ -36,6 +36,10 @@ async def test_a_silent_gateway_makes_nobody_blind_who_was_refused_or_sees_anoth
     try:
         assert not (await station.around(gate, StreamCause.TIMEOUT, 0.0)).site_answers
         assert (await station.around(gate, StreamCause.REFUSED, 0.0)).site_answers, "a port that is shut has answered"
+        station.runs(gate)
+        assert not (await station.around(gate, StreamCause.TIMEOUT, 0.0)).site_answers, (
+            "its own last frames don't count"
+        )
         station.runs(room)
         assert (await station.around(gate, StreamCause.TIMEOUT, 0.0)).site_answers, "another camera plays"
         clock.advance(FRAMES_SECONDS + 1)
