@@ -2,43 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from dashboards.web.figures import Words
 from dashboards.web.i18n import Language
-from dashboards.web.i18n import mark as _n
+from dashboards.web.noted import noted
 from dashboards.web.sentences import reason
 from dashboards.web.times import read_instant
 from dashboards.web.words import CAUSES, SUBJECTS
 from monitor.store.verdicts import CurrentVerdict
 
-_WHY = (
-    _n("the camera has no recorder: write recorder and channel in site.yaml"),
-    _n("opening hours are not declared: write hours in site.yaml"),
-    _n("the recorder's index was not read yet"),
-    _n("the first scan of the recorder's index is not complete"),
-    _n("the index was not read"),
-    _n("the index was read only in part"),
-    _n("the recorder's index lists footage that does not play"),
-    _n("the recordings show the view of another camera"),
-    _n("nothing has been seen of it yet"),
-    _n("no picture has been looked at"),
-    _n("the camera is known by its recorder's index alone"),
-    _n("the recorder was not asked yet"),
-    _n("its last answer has expired"),
-    _n("no answer"),
-    _n("the login was refused: correct the password, then run agent check --retry-credentials"),
-    _n("nothing has been heard since %(at)s"),
-    _n("no picture since %(at)s"),
-    _n("the index was last read at %(at)s, and the agent has not reported since"),
-)
 _WARNS = ("warnings", "over_retention", "breaks_on")
 """Figures for which even what is met has something to say."""
-
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 
 
 @dataclass(frozen=True)
@@ -117,9 +94,4 @@ def _why(tail: str, words: Words) -> str | None:
     code = tail.replace(" ", "_")
     if code in CAUSES:
         return words.cause(code)
-    found = _INSTANT.search(tail)
-    message = _INSTANT.sub("%(at)s", tail, count=1)
-    if message not in _WHY:
-        return None
-    at = read_instant(found.group()) if found else None
-    return words.translate(message) % {"at": words.times.instant(at) if at is not None else "?"}
+    return noted(tail, words, seconds=False)

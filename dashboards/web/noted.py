@@ -1,4 +1,4 @@
-"""What was noted beside a piece of evidence, in the page's language: agents and judgements write it down in English."""
+"""What agents and judgements note in English (beside evidence, and why something is not known), in the page's language."""
 
 from __future__ import annotations
 
@@ -28,6 +28,24 @@ NOTES: tuple[str, ...] = (
     _n("the minute of %(at)s was not tried"),
     _n("it shows the approved view"),
     _n("it does not show the approved view"),
+    # Why something is not known.
+    _n("the camera has no recorder: write recorder and channel in site.yaml"),
+    _n("opening hours are not declared: write hours in site.yaml"),
+    _n("the recorder's index was not read yet"),
+    _n("the first scan of the recorder's index is not complete"),
+    _n("the index was not read"),
+    _n("the index was read only in part"),
+    _n("the recorder's index lists footage that does not play"),
+    _n("the recordings show the view of another camera"),
+    _n("nothing has been seen of it yet"),
+    _n("no picture has been looked at"),
+    _n("the camera is known by its recorder's index alone"),
+    _n("the recorder was not asked yet"),
+    _n("its last answer has expired"),
+    _n("no answer"),
+    _n("nothing has been heard since %(at)s"),
+    _n("no picture since %(at)s"),
+    _n("the index was last read at %(at)s, and the agent has not reported since"),
     # A stream.
     _n("no frame for %(seconds)s s since PLAY was answered: no packet arrives"),
     _n("no frame for %(seconds)s s since PLAY was answered: packets arrive, but their timestamps do not move"),
@@ -57,7 +75,7 @@ NOTES: tuple[str, ...] = (
     _n("the login was refused: correct the password, then run agent check --retry-credentials"),
     _n(
         "the login of '%(user)s' at %(host)s is held: %(why)s; "
-        "correct the password or use --retry-credentials, else it is tried again after %(at)s UTC"
+        "correct the password or use --retry-credentials, else it is tried again after %(until)s UTC"
     ),
     _n("%(host)s didn't answer within %(seconds)s s: check that it is switched on and reachable."),
     _n("%(host)s asks for a login: give recorder %(recorder)s a `username` and a `password_file`."),
@@ -70,40 +88,42 @@ NOTES: tuple[str, ...] = (
 """The longer of two that begin alike stands first: the first one that fits the whole of a text counts."""
 
 _PLACE = re.compile(r"%\((\w+)\)s")
+_INSTANT = r"\d{4}-\d\d-\d\dT[\d:.]+Z"
 
 
-def noted(text: str, words: Words) -> str | None:
+def noted(text: str, words: Words, *, seconds: bool = True) -> str | None:
     """Return a note in the page's language, its instants as local time; None when its words are not known here.
 
-    What follows a semicolon may be a note of its own. What a note names (hosts, people, numbers) stays as it is.
+    `seconds`: whether they are told to the second. What follows a semicolon may be a note of its own. What a note names
+    (hosts, people, numbers) stays as it is.
     """
-    whole = _said(text, words)
+    whole = _said(text, words, seconds=seconds)
     if whole is not None or ";" not in text:
         return whole
-    parts = [_said(part.strip(), words) for part in text.split(";")]
+    parts = [_said(part.strip(), words, seconds=seconds) for part in text.split(";")]
     known = [part for part in parts if part is not None]
     return words.translate("; ").join(known) if len(known) == len(parts) else None
 
 
-def _said(text: str, words: Words) -> str | None:
+def _said(text: str, words: Words, *, seconds: bool) -> str | None:
     for message in NOTES:
         found = _pattern(message).fullmatch(text)
         if found is not None:
-            return words.translate(message) % {
-                name: words.cause(value.replace(" ", "_")) if name == "cause" else _value(value, words)
-                for name, value in found.groupdict().items()
-            }
+            values = {name: _value(name, value, words, seconds=seconds) for name, value in found.groupdict().items()}
+            return words.translate(message) % values
     return None
 
 
-def _value(text: str, words: Words) -> str:
-    at = read_instant(text)
-    return words.times.instant(at, seconds=True) if at is not None else text
+def _value(name: str, text: str, words: Words, *, seconds: bool) -> str:
+    if name == "cause":
+        return words.cause(text.replace(" ", "_"))
+    at = read_instant(text) if name == "at" else None
+    return words.times.instant(at, seconds=seconds) if at is not None else text
 
 
 @cache
 def _pattern(message: str) -> re.Pattern[str]:
     """Turn a message into what its texts look like."""
     texts = [re.escape(part) for part in _PLACE.split(message)[::2]]
-    names = [f"(?P<{name}>[^;]+?)" for name in _PLACE.findall(message)]
+    names = [f"(?P<{name}>{_INSTANT if name == 'at' else '[^;]+?'})" for name in _PLACE.findall(message)]
     return re.compile("".join(part for pair in zip(texts, [*names, ""], strict=True) for part in pair))
