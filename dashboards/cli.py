@@ -12,7 +12,6 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
 from dashboards import logs
 from dashboards.prepare import ServeError, prepare
@@ -290,11 +289,6 @@ def enrolment_create(
             typer.echo(authority.fingerprint)
 
 
-def _registered(session: Session, institution: str) -> None:
-    if institution not in registry.institution_ids(session):
-        raise UsageError(f"institution {institution} is not in the register")
-
-
 @agent_app.command("list")
 def agent_list(
     institution: Annotated[str, typer.Option(help="The institution's id.")],
@@ -305,7 +299,7 @@ def agent_list(
     with _sentences():
         context = _open(config, existing=True)
         with reading(context.engine) as session:
-            _registered(session, institution)
+            registry.known_institution(session, institution)
             found = agents.agents_of(session, institution)
     if as_json:
         typer.echo(json.dumps([item.to_json() for item in found], ensure_ascii=False, indent=2))
@@ -365,7 +359,7 @@ def verify(
         context = _open(config, existing=True)
         with reading(context.engine) as session:
             if institution is not None:
-                _registered(session, institution)
+                registry.known_institution(session, institution)
             ids = [institution] if institution is not None else registry.institution_ids(session)
         found = [item for name in ids for item in verify_institution(context, name)]
         if not found:

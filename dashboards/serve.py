@@ -21,7 +21,7 @@ from monitor.api.problems import is_ours
 from monitor.api.routes import build_api
 from monitor.collector.context import Context
 from monitor.collector.jobs import evaluate_due, note_clocks, note_listening, send_notices, wake_silent
-from monitor.collector.settings import TlsSettings
+from monitor.collector.settings import TlsSettings, host_and_port
 from monitor.store.accounts import user_names
 from monitor.store.engine import reading
 
@@ -90,15 +90,15 @@ def _safely(job: Callable[[Context], int], context: Context) -> Callable[[], Non
 
 def listen(address: str) -> socket.socket:
     """Return a socket that listens at HOST:PORT. Raises ServeError."""
-    host, _, port = address.rpartition(":")
-    host = host.strip("[]")
-    if not host or not port.isdigit() or int(port) > 65_535:
-        raise ServeError(f"{address!r} is no address to listen at; write HOST:PORT, such as 127.0.0.1:8420")
+    try:
+        host, port = host_and_port(address)
+    except ValueError as error:
+        raise ServeError(f"{address!r} {error}") from None
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     found = socket.socket(family, socket.SOCK_STREAM)
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        found.bind((host, int(port)))
+        found.bind((host, port))
         found.listen(2048)
     except OSError as error:
         found.close()

@@ -26,9 +26,7 @@ class Assignment:
 def assignment(context: Context, identity: Identity) -> Assignment:
     """Return an agent's assignment. Raises PackError when the pack can't be read, RegisterError without institution."""
     with reading(context.engine) as session:
-        summary = registry.institution(session, identity.institution)
-        if summary is None:
-            raise registry.RegisterError(f"institution {identity.institution} is not in the register")
+        summary = registry.known_institution(session, identity.institution)
         approved = registry.approved_inventory(session, identity.institution)
         waivers = registry.waivers(session, identity.institution)
         confirmed = views.assigned(session, identity.institution)

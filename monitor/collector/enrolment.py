@@ -49,8 +49,7 @@ def create_code(context: Context, institution: str, agent: str | None = None, va
     """Return a new one-time code for an agent of the institution. Raises RegisterError for an unknown institution."""
     now, code = context.now(), new_code()
     with writing(context.engine) as session:
-        if registry.institution(session, institution) is None:
-            raise registry.RegisterError(f"institution {institution} is not in the register")
+        registry.known_institution(session, institution)
         agents.add_enrolment(session, plain_code(code), institution, agent, now, now + valid)
     return code
 

@@ -115,9 +115,7 @@ def verdicts_as_of(session: Session, institution_id: str, as_of: Millis, packs: 
 
     Raises PackError when its pack can't be read, RegisterError when it is not in the register.
     """
-    summary = registry.institution(session, institution_id)
-    if summary is None:
-        raise registry.RegisterError(f"institution {institution_id} is not in the register")
+    summary = registry.known_institution(session, institution_id)
     heard = reports.last_reports(session, institution_id, as_of)
     facts = facts_of(session, institution_id, as_of, packs)
     runs = load_runs(session, institution_id, until=as_of)

@@ -41,13 +41,20 @@ class NoticeSettings(Strict):
         return self
 
 
-_ADDRESS = re.compile(r".+:\d{1,5}")
 _URL = re.compile(r"https?://\S+")
 
 
-def _address(text: str) -> str:
-    if not _ADDRESS.fullmatch(text):
+def host_and_port(text: str) -> tuple[str, int]:
+    """Split an address to listen at. Raises ValueError that says what it should be like."""
+    host, _, port = text.rpartition(":")
+    host = host.strip("[]")
+    if not host or not port.isdecimal() or not port.isascii() or int(port) > 65_535:
         raise ValueError("is no address to listen at; write HOST:PORT, such as 127.0.0.1:8420")
+    return host, int(port)
+
+
+def _address(text: str) -> str:
+    host_and_port(text)
     return text
 
 

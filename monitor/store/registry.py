@@ -86,6 +86,14 @@ def institution(session: Session, institution_id: str) -> InstitutionSummary | N
     return None if row is None else _summary(row)
 
 
+def known_institution(session: Session, institution_id: str) -> InstitutionSummary:
+    """Return one institution. Raises RegisterError when it is not in the register."""
+    found = institution(session, institution_id)
+    if found is None:
+        raise RegisterError(f"institution {institution_id} is not in the register")
+    return found
+
+
 def institution_rows(
     session: Session,
     *,
