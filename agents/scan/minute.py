@@ -9,7 +9,8 @@ from datetime import datetime, time
 import numpy as np
 
 from agents.site_file import QuietHours
-from monitor.model.ledger import Offset, RecordingFacts
+from monitor.model.clock_offsets import Offset
+from monitor.model.recordings import RecordingFacts
 from monitor.model.span import DAY, HOUR, MINUTE, Millis, Spans
 
 NIGHT = (QuietHours(start=time(1), end=time(5)),)

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import numpy as np
 
 from monitor.model.calendar import day_edges, day_start, local_date
-from monitor.model.ledger import PLAUSIBLE_FROM
+from monitor.model.clock_offsets import PLAUSIBLE_FROM
 from monitor.model.span import DAY, HOUR, MINUTE, Millis, Spans
 
 Window = tuple[Millis, Millis]

@@ -13,8 +13,8 @@ from pydantic import JsonValue
 from agents.recorders.base import Footage, Recorder, RecorderError
 from agents.recorders.base import Progress as DriverProgress
 from monitor.model.clock import Clock
-from monitor.model.ledger import LISTED_LATE, TAIL
 from monitor.model.observation import Kind, Observation, Source, StreamCause, Subject, digest_of
+from monitor.model.recordings import LISTED_LATE, TAIL
 from monitor.model.span import DAY, HOUR, SECOND, Millis, to_millis
 
 T = TypeVar("T")

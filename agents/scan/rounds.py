@@ -15,9 +15,10 @@ from agents.scan import plan, written
 from agents.scan.plan import Read, Window
 from agents.scan.recorder import Channelled, Progress, RecorderScan
 from monitor.model.calendar import day_start, local_date
+from monitor.model.clock_offsets import PLAUSIBLE_FROM
 from monitor.model.inventory import Strict
-from monitor.model.ledger import LISTED_LATE, PLAUSIBLE_FROM, read_recordings
 from monitor.model.observation import Kind, Subject
+from monitor.model.recordings import LISTED_LATE, read_recordings
 from monitor.model.span import DAY, HOUR, Millis, Spans
 
 EDGE_EVERY: Millis = 12 * HOUR

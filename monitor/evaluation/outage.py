@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 
 from monitor.evaluation.basis import camera_subject
 from monitor.model.calendar import open_time
-from monitor.model.ledger import LISTED_LATE, Facts, StateSpan, Timeline
+from monitor.model.ledger import Facts, StateSpan, Timeline
 from monitor.model.observation import StreamCause
+from monitor.model.recordings import LISTED_LATE
 from monitor.model.regulation import Uptime
 from monitor.model.span import MINUTE, Basis, Millis, Spans
 

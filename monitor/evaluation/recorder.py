@@ -9,8 +9,9 @@ from pydantic import JsonValue
 
 from monitor.evaluation.basis import Judgement, duration_text, instant_of, recorder_subject
 from monitor.evaluation.declared import seen_before_commissioned
+from monitor.model.clock_offsets import offset_seconds
 from monitor.model.inventory import Recorder
-from monitor.model.ledger import Instant, evidence_of, offset_seconds
+from monitor.model.ledger import Instant, evidence_of
 from monitor.model.observation import Kind
 from monitor.model.regulation import RecorderClock, Requirement, StorageHealth, UndeclaredChannel
 from monitor.model.span import SECOND

@@ -17,8 +17,9 @@ from monitor.evaluation.outlook import outlooks
 from monitor.evaluation.proof import with_proof
 from monitor.model.calendar import day_edges, day_start, local_date
 from monitor.model.inventory import Camera
-from monitor.model.ledger import Facts, RecordingFacts, evidence_of
+from monitor.model.ledger import Facts, evidence_of
 from monitor.model.observation import Evidence
+from monitor.model.recordings import RecordingFacts
 from monitor.model.regulation import Retention
 from monitor.model.span import DAY, Int64Array, Millis, Spans, isoformat
 from monitor.model.verdict import Outcome, Verdict

@@ -5,36 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain, combinations
-from typing import Any, NamedTuple
 
-import numpy as np
 from pydantic import ValidationError
 
 from monitor.model.calendar import Waiver
+from monitor.model.clock_offsets import Offset, clock_offsets
 from monitor.model.inventory import Inventory
 from monitor.model.observation import Evidence, Kind, Observation, Subject
 from monitor.model.proof import Proof, read_proofs
-from monitor.model.span import HOUR, MINUTE, SECOND, Basis, Millis, Spans
+from monitor.model.recordings import RecordingFacts, dated, read_recordings
+from monitor.model.span import Basis, Millis, Spans
 from monitor.model.view import Approval
-
-CLOCK_JITTER: Millis = 2 * SECOND
-"""Offsets that differ by no more than this are one offset: a request's own delay is no clock step."""
-
-LISTED_LATE: Millis = 3 * MINUTE
-"""Recorders list their newest footage so late: of its last minutes an index tells footage, and never a hole."""
-
-TAIL: Millis = LISTED_LATE + 2 * MINUTE
-"""So far after its window a reading's footage counts."""
-
-MOST_OFFSET_SECONDS = 1e10
-"""A clock that starts in 1970 is off by 2e9 s; what is beyond this is no clock."""
-
-PLAUSIBLE_FROM: Millis = 946_684_800_000
-"""The year 2000: no recorder is older, and what it dates before was recorded under a lost clock (an empty battery)."""
-
-ONE_BOOT: Millis = HOUR
-"""Lost clocks whose offsets differ by no more are one that drifts; others began in 1970 at different times."""
 
 _PRECEDENCE = (Basis.WATCHED, Basis.SAMPLED, Basis.RECORDER_SAYS, Basis.INDEX, Basis.ATTESTED)
 
@@ -118,25 +99,6 @@ class Timeline:
                 fresh = self.expires is not None and instant <= self.expires and span is self.spans[-1]
                 return span if fresh else None
         return None
-
-
-@dataclass(frozen=True)
-class RecordingFacts:
-    """What a recorder holds of one camera, in corrected time.
-
-    `footage` is the unlocked footage, `locked` clips apart; both lie inside `scanned`, the time whose index was read.
-    """
-
-    footage: Spans
-    locked: Spans
-    scanned: Spans
-    read_at: Millis
-    """When the index was last read."""
-    expires: Millis
-    observation: Observation
-    clock_unverified: Spans = field(default_factory=Spans.empty)
-    """Footage that a lost clock dated before the year 2000 and whose true time nobody knows, as it is dated: held by
-    nobody's count."""
 
 
 @dataclass(frozen=True)
@@ -341,166 +303,10 @@ def _recordings(
         offsets = clocks.get(camera.recorder or "", []) if camera else []
         reading = read_recordings(items, offsets, as_of)
         if reading is not None:
-            readings[subject.id] = _dated(reading)
+            readings[subject.id] = dated(reading)
         if items[-1].state == "unknown":
             refusals[subject.id] = items[-1]
     return readings, refusals
-
-
-def read_recordings(items: Sequence[Observation], offsets: Sequence[Offset], until: Millis) -> RecordingFacts | None:
-    """Fold index readings, given in order of time: each newer one replaces what older ones said inside its window.
-
-    A reading's facts are {"window": [start, end], "spans": [[start, end], ...], "locked": [[start, end], ...]} in the
-    recorder's own time as UTC milliseconds; `offsets` are that clock's, as of `clock_offsets`. What a reading lists
-    outside its window, but for the footage that follows it at once (TAIL), or after `until`, counts for nothing.
-    Returns None when none can be read.
-    """
-    footage, locked, scanned = [Spans.empty()], [Spans.empty()], Spans.empty()
-    newest: Observation | None = None
-    for item in reversed(items):  # from the newest on: each adds only what no newer one has spoken of
-        parsed = _parse_reading(item)
-        if parsed is None:
-            continue
-        window, spans, held = parsed
-        (low, high), *_ = window.tuples()
-        fresh = Spans.window(low, high + TAIL).subtract(scanned)
-        footage.append(spans.intersect(fresh))
-        locked.append(held.intersect(fresh))
-        scanned = scanned.union(window)
-        newest = newest or item
-    if newest is None:
-        return None
-    undated = _undated(Spans.empty().union(*footage, *locked), offsets)
-    apart = undated if offsets else Spans.empty()  # without offsets an index is as it was read, to be corrected later
-    return RecordingFacts(
-        footage=correct(Spans.empty().union(*footage).subtract(apart), offsets).clip(0, until),
-        locked=correct(Spans.empty().union(*locked).subtract(apart), offsets).clip(0, until),
-        scanned=correct(scanned, offsets).clip(0, until),
-        read_at=newest.start,
-        expires=newest.expires,
-        observation=newest,
-        clock_unverified=undated,
-    )
-
-
-def _dated(reading: RecordingFacts) -> RecordingFacts:
-    """Cut what the index tells of the time after it was read, which nobody can have seen, and before all recorders."""
-    names = ("footage", "locked", "scanned")
-    return replace(reading, **{name: getattr(reading, name).clip(PLAUSIBLE_FROM, reading.read_at) for name in names})
-
-
-def _parse_reading(item: Observation) -> tuple[Spans, Spans, Spans] | None:
-    """Read the facts of an index reading; None for anything that isn't one: bad input is unknown, never zero."""
-    if item.state == "unknown":
-        return None
-    window, spans, locked = (item.facts.get(key) for key in ("window", "spans", "locked"))
-    try:
-        read = _spans([window]), _spans(spans), _spans(locked)
-    except ValueError:
-        return None
-    return read if read[0] else None
-
-
-def _spans(value: Any) -> Spans:
-    """Read a JSON list of [start, end]. Raises ValueError for anything else; quick, for there may be thousands."""
-    if not isinstance(value, list) or not set(map(type, value)) <= {list} or not set(map(len, value)) <= {2}:
-        raise ValueError("not a list of pairs")
-    flat = list(chain.from_iterable(value))
-    if not set(map(type, flat)) <= {int}:
-        raise ValueError("not whole milliseconds")
-    try:
-        pairs = np.array(flat, dtype=np.int64).reshape(-1, 2)
-    except OverflowError as error:
-        raise ValueError("beyond any calendar") from error
-    if len(pairs) and (pairs.max() >= 2**53 or pairs.min() <= -(2**53)):
-        raise ValueError("beyond any calendar")
-    return Spans.of(pairs)
-
-
-class Offset(NamedTuple):
-    """A recorder's clock was off by `millis` (recorder minus true) from some instant in (after, seen] on."""
-
-    after: Millis
-    """The last reading that showed another offset."""
-    seen: Millis
-    """The first reading that showed this one."""
-    millis: Millis
-
-
-def clock_offsets(clocks: Sequence[Observation]) -> list[Offset]:
-    """Return the offsets of a recorder's clock from its readings in order of time; readings within jitter are one."""
-    steps: list[Offset] = []
-    last = 0
-    for item in clocks:
-        seconds = offset_seconds(item)
-        if seconds is None:
-            continue
-        offset = round(seconds * SECOND)
-        if not steps or abs(offset - steps[-1].millis) > CLOCK_JITTER:
-            steps.append(Offset(last, item.start, 0 if abs(offset) <= CLOCK_JITTER else offset))
-        last = item.start
-    return steps
-
-
-def offset_seconds(clock: Observation) -> float | None:
-    """Return what a clock reading says, in seconds (recorder minus true); None where it says nothing usable."""
-    seconds = clock.facts.get("offset_seconds")
-    if clock.state == "unknown" or isinstance(seconds, bool) or not isinstance(seconds, int | float):
-        return None
-    return seconds if abs(seconds) <= MOST_OFFSET_SECONDS else None
-
-
-def correct(spans: Spans, offsets: Sequence[Offset]) -> Spans:
-    """Turn a recorder's own time into true time by the offset in force when each part was recorded.
-
-    Before first contact the first known offset is assumed. When exactly the clock stepped is not known: between two
-    readings footage may have been stamped by either offset, so it is read by both, and the step itself leaves no hole.
-    A lost clock dates nothing after the year 2000: what is dated so was recorded before it was lost, and is read by the
-    first offset that is none of a lost clock, or by none. What is dated before 2000 is read by lost clocks alone.
-    """
-    parts = [spans.clip(low, high).shift(-millis) for low, high, millis in _ranges(offsets)]
-    return Spans.empty().union(*parts) if parts else spans
-
-
-def _ranges(offsets: Sequence[Offset]) -> list[tuple[Millis, Millis, Millis]]:
-    """Return (low, high, offset): by which offset what is dated from `low` to `high` is read."""
-    ranges = []
-    for index, offset in enumerate(offsets):
-        low = offset.after + offset.millis if index else -(2**53)
-        high = offsets[index + 1].seen + offset.millis if index + 1 < len(offsets) else 2**53
-        if _is_lost(offset):
-            ranges.append((low, min(high, PLAUSIBLE_FROM), offset.millis))
-        else:
-            ranges.append((max(low, PLAUSIBLE_FROM), high, offset.millis))
-    if offsets and _is_lost(offsets[0]):
-        before = next((offset.millis for offset in offsets if not _is_lost(offset)), 0)
-        ranges.append((PLAUSIBLE_FROM, offsets[0].seen + before, before))
-    return ranges
-
-
-def _is_lost(offset: Offset) -> bool:
-    return offset.seen + offset.millis < PLAUSIBLE_FROM
-
-
-def _undated(spans: Spans, offsets: Sequence[Offset]) -> Spans:
-    """Return what a lost clock dated and no offset explains: none that was read, one before first contact, or two."""
-    explained = Spans.of([(low, high) for low, high, _ in _ranges(offsets) if high <= PLAUSIBLE_FROM])
-    lost = spans.clip(-(2**53), PLAUSIBLE_FROM)
-    if offsets and _is_lost(offsets[0]):
-        explained = explained.clip(offsets[0].seen + offsets[0].millis, PLAUSIBLE_FROM)
-    return lost.subtract(explained).union(lost.intersect(_dated_twice(offsets)))
-
-
-def _dated_twice(offsets: Sequence[Offset]) -> Spans:
-    """Return the dates that a clock showed more than once since it was lost: which time it was, nothing tells."""
-    lost = [one for one in _ranges(offsets) if one[1] <= PLAUSIBLE_FROM]
-    return Spans.of(
-        [
-            (max(one[0], other[0]), min(one[1], other[1]))
-            for one, other in combinations(lost, 2)
-            if abs(one[2] - other[2]) > ONE_BOOT
-        ]
-    )
 
 
 def _attestations(

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select
 from sqlalchemy.orm import Session
 
-from monitor.model.ledger import RecordingFacts, read_recordings
 from monitor.model.observation import Kind, Observation, Source, Subject
 from monitor.model.proof import KEPT
+from monitor.model.recordings import RecordingFacts, read_recordings
 from monitor.model.span import Millis, Spans
 from monitor.store.tables import FootageRow, InstantRow
 from monitor.store.upsert import insert_new, upsert

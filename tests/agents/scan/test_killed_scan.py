@@ -17,8 +17,8 @@ from agents.simulators.recorder import Channel, RecorderState
 from agents.site import load_site
 from agents.state import State
 from monitor.model.clock import ManualClock
-from monitor.model.ledger import read_recordings
 from monitor.model.observation import Kind, Observation, Subject
+from monitor.model.recordings import read_recordings
 from monitor.model.span import DAY, HOUR, Spans, to_millis
 from support.recorder_http import NOW
 from support.recorder_rigs import RIGS, Rig, assert_manners, driver_of

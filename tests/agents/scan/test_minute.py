@@ -13,7 +13,7 @@ from agents.scan.minute import AFTER, BEFORE, far_minute, inside, is_quiet, newe
 from agents.scan.proof import Outcome
 from agents.scan.proof_round import MOST_TRIES, Round, read_round
 from agents.site_file import QuietHours
-from monitor.model.ledger import Offset, clock_offsets, correct
+from monitor.model.clock_offsets import Offset, clock_offsets, correct
 from monitor.model.observation import Kind, Observation, Subject
 from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Millis, Spans
 

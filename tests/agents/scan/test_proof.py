@@ -33,7 +33,7 @@ from agents.simulators.recorder import Channel, RecorderState, Unplayable
 from agents.simulators.scenes import Scene
 from agents.watch.decoder import Decoder
 from monitor.model.clock import ManualClock, SystemClock
-from monitor.model.ledger import Offset
+from monitor.model.clock_offsets import Offset
 from monitor.model.observation import Kind, Observation, Subject
 from monitor.model.proof import read_proof
 from monitor.model.span import DAY, HOUR, SECOND, Millis, to_millis

@@ -26,8 +26,9 @@ from agents.recorders.base import (
 from agents.scan.recorder import SPANS_AN_OBSERVATION, Channelled, RecorderScan, chunks, reading
 from monitor.model.clock import ManualClock
 from monitor.model.inventory import Institution, Inventory
-from monitor.model.ledger import LISTED_LATE, fold, read_recordings
+from monitor.model.ledger import fold
 from monitor.model.observation import Kind, Observation, StreamCause, Subject
+from monitor.model.recordings import LISTED_LATE, read_recordings
 from monitor.model.span import DAY, HOUR, MINUTE, Millis, Spans, from_millis
 
 NOW = 1_795_000_000_000

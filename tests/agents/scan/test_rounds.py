@@ -19,8 +19,9 @@ from agents.scan.plan import Read
 from agents.scan.recorder import Channelled, RecorderScan
 from agents.scan.rounds import Rounds
 from monitor.model.clock import ManualClock
-from monitor.model.ledger import clock_offsets, read_recordings
+from monitor.model.clock_offsets import clock_offsets
 from monitor.model.observation import Kind, Observation, Subject
+from monitor.model.recordings import read_recordings
 from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Millis, Spans, from_millis, to_millis
 from support.rounds import rounds_over
 

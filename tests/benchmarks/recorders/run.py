@@ -19,8 +19,9 @@ from agents.simulators.onvif import OnvifSimulator
 from agents.simulators.recorder import Channel, RecorderState
 from agents.simulators.uniview import UniviewSimulator
 from monitor.model.clock import ManualClock
-from monitor.model.ledger import TAIL, fold
+from monitor.model.ledger import fold
 from monitor.model.observation import Observation
+from monitor.model.recordings import TAIL
 from monitor.model.span import Spans, to_millis
 from support.auditor import Books, Interval, audit
 from support.indexes import random_books

@@ -10,8 +10,9 @@ import numpy as np
 
 from monitor.evaluation.judge import judge
 from monitor.model.inventory import Camera, Institution, Inventory, Recorder, Zone
-from monitor.model.ledger import Facts, RecordingFacts
+from monitor.model.ledger import Facts
 from monitor.model.observation import Kind, Observation, Subject
+from monitor.model.recordings import RecordingFacts
 from monitor.model.regulation import Regulation
 from monitor.model.span import DAY, HOUR, MINUTE, Int64Array, Millis, Spans
 from monitor.model.verdict import Outcome

@@ -7,8 +7,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.model.ledger import PLAUSIBLE_FROM, RecordingFacts, fold
+from monitor.model.clock_offsets import PLAUSIBLE_FROM
+from monitor.model.ledger import fold
 from monitor.model.observation import Kind, Observation, Subject
+from monitor.model.recordings import RecordingFacts
 from monitor.model.span import DAY, HOUR, MINUTE, Millis, Spans, from_millis
 from support.auditor import Books
 from support.indexes import random_books

@@ -1,0 +1,109 @@
+"""An index's readings put together: what a recorder holds of one camera, in true time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from monitor.model.clock_offsets import PLAUSIBLE_FROM, Offset, correct, undated
+from monitor.model.observation import Observation
+from monitor.model.span import MINUTE, Millis, Spans
+
+LISTED_LATE: Millis = 3 * MINUTE
+"""Recorders list their newest footage so late: of its last minutes an index tells footage, and never a hole."""
+
+TAIL: Millis = LISTED_LATE + 2 * MINUTE
+"""So far after its window a reading's footage counts."""
+
+
+@dataclass(frozen=True)
+class RecordingFacts:
+    """What a recorder holds of one camera, in corrected time.
+
+    `footage` is the unlocked footage, `locked` clips apart; both lie inside `scanned`, the time whose index was read.
+    """
+
+    footage: Spans
+    locked: Spans
+    scanned: Spans
+    read_at: Millis
+    """When the index was last read."""
+    expires: Millis
+    observation: Observation
+    clock_unverified: Spans = field(default_factory=Spans.empty)
+    """Footage that a lost clock dated before the year 2000 and whose true time nobody knows, as it is dated: held by
+    nobody's count."""
+
+
+def read_recordings(items: Sequence[Observation], offsets: Sequence[Offset], until: Millis) -> RecordingFacts | None:
+    """Fold index readings, given in order of time: each newer one replaces what older ones said inside its window.
+
+    A reading's facts are {"window": [start, end], "spans": [[start, end], ...], "locked": [[start, end], ...]} in the
+    recorder's own time as UTC milliseconds; `offsets` are that clock's, as of `clock_offsets`. What a reading lists
+    outside its window, but for the footage that follows it at once (TAIL), or after `until`, counts for nothing.
+    Returns None when none can be read.
+    """
+    footage, locked, scanned = [Spans.empty()], [Spans.empty()], Spans.empty()
+    newest: Observation | None = None
+    for item in reversed(items):  # from the newest on: each adds only what no newer one has spoken of
+        parsed = _parse_reading(item)
+        if parsed is None:
+            continue
+        window, spans, held = parsed
+        (low, high), *_ = window.tuples()
+        fresh = Spans.window(low, high + TAIL).subtract(scanned)
+        footage.append(spans.intersect(fresh))
+        locked.append(held.intersect(fresh))
+        scanned = scanned.union(window)
+        newest = newest or item
+    if newest is None:
+        return None
+    lost = undated(Spans.empty().union(*footage, *locked), offsets)
+    apart = lost if offsets else Spans.empty()  # without offsets an index is as it was read, to be corrected later
+    return RecordingFacts(
+        footage=correct(Spans.empty().union(*footage).subtract(apart), offsets).clip(0, until),
+        locked=correct(Spans.empty().union(*locked).subtract(apart), offsets).clip(0, until),
+        scanned=correct(scanned, offsets).clip(0, until),
+        read_at=newest.start,
+        expires=newest.expires,
+        observation=newest,
+        clock_unverified=lost,
+    )
+
+
+def dated(reading: RecordingFacts) -> RecordingFacts:
+    """Cut what the index tells of the time after it was read, which nobody can have seen, and before all recorders."""
+    names = ("footage", "locked", "scanned")
+    return replace(reading, **{name: getattr(reading, name).clip(PLAUSIBLE_FROM, reading.read_at) for name in names})
+
+
+def _parse_reading(item: Observation) -> tuple[Spans, Spans, Spans] | None:
+    """Read the facts of an index reading; None for anything that isn't one: bad input is unknown, never zero."""
+    if item.state == "unknown":
+        return None
+    window, spans, locked = (item.facts.get(key) for key in ("window", "spans", "locked"))
+    try:
+        read = _spans([window]), _spans(spans), _spans(locked)
+    except ValueError:
+        return None
+    return read if read[0] else None
+
+
+def _spans(value: Any) -> Spans:
+    """Read a JSON list of [start, end]. Raises ValueError for anything else; quick, for there may be thousands."""
+    if not isinstance(value, list) or not set(map(type, value)) <= {list} or not set(map(len, value)) <= {2}:
+        raise ValueError("not a list of pairs")
+    flat = list(chain.from_iterable(value))
+    if not set(map(type, flat)) <= {int}:
+        raise ValueError("not whole milliseconds")
+    try:
+        pairs = np.array(flat, dtype=np.int64).reshape(-1, 2)
+    except OverflowError as error:
+        raise ValueError("beyond any calendar") from error
+    if len(pairs) and (pairs.max() >= 2**53 or pairs.min() <= -(2**53)):
+        raise ValueError("beyond any calendar")
+    return Spans.of(pairs)
