@@ -12,7 +12,6 @@ from benchmarks.view.peers import ffmpeg_alarms, ffmpeg_output, recipe_alarms, s
 from benchmarks.view.plan import VARIANTS, Clip, Tamper
 from benchmarks.view.stage import Scene
 from benchmarks.view.stream import write_clip
-from support.parts import require
 
 NOTES = """\
 frame:0    pts:0       pts_time:0
@@ -54,8 +53,8 @@ def clip_of(*names: str) -> Clip:
     return Clip("test", scene, 11, 60.0 + 120 * len(names), 10.0, 1.0, "infrared", tampers=tuple(tampers))
 
 
+@pytest.mark.needs("ffmpeg")
 def test_each_peer_finds_what_it_is_made_for_and_nothing_on_a_still_room(tmp_path: Path) -> None:
-    require("ffmpeg")
     path = tmp_path / "clip.mp4"
     write_clip(clip_of("cap", "still", "elsewhere"), path)
     assert [alarm.state for alarm in ffmpeg_alarms(ffmpeg_output(path)) if alarm.state != "blurred"] == [
