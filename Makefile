@@ -7,6 +7,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 # More than two cores, for many tests wait for something; each takes the next test when it has done with one.
 WORKERS ?= 3
 ARGS ?=
+# Tests and the demo start hundreds of interpreters: each would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test suite test-pg parts fmt lint types contracts bench-watch soak score-recorders score-requests score-forecast bench-retention bench-files score-forged torture lock clean-room dockerfile wheel clean bench-view
@@ -20,7 +22,8 @@ demo: $(VENV)/.demo  ## a whole district on this machine, no camera needed
 test: parts lint types contracts suite  ## everything that CI runs
 
 suite: $(VENV)/.dev  ## the tests alone (ARGS="-k retention")
-	$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk 1 $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk 1 $(or $(ARGS),-m "not alone")
+	$(if $(ARGS),,$(BIN)/python -m pytest -m alone)
 
 test-pg: $(VENV)/.dev  ## the tests on PostgreSQL alone
 	$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk 1 -m postgres $(ARGS)

@@ -1,9 +1,10 @@
-"""Which windows of a recorder's index to search, so that few questions tell all: days with footage, runs without."""
+"""Which windows of a recorder's index to search, so that few questions tell all: weeks with footage, months without."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
+from itertools import groupby
 
 Window = tuple[datetime, datetime]
 """From and to, in the recorder's wall time; whole seconds, both belong to it."""
@@ -12,11 +13,15 @@ LEAD = timedelta(hours=1)
 """How far before the window the search begins: footage that began earlier may reach into it."""
 
 ONE_SEARCH = timedelta(hours=25)
-FEW_DAYS = 3
-"""Up to so many days the calendar is not worth its question."""
+FEW_DAYS = 15
+"""A window over fewer days is two or three searches anyway: the calendar is not worth its question."""
+
+RECORDED_DAYS = 7
+"""So many days with footage make one window: where files are long, a search for each day is mostly questions; where they
+are short, a week is some pages more. Windows of a day or a month were never seen to fail, wider ones fail at random."""
 
 RUN_DAYS = 28
-"""Empty runs are searched in windows of at most a month: wider ones fail at random on a busy recorder."""
+"""So many empty days make one window: a month."""
 
 _DAY = timedelta(days=1)
 _SECOND = timedelta(seconds=1)
@@ -31,7 +36,7 @@ def months(first: datetime, last: datetime) -> list[tuple[int, int]]:
 
 
 def plan(first: datetime, last: datetime, recorded: Callable[[date], bool]) -> list[Window]:
-    """Cut [first, last) into windows: one for each day that `recorded` says holds footage, one for each empty run.
+    """Cut [first, last) into windows: weeks of the days that `recorded` says hold footage, months of empty ones.
 
     Empty days are searched too, many at once: a calendar that is wrong must not become a gap. The two latest days are
     never taken for empty, since the calendar lags.
@@ -42,16 +47,11 @@ def plan(first: datetime, last: datetime, recorded: Callable[[date], bool]) -> l
         return [(begin, end)]
     days = [first.date() + _DAY * number for number in range((last.date() - first.date()).days + 1)]
     windows: list[Window] = []
-    run = 0
-    for day in days:
-        empty = day < days[-1] - _DAY and not recorded(day)
-        to = min(datetime.combine(day + _DAY, time()) - _SECOND, end)
-        if empty and 0 < run < RUN_DAYS:
-            windows[-1] = (windows[-1][0], to)
-        else:
-            windows.append((begin if not windows else datetime.combine(day, time()), to))
-            run = 0
-        run = run + 1 if empty else 0
+    for holding, alike in groupby(days, lambda day: day >= days[-1] - _DAY or recorded(day)):
+        run, most = list(alike), RECORDED_DAYS if holding else RUN_DAYS
+        for part in (run[at : at + most] for at in range(0, len(run), most)):
+            start = datetime.combine(part[0], time()) if windows else begin
+            windows.append((start, min(datetime.combine(part[-1] + _DAY, time()) - _SECOND, end)))
     return [window for window in windows if window[0] < end]
 
 

@@ -50,6 +50,7 @@ def left_in(directory: Path) -> list[Path]:
     return list(directory.iterdir())
 
 
+@pytest.mark.alone
 @pytest.mark.timeout(420)
 def test_findings_equal_what_was_planted(tmp_path: Path) -> None:
     running = demo(tmp_path, "--duration", "60", "--json")

@@ -182,12 +182,12 @@ async def test_a_recorder_that_stays_busy_is_full_and_asked_no_more(tmp_path: Pa
 
 
 @pytest.mark.parametrize("answer", [ABSENT, Reply(400, b"<x/>"), Reply(500), Reply(200, b"<trackDailyDistribution/>")])
-async def test_without_a_calendar_each_day_is_searched(tmp_path: Path, answer: Reply) -> None:
+async def test_without_a_calendar_each_week_is_searched(tmp_path: Path, answer: Reply) -> None:
     async with serving(behind(Door(), answers(dailyDistribution=answer))) as server:
         driver = driver_of(tmp_path, server.url)
-        assert (await driver.footage("1", NOON - 10 * 24 * HOUR, NOON)).spans == Spans.empty()
+        assert (await driver.footage("1", NOON - 20 * 24 * HOUR, NOON)).spans == Spans.empty()
         await driver.close()
-    assert server.requests().count("POST /ISAPI/ContentMgmt/search") == 11
+    assert server.requests().count("POST /ISAPI/ContentMgmt/search") == 3
 
 
 async def test_a_calendar_that_denies_footage_is_not_believed(tmp_path: Path) -> None:
@@ -292,7 +292,7 @@ async def test_only_reading_requests_are_ever_sent(tmp_path: Path) -> None:
         driver = driver_of(tmp_path, server.url)
         for work in (driver.identity(), driver.channels(), driver.disks(), driver.clock_offset(), driver.earliest("1")):
             await work
-        await driver.footage("1", NOON - 10 * 24 * HOUR, NOON)
+        await driver.footage("1", NOON - 20 * 24 * HOUR, NOON)
         await driver.close()
     posts = {one.target for one in server.asked if one.method != "GET"}
     assert posts == {"/ISAPI/ContentMgmt/search", "/ISAPI/ContentMgmt/record/tracks/101/dailyDistribution"}

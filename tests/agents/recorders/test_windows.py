@@ -17,11 +17,18 @@ def test_the_last_hours_are_one_search_without_a_calendar() -> None:
     assert months(NOON - timedelta(hours=2), NOON) == []
 
 
-def test_ninety_days_of_which_35_are_held_are_one_search_a_held_day_and_few_for_the_rest() -> None:
+def test_ninety_days_of_which_35_are_held_are_one_search_a_held_week_and_few_for_the_rest() -> None:
     first = NOON - timedelta(days=90)
     windows = plan(first, NOON, lambda day: day >= date(2026, 10, 20))
     assert months(first, NOON) == [(2026, 8), (2026, 9), (2026, 10), (2026, 11)]
-    assert len(windows) == 35 + 2
+    assert len(windows) == 5 + 2
+
+
+def test_a_fortnight_is_three_searches_without_a_calendar() -> None:
+    first = NOON - timedelta(days=14)
+    assert months(first, NOON) == []
+    assert len(plan(first, NOON, lambda _: True)) == 3
+    assert months(first - timedelta(days=1), NOON) == [(2026, 11)]
 
 
 @given(
