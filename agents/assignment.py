@@ -15,6 +15,7 @@ from monitor.model.inventory import Closure, Identifier, Inventory, OpeningHours
 from monitor.model.observation import At
 from monitor.model.regulation import Regulation
 from monitor.model.view import Approval
+from monitor.regulations.messages import said
 
 PATH = "/api/v1/agents/self/assignment"
 _KEY = "assignment"
@@ -123,9 +124,11 @@ class Assigned:
         try:
             assignment = Assignment.model_validate_json(body)
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
+            first = error.errors(include_url=False)[0]
             key = ".".join(str(part) for part in first["loc"])
-            raise CollectorError(f"the assignment can't be read ({key}: {first['msg']}); the last one stays") from None
+            raise CollectorError(
+                f"the assignment can't be read ({key}: {said(first, show=False)}); the last one stays"
+            ) from None
         enrolment = self._state.enrolment()
         if enrolment is not None and assignment.institution != enrolment.institution:
             raise CollectorError(f"the assignment is for institution {assignment.institution}; the last one stays")

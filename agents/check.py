@@ -72,6 +72,8 @@ class Checked:
     verdicts: tuple[Verdict, ...]
     observations: tuple[Observation, ...]
     explained: Explained
+    notes: tuple[str, ...] = ()
+    """What keeps the agent from knowing more, in a sentence each."""
 
     @property
     def exit_code(self) -> int:
@@ -148,7 +150,7 @@ async def check(  # noqa: PLR0913  (each is given by its name)
         )  # fmt: skip
         asks.append(_ask(station, recorder_id, regulation, seen.append, rounds))
     try:
-        await asyncio.gather(*looks, *asks)
+        trouble, *_ = await asyncio.gather(station.gateway_trouble(), *looks, *asks)
     finally:
         journal.close()
         await decoder.close()
@@ -169,7 +171,7 @@ async def check(  # noqa: PLR0913  (each is given by its name)
     verdicts = judge(_since_window(first_seen(facts, seen_first or {})), _look_as_window(regulation, as_of - began))
     if camera is not None:
         verdicts = tuple(item for item in verdicts if _concerns(item, cameras))
-    return Checked(as_of, regulation, verdicts, tuple(seen), explained)
+    return Checked(as_of, regulation, verdicts, tuple(seen), explained, () if trouble is None else (trouble,))
 
 
 def _last_proof(facts: Facts, camera: str) -> str:

@@ -42,6 +42,8 @@ def print_check(site: Site, *, as_json_only: bool, camera: str | None, explain: 
         typer.echo(json.dumps(as_json(site, checked), ensure_ascii=False, indent=1))
     else:
         _print(site, checked)
+    for note in checked.notes:
+        typer.echo(f"note: {note}", err=True)
     if explain:
         _explain(checked, err=as_json_only)
     return checked.exit_code

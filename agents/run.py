@@ -124,6 +124,8 @@ class Service:
         if self._stop.is_set():
             return
         self._declare()
+        if (trouble := await self.station.gateway_trouble()) is not None:
+            log.warning(trouble)
         self._keep_job()
         tasks = [asyncio.create_task(watch.run(), name=f"watch {name}") for name, watch in self.watches.items()]
         tasks.append(asyncio.create_task(self.sender.run(self._wake), name="sender"))

@@ -63,7 +63,8 @@ def _recorder(key: Key, recorder: RecorderForm, check_options: CheckOptions) -> 
     except OptionsError as error:
         text = str(error).removeprefix(f"recorder {recorder.id}: ")
         named = [name for name in (*options, "driver") if repr(name) in text or f" {name};" in text]
-        yield (*key, *named[:1]), text
+        at = (*key, *named[:1])
+        yield at, text.removeprefix(f"key {at[-1]!r}: ")  # the place names it
 
 
 def _camera(key: Key, camera: CameraForm, form: SiteForm) -> Iterator[Found]:

@@ -297,6 +297,18 @@ class Station:
                 places.append((stream.hostname, stream.port or RTSP_PORTS.get(stream.scheme, 554)))
         return tuple(dict.fromkeys(places))
 
+    async def gateway_trouble(self) -> str | None:
+        """Return why the declared gateway can't be asked, in one sentence; None where it can, or none is declared."""
+        gateway = self.site.gateway
+        if gateway is None:
+            return None
+        try:
+            await self.addresses.resolve(gateway.host, gateway.port or GATEWAY_PORTS[0])
+        except StreamError as error:
+            meant = "until then a silent recorder can't be told from a cut line"
+            return f"gateway: {error.detail}; correct gateway in {self.site.path}, {meant}"
+        return None
+
     def _gateway(self) -> Sequence[Endpoint]:
         gateway = self.site.gateway
         if gateway is not None:

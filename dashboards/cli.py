@@ -26,7 +26,7 @@ from monitor.model.inventory import Institution, Jurisdiction, Level
 from monitor.model.regulation import format_duration, parse_duration
 from monitor.model.span import Millis, isoformat, parse_instant
 from monitor.model.verdict import Outcome, Verdict
-from monitor.regulations.messages import NO_ID
+from monitor.regulations.messages import said
 from monitor.regulations.problem import PackError
 from monitor.store import accounts, agents, registry
 from monitor.store.engine import DatabaseUrlError, parse_url, reading, writing
@@ -72,11 +72,8 @@ def _sentences() -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        if first["type"] == "string_pattern_mismatch":
-            _fail(f"{where}: {NO_ID}")
-        _fail(f"{where}: {first['msg'].removeprefix('Value error, ')}")
+        first = error.errors(include_url=False)[0]
+        _fail(f"{'.'.join(str(part) for part in first['loc'])}: {said(first)}")
     except (
         SettingsError, DatabaseUrlError, ServeError, PackError, registry.RegisterError, accounts.AccountError, UsageError, ExportError,
         BundleError

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from monitor.model.clock import Clock
+from monitor.regulations.messages import said
 
 
 class OptionsError(ValueError):
@@ -107,12 +108,12 @@ class DriverOptions(BaseModel):
             first = error.errors()[0]
             key = ".".join(str(part) for part in first["loc"]) or "options"
             known = ", ".join(cls.model_fields)
-            said = {
+            sentence = {
                 "extra_forbidden": f"unknown key {key!r}; driver {driver} knows: {known}",
                 "missing": f"the key {key!r} is missing; driver {driver} needs it",
             }.get(
                 first["type"],
-                f"key {key!r}: {first['msg'].removeprefix('Value error, ')}",
+                f"key {key!r}: {said(first)}",
             )
-            msg = f"recorder {recorder_id}: {said}"
+            msg = f"recorder {recorder_id}: {sentence}"
             raise OptionsError(msg) from error

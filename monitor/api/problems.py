@@ -10,9 +10,12 @@ import structlog
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic_core import ErrorDetails
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+
+from monitor.regulations.messages import quoted, said
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +70,7 @@ def install_problems(app: FastAPI, page_error: PageError | None = None) -> None:
 
     def of_validation(request: Request, error: Exception) -> Response:
         found = cast("RequestValidationError", error).errors()
-        errors = [{"at": ".".join(map(str, item["loc"])), "message": item["msg"]} for item in found]
+        errors = [{"at": ".".join(map(str, item["loc"])), "message": _message(item)} for item in found]
         detail = f"{errors[0]['at']}: {errors[0]['message']}" if errors else "the request can't be read"
         return answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors[:20])
 
@@ -89,6 +92,13 @@ def install_problems(app: FastAPI, page_error: PageError | None = None) -> None:
     app.add_exception_handler(DBAPIError, of_database)
     app.add_exception_handler(PoolTimeout, of_database)
     app.add_exception_handler(Exception, of_fault)
+
+
+def _message(detail: ErrorDetails) -> str:
+    """Say what is wrong with a part of a request; what a body said is not repeated, for it may be secret."""
+    if detail["type"] == "string_pattern_mismatch":
+        return f"{quoted(detail['input'])} doesn't match {detail['ctx']['pattern']}"
+    return said(detail, show=detail["loc"][0] in {"path", "query"})
 
 
 def _sentence(error: HTTPException, request: Request) -> str:

@@ -22,6 +22,7 @@ from monitor.model.envelope import Envelope, Protected
 from monitor.model.observation import Kind, Observation
 from monitor.model.report import MAX_REPORT_BYTES, Receipt, Receipts, Report
 from monitor.model.span import DAY, HOUR, Millis, from_millis, isoformat, to_millis
+from monitor.regulations.messages import said
 from monitor.regulations.problem import PackError
 from monitor.store.agents import Arrival, hold_institution, reported
 from monitor.store.clocks import note_offset
@@ -277,9 +278,10 @@ def open_envelope(
 
 def first_error(error: ValidationError) -> str:
     """Return the first of pydantic's errors as a sentence: where and what, never what was sent."""
-    detail = error.errors(include_url=False, include_input=False)[0]
+    detail = error.errors(include_url=False)[0]
     where = ".".join(str(part)[:40] for part in detail["loc"])[:120]
-    return f"{where}: {detail['msg'][:200]}" if where else detail["msg"][:200]
+    text = said(detail, show=False)[:200]
+    return f"{where}: {text}" if where else text
 
 
 def _check_header(report: Report, header: Protected) -> None:

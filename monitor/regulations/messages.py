@@ -12,6 +12,7 @@ from pydantic_core import ErrorDetails
 from monitor.regulations.document import Document
 from monitor.regulations.problem import Key, Problem
 
+_INSTANT = "an instant; write it with its time zone, as 2026-11-28T08:00:00+08:00"
 _TYPES = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -19,6 +20,8 @@ _TYPES = {
     "float_type": "a number",
     "string_type": "a text; put it into quotes",
     "bool_type": "true or false",
+    "bool_parsing": "true or false",
+    "float_parsing": "a number",
     "tuple_type": "a list",
     "list_type": "a list",
     "dict_type": "a group of keys",
@@ -29,6 +32,10 @@ _TYPES = {
     "date_from_datetime_parsing": "a date; write it as 2021-03-31",
     "time_type": 'a time of day; write it as "07:30", in quotes',
     "time_parsing": 'a time of day; write it as "07:30", in quotes',
+    "datetime_type": _INSTANT,
+    "datetime_parsing": _INSTANT,
+    "datetime_from_date_parsing": _INSTANT,
+    "timezone_aware": _INSTANT,
 }
 NO_ID = "is no id; use letters, digits, dot, underscore and hyphen, at most 64"
 """What is wrong with a text that doesn't fit its pattern: ids are the only ones that have one."""
@@ -50,18 +57,29 @@ def problems_of(error: ValidationError, model: type[BaseModel], document: Docume
 
 
 def _sentence(detail: ErrorDetails, key: Key, model: type[BaseModel]) -> str:
-    kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
+    kind, value = detail["type"], detail["input"]
     if kind == "extra_forbidden":
         return _unknown_key(str(key[-1]), _fields(model, key[:-1]))
     if kind == "missing":
         return "this key is missing"
     if value is None:
         return "has no value"
+    return said(detail)
+
+
+def said(detail: ErrorDetails, *, show: bool = True) -> str:
+    """Return what is wrong with one value; `show` it, but where it may be secret or huge."""
+    kind, context = detail["type"], detail.get("ctx", {})
     if kind == "value_error":
         return str(context["error"])
     if kind in {"string_too_short", "too_short"}:
         return "is empty"
-    return f"{quoted(value)} {_fault(detail, kind, context)}"
+    if kind == "missing":
+        return "is missing"
+    if kind == "extra_forbidden":
+        return "is not known here"
+    fault = _fault(detail, kind, context)
+    return f"{quoted(detail['input'])} {fault}" if show else fault
 
 
 def _fault(detail: ErrorDetails, kind: str, context: dict[str, Any]) -> str:
@@ -75,6 +93,8 @@ def _fault(detail: ErrorDetails, kind: str, context: dict[str, Any]) -> str:
         return f"is not known here; write {context['expected']}"
     if kind == "string_pattern_mismatch":
         return NO_ID
+    if kind == "string_too_long":
+        return f"is too long; it may have {context['max_length']} characters"
     return f"is wrong: {detail['msg'][:1].lower()}{detail['msg'][1:]}"
 
 

@@ -5,7 +5,12 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pytest
+
+from agents.check import check
+from agents.regulation import site_regulation
 from agents.site import load_site
+from agents.state import State
 from agents.station import FRAMES_SECONDS, Station
 from monitor.model.clock import ManualClock
 from monitor.model.observation import StreamCause
@@ -46,3 +51,29 @@ async def test_a_silent_gateway_makes_nobody_blind_who_was_refused_or_sees_anoth
         assert not (await station.around(gate, StreamCause.TIMEOUT, 0.0)).site_answers
     finally:
         await station.close()
+
+
+@pytest.mark.parametrize(
+    ("gateway", "said"),
+    [
+        ("127.0.0.1:1", None),
+        (
+            "router.invalid",
+            (
+                "gateway: the name router.invalid could not be resolved; correct gateway in {site}, until then a silent"
+                " recorder can't be told from a cut line"
+            ),
+        ),
+    ],
+)
+async def test_a_gateway_that_has_no_address_is_told(tmp_path: Path, gateway: str, said: str | None) -> None:
+    path = tmp_path / "site.yaml"
+    path.write_text(SITE.replace("127.0.0.1:1\nzones", f"{gateway}\nzones"), encoding="utf-8")
+    site = load_site(path)
+    state = State(site.state_dir, site.institution.id)
+    clock = ManualClock(datetime(2026, 11, 28, tzinfo=UTC))
+    try:
+        checked = await check(site, site_regulation(site, state).regulation, clock, camera="gate", state=state)
+    finally:
+        state.close()
+    assert checked.notes == (() if said is None else (said.format(site=path),))

@@ -21,9 +21,11 @@ from sqlalchemy import Engine
 
 from monitor.store.engine import open_engine
 from monitor.store.schema import migrate
+from monitor.store.tables import Base
 from support.parts import require
 
 TEMPLATE = "cradlewatch_template"
+_NUMBERS = itertools.count(1)
 _SERVER_ACCOUNT = "nobody"
 """PostgreSQL refuses to run as root: as root the suite starts it in this account."""
 
@@ -37,6 +39,13 @@ class PostgresServer:
     def url(self, database: str) -> str:
         """Return the URL of one of its databases."""
         return f"postgresql://postgres@/{database}?host={self.directory}"
+
+    def copy(self, template: str = TEMPLATE) -> str:
+        """Make a database like the template; return its name."""
+        name = f"test_{next(_NUMBERS)}"
+        # Twice as fast as the other strategy, as nothing is synced.
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+        return name
 
     def execute(self, statement: str) -> None:
         """Run one statement outside any transaction."""
@@ -132,6 +141,12 @@ def postgres_server() -> Iterator[PostgresServer]:
 
 
 @pytest.fixture(scope="session")
+def emptied(postgres_server: PostgresServer) -> Emptied:
+    """The suite's PostgreSQL databases that are used again."""
+    return Emptied(postgres_server)
+
+
+@pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A migrated SQLite file to copy."""
     path = tmp_path_factory.mktemp("sqlite") / "template.db"
@@ -141,20 +156,38 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-_NUMBERS = itertools.count(1)
+class Emptied:
+    """Migrated databases of one server that are emptied and given again: ten times as quick as a copy of the template."""
 
+    def __init__(self, server: PostgresServer) -> None:
+        """Nothing is made yet."""
+        self._server = server
+        self._idle: list[str] = []
 
-@contextmanager
-def postgres_database(server: PostgresServer, template: str = TEMPLATE) -> Iterator[str]:
-    """Make a database, give its URL, and drop it at the end."""
-    name = f"test_{next(_NUMBERS)}"
-    server.execute(
-        f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"
-    )  # twice as fast, as nothing is synced
-    try:
-        yield server.url(name)
-    finally:
-        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """Give the URL of an empty database."""
+        name = self._idle.pop() if self._idle else self._server.copy()
+        try:
+            yield self._server.url(name)
+        finally:
+            if self._empty(name):
+                self._idle.append(name)
+            else:
+                self._server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def _empty(self, name: str) -> bool:
+        """Empty its tables; return False where there are others than the schema's, as a test may have made."""
+        others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
+        listed = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+        with psycopg.connect(self._server.url(name), autocommit=True) as connection:
+            connection.execute(others, (name,))
+            tables = {str(name) for (name,) in connection.execute(listed)}
+            if tables != set(Base.metadata.tables):
+                return False
+            quoted = ", ".join(f'"{table}"' for table in sorted(tables))
+            connection.execute(f"TRUNCATE {quoted} RESTART IDENTITY CASCADE".encode())
+            return True
 
 
 BOTH = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
@@ -168,7 +201,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
     else:
-        with postgres_database(request.getfixturevalue("postgres_server")) as url:
+        with request.getfixturevalue("emptied").database() as url:
             yield url
 
 
@@ -178,8 +211,10 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'empty.db'}"
     else:
-        with postgres_database(request.getfixturevalue("postgres_server"), "template0") as url:
-            yield url
+        server = request.getfixturevalue("postgres_server")
+        name = server.copy("template0")
+        yield server.url(name)
+        server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.fixture

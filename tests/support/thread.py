@@ -49,14 +49,16 @@ def cradlewatch(*words: str, cwd: Path, env: dict[str, str] | None = None) -> st
 
 
 async def until(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
-    """Wait for a condition to be true and return its value."""
-    deadline = asyncio.get_running_loop().time() + seconds
+    """Wait for a condition to be true and return its value. What is dear to ask is asked less often."""
+    now = asyncio.get_running_loop().time
+    deadline = now() + seconds
     while True:
+        began = now()
         value = condition()
         if value:
             return value
-        assert asyncio.get_running_loop().time() < deadline, f"not within {seconds} s: {what}"
-        await asyncio.sleep(0.1)
+        assert now() < deadline, f"not within {seconds} s: {what}"
+        await asyncio.sleep(min(max(0.1, 5 * (now() - began)), 1.0))
 
 
 class Thread:

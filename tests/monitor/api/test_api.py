@@ -455,6 +455,20 @@ def test_the_ledger(centre: Centre, reader: TestClient) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("query", "sentence"),
+    [
+        ("limit=501", "query.limit: '501' is out of range; it must be at most 500"),
+        ("limit=many", "query.limit: 'many' is not a whole number"),
+        ("open=perhaps", "query.open: 'perhaps' is not true or false"),
+        ("requirement=Uptime", "query.requirement: 'Uptime' doesn't match ^[a-z_]{1,40}$"),
+        ("language=fr", "query.language: 'fr' is not known here; write 'en' or 'zh'"),
+    ],
+)
+def test_a_wrong_parameter_is_told_in_words(reader: TestClient, query: str, sentence: str) -> None:
+    assert_problem(reader.get(f"/api/v1/findings?{query}"), 422, sentence)
+
+
 STRANGE = (
     ("/api/v1/institutions/nobody", 404),
     ("/api/v1/institutions/%00", 404),
