@@ -279,7 +279,7 @@ async def test_an_assignment_is_pulled_once_kept_over_restarts_and_asked_for_by_
 @pytest.mark.parametrize(
     ("bad", "said"),
     [
-        (Reply(200, body(regulation={"schema": "x"})), "the assignment can't be read (regulation.schema: Input should be 'cradlewatch.regulation/1'); the last one stays"),
+        (Reply(200, body(regulation={"schema": "x"})), "the assignment can't be read (regulation.schema: is not known here; write 'cradlewatch.regulation/1'); the last one stays"),
         (Reply(200, body(institution="b")), "the assignment is for institution b; the last one stays"),
         (Reply(200, b"<html>"), None),
         (Reply(500), None),

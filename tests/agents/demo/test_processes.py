@@ -19,7 +19,7 @@ SLEEPER = [sys.executable, "-c", "import sys; sys.stdin.read(); import signal; s
 def alive(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # gone before it was opened, or before it was read
         return False
 
 

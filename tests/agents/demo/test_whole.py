@@ -85,6 +85,8 @@ async def test_no_orphan_stays(tmp_path: Path, how: signal.Signals, when: str) -
     for line in running.stdout:
         if when in line:
             break
+    else:
+        pytest.fail(f"the demo ended by itself, {running.wait()}: {running.communicate()[1]}")
     assert len(children_of(tmp_path)) >= 3
     running.send_signal(how)
     running.communicate(timeout=60)
