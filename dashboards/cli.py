@@ -20,7 +20,7 @@ from monitor.collector.enrolment import VALID, create_code, revoke
 from monitor.collector.evaluate import verdicts_as_of
 from monitor.collector.evidence import ExportError, export_evidence
 from monitor.collector.settings import SettingsError, load_settings
-from monitor.collector.verify import verify_institution
+from monitor.collector.verify import Verified, verify_institution
 from monitor.evidence.bundle import BundleError
 from monitor.model.inventory import Institution, Jurisdiction, Level
 from monitor.model.regulation import format_duration, parse_duration
@@ -348,9 +348,9 @@ def verify(
     institution: Annotated[str | None, typer.Option(help="Only this one; without it all of them.")] = None,
     config: Config = None,
 ) -> None:
-    """Check every stored report's signature and its link to the one before. Changes nothing.
+    """Check every stored report's signature, its link to the one before, and the ledger by the reports. Changes nothing.
 
-    Exit status: 0 all is as it was received, 1 something was edited, dropped or exchanged (each is named), 2 wrong usage.
+    Exit status: 0 all is as it was received, 1 something was edited, dropped, added or exchanged (each is named), 2 wrong usage.
     """
     with _sentences():
         context = _open(config, existing=True)
@@ -358,17 +358,31 @@ def verify(
             if institution is not None:
                 registry.known_institution(session, institution)
             ids = [institution] if institution is not None else registry.institution_ids(session)
-        found = [item for name in ids for item in verify_institution(context, name)]
-        if not found:
+        found = [verify_institution(context, name) for name in ids]
+        if not any(item.agents or item.ledger.rows for item in found):
             raise UsageError("nothing was checked: no agent has been enrolled")
     for item in found:
+        _print_verified(item)
+    if any(item.problems for item in found):
+        raise typer.Exit(1)
+
+
+def _print_verified(found: Verified) -> None:
+    for item in found.agents:
         whole = "whole" if not item.problems else f"{len(item.problems)} problems"
         unsigned = f", {item.unsigned} of them from before there were signatures" if item.unsigned else ""
         typer.echo(f"{item.institution}\t{item.agent}\t{item.reports} reports{unsigned}: {whole}")
         for text in item.problems:
             typer.echo(f"  {text}")
-    if any(item.problems for item in found):
-        raise typer.Exit(1)
+    ledger = found.ledger
+    if not found.agents and not ledger.rows:
+        return
+    said = "as the reports say" if not ledger.differing else f"{ledger.differing} are not as the reports say"
+    typer.echo(f"{found.institution}\tledger\t{ledger.rows} rows: {said}")
+    for text in ledger.problems:
+        typer.echo(f"  {text}")
+    if ledger.differing > len(ledger.problems):
+        typer.echo(f"  and {ledger.differing - len(ledger.problems)} more")
 
 
 @app.command()

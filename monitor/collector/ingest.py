@@ -305,12 +305,17 @@ def _check_written(report: Report, nonce_at: Millis, now: Millis) -> None:
     except OverflowError:
         raise Rejected("content", "written_at: the instant is out of range") from None
     _check_instant("written_at", written, now)
-    if written < nonce_at - MAX_BEHIND:
+    if is_back_dated(written, nonce_at):
         raise Rejected(
             "back_dated",
             f"written_at is {_shown(written)}, and the report carries a nonce of {isoformat(nonce_at)}:"
             " set the agent's clock",
         )
+
+
+def is_back_dated(written: Millis, nonce_at: Millis) -> bool:
+    """Tell whether a report says that it was written before its nonce was given, or before there was anything to see."""
+    return written < max(nonce_at - MAX_BEHIND, EARLIEST)
 
 
 def _check_instant(name: str, at: Millis, now: Millis) -> None:

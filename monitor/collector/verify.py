@@ -1,20 +1,29 @@
-"""Checks what is stored against itself: every signature and every link, from the stored bytes."""
+"""Checks what is stored against itself: every signature, every link and every row of the ledger, from the stored bytes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Self
 
 from monitor.collector.context import Context
+from monitor.collector.ingest import is_back_dated
 from monitor.collector.nonce import nonce_moment
 from monitor.model.chain import Chain
 from monitor.model.envelope import Envelope, Place
 from monitor.model.jws import SignatureError
+from monitor.model.report import Report
 from monitor.model.span import isoformat
 from monitor.store.agents import AgentSummary, agents_of
-from monitor.store.engine import reading
+from monitor.store.engine import snapshot
 from monitor.store.keys import AgentKey, agent_keys
+from monitor.store.ledger import Entry
+from monitor.store.rebuilt import Difference, Rebuilt, rebuilding
 from monitor.store.reports import Position, StoredReport, stored_reports
+
+MOST_NAMED = 100
+"""So many rows of one ledger are named; all are counted."""
+_REPORTS_AT_ONCE = 200
 
 
 @dataclass
@@ -30,26 +39,102 @@ class Checked:
     """One sentence each, naming the row."""
 
 
-def verify_institution(context: Context, institution: str) -> list[Checked]:
-    """Check the stored reports of an institution's agents. Nothing is changed."""
+@dataclass
+class LedgerChecked:
+    """How an institution's ledger was found, beside what its stored reports say."""
+
+    rows: int = 0
+    differing: int = 0
+    """Rows that are not what the reports say, added ones and dropped ones too."""
+    problems: list[str] = field(default_factory=list)
+    """One sentence each, naming the row and the report, for the first of them."""
+
+
+@dataclass
+class Verified:
+    """How what is stored of an institution was found."""
+
+    institution: str
+    agents: list[Checked]
+    ledger: LedgerChecked
+
+    @property
+    def problems(self) -> list[str]:
+        """All sentences."""
+        return [text for item in self.agents for text in item.problems] + self.ledger.problems
+
+
+def verify_institution(context: Context, institution: str) -> Verified:
+    """Check the stored reports of an institution's agents, and its ledger by them. Nothing is changed.
+
+    The ledger is made again in a temporary file: memory doesn't grow with it.
+    """
     nonce_key = context.keys().nonce
-    with reading(context.engine) as session:
+    with snapshot(context.engine) as session, rebuilding(institution) as rebuilt:
         found = []
         for agent in agents_of(session, institution):
             keys = agent_keys(session, institution, agent.id)
             rows = stored_reports(session, institution, agent.id)
-            found.append(_verify(agent, keys, rows, nonce_key))
-    return found
+            with _Telling(rebuilt, agent.id) as telling:
+                found.append(_verify(agent, keys, rows, nonce_key, telling))
+        ledger = LedgerChecked(rebuilt.hold(session))
+        for item in rebuilt.differences():
+            ledger.differing += 1
+            if ledger.differing <= MOST_NAMED:
+                ledger.problems.append(_sentence(institution, item))
+    return Verified(institution, found, ledger)
 
 
-def _verify(agent: AgentSummary, keys: Mapping[str, AgentKey], rows: Iterable[StoredReport], secret: bytes) -> Checked:
+@dataclass
+class _Telling:
+    """Hands on what an agent's reports tell, some reports at a time."""
+
+    rebuilt: Rebuilt
+    agent: str
+    _waiting: list[tuple[Position, list[Entry]]] = field(default_factory=list)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._hand_on()
+
+    def tell(self, position: Position, payload: bytes) -> None:
+        """Take a report that counts. Raises ValueError when it can't be read."""
+        self._waiting.append((position, [Entry.of(item) for item in Report.from_bytes(payload).observations]))
+        if len(self._waiting) >= _REPORTS_AT_ONCE:
+            self._hand_on()
+
+    def _hand_on(self) -> None:
+        self.rebuilt.add(self.agent, self._waiting)
+        self._waiting = []
+
+
+def _sentence(institution: str, item: Difference) -> str:
+    by = "no stored report"
+    if item.told_by is not None:
+        agent, position = item.told_by
+        by = f"{_name(position)} of agent {agent}"
+    if item.what == "dropped":
+        return f"{institution}: {item.row} is gone: {by} tells it"
+    if item.what == "added":
+        return f"{institution}: {item.row} was added: {by} tells it" + (" so" if item.told_by else "")
+    return f"{institution}: {item.row} has another {' and another '.join(item.columns)} than {by} tells"
+
+
+def _verify(
+    agent: AgentSummary, keys: Mapping[str, AgentKey], rows: Iterable[StoredReport], secret: bytes, telling: _Telling
+) -> Checked:
     checked = Checked(agent.institution, agent.id)
     places: dict[Position, str] = {}
     links: dict[Position, Place | None] = {}
+    misdated = 0
     for row in rows:
         checked.reports += 1
+        misdated += row.doubt is not None
         if row.key_id is None:
             checked.unsigned += 1
+            checked.problems += _tell(telling, row, row.envelope)
             continue
         places[row.position] = row.digest
         try:
@@ -59,10 +144,24 @@ def _verify(agent: AgentSummary, keys: Mapping[str, AgentKey], rows: Iterable[St
             continue
         links[row.position] = envelope.protected.after
         checked.problems += [f"{_name(row.position)}: {text}" for text in _row_problems(row, envelope, agent, secret)]
+        if (envelope.protected.institution, envelope.protected.agent) == (agent.institution, agent.id):
+            checked.problems += _tell(telling, row, envelope.payload)
     checked.problems += _link_problems(agent.chain, places, links)
     if checked.reports != agent.reports:
         checked.problems.append(f"{agent.reports} reports were taken in, and {checked.reports} are stored")
+    if misdated != agent.misdated:
+        checked.problems.append(f"{agent.misdated} reports counted as misdated, and {misdated} are marked so")
     return checked
+
+
+def _tell(telling: _Telling, row: StoredReport, payload: bytes) -> Iterator[str]:
+    """Hand on what counts of a report; say so when it can't be read."""
+    if row.doubt is not None:
+        return
+    try:
+        telling.tell(row.position, payload)
+    except ValueError:
+        yield f"{_name(row.position)}: its content can't be read"
 
 
 def _proved(row: StoredReport, keys: Mapping[str, AgentKey]) -> Envelope:
@@ -87,6 +186,8 @@ def _row_problems(row: StoredReport, envelope: Envelope, agent: AgentSummary, se
         yield "the moment beside the signed bytes is not that of their nonce"
     elif row.nonce_at is not None and row.received_at < row.nonce_at:
         yield f"it is said to have come in at {isoformat(row.received_at)}, before its nonce was given"
+    elif row.nonce_at is not None and row.doubt is not None and not is_back_dated(row.written_at, row.nonce_at):
+        yield f"it is marked {row.doubt}, and was written when its nonce was given"
 
 
 def _link_problems(

@@ -96,6 +96,15 @@ def reading(engine: Engine) -> Iterator[Session]:
 
 
 @contextmanager
+def snapshot(engine: Engine) -> Iterator[Session]:
+    """Give a session that only reads and sees one moment, however long it reads and whatever comes in meanwhile."""
+    if engine.dialect.name == "postgresql":  # on SQLite a transaction sees one moment anyway
+        engine = engine.execution_options(isolation_level="REPEATABLE READ")
+    with reading(engine) as session:
+        yield session
+
+
+@contextmanager
 def writing(engine: Engine) -> Iterator[Session]:
     """Give a session over one transaction that may write: committed at the end, rolled back when an error leaves it."""
     with Session(engine.execution_options(cradlewatch_writes=True)) as session, session.begin():

@@ -32,6 +32,8 @@ COMPACT_AFTER = 60
 """Readings of one camera that are read again and again before they are put together."""
 
 _FOREVER: Millis = 2**53
+_PAGE = 200
+"""Readings at a time."""
 
 
 def add_instants(session: Session, institution_id: str, rows: Sequence[dict[str, Any]]) -> None:
@@ -147,3 +149,39 @@ def _together(session: Session, institution_id: str, camera_id: str) -> dict[str
 def _body(facts: RecordingFacts) -> str:
     value = {"windows": facts.scanned.tuples(), "spans": facts.footage.tuples(), "locked": facts.locked.tuples()}
     return json.dumps(value, separators=(",", ":"))
+
+
+def footage_of(session: Session, institution_id: str, camera_id: str, upto: Millis) -> FootageRow | None:
+    """Put a camera's readings up to an instant together, from the readings alone; None where none says anything.
+
+    Some at a time: memory doesn't grow with them. `since_at` is `upto` here.
+    """
+    query = select(InstantRow.body).where(
+        InstantRow.institution_id == institution_id, InstantRow.kind == Kind.RECORDINGS.value,
+        InstantRow.subject_id == camera_id, InstantRow.at <= upto,
+    )  # fmt: skip
+    found: FootageRow | None = None
+    for page in session.scalars(
+        query.order_by(InstantRow.at, InstantRow.digest).execution_options(yield_per=_PAGE)
+    ).partitions():
+        base = [] if found is None else _read_together(found)
+        facts = read_recordings([*base, *map(Observation.model_validate_json, page)], [], _FOREVER)
+        if facts is not None:
+            found = FootageRow(
+                institution_id=institution_id, camera_id=camera_id, upto_at=upto, since_at=upto, body=_body(facts)
+            )
+    return found
+
+
+def says_the_same(one: str, other: str) -> bool:
+    """Tell whether two bodies of what was put together are read alike: of footage, only what lies inside what was read."""
+    try:
+        return _inside(one) == _inside(other)
+    except (ValueError, KeyError, TypeError):
+        return False
+
+
+def _inside(body: str) -> tuple[Spans, Spans, Spans]:
+    value = json.loads(body)
+    windows, spans, locked = (Spans.of(map(tuple, value[name])) for name in ("windows", "spans", "locked"))
+    return windows, spans.intersect(windows), locked.intersect(windows)

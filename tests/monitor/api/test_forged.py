@@ -91,7 +91,7 @@ def test_a_back_dated_report_is_kept_and_marked_and_counts_for_nothing(
     with reading(engine) as session:
         (agent,) = agents.agents_of(session, "wj-0001")
     assert (agent.state, agent.misdated, agent.missing, agent.reports) == ("misdated", 1, 0, 4)
-    assert verify_institution(centre.context, "wj-0001")[0].problems == []
+    assert verify_institution(centre.context, "wj-0001").problems == []
 
 
 def test_a_replay_is_answered_and_changes_nothing(centre: Centre, client: TestClient, engine: Engine) -> None:

@@ -343,4 +343,4 @@ def test_what_an_agent_says_it_gave_up_is_told_apart_from_what_is_missing(centre
         centre.send(centre.report(instant("agent/box", Kind.DROPPED, NOW, {"ranges": 7}, state="dropped")))[0].status
         == "stored"
     )
-    assert verify_institution(centre.context, "wj-0001")[0].problems == []
+    assert verify_institution(centre.context, "wj-0001").problems == []

@@ -22,7 +22,7 @@ def centre(engine: Engine) -> Centre:
 
 
 def problems(centre: Centre) -> list[str]:
-    (found,) = verify_institution(centre.context, "wj-0001")
+    (found,) = verify_institution(centre.context, "wj-0001").agents
     return found.problems
 
 
@@ -56,6 +56,7 @@ TAMPERS: dict[str, tuple[Callable[[Connection], object], list[str]]] = {
     "back-dated": (lambda c: c.execute(text("UPDATE report SET received_at = received_at - 86400000 WHERE sequence = 4")), [f"report 4 {R}: it is said to have come in at"]),
     "another moment": (lambda c: c.execute(text("UPDATE report SET nonce_at = nonce_at - 86400000 WHERE sequence = 4")), [f"report 4 {R}: the moment beside the signed bytes"]),
     "another time": (lambda c: c.execute(text("UPDATE report SET written_at = 1 WHERE sequence = 4")), [f"report 4 {R}: digest, key or time"]),
+    "marked as misdated": (lambda c: c.execute(text("UPDATE report SET doubt = 'back_dated' WHERE sequence = 4")), [f"report 4 {R}: it is marked back_dated", "0 reports counted as misdated, and 1 are marked so"]),
     "a key removed": (lambda c: c.execute(text("DELETE FROM agent_key")), ["the key that signed it is not registered any more"] * 6),
     "an envelope emptied": (lambda c: c.execute(text("UPDATE report SET envelope = :new WHERE sequence = 5"), {"new": b""}), [f"report 5 {R}: the envelope has no line"]),
 }  # fmt: skip

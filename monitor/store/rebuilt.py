@@ -1,0 +1,224 @@
+"""An institution's ledger made again from its reports, and held against the one that is stored."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Engine,
+    MetaData,
+    Table,
+    and_,
+    create_engine,
+    event,
+    insert,
+    select,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+
+from monitor.model.observation import Kind
+from monitor.model.span import Millis, isoformat
+from monitor.store.engine import writing
+from monitor.store.instants import footage_of, says_the_same
+from monitor.store.ledger import Entry, add_entries, digest_of_text
+from monitor.store.reports import Position
+from monitor.store.tables import FootageRow, InstantRow, SpanRow
+from monitor.store.upsert import insert_new
+
+_PAGE = 500
+_LEDGER = cast("tuple[Table, ...]", (SpanRow.__table__, InstantRow.__table__))
+_FOOTAGE = cast("Table", FootageRow.__table__)
+_TABLES = (*_LEDGER, _FOOTAGE)
+_HELD = MetaData()
+"""The stored rows, beside those that are made again."""
+
+
+class _Scratch(DeclarativeBase):
+    """What only the scratch file has."""
+
+
+class _Told(_Scratch):
+    """Which report tells an observation: the first of them."""
+
+    __tablename__ = "told"
+
+    digest: Mapped[str] = mapped_column(primary_key=True)
+    agent: Mapped[str]
+    boot: Mapped[str]
+    sequence: Mapped[int]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A row of the ledger that isn't what the reports say."""
+
+    what: str
+    """edited | dropped | added."""
+    row: str
+    """Which one, in words."""
+    columns: tuple[str, ...] = ()
+    """Of an edited row: which of its columns."""
+    told_by: tuple[str, Position] | None = None
+    """The agent and the report that tell it; None where no stored report does."""
+
+
+class Rebuilt:
+    """The ledger of one institution, made in a scratch file, so that memory doesn't grow with it."""
+
+    def __init__(self, engine: Engine, institution: str) -> None:
+        """Take the scratch file's engine."""
+        self._engine = engine
+        self._institution = institution
+
+    def add(self, agent: str, told: Sequence[tuple[Position, Sequence[Entry]]]) -> None:
+        """Take what some reports of an agent tell."""
+        by = [
+            {"digest": entry.digest, "agent": agent, "boot": boot, "sequence": sequence}
+            for (boot, sequence), entries in told
+            for entry in entries
+        ]
+        with writing(self._engine) as session:
+            insert_new(session, _Told, by)
+            add_entries(session, self._institution, (entry for _, entries in told for entry in entries))
+
+    def hold(self, stored: Session) -> int:
+        """Take the rows that are stored; return how many there are."""
+        count = 0
+        for table in _TABLES:
+            rows = stored.execute(
+                select(*table.columns)
+                .where(table.c.institution_id == self._institution)
+                .execution_options(yield_per=_PAGE)
+            )
+            for page in rows.mappings().partitions():
+                with writing(self._engine) as session:
+                    session.execute(insert(_held(table)), [dict(row) for row in page])
+                count += len(page)
+        return count
+
+    def differences(self) -> Iterator[Difference]:
+        """Say where the stored rows are others than those made again. One is named for each row."""
+        for table in _LEDGER:
+            yield from self._rows(table)
+        yield from self._footage()
+
+    def _rows(self, table: Table) -> Iterator[Difference]:
+        held = _held(table)
+        with Session(self._engine) as session:
+            for made, there in _pairs(session, table, held, _unequal(table, held)):
+                columns = tuple(name for name in made if made[name] != there[name])
+                yield Difference("edited", _name(made), columns, _told_by(session, made))
+            for made, _ in _pairs(session, table, held, _missing(held)):
+                yield Difference("dropped", _name(made), (), _told_by(session, made))
+            for there, _ in _pairs(session, held, table, _missing(table)):
+                yield Difference("added", _name(there), (), _told_by(session, there))
+
+    def _footage(self) -> Iterator[Difference]:
+        """Judge what was put together of index readings by those readings themselves, one camera at a time."""
+        held = _held(_FOOTAGE)
+        with Session(self._engine) as session:
+            for row in session.execute(select(*held.columns).execution_options(yield_per=_PAGE)).mappings():
+                camera_id, upto, since = row["camera_id"], row["upto_at"], row["since_at"]
+                name = f"what was put together of the index of camera/{camera_id}"
+                wanted = footage_of(session, self._institution, camera_id, upto)
+                ends = _readings_at(session, camera_id, (upto, since))
+                if wanted is None:
+                    yield Difference("added", name)
+                elif not says_the_same(wanted.body, row["body"]):
+                    yield Difference("edited", name, ("body",))
+                elif len(ends) < 2 or since <= upto:
+                    yield Difference("edited", name, ("upto_at", "since_at"))
+
+
+@contextmanager
+def rebuilding(institution: str) -> Iterator[Rebuilt]:
+    """Give an empty ledger in a file of its own, which is gone afterwards. It may become as large as the stored one twice."""
+    with tempfile.TemporaryDirectory(prefix="cradlewatch-verify-") as folder:
+        engine = create_engine(f"sqlite:///{Path(folder) / 'ledger.sqlite'}")
+        event.listen(engine, "connect", _unsafe)
+        for table in _TABLES:
+            _held(table)
+        SpanRow.metadata.create_all(engine, tables=list(_TABLES))
+        _HELD.create_all(engine)
+        _Scratch.metadata.create_all(engine)
+        try:
+            yield Rebuilt(engine, institution)
+        finally:
+            engine.dispose()
+
+
+def _unsafe(connection: Any, _record: Any) -> None:
+    """Sync nothing: the file is thrown away."""
+    for pragma in ("journal_mode=OFF", "synchronous=OFF", "foreign_keys=OFF"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _held(table: Table) -> Table:
+    """Return the table for stored rows: the same columns and key, no reference to others."""
+    name = f"held_{table.name}"
+    if name not in _HELD.tables:
+        columns = (Column(item.name, item.type, primary_key=item.primary_key) for item in table.columns)
+        Table(name, _HELD, *columns)
+    return _HELD.tables[name]
+
+
+def _same_row(table: Table, other: Table) -> ColumnElement[bool]:
+    return and_(*(column == other.c[column.name] for column in table.primary_key))
+
+
+def _unequal(table: Table, held: Table) -> ColumnElement[bool]:
+    rest = [column for column in table.columns if not column.primary_key]
+    return and_(
+        held.c.institution_id.is_not(None),
+        ~and_(*(column.is_not_distinct_from(held.c[column.name]) for column in rest)),
+    )
+
+
+def _missing(other: Table) -> ColumnElement[bool]:
+    return other.c.institution_id.is_(None)
+
+
+def _pairs(
+    session: Session, table: Table, other: Table, where: ColumnElement[bool]
+) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Give the rows of a table, each beside its counterpart of the same key (None in each column without one)."""
+    joined = table.outerjoin(other, _same_row(table, other))
+    query = select(*table.columns, *(other.c[column.name].label(f"other_{column.name}") for column in table.columns))
+    names = [column.name for column in table.columns]
+    for row in session.execute(query.select_from(joined).where(where).execution_options(yield_per=_PAGE)):
+        yield dict(zip(names, row[: len(names)], strict=True)), dict(zip(names, row[len(names) :], strict=True))
+
+
+def _told_by(session: Session, row: dict[str, Any]) -> tuple[str, Position] | None:
+    """Return the report that tells the newest observation of a row."""
+    digest = str(row["digest"]) if "digest" in row else digest_of_text(str(row["newest"]))
+    found = session.get(_Told, digest)
+    return None if found is None else (found.agent, (found.boot, found.sequence))
+
+
+def _readings_at(session: Session, camera_id: str, instants: tuple[Millis, Millis]) -> set[Millis]:
+    """Return at which of the instants the camera's index was read."""
+    row = InstantRow
+    query = select(row.at).where(row.kind == Kind.RECORDINGS.value, row.subject_id == camera_id, row.at.in_(instants))
+    return set(session.scalars(query))
+
+
+def _name(row: dict[str, Any]) -> str:
+    subject = f"{row['kind']} of {row['subject_kind']}/{row['subject_id']}"
+    if "lane" in row:
+        return f"span {subject}, {row['lane']}, from {_moment(row['start_at'])}"
+    return f"instant {subject} at {_moment(row['at'])}"
+
+
+def _moment(at: Millis) -> str:
+    try:
+        return isoformat(at)
+    except (OverflowError, ValueError, TypeError):  # whoever edits a row may write anything
+        return str(at)
