@@ -11,7 +11,7 @@ ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test suite test-pg parts fmt lint types contracts bench-watch soak score-recorders score-requests score-forecast bench-retention bench-files score-forged torture lock clean-room dockerfile wheel clean bench-view
+.PHONY: help demo test suite test-pg parts fmt lint types contracts bench-watch soak score-recorders score-requests score-forecast bench-retention bench-files score-forged torture lock audit clean-room dockerfile wheel clean bench-view
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -81,6 +81,9 @@ score-forged: $(VENV)/.dev  ## 100,000 random changes of a signed request, none 
 lock:  ## newest versions into requirements/*.txt, with hashes (needs uv)
 	tests/house/lock.sh
 
+audit: $(VENV)/.audit  ## dist/cradlewatch.cdx.json (all that is locked), and its known weaknesses (needs the network)
+	PYTHONPATH=tests $(BIN)/python -m house.audit
+
 clean-room:  ## demo and tests in a fresh Debian with a plain user (root, debootstrap, long)
 	PYTHONPATH=tests $(PYTHON) -m house.clean_room $(ARGS)
 
@@ -108,3 +111,7 @@ $(VENV)/.dev: requirements/dev.txt pyproject.toml | $(BIN)/python
 	$(PIP) --require-hashes -r requirements/dev.txt
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.audit: requirements/audit.txt | $(BIN)/python
+	$(PIP) --require-hashes -r requirements/audit.txt
+	@touch $@

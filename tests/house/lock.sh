@@ -23,8 +23,11 @@ compile dev --all-extras --group dev "$@"
 compile all --all-extras --constraint requirements/dev.txt
 compile agent --extra agent --constraint requirements/dev.txt
 compile collector --extra collector --constraint requirements/dev.txt
-"$uv" pip compile --quiet --group build --output-file requirements/build.txt --universal --python-version 3.11 \
-    --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --constraint requirements/dev.txt
+# The tools alone: nothing of the project's own.
+for group in build audit; do
+    "$uv" pip compile --quiet --group $group --output-file requirements/$group.txt --universal --python-version 3.11 \
+        --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links --constraint requirements/dev.txt
+done
 
 if grep -nE '://|^-' requirements/*.txt; then
     echo "lock: a lock names an index, a host or an option" >&2
