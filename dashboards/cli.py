@@ -110,7 +110,12 @@ def _open(config: Path | None, *, prepared: bool = True, existing: bool = False)
 @app.command()
 def serve(
     config: Config = None,
-    listen: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="Where to listen.")] = None,
+    listen: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT", help="Where to listen; fd:3 is a socket that was handed down, as by systemd."
+        ),
+    ] = None,
     migrate: Annotated[bool, typer.Option("--migrate", help="Bring a PostgreSQL schema up to date first.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Log more.")] = False,
 ) -> None:

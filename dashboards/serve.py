@@ -32,6 +32,8 @@ POLL_SECONDS = 1.0
 NOTICE_SECONDS = 5.0
 LISTENING_SECONDS = 3.0
 CLOCK_SECONDS = 30.0
+HANDED_DOWN = "fd:"
+"""Before the number of a socket that whoever started the collector has opened: nobody can take its port meanwhile."""
 
 
 class Collector:
@@ -89,7 +91,9 @@ def _safely(job: Callable[[Context], int], context: Context) -> Callable[[], Non
 
 
 def listen(address: str) -> socket.socket:
-    """Return a socket that listens at HOST:PORT. Raises ServeError."""
+    """Return a socket that listens at HOST:PORT, or the one that was handed down as fd:NUMBER. Raises ServeError."""
+    if address.startswith(HANDED_DOWN):
+        return _handed_down(address)
     try:
         host, port = host_and_port(address)
     except ValueError as error:
@@ -105,6 +109,18 @@ def listen(address: str) -> socket.socket:
         raise ServeError(
             f"can't listen at {address}: {error.strerror or error}; choose another with --listen"
         ) from None
+    return found
+
+
+def _handed_down(address: str) -> socket.socket:
+    number = address.removeprefix(HANDED_DOWN)
+    try:
+        found = socket.socket(fileno=int(number))
+    except (ValueError, OSError):
+        raise ServeError(f"{address}: no socket was handed down under this number; write HOST:PORT") from None
+    if not found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+        found.detach()
+        raise ServeError(f"{address}: this socket does not listen; write HOST:PORT")
     return found
 
 

@@ -38,7 +38,7 @@ def new_password() -> str:
 def hold_port(wanted: int | None) -> socket.socket:
     """Return a socket on the port for the pages: the one asked for, else the usual one, else any. Raises DemoError.
 
-    It listens, so that nobody else takes the port, until it is closed for the collector.
+    It listens, so that nobody else takes the port, and is handed down to the collector.
     """
     for port in (wanted,) if wanted else (USUAL_PORT, 0):
         held = socket.socket()

@@ -47,7 +47,7 @@ class Opening:
         telling: Telling,
         district: Sequence[Institution],
     ) -> None:
-        """Start nothing yet. `held` keeps the collector's port free for it."""
+        """Start nothing yet. `held` is the collector's listening socket."""
         self._held = held
         self.notes = Notes()
         self.agents: dict[str, Child] = {}
@@ -108,9 +108,11 @@ class Opening:
     async def _open_centre(self, register: Desk) -> tuple[Access, dict[str, str]]:
         """Start the collector; return how to come in, and each institution's one-time code."""
         await register.run("collector", "migrate", *CONFIG)
+        # The socket itself is handed down: had the port to be taken anew, somebody else might be quicker.
+        number = self._held.fileno()
+        serve = [command(), "collector", "serve", *CONFIG, "--listen", f"fd:{number}"]
+        await self._children.start("collector", serve, sockets=[number])
         self._held.close()
-        listen = self._centre.url.removeprefix("http://")
-        await self._children.start("collector", [command(), "collector", "serve", *CONFIG, "--listen", listen])
         access, codes = await self._fill_register(register)
         await register.close()
         self._centre.sign_in(access.token)

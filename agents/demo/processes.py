@@ -110,8 +110,13 @@ class Children:
         self._logs.mkdir(exist_ok=True)
         self.all: list[Child] = []
 
-    async def start(self, name: str, arguments: Sequence[str], *, talks: bool = False) -> Child:
-        """Start a command in a session of its own. One that `talks` has pipes; all others write into their log."""
+    async def start(
+        self, name: str, arguments: Sequence[str], *, talks: bool = False, sockets: Sequence[int] = ()
+    ) -> Child:
+        """Start a command in a session of its own. One that `talks` has pipes; all others write into their log.
+
+        `sockets` are handed down under their own numbers.
+        """
         log = self._logs / f"{name}.log"
         pipe, null = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
         with log.open("ab") as stream:
@@ -125,6 +130,7 @@ class Children:
                 start_new_session=True,
                 preexec_fn=_tie_to(os.getpid()),
                 limit=2**22,
+                pass_fds=sockets,
             )
         child = Child(name, process, log)
         self.all.append(child)

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import ssl
 import subprocess
 import sys
@@ -187,4 +188,15 @@ def test_where_to_listen() -> None:
             listen(address.removeprefix("http://"))
     for wrong in ("", "8420", "host:", ":80", "127.0.0.1:99999", "127.0.0.1:x"):
         with pytest.raises(ServeError, match="write HOST:PORT"):
+            listen(wrong)
+
+
+def test_a_socket_that_was_handed_down_is_listened_at() -> None:
+    with listen("127.0.0.1:0") as opened:
+        with listen(f"fd:{os.dup(opened.fileno())}") as taken:
+            assert taken.getsockname() == opened.getsockname()
+        with socket.socket() as silent, pytest.raises(ServeError, match="does not listen; write HOST:PORT"):
+            listen(f"fd:{silent.fileno()}")
+    for wrong in ("fd:", "fd:x", "fd:-1", "fd:99999"):
+        with pytest.raises(ServeError, match="no socket was handed down under this number"):
             listen(wrong)
