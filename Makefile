@@ -23,7 +23,7 @@ test: parts lint types contracts suite  ## everything that CI runs
 
 suite: $(VENV)/.dev  ## the tests alone (ARGS="-k retention")
 	$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk 1 $(or $(ARGS),-m "not alone")
-	$(if $(ARGS),,$(BIN)/python -m pytest -m alone)
+	$(if $(ARGS),,$(BIN)/python -m pytest -m alone tests/agents)
 
 test-pg: $(VENV)/.dev  ## the tests on PostgreSQL alone
 	$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk 1 -m postgres $(ARGS)

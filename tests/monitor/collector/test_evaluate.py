@@ -416,7 +416,7 @@ def histories(draw: st.DrawFn) -> list[list[Observation]]:
     return reports
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data(), history=histories())
 def test_reports_in_any_order_with_copies_give_the_same_findings(
     centre: Centre, data: st.DataObject, history: Any
