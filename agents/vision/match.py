@@ -274,8 +274,8 @@ _SAME_AROUND: Final = 3.0
 _REGISTER_UNDER: Final = 0.8
 """Share of structure in place from which the view is not searched elsewhere."""
 
-_ANCHORED: Final = 0.4
-"""Of a view that was turned or zoomed a little the middle still fits; of one that moved further less does."""
+_SAME_IDENTITY: Final = 0.75
+"""Correlation of all edges where they were from which no place elsewhere can be better by as much as a move is."""
 
 _REGISTER_FROM: Final = 0.1
 """A picture with less structure of its own shows nothing that could be found."""
@@ -287,10 +287,10 @@ def _registered(pair: Pair) -> tuple[float, float, Registration]:
         return 1.0, 1.0, Registration(0, 0, 0, 1, 1, 0, 1)
     mine, yours = _both_phasors(pair)
     identity = _correlation(mine, yours)
-    if pair.own_structure < _REGISTER_FROM:
+    if identity >= _SAME_IDENTITY or pair.own_structure < _REGISTER_FROM:
         return identity, 1.0, Registration(0, 0, 0, 1, identity, 0, 1)
     fixed = anchored(mine, yours)
-    return identity, fixed, register(mine, yours, pair.approved.aspect, near=fixed >= _ANCHORED)
+    return identity, fixed, register(mine, yours, pair.approved.aspect, fixed)
 
 
 def _both_phasors(pair: Pair) -> tuple[Phasors, Phasors]:

@@ -40,6 +40,15 @@ _TURNS: Final = tuple((rotation, zoom) for zoom in _ZOOMS for rotation in _ROTAT
 _NEAR_TURNS: Final = tuple(
     (rotation, zoom) for rotation, zoom in _TURNS if abs(rotation) < math.radians(14) and 0.8 < zoom < 1.25
 )
+_CLOSE_TURNS: Final = tuple(
+    (rotation, zoom) for rotation, zoom in _TURNS if abs(rotation) < math.radians(10) and 0.9 < zoom < 1.1
+)
+_NEAR_FROM: Final = 0.4
+_CLOSE_FROM: Final = 0.6
+"""Of a view that was turned or zoomed a little the middle is still anchored; of one that moved further less is."""
+
+_WORTH: Final = 0.05
+"""Where no place elsewhere is better by more than this at half the number of cells, none is looked for at the full one."""
 _CANDIDATES: Final = 3
 _FINE_ROTATIONS: Final = tuple(math.radians(degrees) for degrees in (-2, 0, 2))
 _FINE_ZOOMS: Final = (0.96, 1.0, 1.04)
@@ -69,23 +78,26 @@ class Registration:
         return self.agreement * math.sqrt(min(1.0, self.overlap / _FULL_OVERLAP))
 
 
-def register(approved: Phasors, seen: Phasors, aspect: float, *, near: bool = False) -> Registration:
+def register(approved: Phasors, seen: Phasors, aspect: float, held: float = 0.0) -> Registration:
     """Search shift, rotation and zoom for the best agreement of two views' edges of one shape.
 
     `aspect` is the width of the picture over its height: a camera turns in pixels, and cells need not be square. The
-    search goes over all rotations and zooms (small ones only where the view can't be far: `near`) at half the number of
-    cells, then around the best of them at the full one.
+    search goes over all rotations and zooms (small ones only where so much is `held` in place, as `anchored` says, that the
+    view can't be far) at half the number of cells, then around the best of them at the full one, unless nothing there is
+    better than where the view was.
     """
-    turns = _NEAR_TURNS if near else _TURNS
+    turns = _CLOSE_TURNS if held >= _CLOSE_FROM else _NEAR_TURNS if held >= _NEAR_FROM else _TURNS
     rough = _tried(_halved(approved), _halved(seen), aspect, turns)
-    best = sorted(range(len(turns)), key=lambda number: -rough[number].score)[: 1 if near else _CANDIDATES]
+    most = 1 if held >= _NEAR_FROM else _CANDIDATES
+    found = sorted(range(len(turns)), key=lambda number: -rough.best[number])[:most]
+    worth = float(rough.best[found[0]]) > rough.unmoved + _WORTH
     finer = {
         (rotation + turn, zoom * scale)
-        for rotation, zoom in (turns[number] for number in best)
+        for rotation, zoom in (turns[number] for number in found if worth)
         for turn in _FINE_ROTATIONS
         for scale in _FINE_ZOOMS
     }
-    return max(_tried(approved, seen, aspect, [(0.0, 1.0), *sorted(finer)]), key=lambda item: item.score)
+    return _tried(approved, seen, aspect, [(0.0, 1.0), *sorted(finer)]).registration()
 
 
 def anchored(approved: Phasors, seen: Phasors) -> float:
@@ -94,25 +106,41 @@ def anchored(approved: Phasors, seen: Phasors) -> float:
     Where much is hidden what is left of walls and frames still does; of a camera that looks elsewhere nothing does, but
     for the middle of a turned or zoomed view. Both have the shape of a whole number of blocks.
     """
-    shifts = [(down, right) for down in range(-_WANDERS, _WANDERS + 1) for right in range(-_WANDERS, _WANDERS + 1)]
-    rows, columns = approved.shape
-    wide = np.pad(seen, _WANDERS)
-    laid = np.stack([wide[_WANDERS + down :, _WANDERS + right :][:rows, :columns] for down, right in shifts])
-    whole = _block_sums(np.abs(approved[None]) ** 2)
-    cross = _block_sums((np.conj(approved) * laid).real)
-    agreement = cross / np.sqrt(np.maximum(whole * _block_sums(np.abs(laid) ** 2), 1e-9))
-    near = np.array([max(abs(down), abs(right)) <= 1 for down, right in shifts])
-    here, there = agreement[near].max(axis=0), agreement[~near].max(axis=0)
-    fits = (here > _FITS) & (here > there + _FITS_BETTER)
-    total = float(whole.sum())
-    return float(whole[0][fits & (whole[0] > _BLOCK_COUNTS * total)].sum()) / total if total > 0 else 0.0
+    mine, wide = _planes(approved), _planes(np.pad(seen, _WANDERS))
+    power, there = _energy(approved), _window_sums(_energy(np.pad(seen, _WANDERS)))
+    total, held, reach = float(power.sum()), 0.0, 2 * _WANDERS
+    for row in range(0, approved.shape[0], _BLOCK):
+        for column in range(0, approved.shape[1], _BLOCK):
+            block = slice(row, row + _BLOCK), slice(column, column + _BLOCK)
+            part = float(power[block].sum())
+            if part <= _BLOCK_COUNTS * total:
+                continue
+            around = wide[row : row + _BLOCK + reach, column : column + _BLOCK + reach]
+            cross = cv2.matchTemplate(around, mine[block], cv2.TM_CCORR)
+            energy = part * there[row : row + reach + 1, column : column + reach + 1]
+            if _fits_here(np.asarray(cross / np.sqrt(np.maximum(energy, 1e-9)), np.float32)):
+                held += part
+    return held / total if total > 0 else 0.0
 
 
-def _block_sums(cells: _Numbers) -> _Numbers:
-    """Return sums over blocks: shape (many, rows, columns) to (many, blocks)."""
-    many, rows, columns = cells.shape
-    blocks = cells.reshape(many, rows // _BLOCK, _BLOCK, columns // _BLOCK, _BLOCK).sum(axis=(2, 4))
-    return np.asarray(blocks.reshape(many, -1), np.float32)
+def _fits_here(agreement: _Numbers) -> bool:
+    """Tell whether a block fits where it was better than nearby, from its agreement at each shift of so many cells each way."""
+    near = slice(_WANDERS - 1, _WANDERS + 2)
+    here = float(agreement[near, near].max())
+    agreement[near, near] = -1
+    return here > _FITS and here > float(agreement.max()) + _FITS_BETTER
+
+
+def _window_sums(cells: _Numbers) -> _Numbers:
+    """Return the sums over a block at each place where one fits."""
+    sums = cv2.integral(cells, sdepth=cv2.CV_64F)
+    lines = sums[_BLOCK:] - sums[:-_BLOCK]
+    return np.asarray(lines[:, _BLOCK:] - lines[:, :-_BLOCK], np.float32)
+
+
+def _planes(cells: Phasors) -> _Numbers:
+    """Return real and imaginary parts for OpenCV, which knows no complex numbers: shape (rows, columns, 2)."""
+    return np.ascontiguousarray(cells).view(np.float32).reshape(*cells.shape, 2)
 
 
 def _halved(cells: Phasors) -> Phasors:
@@ -123,8 +151,7 @@ def _halved(cells: Phasors) -> Phasors:
 def warped(approved: Phasors, rotation: float, zoom: float, aspect: float) -> Phasors:
     """Return the approved view's edges as a turned and zoomed camera would show them (`rotation` in radians)."""
     rows, columns = approved.shape
-    planes = approved.view(np.float32).reshape(rows, columns, 2)  # OpenCV warps no complex numbers
-    laid = cv2.warpAffine(planes, _turn(rotation, zoom, aspect, rows, columns), (columns, rows))
+    laid = cv2.warpAffine(_planes(approved), _turn(rotation, zoom, aspect, rows, columns), (columns, rows))
     turned: Phasors = laid.view(np.complex64)[..., 0] * np.complex64(np.exp(2j * rotation))
     return turned
 
@@ -139,39 +166,61 @@ def _turn(rotation: float, zoom: float, aspect: float, rows: int, columns: int) 
     return np.column_stack([linear, middle - linear @ middle])
 
 
-def _tried(approved: Phasors, seen: Phasors, aspect: float, turns: Sequence[tuple[float, float]]) -> list[Registration]:
-    """Return the best shift for each (rotation, zoom) of the approved view."""
+@dataclass(frozen=True)
+class _Tried:
+    """All shifts for each of some turns (rotation, zoom): arrays of the shape (turns, 2 rows, 2 columns)."""
+
+    turns: Sequence[tuple[float, float]]
+    agreement: _Numbers
+    overlap: _Numbers
+    places: npt.NDArray[np.intp]
+    """Of the best shift of each turn."""
+    best: _Numbers
+    """The score there."""
+
+    @property
+    def unmoved(self) -> float:
+        """Return the agreement where the view was; the turns have that of none."""
+        return float(self.agreement[self.turns.index((0.0, 1.0)), 0, 0])
+
+    def registration(self) -> Registration:
+        """Return the best of all."""
+        number = int(self.best.argmax())
+        rotation, zoom = self.turns[number]
+        agreement = self.agreement[number]
+        rows, columns = agreement.shape
+        row, column = divmod(int(self.places[number]), columns)
+        others = agreement[agreement != 0]
+        spread = float(others.std()) if others.size else 0.0
+        return Registration(
+            shift_x=2 * (column - columns if 2 * column >= columns else column) / columns,
+            shift_y=2 * (row - rows if 2 * row >= rows else row) / rows,
+            rotation=math.degrees(rotation),
+            zoom=zoom,
+            agreement=float(agreement[row, column]),
+            distinct=float(agreement[row, column] - others.mean()) / spread if spread > 0 else 0.0,
+            overlap=float(self.overlap[number, row, column]),
+        )
+
+
+def _tried(approved: Phasors, seen: Phasors, aspect: float, turns: Sequence[tuple[float, float]]) -> _Tried:
+    """Lay the approved view over what is seen at all shifts, for each (rotation, zoom) of it."""
     rows, columns = seen.shape
     laid = np.stack([warped(approved, rotation, zoom, aspect) for rotation, zoom in turns])
     frame = (2 * rows, 2 * columns)
     cross = np.fft.ifft2(np.conj(np.fft.fft2(laid, frame)) * np.fft.fft2(seen, frame)).real
-    mine, yours = _common(np.abs(laid) ** 2, ahead=False), _common(np.abs(seen[None]) ** 2, ahead=True)
+    mine, yours = _common(_energy(laid), ahead=False), _common(_energy(seen[None]), ahead=True)
     scale = np.sqrt(np.maximum(mine[0] * yours[0], 1e-12))
     enough = (mine[1] >= _LEAST_OVERLAP) & (yours[1] >= _LEAST_OVERLAP)
     agreement = np.where(enough, cross / scale, 0)
     overlap = np.sqrt(mine[1] * yours[1])
-    score = agreement * np.sqrt(np.minimum(1, overlap / _FULL_OVERLAP))
-    best = score.reshape(len(turns), -1).argmax(axis=1)
-    return [
-        _registration(agreement[number], overlap[number], int(place), turn)
-        for number, (place, turn) in enumerate(zip(best, turns, strict=True))
-    ]
+    score = (agreement * np.sqrt(np.minimum(1, overlap / _FULL_OVERLAP))).reshape(len(turns), -1)
+    places = score.argmax(axis=1)
+    return _Tried(turns, agreement, overlap, places, score[np.arange(len(turns)), places])
 
 
-def _registration(agreement: _Numbers, overlap: _Numbers, place: int, turn: tuple[float, float]) -> Registration:
-    rows, columns = agreement.shape
-    row, column = divmod(place, columns)
-    others = agreement[agreement != 0]
-    spread = float(others.std()) if others.size else 0.0
-    return Registration(
-        shift_x=2 * (column - columns if 2 * column >= columns else column) / columns,
-        shift_y=2 * (row - rows if 2 * row >= rows else row) / rows,
-        rotation=math.degrees(turn[0]),
-        zoom=turn[1],
-        agreement=float(agreement[row, column]),
-        distinct=float(agreement[row, column] - others.mean()) / spread if spread > 0 else 0.0,
-        overlap=float(overlap[row, column]),
-    )
+def _energy(cells: Phasors) -> _Numbers:
+    return np.asarray(cells.real**2 + cells.imag**2, np.float32)
 
 
 def _common(energy: _Numbers, *, ahead: bool) -> tuple[_Numbers, _Numbers]:
@@ -184,12 +233,8 @@ def _common(energy: _Numbers, *, ahead: bool) -> tuple[_Numbers, _Numbers]:
     sums = np.zeros((many, rows + 1, columns + 1), np.float64)
     sums[:, 1:, 1:] = energy.cumsum(axis=1, dtype=np.float64).cumsum(axis=2)
     (top, bottom), (left, right) = (_edges_of(size, ahead=ahead) for size in (rows, columns))
-    part = (
-        sums[:, bottom[:, None], right]
-        - sums[:, top[:, None], right]
-        - sums[:, bottom[:, None], left]
-        + sums[:, top[:, None], left]
-    )
+    lines = sums[:, bottom] - sums[:, top]
+    part = lines[:, :, right] - lines[:, :, left]
     whole = np.maximum(sums[:, -1:, -1:], 1e-9)
     return np.maximum(part, 0).astype(np.float32), np.maximum(part / whole, 0).astype(np.float32)
 
