@@ -49,10 +49,10 @@ def _sigma(strips: Plane) -> float:
 
     if not strips.size:
         return 0.0
-    response = np.abs(cv2.Sobel(strips, cv2.CV_16S, 2, 2, ksize=3)).astype(np.float32)  # (1, -2, 1) across and down
+    response = np.abs(cv2.Sobel(strips, cv2.CV_16S, 2, 2, ksize=3))  # (1, -2, 1) across and down: 4080 at the most
     seams = response.reshape(-1, BLOCK, response.shape[1])
     seams[:, (0, -1)] = seams[:, 1:2]  # rows of the strips that are no neighbours in the picture
-    blocks, means = block_means(response), block_means(strips.astype(np.float32))
+    blocks, means = block_means(response), block_means(strips)
     exposed = blocks[(means > 24) & (means < 220)]
     if exposed.size < max(4, blocks.size // 5):
         exposed = blocks.reshape(-1)
@@ -65,6 +65,6 @@ def detail(strips: Plane) -> Field:
 
     if not strips.size:
         return np.empty((0, 0), np.float32)
-    steps = np.zeros(strips.shape, np.float32)
+    steps = np.zeros(strips.shape, np.uint8)
     steps[:, :-1] = cv2.absdiff(strips[:, :-1], strips[:, 1:])
     return block_means(steps)

@@ -32,7 +32,7 @@ class Levels:
     """Share of pixels that are overexposed."""
 
 
-ENOUGH_ROWS = 576
+ENOUGH_ROWS = 288
 """Of a larger picture not all rows are counted."""
 
 

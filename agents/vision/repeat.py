@@ -71,4 +71,4 @@ def repeat(strips: Plane, steps: Field, before: Sequence[Plane], last: float | N
 def _difference(one: Plane, other: Plane) -> Field:
     import cv2
 
-    return block_means(cv2.absdiff(one, other).astype(np.float32))
+    return block_means(np.asarray(cv2.absdiff(one, other), np.uint8))

@@ -17,6 +17,8 @@ SLOWEST = 6
 """Cycles a picture; slower ones are light and shade, and the frame of a door."""
 AROUND, PEAK = 17, 5
 """Sides of the neighbourhood, in frequencies, out of which a pattern has to stand, and of its own peak in the middle."""
+LITTLE_RATIO = 1.5
+"""By so little a picture is reduced as well between neighbouring pixels as by means, in a fifth of the time."""
 CLEAR_RATIO = 5.0
 """Square waves have overtones, which stand out the more, the fainter the rest is up there: the loudest that stands out by
 so much is asked, too, and the more even one counts."""
@@ -98,18 +100,26 @@ def stripes(luma: Plane, rows: Profile, before: Profile | None) -> Stripes:
     whole = max(1, min(luma.shape) // SIDE)  # whole pixels first: several times as fast
     size = (luma.shape[1] // whole, luma.shape[0] // whole)
     reduced = cv2.resize(luma[: size[1] * whole, : size[0] * whole], size, interpolation=cv2.INTER_AREA)
-    small = cv2.resize(reduced, (SIDE, SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    method = cv2.INTER_LINEAR if max(size) <= LITTLE_RATIO * SIDE else cv2.INTER_AREA
+    small = cv2.resize(reduced, (SIDE, SIDE), interpolation=method).astype(np.float32)
     small -= small.mean()
-    spectrum = cv2.dft(small * _WINDOW, flags=cv2.DFT_COMPLEX_OUTPUT)[:, : SIDE // 2]
-    magnitude = cv2.magnitude(spectrum[..., 0], spectrum[..., 1])
-    level = np.asarray(np.fft.fftshift(magnitude, axes=0) / _GAIN, np.float32)
+    level = _spectrum(small)
     far, near = (cv2.boxFilter(level, -1, (side, side), normalize=False) for side in (AROUND, PEAK))
     around = (far - near) / (AROUND**2 - PEAK**2)
-    standing = np.where(_TELLING, level / (around + FLOOR_LEVEL), 0.0)
+    standing = np.asarray(_TELLING * (level / (around + FLOOR_LEVEL)), np.float32)
     loudest = np.where(standing >= CLEAR_RATIO, level, 0.0)
     places = {int(standing.argmax()), *([int(loudest.argmax())] if loudest.any() else [])}
     found = [_pattern(small, standing, place) for place in sorted(places)]
     return Stripes(*max(found, key=lambda item: item[0] * item[2]), *_rolling(rows, before))
+
+
+def _spectrum(small: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return the amplitude in levels of each frequency: shape (256, 128), downwards from -128 on, across from 0 on."""
+    import cv2
+
+    spectrum = cv2.dft(small * _WINDOW, flags=cv2.DFT_COMPLEX_OUTPUT)[:, : SIDE // 2]
+    magnitude = cv2.magnitude(spectrum[..., 0], spectrum[..., 1])
+    return np.asarray(np.fft.fftshift(magnitude, axes=0) / _GAIN, np.float32)
 
 
 def _pattern(
@@ -140,9 +150,9 @@ _WINDOW: npt.NDArray[np.float32] = np.outer(np.hanning(SIDE), np.hanning(SIDE)).
 _GAIN = float(_WINDOW.sum()) / 2
 """A sine of one level has this magnitude in the spectrum."""
 
-_TELLING: npt.NDArray[np.bool_] = (
+_TELLING: npt.NDArray[np.float32] = (
     np.hypot(np.arange(SIDE // 2)[None, :], np.arange(-SIDE // 2, SIDE // 2)[:, None]) >= SLOWEST
-)
+).astype(np.float32)
 
 _PART = 96
 _PARTS: npt.NDArray[np.float32] = np.zeros((5, SIDE), np.float32)

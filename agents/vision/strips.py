@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 
@@ -34,12 +36,12 @@ def strips(luma: Plane) -> Plane:
     return np.ascontiguousarray(whole[chosen]).reshape(wanted * BLOCK, width)
 
 
-def block_means(values: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """Return the mean of each whole 16 x 16 block: shape (rows, columns)."""
-    import cv2
+def block_means(values: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float32]:
+    """Return the mean of each block of numbers 0 to 4095 of the shape of strips, (16 n, 16 m): shape (rows, columns).
 
+    Whole lines are added first, as whole numbers of 16 bits.
+    """
     rows, columns = values.shape[0] // BLOCK, values.shape[1] // BLOCK
-    if not rows or not columns:
-        return np.empty((0, 0), np.float32)
-    whole = values[: rows * BLOCK, : columns * BLOCK]
-    return np.asarray(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), np.float32)
+    lines = np.add.reduce(values.reshape(rows, BLOCK, -1), axis=1, dtype=np.uint16)
+    sums = np.add.reduce(lines.reshape(rows, columns, BLOCK), axis=2, dtype=np.float32)
+    return np.asarray(sums / BLOCK**2, np.float32)

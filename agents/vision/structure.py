@@ -72,7 +72,9 @@ def structure_of(luma: Plane) -> Structure:
     middle = shrunk(fine, (_WIDTH // 2, _HEIGHT // 2))
     coarse = smoothed(shrunk(middle, (COLUMNS, ROWS)), 0.8)
     across, down = _gradient(fine)
-    strength, noise = _above_noise(_pooled(across * across + down * down, (COLUMNS, ROWS)))
+    np.multiply(across, across, out=across)
+    np.multiply(down, down, out=down)
+    strength, noise = _above_noise(_pooled(np.add(across, down, out=across), (COLUMNS, ROWS)))
     return Structure(
         luma=brought_to(small, COLUMNS, ROWS),
         fine=strength,
@@ -87,6 +89,8 @@ def brought_to(plane: Plane, width: int, height: int) -> Plane:
     while plane.shape[1] >= 2 * width and plane.shape[0] >= 2 * height:  # halves are cheap, odd ratios aren't
         half = (plane.shape[1] // 2, plane.shape[0] // 2)
         plane = np.asarray(cv2.resize(plane, half, interpolation=cv2.INTER_AREA), np.uint8)
+    if plane.shape[0] == 2 * height:
+        plane = np.asarray(cv2.addWeighted(plane[::2], 0.5, plane[1::2], 0.5, 0), np.uint8)
     shrinks = plane.shape[1] >= width and plane.shape[0] >= height
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(plane, (width, height), interpolation=method), np.uint8)
