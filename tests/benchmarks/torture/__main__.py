@@ -1,4 +1,4 @@
-"""`python -m benchmarks.torture`: kills, failing disks, damaged files, clock trouble, lines that fail, orders; exit 1 when anything is lost or false."""
+"""`python -m benchmarks.torture`: kills, power cuts, failing disks, damaged files, clock trouble, lines that fail, orders; exit 1 when anything is lost or false."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from benchmarks.torture import agent_kills, centre_kills, clocks, faults, full, mutants, orders, partitions
+from benchmarks.torture import agent_kills, centre_kills, clocks, faults, full, mutants, orders, partitions, power
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Test:
 TESTS = {
     "F1": Test(agent_kills.torture, 1000),
     "F2": Test(centre_kills.torture, 400),
+    "F3": Test(power.torture, 0),
     "F4": Test(faults.torture, 0),
     "F5": Test(full.torture, 50),
     "F6": Test(mutants.torture, 10_000),
