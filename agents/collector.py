@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import ssl
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
 import httpx2
+from pydantic import ValidationError
 
 from agents.identity import Identity
 from monitor.model.envelope import is_nonce
+from monitor.model.handover import PATH as HANDOVERS
+from monitor.model.handover import Handovers, follow
 from monitor.model.jws import SignatureError
 from monitor.model.signed import NONCE_HEADER, SIGNATURE_HEADER, check_answer, request_text, sign_request
 from monitor.model.suite import PublicKey
@@ -116,11 +119,14 @@ class Collector:
         seconds: float = REQUEST_SECONDS,
         *,
         verify: bool = True,
+        keep_key: Callable[[PublicKey], None] | None = None,
     ) -> None:
         """Take an address as collector_url returned it. A request with its answer may take `seconds`.
 
-        Without `verify` anybody may answer: only for what is checked by other means. Raises CollectorError.
+        Without `verify` anybody may answer: only for what is checked by other means. `keep_key` is told the collector's
+        next key, once the pinned one was handed over to it and it signed an answer. Raises CollectorError.
         """
+        self._keep_key = keep_key
         self.url = url
         self.identity = identity
         self._pinned = pinned or Pinned()
@@ -136,7 +142,7 @@ class Collector:
     async def get(self, path: str, headers: Mapping[str, str] | None = None) -> Answer:
         """GET, signed; return a 200 or 304 that the collector's key signed. Raises CollectorError and its kinds."""
         answer, nonce = await self._signed("GET", path, b"", dict(headers or {}))
-        self._check(answer, nonce)
+        await self._check(answer, nonce)
         return answer
 
     async def post(self, path: str, body: bytes, media_type: str = "application/json", encoding: str = "") -> Answer:
@@ -177,7 +183,8 @@ class Collector:
                 return answer, nonce
         raise AssertionError("the second turn returns or raises")
 
-    def _check(self, answer: Answer, nonce: str) -> None:
+    async def _check(self, answer: Answer, nonce: str) -> None:
+        """Check who signed an answer: the pinned key, or one that it was handed over to, which is pinned from then on."""
         if self._pinned.key is None or self.identity is None:
             raise CollectorError("no key of the collector is pinned: enrol the agent again")
         request = (self.identity.institution, self.identity.agent, nonce)
@@ -185,9 +192,34 @@ class Collector:
         try:
             check_answer(signature, answer.body, self._pinned.key, request, etag)
         except SignatureError as error:
-            raise CollectorError(
-                f"the answer of {self.url} is not signed by the collector of the enrolment ({error}); enrol again if its key has changed"
-            ) from None
+            key = await self._handed_over(self._pinned.key, error)
+            try:
+                check_answer(signature, answer.body, key, request, etag)
+            except SignatureError as again:
+                raise self._not_its_key(again) from None
+            self._pinned = replace(self._pinned, key=key)
+            if self._keep_key is not None:
+                self._keep_key(key)
+
+    async def _handed_over(self, pinned: PublicKey, why: SignatureError) -> PublicKey:
+        """Return the key that the pinned one was handed over to. Raises CollectorError where it was to none."""
+        if why.reason != "signature":
+            raise self._not_its_key(why)
+        try:
+            said = Handovers.model_validate_json((await self.fetch(HANDOVERS)).body)
+            key = follow(pinned, said.handovers)
+        except (Refused, ValidationError):
+            raise self._not_its_key(why) from None
+        except SignatureError as error:
+            raise self._not_its_key(error) from None
+        if key.id == pinned.id:
+            raise self._not_its_key(why)
+        return key
+
+    def _not_its_key(self, error: SignatureError) -> CollectorError:
+        return CollectorError(
+            f"the answer of {self.url} is not signed by the collector of the enrolment ({error}); enrol again if its key has changed"
+        )
 
     async def _ask(self, method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> Answer:
         try:

@@ -2,16 +2,33 @@
 
 from __future__ import annotations
 
+import structlog
+
 from agents.collector import Collector, CollectorError, Pinned
+from agents.database import DatabaseError
 from agents.identity import Identity
 from agents.state import Enrolment, State, StateError
 from monitor.model.suite import PublicKey
 
+log = structlog.get_logger()
 
-def collector_of(enrolment: Enrolment, identity: Identity | None) -> Collector:
-    """Return the collector of an enrolment, to which `identity` signs."""
+
+def collector_of(state: State, enrolment: Enrolment, identity: Identity | None) -> Collector:
+    """Return the collector of an enrolment, to which `identity` signs; a key that it hands over to is kept in `state`."""
     pinned = Pinned(enrolment.ca, PublicKey.of(enrolment.collector_key), enrolment.client)
-    return Collector(enrolment.collector, identity, pinned)
+    before = enrolment.collector_key
+    return Collector(enrolment.collector, identity, pinned, keep_key=lambda key: _keep(state, before, key))
+
+
+def _keep(state: State, before: dict[str, str], key: PublicKey) -> None:
+    """Pin the collector's next key, unless the agent was enrolled anew meanwhile."""
+    log.info("the collector's key was replaced, by its own word", key=key.id)
+    try:
+        enrolment = state.enrolment()
+        if enrolment is not None and enrolment.collector_key == before:
+            state.save_enrolment(enrolment.model_copy(update={"collector_key": key.jwk}))
+    except (StateError, OSError, DatabaseError) as error:  # after the next start the hand-over is followed again
+        log.warning("the collector's next key can't be kept", reason=str(error))
 
 
 class Link:
@@ -32,7 +49,7 @@ class Link:
                 identity = self._state.identity()
                 if self._collector is not None:
                     self._left.append(self._collector)
-                self._collector = None if enrolment is None else collector_of(enrolment, identity)
+                self._collector = None if enrolment is None else collector_of(self._state, enrolment, identity)
                 self._enrolment = enrolment
         except StateError as error:
             raise CollectorError(str(error)) from None

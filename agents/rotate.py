@@ -33,8 +33,11 @@ async def rotate(state: State) -> Enrolment:
         raise EnrolError(str(error)) from None
     state.save_enrolment(enrolment.model_copy(update={"next_key": key.public.id}))
     try:
-        granted = await _register(enrolment, identity, key)
+        granted = await _register(state, enrolment, identity, key)
         fresh = granted.enrolment(enrolment.collector, key, Pinned(enrolment.ca, client=enrolment.client))
+        # Another key of the collector counts by the pinned one's hand-over alone, never by an answer that names it.
+        now = state.enrolment() or enrolment
+        fresh = fresh.model_copy(update={"collector_key": now.collector_key})
     except (ValidationError, BadKey):
         raise EnrolError(f"the answer of {enrolment.collector} can't be read; try again") from None
     except CollectorError as error:
@@ -49,14 +52,14 @@ def _next_key(state: State, enrolment: Enrolment) -> PrivateKey:
     return read_key(state.directory, enrolment.next_key)
 
 
-async def _register(enrolment: Enrolment, identity: Identity, key: PrivateKey) -> Granted:
+async def _register(state: State, enrolment: Enrolment, identity: Identity, key: PrivateKey) -> Granted:
     body = {"key": key.public.jwk, "proof": prove_possession(key, f"{identity.institution}/{identity.agent}")}
-    collector = collector_of(enrolment, identity)
+    collector = collector_of(state, enrolment, identity)
     try:
         answer = await collector.post_signed(PATH, json.dumps(body).encode())
         return Granted.model_validate_json(answer.body)
     except NotAccepted:
-        if not await _is_known(enrolment, identity, key):
+        if not await _is_known(state, enrolment, identity, key):
             raise
         return Granted(
             institution=identity.institution, agent=identity.agent, key=enrolment.collector_key, nonce=enrolment.nonce
@@ -65,9 +68,10 @@ async def _register(enrolment: Enrolment, identity: Identity, key: PrivateKey) -
         await collector.close()
 
 
-async def _is_known(enrolment: Enrolment, identity: Identity, key: PrivateKey) -> bool:
+async def _is_known(state: State, enrolment: Enrolment, identity: Identity, key: PrivateKey) -> bool:
     """Tell whether the collector took the new key before: it answers what is signed with it."""
-    collector: Collector = collector_of(enrolment, Identity(identity.institution, identity.agent, key, identity.nonce))
+    who = Identity(identity.institution, identity.agent, key, identity.nonce)
+    collector: Collector = collector_of(state, enrolment, who)
     try:
         await collector.get(ASSIGNMENT)
     except NotAccepted:

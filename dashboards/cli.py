@@ -19,6 +19,7 @@ from monitor.collector.context import Context
 from monitor.collector.enrolment import VALID, create_code, revoke
 from monitor.collector.evaluate import verdicts_as_of
 from monitor.collector.evidence import ExportError, export_evidence
+from monitor.collector.own_keys import RotationError, rotate_signing_key
 from monitor.collector.settings import SettingsError, load_settings
 from monitor.collector.verify import Verified, verify_institution
 from monitor.evidence.bundle import BundleError
@@ -44,6 +45,7 @@ user_app = typer.Typer(**_QUIET, help="Who may sign in.")
 institution_app = typer.Typer(**_QUIET, help="The register of institutions.")
 jurisdiction_app = typer.Typer(**_QUIET, help="The tree of supervising areas.")
 agent_app = typer.Typer(**_QUIET, help="The agents: their chains of reports, and their keys.")
+key_app = typer.Typer(**_QUIET, help="The collector's own key, which signs what agents are told.")
 enrolment_app = typer.Typer(**_QUIET, help="One-time codes for agents.")
 for name, sub in (
     ("user", user_app),
@@ -51,6 +53,7 @@ for name, sub in (
     ("jurisdiction", jurisdiction_app),
     ("enrolment", enrolment_app),
     ("agent", agent_app),
+    ("key", key_app),
 ):
     app.add_typer(sub, name=name)
 
@@ -75,7 +78,7 @@ def _sentences() -> Iterator[None]:
         first = error.errors(include_url=False)[0]
         _fail(f"{'.'.join(str(part) for part in first['loc'])}: {said(first)}")
     except (
-        SettingsError, DatabaseUrlError, ServeError, PackError, registry.RegisterError, accounts.AccountError, UsageError, ExportError,
+        SettingsError, DatabaseUrlError, ServeError, PackError, registry.RegisterError, accounts.AccountError, UsageError, ExportError, RotationError,
         BundleError
     ) as error:  # fmt: skip
         _fail(str(error))
@@ -320,6 +323,15 @@ def agent_revoke(
     with _sentences():
         count = revoke(_open(config, existing=True), institution, agent)
         typer.echo(f"{agent} of {institution}: {count} keys revoked.")
+
+
+@key_app.command("rotate")
+def key_rotate(config: Config = None) -> None:
+    """Replace the key that signs what agents are told. The old one signs the new one: agents follow by themselves."""
+    with _sentences():
+        context = _open(config, existing=True)
+        old, new = rotate_signing_key(context.engine, context.now())
+        typer.echo(f"key {old.id} was replaced by {new.id}; agents follow at their next contact.")
 
 
 @app.command()

@@ -23,14 +23,17 @@ from monitor.collector.assignment import assignment
 from monitor.collector.enrolment import Enrolled, EnrolmentError, Offer, enrol, rotate
 from monitor.collector.ingest import ClockUnsure, first_error, ingest
 from monitor.collector.nonce import new_nonce
+from monitor.collector.own_keys import handovers
 from monitor.collector.settings import SettingsError
 from monitor.collector.signed_request import Asked, who_asks
 from monitor.model.envelope import MEDIA_TYPE, unframe
+from monitor.model.handover import Handovers
 from monitor.model.inventory import Identifier
 from monitor.model.jws import SignatureError
 from monitor.model.report import Receipts
 from monitor.model.signed import NONCE_HEADER, SCHEME, SIGNATURE_HEADER, request_text, sign_answer
 from monitor.regulations.problem import PackError
+from monitor.store.engine import reading
 
 log = structlog.get_logger(__name__)
 
@@ -102,6 +105,12 @@ def _enrolment_routes(router: APIRouter, context: Context, counters: Counters) -
             raise Problem(HTTPStatus.NOT_FOUND, "this collector names no certificate authority of its own")
         return Response(found.pem, media_type="application/x-pem-file")
 
+    @router.get("/handovers")
+    def key_handovers() -> Handovers:
+        """Return by which steps the collector's key was replaced: agents follow them from the key that they pinned."""
+        with reading(context.engine) as session:
+            return Handovers(handovers=handovers(session))
+
     @router.post(
         "/enrolments", status_code=201, response_model=EnrolmentGrant, openapi_extra=_body_schema(EnrolmentForm)
     )
@@ -164,7 +173,7 @@ def _signed_routes(router: APIRouter, context: Context, counters: Counters) -> N
             raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "600"}) from None
         known = found.etag in _tags(request.headers.get("if-none-match", ""))
         body = b"" if known else json.dumps(found.body, ensure_ascii=False, separators=(",", ":")).encode()
-        headers = _signed(context, who, found.etag, body)
+        headers = await run_in_threadpool(_signed, context, who, found.etag, body)
         if known:
             return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
         return Response(body, headers=headers, media_type="application/json")
@@ -187,12 +196,11 @@ def _signed_routes(router: APIRouter, context: Context, counters: Counters) -> N
 
 def _signed(context: Context, who: Asked, etag: str, body: bytes) -> dict[str, str]:
     """Return the headers of an answer that its reader can check, and a fresh nonce."""
-    keys = context.keys()
     return {
         "ETag": etag,
         "Cache-Control": "private, no-cache",
-        SIGNATURE_HEADER: sign_answer(keys.signing, who.header, etag, body),
-        NONCE_HEADER: new_nonce(keys.nonce, who.identity.institution, who.identity.agent, context.now()),
+        SIGNATURE_HEADER: sign_answer(context.signing(), who.header, etag, body),
+        NONCE_HEADER: new_nonce(context.keys().nonce, who.identity.institution, who.identity.agent, context.now()),
     }
 
 

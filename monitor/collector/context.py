@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Engine
 
-from monitor.collector.own_keys import OwnKeyring, OwnKeys
+from monitor.collector.own_keys import OwnKeyring, OwnKeys, signing_key
 from monitor.collector.packs import Packs
 from monitor.collector.settings import Settings
 from monitor.model.clock import Clock, SystemClock
 from monitor.model.span import Millis, to_millis
+from monitor.model.suite import PrivateKey
 from monitor.store.engine import open_engine
 
 
@@ -34,5 +35,9 @@ class Context:
         return to_millis(self.clock.now())
 
     def keys(self) -> OwnKeys:
-        """Return the centre's own keys."""
+        """Return the centre's key of nonces."""
         return self.keyring.get(self.engine, self.now())
+
+    def signing(self) -> PrivateKey:
+        """Return the key that signs what agents are told, as it is now."""
+        return signing_key(self.engine, self.now())

@@ -100,9 +100,8 @@ def revoke(context: Context, institution: str, agent: str) -> int:
 
 
 def _granted(context: Context, identity: Identity, now: Millis) -> Enrolled:
-    keys = context.keys()
-    nonce = new_nonce(keys.nonce, identity.institution, identity.agent, now)
-    return Enrolled(identity.institution, identity.agent, keys.signing.public.jwk, nonce)
+    nonce = new_nonce(context.keys().nonce, identity.institution, identity.agent, now)
+    return Enrolled(identity.institution, identity.agent, context.signing().public.jwk, nonce)
 
 
 def _offered(offer: Offer, bound_to: str) -> PublicKey:

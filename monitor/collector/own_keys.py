@@ -7,25 +7,31 @@ from dataclasses import dataclass
 from threading import Lock
 
 from sqlalchemy import Engine
+from sqlalchemy.orm import Session
 
+from monitor.model.handover import MOST, Handover, hand_over
 from monitor.model.span import Millis
-from monitor.model.suite import PrivateKey
+from monitor.model.suite import PrivateKey, PublicKey
 from monitor.store.engine import reading, writing
-from monitor.store.keys import add_collector_keys, collector_keys
+from monitor.store.keys import add_collector_keys, collector_keys, hold_collector_keys, replace_collector_key
 
 NONCE, SIGNING = "nonce", "signing"
+_HANDOVER = "handover-"
+
+
+class RotationError(ValueError):
+    """A key that can't be replaced; the sentence says why."""
 
 
 @dataclass(frozen=True, repr=False)
 class OwnKeys:
-    """Both keys. Their representation shows nothing of them."""
+    """The key of nonces, which never changes. Its representation shows nothing of it."""
 
     nonce: bytes
-    signing: PrivateKey
 
 
 class OwnKeyring:
-    """Gives the keys: read once, made by whichever process is the first to need them."""
+    """Gives the keys, made by whichever process is the first to need them."""
 
     def __init__(self) -> None:
         """Hold nothing yet."""
@@ -33,14 +39,47 @@ class OwnKeyring:
         self._keys: OwnKeys | None = None
 
     def get(self, engine: Engine, now: Millis) -> OwnKeys:
-        """Return the keys of this database."""
+        """Return the key of nonces of this database: read once."""
         with self._lock:
             if self._keys is None:
-                self._keys = _load(engine, now)
+                self._keys = OwnKeys(bytes.fromhex(_load(engine, now)[NONCE]))
             return self._keys
 
 
-def _load(engine: Engine, now: Millis) -> OwnKeys:
+def signing_key(engine: Engine, now: Millis) -> PrivateKey:
+    """Return the key that signs what agents are told: read each time, as another process may have replaced it."""
+    return _private(_load(engine, now))
+
+
+def rotate_signing_key(engine: Engine, now: Millis) -> tuple[PublicKey, PublicKey]:
+    """Put a new signing key in the place of the old one, which signs that; return both public halves.
+
+    The old private key is gone afterwards. Raises RotationError.
+    """
+    _load(engine, now)
+    with writing(engine) as session:
+        found = hold_collector_keys(session)
+        old, new = _private(found), PrivateKey.make()
+        count = sum(name.startswith(_HANDOVER) for name in found)
+        if count >= MOST:
+            raise RotationError(f"this collector's key was replaced {MOST} times; agents can't follow more")
+        replace_collector_key(session, SIGNING, new.pem().decode("ascii"), now)
+        statement = hand_over(old, new.public, now).model_dump_json()
+        add_collector_keys(session, {f"{_HANDOVER}{count + 1:04d}": statement}, now)
+    return old.public, new.public
+
+
+def handovers(session: Session) -> tuple[Handover, ...]:
+    """Return how the signing key was handed over since the first one, the oldest first."""
+    found = sorted(item for item in collector_keys(session).items() if item[0].startswith(_HANDOVER))
+    return tuple(Handover.model_validate_json(value) for _, value in found)
+
+
+def _private(found: dict[str, str]) -> PrivateKey:
+    return PrivateKey.of_pem(found[SIGNING].encode("ascii"))
+
+
+def _load(engine: Engine, now: Millis) -> dict[str, str]:
     with reading(engine) as session:
         found = collector_keys(session)
     if not {NONCE, SIGNING} <= found.keys():
@@ -49,4 +88,4 @@ def _load(engine: Engine, now: Millis) -> OwnKeys:
             add_collector_keys(session, fresh, now)
         with reading(engine) as session:
             found = collector_keys(session)
-    return OwnKeys(bytes.fromhex(found[NONCE]), PrivateKey.of_pem(found[SIGNING].encode("ascii")))
+    return found

@@ -70,6 +70,18 @@ def collector_keys(session: Session) -> dict[str, str]:
     return dict(rows.all())
 
 
+def hold_collector_keys(session: Session) -> dict[str, str]:
+    """Return them, locked until the transaction ends: who replaces one is alone."""
+    session.execute(select(CollectorKeyRow.name).with_for_update()).all()
+    return collector_keys(session)  # read after the lock: another one may have added to them while this waited
+
+
+def replace_collector_key(session: Session, name: str, value: str, now: Millis) -> None:
+    """Put another value in the place of one of the centre's own keys."""
+    here = CollectorKeyRow.name == name
+    session.execute(update(CollectorKeyRow).where(here).values(value=value, created_at=now))
+
+
 def add_collector_keys(session: Session, keys: dict[str, str], now: Millis) -> None:
     """Keep those of the keys whose name isn't taken."""
     rows = [{"name": name, "value": value, "created_at": now} for name, value in keys.items()]

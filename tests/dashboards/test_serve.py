@@ -18,6 +18,10 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from agents.assignment import Assigned
+from agents.enroll import enroll
+from agents.link import Link
+from agents.state import State
 from dashboards.prepare import ServeError, prepare
 from dashboards.serve import address_of, configure, listen
 from monitor.collector.context import Context
@@ -144,6 +148,46 @@ def test_it_speaks_tls_itself_and_asks_agents_for_a_certificate(tmp_path: Path) 
             old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
         with httpx2.Client(base_url=address, timeout=20, verify=old) as client, pytest.raises(httpx2.HTTPError):
             client.get("/health/ready")
+
+
+async def test_agents_follow_the_collectors_key_also_those_that_were_away(tmp_path: Path) -> None:
+    with serving(tmp_path) as (address, _):
+        context = Context(open_engine(f"sqlite:///{tmp_path}/cradlewatch.db"))
+        with writing(context.engine) as session:
+            add_institution(session, Institution(id="wj-0001"), seeded.PACK, context.now())
+        states = [State(tmp_path / name, "wj-0001") for name in ("here", "away")]
+        for state in states:
+            await enroll(state, "wj-0001", address, create_code(context, "wj-0001"), state.directory.name)
+            assert await _pulled(state) == ""
+        said = [_rotate(tmp_path)]
+        assert await _pulled(states[0]) == ""
+        said += [_rotate(tmp_path)]
+        for state in states:
+            assert await _pulled(state) == ""
+            enrolment = state.enrolment()
+            assert enrolment is not None
+            assert enrolment.collector_key == context.signing().public.jwk
+            state.close()
+        assert len(set(said)) == 2
+        context.engine.dispose()
+
+
+def _rotate(directory: Path) -> str:
+    """Replace the key as an operator does, beside the running collector."""
+    env = {**os.environ, "CRADLEWATCH_DATABASE_URL": f"sqlite:///{directory}/cradlewatch.db"}
+    command = [PROGRAM, "collector", "key", "rotate", "--config", "collector.yaml"]
+    done = subprocess.run(command, cwd=directory, env=env, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "was replaced by" in done.stdout
+    return done.stdout
+
+
+async def _pulled(state: State) -> str:
+    link = Link(state)
+    assigned = Assigned(state, link)
+    await assigned.pull()
+    await link.close()
+    return assigned.problem
 
 
 async def _nothing(*_: object) -> None:

@@ -39,7 +39,7 @@ def test_a_view_is_proposed_on_site_confirmed_at_the_centre_and_in_force_on_site
     state.save_enrolment(
         Enrolment(
             institution=SITE, agent="box", collector="https://collector.example", key=sender.key.public.id,
-            collector_key=centre.context.keys().signing.public.jwk, nonce=sender.nonce,
+            collector_key=centre.context.signing().public.jwk, nonce=sender.nonce,
         )
     )  # fmt: skip
     book = ViewBook(state, ["gate"])

@@ -105,7 +105,7 @@ def test_an_agent_enrols_reports_and_is_answered(centre: Centre, client: TestCli
     answer = client.post("/api/v1/enrolments", json=form(code, "nvr-box", key))
     assert answer.status_code == 201
     assert (answer.json()["institution"], answer.json()["agent"]) == ("wj-0001", "nvr-box")
-    assert PublicKey.of(answer.json()["key"]).id == centre.context.keys().signing.public.id
+    assert PublicKey.of(answer.json()["key"]).id == centre.context.signing().public.id
     sender = SigningAgent("wj-0001", "nvr-box", key, answer.json()["nonce"])
     report = centre.report(span("camera/gate", "up", NOW - MINUTE, NOW)).model_copy(update={"agent": "nvr-box"})
     answer = client.post("/api/v1/reports", content=batch(sender, report.to_bytes(), b"x"), headers=TYPE)
@@ -202,7 +202,7 @@ def test_a_request_is_signed_by_the_agents_key_over_this_request_with_a_fresh_no
 
 
 def test_what_an_agent_is_told_is_signed_for_it_alone(centre: Centre, client: TestClient) -> None:
-    own, key = centre.agents["wj-0001"], centre.context.keys().signing.public
+    own, key = centre.agents["wj-0001"], centre.context.signing().public
     answer = client.get(PATH, headers=asking(centre))
     said = (answer.headers["cradlewatch-signature"], answer.content, key)
     request, tag = ("wj-0001", "box", own.nonce), answer.headers["etag"]
@@ -621,6 +621,7 @@ def test_openapi_describes_the_contract(client: TestClient) -> None:
     paths = {(path, method) for path, methods in body["paths"].items() for method in methods}
     assert paths == {
         ("/api/v1/ca", "get"),
+        ("/api/v1/handovers", "get"),
         ("/api/v1/enrolments", "post"),
         ("/api/v1/agents/self/keys", "post"),
         ("/api/v1/reports", "post"),
