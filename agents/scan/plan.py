@@ -11,6 +11,7 @@ import numpy as np
 
 from monitor.model.calendar import day_edges, day_start, local_date
 from monitor.model.clock_offsets import PLAUSIBLE_FROM
+from monitor.model.recordings import LISTED_LATE
 from monitor.model.span import DAY, HOUR, MINUTE, Millis, Spans
 
 Window = tuple[Millis, Millis]
@@ -69,12 +70,14 @@ def share_read(wanted: Window, read: Sequence[Read]) -> float:
 def newest_part(left: Spans, most: Millis, zone: ZoneInfo) -> Window:
     """Return the newest part of what is left to read, in whole local days, but no further than `most`.
 
-    `left` holds something. The newest comes first: other judgements wait for it, and the far edge moves meanwhile.
+    `left` holds something. The newest comes first: other judgements wait for it, and the far edge moves meanwhile. Shortly
+    after midnight only minutes that are listed late lie beyond yesterday: they are read with it.
     """
     start, end = left.tuples()[-1]
     last = local_date(end - 1, zone)
     first = max(local_date(start, zone), last - timedelta(days=PART_DAYS - 1))
-    return day_start(first, zone), min(day_start(last + timedelta(days=1), zone), most)
+    end = day_start(last + timedelta(days=1), zone)
+    return day_start(first, zone), most if end >= most - LISTED_LATE - BEYOND else end
 
 
 def news(present: Millis, passed: Millis, read_to: Millis) -> list[Window]:

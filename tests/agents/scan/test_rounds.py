@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -18,10 +19,11 @@ from agents.scan import plan
 from agents.scan.plan import Read
 from agents.scan.recorder import Channelled, RecorderScan
 from agents.scan.rounds import Rounds
+from monitor.model.calendar import day_start
 from monitor.model.clock import ManualClock
 from monitor.model.clock_offsets import clock_offsets
 from monitor.model.observation import Kind, Observation, Subject
-from monitor.model.recordings import read_recordings
+from monitor.model.recordings import LISTED_LATE, read_recordings
 from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Millis, Spans, from_millis, to_millis
 from support.rounds import rounds_over
 
@@ -103,6 +105,21 @@ def bench(folder: Path, **more: object) -> Iterator[Bench]:
         scan, clock, seen, folder, zone="Asia/Shanghai", progress=lambda _, share: shares.append(share)
     ) as rounds:
         yield Bench(held, scan, rounds, seen, shares)
+
+
+@pytest.mark.parametrize("minutes", [0, 2, 3, 3.5, 30])
+def test_what_is_listed_late_after_midnight_is_read_with_yesterday(minutes: float) -> None:
+    """Else footage of the day's first minutes would be left to the next round."""
+    zone = ZoneInfo("Asia/Shanghai")
+    midnight = day_start(date(2026, 11, 28), zone)
+    present = midnight + round(minutes * MINUTE)
+    left = Spans.window(midnight - 30 * DAY, present - LISTED_LATE)
+    most = present + plan.BEYOND
+    low, high = plan.newest_part(left, most, zone)
+    assert high == most
+    assert low <= midnight - 13 * DAY
+    rest = plan.newest_part(left.clip(0, midnight - 10 * DAY), most, zone)
+    assert rest[1] == midnight - 10 * DAY
 
 
 async def test_the_first_scan_is_whole_newest_first_and_says_how_far_it_is(tmp_path: Path) -> None:

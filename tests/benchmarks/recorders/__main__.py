@@ -33,6 +33,9 @@ async def report(rig: Rig, seeds: range) -> int:
     wrong = [one for one in found if one.wrong]
     for one in wrong:
         print(f"WRONG: {one.make} seed {one.seed}: {'; '.join(one.wrong)}")
+    untold = [one.seed for one in found if one.untold]
+    if untold:
+        print(f"{rig.driver}: clips in a repeated hour, which the index doesn't tell apart: seeds {untold}")
     requests = sum(one.requests for one in found) / max(1, len(found))
     took = time.monotonic() - begun
     print(

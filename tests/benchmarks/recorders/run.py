@@ -33,6 +33,9 @@ from support.rounds import rounds_over
 OFFSETS = (0, 0, 0, 47, -47, -2100, 3600)
 """Seconds by which a recorder's clock is ahead. Less than the ledger takes for a wrong clock would be no error of it."""
 
+WALL_CLOCK = frozenset({"hikvision", "dahua"})
+"""Makes whose index tells wall times without their zone."""
+
 HALF_A_SECOND = timedelta(milliseconds=500)
 """Recorders cut their seconds off, and drivers add half of one back: asked in the middle of a second, both agree."""
 
@@ -45,6 +48,8 @@ class Judged:
     seed: int
     wrong: tuple[str, ...]
     requests: int
+    untold: bool = False
+    """Clips lie in an hour that summer time's end repeats, and the index doesn't say in which of the two: nobody can."""
 
 
 def books_of(seed: int) -> tuple[Books, list[Interval]]:
@@ -107,8 +112,10 @@ async def judge(rig: Rig, seed: int, folder: Path) -> Judged:
         await driver.close()
     stats = simulator.stats()
     rude = [f"manners: {name} {stats[name]}" for name in RUDE if stats.get(name)]
-    wrong = [*_compared(books, locked, seen, rig), *rude]
-    return Judged(rig.driver, seed, tuple(wrong if whole else ["unread", *wrong]), sum(simulator.requests.values()))
+    wrong, untold = _compared(books, locked, seen, rig)
+    wrong += rude
+    requests = sum(simulator.requests.values())
+    return Judged(rig.driver, seed, tuple(wrong if whole else ["unread", *wrong]), requests, untold)
 
 
 async def scanned(driver: Recorder, clock: ManualClock, books: Books, seen: list[Observation], folder: Path) -> bool:
@@ -119,11 +126,12 @@ async def scanned(driver: Recorder, clock: ManualClock, books: Books, seen: list
         return await rounds.round(books.required_days)
 
 
-def _compared(books: Books, locked: list[Interval], seen: list[Observation], rig: Rig) -> list[str]:
+def _compared(books: Books, locked: list[Interval], seen: list[Observation], rig: Rig) -> tuple[list[str], bool]:
+    """Return what is wrong, and whether clips of a repeated hour were taken as the agent took them."""
     facts = fold(seen, to_millis(books.as_of), inventory=inventory_of(books))
     reading = facts.recordings.get("gate") if facts is not None else None
     if reading is None:
-        return ["no index in the ledger"]
+        return ["no index in the ledger"], False
     wrong = []
     # Of the last minutes a reading tells footage, and no holes: they follow what it has scanned.
     last = reading.scanned.end or 0
@@ -132,14 +140,27 @@ def _compared(books: Books, locked: list[Interval], seen: list[Observation], rig
     apart = Spans.of(locked).intersect(told_of)
     if "locks" in rig.lacks:
         truth, apart = truth.union(apart), Spans.empty()
+    told = replace(books, unlocked=books.unlocked + locked) if "locks" in rig.lacks else books
+    twice = repeated_hours(books) if rig.driver in WALL_CLOCK and reading.footage != truth else Spans.empty()
+    untold = _apart(reading.footage, truth) > 0 and reading.footage.subtract(twice) == truth.subtract(twice)
+    if untold:
+        mine = Spans.of(told.unlocked).subtract(twice).union(reading.footage.intersect(twice))
+        told, truth = replace(told, unlocked=mine.tuples()), reading.footage
     if reading.footage != truth:
         wrong.append(f"footage off by {_apart(reading.footage, truth) / 1000:g} s")
     if reading.locked != apart:
         wrong.append(f"locked clips off by {_apart(reading.locked, apart) / 1000:g} s")
-    told = replace(books, unlocked=books.unlocked + locked) if "locks" in rig.lacks else books
     if statement_of(judged(told, seen)) != audit(told):
         wrong.append("verdict")
-    return wrong
+    return wrong, untold
+
+
+def repeated_hours(books: Books) -> Spans:
+    """Return the hours of the last 400 days whose wall times come twice, both of each."""
+    zone, last = ZoneInfo(books.zone), books.as_of.replace(minute=0, second=0, microsecond=0)
+    hours = [last - timedelta(hours=number) for number in range(400 * 24)]
+    second = [to_millis(hour) for hour in hours if hour.astimezone(zone).fold]
+    return Spans.of([(start - 3_600_000, start + 3_600_000) for start in second])
 
 
 def _apart(one: Spans, other: Spans) -> int:
