@@ -10,11 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.vision.cells import Cells
+from agents.vision.levels import ENOUGH_ROWS
 from agents.vision.picture import Plane
 from agents.vision.strips import BLOCK
 
-ENOUGH_ROWS = 576
-"""Of a larger picture not all bands are looked at."""
+ENOUGH_BANDS = 18
+"""Of a larger picture than 576 rows not all bands are looked at."""
 STRONG_STEP = 14
 """Levels between two neighbouring pixels that no deblocking filter leaves standing without an edge in the picture."""
 TEXTURE_STEP = 0.3
@@ -43,7 +44,8 @@ class Smear:
 
 def smear(luma: Plane, cells: Cells) -> Smear:
     """Measure a luma plane, and the means of the picture's blocks."""
-    on_x, off_x = _strong(luma[::2].T)  # every other row: lines that run down cost a cache line a pixel
+    every = max(1, round(luma.shape[0] / ENOUGH_ROWS))  # lines that run down cost a cache line for each pixel
+    on_x, off_x = _strong(luma[::every].T)
     on_y, off_y = _strong(luma)
     on, off = (on_x + on_y) / 2, (off_x + off_y) / 2
     return Smear(
@@ -62,7 +64,7 @@ def _strong(lines: Plane) -> tuple[float, float]:
     for first in (BLOCK - 1, BLOCK // 2 - 2):
         after = lines[first + 1 :: BLOCK]
         steps = cv2.absdiff(np.ascontiguousarray(lines[first::BLOCK][: len(after)]), np.ascontiguousarray(after))
-        found.append(np.count_nonzero(steps >= STRONG_STEP) / steps.size if after.size else 0.0)
+        found.append(float(np.count_nonzero(steps >= STRONG_STEP)) / steps.size if after.size else 0.0)
     return found[0], found[1]
 
 
@@ -77,7 +79,7 @@ def _smeared(luma: Plane) -> float:
     rows, wide = luma.shape[0] // high, luma.shape[1] // columns
     if not rows or wide < BLOCK // 2:
         return 0.0
-    every = max(1, round(luma.shape[0] / ENOUGH_ROWS))
+    every = max(1, round(rows / ENOUGH_BANDS))
     bands = luma[: rows * high, : columns * wide].reshape(rows, high, columns * wide)[::every]
     lines = np.ascontiguousarray(bands[:, ::4]).reshape(-1, columns * wide)
     some_columns = np.ascontiguousarray(bands[:, :, ::4])
