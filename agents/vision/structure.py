@@ -6,7 +6,9 @@ a camera's gain and gamma change all cells alike.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import cv2
@@ -27,6 +29,9 @@ COARSE_ROWS: Final = 18
 _WIDTH: Final = 384
 _HEIGHT: Final = 288
 """Every picture is brought to this size first, whatever its own size and shape."""
+
+_FEW: Final = 16
+"""So many columns that become a whole number of others are few."""
 
 _BLACK: Final = 16
 _TOE: Final = 16
@@ -91,9 +96,28 @@ def brought_to(plane: Plane, width: int, height: int) -> Plane:
         plane = np.asarray(cv2.resize(plane, half, interpolation=cv2.INTER_AREA), np.uint8)
     if plane.shape[0] == 2 * height:
         plane = np.asarray(cv2.addWeighted(plane[::2], 0.5, plane[1::2], 0.5, 0), np.uint8)
+    if plane.shape[0] == height and width < plane.shape[1] <= _FEW * math.gcd(plane.shape[1], width):
+        return _fewer_columns(plane, width)
     shrinks = plane.shape[1] >= width and plane.shape[0] >= height
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(plane, (width, height), interpolation=method), np.uint8)
+
+
+def _fewer_columns(plane: Plane, width: int) -> Plane:
+    """Return the means over a smaller number of columns, as OpenCV gives them in twice the time: 11 become 6, and so on."""
+    rows, columns = plane.shape
+    shares = _shares(columns // math.gcd(columns, width), width // math.gcd(columns, width))
+    groups = cv2.transpose(plane).reshape(-1, shares.shape[1], rows).astype(np.float32)
+    return np.asarray(cv2.transpose(np.rint(shares @ groups).astype(np.uint8).reshape(width, rows)), np.uint8)
+
+
+@lru_cache(maxsize=16)
+def _shares(before: int, after: int) -> Field:
+    """Return how much of each new column each of the old ones makes up: shape (after, before)."""
+    ends, new = np.arange(before + 1), np.arange(after + 1) * before / after
+    first = np.maximum(new[:-1, None], ends[None, :-1])
+    last = np.minimum(new[1:, None], ends[None, 1:])
+    return np.asarray(np.maximum(last - first, 0) * after / before, np.float32)
 
 
 def _gradient(plane: Field) -> tuple[Field, Field]:

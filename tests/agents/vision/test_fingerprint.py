@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from agents.vision.fingerprint import Fingerprint, fingerprint, merge
 from agents.vision.match import overlap
-from agents.vision.structure import COLUMNS, ROWS
+from agents.vision.structure import COLUMNS, ROWS, brought_to
 from support.views import drawn_room, grey, looked_at, person
 
 ROOM = drawn_room(7)
@@ -110,3 +111,15 @@ def test_cells_that_unpack_without_end_are_refused() -> None:
     assert len(bomb) < 12_000
     with pytest.raises(ValueError, match="unpack to"):
         Fingerprint.from_json({**GOOD, "cells": bomb})
+
+
+@pytest.mark.parametrize(("width", "height"), [(704, 576), (704, 288), (640, 288), (720, 576), (1408, 1152)])
+def test_fewer_columns_are_means_as_opencv_makes_them(width: int, height: int) -> None:
+    plane = np.random.default_rng(width).integers(16, 236, (height, width), dtype=np.uint8)
+    halves = plane
+    while halves.shape[0] >= 576 and halves.shape[1] >= 768:
+        halves = np.asarray(
+            cv2.resize(halves, (halves.shape[1] // 2, halves.shape[0] // 2), interpolation=cv2.INTER_AREA)
+        )
+    whole = cv2.resize(halves, (384, 288), interpolation=cv2.INTER_AREA)
+    assert np.abs(brought_to(plane, 384, 288).astype(int) - whole).max() <= 1
