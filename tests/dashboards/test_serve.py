@@ -175,7 +175,7 @@ async def test_agents_follow_the_collectors_key_also_those_that_were_away(tmp_pa
 def _rotate(directory: Path) -> str:
     """Replace the key as an operator does, beside the running collector."""
     env = {**os.environ, "CRADLEWATCH_DATABASE_URL": f"sqlite:///{directory}/cradlewatch.db"}
-    command = [PROGRAM, "collector", "key", "rotate", "--config", "collector.yaml"]
+    command = [str(PROGRAM), "collector", "key", "rotate", "--config", "collector.yaml"]
     done = subprocess.run(command, cwd=directory, env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "was replaced by" in done.stdout
