@@ -230,22 +230,8 @@ async def _ask(
     rounds: Rounds,
 ) -> None:
     """Ask one recorder: does it answer, what does it say, what does it hold."""
-    at = to_millis(station.clock.now())
-    reached = await station.reach.ask(recorder_id)
-    now = to_millis(station.clock.now())
-    sink(
-        Observation(
-            subject=Subject(kind="recorder", id=recorder_id),
-            kind=Kind.REACH,
-            start=at,
-            end=max(now, at + 1),
-            state=reached.state,
-            cause=reached.cause,
-            basis=Basis.WATCHED,
-            expires=now + HOLDS_FOR,
-            detail=reached.detail,
-        )
-    )
+    if station.reach.is_device(recorder_id):
+        sink(await _reached(station, recorder_id))
     scan = station.scans[recorder_id]
     silent = await scan.look(HOLDS_FOR)
     if silent is not None:  # each camera's index would wait as long for nothing
@@ -256,6 +242,16 @@ async def _ask(
     rounds.forget(older=RESUMED_WITHIN)
     if await rounds.round(retention.required_days if retention else 2):
         rounds.forget()
+
+
+async def _reached(station: Station, recorder_id: str) -> Observation:
+    at = to_millis(station.clock.now())
+    reached = await station.reach.ask(recorder_id)
+    now = to_millis(station.clock.now())
+    return Observation(
+        subject=Subject(kind="recorder", id=recorder_id), kind=Kind.REACH, start=at, end=max(now, at + 1),
+        state=reached.state, cause=reached.cause, basis=Basis.WATCHED, expires=now + HOLDS_FOR, detail=reached.detail,
+    )  # fmt: skip
 
 
 def as_json(site: Site, checked: Checked) -> dict[str, JsonValue]:

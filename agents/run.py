@@ -89,6 +89,7 @@ class Service:
         self.reach = {
             item.id: Track(Subject(kind="recorder", id=item.id), Kind.REACH, self.pending.append, holds_for)
             for item in site.recorders
+            if self.station.reach.is_device(item.id)
         }
         self.life = Track(Subject(kind="agent", id=state.agent), Kind.AGENT, self.pending.append, holds_for)
         self._wall = Wall(clock, self._stepped)
@@ -132,7 +133,12 @@ class Service:
         tasks.append(asyncio.create_task(self._mind_the_clock(), name="clock"))
         self._schedule()
         self.periodic.start()
-        log.info("watching", cameras=len(self.watches), recorders=len(self.reach), institution=self.site.institution.id)
+        log.info(
+            "watching",
+            cameras=len(self.watches),
+            recorders=len(self.site.recorders),
+            institution=self.site.institution.id,
+        )
         try:
             await self._until_stopped(tasks)
         finally:
@@ -314,6 +320,8 @@ class Service:
             self.life.set(self._now(), "unknown", StreamCause.BLIND, detail="no device of the site answers")
 
     async def _reach_job(self, recorder_id: str) -> None:
+        if recorder_id not in self.reach:
+            return
         if self.station.frames_arrive(recorder_id):
             self.reach[recorder_id].set(self._now(), "up", detail="frames arrive through the recorder")
             return

@@ -9,13 +9,14 @@ from agents.recorders.registry import DRIVERS
 from agents.recorders.settings import OptionsError
 from agents.rtsp.address import AddressBook
 from agents.site_file import CameraForm, RecorderForm, SiteForm, is_address, split_url
+from monitor.model.inventory import WITHOUT_ADDRESS
 
 Key = tuple[str | int, ...]
 Found = tuple[Key, str]
 CheckOptions = Callable[[str, str, Mapping[str, Any]], None]
 """Checks (recorder id, driver, options); raises OptionsError with a sentence that begins with "recorder ID: "."""
 
-LOCAL_DRIVERS = frozenset({"files", "attested"})
+LOCAL_DRIVERS = WITHOUT_ADDRESS
 """Drivers that ask no device: they need no url, and serve no stream."""
 
 

@@ -95,6 +95,7 @@ class Station:
             clock,
             endpoints,
             self._gateway(),
+            self._camera_endpoints(),
             greet=tcp_greet(self.addresses),
         )
         self._main_allowed_at: dict[str, float] = {}
@@ -233,7 +234,7 @@ class Station:
 
     async def around(self, camera: CameraConfig, cause: StreamCause, since: float) -> Around:
         """Find out what is known around a stream that failed with `cause`, tried since the monotonic second `since`."""
-        if camera.recorder is None:
+        if camera.recorder is None or not self.reach.is_device(camera.recorder):
             # A port that is shut answers too: the line is whole, and so is it while another camera's frames arrive.
             whole = cause is StreamCause.REFUSED or self.anything_arrives(but=camera.id)
             return Around(site_answers=whole or await self.reach.site_answers())
@@ -295,6 +296,12 @@ class Station:
             stream = urlsplit(camera.stream or "")
             if stream.hostname == parts.hostname:
                 places.append((stream.hostname, stream.port or RTSP_PORTS.get(stream.scheme, 554)))
+        return tuple(dict.fromkeys(places))
+
+    def _camera_endpoints(self) -> Sequence[Endpoint]:
+        """Return where streams listen that are written down."""
+        parts = [urlsplit(camera.stream) for camera in self.site.cameras if camera.stream is not None]
+        places = [(one.hostname, one.port or RTSP_PORTS.get(one.scheme, 554)) for one in parts if one.hostname]
         return tuple(dict.fromkeys(places))
 
     async def gateway_trouble(self) -> str | None:

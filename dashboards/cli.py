@@ -6,8 +6,9 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from pydantic import ValidationError
@@ -25,7 +26,7 @@ from monitor.collector.verify import Verified, verify_institution
 from monitor.evidence.bundle import BundleError
 from monitor.model.inventory import Institution, Jurisdiction, Level
 from monitor.model.regulation import format_duration, parse_duration
-from monitor.model.span import Millis, isoformat, parse_instant
+from monitor.model.span import Millis, isoformat, parse_instant, to_millis
 from monitor.model.verdict import Outcome, Verdict
 from monitor.regulations.messages import said
 from monitor.regulations.problem import PackError
@@ -63,6 +64,10 @@ PasswordFile = Annotated[
 ]
 Id = Annotated[str, typer.Argument(metavar="ID", help="The institution's id, such as wj-0001.")]
 UserName = Annotated[str, typer.Argument(metavar="NAME", help="The name to sign in with.")]
+
+
+LAST_INSTANT: Final = to_millis(datetime(9000, 1, 1, tzinfo=UTC))
+"""Calendars end in 9999."""
 
 
 class UsageError(Exception):
@@ -212,9 +217,12 @@ def _password(file: Path | None) -> str:
 
 def _duration(option: str, text: str) -> Millis:
     try:
-        return parse_duration(text)
+        lifetime = parse_duration(text)
     except ValueError as error:
         raise UsageError(f"{option}: {error}") from None
+    if not lifetime:
+        raise UsageError(f"{option}: {text} is no time at all; write it like 7d")
+    return lifetime
 
 
 @institution_app.command("add")
@@ -417,9 +425,12 @@ def export(
 
 def _instant(text: str) -> Millis:
     try:
-        return parse_instant(text)
-    except ValueError:
-        raise UsageError(f"--as-of: {text!r} is no instant; write it like 2026-11-23T04:00:00Z") from None
+        instant = parse_instant(text)
+    except (ValueError, OverflowError):
+        instant = -1
+    if not 0 <= instant < LAST_INSTANT:
+        raise UsageError(f"--as-of: {text!r} is no instant that can be judged; write it like 2026-11-23T04:00:00Z")
+    return instant
 
 
 def _check(institution: str, pack: str, instant: Millis, verdicts: tuple[Verdict, ...]) -> dict[str, Any]:

@@ -118,6 +118,9 @@ def _handed_down(address: str) -> socket.socket:
         found = socket.socket(fileno=int(number))
     except (ValueError, OSError):
         raise ServeError(f"{address}: no socket was handed down under this number; write HOST:PORT") from None
+    if found.family not in {socket.AF_INET, socket.AF_INET6}:
+        found.detach()
+        raise ServeError(f"{address}: this is no TCP socket, and agents and browsers need one; write HOST:PORT")
     if not found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
         found.detach()
         raise ServeError(f"{address}: this socket does not listen; write HOST:PORT")

@@ -112,6 +112,10 @@ def parse_template(text: str, base: Path) -> Template:
     if not names:
         msg = "`path` is empty; write it like /recordings/{camera}/%Y-%m-%d/%H%M%S.mp4"
         raise TemplateError(msg)
+    strange = re.findall(r"\{[^}/]*\}", text.replace("{camera}", ""))
+    if strange:
+        msg = f"`path` {text!r} holds {strange[0]}; of names in braces there is {{camera}} alone"
+        raise TemplateError(msg)
     components = [_component(name, text) for name in names]
     fixed = next((i for i, one in enumerate(components) if one.is_pattern or one.has_camera), len(components))
     if fixed == len(components):

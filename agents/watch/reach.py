@@ -102,10 +102,11 @@ class Reach:
         clock: Clock,
         recorders: Mapping[str, Sequence[Endpoint]],
         gateway: Sequence[Endpoint],
+        cameras: Sequence[Endpoint] = (),
         *,
         greet: Greet | None = None,
     ) -> None:
-        """Know where each recorder's services are, and where the gateway may answer.
+        """Know where each recorder's services are (none: it is no device), and where gateway and cameras may answer.
 
         `greet` tells a recorder that hangs from one that lives: a kernel completes handshakes for a program that has
         stopped.
@@ -115,15 +116,20 @@ class Reach:
         self._clock = clock
         self._recorders = recorders
         self._gateway = gateway
+        self._cameras = cameras
         self._asking: dict[str, asyncio.Task[Reached]] = {}
         self._last: dict[str, tuple[float, Reached]] = {}
 
+    def is_device(self, recorder_id: str) -> bool:
+        """Tell whether the recorder has an address that can be asked."""
+        return bool(self._recorders[recorder_id])
+
     async def ask(self, recorder_id: str) -> Reached:
-        """Return whether the recorder answers now."""
+        """Return whether the recorder, which is a device, answers now."""
         return await self._once(f"recorder {recorder_id}", lambda: self._find_out(recorder_id))
 
     async def site_answers(self) -> bool:
-        """Tell whether the gateway or any recorder's host answers: else the agent is blind."""
+        """Tell whether the gateway or any device of the site answers: else the agent is blind."""
         reached = await self._once("site", self._find_out_site)
         return reached.state == "up"
 
@@ -145,7 +151,8 @@ class Reach:
         return reached
 
     async def _find_out_site(self) -> Reached:
-        endpoints = [*self._gateway, *(place for places in self._recorders.values() for place in places)]
+        recorders = (place for places in self._recorders.values() for place in places)
+        endpoints = [*self._gateway, *recorders, *self._cameras]
         if not endpoints or await self._any_answer(endpoints):
             return Reached("up", None, "the site's line is whole")
         return Reached("unknown", StreamCause.BLIND, "no device of the site answers")
@@ -154,7 +161,7 @@ class Reach:
         places = self._recorders[recorder_id]
         answers = await asyncio.gather(*(self._knock(*place) for place in places))
         opened = [place for place, answer in zip(places, answers, strict=True) if answer == "open"]
-        if not answers or (opened and await self._anything_comes_back(opened)):
+        if opened and await self._anything_comes_back(opened):
             return Reached("up", None, "the recorder answers")
         if opened or "refused" in answers or await self._others_answer(recorder_id):
             what = "its services refuse the connection" if "refused" in answers else "it is silent"
@@ -169,7 +176,9 @@ class Reach:
 
     async def _others_answer(self, recorder_id: str) -> bool:
         others = [place for name, places in self._recorders.items() if name != recorder_id for place in places]
-        return await self._any_answer([*self._gateway, *others])
+        hosts = {host for host, _ in self._recorders[recorder_id]}
+        cameras = [place for place in self._cameras if place[0] not in hosts]
+        return await self._any_answer([*self._gateway, *others, *cameras])
 
     async def _any_answer(self, places: Sequence[Endpoint]) -> bool:
         """Tell whether one of them answers at all; the first that does is enough."""

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pydantic import TypeAdapter, ValidationError
+
 from monitor.collector.arrival import Identity
 from monitor.collector.context import Context
 from monitor.collector.nonce import new_nonce
 from monitor.model.enrolment import POSSESSION, plain_code, proves_possession
+from monitor.model.inventory import Identifier
 from monitor.model.span import DAY, Millis
 from monitor.model.suite import BadKey, PublicKey
+from monitor.regulations.messages import NO_ID
 from monitor.store import agents, registry
 from monitor.store.engine import writing
 from monitor.store.keys import agent_keys, register_key, revoke_keys
@@ -37,6 +41,9 @@ class Enrolled:
     nonce: str
 
 
+_AGENT: TypeAdapter[str | None] = TypeAdapter(Identifier | None)
+
+
 @dataclass(frozen=True)
 class Offer:
     """A public key that somebody offers, and the proof that he has the private one."""
@@ -46,7 +53,14 @@ class Offer:
 
 
 def create_code(context: Context, institution: str, agent: str | None = None, valid: Millis = VALID) -> str:
-    """Return a new one-time code for an agent of the institution. Raises RegisterError for an unknown institution."""
+    """Return a new one-time code for an agent of the institution, for `valid` ms.
+
+    Raises RegisterError for an unknown institution, or an agent's name that is no id.
+    """
+    try:
+        _AGENT.validate_python(agent)
+    except ValidationError:
+        raise registry.RegisterError(f"--agent: {agent!r} {NO_ID}") from None
     now, code = context.now(), new_code()
     with writing(context.engine) as session:
         registry.known_institution(session, institution)

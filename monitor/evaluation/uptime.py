@@ -17,7 +17,7 @@ from monitor.evaluation.outage import (
     too_long,
     whole_outage,
 )
-from monitor.model.inventory import Camera
+from monitor.model.inventory import WITHOUT_ADDRESS, Camera
 from monitor.model.ledger import Facts, StateSpan, Timeline, evidence_of
 from monitor.model.observation import Evidence, StreamCause, Subject
 from monitor.model.regulation import Uptime
@@ -95,9 +95,10 @@ class _Case:
 
 
 def judge_uptime(judgement: Judgement, requirement: Uptime) -> list[Verdict]:
-    """Judge every recorder, then every camera, which may be explained by its recorder."""
+    """Judge every recorder that is a device, then every camera, which may be explained by its recorder."""
     facts = judgement.facts
-    recorders = {item.id: _recorder(facts, requirement, item.id) for item in facts.inventory.recorders}
+    asked = [item.id for item in facts.inventory.recorders if item.driver not in WITHOUT_ADDRESS]
+    recorders = {name: _recorder(facts, requirement, name) for name in asked}
     return [*recorders.values(), *(_camera(facts, requirement, item, recorders) for item in facts.inventory.cameras)]
 
 

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import unicodedata
 from datetime import date, time
 from enum import StrEnum
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, field_validator, model_validator
 
 Identifier = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
 """An id chosen by people: letters, digits, dot, underscore, hyphen; at most 64."""
 
-Name = Annotated[str, StringConstraints(max_length=200)]
+WITHOUT_ADDRESS: Final = frozenset({"files", "attested"})
+"""Drivers of recorders that are no device in the network: nobody can ask whether they answer."""
+
+
+def _plain(text: str) -> str:
+    """Refuse what would move a terminal's cursor or break a line. Raises ValueError."""
+    if any(unicodedata.category(letter) == "Cc" for letter in text):
+        raise ValueError("holds a control character: write plain text")
+    return text
+
+
+Name = Annotated[str, StringConstraints(max_length=200), AfterValidator(_plain)]
 
 
 class Strict(BaseModel):

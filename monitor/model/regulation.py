@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from datetime import date
 from enum import StrEnum
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Final, Literal, Self
 
 from pydantic import BeforeValidator, Field, PlainSerializer, StringConstraints, model_validator
 
@@ -16,13 +16,21 @@ _UNITS: dict[str, Millis] = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": 
 _DURATION = re.compile(r"^(\d{1,9})(ms|s|m|h|d)$")
 
 
+LONGEST: Final[Millis] = 3660 * DAY
+"""Ten years: a longer duration is a slip, and what it bounds would never be asked for."""
+
+
 def parse_duration(value: object) -> Millis:
-    """Read a duration such as 90d, 6h, 5m, 30s. Raises ValueError on anything else."""
+    """Read a duration such as 90d, 6h, 5m, 30s, of at most ten years. Raises ValueError on anything else."""
     match = _DURATION.match(value.strip()) if isinstance(value, str) else None
     if match is None:
         msg = f"{value!r} is no duration; write a whole number and a unit, such as 90d, 6h, 5m or 30s"
         raise ValueError(msg)
-    return int(match[1]) * _UNITS[match[2]]
+    millis = int(match[1]) * _UNITS[match[2]]
+    if millis > LONGEST:
+        msg = f"{value!r} is too long; nothing lasts longer than {format_duration(LONGEST)} here"
+        raise ValueError(msg)
+    return millis
 
 
 def format_duration(millis: Millis) -> str:

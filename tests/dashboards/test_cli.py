@@ -119,6 +119,14 @@ def test_mistakes_are_one_sentence(shell: Shell) -> None:
     assert "wj-0001 is in the register already" in shell.bad(*add, seeded.PACK)
     assert shell.bad("institution", "add", "../x", "--name", "x", "--regulation", seeded.PACK).startswith("id: ")
     assert "nobody is not in the register" in shell.bad("enrolment", "create", "--institution", "nobody")
+    code = ("enrolment", "create", "--institution", "wj-0001")
+    assert "--agent: 'a b' is no id" in shell.bad(*code, "--agent", "a b")
+    assert "--valid: 0s is no time at all" in shell.bad(*code, "--valid", "0s")
+    assert "nothing lasts longer than 3660d here" in shell.bad(*code, "--valid", "99999999d")
+    escape = ("institution", "add", "wj-0009", "--name", "\x1b[2Jevil", "--regulation", "kr-daycare-60")
+    assert "name: holds a control character: write plain text" in shell.bad(*escape)
+    for instant in ("9999-12-31T23:59:59Z", "0001-01-01T00:00:00+14:00", "1969-12-31T23:59:59Z"):
+        assert "is no instant that can be judged" in shell.bad("evaluate", "--as-of", instant)
     assert "write a whole number and a unit" in shell.bad(
         "enrolment", "create", "--institution", "wj-0001", "--valid", "week"
     )

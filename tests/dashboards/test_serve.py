@@ -241,6 +241,8 @@ def test_a_socket_that_was_handed_down_is_listened_at() -> None:
             assert taken.getsockname() == opened.getsockname()
         with socket.socket() as silent, pytest.raises(ServeError, match="does not listen; write HOST:PORT"):
             listen(f"fd:{silent.fileno()}")
+        with socket.socket(socket.AF_UNIX) as local, pytest.raises(ServeError, match="is no TCP socket"):
+            listen(f"fd:{local.fileno()}")
     for wrong in ("fd:", "fd:x", "fd:-1", "fd:99999"):
         with pytest.raises(ServeError, match="no socket was handed down under this number"):
             listen(wrong)

@@ -285,6 +285,10 @@ async def test_progress_is_told_and_ends_at_one(tmp_path: Path) -> None:
         ),
         ({"path": TEMPLATE, "path_timezone": "mars"}, "recorder nvr: key 'path_timezone'"),
         ({"path": "rec/%F/*.mp4"}, "recorder nvr: key 'starts': `path` 'rec/%F/*.mp4' tells the day and not when"),
+        (
+            {"path": "rec/{kamera}/%F/%H.mp4"},
+            "recorder nvr: key 'path': `path` 'rec/{kamera}/%F/%H.mp4' holds {kamera}; of names",
+        ),
         ({"path": "rec/%H.mp4"}, "recorder nvr: key 'path': `path` 'rec/%H.mp4' does not tell the day"),
     ],
 )

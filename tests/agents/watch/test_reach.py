@@ -71,7 +71,20 @@ async def test_the_site_answers_when_anything_does(gateway: Answer, answers: boo
 async def test_a_site_with_nothing_to_knock_at_isn_t_called_blind() -> None:
     reach = Reach(Door({}), ManualClock(from_millis(0)), {"folder": ()}, ())
     assert await reach.site_answers()
-    assert (await reach.ask("folder")).state == "up"
+    assert not reach.is_device("folder")
+
+
+CAMERA = ("192.0.2.50", 554)
+
+
+@pytest.mark.parametrize(("camera", "answers", "state"), [("open", True, "down"), ("silent", False, "unknown")])
+async def test_a_camera_at_an_address_of_its_own_is_a_device_of_the_site(
+    camera: Answer, answers: bool, state: str
+) -> None:
+    door = Door({NVR: "silent", STREAMS: "silent", CAMERA: camera})
+    reach = Reach(door, ManualClock(from_millis(0)), {"nvr": (NVR, STREAMS)}, (), (STREAMS, CAMERA))
+    assert await reach.site_answers() is answers
+    assert (await reach.ask("nvr")).state == state
 
 
 async def test_one_question_serves_all_who_ask_at_the_same_time() -> None:

@@ -56,6 +56,14 @@ def test_all_is_well() -> None:
     assert judged("uptime", GATE).measured["up_ratio"] == 1.0
 
 
+@pytest.mark.parametrize(("driver", "asked"), [("hikvision", True), ("files", False), ("attested", False)])
+def test_a_recorder_that_is_no_device_is_not_said_to_answer(driver: str, asked: bool) -> None:
+    recorders = tuple(item.model_copy(update={"driver": driver}) for item in INVENTORY.recorders)
+    said = Judged(healthy(), inventory=INVENTORY.model_copy(update={"recorders": recorders})).said("uptime")
+    assert (str(NVR) in said) is asked
+    assert len(said) == len(CAMERAS) + asked
+
+
 def test_time_the_agent_was_off_is_filled_from_the_index() -> None:
     verdict = Judged(agent_was_off([]))("uptime", GATE)
     assert (verdict.outcome, verdict.measured["up_ratio"], episodes(verdict)) == (Outcome.MET, 1.0, [])
