@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Self
 
 from monitor.collector.context import Context
 from monitor.collector.ingest import is_back_dated
@@ -75,8 +74,7 @@ def verify_institution(context: Context, institution: str) -> Verified:
         for agent in agents_of(session, institution):
             keys = agent_keys(session, institution, agent.id)
             rows = stored_reports(session, institution, agent.id)
-            with _Telling(rebuilt, agent.id) as telling:
-                found.append(_verify(agent, keys, rows, nonce_key, telling))
+            found.append(_verify(agent, keys, rows, nonce_key, _Telling(rebuilt, agent.id)))
         ledger = LedgerChecked(rebuilt.hold(session))
         for item in rebuilt.differences():
             ledger.differing += 1
@@ -91,23 +89,26 @@ class _Telling:
 
     rebuilt: Rebuilt
     agent: str
-    _waiting: list[tuple[Position, list[Entry]]] = field(default_factory=list)
+    _links: list[tuple[Position, str, Place | None]] = field(default_factory=list)
+    _entries: list[tuple[Position, list[Entry]]] = field(default_factory=list)
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._hand_on()
+    def link(self, row: StoredReport, after: Place | None) -> None:
+        """Take where a report stands, and what it follows."""
+        self._links.append((row.position, row.digest, after))
+        if len(self._links) >= _REPORTS_AT_ONCE:
+            self.hand_on()
 
     def tell(self, position: Position, payload: bytes) -> None:
         """Take a report that counts. Raises ValueError when it can't be read."""
-        self._waiting.append((position, [Entry.of(item) for item in Report.from_bytes(payload).observations]))
-        if len(self._waiting) >= _REPORTS_AT_ONCE:
-            self._hand_on()
+        self._entries.append((position, [Entry.of(item) for item in Report.from_bytes(payload).observations]))
+        if len(self._entries) >= _REPORTS_AT_ONCE:
+            self.hand_on()
 
-    def _hand_on(self) -> None:
-        self.rebuilt.add(self.agent, self._waiting)
-        self._waiting = []
+    def hand_on(self) -> None:
+        """Hand on what waits."""
+        self.rebuilt.link(self.agent, self._links)
+        self.rebuilt.add(self.agent, self._entries)
+        self._links, self._entries = [], []
 
 
 def _sentence(institution: str, item: Difference) -> str:
@@ -126,8 +127,6 @@ def _verify(
     agent: AgentSummary, keys: Mapping[str, AgentKey], rows: Iterable[StoredReport], secret: bytes, telling: _Telling
 ) -> Checked:
     checked = Checked(agent.institution, agent.id)
-    places: dict[Position, str] = {}
-    links: dict[Position, Place | None] = {}
     misdated = 0
     for row in rows:
         checked.reports += 1
@@ -136,17 +135,18 @@ def _verify(
             checked.unsigned += 1
             checked.problems += _tell(telling, row, row.envelope)
             continue
-        places[row.position] = row.digest
         try:
             envelope = _proved(row, keys)
         except SignatureError as error:
             checked.problems.append(f"{_name(row.position)}: {error}")
+            telling.link(row, None)
             continue
-        links[row.position] = envelope.protected.after
+        telling.link(row, envelope.protected.after)
         checked.problems += [f"{_name(row.position)}: {text}" for text in _row_problems(row, envelope, agent, secret)]
         if (envelope.protected.institution, envelope.protected.agent) == (agent.institution, agent.id):
             checked.problems += _tell(telling, row, envelope.payload)
-    checked.problems += _link_problems(agent.chain, places, links)
+    telling.hand_on()
+    checked.problems += _link_problems(agent.chain, agent.id, telling.rebuilt)
     if checked.reports != agent.reports:
         checked.problems.append(f"{agent.reports} reports were taken in, and {checked.reports} are stored")
     if misdated != agent.misdated:
@@ -190,22 +190,20 @@ def _row_problems(row: StoredReport, envelope: Envelope, agent: AgentSummary, se
         yield f"it is marked {row.doubt}, and was written when its nonce was given"
 
 
-def _link_problems(
-    chain: Chain, places: Mapping[Position, str], links: Mapping[Position, Place | None]
-) -> Iterator[str]:
+def _link_problems(chain: Chain, agent: str, rebuilt: Rebuilt) -> Iterator[str]:
     """Say which reports are gone or exchanged: what another one follows, and what the chain ended with when it came."""
     holes = {item.after for item in chain.segments}
-    for position, after in links.items():
-        if after is None or after in holes:
+    for item in rebuilt.unfollowed(agent):
+        if item.after in holes:
             continue
-        here = places.get((after.boot, after.sequence))
-        if here is None and not chain.settled:
-            yield f"{_name((after.boot, after.sequence))} is gone: {_name(position)} follows it"
-        elif here is not None and here != after.digest:
-            yield f"{_name((after.boot, after.sequence))} is not the one that {_name(position)} follows"
-    for item in chain.segments:
-        for end in (item.first.place, item.last.place):
-            if places.get((end.boot, end.sequence)) is None:
+        before, here = _name((item.after.boot, item.after.sequence)), _name(item.position)
+        if item.here is not None:
+            yield f"{before} is not the one that {here} follows"
+        elif not chain.settled:
+            yield f"{before} is gone: {here} follows it"
+    for segment in chain.segments:
+        for end in (segment.first.place, segment.last.place):
+            if not rebuilt.has(agent, (end.boot, end.sequence)):
                 yield f"{_name((end.boot, end.sequence))} is gone: it is an end of the agent's chain"
 
 

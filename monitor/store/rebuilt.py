@@ -20,9 +20,11 @@ from sqlalchemy import (
     event,
     insert,
     select,
+    text,
 )
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, mapped_column
 
+from monitor.model.envelope import Place
 from monitor.model.observation import Kind
 from monitor.model.span import Millis, isoformat
 from monitor.store.engine import writing
@@ -53,6 +55,30 @@ class _Told(_Scratch):
     agent: Mapped[str]
     boot: Mapped[str]
     sequence: Mapped[int]
+
+
+class _Link(_Scratch):
+    """A report's place in its agent's chain, and the one that it follows."""
+
+    __tablename__ = "link"
+
+    agent: Mapped[str] = mapped_column(primary_key=True)
+    boot: Mapped[str] = mapped_column(primary_key=True)
+    sequence: Mapped[int] = mapped_column(primary_key=True)
+    digest: Mapped[str]
+    after_boot: Mapped[str | None]
+    after_sequence: Mapped[int | None]
+    after_digest: Mapped[str | None]
+
+
+@dataclass(frozen=True)
+class Follows:
+    """A report of an agent beside the one that it follows, which isn't there as it should be."""
+
+    position: Position
+    after: Place
+    here: str | None
+    """The digest of what is there in its place; None: nothing is."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +113,45 @@ class Rebuilt:
         with writing(self._engine) as session:
             insert_new(session, _Told, by)
             add_entries(session, self._institution, (entry for _, entries in told for entry in entries))
+
+    def link(self, agent: str, reports: Sequence[tuple[Position, str, Place | None]]) -> None:
+        """Take where some reports of an agent stand: (place, digest, what it follows)."""
+        rows = [
+            {
+                "agent": agent,
+                "boot": boot,
+                "sequence": sequence,
+                "digest": digest,
+                "after_boot": None if after is None else after.boot,
+                "after_sequence": None if after is None else after.sequence,
+                "after_digest": None if after is None else after.digest,
+            }
+            for (boot, sequence), digest, after in reports
+        ]
+        with writing(self._engine) as session:
+            insert_new(session, _Link, rows)
+
+    def has(self, agent: str, position: Position) -> bool:
+        """Tell whether an agent's report is there."""
+        with Session(self._engine) as session:
+            return session.get(_Link, (agent, *position)) is not None
+
+    def unfollowed(self, agent: str) -> Iterator[Follows]:
+        """Give the reports of an agent whose predecessor is gone or another one, in the order in which they came."""
+        before = aliased(_Link)
+        there = and_(
+            before.agent == _Link.agent,
+            before.boot == _Link.after_boot,
+            before.sequence == _Link.after_sequence,
+        )
+        columns = (_Link.boot, _Link.sequence, _Link.after_boot, _Link.after_sequence, _Link.after_digest)
+        query = select(*columns, before.digest).outerjoin(before, there).where(_Link.agent == agent)
+        wrong = _Link.after_digest.is_not(None) & before.digest.is_distinct_from(_Link.after_digest)
+        with Session(self._engine) as session:
+            rows = session.execute(query.where(wrong).order_by(text("link.rowid")).execution_options(yield_per=_PAGE))
+            for boot, sequence, after_boot, after_sequence, after_digest, here in rows:
+                after = Place(boot=str(after_boot), sequence=int(after_sequence or 0), digest=str(after_digest))
+                yield Follows((boot, sequence), after, here)
 
     def hold(self, stored: Session) -> int:
         """Take the rows that are stored; return how many there are."""
