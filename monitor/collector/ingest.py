@@ -209,12 +209,10 @@ def _store(context: Context, identity: Identity, opened: Sequence[Opened], now: 
             newest = max(new, key=lambda item: item.received.report.written_at).received.report
             due = _silent_due(context, regulation, now)
             misdated = sum(item.received.doubt is not None for item in new)
-            arrival = Arrival(len(new), newest.version, intake.chain, intake.forked, due, misdated)
-            reported(session, identity.institution, identity.agent, now, arrival)
             last = new[-1].received
             offset = offset_of(last.nonce_at, last.envelope.protected.written_at, now)
-            if offset is not None:
-                note_offset(session, identity.institution, identity.agent, offset, now)
+            arrival = Arrival(len(new), newest.version, intake.chain, intake.forked, due, misdated, offset)
+            reported(session, identity.institution, identity.agent, now, arrival)
     return answers
 
 

@@ -4,14 +4,47 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, case, func, select, update
+from sqlalchemy import BigInteger, ColumnElement, bindparam, case, func, select, update
 from sqlalchemy.orm import Session
 
 from monitor.model.chain import Chain, read_chain, write_chain
 from monitor.model.span import Millis, isoformat
 from monitor.store.tables import AgentRow, EnrolmentRow, InstitutionRow
 from monitor.store.tokens import hash_secret
-from monitor.store.upsert import insert_new
+from monitor.store.upsert import insert_new, table_of
+
+_AGENT, _INSTITUTION = table_of(AgentRow), table_of(InstitutionRow)
+_THIS = (_AGENT.c.institution_id == bindparam("institution"), _AGENT.c.id == bindparam("agent"))
+
+
+def _number(name: str) -> ColumnElement[int | None]:
+    return bindparam(name, type_=BigInteger)
+
+
+# Statements that every report needs are made once: to make one costs more than to run it.
+_CHAIN = select(_AGENT.c.chain).where(*_THIS)
+_HOLD = (
+    update(_INSTITUTION)
+    .where(_INSTITUTION.c.id == bindparam("institution"))
+    .values(last_report_at=_number("at"), evaluate_due_at=func.coalesce(_INSTITUTION.c.evaluate_due_at, _number("at")))
+    .returning(_INSTITUTION.c.regulation)
+)
+_REPORTED = (
+    update(_AGENT)
+    .where(*_THIS)
+    .values(
+        last_report_at=case((_AGENT.c.last_report_at > _number("at"), _AGENT.c.last_report_at), else_=_number("at")),
+        reports=_AGENT.c.reports + _number("count"),
+        version=bindparam("said"),
+        silent_due_at=_number("silent"),
+        chain=bindparam("grown"),
+        missing=_number("holes"),
+        misdated=_AGENT.c.misdated + _number("undated"),
+        forked_at=func.coalesce(_AGENT.c.forked_at, _number("fork")),
+        clock_offset=func.coalesce(_number("offset"), _AGENT.c.clock_offset),
+        clock_at=func.coalesce(_number("compared"), _AGENT.c.clock_at),
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -123,8 +156,7 @@ def enrol(session: Session, institution_id: str, agent_id: str, now: Millis) -> 
 
 def chain_of_agent(session: Session, institution_id: str, agent_id: str) -> Chain | None:
     """Return how the agent's chain stands, None when there is no such agent."""
-    here = (AgentRow.institution_id == institution_id, AgentRow.id == agent_id)
-    row = session.execute(select(AgentRow.chain).where(*here)).one_or_none()
+    row = session.execute(_CHAIN, {"institution": institution_id, "agent": agent_id}).one_or_none()
     return None if row is None else read_chain(row[0])
 
 
@@ -171,14 +203,7 @@ def hold_institution(session: Session, institution_id: str, now: Millis) -> str 
 
     An evaluation becomes due if none is. Returns None when there is no such institution.
     """
-    row = InstitutionRow
-    statement = (
-        update(row)
-        .where(row.id == institution_id)
-        .values(last_report_at=now, evaluate_due_at=func.coalesce(row.evaluate_due_at, now))
-        .returning(row.regulation)
-    )
-    return session.scalars(statement).one_or_none()
+    return session.scalars(_HOLD, {"institution": institution_id, "at": now}).one_or_none()
 
 
 @dataclass(frozen=True)
@@ -193,23 +218,27 @@ class Arrival:
     """When its silence becomes due (None: the pack asks for none)."""
     misdated: int = 0
     """So many of them say a time that can't be."""
+    clock_offset: Millis | None = None
+    """By how much at least the agent's clock is off; None where these reports can't tell."""
 
 
 def reported(session: Session, institution_id: str, agent_id: str, now: Millis, arrival: Arrival) -> None:
     """Note what came in of an agent."""
-    row = AgentRow
-    values: dict[str, object] = {
-        "last_report_at": case((row.last_report_at > now, row.last_report_at), else_=now),
-        "reports": row.reports + arrival.count,
-        "version": arrival.version,
-        "silent_due_at": arrival.silent_due,
-        "chain": write_chain(arrival.chain),
-        "missing": arrival.chain.missing,
-        "misdated": row.misdated + arrival.misdated,
+    values = {
+        "institution": institution_id,
+        "agent": agent_id,
+        "at": now,
+        "count": arrival.count,
+        "said": arrival.version,
+        "silent": arrival.silent_due,
+        "grown": write_chain(arrival.chain),
+        "holes": arrival.chain.missing,
+        "undated": arrival.misdated,
+        "fork": now if arrival.forked else None,
+        "offset": arrival.clock_offset,
+        "compared": None if arrival.clock_offset is None else now,
     }
-    if arrival.forked:
-        values["forked_at"] = func.coalesce(row.forked_at, now)
-    session.execute(update(row).where(row.institution_id == institution_id, row.id == agent_id).values(values))
+    session.execute(_REPORTED, values)
 
 
 def dispute(session: Session, institution_id: str, agent_id: str, count: int) -> None:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from monitor.model.span import Millis
 from monitor.model.suite import PublicKey
 from monitor.store.tables import AgentKeyRow, CollectorKeyRow
-from monitor.store.upsert import insert_new
+from monitor.store.upsert import insert_new, table_of
+
+_KEY = table_of(AgentKeyRow)
+_KEYS_OF = (
+    select(_KEY.c.id, _KEY.c.jwk, _KEY.c.registered_at, _KEY.c.replaced_at, _KEY.c.revoked_at)
+    .where(_KEY.c.institution_id == bindparam("institution"), _KEY.c.agent_id == bindparam("agent"))
+    .order_by(_KEY.c.registered_at)
+)
 
 
 @dataclass(frozen=True)
@@ -26,11 +33,7 @@ class AgentKey:
 
 def agent_keys(session: Session, institution_id: str, agent_id: str) -> dict[str, AgentKey]:
     """Return an agent's keys by their id."""
-    here = (AgentKeyRow.institution_id == institution_id, AgentKeyRow.agent_id == agent_id)
-    columns = (
-        AgentKeyRow.id, AgentKeyRow.jwk, AgentKeyRow.registered_at, AgentKeyRow.replaced_at, AgentKeyRow.revoked_at
-    )  # fmt: skip
-    rows = session.execute(select(*columns).where(*here).order_by(AgentKeyRow.registered_at))
+    rows = session.execute(_KEYS_OF, {"institution": institution_id, "agent": agent_id})
     return {
         key_id: AgentKey(PublicKey.of(json.loads(jwk)), registered, replaced, revoked)
         for key_id, jwk, registered, replaced, revoked in rows

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, delete, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, select, tuple_
 from sqlalchemy.orm import Session
 
 from monitor.model.observation import SPAN_KINDS, Kind, Observation
@@ -17,7 +17,15 @@ from monitor.model.span import Millis, isoformat
 from monitor.store import cursor as cursors
 from monitor.store.instants import add_instants, load_instants
 from monitor.store.tables import InstantRow, SpanRow
-from monitor.store.upsert import upsert
+from monitor.store.upsert import table_of, upsert
+
+_SPAN = table_of(SpanRow)
+_NEAR = select(_SPAN).where(
+    _SPAN.c.institution_id == bindparam("institution"),
+    _SPAN.c.end_at >= bindparam("low"),
+    _SPAN.c.start_at <= bindparam("high"),
+)
+"""What may overlap or touch what lies between two instants."""
 
 Lane = tuple[str, str, str, str]
 """(kind, subject kind, subject id, what else must be equal): two spans of one lane that touch are one."""
@@ -121,14 +129,10 @@ def _add_spans(session: Session, institution_id: str, spans: dict[Lane, list[Pie
     low = min(piece.start for pieces in spans.values() for piece in pieces)
     high = max(piece.end for pieces in spans.values() for piece in pieces)
     stored: dict[Lane, list[Piece]] = defaultdict(list)
-    near = session.scalars(
-        select(SpanRow).where(SpanRow.institution_id == institution_id, SpanRow.end_at >= low, SpanRow.start_at <= high)
-    )
-    for row in near:
+    for row in session.execute(_NEAR, {"institution": institution_id, "low": low, "high": high}):
         lane = (row.kind, row.subject_kind, row.subject_id, row.lane)
         if lane in spans:
             stored[lane].append(_piece(row))
-    session.expunge_all()
     gone: list[tuple[str, str, str, str, Millis]] = []
     changed: list[dict[str, Any]] = []
     for lane, pieces in spans.items():
@@ -147,7 +151,7 @@ def _seen(text: str) -> Seen:
     return Seen(text, (end > start, end, start, digest_of_text(text)), value["expires"])
 
 
-def _piece(row: SpanRow) -> Piece:
+def _piece(row: Row[Any]) -> Piece:
     newest = _seen(row.newest)
     return Piece(row.start_at, row.end_at, newest, newest if row.lasting is None else _seen(row.lasting))
 

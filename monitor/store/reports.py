@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from monitor.model.envelope import Envelope
 from monitor.model.report import Report
 from monitor.model.span import Millis, to_millis
 from monitor.store.tables import DisputedReportRow, ReportRow
-from monitor.store.upsert import insert_new
+from monitor.store.upsert import insert_new, insert_rows, table_of
+
+_REPORT = table_of(ReportRow)
+_KNOWN = select(_REPORT.c.sequence, _REPORT.c.digest).where(
+    _REPORT.c.institution_id == bindparam("institution"),
+    _REPORT.c.agent_id == bindparam("agent"),
+    _REPORT.c.boot == bindparam("boot"),
+    _REPORT.c.sequence.in_(bindparam("sequences", expanding=True)),
+)
 
 MAX_DISPUTED = 1000
 """So many disputed reports of one agent are kept: enough to show what happened."""
@@ -51,40 +59,31 @@ def known_digests(
         by_boot.setdefault(boot, []).append(sequence)
     found: dict[Position, str] = {}
     for boot, sequences in by_boot.items():
-        rows = session.execute(
-            select(ReportRow.sequence, ReportRow.digest).where(
-                ReportRow.institution_id == institution_id,
-                ReportRow.agent_id == agent_id,
-                ReportRow.boot == boot,
-                ReportRow.sequence.in_(sequences),
-            )
-        )
+        values = {"institution": institution_id, "agent": agent_id, "boot": boot, "sequences": sequences}
+        rows = session.execute(_KNOWN, values)
         found.update({(boot, sequence): digest for sequence, digest in rows})
     return found
 
 
 def add_reports(session: Session, received: Sequence[Received], received_at: Millis) -> None:
     """Keep reports that are not stored yet."""
-    if received:
-        session.execute(
-            insert(ReportRow),
-            [
-                {
-                    "institution_id": item.report.institution,
-                    "agent_id": item.report.agent,
-                    "boot": item.report.boot,
-                    "sequence": item.report.sequence,
-                    "digest": item.digest,
-                    "envelope": item.envelope.data,
-                    "key_id": item.envelope.protected.kid,
-                    "nonce_at": item.nonce_at,
-                    "written_at": to_millis(item.report.written_at),
-                    "received_at": received_at,
-                    "doubt": item.doubt,
-                }
-                for item in received
-            ],
-        )
+    rows = [
+        {
+            "institution_id": item.report.institution,
+            "agent_id": item.report.agent,
+            "boot": item.report.boot,
+            "sequence": item.report.sequence,
+            "digest": item.digest,
+            "envelope": item.envelope.data,
+            "key_id": item.envelope.protected.kid,
+            "nonce_at": item.nonce_at,
+            "written_at": to_millis(item.report.written_at),
+            "received_at": received_at,
+            "doubt": item.doubt,
+        }
+        for item in received
+    ]
+    insert_rows(session, ReportRow, rows)
 
 
 def add_disputed(session: Session, received: Sequence[Received], received_at: Millis) -> int:

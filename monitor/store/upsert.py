@@ -1,47 +1,87 @@
-"""Insert-or-update: the one place where SQLite and PostgreSQL are told apart."""
+"""Insert, and insert-or-update: the one place where SQLite and PostgreSQL are told apart."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, cast
+from functools import lru_cache
+from typing import Any, Literal, cast
 
-from sqlalchemy import Table, inspect
+from sqlalchemy import Insert, Table, bindparam, inspect
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase, Session
 
 Row = Mapping[str, Any]
+MOST_VALUES = 50
+"""Of a statement. What has more is taken apart by the driver at each use, and that costs more than another statement."""
+
+_DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
+
+Then = Literal["fail", "keep", "replace"]
+"""What happens where a row's primary key is there already."""
+
+
+def insert_rows(session: Session, table: type[DeclarativeBase], rows: Sequence[Row]) -> None:
+    """Insert rows whose primary keys aren't there yet. All rows name the same columns."""
+    _write(session, table, rows, "fail")
 
 
 def upsert(session: Session, table: type[DeclarativeBase], rows: Sequence[Row]) -> None:
     """Insert rows; where the primary key is there already, the row's other columns replace what stood there.
 
-    All rows name the same columns.
+    All rows name the same columns, and no two have the same primary key.
     """
-    if not rows:
-        return
-    insert = postgresql.insert if _is_postgresql(session) else sqlite.insert
-    statement = insert(_table(table))
-    key = _key(table)
-    changed = {name: statement.excluded[name] for name in rows[0] if name not in key}
-    session.execute(statement.on_conflict_do_update(index_elements=key, set_=changed), [dict(row) for row in rows])
+    _write(session, table, rows, "replace")
 
 
 def insert_new(session: Session, table: type[DeclarativeBase], rows: Sequence[Row]) -> None:
-    """Insert rows; one whose primary key is there already is left out."""
+    """Insert rows; one whose primary key is there already is left out. All rows name the same columns."""
+    _write(session, table, rows, "keep")
+
+
+def table_of(row: type[DeclarativeBase]) -> Table:
+    """Return the table itself: statements over it are made once, where those over its class are made at each use."""
+    return cast("Table", inspect(row).local_table)
+
+
+def _write(session: Session, table: type[DeclarativeBase], rows: Sequence[Row], then: Then) -> None:
     if not rows:
         return
-    insert = postgresql.insert if _is_postgresql(session) else sqlite.insert
-    statement = insert(_table(table))
-    session.execute(statement.on_conflict_do_nothing(index_elements=_key(table)), [dict(row) for row in rows])
+    names = tuple(rows[0])
+    if session.get_bind().dialect.name == "sqlite":
+        session.execute(_sqlite(table_of(table), names, then), [dict(row) for row in rows])
+        return
+    # Many rows a statement: PostgreSQL answers each statement by itself, and that costs more than the row.
+    connection, step = session.connection(), max(1, MOST_VALUES // len(names))
+    for begin in range(0, len(rows), step):
+        some = rows[begin : begin + step]
+        values = tuple(row[name] for row in some for name in names)
+        connection.exec_driver_sql(_postgresql(table_of(table), names, then, len(some)), values)
 
 
-def _table(table: type[DeclarativeBase]) -> Table:
-    return cast("Table", inspect(table).local_table)
+@lru_cache(maxsize=1024)
+def _postgresql(table: Table, names: tuple[str, ...], then: Then, count: int) -> str:
+    """Return the statement for so many rows: always the same text, so that the server prepares it once."""
+    quote = _DIALECT.identifier_preparer.quote
+    row = f"({', '.join(['%s'] * len(names))})"
+    key = [column.name for column in table.primary_key]
+    changed = [f"{quote(name)} = excluded.{quote(name)}" for name in names if name not in key]
+    found = ", ".join(map(quote, key))
+    ends = {
+        "fail": "",
+        "keep": f" ON CONFLICT ({found}) DO NOTHING",
+        "replace": f" ON CONFLICT ({found}) DO UPDATE SET {', '.join(changed)}",
+    }
+    columns = ", ".join(map(quote, names))
+    return f"INSERT INTO {quote(table.name)} ({columns}) VALUES {', '.join([row] * count)}{ends[then]}"  # noqa: S608  (names of our own tables)
 
 
-def _is_postgresql(session: Session) -> bool:
-    return session.get_bind().dialect.name == "postgresql"
-
-
-def _key(table: type[DeclarativeBase]) -> list[str]:
-    return [column.name for column in inspect(table).primary_key]
+@lru_cache(maxsize=256)
+def _sqlite(table: Table, names: tuple[str, ...], then: Then) -> Insert:
+    statement = sqlite.insert(table).values({name: bindparam(name) for name in names})
+    key = [column.name for column in table.primary_key]
+    if then == "keep":
+        return statement.on_conflict_do_nothing(index_elements=key)
+    if then == "replace":
+        changed = {name: statement.excluded[name] for name in names if name not in key}
+        return statement.on_conflict_do_update(index_elements=key, set_=changed)
+    return statement

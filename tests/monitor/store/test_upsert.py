@@ -1,0 +1,54 @@
+"""Rows are written alike on both databases, however many there are."""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import Engine, select
+from sqlalchemy.exc import IntegrityError
+
+from monitor.store.engine import reading, writing
+from monitor.store.tables import CollectorKeyRow, JurisdictionRow
+from monitor.store.upsert import insert_new, insert_rows, upsert
+
+Row = dict[str, object]
+
+
+def rows(first: int, last: int, value: str) -> list[Row]:
+    return [{"name": f"key-{number:03}", "value": value, "created_at": number} for number in range(first, last + 1)]
+
+
+def stored(engine: Engine) -> list[tuple[str, str]]:
+    with reading(engine) as session:
+        found = session.execute(select(CollectorKeyRow.name, CollectorKeyRow.value).order_by(CollectorKeyRow.name))
+        return [(name, value) for name, value in found]
+
+
+@pytest.mark.parametrize("count", [1, 16, 17, 100])
+def test_any_number_of_rows_is_written_kept_or_replaced(engine: Engine, count: int) -> None:
+    with writing(engine) as session:
+        insert_rows(session, CollectorKeyRow, rows(1, count, "first"))
+        insert_new(session, CollectorKeyRow, rows(count, count + 60, "kept"))
+        upsert(session, CollectorKeyRow, rows(count + 1, count + 40, "replaced"))
+    words = ["first"] * count + ["replaced"] * 40 + ["kept"] * 20
+    assert stored(engine) == [(f"key-{number:03}", word) for number, word in enumerate(words, 1)]
+
+
+def test_nothing_is_written_where_one_of_many_is_there_already(engine: Engine) -> None:
+    with writing(engine) as session:
+        insert_rows(session, CollectorKeyRow, rows(20, 20, "first"))
+    with pytest.raises(IntegrityError), writing(engine) as session:
+        insert_rows(session, CollectorKeyRow, rows(1, 20, "second"))
+    assert stored(engine) == [("key-020", "first")]
+
+
+def test_what_is_absent_and_what_has_marks_of_the_driver_is_written_as_it_is(engine: Engine) -> None:
+    odd = "50 % %s :name \\ ' \" 示范"
+    nodes: list[Row] = [{"code": "32", "name": odd, "level": "province", "parent": None}]
+    with writing(engine) as session:
+        upsert(session, JurisdictionRow, nodes)
+        upsert(session, JurisdictionRow, [{**nodes[0], "code": "3205", "parent": "32"}])
+    with reading(engine) as session:
+        assert [(node.name, node.parent) for node in session.scalars(select(JurisdictionRow))] == [
+            (odd, None),
+            (odd, "32"),
+        ]
