@@ -46,25 +46,39 @@ def table_of(row: type[DeclarativeBase]) -> Table:
 def _write(session: Session, table: type[DeclarativeBase], rows: Sequence[Row], then: Then) -> None:
     if not rows:
         return
-    names = tuple(rows[0])
+    given, rows = tuple(rows[0]), _whole(table_of(table), rows)
+    names = (*given, *(name for name in rows[0] if name not in given))
     if session.get_bind().dialect.name == "sqlite":
-        session.execute(_sqlite(table_of(table), names, then), [dict(row) for row in rows])
+        session.execute(_sqlite(table_of(table), names, given, then), [dict(row) for row in rows])
         return
     # Many rows a statement: PostgreSQL answers each statement by itself, and that costs more than the row.
     connection, step = session.connection(), max(1, MOST_VALUES // len(names))
     for begin in range(0, len(rows), step):
         some = rows[begin : begin + step]
         values = tuple(row[name] for row in some for name in names)
-        connection.exec_driver_sql(_postgresql(table_of(table), names, then, len(some)), values)
+        connection.exec_driver_sql(_postgresql(table_of(table), names, given, then, len(some)), values)
+
+
+def _whole(table: Table, rows: Sequence[Row]) -> Sequence[Row]:
+    """Return the rows with the defaults of columns that they don't name."""
+    left_out = {name: value for name, value in _defaults(table).items() if name not in rows[0]}
+    return [{**row, **left_out} for row in rows] if left_out else rows
+
+
+@lru_cache(maxsize=64)
+def _defaults(table: Table) -> Row:
+    return {
+        item.name: item.default.arg for item in table.columns if item.default is not None and item.default.is_scalar
+    }
 
 
 @lru_cache(maxsize=1024)
-def _postgresql(table: Table, names: tuple[str, ...], then: Then, count: int) -> str:
-    """Return the statement for so many rows: always the same text, so that the server prepares it once."""
+def _postgresql(table: Table, names: tuple[str, ...], given: tuple[str, ...], then: Then, count: int) -> str:
+    """Return the statement for so many rows, of which what is `given` may replace what is there: always the same text, so that the server prepares it once."""
     quote = _DIALECT.identifier_preparer.quote
     row = f"({', '.join(['%s'] * len(names))})"
     key = [column.name for column in table.primary_key]
-    changed = [f"{quote(name)} = excluded.{quote(name)}" for name in names if name not in key]
+    changed = [f"{quote(name)} = excluded.{quote(name)}" for name in given if name not in key]
     found = ", ".join(map(quote, key))
     ends = {
         "fail": "",
@@ -76,12 +90,12 @@ def _postgresql(table: Table, names: tuple[str, ...], then: Then, count: int) ->
 
 
 @lru_cache(maxsize=256)
-def _sqlite(table: Table, names: tuple[str, ...], then: Then) -> Insert:
+def _sqlite(table: Table, names: tuple[str, ...], given: tuple[str, ...], then: Then) -> Insert:
     statement = sqlite.insert(table).values({name: bindparam(name) for name in names})
     key = [column.name for column in table.primary_key]
     if then == "keep":
         return statement.on_conflict_do_nothing(index_elements=key)
     if then == "replace":
-        changed = {name: statement.excluded[name] for name in names if name not in key}
+        changed = {name: statement.excluded[name] for name in given if name not in key}
         return statement.on_conflict_do_update(index_elements=key, set_=changed)
     return statement

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, update
 from sqlalchemy.exc import IntegrityError
 
 from monitor.store.engine import reading, writing
-from monitor.store.tables import CollectorKeyRow, JurisdictionRow
+from monitor.store.tables import CollectorKeyRow, InstitutionRow, JurisdictionRow
 from monitor.store.upsert import insert_new, insert_rows, upsert
 
 Row = dict[str, object]
@@ -52,3 +52,14 @@ def test_what_is_absent_and_what_has_marks_of_the_driver_is_written_as_it_is(eng
             (odd, None),
             (odd, "32"),
         ]
+
+
+def test_columns_that_are_left_out_have_their_defaults_and_are_never_replaced(engine: Engine) -> None:
+    row: Row = {"id": "wj-0001", "name": "a", "timezone": "UTC", "regulation": "x", "created_at": 0}
+    with writing(engine) as session:
+        insert_new(session, InstitutionRow, [row])
+        session.execute(update(InstitutionRow).values(open_findings=3))
+        upsert(session, InstitutionRow, [{**row, "name": "b"}])
+    with reading(engine) as session:
+        (found,) = session.scalars(select(InstitutionRow))
+        assert (found.name, found.open_findings, found.silent) == ("b", 3, False)
