@@ -11,7 +11,7 @@ ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test suite test-pg parts fmt lint types contracts bench-watch soak score-recorders score-requests score-forecast bench-retention bench-files score-forged torture lock audit clean-room dockerfile wheel clean bench-view
+.PHONY: help bench-intake demo test suite test-pg parts fmt lint types contracts bench-watch soak score-recorders score-requests score-forecast bench-retention bench-files score-forged torture lock audit clean-room dockerfile wheel clean bench-view
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -71,6 +71,9 @@ bench-retention: $(VENV)/.dev  ## judging ninety days of 64 cameras beside one p
 
 bench-files: $(VENV)/.dev  ## a tree of 829,440 recorded files scanned beside a bare walk, and killed in its first scan (ARGS="--cameras 8 --days 30")
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.files $(ARGS)
+
+bench-intake: $(VENV)/.dev  ## reports put into the outbox and taken in by the collector, beside the bare disk and database (ARGS="--only B11 --reports 3000")
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.intake $(ARGS)
 
 torture: $(VENV)/.dev  ## kills, failing disks, damaged files, clock trouble, failing lines, orders (two hours; ARGS="--only F6 --runs 100")
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.torture $(ARGS)
