@@ -9,6 +9,7 @@ from typing import Any, Literal, cast
 from sqlalchemy import Insert, Table, bindparam, inspect
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase, Session
+from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
 Row = Mapping[str, Any]
 MOST_VALUES = 50
@@ -67,9 +68,8 @@ def _whole(table: Table, rows: Sequence[Row]) -> Sequence[Row]:
 
 @lru_cache(maxsize=64)
 def _defaults(table: Table) -> Row:
-    return {
-        item.name: item.default.arg for item in table.columns if item.default is not None and item.default.is_scalar
-    }
+    defaults = ((item.name, item.default) for item in table.columns)
+    return {name: default.arg for name, default in defaults if isinstance(default, ScalarElementColumnDefault)}
 
 
 @lru_cache(maxsize=1024)
