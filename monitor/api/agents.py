@@ -3,6 +3,7 @@
 Annotations are values here: FastAPI reads them, and some are made inside a function.
 """
 
+import asyncio
 import json
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
@@ -15,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from monitor.api.body import MAX_BATCH_BYTES, MAX_FORM_BYTES, MAX_SENT_BYTES, expand, read_body
 from monitor.api.context import Context
 from monitor.api.limit import FailureLimit
-from monitor.api.load import Held
+from monitor.api.load import AT_ONCE, Held
 from monitor.api.metrics import Counters
 from monitor.api.problems import Problem
 from monitor.collector.arrival import NotProved
@@ -134,6 +135,7 @@ def _enrolment_routes(router: APIRouter, context: Context, counters: Counters) -
 
 def _report_route(router: APIRouter, context: Context, counters: Counters) -> None:
     load = counters.load
+    turns = asyncio.Semaphore(AT_ONCE[context.engine.dialect.name])
 
     @router.post("/reports", response_model=Receipts, openapi_extra=_ENVELOPES)
     async def reports(request: Request) -> Any:
@@ -142,7 +144,8 @@ def _report_route(router: APIRouter, context: Context, counters: Counters) -> No
             bodies = await _envelopes(request, counters, held)
             with load.work():
                 try:
-                    receipts = await run_in_threadpool(ingest, context, bodies)
+                    async with turns:
+                        receipts = await run_in_threadpool(ingest, context, bodies)
                 except NotProved as error:
                     raise _refused(counters, error) from None
                 except ClockUnsure as error:

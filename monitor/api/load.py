@@ -11,6 +11,9 @@ from monitor.api.problems import Problem
 
 MOST_REQUESTS = 64
 """So many wait for the database or are at it."""
+AT_ONCE = {"sqlite": 2, "postgresql": 8}
+"""So many of them are at it, by database; the others wait in their order. More would not be quicker: SQLite has one writer,
+and who waits for it there sleeps and tries again; beyond ten, connections to PostgreSQL are opened and closed again."""
 MOST_BYTES = 96 * 1024 * 1024
 """So much is held of requests, as sent and expanded, those that are still coming in included."""
 RETRY_SECONDS = (5, 60)

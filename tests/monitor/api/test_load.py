@@ -8,9 +8,9 @@ from contextlib import ExitStack
 
 import httpx2
 import pytest
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, event, text
 
-from monitor.api.load import RETRY_SECONDS, Load
+from monitor.api.load import AT_ONCE, RETRY_SECONDS, Load
 from monitor.api.problems import Problem
 from monitor.api.routes import build_api
 from monitor.model.envelope import MEDIA_TYPE, frame
@@ -90,6 +90,23 @@ async def test_a_herd_is_taken_in_part_and_the_rest_told_when_to_return(centre: 
     assert "cradlewatch_requests_in_work 0.0" in shown
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM report")).scalar_one() == 40
+
+
+async def test_few_are_at_the_database_at_once(centre: Centre, engine: Engine) -> None:
+    """Twenty requests while the database holds them up: the others wait before it, and all are stored."""
+    app = build_api(centre.context)
+    bodies = [frame([envelope(centre)]) for _ in range(20)]
+    used: list[int] = []
+    event.listen(engine, "checkout", lambda *_: used.append(engine.pool.checkedout()))  # type: ignore[attr-defined]
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://centre") as client:
+        with engine.connect().execution_options(cradlewatch_writes=True) as other:
+            other.execute(text("UPDATE institution SET name = name"))
+            asked = [asyncio.create_task(client.post("/api/v1/reports", content=body, headers=TYPE)) for body in bodies]
+            while app.state.counters.load.requests < 20:  # noqa: ASYNC110  (a count, not an event)
+                await asyncio.sleep(0)
+            other.rollback()
+        assert {(await task).status_code for task in asked} == {200}
+    assert 2 <= max(used) <= 1 + AT_ONCE[engine.dialect.name]
 
 
 async def test_who_drips_holds_nobody_up(centre: Centre) -> None:
