@@ -118,15 +118,15 @@ def as_yaml(found: Discovered) -> str:
         lines += ["cameras:  # zones: the room that each one watches", *new]
     for device in found.devices:
         named = " ".join(filter(None, (device.hardware, device.name)))
-        lines.append(f"# ONVIF device at {_comment(device.url)}{': ' if named else ''}{_comment(named)}")
+        lines.append(f"# ONVIF device at {_one_line(device.url)}{': ' if named else ''}{_one_line(named)}")
     if found.device_error is not None:
-        lines.append(f"# {_comment(found.device_error)}")
+        lines.append(f"# {_one_line(found.device_error)}")
     return "\n".join(lines) + "\n" if lines else "# nothing was found\n"
 
 
 def _said(one: Asked) -> str:
     if one.error is not None:
-        return f"recorder {one.recorder}: {_comment(one.error)}"
+        return f"recorder {one.recorder}: {_one_line(one.error)}"
     new = sum(item.declared_as is None for item in one.channels)
     return f"recorder {one.recorder}: {len(one.channels)} channels, {new} of them not in site.yaml"
 
@@ -138,10 +138,10 @@ def _entry(one: Asked, item: Listed) -> str:
     told = {True: "on line", False: "off line", None: ""}[channel.online]
     behind = channel.behind
     about = [told, *([behind.model, behind.address, behind.identity] if behind is not None else [])]
-    comment = _comment(", ".join(filter(None, about)))
+    comment = _one_line(", ".join(filter(None, about)))
     identity = behind.identity if behind is not None else ""
     pinned = f", identity: {_text(identity)}" if identity else ""
-    fields = f"id: {_text(camera_id)}, name: {_text(channel.name)}, zones: []"
+    fields = f"id: {_text(camera_id)}, name: {_text(_one_line(channel.name))}, zones: []"
     entry = f"  - {{{fields}, recorder: {_text(one.recorder)}, channel: {_text(channel.id)}{pinned}}}"
     return f"{entry}{'  # ' if comment else ''}{comment}"
 
@@ -150,6 +150,6 @@ def _text(value: str) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _comment(text: str) -> str:
+def _one_line(text: str) -> str:
     """Return a device's text on one line, so that nothing of it can become a declaration."""
     return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())

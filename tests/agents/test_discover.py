@@ -72,7 +72,7 @@ async def test_channels_that_are_not_declared_can_be_pasted(tmp_path: Path) -> N
         "cameras": [
             {
                 "id": "nvr-2",
-                "name": CHANNELS[1].name,
+                "name": 'Room "1" # x - {id: evil}',
                 "zones": [],
                 "recorder": "nvr",
                 "channel": "2",
