@@ -15,7 +15,7 @@ from agents.link import Link
 from agents.rotate import rotate
 from agents.state import State
 from support import raw_jws
-from support.enrolled import enrol_at
+from support.enrolled import enrol_at, pull
 from support.loopback_collector import PROBLEM, LoopbackCollector, Reply, Request
 from support.packs import pack
 
@@ -85,15 +85,6 @@ def pinned(state: State) -> dict[str, str]:
     enrolment = state.enrolment()
     assert enrolment is not None
     return enrolment.collector_key
-
-
-async def pull(state: State) -> str:
-    """Ask for the assignment as after a start; return what was wrong."""
-    link = Link(state)
-    assigned = Assigned(state, link)
-    await assigned.pull()
-    await link.close()
-    return assigned.problem
 
 
 async def test_an_agent_that_was_away_during_two_rotations_follows_both(state: State, centre: Centre) -> None:

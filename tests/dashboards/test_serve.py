@@ -18,9 +18,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from agents.assignment import Assigned
 from agents.enroll import enroll
-from agents.link import Link
 from agents.state import State
 from dashboards.prepare import ServeError, prepare
 from dashboards.serve import address_of, configure, listen
@@ -41,6 +39,7 @@ from monitor.store.schema import is_current
 from support import seeded
 from support.authority import Authority
 from support.databases import PostgresServer
+from support.enrolled import pull
 from support.signing import SigningAgent, offer
 
 PROGRAM = Path(sys.executable).with_name("cradlewatch")
@@ -159,12 +158,12 @@ async def test_agents_follow_the_collectors_key_also_those_that_were_away(tmp_pa
         states = [State(tmp_path / name, "wj-0001") for name in ("here", "away")]
         for state in states:
             await enroll(state, "wj-0001", address, create_code(context, "wj-0001"), state.directory.name)
-            assert await _pulled(state) == ""
+            assert await pull(state) == ""
         _rotate(tmp_path)
-        assert await _pulled(states[0]) == ""
+        assert await pull(states[0]) == ""
         rotate_signing_key(context.engine, context.now())
         for state in states:
-            assert await _pulled(state) == ""
+            assert await pull(state) == ""
             enrolment = state.enrolment()
             assert enrolment is not None
             assert enrolment.collector_key == context.signing().public.jwk
@@ -179,14 +178,6 @@ def _rotate(directory: Path) -> None:
     done = subprocess.run(command, cwd=directory, env=env, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert "was replaced by" in done.stdout
-
-
-async def _pulled(state: State) -> str:
-    link = Link(state)
-    assigned = Assigned(state, link)
-    await assigned.pull()
-    await link.close()
-    return assigned.problem
 
 
 async def _nothing(*_: object) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from agents.assignment import Assigned
 from agents.identity import Identity, make_key
+from agents.link import Link
 from agents.state import Enrolment, State
 from monitor.model.suite import PrivateKey
 from support.loopback_collector import LoopbackCollector
@@ -40,3 +42,12 @@ def enrol_at(state: State, collector: LoopbackCollector) -> Enrolment:
 def identity(institution: str = "a", agent: str = "box") -> Identity:
     """Return somebody with a key of his own."""
     return Identity(institution, agent, PrivateKey.make(), NONCE)
+
+
+async def pull(state: State) -> str:
+    """Ask for the assignment as after a start; return what was wrong."""
+    link = Link(state)
+    assigned = Assigned(state, link)
+    await assigned.pull()
+    await link.close()
+    return assigned.problem
