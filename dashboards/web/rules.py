@@ -24,6 +24,7 @@ from monitor.model.regulation import (
     Strength,
     Text,
 )
+from monitor.model.span import HOUR
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,10 @@ Write = Callable[[Words, Any], str | None]
 
 def _duration(words: Words, value: int) -> str:
     return words.times.duration(value) if value else words.translate("at once")
+
+
+def _hours(words: Words, value: float) -> str:
+    return words.times.duration(round(value * HOUR))
 
 
 def _ratio(_: Words, value: float) -> str | None:
@@ -159,7 +164,7 @@ PARAMETERS: dict[str, tuple[str, Write]] = {
     "frame_rate_ratio": (_n("A measured rate counts from this share of it"), _ratio),
     "proof": (_n("Full coverage is proved by"), _proof),
     "tolerance": (_n("Difference allowed"), _duration),
-    "max_undetermined": (_n("May be unknown for at most"), _duration),
+    "max_undetermined_hours": (_n("May be unknown for at most"), _hours),
     "must_offer": (_n("Must be measurable"), _kinds),
     "silent_after": (_n("Silent after"), _duration),
     "confirm_after": (_n("A finding opens and closes after"), _duration),

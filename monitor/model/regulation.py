@@ -243,9 +243,14 @@ class Measurability(Requirement):
     """Unknown is no hiding place."""
 
     kind = "measurability"
-    max_undetermined: Duration
+    max_undetermined_hours: Annotated[float, Field(gt=0.0, le=LONGEST / HOUR)]
     must_offer: tuple[str, ...] = ()
     """Requirements whose `not offered` counts as unmeasured."""
+
+    @property
+    def max_undetermined(self) -> Millis:
+        """How long it may stay unknown, as every other duration."""
+        return round(self.max_undetermined_hours * HOUR)
 
 
 class AlarmSystem(Requirement):

@@ -68,8 +68,6 @@ def _numbers(pack: Regulation) -> Iterator[Finding]:
     requirements = pack.requirements
     spans = {
         ("uptime", "window"): requirements.uptime and requirements.uptime.window,
-        ("measurability", "max_undetermined"): requirements.measurability
-        and requirements.measurability.max_undetermined,
         ("agent_silence", "silent_after"): requirements.agent_silence and requirements.agent_silence.silent_after,
     }
     for key, value in spans.items():

@@ -29,6 +29,6 @@ requirements:
   measurability:
     title: {zh: 可核查, en: Measurable}
     citation: *citation
-    max_undetermined: 72h
+    max_undetermined_hours: 72
     must_offer: [retention]
 """

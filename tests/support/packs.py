@@ -34,7 +34,7 @@ def pack(**overrides: dict[str, Any] | None) -> Regulation:
         "recording_completeness": _requirement(minimum_ratio=0.95),
         "recorder_clock": _requirement(tolerance="60s"),
         "storage_health": _requirement(),
-        "measurability": _requirement(max_undetermined="72h"),
+        "measurability": _requirement(max_undetermined_hours=72),
         "alarm_system": _requirement(),
         "agent_silence": _requirement(silent_after="30m"),
     }  # fmt: skip

@@ -31,7 +31,7 @@ def _pack() -> str:
     text = (Path(__file__).parents[2] / "config" / "regulations" / "demo-nursery.yaml").read_text(encoding="utf-8")
     for before, after in (
         (r"^id: .*$", f"id: {PACK}"),
-        (r"max_undetermined: \w+", "max_undetermined: 10m"),
+        (r"max_undetermined_hours: [\d.]+", "max_undetermined_hours: 0.2"),
         (r"silent_after: \w+", "silent_after: 10m"),
     ):
         text, count = re.subn(before, after, text, flags=re.MULTILINE)

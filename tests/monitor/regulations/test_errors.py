@@ -111,8 +111,17 @@ REPLACED: dict[str, tuple[str, str, list[str]]] = {
         "confirm_after: 6h", "confirm_after: 6", [f"25: requirements.retention.confirm_after: 6 is no duration; {UNITS}"],
     ),
     "duration of nothing": (
-        "max_undetermined: 72h", "max_undetermined: 0s",
-        ["29: requirements.measurability.max_undetermined: must be longer than 0s"],
+        "    must_offer: [retention]\n",
+        "    must_offer: [retention]\n  agent_silence:\n    title: {zh: 离线, en: Silent}\n    citation: *citation\n    silent_after: 0s\n",
+        ["34: requirements.agent_silence.silent_after: must be longer than 0s"],
+    ),
+    "hours of nothing": (
+        "max_undetermined_hours: 72", "max_undetermined_hours: 0",
+        ["29: requirements.measurability.max_undetermined_hours: 0 is out of range; it must be more than 0"],
+    ),
+    "hours with a unit": (
+        "max_undetermined_hours: 72", "max_undetermined_hours: 72h",
+        ["29: requirements.measurability.max_undetermined_hours: '72h' is not a number"],
     ),
     "ratio of nothing": (
         "required_days: 90", "required_days: 90\n    day_held_ratio: 0",

@@ -180,7 +180,7 @@ def test_the_demo_is_wujiang_with_shortened_timings() -> None:
         "uptime.grace": 3 * SECOND,
         "uptime.longest_outage_in_hours": 8 * SECOND,
         "uptime.longest_outage_out_of_hours": 8 * SECOND,
-        "measurability.max_undetermined": 40 * SECOND,
+        "measurability.max_undetermined_hours": 0.0111,
         "retention.proof_failures_apart": 5 * SECOND,
         "agent_silence.silent_after": 20 * SECOND,
     }
