@@ -30,6 +30,10 @@ RUN_SHARE = 0.9
 RUN_SECONDS = 9.0
 """A loop: nine in ten of the last 24 tokens came before, all by the same time, and they span nine seconds."""
 
+STAY_SHARE = 0.5
+"""A loop that is known goes on while half of the latest tokens came before, at whatever distance: a few seconds that were
+not watched, or a sender whose clock jumped, change the distance, not the recording."""
+
 STRAY_TOKENS = 2
 """So many in a row may differ within one copy."""
 
@@ -82,6 +86,8 @@ class Loop:
         """Since when tokens come again, and how many have not since the last that did."""
         self._archived: deque[tuple[float | None, int]] = deque(maxlen=ARCHIVED_RUN)
         """(distance to the same token before, token)."""
+        self._known = False
+        """Whether it was looping when last asked."""
 
     def frame(self, at_seconds: float, size: int) -> None:
         """Take note of one coded frame."""
@@ -108,7 +114,7 @@ class Loop:
         """The picture stood still: what has come again so far came of that, and is no loop."""
         self._run.clear()
         self._archived.clear()
-        self._copied = None
+        self._copied, self._known = None, False
 
     LEAST_TOLD = LEAST_DISTINCT
     """Fewer of the latest tokens tell nothing of the stream."""
@@ -127,13 +133,18 @@ class Loop:
 
     @property
     def looping(self) -> bool:
-        """Tell whether the stream runs as it ran before."""
-        return self._recently() or self._long_ago()
+        """Tell whether the stream runs as it ran before: asked at each look, since a loop that is known stays known."""
+        self._known = self._recently() or self._long_ago() or (self._known and self._goes_on())
+        return self._known
 
     @property
     def since(self) -> float | None:
         """When what runs now began to be a copy, by the clock of the frames; None where that isn't told by the run."""
         return self._began + self._copied[0] if self._began is not None and self._copied and self._recently() else None
+
+    def _goes_on(self) -> bool:
+        lags = [lag for _, lag, _ in self._run if lag is not None and lag >= LEAST_LAG]
+        return len(lags) >= STAY_SHARE * RUN_TOKENS and len({token for *_, token in self._run}) >= LEAST_DISTINCT
 
     def _follow(self, at: float, lag: float | None) -> None:
         """Keep since when tokens come again, at whatever distance: a part is played for the first time, then anew."""

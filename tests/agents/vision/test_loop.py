@@ -127,6 +127,23 @@ def test_the_end_of_a_loop_is_seen() -> None:
     assert found[-1] <= 240 + 30
 
 
+@pytest.mark.parametrize("fps", [5, 8, 15])
+@pytest.mark.parametrize(("missed", "shifted"), [(2, 0.0), (10, 0.0), (0, 3.2)])
+def test_a_loop_that_is_known_outlives_missed_seconds_and_a_senders_clock_that_jumps(
+    fps: int, missed: int, shifted: float
+) -> None:
+    part, after, loop, found = lively(16, 8, fps=fps, gop=2 * fps), lively(30, 9, fps=fps, gop=2 * fps), Loop(), []
+    cut = 16 * 3 + 5
+    for number, (size, _) in enumerate(part * 8 + after):
+        at = number / fps
+        if not cut <= at < cut + missed:
+            loop.frame(1000 + at + (shifted if at >= cut else 0.0), size)
+        if number % (2 * fps) == 0:
+            found.append((at, loop.looping))
+    assert all(looping for at, looping in found if cut - 6 <= at < 16 * 8)
+    assert not any(looping for at, looping in found if at >= 16 * 8 + 24)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_live_streams_are_no_loops(seed: int) -> None:
     for sizes in (lively(1200, seed), quiet(1200, seed)):
