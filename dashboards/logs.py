@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from http import HTTPStatus
 from time import perf_counter
 
 import structlog
@@ -12,8 +13,8 @@ from structlog.typing import Processor
 
 log = structlog.get_logger("access")
 
-QUIET = ("/health/", "/metrics", "/static/")
-"""Asked for every few seconds by machines: logged at level debug."""
+QUIET = ("/health/", "/metrics", "/static/", "/api/v1/reports")
+"""Asked for every few seconds by machines: logged at level debug, unless it fails."""
 
 
 def configure(*, verbose: bool = False) -> None:
@@ -70,6 +71,6 @@ class AccessLog:
             await self.app(scope, receive, watched)
         finally:
             path = scope["path"]
-            write = log.debug if path.startswith(QUIET) else log.info
+            write = log.debug if status < HTTPStatus.BAD_REQUEST and path.startswith(QUIET) else log.info
             took = round((perf_counter() - start) * 1000, 1)
             write("request", method=scope["method"], path=path, status=status, milliseconds=took)

@@ -8,7 +8,6 @@ from collections import deque
 from hashlib import sha256
 from urllib.parse import parse_qsl
 
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -36,6 +35,8 @@ HEADERS = {
 }
 """On every answer. `Cache-Control: no-store` is set where an answer sets nothing else."""
 
+_RAW = {name.lower().encode(): value.encode() for name, value in HEADERS.items()}
+
 
 class SafeHeaders:
     """Sets the headers above on every answer of an application."""
@@ -49,10 +50,10 @@ class SafeHeaders:
 
         async def safely(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers[name] = value
-                headers.setdefault("Cache-Control", "no-store")
+                given = [header for header in message.get("headers", ()) if header[0] not in _RAW]
+                if not any(name == b"cache-control" for name, _ in given):
+                    given.append((b"cache-control", b"no-store"))
+                message["headers"] = [*given, *_RAW.items()]
             await send(message)
 
         await self.app(scope, receive, safely)

@@ -3,8 +3,9 @@
 Annotations are values here: FastAPI reads them, and some are made inside a function.
 """
 
-import asyncio
 import json
+from collections.abc import Awaitable, Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Any, TypeVar
 
@@ -16,14 +17,16 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from monitor.api.body import MAX_BATCH_BYTES, MAX_FORM_BYTES, MAX_SENT_BYTES, expand, read_body
 from monitor.api.context import Context
 from monitor.api.limit import FailureLimit
-from monitor.api.load import AT_ONCE, Held
+from monitor.api.load import Held
 from monitor.api.metrics import Counters
 from monitor.api.problems import Problem
+from monitor.api.together import AT_ONCE, Together
 from monitor.collector.arrival import NotProved
 from monitor.collector.assignment import assignment
 from monitor.collector.enrolment import Enrolled, EnrolmentError, Offer, enrol, rotate
-from monitor.collector.ingest import ClockUnsure, first_error, ingest
+from monitor.collector.ingest import ingest_together
 from monitor.collector.nonce import new_nonce
+from monitor.collector.opening import ClockUnsure, first_error
 from monitor.collector.own_keys import handovers
 from monitor.collector.settings import SettingsError
 from monitor.collector.signed_request import Asked, who_asks
@@ -82,13 +85,16 @@ _ENVELOPES = {
 }
 
 
-def agent_routes(context: Context, counters: Counters) -> APIRouter:
-    """Return the routes that agents use."""
+Take = Callable[[Request], Awaitable[Response]]
+
+
+def agent_routes(context: Context, counters: Counters) -> tuple[APIRouter, Take]:
+    """Return the routes that agents use, and apart from them what takes reports in."""
     router = APIRouter(prefix="/api/v1", tags=["agents"])
     _enrolment_routes(router, context, counters)
-    _report_route(router, context, counters)
+    take = _report_route(router, context, counters)
     _signed_routes(router, context, counters)
-    return router
+    return router, take
 
 
 def _enrolment_routes(router: APIRouter, context: Context, counters: Counters) -> None:
@@ -133,25 +139,27 @@ def _enrolment_routes(router: APIRouter, context: Context, counters: Counters) -
         return _grant(enrolled)
 
 
-def _report_route(router: APIRouter, context: Context, counters: Counters) -> None:
+def _report_route(router: APIRouter, context: Context, counters: Counters) -> Take:
     load = counters.load
-    turns = asyncio.Semaphore(AT_ONCE[context.engine.dialect.name])
+    together = Together(partial(ingest_together, context), AT_ONCE[context.engine.dialect.name])
 
     @router.post("/reports", response_model=Receipts, openapi_extra=_ENVELOPES)
-    async def reports(request: Request) -> Any:
+    async def reports(request: Request) -> Response:
         """Store reports; each is answered by itself, after it was stored."""
+        load.ask()
         with load.request() as held:
             bodies = await _envelopes(request, counters, held)
             with load.work():
                 try:
-                    async with turns:
-                        receipts = await run_in_threadpool(ingest, context, bodies)
+                    receipts = await together.give(bodies)
                 except NotProved as error:
                     raise _refused(counters, error) from None
                 except ClockUnsure as error:
                     raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), {"Retry-After": "60"}) from None
         counters.answered(receipts)
         return Response(receipts.model_dump_json(), media_type="application/json")
+
+    return reports
 
 
 def _signed_routes(router: APIRouter, context: Context, counters: Counters) -> None:

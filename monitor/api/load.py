@@ -11,9 +11,6 @@ from monitor.api.problems import Problem
 
 MOST_REQUESTS = 64
 """So many wait for the database or are at it."""
-AT_ONCE = {"sqlite": 2, "postgresql": 8}
-"""So many of them are at it, by database; the others wait in their order. More would not be quicker: SQLite has one writer,
-and who waits for it there sleeps and tries again; beyond ten, connections to PostgreSQL are opened and closed again."""
 MOST_BYTES = 96 * 1024 * 1024
 """So much is held of requests, as sent and expanded, those that are still coming in included."""
 RETRY_SECONDS = (5, 60)
@@ -41,11 +38,15 @@ class Load:
         finally:
             self.bytes -= held.bytes
 
+    def ask(self) -> None:
+        """Look whether there is a place, before anything of the body is read. Raises Problem (503) when all are taken."""
+        if self.requests >= self._most_requests:
+            raise self.full()
+
     @contextmanager
     def work(self) -> Iterator[None]:
         """Take a place among those that are worked on. Raises Problem (503) when all are taken."""
-        if self.requests >= self._most_requests:
-            raise self.full()
+        self.ask()
         self.requests += 1
         try:
             yield

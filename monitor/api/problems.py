@@ -50,6 +50,30 @@ def is_ours(path: str) -> bool:
     return path.startswith(_OURS)
 
 
+_ABSENT = "the database does not answer; nothing was stored, try again later"
+_FAILED = "the server failed; it is in its log"
+
+
+def response_to(path: str, error: Exception) -> JSONResponse:
+    """Return what a request for a path of the API is answered when its work raises.
+
+    A Problem as it says, 503 where the database does not answer, else 500; these two are logged.
+    """
+    if isinstance(error, Problem):
+        return problem_response(error.status, error.detail, error.headers)
+    if _is_absent(error):
+        log.error("the database did not answer", path=path, reason=type(error).__name__)
+        return problem_response(HTTPStatus.SERVICE_UNAVAILABLE, _ABSENT, {"Retry-After": str(RETRY_SECONDS)})
+    log.error("a request failed", path=path, exc_info=error)
+    return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, _FAILED)
+
+
+def _is_absent(error: Exception) -> bool:
+    if isinstance(error, DBAPIError):
+        return isinstance(error, OperationalError) or error.connection_invalidated
+    return isinstance(error, PoolTimeout)
+
+
 def install_problems(app: FastAPI, page_error: PageError | None = None) -> None:
     """Answer every error in problem details; outside the API with `page_error`, where it is given."""
 
@@ -59,10 +83,6 @@ def install_problems(app: FastAPI, page_error: PageError | None = None) -> None:
         if page_error is not None and not is_ours(request.url.path):
             return page_error(request, status, detail)
         return problem_response(status, detail, headers, **more)
-
-    def of_problem(request: Request, error: Exception) -> Response:
-        problem = cast("Problem", error)
-        return answer(request, problem.status, problem.detail, problem.headers)
 
     def of_http(request: Request, error: Exception) -> Response:
         refusal = cast("HTTPException", error)
@@ -74,24 +94,19 @@ def install_problems(app: FastAPI, page_error: PageError | None = None) -> None:
         detail = f"{errors[0]['at']}: {errors[0]['message']}" if errors else "the request can't be read"
         return answer(request, HTTPStatus.UNPROCESSABLE_ENTITY, detail, errors=errors[:20])
 
-    def of_database(request: Request, error: Exception) -> Response:
-        if isinstance(error, DBAPIError) and not (isinstance(error, OperationalError) or error.connection_invalidated):
-            return of_fault(request, error)
-        log.error("the database did not answer", path=request.url.path, reason=type(error).__name__)
-        detail = "the database does not answer; nothing was stored, try again later"
-        headers = {"Retry-After": str(RETRY_SECONDS)}
-        return answer(request, HTTPStatus.SERVICE_UNAVAILABLE, detail, headers)
+    def of_any(request: Request, error: Exception) -> Response:
+        found = response_to(request.url.path, error)
+        if page_error is None or is_ours(request.url.path):
+            return found
+        detail = error.detail if isinstance(error, Problem) else _ABSENT if _is_absent(error) else _FAILED
+        return page_error(request, found.status_code, detail)
 
-    def of_fault(request: Request, error: Exception) -> Response:
-        log.error("a request failed", path=request.url.path, exc_info=error)
-        return answer(request, HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed; it is in its log")
-
-    app.add_exception_handler(Problem, of_problem)
+    app.add_exception_handler(Problem, of_any)
     app.add_exception_handler(HTTPException, of_http)
     app.add_exception_handler(RequestValidationError, of_validation)
-    app.add_exception_handler(DBAPIError, of_database)
-    app.add_exception_handler(PoolTimeout, of_database)
-    app.add_exception_handler(Exception, of_fault)
+    app.add_exception_handler(DBAPIError, of_any)
+    app.add_exception_handler(PoolTimeout, of_any)
+    app.add_exception_handler(Exception, of_any)
 
 
 def _message(detail: ErrorDetails) -> str:

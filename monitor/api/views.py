@@ -15,7 +15,7 @@ from monitor.api.auth import Officer, reader
 from monitor.api.body import MAX_FORM_BYTES, read_body
 from monitor.api.context import Context
 from monitor.api.problems import Problem
-from monitor.collector.ingest import first_error
+from monitor.collector.opening import first_error
 from monitor.collector.views import NoSuchViewError, ViewMove, ViewMoveError, decide_view
 from monitor.model.span import isoformat
 from monitor.store import registry, views

@@ -1,4 +1,4 @@
-"""Who sent a request's envelopes: keys are looked up and signatures checked before any payload is read."""
+"""Who sent requests' envelopes: keys are looked up and signatures checked before any payload is read."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from monitor.model.envelope import Envelope
 from monitor.model.jws import SignatureError
 from monitor.model.suite import digest_of_bytes
 from monitor.store.engine import reading
-from monitor.store.keys import AgentKey, agent_keys
+from monitor.store.keys import AgentKey, keys_of_agents
 
 
 @dataclass(frozen=True)
@@ -57,27 +57,49 @@ class Arrivals:
     items: tuple[Arrived, ...]
 
 
-def check_in(context: Context, bodies: Sequence[bytes]) -> Arrivals:
-    """Find out who sent envelopes. Raises NotProved when no envelope is signed by a key that counts.
+@dataclass(frozen=True)
+class _Read:
+    """A request's envelopes, read, and who says to have sent them."""
 
-    At most one signature that doesn't verify is checked: what comes after it is left unanswered.
+    identity: Identity
+    items: tuple[Arrived, ...]
+
+
+def check_in(context: Context, requests: Sequence[Sequence[bytes]]) -> list[Arrivals | NotProved]:
+    """Find out who sent the envelopes of each request; NotProved of one in which none is signed by a key that counts.
+
+    At most one signature of a request that doesn't verify is checked: what comes after it is left unanswered.
     """
-    read = [_read(body) for body in bodies]
-    first = next((item.found for item in read if isinstance(item.found, Envelope)), None)
-    if first is None:
-        raise _not_proved(read)
-    identity = Identity(first.protected.institution, first.protected.agent)
+    read = [_read_all(bodies) for bodies in requests]
+    who = {(item.identity.institution, item.identity.agent) for item in read if isinstance(item, _Read)}
+    if not who:
+        return [item for item in read if isinstance(item, NotProved)]
     with reading(context.engine) as session:
-        keys = agent_keys(session, identity.institution, identity.agent)
+        keys = keys_of_agents(session, who)
+    return [
+        item if isinstance(item, NotProved) else _checked(item, keys[item.identity.institution, item.identity.agent])
+        for item in read
+    ]
+
+
+def _read_all(bodies: Sequence[bytes]) -> _Read | NotProved:
+    items = tuple(_read(body) for body in bodies)
+    first = next((item.found for item in items if isinstance(item.found, Envelope)), None)
+    if first is None:
+        return _not_proved(items)
+    return _Read(Identity(first.protected.institution, first.protected.agent), items)
+
+
+def _checked(read: _Read, keys: Mapping[str, AgentKey]) -> Arrivals | NotProved:
     items: list[Arrived] = []
-    for item in read:
-        checked = Arrived(item.digest, _check(item.found, identity, keys))
+    for item in read.items:
+        checked = Arrived(item.digest, _check(item.found, read.identity, keys))
         items.append(checked)
         if isinstance(checked.found, Rejected) and checked.found.reason == "signature":
             break
     if not any(isinstance(item.found, Envelope) for item in items):
-        raise _not_proved(items)
-    return Arrivals(identity, keys, tuple(items))
+        return _not_proved(items)
+    return Arrivals(read.identity, keys, tuple(items))
 
 
 def _not_proved(items: Sequence[Arrived]) -> NotProved:

@@ -2,159 +2,131 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import Enum
-from typing import Any, Literal
+from typing import Literal
 
 import structlog
-from pydantic import ValidationError
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
-from monitor.collector.arrival import Arrivals, Arrived, Identity, Rejected, check_in
+from monitor.collector.arrival import Arrivals, Identity, NotProved, Rejected, check_in
 from monitor.collector.clocks import Standing, compare, offset_of
 from monitor.collector.context import Context
-from monitor.collector.intake import Intake
+from monitor.collector.intake import Intake, begin
 from monitor.collector.nonce import new_nonce, nonce_moment
-from monitor.model.chain import Link, Mark, Told
-from monitor.model.envelope import Envelope, Protected
-from monitor.model.observation import Kind, Observation
-from monitor.model.report import MAX_REPORT_BYTES, Receipt, Receipts, Report
-from monitor.model.span import DAY, HOUR, Millis, from_millis, isoformat, to_millis
-from monitor.regulations.messages import said
+from monitor.collector.opening import ClockUnsure, Opened, Trust, look
+from monitor.model.envelope import Envelope
+from monitor.model.report import Receipt, Receipts
+from monitor.model.span import Millis, from_millis
 from monitor.regulations.problem import PackError
-from monitor.store.agents import Arrival, hold_institution, reported
+from monitor.store.agents import Arrival, hold_institutions, reported
 from monitor.store.clocks import note_offset
 from monitor.store.engine import writing
-from monitor.store.ledger import Entry, add_entries
-from monitor.store.reports import Received, add_reports
+from monitor.store.ledger import add_entries
+from monitor.store.reports import add_reports
 
 log = structlog.get_logger(__name__)
 
-MAX_AHEAD: Millis = DAY
-"""What lies further ahead of the centre's clock can't have been seen."""
-
-MAX_BEHIND: Millis = HOUR
-"""A report was written after its nonce was given. So much may the agent's clock be behind; more is no clock to go by."""
-
-OVERLAP: Millis = HOUR
-"""So long after it was replaced a key may still have signed: another process of the agent had read it before."""
-
-EARLIEST: Millis = 1_577_836_800_000
-"""2020-01-01T00:00:00Z. A box without a clock starts in 1970: nothing was seen then, whatever it says."""
-
-MAX_VALID: Millis = 3660 * DAY
-"""How long an observation may be said to hold: ten years."""
-
-LARGEST = 2**53
-"""The largest number that every reader of JSON understands exactly."""
-
-_SUBJECTS_OF = {
-    Kind.STREAM: "camera",
-    Kind.VIEW: "camera",
-    Kind.RECORDINGS: "camera",
-    Kind.MAIN_STREAM: "camera",
-    Kind.WRITTEN: "camera",
-    Kind.PROOF: "camera",
-    Kind.REACH: "recorder",
-    Kind.CHANNELS: "recorder",
-    Kind.DISKS: "recorder",
-    Kind.CLOCK: "recorder",
-    Kind.RECORDING_MODE: "camera",
-    Kind.EXPIRY: "camera",
-    Kind.FOOTAGE_LOST: "camera",
-    Kind.TIME_SYNC: "recorder",
-    Kind.ALARM_INPUTS: "recorder",
-    Kind.FAULT_NOTICES: "recorder",
-    Kind.STORAGE_MODE: "recorder",
-    Kind.IDENTITY: "recorder or camera",
-    Kind.AGENT: "agent",
-    Kind.DROPPED: "agent",
-    Kind.STORAGE: "agent",
-    Kind.INVENTORY: "institution",
-    Kind.BASELINE: "camera",
-}
-"""Who each kind speaks of; an attestation may speak of anything."""
-
-_WORD = re.compile(r"[A-Za-z0-9_.:-]{1,40}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-_LARGE = re.compile(r"\d{16}|\d[eE]\+?\d")
-
-
-@dataclass(frozen=True)
-class Opened:
-    """A report that may be stored: proved, read, checked, and written down for the ledger."""
-
-    received: Received
-    entries: tuple[Entry, ...]
-    """None of a report whose time can't be: it is kept, and counts for nothing."""
-
-    @property
-    def link(self) -> Link:
-        """What the chain is told of it."""
-        protected = self.received.envelope.protected
-        mark = Mark(
-            place=self.received.envelope.place, nonce_at=self.received.nonce_at, written_at=protected.written_at
-        )
-        return Link(protected.after, mark)
-
-    @property
-    def told(self) -> list[Told]:
-        """Return what the agent says it had to give up; a range that can't be read says nothing."""
-        found = (item.facts.get("ranges") for item in self.received.report.observations if item.kind is Kind.DROPPED)
-        return [told for ranges in found if isinstance(ranges, list) for item in ranges if (told := _told(item))]
-
-
-def _told(value: Any) -> Told | None:
-    try:
-        told = Told(boot=value["boot"], first=value["first"], last=value["last"])
-    except (ValidationError, TypeError, KeyError):
-        return None
-    return told if told.first <= told.last else None
+Outcome = Receipts | Exception
+"""What becomes of a request: its receipts, or why it isn't taken."""
 
 
 def ingest(context: Context, bodies: Sequence[bytes]) -> Receipts:
-    """Store the reports of one agent and answer each; of what nobody vouches for no payload is read.
+    """Store the reports of one agent and answer each: `ingest_together` of one request, whose failure is raised."""
+    (found,) = ingest_together(context, [bodies])
+    if isinstance(found, Exception):
+        raise found
+    return found
 
-    Everything that is new goes into one transaction, which is committed before this returns: what is answered
-    `stored` survives the death of this process. A database error leaves this function: nothing is acknowledged then.
-    Raises NotProved when none of the envelopes is signed by a key that counts, ClockUnsure when a time can't be and the
-    centre's own clock may be why.
+
+def ingest_together(context: Context, requests: Sequence[Sequence[bytes]]) -> list[Outcome]:
+    """Store the reports of several requests, each of one agent; of what nobody vouches for no payload is read.
+
+    Everything that is new goes into one transaction, which is committed before this returns: what is answered `stored`
+    survives the death of this process. Where that fails for one of them, each is taken by itself. A request's outcome
+    is NotProved when none of its envelopes is signed by a key that counts, ClockUnsure when a time can't be and the
+    centre's own clock may be why, and the database's error when that fails: nothing of it is acknowledged then.
     """
+    try:
+        return _together(context, requests)
+    except Exception as error:  # noqa: BLE001  (whatever one of them caused is no matter of the others)
+        # A database that doesn't answer is not asked once more for each of them.
+        if len(requests) == 1 or isinstance(error, OperationalError | PoolTimeout):
+            return [error] * len(requests)
+    return [outcome for item in requests for outcome in ingest_together(context, [item])]
+
+
+def _together(context: Context, requests: Sequence[Sequence[bytes]]) -> list[Outcome]:
     now = context.now()
-    arrived = check_in(context, bodies)
     keys = context.keys()
-    looked = [_look(item, arrived, keys.nonce, now) for item in arrived.items]
+    opened = [
+        item if isinstance(item, NotProved) else _open(context, item, keys.nonce, now)
+        for item in check_in(context, requests)
+    ]
+    answers: dict[int, Rejected | str] = {}
+    for group in _groups([item for item in opened if isinstance(item, _Request)]):
+        answers |= _store(context, group, now)
+    return [_answer(item, answers, keys.nonce, now) if isinstance(item, _Request) else item for item in opened]
+
+
+@dataclass(frozen=True)
+class _Request:
+    """One agent's request, of which every envelope was looked at."""
+
+    arrived: Arrivals
+    looked: tuple[Opened | Rejected, ...]
+
+    @property
+    def opened(self) -> list[Opened]:
+        """What may be stored."""
+        return [item for item in self.looked if isinstance(item, Opened)]
+
+
+def _open(context: Context, arrived: Arrivals, nonce_key: bytes, now: Millis) -> _Request | ClockUnsure:
+    try:
+        return _Request(arrived, tuple(_look_at(context, arrived, nonce_key, now)))
+    except ClockUnsure as error:
+        return error
+
+
+def _look_at(context: Context, arrived: Arrivals, nonce_key: bytes, now: Millis) -> list[Opened | Rejected]:
+    looked = [look(item, arrived, nonce_key, now) for item in arrived.items]
     suspect = [item.found for item, seen in zip(arrived.items, looked, strict=True) if _is_misdated(seen)]
-    if suspect:
-        trust = _whose_clock(context, arrived.identity, suspect, keys.nonce, now)
-        pairs = zip(arrived.items, looked, strict=True)
-        looked = [_look(item, arrived, keys.nonce, now, trust) if _is_misdated(seen) else seen for item, seen in pairs]
-    opened = [item for item in looked if isinstance(item, Opened)]
-    found = _store(context, arrived.identity, opened, now) if opened else {}
+    if not suspect:
+        return looked
+    trust = _whose_clock(context, arrived.identity, suspect, nonce_key, now)
+    pairs = zip(arrived.items, looked, strict=True)
+    return [look(item, arrived, nonce_key, now, trust) if _is_misdated(seen) else seen for item, seen in pairs]
+
+
+def _groups(requests: Sequence[_Request]) -> list[list[_Request]]:
+    """Take requests apart so that no two of a group are of one institution: what comes later builds upon the earlier."""
+    groups: list[dict[str, _Request]] = []
+    for item in requests:
+        if not item.opened:
+            continue
+        institution = item.arrived.identity.institution
+        free = next((group for group in groups if institution not in group), None)
+        if free is None:
+            groups.append({institution: item})
+        else:
+            free[institution] = item
+    return [list(group.values()) for group in groups]
+
+
+def _answer(request: _Request, answers: Mapping[int, Rejected | str], nonce_key: bytes, now: Millis) -> Receipts:
+    who = request.arrived.identity
     receipts = []
-    for item, seen in zip(arrived.items, looked, strict=True):
-        answer = seen if isinstance(seen, Rejected) else found[id(seen)]
+    for item, seen in zip(request.arrived.items, request.looked, strict=True):
+        answer = seen if isinstance(seen, Rejected) else answers[id(seen)]
         doubt = None if isinstance(seen, Rejected) else seen.received.doubt
         receipts.append(_receipt(item.digest, answer, doubt))
         if isinstance(answer, Rejected):
-            who = arrived.identity
             log.warning("report rejected", institution=who.institution, agent=who.agent, reason=str(answer))
-    nonce = new_nonce(keys.nonce, arrived.identity.institution, arrived.identity.agent, now)
+    nonce = new_nonce(nonce_key, who.institution, who.agent, now)
     return Receipts(receipts=tuple(receipts), server_time=from_millis(now), nonce=nonce)
-
-
-class Trust(Enum):
-    """Which clock decides about a report whose time can't be by the centre's."""
-
-    CENTRE = "centre"
-    AGENT = "agent"
-    """The centre's disagrees with the median of its agents'."""
-
-
-class ClockUnsure(Exception):
-    """A report's time can't be, and the centre's own clock may be wrong: the agent has to send it again later."""
 
 
 def _is_misdated(seen: Opened | Rejected) -> bool:
@@ -194,26 +166,39 @@ def _receipt(digest: str, answer: Rejected | str, doubt: str | None) -> Receipt:
     return Receipt(status=status, digest=digest, error=error, reason=doubt)
 
 
-def _store(context: Context, identity: Identity, opened: Sequence[Opened], now: Millis) -> dict[int, Rejected | str]:
-    """Store what is new; return, for each, "stored", "had" or why it can't be taken."""
+def _store(context: Context, group: Sequence[_Request], now: Millis) -> dict[int, Rejected | str]:
+    """Store what is new of requests, no two of which are of one institution.
+
+    Return, by the identity of what was opened: "stored", "had" or why it can't be taken.
+    """
+    requests = {item.arrived.identity: item.opened for item in group}
+    answers: dict[int, Rejected | str] = {}
+    arrivals: dict[tuple[str, str], Arrival] = {}
+    new: dict[str, list[Opened]] = {}
     with writing(context.engine) as session:
-        regulation = hold_institution(session, identity.institution, now)
-        intake = Intake.begin(session, identity, [item.received.position for item in opened])
-        answers = {id(item): intake.take(item.received, item.link) for item in opened}
-        new = [item for item in opened if answers[id(item)] == "stored"]
-        intake.tell(told for item in new for told in item.told)
-        intake.keep_disputed(now)
-        if new:
-            add_reports(session, [item.received for item in new], now)
-            add_entries(session, identity.institution, (entry for item in new for entry in item.entries))
-            newest = max(new, key=lambda item: item.received.report.written_at).received.report
-            due = _silent_due(context, regulation, now)
-            misdated = sum(item.received.doubt is not None for item in new)
-            last = new[-1].received
-            offset = offset_of(last.nonce_at, last.envelope.protected.written_at, now)
-            arrival = Arrival(len(new), newest.version, intake.chain, intake.forked, due, misdated, offset)
-            reported(session, identity.institution, identity.agent, now, arrival)
+        packs = hold_institutions(session, (who.institution for who in requests), now)
+        positions = {who: [item.received.position for item in opened] for who, opened in requests.items()}
+        for who, intake in begin(session, positions).items():
+            answers |= {id(item): intake.take(item.received, item.link) for item in requests[who]}
+            fresh = [item for item in requests[who] if answers[id(item)] == "stored"]
+            intake.tell(told for item in fresh for told in item.told)
+            intake.keep_disputed(now)
+            if fresh:
+                new[who.institution] = fresh
+                due = _silent_due(context, packs.get(who.institution), now)
+                arrivals[who.institution, who.agent] = _arrival(fresh, intake, due, now)
+        add_reports(session, [item.received for items in new.values() for item in items], now)
+        add_entries(session, {name: [entry for item in items for entry in item.entries] for name, items in new.items()})
+        reported(session, arrivals, now)
     return answers
+
+
+def _arrival(new: Sequence[Opened], intake: Intake, due: Millis | None, now: Millis) -> Arrival:
+    newest = max(new, key=lambda item: item.received.report.written_at).received.report
+    misdated = sum(item.received.doubt is not None for item in new)
+    last = new[-1].received
+    offset = offset_of(last.nonce_at, last.envelope.protected.written_at, now)
+    return Arrival(len(new), newest.version, intake.chain, intake.forked, due, misdated, offset)
 
 
 def _silent_due(context: Context, regulation: str | None, now: Millis) -> Millis | None:
@@ -223,157 +208,3 @@ def _silent_due(context: Context, regulation: str | None, now: Millis) -> Millis
     except PackError:
         return None  # a pack that can't be read must not lose a report; the evaluation says what is wrong with it
     return None if requirement is None else now + requirement.silent_after + 1
-
-
-def _look(
-    item: Arrived, arrived: Arrivals, nonce_key: bytes, now: Millis, trust: Trust | None = None
-) -> Opened | Rejected:
-    if isinstance(item.found, Rejected):
-        return item.found
-    try:
-        return open_envelope(item.found, arrived, nonce_key, now, trust)
-    except Rejected as error:
-        return error
-
-
-def open_envelope(
-    envelope: Envelope, arrived: Arrivals, nonce_key: bytes, now: Millis, trust: Trust | None = None
-) -> Opened:
-    """Read and check a report whose envelope is proved. Raises Rejected.
-
-    Where its time can't be, `trust` says what follows: by the centre's clock it is kept and counts for nothing, by the
-    agent's it counts. None: whose clock is right was not asked yet. What lies in the future is refused by the one and,
-    by the other, has to wait (ClockUnsure).
-    """
-    identity, payload, protected = arrived.identity, envelope.payload, envelope.protected
-    nonce_at = nonce_moment(nonce_key, identity.institution, identity.agent, protected.nonce)
-    if nonce_at is None:
-        raise Rejected("nonce", "the report carries no nonce that this collector gave to its agent")
-    replaced = arrived.keys[protected.kid].replaced
-    if replaced is not None and nonce_at > replaced + OVERLAP:
-        raise Rejected("replaced_key", "the report is signed with a key that had been replaced when it was written")
-    if len(payload) > MAX_REPORT_BYTES:
-        raise Rejected("size", f"the report has {len(payload)} bytes; {MAX_REPORT_BYTES} are allowed")
-    try:
-        report = Report.from_bytes(payload)
-    except ValidationError as error:
-        raise Rejected("content", f"the report can't be read: {first_error(error)}") from None
-    _check_header(report, protected)
-    if _CONTROL.search(report.version):
-        raise Rejected("content", "version holds a control character")
-    try:
-        _check_written(report, nonce_at, now)
-    except Rejected as error:
-        if error.reason == "back_dated" and trust is Trust.CENTRE:
-            return Opened(Received(report, envelope, nonce_at, doubt=error.reason), ())
-        if error.reason == "ahead" and trust is Trust.AGENT:
-            raise ClockUnsure("the collector's clock disagrees with its agents'; send this again later") from None
-        if error.reason != "back_dated" or trust is None:
-            raise
-    entries = tuple(_entry(index, item, identity, now) for index, item in enumerate(report.observations))
-    return Opened(Received(report, envelope, nonce_at), entries)
-
-
-def first_error(error: ValidationError) -> str:
-    """Return the first of pydantic's errors as a sentence: where and what, never what was sent."""
-    detail = error.errors(include_url=False)[0]
-    where = ".".join(str(part)[:40] for part in detail["loc"])[:120]
-    text = said(detail, show=False)[:200]
-    return f"{where}: {text}" if where else text
-
-
-def _check_header(report: Report, header: Protected) -> None:
-    """What the payload says of itself and what the signed header says is the same."""
-    said = (*report.key, to_millis(report.written_at), report.monotonic_seconds)
-    signed = (
-        header.institution,
-        header.agent,
-        header.boot,
-        header.sequence,
-        header.written_at,
-        header.monotonic_seconds,
-    )
-    if said != signed:
-        raise Rejected("content", "the report and its envelope differ in who wrote it, when or as which")
-
-
-def _check_written(report: Report, nonce_at: Millis, now: Millis) -> None:
-    try:
-        written = to_millis(report.written_at)
-    except OverflowError:
-        raise Rejected("content", "written_at: the instant is out of range") from None
-    _check_instant("written_at", written, now)
-    if is_back_dated(written, nonce_at):
-        raise Rejected(
-            "back_dated",
-            f"written_at is {_shown(written)}, and the report carries a nonce of {isoformat(nonce_at)}:"
-            " set the agent's clock",
-        )
-
-
-def is_back_dated(written: Millis, nonce_at: Millis) -> bool:
-    """Tell whether a report says that it was written before its nonce was given, or before there was anything to see."""
-    return written < max(nonce_at - MAX_BEHIND, EARLIEST)
-
-
-def _check_instant(name: str, at: Millis, now: Millis) -> None:
-    if at > now + MAX_AHEAD:
-        raise Rejected(
-            "ahead",
-            f"{name} is {_shown(at)}, more than a day ahead of the collector's clock ({isoformat(now)}): set the agent's clock",
-        )
-    if at < EARLIEST:
-        raise Rejected("back_dated", f"{name} is {_shown(at)}, before 2020: set the agent's clock")
-
-
-def _shown(at: Millis) -> str:
-    try:
-        return isoformat(at)
-    except (OverflowError, ValueError):
-        return "out of range"
-
-
-def _entry(index: int, item: Observation, identity: Identity, now: Millis) -> Entry:
-    """Check one observation and write it down."""
-    name = f"observations.{index}"
-    _check_subject(name, item, identity)
-    _check_instant(f"{name}.start", item.start, now)
-    _check_instant(f"{name}.end", item.end, now)
-    if not 0 <= item.expires <= now + MAX_VALID:
-        raise Rejected("content", f"{name}.expires is {_shown(item.expires)}: an observation holds at most ten years")
-    if not all(_WORD.fullmatch(word) for word in (item.state, item.cause) if word is not None):
-        raise Rejected("content", f"{name}: state and cause are words of letters, digits and _ . : -")
-    try:
-        entry = Entry.of(item)
-    except ValueError:
-        raise Rejected("content", f"{name}.facts: NaN and infinity are no numbers") from None
-    if _LARGE.search(entry.text) and not _sound(item.facts):
-        raise Rejected("content", f"{name}.facts: a number is larger than 2^53")
-    return entry
-
-
-def _check_subject(name: str, item: Observation, identity: Identity) -> None:
-    subject = item.subject
-    if _CONTROL.search(subject.id):
-        raise Rejected("content", f"{name}.subject.id holds a control character")
-    own = {"institution": identity.institution, "agent": identity.agent}
-    if own.get(subject.kind, subject.id) != subject.id:
-        raise Rejected("content", f"{name} speaks of {subject}, which is not the sender's")
-    if subject.kind not in _SUBJECTS_OF.get(item.kind, subject.kind).split(" or "):
-        raise Rejected("content", f"{name}: {item.kind} speaks of a {_SUBJECTS_OF[item.kind]}, not of {subject}")
-    if item.kind is Kind.INVENTORY and _declared_id(item) != identity.institution:
-        raise Rejected("content", f"{name} declares another institution than the sender's")
-
-
-def _declared_id(item: Observation) -> Any:
-    declared = item.facts.get("institution")
-    return declared.get("id") if isinstance(declared, dict) else None
-
-
-def _sound(value: Any) -> bool:
-    """Tell whether every number in a JSON value can be computed with."""
-    if isinstance(value, dict):
-        return all(_sound(item) for item in value.values())
-    if isinstance(value, list):
-        return all(_sound(item) for item in value)
-    return not isinstance(value, int | float) or abs(value) <= LARGEST

@@ -1,8 +1,8 @@
-"""Reports of one agent on their way into the store: each counts once, and its chain grows by it."""
+"""Reports on their way into the store, apart by agent: each counts once, and its agent's chain grows by it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from sqlalchemy.orm import Session
@@ -10,8 +10,24 @@ from sqlalchemy.orm import Session
 from monitor.collector.arrival import Identity, Rejected
 from monitor.model.chain import Chain, ChainError, Link, Told
 from monitor.model.span import Millis
-from monitor.store.agents import chain_of_agent, dispute
+from monitor.store.agents import chains_of_agents, dispute
 from monitor.store.reports import Position, Received, add_disputed, known_digests
+
+
+def begin(session: Session, reports: Mapping[Identity, Iterable[Position]]) -> dict[Identity, Intake]:
+    """Read what is known of agents and of the reports that they send; their institutions' rows are locked."""
+    wanted = [
+        (who.institution, who.agent, boot, sequence)
+        for who, positions in reports.items()
+        for boot, sequence in positions
+    ]
+    known: dict[Identity, dict[Position, str]] = {who: {} for who in reports}
+    for (institution, agent, boot, sequence), digest in known_digests(session, wanted).items():
+        known[Identity(institution, agent)][boot, sequence] = digest
+    chains = chains_of_agents(session, [(who.institution, who.agent) for who in reports])
+    return {
+        who: Intake(session, who, known[who], chains.get((who.institution, who.agent)) or Chain()) for who in reports
+    }
 
 
 @dataclass
@@ -21,17 +37,11 @@ class Intake:
     session: Session
     identity: Identity
     known: dict[Position, str]
+    """The digests of what is stored already, of what was asked for."""
     chain: Chain
     forked: bool = False
     """One of these reports continues what had been continued already."""
     disputed: list[Received] = field(default_factory=list)
-
-    @classmethod
-    def begin(cls, session: Session, identity: Identity, positions: Iterable[Position]) -> Intake:
-        """Read what is known; the institution's row is locked."""
-        known = known_digests(session, identity.institution, identity.agent, positions)
-        chain = chain_of_agent(session, identity.institution, identity.agent)
-        return cls(session, identity, known, chain or Chain())
 
     def take(self, received: Received, link: Link) -> Rejected | str:
         """Return "stored" for a report that is new, "had" for a copy, or why it is refused."""
@@ -70,5 +80,5 @@ class Intake:
         found = self.known.get((boot, sequence))
         if found is not None:
             return found
-        position = (boot, sequence)
-        return known_digests(self.session, self.identity.institution, self.identity.agent, [position]).get(position)
+        key = (self.identity.institution, self.identity.agent, boot, sequence)
+        return known_digests(self.session, [key]).get(key)

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from monitor.collector.context import Context
-from monitor.collector.ingest import is_back_dated
 from monitor.collector.nonce import nonce_moment
+from monitor.collector.opening import is_back_dated
 from monitor.model.chain import Chain
 from monitor.model.envelope import Envelope, Place
 from monitor.model.jws import SignatureError

@@ -196,6 +196,8 @@ class Observation(Strict):
     @classmethod
     def _is_json_and_no_picture(cls, value: dict[str, JsonValue], info: ValidationInfo) -> dict[str, JsonValue]:
         """Facts are numbers and words. What is as long as a picture is none of them, whoever put it there."""
+        if not value:
+            return value
         text = json.dumps(value, allow_nan=False, ensure_ascii=False)
         kind = info.data.get("kind")
         most = MOST_FACTS_OF.get(kind, MOST_FACTS) if isinstance(kind, Kind) else MOST_FACTS

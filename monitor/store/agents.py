@@ -2,49 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import BigInteger, ColumnElement, bindparam, case, func, select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from monitor.model.chain import Chain, read_chain, write_chain
 from monitor.model.span import Millis, isoformat
+from monitor.store.given import NUMBER, TEXT, run_given
 from monitor.store.tables import AgentRow, EnrolmentRow, InstitutionRow
 from monitor.store.tokens import hash_secret
-from monitor.store.upsert import insert_new, table_of
+from monitor.store.upsert import insert_new
 
-_AGENT, _INSTITUTION = table_of(AgentRow), table_of(InstitutionRow)
-_THIS = (_AGENT.c.institution_id == bindparam("institution"), _AGENT.c.id == bindparam("agent"))
-
-
-def _number(name: str) -> ColumnElement[int | None]:
-    return bindparam(name, type_=BigInteger)
-
-
-# Statements that every report needs are made once: to make one costs more than to run it.
-_CHAIN = select(_AGENT.c.chain).where(*_THIS)
 _HOLD = (
-    update(_INSTITUTION)
-    .where(_INSTITUTION.c.id == bindparam("institution"))
-    .values(last_report_at=_number("at"), evaluate_due_at=func.coalesce(_INSTITUTION.c.evaluate_due_at, _number("at")))
-    .returning(_INSTITUTION.c.regulation)
+    "WITH held AS (SELECT i.id, given.at FROM {given} CROSS JOIN institution AS i WHERE i.id = given.institution"
+    " ORDER BY i.id {0}) UPDATE institution SET last_report_at = held.at, evaluate_due_at = coalesce(evaluate_due_at, held.at)"
+    " FROM held WHERE institution.id = held.id RETURNING institution.id, institution.regulation"
+)
+_CHAINS = (
+    "SELECT a.institution_id, a.id, a.chain FROM {given} CROSS JOIN agent AS a"
+    " WHERE a.institution_id = given.institution AND a.id = given.agent"
 )
 _REPORTED = (
-    update(_AGENT)
-    .where(*_THIS)
-    .values(
-        last_report_at=case((_AGENT.c.last_report_at > _number("at"), _AGENT.c.last_report_at), else_=_number("at")),
-        reports=_AGENT.c.reports + _number("count"),
-        version=bindparam("said"),
-        silent_due_at=_number("silent"),
-        chain=bindparam("grown"),
-        missing=_number("holes"),
-        misdated=_AGENT.c.misdated + _number("undated"),
-        forked_at=func.coalesce(_AGENT.c.forked_at, _number("fork")),
-        clock_offset=func.coalesce(_number("offset"), _AGENT.c.clock_offset),
-        clock_at=func.coalesce(_number("compared"), _AGENT.c.clock_at),
-    )
+    "UPDATE agent SET"
+    " last_report_at = CASE WHEN agent.last_report_at > given.at THEN agent.last_report_at ELSE given.at END,"
+    " reports = agent.reports + given.count, version = given.version, silent_due_at = given.silent, chain = given.chain,"
+    " missing = given.missing, misdated = agent.misdated + given.misdated,"
+    " forked_at = coalesce(agent.forked_at, given.forked), clock_offset = coalesce(given.offset_by, agent.clock_offset),"
+    " clock_at = coalesce(given.compared, agent.clock_at)"
+    " FROM {given} WHERE agent.institution_id = given.institution AND agent.id = given.agent"
 )
+_REPORTED_COLUMNS = {
+    "institution": TEXT, "agent": TEXT, "at": NUMBER, "count": NUMBER, "version": TEXT, "silent": NUMBER, "chain": TEXT,
+    "missing": NUMBER, "misdated": NUMBER, "forked": NUMBER, "offset_by": NUMBER, "compared": NUMBER,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -154,10 +146,10 @@ def enrol(session: Session, institution_id: str, agent_id: str, now: Millis) -> 
     session.execute(update(AgentRow).where(*here).values(enrolled_at=now, forked_at=None))
 
 
-def chain_of_agent(session: Session, institution_id: str, agent_id: str) -> Chain | None:
-    """Return how the agent's chain stands, None when there is no such agent."""
-    row = session.execute(_CHAIN, {"institution": institution_id, "agent": agent_id}).one_or_none()
-    return None if row is None else read_chain(row[0])
+def chains_of_agents(session: Session, agents: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Chain]:
+    """Return how the chains of these agents (institution, agent) stand; one that isn't enrolled is left out."""
+    found = run_given(session, _CHAINS, {"institution": TEXT, "agent": TEXT}, agents)
+    return {(row[0], row[1]): read_chain(row[2]) for result in found for row in result}
 
 
 def agents_of(session: Session, institution_id: str) -> list[AgentSummary]:
@@ -198,12 +190,14 @@ def heard_from(session: Session, institution_id: str) -> dict[str, Millis]:
     }
 
 
-def hold_institution(session: Session, institution_id: str, now: Millis) -> str | None:
-    """Lock an institution's row until the transaction ends and note that a report came in; return its pack's id.
+def hold_institutions(session: Session, institutions: Iterable[str], now: Millis) -> dict[str, str]:
+    """Lock institutions' rows until the transaction ends and note that reports came in; return their packs' ids.
 
-    An evaluation becomes due if none is. Returns None when there is no such institution.
+    An evaluation becomes due where none is. They are locked in one order: whoever else holds several does the same.
     """
-    return session.scalars(_HOLD, {"institution": institution_id, "at": now}).one_or_none()
+    rows = [(name, now) for name in set(institutions)]
+    found = run_given(session, _HOLD, {"institution": TEXT, "at": NUMBER}, rows, "FOR UPDATE OF i")
+    return {row[0]: row[1] for result in found for row in result}
 
 
 @dataclass(frozen=True)
@@ -222,23 +216,16 @@ class Arrival:
     """By how much at least the agent's clock is off; None where these reports can't tell."""
 
 
-def reported(session: Session, institution_id: str, agent_id: str, now: Millis, arrival: Arrival) -> None:
-    """Note what came in of an agent."""
-    values = {
-        "institution": institution_id,
-        "agent": agent_id,
-        "at": now,
-        "count": arrival.count,
-        "said": arrival.version,
-        "silent": arrival.silent_due,
-        "grown": write_chain(arrival.chain),
-        "holes": arrival.chain.missing,
-        "undated": arrival.misdated,
-        "fork": now if arrival.forked else None,
-        "offset": arrival.clock_offset,
-        "compared": None if arrival.clock_offset is None else now,
-    }
-    session.execute(_REPORTED, values)
+def reported(session: Session, arrivals: Mapping[tuple[str, str], Arrival], now: Millis) -> None:
+    """Note what came in of agents (institution, agent)."""
+    rows = [
+        (
+            *who, now, item.count, item.version, item.silent_due, write_chain(item.chain), item.chain.missing, item.misdated,
+            now if item.forked else None, item.clock_offset, None if item.clock_offset is None else now,
+        )
+        for who, item in arrivals.items()
+    ]  # fmt: skip
+    run_given(session, _REPORTED, _REPORTED_COLUMNS, rows)
 
 
 def dispute(session: Session, institution_id: str, agent_id: str, count: int) -> None:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, select, update
+from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from monitor.model.span import Millis
 from monitor.model.suite import PublicKey
+from monitor.store.given import TEXT, run_given
 from monitor.store.tables import AgentKeyRow, CollectorKeyRow
-from monitor.store.upsert import insert_new, table_of
+from monitor.store.upsert import insert_new
 
-_KEY = table_of(AgentKeyRow)
 _KEYS_OF = (
-    select(_KEY.c.id, _KEY.c.jwk, _KEY.c.registered_at, _KEY.c.replaced_at, _KEY.c.revoked_at)
-    .where(_KEY.c.institution_id == bindparam("institution"), _KEY.c.agent_id == bindparam("agent"))
-    .order_by(_KEY.c.registered_at)
+    "SELECT k.institution_id, k.agent_id, k.id, k.jwk, k.registered_at, k.replaced_at, k.revoked_at"
+    " FROM {given} CROSS JOIN agent_key AS k WHERE k.institution_id = given.institution AND k.agent_id = given.agent"
+    " ORDER BY k.registered_at"
 )
 
 
@@ -33,11 +34,17 @@ class AgentKey:
 
 def agent_keys(session: Session, institution_id: str, agent_id: str) -> dict[str, AgentKey]:
     """Return an agent's keys by their id."""
-    rows = session.execute(_KEYS_OF, {"institution": institution_id, "agent": agent_id})
-    return {
-        key_id: AgentKey(PublicKey.of(json.loads(jwk)), registered, replaced, revoked)
-        for key_id, jwk, registered, replaced, revoked in rows
-    }
+    return keys_of_agents(session, [(institution_id, agent_id)])[institution_id, agent_id]
+
+
+def keys_of_agents(session: Session, agents: Iterable[tuple[str, str]]) -> dict[tuple[str, str], dict[str, AgentKey]]:
+    """Return the keys of agents (institution, agent) by their id: none of one that isn't enrolled."""
+    found: dict[tuple[str, str], dict[str, AgentKey]] = {who: {} for who in agents}
+    for result in run_given(session, _KEYS_OF, {"institution": TEXT, "agent": TEXT}, list(found)):
+        for institution_id, agent_id, key_id, jwk, registered, replaced, revoked in result:
+            key = AgentKey(PublicKey.of(json.loads(jwk)), registered, replaced, revoked)
+            found[institution_id, agent_id][key_id] = key
+    return found
 
 
 def register_key(session: Session, institution_id: str, agent_id: str, key: PublicKey, now: Millis) -> None:

@@ -112,7 +112,7 @@ class Rebuilt:
         ]
         with writing(self._engine) as session:
             insert_new(session, _Told, by)
-            add_entries(session, self._institution, (entry for _, entries in told for entry in entries))
+            add_entries(session, {self._institution: (entry for _, entries in told for entry in entries)})
 
     def link(self, agent: str, reports: Sequence[tuple[Position, str, Place | None]]) -> None:
         """Take where some reports of an agent stand: (place, digest, what it follows)."""

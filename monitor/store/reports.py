@@ -5,22 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from monitor.model.envelope import Envelope
 from monitor.model.report import Report
 from monitor.model.span import Millis, to_millis
+from monitor.store.given import NUMBER, TEXT, run_given
 from monitor.store.tables import DisputedReportRow, ReportRow
-from monitor.store.upsert import insert_new, insert_rows, table_of
+from monitor.store.upsert import insert_new, insert_rows
 
-_REPORT = table_of(ReportRow)
-_KNOWN = select(_REPORT.c.sequence, _REPORT.c.digest).where(
-    _REPORT.c.institution_id == bindparam("institution"),
-    _REPORT.c.agent_id == bindparam("agent"),
-    _REPORT.c.boot == bindparam("boot"),
-    _REPORT.c.sequence.in_(bindparam("sequences", expanding=True)),
+_KNOWN = (
+    "SELECT r.institution_id, r.agent_id, r.boot, r.sequence, r.digest FROM {given} CROSS JOIN report AS r WHERE"
+    " r.institution_id = given.institution AND r.agent_id = given.agent AND r.boot = given.boot AND r.sequence = given.sequence"
 )
+_KEY = {"institution": TEXT, "agent": TEXT, "boot": TEXT, "sequence": NUMBER}
 
 MAX_DISPUTED = 1000
 """So many disputed reports of one agent are kept: enough to show what happened."""
@@ -50,19 +49,14 @@ class Received:
         return self.report.boot, self.report.sequence
 
 
-def known_digests(
-    session: Session, institution_id: str, agent_id: str, positions: Iterable[Position]
-) -> dict[Position, str]:
-    """Return the digests of the agent's reports that are stored already, of those asked for."""
-    by_boot: dict[str, list[int]] = {}
-    for boot, sequence in positions:
-        by_boot.setdefault(boot, []).append(sequence)
-    found: dict[Position, str] = {}
-    for boot, sequences in by_boot.items():
-        values = {"institution": institution_id, "agent": agent_id, "boot": boot, "sequences": sequences}
-        rows = session.execute(_KNOWN, values)
-        found.update({(boot, sequence): digest for sequence, digest in rows})
-    return found
+Key = tuple[str, str, str, int]
+"""(institution, agent, boot, sequence)."""
+
+
+def known_digests(session: Session, wanted: Iterable[Key]) -> dict[Key, str]:
+    """Return the digests of those of these reports that are stored already."""
+    results = run_given(session, _KNOWN, _KEY, list(dict.fromkeys(wanted)))
+    return {(row[0], row[1], row[2], row[3]): row[4] for result in results for row in result}
 
 
 def add_reports(session: Session, received: Sequence[Received], received_at: Millis) -> None:

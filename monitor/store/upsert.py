@@ -6,15 +6,14 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, cast
 
-from sqlalchemy import Insert, Table, bindparam, inspect
+from sqlalchemy import Column, Insert, String, Table, bindparam, inspect
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
-Row = Mapping[str, Any]
-MOST_VALUES = 50
-"""Of a statement. What has more is taken apart by the driver at each use, and that costs more than another statement."""
+from monitor.store.given import literal
 
+Row = Mapping[str, Any]
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 
 Then = Literal["fail", "keep", "replace"]
@@ -52,12 +51,9 @@ def _write(session: Session, table: type[DeclarativeBase], rows: Sequence[Row], 
     if session.get_bind().dialect.name == "sqlite":
         session.execute(_sqlite(table_of(table), names, given, then), [dict(row) for row in rows])
         return
-    # Many rows a statement: PostgreSQL answers each statement by itself, and that costs more than the row.
-    connection, step = session.connection(), max(1, MOST_VALUES // len(names))
-    for begin in range(0, len(rows), step):
-        some = rows[begin : begin + step]
-        values = tuple(row[name] for row in some for name in names)
-        connection.exec_driver_sql(_postgresql(table_of(table), names, given, then, len(some)), values)
+    # All rows in one statement: PostgreSQL answers each statement by itself, and that costs more than a row.
+    values = tuple(literal([row[name] for row in rows]) for name in names)
+    session.connection().exec_driver_sql(_postgresql(table_of(table), names, given, then), values)
 
 
 def _whole(table: Table, rows: Sequence[Row]) -> Sequence[Row]:
@@ -73,10 +69,10 @@ def _defaults(table: Table) -> Row:
 
 
 @lru_cache(maxsize=1024)
-def _postgresql(table: Table, names: tuple[str, ...], given: tuple[str, ...], then: Then, count: int) -> str:
-    """Return the statement for so many rows, of which what is `given` may replace what is there: always the same text, so that the server prepares it once."""
+def _postgresql(table: Table, names: tuple[str, ...], given: tuple[str, ...], then: Then) -> str:
+    """Return the statement for any number of rows, of which what is `given` may replace what is there: always the same text, so that the server prepares it once."""
     quote = _DIALECT.identifier_preparer.quote
-    row = f"({', '.join(['%s'] * len(names))})"
+    arrays = ", ".join(f"%s::{_array_of(table.columns[name])}" for name in names)
     key = [column.name for column in table.primary_key]
     changed = [f"{quote(name)} = excluded.{quote(name)}" for name in given if name not in key]
     found = ", ".join(map(quote, key))
@@ -86,7 +82,12 @@ def _postgresql(table: Table, names: tuple[str, ...], given: tuple[str, ...], th
         "replace": f" ON CONFLICT ({found}) DO UPDATE SET {', '.join(changed)}",
     }
     columns = ", ".join(map(quote, names))
-    return f"INSERT INTO {quote(table.name)} ({columns}) VALUES {', '.join([row] * count)}{ends[then]}"  # noqa: S608  (names of our own tables)
+    return f"INSERT INTO {quote(table.name)} ({columns}) SELECT * FROM unnest({arrays}){ends[then]}"  # noqa: S608  (names of our own tables)
+
+
+def _array_of(column: Column[Any]) -> str:
+    """Return the type of an array of a column's values. A text's length is left out: a cast would cut what is too long."""
+    return "text[]" if isinstance(column.type, String) else f"{column.type.compile(_DIALECT)}[]"
 
 
 @lru_cache(maxsize=256)

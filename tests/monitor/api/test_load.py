@@ -5,15 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
+from typing import Any
 
 import httpx2
 import pytest
 from sqlalchemy import Engine, event, text
+from sqlalchemy.exc import IntegrityError
 
-from monitor.api.load import AT_ONCE, RETRY_SECONDS, Load
+from monitor.api.load import RETRY_SECONDS, Load
 from monitor.api.problems import Problem
 from monitor.api.routes import build_api
-from monitor.model.envelope import MEDIA_TYPE, frame
+from monitor.api.together import AT_ONCE
+from monitor.collector.ingest import ingest_together
+from monitor.model.envelope import MEDIA_TYPE, frame, unframe
+from monitor.model.report import Receipts
 from monitor.model.span import MINUTE
 from support.centre import NOW, Centre, make_centre, span
 
@@ -27,8 +32,9 @@ def centre(engine: Engine) -> Centre:
     return made
 
 
-def envelope(centre: Centre) -> bytes:
-    return centre.agents["wj-0001"].envelope(centre.report(span("camera/gate", "up", NOW - MINUTE, NOW)).to_bytes())
+def envelope(centre: Centre, institution: str = "wj-0001") -> bytes:
+    report = centre.report(span("camera/gate", "up", NOW - MINUTE, NOW), institution=institution)
+    return centre.agents[institution].envelope(report.to_bytes())
 
 
 def test_places_and_bytes_are_given_back_whatever_happens() -> None:
@@ -92,11 +98,14 @@ async def test_a_herd_is_taken_in_part_and_the_rest_told_when_to_return(centre: 
         assert connection.execute(text("SELECT count(*) FROM report")).scalar_one() == 40
 
 
-async def test_few_are_at_the_database_at_once(centre: Centre, engine: Engine) -> None:
-    """Twenty requests while the database holds them up: the others wait before it, and all are stored."""
+async def test_what_waits_is_stored_together(centre: Centre, engine: Engine) -> None:
+    """Twenty requests of four institutions while the database holds the first one up: few transactions, and all are stored."""
+    for number in range(2, 5):
+        centre.add(f"wj-000{number}")
     app = build_api(centre.context)
-    bodies = [frame([envelope(centre)]) for _ in range(20)]
+    bodies = [frame([envelope(centre, f"wj-000{number % 4 + 1}")]) for number in range(20)]
     used: list[int] = []
+    commits: list[object] = []
     event.listen(engine, "checkout", lambda *_: used.append(engine.pool.checkedout()))  # type: ignore[attr-defined]
     async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://centre") as client:
         with engine.connect().execution_options(cradlewatch_writes=True) as other:
@@ -104,9 +113,60 @@ async def test_few_are_at_the_database_at_once(centre: Centre, engine: Engine) -
             asked = [asyncio.create_task(client.post("/api/v1/reports", content=body, headers=TYPE)) for body in bodies]
             while app.state.counters.load.requests < 20:  # noqa: ASYNC110  (a count, not an event)
                 await asyncio.sleep(0)
+            event.listen(engine, "commit", commits.append)
             other.rollback()
-        assert {(await task).status_code for task in asked} == {200}
-    assert 2 <= max(used) <= 1 + AT_ONCE[engine.dialect.name]
+        answers = [await task for task in asked]
+    assert [[item["status"] for item in answer.json()["receipts"]] for answer in answers] == [["stored"]] * 20
+    assert max(used) <= 1 + AT_ONCE[engine.dialect.name]
+    # The first by itself; of one institution one request at a time, so that each builds upon the one before.
+    assert len(commits) <= 1 + 5
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM report")).scalar_one() == 20
+
+
+async def test_who_can_not_be_stored_holds_nobody_up(centre: Centre, engine: Engine) -> None:
+    """A request that no database takes fails alone, whoever waits beside it."""
+    centre.add("wj-0002")
+    good, bad = (frame([envelope(centre, name)]) for name in ("wj-0001", "wj-0002"))
+    trigger = {
+        "sqlite": [
+            "CREATE TRIGGER bad BEFORE INSERT ON span WHEN NEW.institution_id = 'wj-0002' BEGIN SELECT RAISE(ABORT, 'no'); END"
+        ],
+        "postgresql": ["ALTER TABLE span ADD CONSTRAINT bad CHECK (institution_id <> 'wj-0002')"],
+    }
+    with engine.begin() as connection:
+        for statement in trigger[engine.dialect.name]:
+            connection.execute(text(statement))
+    try:
+        outcomes = ingest_together(centre.context, [unframe(body) for body in (good, bad, good)])
+    finally:
+        with engine.begin() as connection:
+            undo = "DROP TRIGGER bad" if engine.dialect.name == "sqlite" else "ALTER TABLE span DROP CONSTRAINT bad"
+            connection.execute(text(undo))
+    first, second, third = outcomes
+    assert isinstance(second, IntegrityError)
+    assert isinstance(first, Receipts)
+    assert isinstance(third, Receipts)
+    assert [first.receipts[0].status, third.receipts[0].status] == ["stored", "already have it"]
+    assert isinstance(ingest_together(centre.context, [unframe(bad)])[0], Receipts)
+
+
+async def test_a_full_collector_says_so_before_it_reads_anything(centre: Centre) -> None:
+    app = build_api(centre.context)
+    app.state.counters.load._most_requests = 0
+    sent: list[dict[str, Any]] = []
+
+    async def never() -> Any:
+        raise AssertionError("the body was read")
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/api/v1/reports", "query_string": b"", "headers": []}
+    await app({**scope, "app": app}, never, send)
+    headers = dict(sent[0]["headers"])
+    assert (sent[0]["status"], headers[b"connection"]) == (503, b"close")
+    assert 5 <= int(headers[b"retry-after"]) <= 60
 
 
 async def test_who_drips_holds_nobody_up(centre: Centre) -> None:

@@ -11,7 +11,7 @@ from sqlalchemy import Engine
 
 from monitor.collector.clocks import FRESH, NOTED_FOR, Standing, compare, note_clocks, offset_of
 from monitor.collector.evaluate import evaluate
-from monitor.collector.ingest import ClockUnsure
+from monitor.collector.opening import ClockUnsure
 from monitor.model.observation import Kind
 from monitor.model.report import Receipt
 from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Millis, from_millis

@@ -147,7 +147,7 @@ def test_what_was_put_together_in_any_steps_is_as_the_readings_say(
         for number, item in enumerate(seen):
             entries = [Entry.of(item)]
             with writing(engine) as session:
-                add_entries(session, "wj-0001", entries)
+                add_entries(session, {"wj-0001": entries})
                 if data.draw(st.booleans()):
                     put_together(session, "wj-0001")
             rebuilt.add("box", [(("b", number), entries)])

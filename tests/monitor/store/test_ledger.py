@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, delete, select
 
 from monitor.model.ledger import fold
-from monitor.model.observation import Kind, Observation
+from monitor.model.observation import Kind, Observation, Source
 from monitor.model.span import DAY, SECOND, Basis
 from monitor.store.cursor import CursorError, encode
 from monitor.store.engine import reading, writing
@@ -70,7 +71,7 @@ def store(engine: Engine, batches: list[list[Observation]]) -> list[tuple[Any, .
         session.execute(delete(FootageRow))
     for batch in batches:
         with writing(engine) as session:
-            add_entries(session, "wj-0001", [Entry.of(item) for item in batch])
+            add_entries(session, {"wj-0001": [Entry.of(item) for item in batch]})
     return rows(engine)
 
 
@@ -149,14 +150,14 @@ def test_touching_spans_of_one_state_are_one_row(centre: Centre, engine: Engine)
 
 def store_more(engine: Engine, *seen: Any) -> Any:
     with writing(engine) as session:
-        add_entries(session, "wj-0001", [Entry.of(item) for item in seen])
+        add_entries(session, {"wj-0001": [Entry.of(item) for item in seen]})
 
 
 def test_institutions_are_kept_apart(centre: Centre, engine: Engine) -> None:
     centre.add("wj-0002")
     store_more(engine, span("camera/gate", "up", NOW, NOW + SECOND))
     with writing(engine) as session:
-        add_entries(session, "wj-0002", [Entry.of(span("camera/gate", "up", NOW + SECOND, NOW + 2 * SECOND))])
+        add_entries(session, {"wj-0002": [Entry.of(span("camera/gate", "up", NOW + SECOND, NOW + 2 * SECOND))]})
     assert len(rows(engine)) == 2
     with reading(engine) as session:
         assert len(load_observations(session, "wj-0002", AHEAD)) == 1
@@ -207,3 +208,18 @@ def test_pages_filter_by_time_and_kind(centre: Centre, engine: Engine) -> None:
 def test_a_strange_cursor_is_refused(centre: Centre, engine: Engine, cursor: str) -> None:
     with reading(engine) as session, pytest.raises(CursorError):
         ledger_page(session, "wj-0001", after=cursor or "!")
+
+
+@given(
+    st.text(max_size=20), st.none() | st.text(min_size=1, max_size=9), st.text(min_size=1, max_size=9),
+    st.dictionaries(st.text(max_size=5), st.recursive(st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=5) | st.integers(), lambda inner: st.lists(inner, max_size=3)), max_size=3),
+    st.sampled_from([None, *Basis]), st.sampled_from([*Source]),
+)  # fmt: skip
+@settings(max_examples=60)
+def test_an_observation_is_written_down_as_its_digest_says(
+    detail: str, cause: str | None, state: str, said: dict[str, Any], basis: Basis | None, source: Source
+) -> None:
+    item = span("camera/gate", state, NOW, NOW + 1, cause=cause, detail=detail, facts=said, basis=basis, source=source)
+    entry = Entry.of(item)
+    assert entry.digest == item.digest
+    assert json.loads(entry.text) == item.model_dump(mode="json")

@@ -7,6 +7,7 @@ from sqlalchemy import Engine, select, update
 from sqlalchemy.exc import IntegrityError
 
 from monitor.store.engine import reading, writing
+from monitor.store.given import NUMBER, TEXT, run_given
 from monitor.store.tables import CollectorKeyRow, InstitutionRow, JurisdictionRow
 from monitor.store.upsert import insert_new, insert_rows, upsert
 
@@ -63,3 +64,15 @@ def test_columns_that_are_left_out_have_their_defaults_and_are_never_replaced(en
     with reading(engine) as session:
         (found,) = session.scalars(select(InstitutionRow))
         assert (found.name, found.open_findings, found.silent) == ("b", 3, False)
+
+
+def test_what_a_statement_is_given_comes_back_as_it_was(engine: Engine) -> None:
+    """Marks of the driver, of arrays and of SQL, absent values, and more rows than SQLite takes at once."""
+    odd = ["", "NULL", "a,b", "{}", '"', "\\", "\\x00", "%s", "?", " :a ", "'", "\t\n", "示范", "null"]
+    rows: list[tuple[object, ...]] = [(text, number) for number, text in enumerate(odd)]
+    rows += [("absent", None), *(("many", number) for number in range(20_000))]
+    columns = {"word": TEXT, "number": NUMBER}
+    with reading(engine) as session:
+        parts = run_given(session, "SELECT given.word, given.number FROM {given}", columns, rows)
+        assert [tuple(row) for part in parts for row in part] == rows
+        assert run_given(session, "SELECT 1 FROM {given}", columns, []) == []

@@ -1,0 +1,75 @@
+"""Takes requests with reports that wait at the same time in together: one transaction, one sync of the disk for all of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from fastapi.concurrency import run_in_threadpool
+
+from monitor.model.report import Receipts
+
+AT_ONCE = {"sqlite": 1, "postgresql": 2}
+"""So many groups are in the works, by the database: SQLite has one writer; on PostgreSQL one is read while the other is stored."""
+ENOUGH = 12
+"""So many have to wait before another group is begun beside one: together they cost less than one by one."""
+MOST_REQUESTS = 32
+MOST_BYTES = 8 * 1024 * 1024
+"""Of a group, unless one request alone has more."""
+
+Bodies = Sequence[bytes]
+Take = Callable[[Sequence[Bodies]], Sequence[Receipts | Exception]]
+"""Stores the reports of requests and tells what becomes of each."""
+
+
+class Together:
+    """Hands over all that waits whenever there is room. Used by one event loop alone: nothing is locked."""
+
+    def __init__(self, take: Take, at_once: int) -> None:
+        """Begin with nothing waiting."""
+        self._take = take
+        self._room = at_once
+        self._waiting: deque[tuple[Bodies, asyncio.Future[Receipts]]] = deque()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def give(self, bodies: Bodies) -> Receipts:
+        """Return the receipts of a request's reports once they are stored. Raises what kept them from it."""
+        found: asyncio.Future[Receipts] = asyncio.get_running_loop().create_future()
+        self._waiting.append((bodies, found))
+        self._begin()
+        return await found
+
+    def _begin(self) -> None:
+        while self._waiting and len(self._tasks) < self._room and (not self._tasks or len(self._waiting) >= ENOUGH):
+            task = asyncio.create_task(self._group(self._next()))
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+
+    def _next(self) -> list[tuple[Bodies, asyncio.Future[Receipts]]]:
+        group, size = [self._waiting.popleft()], 0
+        size = sum(map(len, group[0][0]))
+        while self._waiting and len(group) < MOST_REQUESTS:
+            size += sum(map(len, self._waiting[0][0]))
+            if size > MOST_BYTES:
+                break
+            group.append(self._waiting.popleft())
+        return group
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._begin()
+
+    async def _group(self, group: list[tuple[Bodies, asyncio.Future[Receipts]]]) -> None:
+        outcomes: Sequence[Receipts | Exception]
+        try:
+            outcomes = await run_in_threadpool(self._take, [bodies for bodies, _ in group])
+        except Exception as error:  # noqa: BLE001  (who waits is told, whatever it is)
+            outcomes = [error] * len(group)
+        for (_, found), outcome in zip(group, outcomes, strict=True):
+            if found.done():  # who asked has gone
+                continue
+            if isinstance(outcome, Exception):
+                found.set_exception(outcome)
+            else:
+                found.set_result(outcome)

@@ -1,0 +1,275 @@
+"""Opens envelopes that are proved: the report is read, its time and its observations are checked, nothing is stored."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from functools import lru_cache
+from typing import Any
+
+from pydantic import ValidationError
+
+from monitor.collector.arrival import Arrivals, Arrived, Identity, Rejected
+from monitor.collector.nonce import nonce_moment
+from monitor.model.chain import Link, Mark, Told
+from monitor.model.envelope import Envelope, Protected
+from monitor.model.observation import Kind, Observation
+from monitor.model.report import MAX_REPORT_BYTES, Report
+from monitor.model.span import DAY, HOUR, Millis, isoformat, to_millis
+from monitor.regulations.messages import said
+from monitor.store.ledger import Entry
+from monitor.store.reports import Received
+
+MAX_AHEAD: Millis = DAY
+"""What lies further ahead of the centre's clock can't have been seen."""
+
+MAX_BEHIND: Millis = HOUR
+"""A report was written after its nonce was given. So much may the agent's clock be behind; more is no clock to go by."""
+
+OVERLAP: Millis = HOUR
+"""So long after it was replaced a key may still have signed: another process of the agent had read it before."""
+
+EARLIEST: Millis = 1_577_836_800_000
+"""2020-01-01T00:00:00Z. A box without a clock starts in 1970: nothing was seen then, whatever it says."""
+
+MAX_VALID: Millis = 3660 * DAY
+"""How long an observation may be said to hold: ten years."""
+
+LARGEST = 2**53
+"""The largest number that every reader of JSON understands exactly."""
+
+_SUBJECTS_OF = {
+    Kind.STREAM: "camera",
+    Kind.VIEW: "camera",
+    Kind.RECORDINGS: "camera",
+    Kind.MAIN_STREAM: "camera",
+    Kind.WRITTEN: "camera",
+    Kind.PROOF: "camera",
+    Kind.REACH: "recorder",
+    Kind.CHANNELS: "recorder",
+    Kind.DISKS: "recorder",
+    Kind.CLOCK: "recorder",
+    Kind.RECORDING_MODE: "camera",
+    Kind.EXPIRY: "camera",
+    Kind.FOOTAGE_LOST: "camera",
+    Kind.TIME_SYNC: "recorder",
+    Kind.ALARM_INPUTS: "recorder",
+    Kind.FAULT_NOTICES: "recorder",
+    Kind.STORAGE_MODE: "recorder",
+    Kind.IDENTITY: "recorder or camera",
+    Kind.AGENT: "agent",
+    Kind.DROPPED: "agent",
+    Kind.STORAGE: "agent",
+    Kind.INVENTORY: "institution",
+    Kind.BASELINE: "camera",
+}
+"""Who each kind speaks of; an attestation may speak of anything."""
+
+_WORD = re.compile(r"[A-Za-z0-9_.:-]{1,40}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_LARGE = re.compile(r"\d{16}|\d[eE]\+?\d")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A report that may be stored: proved, read, checked, and written down for the ledger."""
+
+    received: Received
+    entries: tuple[Entry, ...]
+    """None of a report whose time can't be: it is kept, and counts for nothing."""
+
+    @property
+    def link(self) -> Link:
+        """What the chain is told of it."""
+        protected = self.received.envelope.protected
+        mark = Mark(
+            place=self.received.envelope.place, nonce_at=self.received.nonce_at, written_at=protected.written_at
+        )
+        return Link(protected.after, mark)
+
+    @property
+    def told(self) -> list[Told]:
+        """Return what the agent says it had to give up; a range that can't be read says nothing."""
+        found = (item.facts.get("ranges") for item in self.received.report.observations if item.kind is Kind.DROPPED)
+        return [told for ranges in found if isinstance(ranges, list) for item in ranges if (told := _told(item))]
+
+
+def _told(value: Any) -> Told | None:
+    try:
+        told = Told(boot=value["boot"], first=value["first"], last=value["last"])
+    except (ValidationError, TypeError, KeyError):
+        return None
+    return told if told.first <= told.last else None
+
+
+class Trust(Enum):
+    """Which clock decides about a report whose time can't be by the centre's."""
+
+    CENTRE = "centre"
+    AGENT = "agent"
+    """The centre's disagrees with the median of its agents'."""
+
+
+class ClockUnsure(Exception):
+    """A report's time can't be, and the centre's own clock may be wrong: the agent has to send it again later."""
+
+
+def look(
+    item: Arrived, arrived: Arrivals, nonce_key: bytes, now: Millis, trust: Trust | None = None
+) -> Opened | Rejected:
+    """Open what arrived, as `open_envelope` does; return why where it can't be accepted."""
+    if isinstance(item.found, Rejected):
+        return item.found
+    try:
+        return open_envelope(item.found, arrived, nonce_key, now, trust)
+    except Rejected as error:
+        return error
+
+
+def open_envelope(
+    envelope: Envelope, arrived: Arrivals, nonce_key: bytes, now: Millis, trust: Trust | None = None
+) -> Opened:
+    """Read and check a report whose envelope is proved. Raises Rejected.
+
+    Where its time can't be, `trust` says what follows: by the centre's clock it is kept and counts for nothing, by the
+    agent's it counts. None: whose clock is right was not asked yet. What lies in the future is refused by the one and,
+    by the other, has to wait (ClockUnsure).
+    """
+    identity, payload, protected = arrived.identity, envelope.payload, envelope.protected
+    nonce_at = nonce_moment(nonce_key, identity.institution, identity.agent, protected.nonce)
+    if nonce_at is None:
+        raise Rejected("nonce", "the report carries no nonce that this collector gave to its agent")
+    replaced = arrived.keys[protected.kid].replaced
+    if replaced is not None and nonce_at > replaced + OVERLAP:
+        raise Rejected("replaced_key", "the report is signed with a key that had been replaced when it was written")
+    if len(payload) > MAX_REPORT_BYTES:
+        raise Rejected("size", f"the report has {len(payload)} bytes; {MAX_REPORT_BYTES} are allowed")
+    try:
+        report = Report.from_bytes(payload)
+    except ValidationError as error:
+        raise Rejected("content", f"the report can't be read: {first_error(error)}") from None
+    _check_header(report, protected)
+    if _CONTROL.search(report.version):
+        raise Rejected("content", "version holds a control character")
+    try:
+        _check_written(report, nonce_at, now)
+    except Rejected as error:
+        if error.reason == "back_dated" and trust is Trust.CENTRE:
+            return Opened(Received(report, envelope, nonce_at, doubt=error.reason), ())
+        if error.reason == "ahead" and trust is Trust.AGENT:
+            raise ClockUnsure("the collector's clock disagrees with its agents'; send this again later") from None
+        if error.reason != "back_dated" or trust is None:
+            raise
+    entries = tuple(_entry(index, item, identity, now) for index, item in enumerate(report.observations))
+    return Opened(Received(report, envelope, nonce_at), entries)
+
+
+def first_error(error: ValidationError) -> str:
+    """Return the first of pydantic's errors as a sentence: where and what, never what was sent."""
+    detail = error.errors(include_url=False)[0]
+    where = ".".join(str(part)[:40] for part in detail["loc"])[:120]
+    text = said(detail, show=False)[:200]
+    return f"{where}: {text}" if where else text
+
+
+def _check_header(report: Report, header: Protected) -> None:
+    """What the payload says of itself and what the signed header says is the same."""
+    said = (*report.key, to_millis(report.written_at), report.monotonic_seconds)
+    signed = (
+        header.institution,
+        header.agent,
+        header.boot,
+        header.sequence,
+        header.written_at,
+        header.monotonic_seconds,
+    )
+    if said != signed:
+        raise Rejected("content", "the report and its envelope differ in who wrote it, when or as which")
+
+
+def _check_written(report: Report, nonce_at: Millis, now: Millis) -> None:
+    try:
+        written = to_millis(report.written_at)
+    except OverflowError:
+        raise Rejected("content", "written_at: the instant is out of range") from None
+    _check_instant("written_at", written, now)
+    if is_back_dated(written, nonce_at):
+        raise Rejected(
+            "back_dated",
+            f"written_at is {_shown(written)}, and the report carries a nonce of {isoformat(nonce_at)}:"
+            " set the agent's clock",
+        )
+
+
+def is_back_dated(written: Millis, nonce_at: Millis) -> bool:
+    """Tell whether a report says that it was written before its nonce was given, or before there was anything to see."""
+    return written < max(nonce_at - MAX_BEHIND, EARLIEST)
+
+
+def _check_instant(name: str, at: Millis, now: Millis) -> None:
+    if at > now + MAX_AHEAD:
+        raise Rejected(
+            "ahead",
+            f"{name} is {_shown(at)}, more than a day ahead of the collector's clock ({isoformat(now)}): set the agent's clock",
+        )
+    if at < EARLIEST:
+        raise Rejected("back_dated", f"{name} is {_shown(at)}, before 2020: set the agent's clock")
+
+
+def _shown(at: Millis) -> str:
+    try:
+        return isoformat(at)
+    except (OverflowError, ValueError):
+        return "out of range"
+
+
+def _entry(index: int, item: Observation, identity: Identity, now: Millis) -> Entry:
+    """Check one observation and write it down."""
+    name = f"observations.{index}"
+    _check_subject(name, item, identity)
+    _check_instant(f"{name}.start", item.start, now)
+    _check_instant(f"{name}.end", item.end, now)
+    if not 0 <= item.expires <= now + MAX_VALID:
+        raise Rejected("content", f"{name}.expires is {_shown(item.expires)}: an observation holds at most ten years")
+    if not _is_word(item.state) or not (item.cause is None or _is_word(item.cause)):
+        raise Rejected("content", f"{name}: state and cause are words of letters, digits and _ . : -")
+    try:
+        entry = Entry.of(item)
+    except ValueError:
+        raise Rejected("content", f"{name}.facts: NaN and infinity are no numbers") from None
+    if item.facts and _LARGE.search(entry.text) and not _sound(item.facts):
+        raise Rejected("content", f"{name}.facts: a number is larger than 2^53")
+    return entry
+
+
+@lru_cache(maxsize=1024)
+def _is_word(text: str) -> bool:
+    return _WORD.fullmatch(text) is not None
+
+
+def _check_subject(name: str, item: Observation, identity: Identity) -> None:
+    subject = item.subject
+    if _CONTROL.search(subject.id):
+        raise Rejected("content", f"{name}.subject.id holds a control character")
+    own = {"institution": identity.institution, "agent": identity.agent}
+    if own.get(subject.kind, subject.id) != subject.id:
+        raise Rejected("content", f"{name} speaks of {subject}, which is not the sender's")
+    if subject.kind not in _SUBJECTS_OF.get(item.kind, subject.kind).split(" or "):
+        raise Rejected("content", f"{name}: {item.kind} speaks of a {_SUBJECTS_OF[item.kind]}, not of {subject}")
+    if item.kind is Kind.INVENTORY and _declared_id(item) != identity.institution:
+        raise Rejected("content", f"{name} declares another institution than the sender's")
+
+
+def _declared_id(item: Observation) -> Any:
+    declared = item.facts.get("institution")
+    return declared.get("id") if isinstance(declared, dict) else None
+
+
+def _sound(value: Any) -> bool:
+    """Tell whether every number in a JSON value can be computed with."""
+    if isinstance(value, dict):
+        return all(_sound(item) for item in value.values())
+    if isinstance(value, list):
+        return all(_sound(item) for item in value)
+    return not isinstance(value, int | float) or abs(value) <= LARGEST
