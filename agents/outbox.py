@@ -24,7 +24,7 @@ _SCHEMA = (
 CREATE TABLE IF NOT EXISTS report (
     id INTEGER PRIMARY KEY AUTOINCREMENT, boot TEXT NOT NULL, sequence INTEGER NOT NULL, size INTEGER NOT NULL,
     digest BLOB NOT NULL, payload BLOB NOT NULL, UNIQUE (boot, sequence)) STRICT;
-CREATE INDEX IF NOT EXISTS report_size ON report (size);
+DROP INDEX IF EXISTS report_size;
 CREATE TABLE IF NOT EXISTS boot (boot TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS rejected (
     id INTEGER PRIMARY KEY, boot TEXT NOT NULL, sequence INTEGER NOT NULL, reason TEXT NOT NULL,
@@ -34,6 +34,8 @@ CREATE TABLE IF NOT EXISTS link (
 CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 """
     + room.SCHEMA
+    + ";"
+    + room.WEIGH
 )
 
 
@@ -126,6 +128,7 @@ class Outbox:
                 " SET boot = excluded.boot, sequence = excluded.sequence, digest = excluded.digest",
                 (boot, sequence, digest),
             )
+            room.grown(connection, len(payload))
             room.entered(connection, number, Worth.LASTING if slot.gone else worth, at)
             room.told(connection, slot.gone, boot, sequence)
             room.make_room(connection, number, self._max_bytes, self._max_days)
@@ -224,12 +227,12 @@ class Outbox:
         """Return how the queue stands."""
 
         def work(connection: sqlite3.Connection) -> OutboxStatus:
-            waiting, size = connection.execute("SELECT count(*), coalesce(sum(size), 0) FROM report").fetchone()
+            (waiting,) = connection.execute("SELECT count(*) FROM report").fetchone()
             counts = dict(connection.execute("SELECT name, value FROM counter").fetchall())
             delivered, rejected, dropped, damaged = (
                 counts.get(name, 0) for name in ("delivered", "rejected", "dropped", "damaged")
             )
-            return OutboxStatus(waiting, delivered, rejected, dropped, damaged, size)
+            return OutboxStatus(waiting, delivered, rejected, dropped, damaged, counts.get("bytes", 0))
 
         return self._database.run(work)
 
@@ -271,6 +274,7 @@ def _rescue(damaged: sqlite3.Connection, fresh: sqlite3.Connection) -> None:
                 _rescue_row(row, fresh)
     with suppress(sqlite3.Error, UnicodeDecodeError):
         room.rescue(damaged, fresh)
+    fresh.execute(room.WEIGH)
 
 
 def _rescue_row(row: tuple[object, ...], fresh: sqlite3.Connection) -> None:

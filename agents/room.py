@@ -30,6 +30,9 @@ CREATE TABLE IF NOT EXISTS gone (
     digests BLOB NOT NULL, told_boot TEXT, told_sequence INTEGER) STRICT;
 CREATE INDEX IF NOT EXISTS gone_told ON gone (told_boot, told_sequence)
 """
+WEIGH = "INSERT OR REPLACE INTO counter SELECT 'bytes', CAST(total(size) AS INTEGER) FROM report"
+"""Counts the bytes of all reports anew, when the file is opened; from then on the counter goes with what comes and goes."""
+_LARGEST = 1 << 40
 _DIGEST_BYTES = 32
 
 
@@ -63,6 +66,11 @@ def count(connection: sqlite3.Connection, name: str, more: int) -> int:
     return int(connection.execute(sql, (name, more)).fetchall()[0][0])
 
 
+def grown(connection: sqlite3.Connection, size: int) -> int:
+    """Note that the reports have so many bytes more, or fewer; return how many they have."""
+    return count(connection, "bytes", size)
+
+
 def entered(connection: sqlite3.Connection, number: int, worth: Worth, at: Millis | None) -> None:
     """Note what a new report is worth, and on which day of the agent's running it was written."""
     if worth is Worth.SAMPLE:
@@ -83,12 +91,11 @@ def make_room(connection: sqlite3.Connection, newest: int, max_bytes: int, max_d
     for (number,) in _too_old(connection, max_days):
         if number != newest:
             drop(connection, number, "old")
-    size = int(connection.execute("SELECT coalesce(sum(size), 0) FROM report").fetchone()[0])
-    while size > max_bytes:
+    while grown(connection, 0) > max_bytes:
         first = _first_to_go(connection, newest)
         if first is None:
             return
-        size -= drop(connection, first, "full")
+        drop(connection, first, "full")
 
 
 def _too_old(connection: sqlite3.Connection, max_days: int) -> list[tuple[int]]:
@@ -113,13 +120,13 @@ def _first_to_go(connection: sqlite3.Connection, newest: int) -> int | None:
     return None
 
 
-def drop(connection: sqlite3.Connection, number: int, why: str) -> int:
-    """Take a report out of the queue and keep its number and digest, to be told; return how many bytes it had."""
-    row = connection.execute("SELECT boot, sequence, size, digest FROM report WHERE id = ?", (number,)).fetchone()
+def drop(connection: sqlite3.Connection, number: int, why: str) -> None:
+    """Take a report out of the queue and keep its number and digest, to be told."""
+    row = connection.execute("SELECT boot, sequence, digest FROM report WHERE id = ?", (number,)).fetchone()
     if row is None:
         connection.execute("DELETE FROM sample WHERE id = ?", (number,))
-        return 0
-    boot, sequence, size, digest = row
+        return
+    boot, sequence, digest = row
     remove(connection, number, boot, sequence)
     # What it told of is to be told again.
     connection.execute(
@@ -129,7 +136,6 @@ def drop(connection: sqlite3.Connection, number: int, why: str) -> int:
     _note(connection, boot, sequence, digest if isinstance(digest, bytes) else b"", why)
     count(connection, "damaged" if why == "damaged" else "dropped", 1)
     connection.execute("INSERT OR REPLACE INTO counter VALUES ('heard', 0)")
-    return int(size)
 
 
 def _note(connection: sqlite3.Connection, boot: str, sequence: int, digest: bytes, why: str) -> None:
@@ -146,11 +152,16 @@ def _note(connection: sqlite3.Connection, boot: str, sequence: int, digest: byte
 
 def remove(connection: sqlite3.Connection, number: int, boot: str, sequence: int) -> bool:
     """Take a report out of the queue; False when it isn't there. By place too: after damage ids begin anew."""
-    sql = "DELETE FROM report WHERE id = ? AND boot = ? AND sequence = ?"
-    found = connection.execute(sql, (number, boot, sequence)).rowcount > 0
-    if found:
+    sql = "DELETE FROM report WHERE id = ? AND boot = ? AND sequence = ? RETURNING size"
+    row = connection.execute(sql, (number, boot, sequence)).fetchall()
+    if row:
+        size = row[0][0]
+        if isinstance(size, int) and 0 <= size <= _LARGEST:
+            grown(connection, -size)
+        else:  # a damaged row
+            connection.execute(WEIGH)
         connection.execute("DELETE FROM sample WHERE id = ?", (number,))
-    return found
+    return bool(row)
 
 
 def deliver(connection: sqlite3.Connection, number: int, boot: str, sequence: int) -> bool:

@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,31 @@ def test_a_full_queue_drops_the_oldest_and_says_which(tmp_path: Path) -> None:
     assert put(outbox) == 7, "a refused payload uses no number"
 
 
+def test_what_the_queue_holds_is_counted_anew_when_the_file_is_opened(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    for damage in ("DELETE FROM counter WHERE name = 'bytes'", "UPDATE counter SET value = 1 << 60 WHERE name = 'bytes'"):
+        outbox = Outbox(path, max_bytes=400)
+        put(outbox, size=100)
+        outbox.close()
+        with closing(sqlite3.connect(path)) as connection, connection:
+            connection.execute(damage)
+    assert Outbox(path, max_bytes=400).status().bytes == 200
+
+
+def test_a_report_whose_size_is_damaged_takes_no_other_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    outbox = Outbox(path, max_bytes=400)
+    for _ in range(3):
+        put(outbox, size=100)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE report SET size = 1 << 60 WHERE sequence = 1")
+    outbox.close()
+    outbox = Outbox(path, max_bytes=400)
+    put(outbox, size=100)
+    assert [sequence for _, sequence in waiting(outbox)] == [2, 3, 4]
+    assert outbox.status().bytes == 300
+
+
 def test_a_payload_that_cannot_be_written_leaves_no_trace(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "outbox.db")
     with pytest.raises(ZeroDivisionError):
@@ -135,6 +161,7 @@ class Queue(RuleBasedStateMachine):
     @invariant()
     def holds_what_it_should(self) -> None:
         assert waiting(self.outbox) == [item[:2] for item in self.model]
+        assert self.outbox.status().bytes == sum(item[2] for item in self.model)
 
     def teardown(self) -> None:
         status = self.outbox.status()
