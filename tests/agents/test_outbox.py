@@ -78,12 +78,15 @@ def test_a_full_queue_drops_the_oldest_and_says_which(tmp_path: Path) -> None:
 
 def test_what_the_queue_holds_is_counted_anew_when_the_file_is_opened(tmp_path: Path) -> None:
     path = tmp_path / "outbox.db"
-    for damage in ("DELETE FROM counter WHERE name = 'bytes'", "UPDATE counter SET value = 1 << 60 WHERE name = 'bytes'"):
+    for harm in (
+        "DELETE FROM counter WHERE name = 'bytes'",
+        "UPDATE counter SET value = 1 << 60 WHERE name = 'bytes'",
+    ):
         outbox = Outbox(path, max_bytes=400)
         put(outbox, size=100)
         outbox.close()
         with closing(sqlite3.connect(path)) as connection, connection:
-            connection.execute(damage)
+            connection.execute(harm)
     assert Outbox(path, max_bytes=400).status().bytes == 200
 
 
