@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks.intake import enqueue, signed, small
+from benchmarks.intake import backlog, enqueue, signed, small
 
-BENCHES = {"B10": enqueue.bench, "B11": signed.bench, "B13": small.bench}
+BENCHES = {"B10": enqueue.bench, "B11": signed.bench, "B12": backlog.bench, "B13": small.bench}
 
 
 def main() -> int:
