@@ -14,7 +14,7 @@ from structlog.typing import Processor
 log = structlog.get_logger("access")
 
 QUIET = ("/health/", "/metrics", "/static/", "/api/v1/reports")
-"""Asked for every few seconds by machines: logged at level debug, unless it fails."""
+"""Asked for every few seconds by machines: logged at level debug, unless it fails. Who is told to return later is counted, in a metric."""
 
 
 def configure(*, verbose: bool = False) -> None:
@@ -71,6 +71,10 @@ class AccessLog:
             await self.app(scope, receive, watched)
         finally:
             path = scope["path"]
-            write = log.debug if status < HTTPStatus.BAD_REQUEST and path.startswith(QUIET) else log.info
+            write = log.debug if path.startswith(QUIET) and _is_usual(status) else log.info
             took = round((perf_counter() - start) * 1000, 1)
             write("request", method=scope["method"], path=path, status=status, milliseconds=took)
+
+
+def _is_usual(status: int) -> bool:
+    return status < HTTPStatus.BAD_REQUEST or status == HTTPStatus.SERVICE_UNAVAILABLE

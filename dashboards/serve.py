@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import ipaddress
+import resource
 import socket
 import ssl
 from collections.abc import Callable, Iterator
@@ -169,9 +170,16 @@ def configure(app: ASGIApp, tls: TlsSettings | None) -> uvicorn.Config:
     return config
 
 
+def _allow_many_connections() -> None:
+    """Let as many be open as the system allows: a district's agents all come at once after an outage, and most systems say 1,024."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
 def serve(context: Context, address: str, *, may_migrate: bool, tell: Callable[[str], None]) -> None:
     """Run the collector until it is told to stop. Raises ServeError. `tell` gets the sentences for a person."""
     prepare(context.engine, may_migrate=may_migrate)
+    _allow_many_connections()
     listening = listen(address)
     with reading(context.engine) as session:
         nobody = not user_names(session)

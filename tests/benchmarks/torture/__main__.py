@@ -11,7 +11,18 @@ from dataclasses import dataclass
 
 import structlog
 
-from benchmarks.torture import agent_kills, centre_kills, clocks, faults, full, mutants, orders, partitions, power
+from benchmarks.torture import (
+    agent_kills,
+    centre_kills,
+    clocks,
+    faults,
+    full,
+    mutants,
+    orders,
+    overload,
+    partitions,
+    power,
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +43,7 @@ TESTS = {
     "F7": Test(clocks.torture, 500),
     "F8": Test(partitions.torture, 500),
     "F9": Test(orders.torture, 10_000),
+    "F10": Test(overload.torture, 10_000),
 }
 
 
