@@ -46,7 +46,10 @@ SENTENCES: dict[tuple[str, str], tuple[str, ...]] = {
         _n("Power cut since %(began)s: the agent was off and the recordings have the same hole."),
         _n("Power cut: the agent was off and the recordings have the same hole."),
     ),
-    ("uptime", "unknown"): (_n("Whether it is running is not known."),),
+    ("uptime", "unknown"): (
+        _n("Not running since %(not_owed_since)s, while nothing is owed: a closed day, a waiver, or out of hours."),
+        _n("Whether it is running is not known."),
+    ),
     ("uptime", "recorder_full"): (
         _n("Whether it is running is not known: the recorder serves no further session."),
     ),
@@ -244,7 +247,10 @@ def _figures(measured: Mapping[str, Any], words: Words, began: Millis | None, en
         "recorded": _picture(measured, "", words),
         "asked": _picture(measured, "minimum_", words),
         **_offset(measured.get("offset_seconds"), words),
-        **{key: _instant(measured.get(key), words) for key in ("tested_at", "valid_until", "last_report_at")},
+        **{
+            key: _instant(measured.get(key), words)
+            for key in ("tested_at", "valid_until", "last_report_at", "not_owed_since")
+        },
     }
     return {key: value for key, value in found.items() if value is not None}
 

@@ -43,11 +43,24 @@ def moves(verdict: Verdict, runs: Sequence[Run], known: Sequence[Known], as_of: 
     runs do, with the requirement's confirmation. What is explained by a cause opens no finding of its own.
     """
     if verdict.episodes is None:
-        changes = list(reconcile(known, episodes_of_runs(runs, verdict.requirement.confirm_after)))
+        found = _outside(episodes_of_runs(runs, verdict.requirement.confirm_after), verdict, as_of)
+        changes = list(reconcile(known, found))
     else:
-        changes = _by_spans(verdict, verdict.episodes, known, as_of)
+        changes = _by_spans(verdict, _outside(verdict.episodes, verdict, as_of), known, as_of)
     own = (item for item in changes if item.known is not None or item.episode.because_of is None)
     return [Move(verdict, item.known, item.episode) for item in own]
+
+
+def _outside(episodes: Iterable[Episode], verdict: Verdict, as_of: Millis) -> list[Episode]:
+    """Return the episodes that are cases beside waivers: what begins in waived time and outlasts it begins at its end."""
+    found = []
+    for item in episodes:
+        free = next((end for start, end in verdict.waived if start <= item.began < end), None)
+        if free is None:
+            found.append(item)
+        elif free <= (as_of if item.ended is None else item.ended - 1):
+            found.append(replace(item, began=free))
+    return found
 
 
 def _by_spans(verdict: Verdict, episodes: Sequence[Episode], known: Sequence[Known], as_of: Millis) -> list[Change]:

@@ -16,6 +16,7 @@ from monitor.model.suite import BadKey, PublicKey
 from monitor.regulations.messages import NO_ID
 from monitor.store import agents, registry
 from monitor.store.engine import writing
+from monitor.store.evaluations import make_due
 from monitor.store.keys import agent_keys, register_key, revoke_keys
 from monitor.store.tokens import new_code
 
@@ -106,11 +107,16 @@ def rotate(context: Context, identity: Identity, offer: Offer) -> Enrolled:
 
 
 def revoke(context: Context, institution: str, agent: str) -> int:
-    """Revoke an agent's keys: nothing that they signed is accepted any more. Return how many; raises RegisterError."""
+    """Revoke an agent's keys: nothing that they signed is accepted any more, and its silence is no case any more.
+
+    Return how many; raises RegisterError.
+    """
+    now = context.now()
     with writing(context.engine) as session:
         if not agent_keys(session, institution, agent):
             raise registry.RegisterError(f"institution {institution} has no agent {agent} with a key")
-        return revoke_keys(session, institution, agent, context.now())
+        make_due(session, institution, now)
+        return revoke_keys(session, institution, agent, now)
 
 
 def _granted(context: Context, identity: Identity, now: Millis) -> Enrolled:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 import structlog
@@ -18,14 +18,16 @@ from monitor.evaluation.judge import judge
 from monitor.model.finding import Known, Look, Run, Stage, extend, undetermined_since
 from monitor.model.inventory import Institution, Inventory
 from monitor.model.ledger import Facts, fold, with_approvals
+from monitor.model.observation import Subject
 from monitor.model.regulation import Regulation, Requirements
-from monitor.model.span import Millis
-from monitor.model.verdict import Outcome, Verdict, citation_json, evidence_json
+from monitor.model.span import Millis, isoformat
+from monitor.model.verdict import Episode, Outcome, Verdict, citation_json, evidence_json
 from monitor.store import agents, evaluations, registry, reports, views
 from monitor.store.clocks import disputed_at
 from monitor.store.engine import reading, writing
 from monitor.store.findings import FindingRow, Reading, add_finding, change_finding, count_open, known_findings
 from monitor.store.instants import put_together
+from monitor.store.keys import revoked_agents
 from monitor.store.ledger import load_observations
 from monitor.store.listening import listening_since
 from monitor.store.notices import owe_notices
@@ -50,15 +52,29 @@ class Assessment:
     runs: Mapping[Key, tuple[Run, ...]]
     known: Mapping[Key, list[Known]]
     number: int
+    revoked: Mapping[str, Millis]
+    """Agents whose keys were all revoked, and when."""
 
     @property
     def moves(self) -> list[Move]:
         """What is to be done with the findings, causes before their consequences."""
-        return [
+        told = [
             move
             for verdict in self.verdicts
             for move in moves(verdict, self.runs[verdict.key], self.known.get(verdict.key, []), self.as_of)
         ]
+        return told + list(self._ended_silences())
+
+    def _ended_silences(self) -> Iterator[Move]:
+        """End the silence of agents that nobody expects to report any more: the revocation is what says so."""
+        requirement = self.regulation.requirements.agent_silence
+        for agent, at in self.revoked.items() if requirement is not None else ():
+            subject = Subject(kind="agent", id=agent)
+            for item in self.known.get(("agent_silence", subject), []):
+                if item.ended is None and requirement is not None:
+                    reason = f"Its keys were revoked at {isoformat(at)}."
+                    verdict = Verdict(requirement, subject, Outcome.UNDETERMINED, "unknown", reason, self.as_of)
+                    yield Move(verdict, item, Episode(item.state, item.began, max(item.began, at)))
 
 
 @dataclass(frozen=True)
@@ -95,19 +111,20 @@ def assess(session: Session, institution_id: str, as_of: Millis, packs: Packs) -
     regulation = packs.get(summary.regulation)
     facts = facts_of(session, institution_id, as_of, packs)
     before = load_runs(session, institution_id)
+    revoked = revoked_agents(session, institution_id, as_of)
     verdicts = _judge(
         facts,
         regulation,
         summary,
         as_of,
-        agents.heard_from(session, institution_id),
+        _expected(agents.heard_from(session, institution_id), revoked),
         before,
         listening_since(session, as_of),
         clocks_disputed=disputed_at(session, as_of, NOTED_FOR),
     )
     runs = {item.key: extend(before.get(item.key, ()), Look.of(item)) for item in verdicts}
     known = known_findings(session, institution_id)
-    return Assessment(institution_id, as_of, regulation, facts, verdicts, before, runs, known, number)
+    return Assessment(institution_id, as_of, regulation, facts, verdicts, before, runs, known, number, revoked)
 
 
 def verdicts_as_of(session: Session, institution_id: str, as_of: Millis, packs: Packs) -> tuple[Verdict, ...]:
@@ -116,13 +133,24 @@ def verdicts_as_of(session: Session, institution_id: str, as_of: Millis, packs: 
     Raises PackError when its pack can't be read, RegisterError when it is not in the register.
     """
     summary = registry.known_institution(session, institution_id)
-    heard = reports.last_reports(session, institution_id, as_of)
+    heard = expected_reports(session, institution_id, as_of)
     facts = facts_of(session, institution_id, as_of, packs)
     runs = load_runs(session, institution_id, until=as_of)
     disputed = disputed_at(session, as_of, NOTED_FOR)
     listening = listening_since(session, as_of)
     pack = packs.get(summary.regulation)
     return _judge(facts, pack, summary, as_of, heard, runs, listening, clocks_disputed=disputed)
+
+
+def expected_reports(session: Session, institution_id: str, as_of: Millis) -> dict[str, Millis]:
+    """Return, for each agent that was expected to report at an instant, when its newest report had come in."""
+    return _expected(
+        reports.last_reports(session, institution_id, as_of), revoked_agents(session, institution_id, as_of)
+    )
+
+
+def _expected(heard: Mapping[str, Millis], revoked: Mapping[str, Millis]) -> dict[str, Millis]:
+    return {agent: at for agent, at in heard.items() if agent not in revoked}
 
 
 def _judge(

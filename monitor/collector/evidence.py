@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from monitor.collector.clocks import NOTED_FOR
 from monitor.collector.context import Context
+from monitor.collector.evaluate import expected_reports
 from monitor.collector.packs import pack_json
 from monitor.evidence.bundle import as_json, write_bundle
 from monitor.model.chain import write_chain
@@ -23,7 +24,7 @@ from monitor.store.engine import reading
 from monitor.store.findings import FindingRow, Reading, changes_of, finding
 from monitor.store.keys import agent_keys
 from monitor.store.listening import listening_since
-from monitor.store.reports import last_reports, stored_reports
+from monitor.store.reports import stored_reports
 from monitor.store.verdicts import load_runs
 
 
@@ -107,7 +108,7 @@ def _computation(session: Session, row: FindingRow, said: Reading) -> dict[str, 
         "inventory": None if approved is None else approved.model_dump(mode="json", by_alias=True),
         "waivers": [item.model_dump(mode="json") for item in registry.waivers(session, row.institution)],
         "approvals": {camera: [asdict(item) for item in items] for camera, items in approvals.items()},
-        "last_reports": last_reports(session, row.institution, said.at),
+        "last_reports": expected_reports(session, row.institution, said.at),
         "undetermined_since": [item for item in since if item[2] is not None],
         "listening_since": listening_since(session, said.at),
         "clocks_disputed": disputed_at(session, said.at, NOTED_FOR),

@@ -71,17 +71,25 @@ def zone_subject(zone_id: str) -> Subject:
 
 def due_spans(facts: Facts, due: DueTime, camera: Camera, requirement: str, start: Millis, end: Millis) -> Spans:
     """Return the time in [start, end) that is owed of a camera: by its rooms, less closures and waivers."""
+    subject = camera_subject(camera.id)
+    if due.of(camera, facts.inventory) is Due.ALWAYS:
+        return owed_spans(facts, requirement, subject, start, end)
+    return open_time(facts.inventory, start, end).subtract(waived(facts, requirement, subject))
+
+
+def owed_spans(facts: Facts, requirement: str, subject: Subject, start: Millis, end: Millis) -> Spans:
+    """Return the time in [start, end) in which what is required round the clock is owed: all but closures and waivers."""
     inventory = facts.inventory
-    if due.of(camera, inventory) is Due.ALWAYS:
-        owed = Spans.window(start, end).subtract(closure_spans(inventory.closures, inventory.institution.zone_info))
-    else:
-        owed = open_time(inventory, start, end)
-    return owed.subtract(waived(facts, requirement, camera_subject(camera.id)))
+    closed = closure_spans(inventory.closures, inventory.institution.zone_info)
+    return Spans.window(start, end).subtract(closed).subtract(waived(facts, requirement, subject))
 
 
 def waived(facts: Facts, requirement: str, subject: Subject) -> Spans:
-    """Return the time in which `requirement` is not owed of `subject`."""
-    return Spans.empty().union(*(item.spans for item in facts.waivers if item.covers(requirement, subject)))
+    """Return the time in which `requirement` is not owed of `subject`; a recorder's waiver speaks of its cameras, too."""
+    camera = facts.inventory.camera(subject.id) if subject.kind == "camera" else None
+    both = (subject,) if camera is None or camera.recorder is None else (subject, recorder_subject(camera.recorder))
+    found = (item for item in facts.waivers if any(item.covers(requirement, one) for one in both))
+    return Spans.empty().union(*(item.spans for item in found))
 
 
 def hours_known(facts: Facts, due: DueTime, camera: Camera) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from monitor.evaluation.alarm import judge_alarm
-from monitor.evaluation.basis import Judge, Judgement
+from monitor.evaluation.basis import Judge, Judgement, waived
 from monitor.evaluation.completeness import judge_completeness
 from monitor.evaluation.contradictions import contradictions, shown
 from monitor.evaluation.coverage import judge_coverage, judge_forbidden
@@ -40,6 +41,9 @@ JUDGES: dict[str, Judge[Any]] = {
 }
 """Every kind of requirement and its judge; a later one may refer to the verdicts of those before it."""
 
+BY_TIME_OWED = frozenset({"agent_silence", "uptime", "retention", "recording_completeness", "measurability"})
+"""Those that reckon with the time in which something is owed, so that closures and waivers are out of it already."""
+
 
 def judge(
     facts: Facts,
@@ -67,6 +71,13 @@ def judge(
             explain_by_silence(judgement)
         if kind in asked:
             for verdict in judge_kind(judgement, asked[kind]):
-                judgement.verdicts[verdict.key] = verdict
+                judgement.verdicts[verdict.key] = _with_waivers(facts, verdict)
     shown(judgement.verdicts, judgement.contradictions)
     return tuple(judgement.verdicts.values())
+
+
+def _with_waivers(facts: Facts, verdict: Verdict) -> Verdict:
+    kind, subject = verdict.key
+    if not facts.waivers or kind in BY_TIME_OWED:
+        return verdict
+    return replace(verdict, waived=tuple(waived(facts, kind, subject).tuples()))

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 from pydantic import JsonValue
 
-from monitor.evaluation.basis import Judgement, camera_subject, duration_text, recorder_subject
+from monitor.evaluation.basis import Judgement, camera_subject, duration_text, owed_spans, recorder_subject
 from monitor.model.observation import StreamCause, Subject
-from monitor.model.regulation import AgentSilence, Measurability
-from monitor.model.span import isoformat
+from monitor.model.regulation import AgentSilence, Measurability, Requirement
+from monitor.model.span import Millis, isoformat
 from monitor.model.verdict import Cause, Outcome, Verdict
 
 APPROVALS = frozenset({"camera_present_only", "no_baseline"})
@@ -23,19 +23,20 @@ def judge_silence(judgement: Judgement, requirement: AgentSilence) -> list[Verdi
     verdicts = []
     for agent_id, last in sorted((judgement.last_reports or {}).items()):
         subject = Subject(kind="agent", id=agent_id)
-        quiet = judgement.as_of - last
         measured: dict[str, JsonValue] = {
             "last_report_at": isoformat(last),
             "silent_after_seconds": requirement.silent_after // 1000,
         }
         listening = judgement.listening_since
-        if quiet > requirement.silent_after:
+        if _owed(judgement, requirement, subject, last) > requirement.silent_after:
             if listening is not None and judgement.as_of - listening <= requirement.silent_after:
                 continue  # the centre was away itself: whether the agent is silent is not to be told yet
             reason = f"No report since {isoformat(last)}."
             verdict = Verdict(
                 requirement, subject, Outcome.BREACHED, "silent", reason, judgement.as_of, measured, began=last
             )
+        elif judgement.as_of - last > requirement.silent_after:
+            continue  # on closed days the box may be off: neither silent nor reporting
         else:
             reason = f"Last report at {isoformat(last)}."
             verdict = Verdict(requirement, subject, Outcome.MET, "reporting", reason, last, measured)
@@ -86,7 +87,8 @@ def _judge(judgement: Judgement, requirement: Measurability, subject: Subject) -
         for key, verdict in judgement.verdicts.items()
         if key[1] == subject and _counts(judgement, requirement, verdict)
     ]
-    late = [(since, verdict) for since, verdict in owing if judgement.as_of - since > requirement.max_undetermined]
+    allowed_millis = requirement.max_undetermined
+    late = [(at, verdict) for at, verdict in owing if _owed(judgement, requirement, subject, at) > allowed_millis]
     allowed = duration_text(requirement.max_undetermined)
     measured: dict[str, JsonValue] = {
         "undetermined": [verdict.requirement.kind for _, verdict in owing],
@@ -105,6 +107,14 @@ def _judge(judgement: Judgement, requirement: Measurability, subject: Subject) -
         requirement, subject, Outcome.BREACHED, "unmeasured", reason, judgement.as_of, measured, evidence,
         began=first, cause=cause,
     )  # fmt: skip
+
+
+def _owed(judgement: Judgement, requirement: Requirement, subject: Subject, since: Millis) -> Millis:
+    """Return how long since then something was owed of the subject: closed days and waived time are nobody's silence."""
+    facts = judgement.facts
+    if not facts.waivers and not facts.inventory.closures:
+        return judgement.as_of - since
+    return owed_spans(facts, requirement.kind, subject, since, judgement.as_of).total()
 
 
 def _counts(judgement: Judgement, requirement: Measurability, verdict: Verdict) -> bool:

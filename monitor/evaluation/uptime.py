@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from pydantic import JsonValue
 
-from monitor.evaluation.basis import Judgement, camera_subject, due_spans, hours_known, recorder_subject
+from monitor.evaluation.basis import Judgement, camera_subject, due_spans, hours_known, owed_spans, recorder_subject
 from monitor.evaluation.outage import (
     INDEX_LAG,
     Outage,
@@ -62,6 +62,19 @@ class _Case:
             began=began, cause=cause,
         )  # fmt: skip
 
+    @property
+    def is_free(self) -> bool:
+        """Tell whether nothing is owed at present, and no outage is on that had been too long before."""
+        as_of = self.facts.as_of
+        return not self.due.clip(as_of - 1, as_of) and all(outage.end is not None for outage in self.exceeding())
+
+    def not_owed(self, now: StateSpan, what: str) -> Verdict:
+        """Return what is to be said of a subject that is down while nothing is owed of it: neither met nor breached."""
+        began = isoformat(self.began(now))
+        reason = f"{what} since {began}: {_cause_text(now.cause)}. Nothing is owed now: a closed day, a waiver, or out of hours."
+        found = self.verdict(Outcome.UNDETERMINED, "unknown", reason)
+        return replace(found, measured={**found.measured, "not_owed_since": began})
+
     def began(self, now: StateSpan) -> Millis:
         """Return when the present state began: unknown time in between doesn't end an outage, being up does."""
         began = now.start
@@ -107,9 +120,14 @@ def _recorder(facts: Facts, requirement: Uptime, recorder_id: str) -> Verdict:
     timeline = facts.reach.get(recorder_id, Timeline())
     evidence = () if timeline.last is None else (evidence_of(timeline.last),)
     spans = recorder_timeline(facts, recorder_id, whole_outage(facts, timeline, start), end)
-    case = _Case(facts, requirement, recorder_subject(recorder_id), timeline, spans, Spans.window(start, end), evidence)
+    subject = recorder_subject(recorder_id)
+    case = _Case(
+        facts, requirement, subject, timeline, spans, owed_spans(facts, "uptime", subject, start, end), evidence
+    )
     now = case.now
-    if now is not None and now.state == "down":
+    if now is not None and now.state == "down" and case.is_free:
+        verdict = case.not_owed(now, "The recorder has not answered")
+    elif now is not None and now.state == "down":
         began = case.began(now)
         reason = f"The recorder has not answered since {isoformat(began)} although the site's line is whole."
         verdict = case.verdict(Outcome.BREACHED, "unreachable", reason, began)
@@ -146,6 +164,8 @@ def _present(case: _Case, camera: Camera) -> Verdict:
     if now is None or now.state not in {"up", "down"}:
         reason = f"Whether the camera runs is not known: {_why_unknown(case.timeline, now)}."
         return case.verdict(Outcome.UNDETERMINED, _unknown_state(now), reason)
+    if now.state == "down" and case.is_free:
+        return case.not_owed(now, "No frames")
     if now.state == "down":
         began = case.began(now)
         state = "site_power" if now.cause == StreamCause.SITE_POWER else "down"
@@ -213,7 +233,8 @@ def _because_of(case: _Case, verdict: Verdict, recorder: Verdict | None) -> Caus
     if recorder is None or recorder.outcome is Outcome.MET or verdict.outcome is Outcome.MET:
         return None
     mine = case.now.cause if case.now else None
-    gone = recorder.outcome is Outcome.BREACHED and verdict.outcome is Outcome.UNDETERMINED
+    out = recorder.outcome is Outcome.BREACHED or "not_owed_since" in recorder.measured
+    gone = out and verdict.outcome is Outcome.UNDETERMINED and "not_owed_since" not in verdict.measured
     same = verdict.outcome is Outcome.UNDETERMINED and mine in {recorder.cause, StreamCause.CREDENTIALS_HELD, None}
     return Cause("uptime", recorder.subject) if gone or same else None
 

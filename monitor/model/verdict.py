@@ -61,6 +61,8 @@ class Verdict:
     began: Millis | None = None
     episodes: tuple[Episode, ...] | None = None
     cause: str | None = None
+    waived: tuple[tuple[Millis, Millis], ...] = ()
+    """Spans [start, end) that a waiver covers, in which no case begins; empty where what is due leaves them out anyway."""
 
     @property
     def key(self) -> tuple[str, Subject]:

@@ -74,6 +74,18 @@ def revoke_keys(session: Session, institution_id: str, agent_id: str, now: Milli
     return len(session.execute(statement).all())
 
 
+def revoked_agents(session: Session, institution_id: str, until: Millis) -> dict[str, Millis]:
+    """Return the agents all of whose keys had been revoked by `until`, and when: nothing is expected of them any more."""
+    query = select(AgentKeyRow.agent_id, AgentKeyRow.revoked_at)
+    here = (AgentKeyRow.institution_id == institution_id, AgentKeyRow.registered_at <= until)
+    found: dict[str, Millis | None] = {}
+    for agent_id, revoked in session.execute(query.where(*here)):
+        before = found.get(agent_id, 0)
+        still = revoked is None or revoked > until or before is None
+        found[agent_id] = None if still else max(before or 0, revoked or 0)
+    return {agent_id: at for agent_id, at in found.items() if at is not None}
+
+
 def collector_keys(session: Session) -> dict[str, str]:
     """Return the centre's own keys by name."""
     rows = session.execute(select(CollectorKeyRow.name, CollectorKeyRow.value))

@@ -20,6 +20,7 @@ from monitor.regulations.loader import load
 from monitor.store import registry
 from monitor.store.engine import open_engine, reading, writing
 from monitor.store.findings import FindingRow, changes_of, current_verdicts, finding_rows
+from monitor.store.keys import revoke_keys
 from monitor.store.tables import (
     AgentRow,
     FindingChange,
@@ -271,6 +272,26 @@ def test_silence_is_a_due_date(centre: Centre) -> None:
     assert not summary.silent
 
 
+def test_a_revoked_agent_is_silent_no_more(centre: Centre) -> None:
+    pass_time(centre, 31 * MINUTE)
+    began = findings(centre, requirement="agent_silence")[0].began
+    centre.clock.advance(60)
+    revoked = now(centre)
+    with writing(centre.context.engine) as session:
+        assert revoke_keys(session, "wj-0001", "box", revoked) > 0
+    centre.clock.advance(60)
+    evaluate(centre.context, "wj-0001")
+    (ended,) = findings(centre, requirement="agent_silence")
+    assert (ended.began, ended.ended) == (began, revoked)
+    pass_time(centre, 31 * MINUTE)
+    assert len(findings(centre, requirement="agent_silence")) == 1, "and stays so"
+    with reading(centre.context.engine) as session:
+        before = verdicts_as_of(session, "wj-0001", revoked - 1, centre.context.packs)
+        after = verdicts_as_of(session, "wj-0001", now(centre), centre.context.packs)
+    assert [item.state for item in before if item.requirement.kind == "agent_silence"] == ["silent"]
+    assert [item.state for item in after if item.requirement.kind == "agent_silence"] == []
+
+
 def test_evaluation_is_due_again_after_its_interval_and_no_sooner(centre: Centre) -> None:
     assert evaluate_due(centre.context) == 1
     centre.see(span("camera/gate", "up", NOW - MINUTE, NOW))
@@ -346,6 +367,48 @@ def test_waived_time_is_not_due(centre: Centre) -> None:
     centre.see(span("camera/gate", "down", NOW - 30 * MINUTE, NOW, cause="refused"))
     evaluate(centre.context, "wj-0001")
     assert brief(centre, requirement="uptime") == []
+
+
+@pytest.mark.parametrize("requirement", [None, "view"])
+def test_no_case_of_a_picture_begins_in_waived_time(centre: Centre, requirement: str | None) -> None:
+    camera, until = Subject(kind="camera", id="gate"), NOW + HOUR
+    waiver = Waiver(
+        subject=camera, requirement=requirement, start_at=from_millis(NOW), end_at=from_millis(until), by="office",
+        reason="scaffolding",
+    )  # fmt: skip
+    with writing(centre.context.engine) as session:
+        registry.add_waiver(session, "wj-0001", waiver, NOW)
+    began = NOW + 10 * MINUTE
+    centre.see(span("camera/gate", "black", began, NOW + 50 * MINUTE, kind=Kind.VIEW))
+    centre.clock.advance(50 * 60)
+    evaluate(centre.context, "wj-0001")
+    assert brief(centre, requirement="view") == []
+    centre.see(span("camera/gate", "black", NOW + 50 * MINUTE, NOW + 70 * MINUTE, kind=Kind.VIEW))
+    centre.clock.advance(20 * 60)
+    evaluate(centre.context, "wj-0001")
+    (found,) = findings(centre, requirement="view")
+    assert (found.state, found.began) == ("black", until), "it outlasts the waiver"
+
+
+def test_no_case_that_is_folded_from_looks_begins_in_waived_time(centre: Centre) -> None:
+    def look(at: Millis, offset: float) -> Observation:
+        facts = {"offset_seconds": offset}
+        return span("recorder/nvr", "read", at, at, kind=Kind.CLOCK).model_copy(
+            update={"facts": facts, "expires": at + HOUR}
+        )
+
+    waiver = Waiver(
+        subject=Subject(kind="recorder", id="nvr"), requirement="recorder_clock", start_at=from_millis(NOW),
+        end_at=from_millis(NOW + HOUR), by="office", reason="the new time server comes on Monday",
+    )  # fmt: skip
+    with writing(centre.context.engine) as session:
+        registry.add_waiver(session, "wj-0001", waiver, NOW)
+    for minute in range(0, 120, 10):
+        centre.see(look(now(centre), 3600.0))
+        evaluate(centre.context, "wj-0001")
+        begun = [item.began for item in findings(centre, requirement="recorder_clock")]
+        assert begun == ([] if minute < 60 else [NOW + HOUR])
+        centre.clock.advance(600)
 
 
 def test_the_past_can_be_judged_again(centre: Centre) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from monitor.model.inventory import Closure, Inventory
 from monitor.model.observation import Kind, Observation, Subject
-from monitor.model.span import DAY, HOUR, MINUTE, Millis, isoformat
+from monitor.model.span import DAY, HOUR, MINUTE, Millis, from_millis, isoformat
 from monitor.model.verdict import Cause, Outcome
 from support.packs import pack
 from support.scene import (
@@ -16,6 +18,7 @@ from support.scene import (
     CAMERAS,
     GATE,
     INSTITUTION,
+    INVENTORY,
     NOON,
     NVR,
     ROOM1,
@@ -147,6 +150,24 @@ def test_a_silent_agent_explains_all_that_is_unknown() -> None:
     assert {item.because_of for item in unknown} == {Cause("agent_silence", BOX)}
     later = Judged(healthy(last - DAY, last), NOON, last_reports={"box": last}, undetermined_since=since(judged, last))
     assert set(later.said("measurability").values()) == {("met", "ok")}  # one case is enough
+
+
+def _closed_for(days: int) -> Inventory:
+    last = from_millis(NOON).date()
+    closure = Closure.model_validate({"from": last - timedelta(days=days - 1), "to": last, "reason": "春节"})
+    return INVENTORY.model_copy(update={"closures": (closure,)})
+
+
+def test_a_box_that_is_off_on_closed_days_is_neither_silent_nor_reporting() -> None:
+    for last, said in ((NOON - 5 * DAY, []), (NOON - 9 * DAY, ["silent"]), (NOON - MINUTE, ["reporting"])):
+        judged = Judged(healthy(), inventory=_closed_for(8), last_reports={"box": last})
+        assert [item.state for item in judged.verdicts if item.requirement.kind == "agent_silence"] == said
+
+
+def test_closed_days_are_not_counted_against_what_stays_unknown() -> None:
+    for days, outcome in ((8, Outcome.MET), (1, Outcome.BREACHED)):
+        judged = again(refused("unauthorized"), NOON - 5 * DAY, inventory=_closed_for(days))
+        assert judged("measurability", NVR).outcome is outcome
 
 
 @pytest.mark.parametrize(("quiet", "state"), [(30 * MINUTE, "reporting"), (30 * MINUTE + 1, "silent")])

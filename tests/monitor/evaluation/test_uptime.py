@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from monitor.model.calendar import Waiver
-from monitor.model.observation import Kind, Observation
-from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Basis, Millis, from_millis
+from monitor.model.inventory import Closure, Inventory
+from monitor.model.observation import Kind, Observation, Subject
+from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Basis, Millis, from_millis, isoformat
 from monitor.model.verdict import Cause, Outcome, Verdict
 from support.packs import pack
 from support.scene import (
     BOX,
     CAMERAS,
     GATE,
+    INSTITUTION,
     INVENTORY,
     NAP1,
     NOON,
@@ -185,6 +188,74 @@ def test_planned_maintenance_is_not_held_against_the_camera() -> None:
     )  # fmt: skip
     verdict = Judged(blip(HOUR, starts), waivers=[waiver])("uptime", GATE)
     assert (verdict.outcome, episodes(verdict)) == (Outcome.MET, [])
+
+
+def _recorder_off(since: Millis) -> list[Observation]:
+    """The recorder is switched off, and its cameras with it, while the gateway answers."""
+    seen = [item for item in healthy() if item.kind not in {Kind.STREAM, Kind.REACH, Kind.RECORDINGS}]
+    seen += watched(NVR, Kind.REACH, (NOON - 2 * DAY, since, "up", None), (since, NOON, "down", "timeout"))
+    for camera in CAMERAS:
+        seen += watched(
+            camera, Kind.STREAM,
+            (NOON - 2 * DAY, since, "up", None), (since, NOON, "unknown", "recorder_unreachable"),
+        )  # fmt: skip
+        seen.append(index(camera, [(NOON - 100 * DAY, since)], since))
+    return seen
+
+
+def _closed(days: int) -> Inventory:
+    """Closed since yesterday, for so many days."""
+    first = from_millis(NOON).date() - timedelta(days=1)
+    closure = Closure.model_validate({"from": first, "to": first + timedelta(days=days - 1), "reason": "春节"})
+    return INVENTORY.model_copy(update={"closures": (closure,)})
+
+
+def _waived(subject: Subject, requirement: str | None = None) -> Waiver:
+    return Waiver(
+        subject=subject, requirement=requirement, by="an officer", reason="works",
+        start_at=from_millis(NOON - DAY), end_at=from_millis(NOON + DAY),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("inventory", "waivers"),
+    [
+        (_closed(5), []),
+        (INVENTORY, [_waived(NVR)]),
+        (INVENTORY, [_waived(NVR, "uptime")]),
+        (INVENTORY, [_waived(INSTITUTION)]),
+    ],
+)
+def test_a_recorder_that_is_off_while_nothing_is_owed_is_no_case(inventory: Inventory, waivers: list[Waiver]) -> None:
+    off = NOON - 6 * HOUR
+    judged = Judged(_recorder_off(off), inventory=inventory, waivers=waivers)
+    verdict = judged("uptime", NVR)
+    assert (verdict.outcome, verdict.state, episodes(verdict)) == (Outcome.UNDETERMINED, "unknown", [])
+    assert verdict.measured["not_owed_since"] == isoformat(off)
+    for camera in CAMERAS:
+        assert judged("uptime", camera).because_of == Cause("uptime", NVR)
+        assert not judged("uptime", camera).episodes
+    assert not [item for item in judged.verdicts if item.outcome is Outcome.BREACHED]
+
+
+def test_an_outage_from_before_a_closed_day_stays_a_case_on_it() -> None:
+    off = NOON - 40 * HOUR
+    longer = pack(uptime={"window": "7d"})
+    verdict = Judged(_recorder_off(off), inventory=_closed(5), regulation=longer)("uptime", NVR)
+    assert (verdict.outcome, verdict.state, episodes(verdict)) == (
+        Outcome.BREACHED, "unreachable", [("unreachable", off, None)],
+    )  # fmt: skip
+
+
+def test_a_waiver_of_a_recorder_speaks_of_its_cameras() -> None:
+    off = NOON - 6 * HOUR
+    seen = [
+        *without(healthy(), Kind.STREAM, GATE),
+        *watched(GATE, Kind.STREAM, (NOON - 2 * DAY, off, "up", None), (off, NOON, "down", "stalled")),
+    ]
+    for waivers, expected in (([], Outcome.BREACHED), ([_waived(NVR, "uptime")], Outcome.UNDETERMINED)):
+        verdict = Judged(seen, waivers=waivers)("uptime", GATE)
+        assert (verdict.outcome, bool(episodes(verdict))) == (expected, expected is Outcome.BREACHED)
 
 
 def test_an_outage_longer_than_the_window_keeps_its_beginning() -> None:
