@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from threading import RLock
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import Pool
 
 DEFAULT_URL = "sqlite:///cradlewatch.db"
 """A file in the working directory: one machine needs no database server."""
@@ -104,8 +107,22 @@ def snapshot(engine: Engine) -> Iterator[Session]:
         yield session
 
 
+_TURNS: WeakKeyDictionary[Pool, RLock] = WeakKeyDictionary()
+
+
+def _turn(engine: Engine) -> AbstractContextManager[object]:
+    """Return what makes threads of this process write one after the other to SQLite.
+
+    SQLite itself lets who waits sleep and try again, and whoever comes meanwhile is first: with a hundred evaluations
+    due, reports waited for seconds.
+    """
+    if engine.dialect.name != "sqlite":
+        return nullcontext()
+    return _TURNS.setdefault(engine.pool, RLock())
+
+
 @contextmanager
 def writing(engine: Engine) -> Iterator[Session]:
     """Give a session over one transaction that may write: committed at the end, rolled back when an error leaves it."""
-    with Session(engine.execution_options(cradlewatch_writes=True)) as session, session.begin():
+    with _turn(engine), Session(engine.execution_options(cradlewatch_writes=True)) as session, session.begin():
         yield session
