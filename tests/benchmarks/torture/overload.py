@@ -59,13 +59,14 @@ def torture(runs: int, seed: int) -> list[str]:
             centre.migrated(url)
         engine = open_engine(url)
         herd, stubborn = enrol(engine, runs), enrol(engine, STUBBORN if big else runs, "stubborn")
+        (probe,) = enrol(engine, 1, "probe")
         engine.dispose()
         collector = stack.enter_context(centre.collector(url, folder))
         capacity = _capacity(collector, stubborn, run, 3000 if big else runs)
         _offered(collector, stubborn, run, capacity, seconds=runs * 0.06 if big else 1.0, judged=big)
         _herd(collector, herd, run, judged=big)
         if big:
-            _recovered(collector, stubborn[0], run)
+            _recovered(collector, probe, run)
         run.problems += run.audit.problems(url)
     return run.problems
 
