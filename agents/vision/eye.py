@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from agents.vision.diagnose import Conditions, Evidence, conditions
 from agents.vision.fingerprint import Fingerprint
 from agents.vision.light import Light
-from agents.vision.loop import Loop
+from agents.vision.loop import Frame, Loop
 from agents.vision.match import Match, match, surely
 from agents.vision.measure import Measures, Scores
 from agents.vision.recurrence import Recurrence
@@ -58,8 +58,12 @@ class Eye:
 
     def frame(self, at_seconds: float, size: int, *, keyframe: bool) -> None:
         """Take note of one coded frame, looked at or not: its time on any steady clock, its size in bytes."""
-        self._loop.frame(at_seconds, size)
-        self._recurrence.frame(at_seconds, size, keyframe=keyframe)
+        self.frames([(at_seconds, size, keyframe)])
+
+    def frames(self, frames: Sequence[Frame]) -> None:
+        """Take note of coded frames in their order, looked at or not."""
+        self._loop.frames(frames)
+        self._recurrence.frames(frames)
 
     def look(self, measures: Measures, view: Fingerprint) -> Judged:
         """Judge one look."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,9 @@ SLOTS = 1 << 14
 
 LATEST_RATE = 2.0
 """Tokens a second at most, in the long run, so that the table of the latest holds two hours of a fast stream."""
+
+PACE_FRAMES = 64
+"""Frames by which a stream's rate is told."""
 
 ARCHIVED_SHARE = 1 / 512
 """Of the tokens, chosen by their content, go into the table for months: one in ten minutes or so."""
@@ -45,6 +49,10 @@ ARCHIVED_RUN = 5
 
 _WORD = (1 << 64) - 1
 _GOLDEN = 0x9E3779B97F4A7C15
+_MIXER = 0xBF58476D1CE4E5B9
+
+Frame = tuple[float, int, bool]
+"""One coded frame: its time in seconds on any steady clock, its size in bytes, whether it is a keyframe."""
 
 
 @dataclass
@@ -91,22 +99,29 @@ class Loop:
 
     def frame(self, at_seconds: float, size: int) -> None:
         """Take note of one coded frame."""
-        if self._began is None:
-            self._began = at_seconds
-        at = at_seconds - self._began
-        self._frames += 1
-        self._pace(at)
-        self._sizes.append(size)
-        self._hash = ((self._hash << 8) + (size * _GOLDEN & _WORD)) & _WORD
-        mixed = (self._hash ^ self._hash >> 29) * 0xBF58476D1CE4E5B9 & _WORD
-        chosen = mixed >> 40
-        if chosen % self._one_in or len(set(self._sizes)) < WINDOW // 2:
-            return
+        self.frames([(at_seconds, size, False)])
+
+    def frames(self, frames: Sequence[Frame]) -> None:
+        """Take note of coded frames in their order: a site's cameras have a thousand a second, most of which are no token."""
+        sizes, word, one_in, mixer = self._sizes, _WORD, self._one_in, _MIXER
+        for at_seconds, size, _ in frames:
+            if self._frames < PACE_FRAMES:
+                self._pace(at_seconds)
+                one_in = self._one_in
+            sizes.append(size)
+            hashed = self._hash = ((self._hash << 8) + (size * _GOLDEN & word)) & word
+            mixed = (hashed ^ hashed >> 29) * mixer & word
+            if not (mixed >> 40) % one_in and len(set(sizes)) >= WINDOW // 2:
+                self._token(at_seconds, mixed)
+
+    def _token(self, at_seconds: float, mixed: int) -> None:
+        """Take note of a window that is a token."""
+        at = at_seconds - (self._began or 0.0)
         before = self._latest.swap(mixed, at)
         lag = None if before is None else at - before
         self._run.append((at, lag, mixed))
         self._follow(at, lag)
-        if (chosen // self._one_in) % round(1 / ARCHIVED_SHARE) == 0:
+        if ((mixed >> 40) // self._one_in) % round(1 / ARCHIVED_SHARE) == 0:
             old = self._archive.swap(mixed, at)
             self._archived.append((None if old is None else at - old, mixed))
 
@@ -124,10 +139,14 @@ class Loop:
         """Different tokens of the last seconds, to compare two streams by."""
         return frozenset(token for *_, token in self._run)
 
-    def _pace(self, at: float) -> None:
+    def _pace(self, at_seconds: float) -> None:
         """Settle, after the first frames, on how many windows make a token: a power of two, for good."""
-        if self._frames == 64 and at > 0:
-            rate = self._frames / at
+        if self._began is None:
+            self._began = at_seconds
+        self._frames += 1
+        passed = at_seconds - self._began
+        if self._frames == PACE_FRAMES and passed > 0:
+            rate = self._frames / passed
             while rate / self._one_in > LATEST_RATE:
                 self._one_in *= 2
 

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from agents.vision.loop import Frame
+
 KEPT_SECONDS = 3 * 3600
 """Of one value a second, whether there was a frame, and whether the picture stood still: 65 KB a camera."""
 
@@ -71,32 +73,48 @@ class Recurrence:
         self._second: int | None = None
         self._bytes, self._frames = [0.0, 0.0], [0.0, 0.0]
         """Of inter frames, in the second that is being counted and in the next one."""
+        self._inter = False
+        """There was an inter frame in the second that is being counted."""
         self._filled = 0
         self._asked, self._answer = 0, False
 
     def frame(self, at_seconds: float, size: int, *, keyframe: bool) -> None:
         """Take note of one coded frame; keyframes say what the picture is, not what moves in it."""
-        second = int(at_seconds)
+        self.frames([(at_seconds, size, keyframe)])
+
+    def frames(self, frames: Sequence[Frame]) -> None:
+        """Take note of coded frames in their order."""
+        for at_seconds, size, keyframe in frames:
+            second = int(at_seconds)
+            if second != self._second:
+                self._begin(second)
+            if not keyframe:
+                late = at_seconds - second
+                early = 1 - late
+                sums, counts = self._bytes, self._frames
+                sums[0] += early * size
+                sums[1] += late * size
+                counts[0] += early
+                counts[1] += late
+                self._inter = True
+
+    def _begin(self, second: int) -> None:
+        """End the seconds before this one."""
         if self._second is None or second - self._second > KEPT_SECONDS or second < self._second:
             self._ring[:], self._filled, self._second, self._asked = np.nan, 0, second, second
-            self._had[second % KEPT_SECONDS] = self._stood[second % KEPT_SECONDS] = False
+            self._stood[second % KEPT_SECONDS] = self._inter = False
             self._looks.clear()
         while second > self._second:
             self._close(self._second)
-        if not keyframe:
-            self._had[second % KEPT_SECONDS] = True
-            late = at_seconds - second
-            for place, share in enumerate((1 - late, late)):
-                self._bytes[place] += share * size
-                self._frames[place] += share
 
     def _close(self, second: int) -> None:
         """End the second that is being counted."""
         known = self._frames[0] >= LEAST_FRAMES
         self._ring[second % KEPT_SECONDS] = math.log(16 + self._bytes[0] / self._frames[0]) if known else np.nan
         self._filled = min(KEPT_SECONDS, self._filled + 1)
+        self._had[second % KEPT_SECONDS] = self._inter
         self._second = second + 1
-        self._had[self._second % KEPT_SECONDS] = self._stood[self._second % KEPT_SECONDS] = False
+        self._stood[self._second % KEPT_SECONDS] = self._inter = False
         self._bytes, self._frames = [self._bytes[1], 0.0], [self._frames[1], 0.0]
 
     def looked(self, *, still: bool) -> None:

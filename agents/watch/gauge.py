@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -65,6 +66,15 @@ class Gauge:
             self._begin = self._mark(event)
         self._frames += 1
         self._bytes += event.bytes
+
+    def frames(self, events: Sequence[FrameEvent]) -> None:
+        """Take note of frames in their order."""
+        for event in events:
+            if event.keyframe or self._begin is None:
+                self.frame(event)
+            else:
+                self._frames += 1
+                self._bytes += event.bytes
 
     def take(self, newest: FrameEvent | None, at_least: float = LONGEST_SECONDS) -> Rates | None:
         """Return the rates since they were last taken, None while that is too short; `newest` came last.

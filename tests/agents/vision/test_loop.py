@@ -99,6 +99,26 @@ def test_a_copy_is_found_within_its_second_run(fps: int, gop: int) -> None:
     assert found[-1] >= 300 + 3 * 64
 
 
+@given(st.integers(0, 99), st.lists(st.integers(1, 90), min_size=1, max_size=40))
+@settings(max_examples=4)
+def test_frames_taken_in_batches_tell_what_they_tell_one_by_one(seed: int, batches: list[int]) -> None:
+    part = lively(30, seed)
+    made = [(1000 + number / 15, size, keyframe) for number, (size, keyframe) in enumerate(part * 2)]
+    single, batched = (Loop(), Recurrence()), (Loop(), Recurrence())
+    begin = 0
+    for count in [*batches, len(made)]:
+        taken = made[begin : begin + count]
+        begin += count
+        for at, size, keyframe in taken:
+            single[0].frame(at, size)
+            single[1].frame(at, size, keyframe=keyframe)
+        for one in batched:
+            one.frames(taken)
+        assert [one.looping for one in batched] == [one.looping for one in single]
+        assert (batched[0].since, batched[0].latest) == (single[0].since, single[0].latest)
+    assert batched[0].latest
+
+
 @pytest.mark.parametrize(("fps", "gop"), [(15, 30), (5, 10)])
 def test_a_loop_is_known_later_to_have_begun_when_it_did(fps: int, gop: int) -> None:
     live, part, loop = lively(120, 7, fps=fps, gop=gop), lively(32, 8, fps=fps, gop=gop), Loop()

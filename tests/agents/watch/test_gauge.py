@@ -32,8 +32,7 @@ def frames(
 
 def rates_of(made: list[FrameEvent], at_least: float = LONGEST_SECONDS) -> tuple[float, float, float | None] | None:
     gauge = Gauge(CLOCK)
-    for event in made:
-        gauge.frame(event)
+    gauge.frames(made)
     rates = gauge.take(made[-1] if made else None, at_least)
     return None if rates is None else (rates.frame_rate, rates.bit_rate, rates.keyframe_seconds)
 
