@@ -165,13 +165,22 @@ class LoopbackCollector:
     async def running(cls, tls: ssl.SSLContext | None = None) -> AsyncIterator[LoopbackCollector]:
         """Run on a free port of loopback."""
         collector = cls()
-        server = await asyncio.start_server(collector._serve, "127.0.0.1", 0, limit=2**24, ssl=tls)
+        serving: set[asyncio.Task[None]] = set()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            # Held here: one that hangs is referred to by nobody else once its caller has gone, and would be swept away.
+            serving.add(asyncio.ensure_future(collector._serve(reader, writer)))
+
+        server = await asyncio.start_server(serve, "127.0.0.1", 0, limit=2**24, ssl=tls)
         scheme = "http" if tls is None else "https"
         collector.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         try:
             yield collector
         finally:
             server.close()
+            for task in serving:
+                task.cancel()
+            await asyncio.gather(*serving, return_exceptions=True)
 
 
 def _netstrings(body: bytes) -> Iterator[bytes]:
