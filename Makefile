@@ -11,7 +11,7 @@ ARGS ?=
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help bench-intake demo test suite test-pg parts fmt lint types contracts bench-watch soak score-recorders score-requests score-forecast bench-retention bench-files score-forged torture lock audit clean-room dockerfile wheel clean bench-view
+.PHONY: help bench-intake demo test suite test-pg parts fmt lint types contracts bench-watch soak score-demo score-recorders score-requests score-forecast bench-retention bench-files score-forged torture lock audit clean-room dockerfile wheel clean bench-view
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -56,6 +56,9 @@ bench-watch: $(VENV)/.dev  ## what watching costs beside FFmpeg, and how soon a 
 
 soak: $(VENV)/.dev  ## an hour of cameras that die, freeze, blacken and return, and the journal held against it (ARGS="--minutes 20")
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.soak $(ARGS)
+
+score-demo: $(VENV)/.dev  ## the demo ten times over, each time as planted (25 minutes; ARGS="--runs 3")
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.demo $(ARGS)
 
 score-recorders: $(VENV)/.dev  ## seeded recorders of every make, read and judged beside an auditor (ARGS="--recorders 30")
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.recorders $(ARGS)

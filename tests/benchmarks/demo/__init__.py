@@ -1,0 +1,1 @@
+"""The demonstration, again and again."""
