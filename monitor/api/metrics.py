@@ -102,7 +102,20 @@ class StoreCollector(Collector):
             )
             late.add_metric([], evaluations.count_late(session, self._context.now()))
             yield late
+            yield self._unjudged(session)
             yield from _clocks(session, self._context.now())
+
+    def _unjudged(self, session: Session) -> Metric:
+        found = GaugeMetricFamily(
+            "cradlewatch_institutions_unjudged",
+            "Institutions that are not evaluated, because their regulation pack can't be read.",
+            labels=["regulation"],
+        )
+        counts = registry.count_by_regulation(session)
+        unreadable = self._context.packs.unreadable(counts)
+        for regulation, count in sorted(counts.items()):
+            found.add_metric([regulation], count if regulation in unreadable else 0)
+        return found
 
 
 def _retention(session: Session) -> Iterator[Metric]:

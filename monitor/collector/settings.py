@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
+from monitor.collector.packs import unreadable_directory
 from monitor.model.authority import Authority, read_authority
 from monitor.model.inventory import Strict
 from monitor.model.regulation import Duration
 from monitor.model.span import HOUR, MINUTE
-from monitor.regulations.document import read_document
+from monitor.regulations.document import Document, read_document
 from monitor.regulations.messages import problems_of
 from monitor.regulations.problem import PackError, Problem
 from monitor.store.engine import DEFAULT_URL, DatabaseUrlError, parse_url
@@ -156,9 +157,19 @@ def _read(path: Path) -> dict[str, Any]:
     except ValidationError as error:
         found = problems_of(error, Settings, document)
         problems += [Problem(p.file, p.line, p.key, _no_value(p)) for p in found]
+    else:
+        problems += _lost_directories(settings, document, path.absolute().parent)
     if problems:
         raise SettingsError("\n".join(str(problem) for problem in problems))
     return _absolute(settings, path.absolute().parent)
+
+
+def _lost_directories(settings: Settings, document: Document, folder: Path) -> Iterator[Problem]:
+    """Without one of its directories the centre would run, and leave institutions unjudged without a word."""
+    for index, item in enumerate(settings.pack_dirs):
+        why = unreadable_directory(folder / item)
+        if why is not None:
+            yield document.problem(("pack_dirs", index), f"{folder / item}: {why}")
 
 
 def _no_value(problem: Problem) -> str:

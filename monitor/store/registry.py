@@ -170,6 +170,12 @@ def regulations_in_use(session: Session) -> dict[str, str]:
     return dict(session.execute(select(InstitutionRow.id, InstitutionRow.regulation)).all())
 
 
+def count_by_regulation(session: Session) -> dict[str, int]:
+    """Return how many institutions are judged by each pack in use."""
+    query = select(InstitutionRow.regulation, func.count()).group_by(InstitutionRow.regulation)
+    return dict(session.execute(query).all())
+
+
 def approve_inventory(session: Session, inventory: Inventory) -> None:
     """Put an inventory into the approved register: from now on it wins over what the agent declares.
 

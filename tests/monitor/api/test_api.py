@@ -583,6 +583,15 @@ def test_metrics(centre: Centre, client: TestClient) -> None:
     assert found['cradlewatch_agent_forked{agent="box",institution="wj-0001"}'] == 0
     assert found['cradlewatch_agent_missing_reports{agent="box",institution="wj-0001"}'] == 0
     assert (found["cradlewatch_institutions"], found["cradlewatch_evaluations_late"]) == (2, 0)
+    assert found['cradlewatch_institutions_unjudged{regulation="test-pack"}'] == 0
+
+
+def test_a_pack_that_cannot_be_read_shows_in_the_metrics(centre: Centre, client: TestClient) -> None:
+    centre.add("wj-0002", regulation="there-is-none")
+    centre.add("wj-0003", regulation="there-is-none")
+    found = samples(client.get("/metrics").text)
+    assert found['cradlewatch_institutions_unjudged{regulation="there-is-none"}'] == 2
+    assert found['cradlewatch_institutions_unjudged{regulation="test-pack"}'] == 0
 
 
 def test_metrics_may_ask_for_a_token(engine: Engine) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,11 +13,13 @@ from sqlalchemy import Engine, delete
 
 from monitor.collector.evaluate import evaluate, verdicts_as_of
 from monitor.collector.jobs import evaluate_due, wake_silent
+from monitor.collector.packs import Packs
 from monitor.model.calendar import Waiver
 from monitor.model.inventory import Inventory
 from monitor.model.observation import Kind, Observation, Subject
 from monitor.model.span import HOUR, MINUTE, Millis, from_millis
 from monitor.regulations.loader import load
+from monitor.regulations.problem import PackError
 from monitor.store import registry
 from monitor.store.engine import open_engine, reading, writing
 from monitor.store.findings import FindingRow, changes_of, current_verdicts, finding_rows
@@ -33,6 +36,7 @@ from monitor.store.tables import (
     VerdictRow,
 )
 from support.centre import INVENTORY, NOW, Centre, declared, index, instant, make_centre, span
+from support.pack_text import PACK
 from support.packs import pack
 
 WUJIANG = "cn-nursery-wujiang-2021"
@@ -311,6 +315,20 @@ def test_a_pack_that_cannot_be_read_keeps_nobody_else_waiting(centre: Centre) ->
             "wj-0000": True,
             "wj-0001": False,
         }
+
+
+def test_a_directory_of_packs_that_vanishes_takes_only_its_own_packs_along(tmp_path: Path) -> None:
+    packs = Packs([tmp_path])
+    (tmp_path / "mine.yaml").write_text(PACK.replace("id: x", "id: mine"), encoding="utf-8")
+    (tmp_path / "other.yaml").write_text(PACK.replace("id: x", "id: other"), encoding="utf-8")
+    assert packs.get("mine").id == "mine"
+    tmp_path.rename(tmp_path.with_name("away"))
+    assert packs.get(WUJIANG).id == WUJIANG
+    with pytest.raises(PackError, match=rf"{tmp_path}: pack_dirs: .* can't be read: No such file"):
+        packs.get("other")
+    assert packs.unreadable(["mine", "other", WUJIANG]) == {"other"}
+    tmp_path.with_name("away").rename(tmp_path)
+    assert packs.unreadable(["other"]) == set()
 
 
 def test_an_evaluation_that_another_overtook_is_dropped(centre: Centre, monkeypatch: pytest.MonkeyPatch) -> None:

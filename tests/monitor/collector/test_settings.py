@@ -26,6 +26,8 @@ def test_without_a_file_there_are_defaults() -> None:
 
 
 def test_a_whole_file(tmp_path: Path) -> None:
+    for name in ("packs", "more"):
+        (tmp_path / name).mkdir()
     path = write(
         tmp_path,
         "database_url: sqlite:///data/centre.db\n"
@@ -34,13 +36,13 @@ def test_a_whole_file(tmp_path: Path) -> None:
         "session_lifetime: 8h\n"
         "metrics: token\n"
         "public_url: https://watch.example\n"
-        "pack_dirs: [packs, /srv/packs]\n"
+        f"pack_dirs: [packs, {tmp_path / 'more'}]\n"
         "notices:\n  urls_file: secrets/urls\n  language: en\n",
     )
     settings = load_settings(path, {})
     assert settings.database_url == f"sqlite:///{tmp_path}/data/centre.db"
     assert (settings.evaluate_every, settings.session_lifetime) == (SECOND, 8 * HOUR)
-    assert settings.pack_dirs == (tmp_path / "packs", Path("/srv/packs"))
+    assert settings.pack_dirs == (tmp_path / "packs", tmp_path / "more")
     assert settings.notices.urls_file == tmp_path / "secrets/urls"
     assert (settings.notices.language, settings.metrics) == ("en", "token")
 
@@ -68,6 +70,14 @@ def test_addresses_from_the_environment(tmp_path: Path) -> None:
         ("evaluate_every: 1ms\n", r"collector.yaml:1: evaluate_every: .* at least 100"),
         ("notices: {urls_file: a, urls_env: B}\n", r"urls_file or urls_env, not both"),
         ("notices:\n  url: json://x\n", r"collector.yaml:2: notices.url: unknown key"),
+        (
+            "metrics: open\npack_dirs: [nope]\n",
+            r"collector.yaml:2: pack_dirs\[0\]: .*/nope: .*can't be read: No such .*take it out of pack_dirs$",
+        ),
+        (
+            "pack_dirs:\n  - .\n  - collector.yaml\n",
+            r"collector.yaml:3: pack_dirs\[1\]: .*can't be read: Not a directory",
+        ),
         ("metrics: closed\n", r"metrics: 'closed' is not known here; write 'open' or 'token'"),
         ("database_url: mysql://someone:topsecret@h/d\n", r"database_url: the database 'mysql' is not supported"),
         ("database_url: '//someone:topsecret@h'\n", r"database_url: the database URL can't be read"),
