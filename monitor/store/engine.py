@@ -32,9 +32,9 @@ def parse_url(text: str) -> URL:
     """Return the URL with the driver that we use. Raises DatabaseUrlError for anything but SQLite and PostgreSQL."""
     try:
         url = make_url(text)
-    except ArgumentError as error:
-        msg = "the database URL can't be read; write sqlite:///FILE or postgresql://USER@HOST/DATABASE"
-        raise DatabaseUrlError(msg) from error
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number; both may repeat the password
+        msg = "the database URL can't be read; write sqlite:///FILE or postgresql://USER@HOST:PORT/DATABASE"
+        raise DatabaseUrlError(msg) from None
     url = url.set(drivername=_DRIVERS.get(url.drivername, url.drivername))
     if url.get_backend_name() not in {"sqlite", "postgresql"}:
         msg = f"the database {url.get_backend_name()!r} is not supported; use sqlite or postgresql"

@@ -81,6 +81,8 @@ def test_addresses_from_the_environment(tmp_path: Path) -> None:
         ("metrics: closed\n", r"metrics: 'closed' is not known here; write 'open' or 'token'"),
         ("database_url: mysql://someone:topsecret@h/d\n", r"database_url: the database 'mysql' is not supported"),
         ("database_url: '//someone:topsecret@h'\n", r"database_url: the database URL can't be read"),
+        ("database_url: 'postgresql://u:topsecret@h:port/d'\n", r"database_url: the database URL can't be read"),
+        ("database_url: 'postgresql://u:topsecret@@@:x/d'\n", r"database_url: the database URL can't be read"),
         ("database_url: [topsecret]\n", r"database_url: is no database URL"),
         ("database_url: 'sqlite://'\n", r"a database in memory forgets"),
         ("", r"collector.yaml: is empty; leave the file away"),
@@ -100,11 +102,17 @@ def test_a_missing_file_is_a_sentence(tmp_path: Path) -> None:
         load_settings(tmp_path / "collector.yaml", {})
 
 
-def test_a_wrong_environment_is_a_sentence() -> None:
-    with pytest.raises(
-        SettingsError, match=r"CRADLEWATCH_DATABASE_URL: the database 'mysql' is not supported"
-    ) as caught:
-        load_settings(None, {DATABASE_URL: "mysql://u:topsecret@h/d"})
+@pytest.mark.parametrize(
+    ("url", "sentence"),
+    [
+        ("mysql://u:topsecret@h/d", "the database 'mysql' is not supported"),
+        ("postgresql://u:topsecret@h:port/d", "the database URL can't be read; write"),
+        ("postgresql://u:topsecret@@@:x/d", "the database URL can't be read; write"),
+    ],
+)
+def test_a_wrong_environment_is_a_sentence(url: str, sentence: str) -> None:
+    with pytest.raises(SettingsError, match=f"CRADLEWATCH_DATABASE_URL: {sentence}") as caught:
+        load_settings(None, {DATABASE_URL: url})
     assert "topsecret" not in str(caught.value)
 
 
