@@ -282,6 +282,22 @@ def jurisdiction_add(
         typer.echo(f"{code} is in the register.")
 
 
+@jurisdiction_app.command("list")
+def jurisdiction_list(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False, config: Config = None
+) -> None:
+    """List the supervising areas by code, each with its level and the code of the area above it."""
+    with _sentences():
+        context = _open(config, existing=True)
+        with reading(context.engine) as session:
+            found = registry.jurisdictions(session)
+    if as_json:
+        typer.echo(json.dumps([item.model_dump(mode="json") for item in found], ensure_ascii=False, indent=2))
+        return
+    for item in found:
+        typer.echo(f"{item.code}\t{item.name}\t{item.level}\t{item.parent or '-'}")
+
+
 @enrolment_app.command("create")
 def enrolment_create(
     institution: Annotated[str, typer.Option(help="The institution's id.")],

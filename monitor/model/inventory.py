@@ -204,6 +204,11 @@ class Level(StrEnum):
     DISTRICT = "district"
     TOWN = "town"
 
+    def is_above(self, other: Level) -> bool:
+        """Tell whether an area of this level can have one of the `other` below it: levels may be left out, never turned round."""
+        order = list(Level)
+        return order.index(self) < order.index(other)
+
 
 class Jurisdiction(Strict):
     """A node of the tree of supervising areas, with its division code (GB/T 2260, GB/T 10114)."""

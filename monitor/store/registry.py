@@ -47,10 +47,30 @@ class InstitutionSummary:
 
 
 def add_jurisdiction(session: Session, jurisdiction: Jurisdiction) -> None:
-    """Enter a node of the tree, or change the one of the same code. Raises RegisterError when its parent is unknown."""
-    if jurisdiction.parent is not None and session.get(JurisdictionRow, jurisdiction.parent) is None:
-        raise RegisterError(f"jurisdiction {jurisdiction.parent} is not in the register; add it first")
+    """Enter a node of the tree, or change the one of the same code.
+
+    Levels fall strictly from each node to those below it, so that no circle can come about. Raises RegisterError when
+    the parent is unknown or the node itself, or when a level doesn't fit the parent's or a child's.
+    """
+    code, level = jurisdiction.code, jurisdiction.level
+    if jurisdiction.parent == code:
+        raise RegisterError(f"jurisdiction {code} can't be its own parent; name the area above it")
+    if jurisdiction.parent is not None:
+        parent = session.get(JurisdictionRow, jurisdiction.parent)
+        if parent is None:
+            raise RegisterError(f"jurisdiction {jurisdiction.parent} is not in the register; add it first")
+        _fits(parent.code, Level(parent.level), code, level)
+    for child in session.scalars(select(JurisdictionRow).where(JurisdictionRow.parent == code)):
+        _fits(code, level, child.code, Level(child.level))
     upsert(session, JurisdictionRow, [jurisdiction.model_dump(mode="json")])
+    session.expire_all()
+
+
+def _fits(parent: str, upper: Level, child: str, lower: Level) -> None:
+    if not upper.is_above(lower):
+        raise RegisterError(
+            f"jurisdiction {parent} ({upper}) can't stand above {child} ({lower}): the levels from the top are {', '.join(Level)}"
+        )
 
 
 def jurisdictions(session: Session) -> list[Jurisdiction]:

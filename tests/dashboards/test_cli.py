@@ -81,6 +81,12 @@ def test_from_nothing_to_an_enrolled_agent(shell: Shell) -> None:
     token = shell.good("user", "token", "inspector", "--label", "report", "--valid", "30d").strip()
     shell.good("jurisdiction", "add", "320500", "--name", "苏州市", "--level", "city")
     shell.good("jurisdiction", "add", "320509", "--name", "吴江区", "--level", "district", "--parent", "320500")
+    assert shell.good("jurisdiction", "list") == "320500\t苏州市\tcity\t-\n320509\t吴江区\tdistrict\t320500\n"
+    assert json.loads(shell.good("jurisdiction", "list", "--json"))[1] == {
+        "code": "320509", "name": "吴江区", "level": "district", "parent": "320500"
+    }  # fmt: skip
+    circle = ("jurisdiction", "add", "320500", "--name", "苏州市", "--level", "city", "--parent", "320509")
+    assert "jurisdiction 320509 (district) can't stand above 320500 (city)" in shell.bad(*circle)
     added = shell.good(
         "institution", "add", "wj-0001", "--name", "示范托育园", "--regulation", seeded.PACK, "--jurisdiction", "320509"
     )
