@@ -244,6 +244,35 @@ def institution_add(
         typer.echo(f"{institution_id} is in the register.")
 
 
+@institution_app.command("set")
+def institution_set(
+    institution_id: Id,
+    name: Annotated[str | None, typer.Option(help="Its name, as pages show it.")] = None,
+    regulation: Annotated[str | None, typer.Option(help="The id of the pack of rules that it is judged by.")] = None,
+    jurisdiction: Annotated[str | None, typer.Option(help="The code of the area that supervises it.")] = None,
+    timezone: Annotated[str | None, typer.Option(help="Its time zone.")] = None,
+    config: Config = None,
+) -> None:
+    """Change an institution's entry in the register: what isn't given stays."""
+    with _sentences():
+        if name is None and regulation is None and jurisdiction is None and timezone is None:
+            raise UsageError("nothing to change: give --name, --regulation, --jurisdiction or --timezone")
+        context = _open(config, existing=True)
+        if regulation is not None:
+            context.packs.get(regulation)
+        with writing(context.engine) as session:
+            old = registry.known_institution(session, institution_id)
+            changed = Institution(
+                id=old.id,
+                name=old.name if name is None else name,
+                timezone=old.timezone if timezone is None else timezone,
+            )
+            registry.change_institution(
+                session, changed, regulation or old.regulation, context.now(), jurisdiction or old.jurisdiction
+            )
+        typer.echo(f"{institution_id} is changed in the register.")
+
+
 @institution_app.command("list")
 def institution_list(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False, config: Config = None

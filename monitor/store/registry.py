@@ -84,7 +84,9 @@ def add_institution(
 ) -> None:
     """Enter an institution. Raises RegisterError when its id is taken or its jurisdiction is unknown."""
     if session.get(InstitutionRow, institution.id) is not None:
-        raise RegisterError(f"institution {institution.id} is in the register already")
+        raise RegisterError(
+            f"institution {institution.id} is in the register already; change it with `collector institution set {institution.id}`, or choose another id"
+        )
     if jurisdiction is not None and session.get(JurisdictionRow, jurisdiction) is None:
         raise RegisterError(f"jurisdiction {jurisdiction} is not in the register; add it first")
     session.add(
@@ -97,6 +99,24 @@ def add_institution(
             created_at=now,
         )
     )
+    session.flush()
+
+
+def change_institution(
+    session: Session, changed: Institution, regulation: str, now: Millis, jurisdiction: str | None = None
+) -> None:
+    """Change an institution's entry; another pack or time zone makes it due for evaluation at once.
+
+    Raises RegisterError when it or its jurisdiction is unknown.
+    """
+    row = session.get(InstitutionRow, changed.id)
+    if row is None:
+        raise RegisterError(f"institution {changed.id} is not in the register; add it first")
+    if jurisdiction is not None and session.get(JurisdictionRow, jurisdiction) is None:
+        raise RegisterError(f"jurisdiction {jurisdiction} is not in the register; add it first")
+    if (row.regulation, row.timezone) != (regulation, changed.timezone):
+        row.evaluate_due_at = now
+    row.name, row.timezone, row.regulation, row.jurisdiction = changed.name, changed.timezone, regulation, jurisdiction
     session.flush()
 
 

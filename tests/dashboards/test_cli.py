@@ -19,8 +19,9 @@ from monitor.collector.context import Context
 from monitor.collector.enrolment import enrol
 from monitor.model.inventory import Institution
 from monitor.model.suite import PrivateKey
+from monitor.store import evaluations
 from monitor.store.accounts import token_user, verify_user
-from monitor.store.engine import open_engine, reading
+from monitor.store.engine import open_engine, reading, writing
 from support import seeded
 from support.dashboard import new_district
 from support.signing import offer
@@ -122,7 +123,13 @@ def test_mistakes_are_one_sentence(shell: Shell) -> None:
     assert "jurisdiction 999999 is not in the register" in shell.bad(*add, seeded.PACK, "--jurisdiction", "999999")
     assert "unknown time zone 'Mars/Base'" in shell.bad(*add, seeded.PACK, "--timezone", "Mars/Base")
     shell.good(*add, seeded.PACK)
-    assert "wj-0001 is in the register already" in shell.bad(*add, seeded.PACK)
+    assert "change it with `collector institution set wj-0001`" in shell.bad(*add, seeded.PACK)
+    change = ("institution", "set", "wj-0001")
+    assert "nothing to change: give --name" in shell.bad(*change)
+    assert "there is no regulation pack 'nope'" in shell.bad(*change, "--regulation", "nope")
+    assert "unknown time zone 'Mars/Base'" in shell.bad(*change, "--timezone", "Mars/Base")
+    assert "jurisdiction 999999 is not in the register" in shell.bad(*change, "--jurisdiction", "999999")
+    assert "wj-0009 is not in the register" in shell.bad("institution", "set", "wj-0009", "--name", "y")
     assert shell.bad("institution", "add", "../x", "--name", "x", "--regulation", seeded.PACK).startswith("id: ")
     assert "nobody is not in the register" in shell.bad("enrolment", "create", "--institution", "nobody")
     code = ("enrolment", "create", "--institution", "wj-0001")
@@ -149,6 +156,33 @@ def test_mistakes_are_one_sentence(shell: Shell) -> None:
     assert "nobody is not in the register" in shell.bad("evaluate", "--institution", "nobody")
     assert "can't listen at" in shell.bad("serve", "--listen", "192.0.2.1:1")
     assert "is no address to listen at" in shell.bad("serve", "--listen", "8420")
+
+
+def test_an_institution_is_changed_and_due_where_it_is_judged_otherwise(shell: Shell) -> None:
+    shell.good("institution", "add", "wj-0001", "--name", "x", "--regulation", seeded.PACK)
+    context = shell.context()
+
+    def entry() -> tuple[str, str, str]:
+        (row,) = json.loads(shell.good("institution", "list", "--json"))
+        return row["name"], row["regulation"], row["timezone"]
+
+    def is_due() -> bool:
+        with reading(context.engine) as session:
+            return bool(evaluations.due_evaluations(session, context.now()))
+
+    def settled() -> None:
+        with writing(context.engine) as session:
+            evaluations.make_due(session, "wj-0001", context.now() + 60_000)
+
+    settled()
+    shell.good("institution", "set", "wj-0001", "--name", "y")
+    assert (entry(), is_due()) == (("y", seeded.PACK, "Asia/Shanghai"), False)
+    shell.good("institution", "set", "wj-0001", "--timezone", "Asia/Seoul")
+    assert (entry(), is_due()) == (("y", seeded.PACK, "Asia/Seoul"), True)
+    settled()
+    shell.good("institution", "set", "wj-0001", "--regulation", "kr-daycare-60")
+    assert (entry(), is_due()) == (("y", "kr-daycare-60", "Asia/Seoul"), True)
+    context.engine.dispose()
 
 
 def test_a_database_that_cannot_be_used(shell: Shell) -> None:
