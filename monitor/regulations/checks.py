@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from datetime import date
 
-from monitor.model.regulation import Citation, Regulation, Requirement, Status, Strength
+from monitor.model.regulation import Citation, Regulation, Requirement, Status, Strength, format_duration
 from monitor.regulations.problem import Key
 
 Finding = tuple[Key, str]
@@ -83,6 +83,16 @@ def _numbers(pack: Regulation) -> Iterator[Finding]:
                 )
 
 
+def _outages(pack: Regulation) -> Iterator[Finding]:
+    """No outage within the grace is a lead: a limit below it would be a number that never acts."""
+    uptime = pack.requirements.uptime
+    for name in ("longest_outage_in_hours", "longest_outage_out_of_hours") if uptime else ():
+        longest = getattr(uptime, name)
+        if uptime is not None and longest < uptime.grace:
+            message = f"{format_duration(longest)} is shorter than grace, {format_duration(uptime.grace)}, and could never act; it must not be"
+            yield ("requirements", "uptime", name), message
+
+
 def _offers(pack: Regulation) -> Iterator[Finding]:
     measurability = pack.requirements.measurability
     kinds = [requirement.kind for requirement in pack.requirements.all()]
@@ -92,4 +102,4 @@ def _offers(pack: Regulation) -> Iterator[Finding]:
             yield key, f"{name!r} is no requirement of this pack; it has {', '.join(kinds)}"
 
 
-CHECKS: tuple[Callable[[Regulation], Iterator[Finding]], ...] = (_dates, _claims, _rooms, _numbers, _offers)
+CHECKS: tuple[Callable[[Regulation], Iterator[Finding]], ...] = (_dates, _claims, _rooms, _numbers, _outages, _offers)

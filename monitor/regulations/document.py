@@ -84,8 +84,7 @@ def shown(path: Path) -> str:
 def _read(file: str, path: Path) -> bytes:
     try:
         if not path.is_file():
-            what = "is a directory; name the file in it" if path.is_dir() else "there is no such file"
-            raise PackError([Problem(file, 0, "", what)])
+            raise PackError([Problem(file, 0, "", _no_file(path))])
         with path.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
@@ -94,6 +93,12 @@ def _read(file: str, path: Path) -> bytes:
     if len(content) > MAX_BYTES:
         raise PackError([Problem(file, 0, "", f"is larger than {MAX_BYTES // 1024} KiB; a pack is a short text")])
     return content
+
+
+def _no_file(path: Path) -> str:
+    if path.is_dir():
+        return "is a directory; name the file in it"
+    return "is no ordinary file but a device or a pipe; name a file" if path.exists() else "there is no such file"
 
 
 def _decode(file: str, content: bytes) -> str:

@@ -9,6 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from monitor.model.regulation import format_duration, parse_duration
 from monitor.regulations.document import Document
 from monitor.regulations.problem import Key, Problem
 
@@ -88,7 +89,7 @@ def _fault(detail: ErrorDetails, kind: str, context: dict[str, Any]) -> str:
         return f"is not {_TYPES[kind]}"
     if kind in _BOUNDS:
         words, bound = _BOUNDS[kind]
-        return f"is out of range; it must be {words} {_number(context[bound])}"
+        return f"is out of range; it must be {words} {_bound(detail['input'], context[bound])}"
     if kind in {"enum", "literal_error"}:
         return f"is not known here; write {context['expected']}"
     if kind == "string_pattern_mismatch":
@@ -108,6 +109,15 @@ def quoted(value: Any) -> str:
         return str(value).lower()
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _bound(given: Any, bound: Any) -> str:
+    """Write a bound as the value was written: a duration has a unit."""
+    try:
+        parse_duration(given)
+    except ValueError:
+        return _number(bound)
+    return format_duration(bound)
 
 
 def _number(value: Any) -> str:

@@ -203,6 +203,10 @@ def test_settings_are_read_and_their_mistakes_named(shell: Shell) -> None:
     assert (shell.directory / "other.db").exists()
     path.write_text("database_url: sqlite:///other.db\nlissten: 1\n")
     assert "lissten" in shell.bad("migrate", "--config", "collector.yaml", **env)
+    path.write_text("ca_file: collector.yaml\n")
+    assert "ca_file holds no certificate in PEM" in shell.bad(
+        "serve", "--config", "collector.yaml", "--listen", "192.0.2.1:1"
+    )
     path.write_text("pack_dirs: [nope]\n")
     assert "collector.yaml:1: pack_dirs[0]" in shell.bad(
         "serve", "--config", "collector.yaml", "--listen", "127.0.0.1:0"

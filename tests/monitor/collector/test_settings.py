@@ -67,7 +67,8 @@ def test_addresses_from_the_environment(tmp_path: Path) -> None:
         ("databse_url: x\n", r"collector.yaml:1: databse_url: unknown key; did you mean database_url\?"),
         ("listen: 9000\n", r"collector.yaml:1: listen: 9000 is not a text"),
         ("evaluate_every: 60\n", r"collector.yaml:1: evaluate_every: 60 is no duration"),
-        ("evaluate_every: 1ms\n", r"collector.yaml:1: evaluate_every: .* at least 100"),
+        ("evaluate_every: 1ms\n", r"collector.yaml:1: evaluate_every: .* at least 100ms$"),
+        ("session_lifetime: 0s\n", r"session_lifetime: '0s' is out of range; it must be at least 1m$"),
         ("notices: {urls_file: a, urls_env: B}\n", r"urls_file or urls_env, not both"),
         ("notices:\n  url: json://x\n", r"collector.yaml:2: notices.url: unknown key"),
         (

@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from monitor.regulations import PackError, Problem, load_file
+from monitor.regulations.checks import check
 from support.pack_text import PACK
+from support.packs import pack
 
 FILE = "config/regulations/x.yaml"
 ROOMS = (
@@ -30,6 +32,20 @@ def sentences(path: Path, content: str | bytes) -> list[str]:
     with pytest.raises(PackError) as caught:
         load_file(path)
     return [str(problem) for problem in caught.value.problems]
+
+
+def test_a_device_is_no_missing_file() -> None:
+    with pytest.raises(PackError, match="/dev/null: is no ordinary file but a device or a pipe; name a file"):
+        load_file("/dev/null")
+
+
+@pytest.mark.parametrize("name", ["longest_outage_in_hours", "longest_outage_out_of_hours"])
+def test_an_outage_limit_below_the_grace_could_never_act(name: str) -> None:
+    numbers = {"longest_outage_in_hours": "5m", "longest_outage_out_of_hours": "5m", "grace": "5m"}
+    assert list(check(pack(uptime=numbers))) == []
+    ((key, message),) = check(pack(uptime={**numbers, name: "4m"}))
+    assert key == ("requirements", "uptime", name)
+    assert message == "4m is shorter than grace, 5m, and could never act; it must not be"
 
 
 def test_the_pack_that_the_others_break_is_sound(pack_file: Path) -> None:
