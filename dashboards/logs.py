@@ -45,6 +45,8 @@ def configure(*, verbose: bool = False) -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+    # A job that is still running when it is due again is left out: as meant, and told in a name of our code.
+    logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
 
 
 class AccessLog:

@@ -98,7 +98,10 @@ class OpeningHours(Strict):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.close <= self.open:
-            msg = "close must be later than open on the same day"
+            msg = (
+                "close must be later than open on the same day; who is open over midnight leaves hours out:"
+                " then all of the day counts as open"
+            )
             raise ValueError(msg)
         return self
 

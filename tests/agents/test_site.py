@@ -233,7 +233,8 @@ WRONG = [
     ("id: wj-0001", "id: 'wj 1'", "site.yaml:1: institution.id: 'wj 1' is no id; use letters, digits, dot, underscore and hyphen, at most 64"),
     ("[192.0.2.0/24]", "[192.0.2.10/24]", "site.yaml:3: networks[0]: names an address inside a network: write 192.0.2.0/24 for the network, or 192.0.2.10/32 for the one address"),
     ("[192.0.2.0/24]", "[site]", f'site.yaml:3: networks[0]: is no network: {SHAPE} "192.0.2.0/24"'),
-    ('open: "07:30"', 'open: "18:30"', "site.yaml:4: hours: close must be later than open on the same day"),
+    ('open: "07:30"', 'open: "18:30"', ("site.yaml:4: hours: close must be later than open on the same day; who is open over midnight leaves hours out:"
+     " then all of the day counts as open")),
     ("days: [mon,", "days: [monday,", "site.yaml:4: hours.days[0]: 'monday' is not known here; write 'mon', 'tue', 'wed', 'thu', 'fri', 'sat' or 'sun'"),
     ("to: 2027-02-12", "to: 2027-02-01", "site.yaml:5: closures[0]: to must not be before from"),
     ("to: 2027-02-12", "to: 2027-02-30", "site.yaml:5: closures[0].to: '2027-02-30' is not a date; write it as 2021-03-31"),
