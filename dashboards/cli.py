@@ -109,6 +109,11 @@ def _open(config: Path | None, *, prepared: bool = True, existing: bool = False)
             f"{url.database}: there is no database here; stand in its directory, or name it in collector.yaml (--config) or "
             "by CRADLEWATCH_DATABASE_URL"
         )
+    if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).absolute().parent.is_dir():
+        folder = Path(url.database).absolute().parent
+        raise UsageError(
+            f"{folder}: there is no such directory for the database; make it, or mend database_url or CRADLEWATCH_DATABASE_URL"
+        )
     context = Context.open(settings)
     if prepared:
         prepare(context.engine, may_migrate=False)
