@@ -4,50 +4,33 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
-from pydantic import ValidationError
-from sqlalchemy.exc import SQLAlchemyError
 
 from dashboards import logs
-from dashboards.prepare import ServeError, prepare
-from monitor.collector.context import Context
+from dashboards.command import QUIET, Config, UsageError, open_context, sentences
+from dashboards.register_cli import institution_app, jurisdiction_app
 from monitor.collector.enrolment import VALID, create_code, revoke
 from monitor.collector.evaluate import verdicts_as_of
-from monitor.collector.evidence import ExportError, export_evidence
-from monitor.collector.own_keys import RotationError, rotate_signing_key
-from monitor.collector.settings import SettingsError, load_settings
+from monitor.collector.evidence import export_evidence
+from monitor.collector.own_keys import rotate_signing_key
 from monitor.collector.verify import Verified, verify_institution
-from monitor.evidence.bundle import BundleError
-from monitor.model.inventory import Institution, Jurisdiction, Level
 from monitor.model.regulation import format_duration, parse_duration
 from monitor.model.span import Millis, isoformat, parse_instant, to_millis
 from monitor.model.verdict import Outcome, Verdict
-from monitor.regulations.messages import said
-from monitor.regulations.problem import PackError
 from monitor.store import accounts, agents, registry
-from monitor.store.engine import DatabaseUrlError, parse_url, reading, writing
+from monitor.store.engine import reading, writing
 from monitor.store.schema import is_current
 from monitor.store.schema import migrate as migrate_database
 
-_QUIET: dict[str, Any] = {
-    "no_args_is_help": True,
-    "add_completion": False,
-    "rich_markup_mode": None,
-    "pretty_exceptions_enable": False,
-}
-app = typer.Typer(**_QUIET, help="The centre: API, dashboard, evaluation, notices; and its administration.")
-user_app = typer.Typer(**_QUIET, help="Who may sign in.")
-institution_app = typer.Typer(**_QUIET, help="The register of institutions.")
-jurisdiction_app = typer.Typer(**_QUIET, help="The tree of supervising areas.")
-agent_app = typer.Typer(**_QUIET, help="The agents: their chains of reports, and their keys.")
-key_app = typer.Typer(**_QUIET, help="The collector's own key, which signs what agents are told.")
-enrolment_app = typer.Typer(**_QUIET, help="One-time codes for agents.")
+app = typer.Typer(**QUIET, help="The centre: API, dashboard, evaluation, notices; and its administration.")
+user_app = typer.Typer(**QUIET, help="Who may sign in.")
+agent_app = typer.Typer(**QUIET, help="The agents: their chains of reports, and their keys.")
+key_app = typer.Typer(**QUIET, help="The collector's own key, which signs what agents are told.")
+enrolment_app = typer.Typer(**QUIET, help="One-time codes for agents.")
 for name, sub in (
     ("user", user_app),
     ("institution", institution_app),
@@ -58,66 +41,14 @@ for name, sub in (
 ):
     app.add_typer(sub, name=name)
 
-Config = Annotated[Path | None, typer.Option("--config", help="collector.yaml; without it the defaults hold.")]
 PasswordFile = Annotated[
     Path | None, typer.Option("--password-file", help="Read the password from this file instead of asking for it.")
 ]
-Id = Annotated[str, typer.Argument(metavar="ID", help="The institution's id, such as wj-0001.")]
 UserName = Annotated[str, typer.Argument(metavar="NAME", help="The name to sign in with.")]
 
 
 LAST_INSTANT: Final = to_millis(datetime(9000, 1, 1, tzinfo=UTC))
 """Calendars end in 9999."""
-
-
-class UsageError(Exception):
-    """Something that was asked for wrongly; the sentence says what."""
-
-
-@contextmanager
-def _sentences() -> Iterator[None]:
-    """Turn what a person can mend into one sentence on standard error and exit 2."""
-    try:
-        yield
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        _fail(f"{'.'.join(str(part) for part in first['loc'])}: {said(first)}")
-    except (
-        SettingsError, DatabaseUrlError, ServeError, PackError, registry.RegisterError, accounts.AccountError, UsageError, ExportError, RotationError,
-        BundleError
-    ) as error:  # fmt: skip
-        _fail(str(error))
-    except SQLAlchemyError as error:
-        cause = str(getattr(error, "orig", None) or type(error).__name__).strip().splitlines()[0]
-        _fail(f"the database can't be used: {cause}; check database_url or CRADLEWATCH_DATABASE_URL")
-
-
-def _fail(sentence: str) -> None:
-    typer.echo(sentence, err=True)
-    raise typer.Exit(2)
-
-
-def _open(config: Path | None, *, prepared: bool = True, existing: bool = False) -> Context:
-    """Put the context together; with `prepared` the database has this version's schema afterwards.
-
-    With `existing` a SQLite file that isn't there is not made: who only reads stands in the wrong directory. Raises UsageError.
-    """
-    settings = load_settings(config)
-    url = parse_url(settings.database_url)
-    if existing and url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():
-        raise UsageError(
-            f"{url.database}: there is no database here; stand in its directory, or name it in collector.yaml (--config) or "
-            "by CRADLEWATCH_DATABASE_URL"
-        )
-    if url.get_backend_name() == "sqlite" and url.database and not Path(url.database).absolute().parent.is_dir():
-        folder = Path(url.database).absolute().parent
-        raise UsageError(
-            f"{folder}: there is no such directory for the database; make it, or mend database_url or CRADLEWATCH_DATABASE_URL"
-        )
-    context = Context.open(settings)
-    if prepared:
-        prepare(context.engine, may_migrate=False)
-    return context
 
 
 @app.command()
@@ -136,8 +67,8 @@ def serve(
     from dashboards.serve import serve as run  # the web server: the other commands start without it
 
     logs.configure(verbose=verbose)
-    with _sentences():
-        context = _open(config, prepared=False)
+    with sentences():
+        context = open_context(config, prepared=False)
         context.settings.notice_urls()  # a file or variable that isn't there is told now, not when a notice is due
         context.settings.certificate_authority()  # and a file without a certificate not when a code is made
         run(context, listen or context.settings.listen, may_migrate=migrate, tell=typer.echo)
@@ -146,8 +77,8 @@ def serve(
 @app.command()
 def migrate(config: Config = None) -> None:
     """Bring the database's schema up to date. Nothing happens when it is."""
-    with _sentences():
-        context = _open(config, prepared=False)
+    with sentences():
+        context = open_context(config, prepared=False)
         with context.engine.connect() as connection:
             current = is_current(connection)
         if not current:
@@ -158,8 +89,8 @@ def migrate(config: Config = None) -> None:
 @user_app.command("add")
 def user_add(name: UserName, password_file: PasswordFile = None, config: Config = None) -> None:
     """Add somebody who may sign in."""
-    with _sentences():
-        context, password = _open(config), _password(password_file)
+    with sentences():
+        context, password = open_context(config), _password(password_file)
         with writing(context.engine) as session:
             accounts.create_user(session, name, password, context.now())
         typer.echo(f"{name} can sign in now.")
@@ -168,8 +99,8 @@ def user_add(name: UserName, password_file: PasswordFile = None, config: Config 
 @user_app.command("password")
 def user_password(name: UserName, password_file: PasswordFile = None, config: Config = None) -> None:
     """Change somebody's password; their sessions end."""
-    with _sentences():
-        context, password = _open(config), _password(password_file)
+    with sentences():
+        context, password = open_context(config), _password(password_file)
         with writing(context.engine) as session:
             accounts.set_password(session, name, password)
         typer.echo(f"The password of {name} is changed.")
@@ -178,8 +109,8 @@ def user_password(name: UserName, password_file: PasswordFile = None, config: Co
 @user_app.command("list")
 def user_list(config: Config = None) -> None:
     """List who may sign in."""
-    with _sentences():
-        context = _open(config)
+    with sentences():
+        context = open_context(config)
         with reading(context.engine) as session:
             for name in accounts.user_names(session):
                 typer.echo(name)
@@ -195,9 +126,9 @@ def user_token(
     config: Config = None,
 ) -> None:
     """Print an API token with which a script reads in somebody's name. It is shown this once."""
-    with _sentences():
+    with sentences():
         lifetime = None if valid is None else _duration("--valid", valid)
-        context = _open(config)
+        context = open_context(config)
         with writing(context.engine) as session:
             token = accounts.create_api_token(session, name, label, context.now(), lifetime)
         typer.echo(token)
@@ -231,108 +162,6 @@ def _duration(option: str, text: str) -> Millis:
     return lifetime
 
 
-@institution_app.command("add")
-def institution_add(
-    institution_id: Id,
-    name: Annotated[str, typer.Option(help="Its name, as pages show it.")],
-    regulation: Annotated[str, typer.Option(help="The id of the pack of rules that it is judged by.")],
-    jurisdiction: Annotated[str | None, typer.Option(help="The code of the area that supervises it.")] = None,
-    timezone: Annotated[str, typer.Option(help="Its time zone.")] = "Asia/Shanghai",
-    config: Config = None,
-) -> None:
-    """Enter an institution into the register."""
-    with _sentences():
-        institution = Institution(id=institution_id, name=name, timezone=timezone)
-        context = _open(config)
-        context.packs.get(regulation)
-        with writing(context.engine) as session:
-            registry.add_institution(session, institution, regulation, context.now(), jurisdiction)
-        typer.echo(f"{institution_id} is in the register.")
-
-
-@institution_app.command("set")
-def institution_set(
-    institution_id: Id,
-    name: Annotated[str | None, typer.Option(help="Its name, as pages show it.")] = None,
-    regulation: Annotated[str | None, typer.Option(help="The id of the pack of rules that it is judged by.")] = None,
-    jurisdiction: Annotated[str | None, typer.Option(help="The code of the area that supervises it.")] = None,
-    timezone: Annotated[str | None, typer.Option(help="Its time zone.")] = None,
-    config: Config = None,
-) -> None:
-    """Change an institution's entry in the register: what isn't given stays."""
-    with _sentences():
-        if name is None and regulation is None and jurisdiction is None and timezone is None:
-            raise UsageError("nothing to change: give --name, --regulation, --jurisdiction or --timezone")
-        context = _open(config, existing=True)
-        if regulation is not None:
-            context.packs.get(regulation)
-        with writing(context.engine) as session:
-            old = registry.known_institution(session, institution_id)
-            changed = Institution(
-                id=old.id,
-                name=old.name if name is None else name,
-                timezone=old.timezone if timezone is None else timezone,
-            )
-            registry.change_institution(
-                session, changed, regulation or old.regulation, context.now(), jurisdiction or old.jurisdiction
-            )
-        typer.echo(f"{institution_id} is changed in the register.")
-
-
-@institution_app.command("list")
-def institution_list(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False, config: Config = None
-) -> None:
-    """List the institutions, the worst first."""
-    with _sentences():
-        context = _open(config)
-        rows: list[registry.InstitutionSummary] = []
-        with reading(context.engine) as session:
-            while page := registry.institution_rows(
-                session, after=registry.cursor_of(rows[-1]) if rows else None, limit=500
-            ):
-                rows += page
-    if as_json:
-        typer.echo(json.dumps([row.to_json() for row in rows], ensure_ascii=False, indent=2))
-        return
-    for row in rows:
-        counts = f"{row.open_findings} findings, {row.breached} breached, {row.undetermined} unknown, {row.met} met"
-        typer.echo(f"{row.id}\t{row.name}\t{row.regulation}\t{counts}")
-
-
-@jurisdiction_app.command("add")
-def jurisdiction_add(
-    code: Annotated[str, typer.Argument(help="Its division code, such as 320509.")],
-    name: Annotated[str, typer.Option(help="Its name.")],
-    level: Annotated[Level, typer.Option(help="Its level in the tree.")],
-    parent: Annotated[str | None, typer.Option(help="The code of the area above it.")] = None,
-    config: Config = None,
-) -> None:
-    """Enter a supervising area, or change the one of the same code."""
-    with _sentences():
-        jurisdiction = Jurisdiction(code=code, name=name, level=level, parent=parent)
-        context = _open(config)
-        with writing(context.engine) as session:
-            registry.add_jurisdiction(session, jurisdiction)
-        typer.echo(f"{code} is in the register.")
-
-
-@jurisdiction_app.command("list")
-def jurisdiction_list(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False, config: Config = None
-) -> None:
-    """List the supervising areas by code, each with its level and the code of the area above it."""
-    with _sentences():
-        context = _open(config, existing=True)
-        with reading(context.engine) as session:
-            found = registry.jurisdictions(session)
-    if as_json:
-        typer.echo(json.dumps([item.model_dump(mode="json") for item in found], ensure_ascii=False, indent=2))
-        return
-    for item in found:
-        typer.echo(f"{item.code}\t{item.name}\t{item.level}\t{item.parent or '-'}")
-
-
 @enrolment_app.command("create")
 def enrolment_create(
     institution: Annotated[str, typer.Option(help="The institution's id.")],
@@ -344,9 +173,9 @@ def enrolment_create(
 
     The code is shown this once. With `ca_file` in collector.yaml a second line is that certificate's fingerprint.
     """
-    with _sentences():
+    with sentences():
         lifetime = _duration("--valid", valid)
-        context = _open(config)
+        context = open_context(config)
         authority = context.settings.certificate_authority()
         typer.echo(create_code(context, institution, agent, lifetime))
         if authority is not None:
@@ -360,8 +189,8 @@ def agent_list(
     config: Config = None,
 ) -> None:
     """List an institution's agents, and how the chain of each one's reports stands."""
-    with _sentences():
-        context = _open(config, existing=True)
+    with sentences():
+        context = open_context(config, existing=True)
         with reading(context.engine) as session:
             registry.known_institution(session, institution)
             found = agents.agents_of(session, institution)
@@ -379,16 +208,16 @@ def agent_revoke(
     config: Config = None,
 ) -> None:
     """Accept nothing more that an agent's keys sign. What came before stays; a new code lets it register a new key."""
-    with _sentences():
-        count = revoke(_open(config, existing=True), institution, agent)
+    with sentences():
+        count = revoke(open_context(config, existing=True), institution, agent)
         typer.echo(f"{agent} of {institution}: {count} keys revoked.")
 
 
 @key_app.command("rotate")
 def key_rotate(config: Config = None) -> None:
     """Replace the key that signs what agents are told. The old one signs the new one: agents follow by themselves."""
-    with _sentences():
-        context = _open(config, existing=True)
+    with sentences():
+        context = open_context(config, existing=True)
         old, new = rotate_signing_key(context.engine, context.now())
         typer.echo(f"key {old.id} was replaced by {new.id}; agents follow at their next contact.")
 
@@ -403,8 +232,8 @@ def evaluate(
     config: Config = None,
 ) -> None:
     """Judge again from the ledger, as of any instant. Prints the verdicts and writes nothing."""
-    with _sentences():
-        context = _open(config, existing=True)
+    with sentences():
+        context = open_context(config, existing=True)
         instant = context.now() if as_of is None else _instant(as_of)
         with reading(context.engine) as session:
             ids = [institution] if institution is not None else registry.institution_ids(session)
@@ -428,8 +257,8 @@ def verify(
 
     Exit status: 0 all is as it was received, 1 something was edited, dropped, added or exchanged (each is named), 2 wrong usage.
     """
-    with _sentences():
-        context = _open(config, existing=True)
+    with sentences():
+        context = open_context(config, existing=True)
         with reading(context.engine) as session:
             if institution is not None:
                 registry.known_institution(session, institution)
@@ -468,9 +297,9 @@ def export(
     config: Config = None,
 ) -> None:
     """Write what a finding stands on as one file, which `cradlewatch verify` checks on any machine, offline."""
-    with _sentences():
+    with sentences():
         path = output or Path(f"evidence-{evidence}.zip")
-        count = export_evidence(_open(config, existing=True), evidence, path)
+        count = export_evidence(open_context(config, existing=True), evidence, path)
         typer.echo(f"{path}: the evidence of finding {evidence}, {count} reports")
 
 
