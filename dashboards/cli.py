@@ -71,7 +71,7 @@ def serve(
         context = open_context(config, prepared=False)
         context.settings.notice_urls()  # a file or variable that isn't there is told now, not when a notice is due
         context.settings.certificate_authority()  # and a file without a certificate not when a code is made
-        run(context, listen or context.settings.listen, may_migrate=migrate, tell=typer.echo)
+        run(context, listen or context.settings.listen, may_migrate=migrate, tell=typer.echo, verbose=verbose)
 
 
 @app.command()

@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import structlog
 import uvicorn
@@ -19,6 +20,7 @@ from dashboards.logs import AccessLog
 from dashboards.prepare import ServeError, prepare
 from dashboards.web.guard import SafeHeaders
 from dashboards.web.pages import build_pages
+from dashboards.workers import ANSWER_SECONDS, Worker, run_workers
 from monitor.api.problems import is_ours
 from monitor.api.routes import build_api
 from monitor.collector.context import Context
@@ -34,10 +36,15 @@ POLL_SECONDS = 1.0
 NOTICE_SECONDS = 5.0
 LISTENING_SECONDS = 3.0
 CLOCK_SECONDS = 30.0
+WORKERS_SECONDS = 5.0
 YOUNG_OBJECTS = 20_000
 """So many new objects before they are looked through: those of a group of reports go by themselves."""
 HANDED_DOWN = "fd:"
 """Before the number of a socket that whoever started the collector has opened: nobody can take its port meanwhile."""
+
+
+async def nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    """Stand for an application where only how it is served is looked at."""
 
 
 class Collector:
@@ -60,7 +67,7 @@ def create_app(context: Context) -> ASGIApp:
 
 
 @contextmanager
-def jobs(context: Context) -> Iterator[None]:
+def jobs(context: Context) -> Iterator[BackgroundScheduler]:
     """Do what is due, again and again, until the block ends: evaluations, silences, notices."""
     scheduler = BackgroundScheduler(
         timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
@@ -77,7 +84,7 @@ def jobs(context: Context) -> Iterator[None]:
     _safely(note_listening, context)()  # before anything is judged: this process was not here a moment ago
     scheduler.start()
     try:
-        yield
+        yield scheduler
     finally:
         scheduler.shutdown(wait=True)
 
@@ -137,15 +144,36 @@ def address_of(listening: socket.socket, *, tls: bool = False) -> str:
     return f"http{'s' if tls else ''}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def configure(app: ASGIApp, tls: TlsSettings | None) -> uvicorn.Config:
-    """Return how the application is served. Raises ServeError for certificates that can't be used."""
-    config = uvicorn.Config(
+class _Config(uvicorn.Config):
+    """Nothing older than TLS 1.2 is spoken, whatever the system's own settings allow."""
+
+    def load(self) -> None:
+        super().load()
+        if self.ssl is not None:
+            self.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+
+
+def _config(app: ASGIApp | Worker, tls: TlsSettings | None, workers: int) -> uvicorn.Config:
+    config = _Config(
         app,
+        factory=isinstance(app, Worker),
+        workers=workers,
         access_log=False,
         log_config=None,
         server_header=False,
         timeout_graceful_shutdown=10,
+        timeout_worker_healthcheck=ANSWER_SECONDS,
     )
+    if tls is not None:
+        config.ssl_certfile, config.ssl_keyfile = str(tls.certificate), str(tls.key)
+        if tls.client_ca is not None:
+            config.ssl_ca_certs, config.ssl_cert_reqs = str(tls.client_ca), ssl.CERT_REQUIRED
+    return config
+
+
+def configure(app: ASGIApp, tls: TlsSettings | None) -> uvicorn.Config:
+    """Return how the application is served. Raises ServeError for certificates that can't be used."""
+    config = _config(app, tls, 1)
     if tls is None:
         return config
     for name, path in (("certificate", tls.certificate), ("key", tls.key), ("client_ca", tls.client_ca)):
@@ -155,9 +183,6 @@ def configure(app: ASGIApp, tls: TlsSettings | None) -> uvicorn.Config:
             raise ServeError(f"tls.{name} {path} can't be read: {error.strerror}") from None
         if name == "key" and readable_by_all:
             raise ServeError(f"tls.key {path} can be read by everybody on this machine: chmod 600 {path}")
-    config.ssl_certfile, config.ssl_keyfile = str(tls.certificate), str(tls.key)
-    if tls.client_ca is not None:
-        config.ssl_ca_certs, config.ssl_cert_reqs = str(tls.client_ca), ssl.CERT_REQUIRED
     try:
         config.load()
     except (ssl.SSLError, OSError) as error:
@@ -165,8 +190,6 @@ def configure(app: ASGIApp, tls: TlsSettings | None) -> uvicorn.Config:
             f"the files of tls in collector.yaml can't be used ({error.strerror or error}):"
             " give a PEM certificate and the key that belongs to it, without a password"
         ) from None
-    if config.ssl is not None:
-        config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
     return config
 
 
@@ -176,29 +199,40 @@ def _allow_many_connections() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-def serve(context: Context, address: str, *, may_migrate: bool, tell: Callable[[str], None]) -> None:
+def keep_what_is_loaded() -> None:
+    """Look through what is loaded no more: that took a tenth of the time in which reports are stored."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS)
+
+
+def serve(
+    context: Context, address: str, *, may_migrate: bool, tell: Callable[[str], None], verbose: bool = False
+) -> None:
     """Run the collector until it is told to stop. Raises ServeError. `tell` gets the sentences for a person."""
     prepare(context.engine, may_migrate=may_migrate)
     _allow_many_connections()
     listening = listen(address)
     with reading(context.engine) as session:
         nobody = not user_names(session)
-    tls = context.settings.tls
+    settings = context.settings
+    workers = settings.processes()
     try:
-        config = configure(create_app(context), tls)
+        config = configure(create_app(context) if workers == 1 else nothing, settings.tls)
     except ServeError:
         listening.close()
         raise
-    tell(f"Cradlewatch collector: {address_of(listening, tls=tls is not None)}")
-    if tls is None and not ipaddress.ip_address(listening.getsockname()[0]).is_loopback:
+    tell(f"Cradlewatch collector: {address_of(listening, tls=settings.tls is not None)}")
+    if settings.tls is None and not ipaddress.ip_address(listening.getsockname()[0]).is_loopback:
         tell(
             "It speaks plain HTTP to other machines: agents report over https only, so put a TLS proxy before it, or set tls."
         )
     if nobody:
         tell("Nobody can sign in yet: cradlewatch collector user add NAME")
-    # What is loaded stays: looking through it for garbage took a tenth of the time in which reports are stored.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(YOUNG_OBJECTS)
-    with listening, jobs(context):
-        uvicorn.Server(config).run(sockets=[listening])
+    keep_what_is_loaded()
+    with listening, jobs(context) as scheduler:
+        if workers == 1:
+            uvicorn.Server(config).run(sockets=[listening])
+            return
+        every = partial(scheduler.add_job, trigger="interval", seconds=WORKERS_SECONDS)
+        run_workers(_config(Worker(settings, create_app, verbose), settings.tls, workers), listening, every)

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
 
+from prometheus_client import Counter, Gauge
+
 from monitor.api.problems import Problem
 
 MOST_REQUESTS = 64
@@ -20,14 +22,19 @@ RETRY_SECONDS = (5, 60)
 class Load:
     """Counts what is in the works in this process. Used by one event loop alone: nothing is locked."""
 
-    def __init__(self, most_requests: int = MOST_REQUESTS, most_bytes: int = MOST_BYTES) -> None:
-        """Begin with nothing."""
+    def __init__(
+        self,
+        most_requests: int = MOST_REQUESTS,
+        most_bytes: int = MOST_BYTES,
+        at_work: Gauge | None = None,
+        turned_away: Counter | None = None,
+    ) -> None:
+        """Begin with nothing; the metrics, where there are any, show it."""
         self._most_requests, self._most_bytes = most_requests, most_bytes
+        self._at_work, self._turned_away = at_work, turned_away
         self._spread = random.Random()  # noqa: S311  (spreads load, no secret)
         self.requests = 0
         self.bytes = 0
-        self.turned_away = 0
-        """How often somebody was told to come back."""
 
     @contextmanager
     def request(self) -> Iterator[Held]:
@@ -47,11 +54,16 @@ class Load:
     def work(self) -> Iterator[None]:
         """Take a place among those that are worked on. Raises Problem (503) when all are taken."""
         self.ask()
-        self.requests += 1
+        self._count(1)
         try:
             yield
         finally:
-            self.requests -= 1
+            self._count(-1)
+
+    def _count(self, change: int) -> None:
+        self.requests += change
+        if self._at_work is not None:
+            self._at_work.inc(change)
 
     def hold(self, size: int) -> None:
         """Count bytes. Raises Problem (503) when they are more than may be held."""
@@ -61,7 +73,8 @@ class Load:
 
     def full(self) -> Problem:
         """Return the refusal, with a moment at which to come back."""
-        self.turned_away += 1
+        if self._turned_away is not None:
+            self._turned_away.inc()
         # What is still coming of the body is not read: the connection can't be used again.
         headers = {"Retry-After": str(self._spread.randint(*RETRY_SECONDS)), "Connection": "close"}
         detail = "too many reports come in at once; nothing of this request was stored, send it again later"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, time
 
-from prometheus_client import CollectorRegistry, Counter, Metric
+from prometheus_client import CollectorRegistry, Counter, Gauge, Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 from sqlalchemy.orm import Session
 
@@ -27,13 +29,13 @@ REASONS = (
 
 
 class Counters:
-    """What this process counts itself."""
+    """What this process counts itself, or all those together that answer at one socket."""
 
     def __init__(self, registry_: CollectorRegistry) -> None:
         """Count from zero: Prometheus knows that a process begins anew."""
         self.receipts = Counter(
             "cradlewatch_report_receipts",
-            "Reports that this process answered, by answer.",
+            "Reports that were answered since the start, by answer.",
             ["status"],
             registry=registry_,
         )
@@ -41,14 +43,25 @@ class Counters:
             self.receipts.labels(status)
         self.refused = Counter(
             "cradlewatch_refused",
-            "Reports and requests of agents that this process refused, by reason.",
+            "Reports and requests of agents that were refused since the start, by reason.",
             ["reason"],
             registry=registry_,
         )
         for reason in REASONS:
             self.refused.labels(reason)
-        self.load = Load()
-        registry_.register(LoadCollector(self.load))
+        self.load = Load(
+            at_work=Gauge(
+                "cradlewatch_requests_in_work",
+                "Requests with reports that are worked on now.",
+                registry=registry_,
+                multiprocess_mode="livesum",
+            ),
+            turned_away=Counter(
+                "cradlewatch_requests_turned_away",
+                "Requests with reports that were told to come back later.",
+                registry=registry_,
+            ),
+        )
 
     def refuse(self, reason: str) -> None:
         """Count something refused; a word that isn't known counts as other."""
@@ -62,22 +75,13 @@ class Counters:
                 self.refuse(receipt.reason or "other")
 
 
-class LoadCollector(Collector):
-    """What this process has in the works."""
-
-    def __init__(self, load: Load) -> None:
-        """Show this load."""
-        self._load = load
-
-    def collect(self) -> Iterator[Metric]:
-        """Give all metrics."""
-        at_work = GaugeMetricFamily("cradlewatch_requests_in_work", "Requests with reports that are worked on now.")
-        at_work.add_metric([], self._load.requests)
-        away = CounterMetricFamily(
-            "cradlewatch_requests_turned_away", "Requests with reports that were told to come back later."
-        )
-        away.add_metric([], self._load.turned_away)
-        yield from (at_work, away)
+def counted(registry_: CollectorRegistry) -> CollectorRegistry:
+    """Return what shows the counters of `registry_`: where several processes answer, the sum over all of them."""
+    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+        return registry_
+    found = CollectorRegistry()
+    MultiProcessCollector(found)  # type: ignore[no-untyped-call]
+    return found
 
 
 class StoreCollector(Collector):

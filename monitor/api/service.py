@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from monitor.api.auth import reader
 from monitor.api.context import Context
-from monitor.api.metrics import StoreCollector
+from monitor.api.metrics import StoreCollector, counted
 from monitor.api.problems import Problem
 from monitor.store import schema
 
@@ -18,6 +18,7 @@ from monitor.store import schema
 def service_routes(context: Context, registry: CollectorRegistry) -> APIRouter:
     """Return the routes for health and metrics."""
     router = APIRouter(tags=["service"])
+    registry = counted(registry)
     registry.register(StoreCollector(context))
     guard = [Depends(reader)] if context.settings.metrics == "token" else []
 

@@ -12,7 +12,7 @@ from monitor.collector.settings import Settings
 from monitor.model.clock import Clock, SystemClock
 from monitor.model.span import Millis, to_millis
 from monitor.model.suite import PrivateKey
-from monitor.store.engine import open_engine
+from monitor.store.engine import MOST_CONNECTIONS, open_engine
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,10 @@ class Context:
     keyring: OwnKeyring = field(default_factory=OwnKeyring, repr=False, compare=False)
 
     @classmethod
-    def open(cls, settings: Settings, clock: Clock | None = None) -> Context:
-        """Put a context together from settings; the database is not contacted yet."""
-        return cls(open_engine(settings.database_url), clock or SystemClock(), settings, Packs(settings.pack_dirs))
+    def open(cls, settings: Settings, clock: Clock | None = None, connections: int = MOST_CONNECTIONS) -> Context:
+        """Put a context together from settings; the database, of which it holds so many `connections`, is not contacted yet."""
+        engine = open_engine(settings.database_url, connections)
+        return cls(engine, clock or SystemClock(), settings, Packs(settings.pack_dirs))
 
     def now(self) -> Millis:
         """Return the clock's wall time in UTC milliseconds."""

@@ -92,6 +92,14 @@ class Settings(Strict):
     ca_file: Path | None = None
     """The certificate (PEM) that the address's own comes from: its fingerprint is given with each code."""
     tls: TlsSettings | None = None
+    workers: Annotated[int, Field(ge=1, le=64)] | None = None
+    """So many processes answer; None: see `processes`."""
+
+    def processes(self) -> int:
+        """Return how many processes answer: on SQLite, which has one writer, one; else one for each core, four at most."""
+        if self.workers is not None:
+            return self.workers
+        return 1 if parse_url(self.database_url).get_backend_name() == "sqlite" else min(4, os.cpu_count() or 1)
 
     @field_validator("database_url")
     @classmethod

@@ -21,6 +21,10 @@ DEFAULT_URL = "sqlite:///cradlewatch.db"
 BUSY_SECONDS = 30
 """How long a writer waits for another one on SQLite, and a connection attempt on PostgreSQL."""
 
+KEPT_CONNECTIONS = 10
+MOST_CONNECTIONS = 40
+"""To PostgreSQL, of a process: so many stay open, and so many are open when many ask at once."""
+
 _DRIVERS = {"postgres": "postgresql+psycopg", "postgresql": "postgresql+psycopg"}
 
 
@@ -45,8 +49,8 @@ def parse_url(text: str) -> URL:
     return url
 
 
-def open_engine(text: str = DEFAULT_URL) -> Engine:
-    """Return an engine for the URL. Raises DatabaseUrlError. Nothing is contacted yet."""
+def open_engine(text: str = DEFAULT_URL, connections: int = MOST_CONNECTIONS) -> Engine:
+    """Return an engine for the URL, with at most so many connections. Raises DatabaseUrlError. Nothing is contacted yet."""
     url = parse_url(text)
     if url.get_backend_name() == "sqlite":
         engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
@@ -56,8 +60,8 @@ def open_engine(text: str = DEFAULT_URL) -> Engine:
     return create_engine(
         url,
         pool_pre_ping=True,
-        pool_size=10,
-        max_overflow=30,
+        pool_size=min(KEPT_CONNECTIONS, connections),
+        max_overflow=max(0, connections - KEPT_CONNECTIONS),
         connect_args={"connect_timeout": BUSY_SECONDS, "application_name": "cradlewatch"},
     )
 

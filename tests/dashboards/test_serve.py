@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import httpx2
@@ -20,6 +20,7 @@ import pytest
 
 from agents.enroll import enroll
 from agents.state import State
+from benchmarks.agent_process import until
 from dashboards.prepare import ServeError, prepare
 from dashboards.serve import address_of, configure, listen
 from monitor.collector.context import Context
@@ -46,11 +47,13 @@ PROGRAM = Path(sys.executable).with_name("cradlewatch")
 
 
 @contextmanager
-def serving(directory: Path, *arguments: str, more: str = "") -> Iterator[tuple[str, subprocess.Popen[str]]]:
+def serving(
+    directory: Path, *arguments: str, more: str = "", url: str = ""
+) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Run `collector serve` on a free port; give its address. Its log is in the file `log`."""
     (directory / "collector.yaml").write_text(f"evaluate_every: 100ms\nlisten: 127.0.0.1:0\n{more}")
     command: list[str | Path] = [PROGRAM, "collector", "serve", "--config", "collector.yaml", *arguments]
-    env = {**os.environ, "CRADLEWATCH_DATABASE_URL": f"sqlite:///{directory}/cradlewatch.db"}
+    env = {**os.environ, "CRADLEWATCH_DATABASE_URL": url or f"sqlite:///{directory}/cradlewatch.db"}
     with (directory / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=directory, env=env)
     timer = threading.Timer(50, process.kill)
@@ -237,3 +240,62 @@ def test_a_socket_that_was_handed_down_is_listened_at() -> None:
     for wrong in ("fd:", "fd:x", "fd:-1", "fd:99999"):
         with pytest.raises(ServeError, match="no socket was handed down under this number"):
             listen(wrong)
+
+
+def workers_of(first: int) -> set[int]:
+    """Return the processes that a collector has begun to answer for it."""
+    children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+    return {int(pid) for pid in children if "spawn_main" in _command(pid)}
+
+
+def _command(pid: str) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    return ""
+
+
+def _refused(address: str) -> float | None:
+    """Return how many requests without the right form /metrics shows; None while nobody answers."""
+    with suppress(httpx2.TransportError):
+        text = httpx2.get(f"{address}/metrics", timeout=20).text
+        return float(re.findall(r'^cradlewatch_refused_total\{reason="form"\} (\S+)', text, re.MULTILINE)[0])
+    return None
+
+
+@pytest.mark.postgres
+def test_workers_share_a_socket_and_count_together_and_one_that_dies_is_replaced(
+    tmp_path: Path, postgres_server: PostgresServer
+) -> None:
+    postgres_server.execute("CREATE DATABASE shared_socket TEMPLATE template0")
+    url = postgres_server.url("shared_socket")
+    with serving(tmp_path, "--migrate", more="workers: 2\n", url=url) as (address, process):
+        until(lambda: _refused(address) == 0, 40, "a worker answers")
+        workers = workers_of(process.pid)
+        assert len(workers) == 2
+        for _ in range(10):  # each by a connection of its own: whoever is free takes it
+            assert httpx2.post(f"{address}/api/v1/reports", content=b"{}", timeout=20).status_code == 415
+        assert {_refused(address) for _ in range(10)} == {10}
+        os.kill(min(workers), signal.SIGKILL)
+        until(lambda: len(workers_of(process.pid)) == 2 and workers_of(process.pid) != workers, 40, "it is replaced")
+        until(lambda: _refused(address) == 10, 40, "what the dead one had counted stays counted")
+        workers |= workers_of(process.pid)
+        process.kill()
+        until(
+            lambda: not any(_command(str(pid)) for pid in workers), 40, "the workers have ended with the first process"
+        )
+    assert _refused(address) is None
+    postgres_server.execute("DROP DATABASE shared_socket WITH (FORCE)")
+
+
+def test_a_collector_with_workers_stops_when_it_is_told_to(tmp_path: Path) -> None:
+    with serving(tmp_path, more="workers: 2\n") as (address, process):
+        until(lambda: _refused(address) == 0, 40, "a worker answers")
+        workers = workers_of(process.pid)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=30) == 0
+        assert not any(_command(str(pid)) for pid in workers)
+    assert not [
+        line
+        for line in (tmp_path / "log").read_text().splitlines()
+        if json.loads(line)["level"] in {"error", "critical"}
+    ]

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from prometheus_client import Counter
 from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import IntegrityError
 
@@ -38,7 +39,8 @@ def envelope(centre: Centre, institution: str = "wj-0001") -> bytes:
 
 
 def test_places_and_bytes_are_given_back_whatever_happens() -> None:
-    load = Load(most_requests=2, most_bytes=100)
+    turned_away = Counter("turned_away", "How often.", registry=None)
+    load = Load(most_requests=2, most_bytes=100, turned_away=turned_away)
     with ExitStack() as stack:
         stack.enter_context(load.work())
         stack.enter_context(load.work())
@@ -54,7 +56,10 @@ def test_places_and_bytes_are_given_back_whatever_happens() -> None:
             assert load.bytes == 60
     with pytest.raises(ZeroDivisionError), load.request() as held, load.work():
         held.take(1 // 0)
-    assert (load.requests, load.bytes, load.turned_away) == (0, 0, 2)
+    assert (load.requests, load.bytes) == (0, 0)
+    assert [
+        sample.value for sample in next(iter(turned_away.collect())).samples if sample.name == "turned_away_total"
+    ] == [2]
 
 
 def test_those_turned_away_do_not_return_all_at_once() -> None:

@@ -1,0 +1,103 @@
+"""Several processes behind one socket: workers answer, the first process keeps them alive and does the jobs."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import re
+import signal
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from socket import socket
+
+import uvicorn
+from starlette.types import ASGIApp
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.supervisors import Multiprocess
+
+from dashboards.prepare import ServeError
+from monitor.collector.context import Context
+from monitor.collector.settings import Settings
+
+METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+"""Where prometheus-client keeps what each worker counts: whichever is asked shows the sum."""
+ANSWER_SECONDS = 60
+"""A worker that gives no sign of life for so long is replaced. On a busy machine the start alone takes some seconds."""
+CONNECTIONS = 80
+"""To the database, of all processes: PostgreSQL's default allows 100."""
+
+MakeApp = Callable[[Context], ASGIApp]
+
+_LIVE = re.compile(r"gauge_live[a-z]*_(\d+)\.db")
+
+
+@dataclass(frozen=True)
+class Worker:
+    """What a worker is made of, handed to its process."""
+
+    settings: Settings
+    make: MakeApp
+    verbose: bool
+
+    def __call__(self) -> ASGIApp:
+        """Return the worker's application; called once, in its process."""
+        from dashboards import logs
+        from dashboards.serve import keep_what_is_loaded
+
+        logs.configure(verbose=self.verbose)
+        threading.Thread(target=_end_with_the_first, name="first process", daemon=True).start()
+        app = self.make(Context.open(self.settings, connections=share_of_connections(self.settings)))
+        keep_what_is_loaded()
+        return app
+
+
+def share_of_connections(settings: Settings) -> int:
+    """Return how many connections to the database a process may hold: the first has a share, too."""
+    return max(4, CONNECTIONS // (settings.processes() + 1))
+
+
+def _end_with_the_first() -> None:
+    """End when the first process does, however it does: a socket that nobody looks after must not go on answering."""
+    first = multiprocessing.parent_process()
+    if first is not None:
+        first.join()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def run_workers(config: uvicorn.Config, listening: socket, watch: Callable[[Callable[[], None]], None]) -> None:
+    """Run `config.workers` workers until this process is told to stop. Raises ServeError when they can't start.
+
+    SIGHUP replaces one after the other, as after a new certificate. `watch` is given what is to be done every few
+    seconds meanwhile.
+    """
+    with _metrics_directory() as directory:
+        supervisor = Multiprocess(config, sockets=[listening])
+        watch(partial(_forget_the_dead, supervisor, directory))
+        supervisor.run()
+    if any(worker.exitcode == STARTUP_FAILURE for worker in supervisor.processes):
+        raise ServeError("a worker could not start; the log says why")
+
+
+@contextmanager
+def _metrics_directory() -> Iterator[Path]:
+    """Give a directory for what workers count, anew for each start: Prometheus knows that a service begins from zero."""
+    with tempfile.TemporaryDirectory(prefix="cradlewatch-metrics-", ignore_cleanup_errors=True) as name:
+        os.environ[METRICS_DIRECTORY] = name
+        try:
+            yield Path(name)
+        finally:
+            del os.environ[METRICS_DIRECTORY]
+
+
+def _forget_the_dead(supervisor: Multiprocess, directory: Path) -> None:
+    """What a worker had in the works died with it; what it had counted stays counted."""
+    alive = {worker.pid for worker in supervisor.processes}
+    for path in directory.iterdir():
+        found = _LIVE.fullmatch(path.name)
+        if found is not None and int(found[1]) not in alive:
+            path.unlink(missing_ok=True)
