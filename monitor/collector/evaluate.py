@@ -68,10 +68,12 @@ class Assessment:
     def _ended_silences(self) -> Iterator[Move]:
         """End the silence of agents that nobody expects to report any more: the revocation is what says so."""
         requirement = self.regulation.requirements.agent_silence
-        for agent, at in self.revoked.items() if requirement is not None else ():
+        if requirement is None:
+            return
+        for agent, at in self.revoked.items():
             subject = Subject(kind="agent", id=agent)
             for item in self.known.get(("agent_silence", subject), []):
-                if item.ended is None and requirement is not None:
+                if item.ended is None:
                     reason = f"Its keys were revoked at {isoformat(at)}."
                     verdict = Verdict(requirement, subject, Outcome.UNDETERMINED, "unknown", reason, self.as_of)
                     yield Move(verdict, item, Episode(item.state, item.began, max(item.began, at)))
