@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +24,7 @@ from monitor.model.span import SECOND, Spans, to_millis
 from support.disks import small_disk
 from support.enrolled import enrol_at
 from support.loopback_collector import LoopbackCollector
+from support.parts import require
 from support.ports import closed_port
 from support.site import behind, nvr, recorder, service, until, write_site
 
@@ -104,6 +109,68 @@ async def test_the_service_watches_through_a_disk_that_is_read_only_at_the_start
     assert [item["state"] for item in words if item["state"] == "failing"][:1] == ["failing"]
     assert all(str(tmp_path) not in str(item) for item in words), "where it lies is nobody's business"
     assert words[-1]["facts"]["lost"] == 0
+
+
+def databases(folder: Path) -> list[Path]:
+    """Return the files of the agent's databases, their logs too."""
+    return [path for path in folder.iterdir() if ".sqlite" in path.name]
+
+
+@asynccontextmanager
+async def failing_disk(process: int, folder: Path) -> AsyncIterator[None]:
+    """Let each write and sync of a process's databases in a folder answer EIO until the block ends, as a dying disk does."""
+    require("strace")
+    calls = "pwrite64,fdatasync,fsync,ftruncate"
+    options = [
+        *("-f", "-p", str(process), "-e", f"inject={calls}:error=EIO"),
+        *(f"-P{path}" for path in databases(folder)),
+    ]
+    strace = await asyncio.create_subprocess_exec(
+        "strace", *options, stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+    )
+    assert strace.stderr is not None
+    lines = [await strace.stderr.readline()]
+    while b"attached" not in lines[-1]:  # before it come the paths that it knows under two names
+        lines.append(await strace.stderr.readline())
+        assert lines[-1], lines
+    drained = asyncio.create_task(strace.stderr.read())
+    try:
+        yield
+    finally:
+        strace.send_signal(signal.SIGINT)
+        await strace.wait()
+        await drained
+
+
+@pytest.mark.timeout(180)
+async def test_the_service_watches_through_a_disk_whose_writes_and_syncs_fail(tmp_path: Path) -> None:
+    """A dying disk: nothing can be written or synced any more, then it goes again. No start anew, no hole."""
+    port = closed_port()
+    async with recorder(1) as simulator, LoopbackCollector.running() as collector:
+        config = prepare(tmp_path, simulator)
+        state = State(load_site(config).state_dir, "wj-0001")
+        enrol_at(state, collector)
+        state.close()
+        async with service(config, "--metrics", f"127.0.0.1:{port}") as running:
+            await until(lambda: up(port) and collector.reports, running)
+            began = to_millis(SystemClock().now())
+            async with failing_disk(running.process.pid, tmp_path / "state"):
+                await until(lambda: failing(port, "journal") == failing(port, "outbox") == 1.0, running)
+                failed = to_millis(SystemClock().now())
+                await until(lambda: to_millis(SystemClock().now()) > failed + 3 * SECOND and up(port), running)
+            await until(lambda: failing(port, "journal") == failing(port, "outbox") == 0.0, running)
+            healed = to_millis(SystemClock().now())
+            await until(lambda: [item["state"] for item in storage(collector)][-1:] == ["ok"], running)
+            await until(lambda: to_millis(SystemClock().now()) > healed + 2 * SECOND, running)
+            assert await running.stop() == 0
+        assert not any("Traceback" in line for line in running.log)
+        assert any("I/O error" in line and "tried again" in line for line in running.log), running.log
+        told = [item for report in collector.reports.values() for item in report["observations"]]
+        sent = spans_up([Observation.model_validate(item) for item in told])
+        sequences = sorted(report["sequence"] for report in collector.reports.values())
+    assert not Spans.window(began, healed).subtract(sent), "no hole"
+    assert sequences == list(range(1, len(sequences) + 1)), "no report is missing, none is double"
+    assert "failing" in [item["state"] for item in storage(collector)]
 
 
 def spans_up(seen: list[Observation]) -> Spans:
