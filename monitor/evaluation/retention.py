@@ -110,7 +110,7 @@ def measure(
     window = np.arange(max(n - days, with_footage[0] if len(with_footage) else 0), n)
     missing = tuple(table.date(int(i)) for i in window if not held[i])
     edge_day = table.date(edge) if edge < n else today
-    gaps = _gaps(covered, owed, table, window, days, facts)
+    gaps = _gaps(covered, owed, table, window, days)
     ages = [day + timedelta(days=days + 1) for day in missing[-1:]]
     figures = Held(
         held_days=n - edge,
@@ -157,15 +157,21 @@ def _earliest(good: BoolArray, table: Days) -> int:
 
 
 def _gaps(
-    covered: Spans, owed: Spans, table: Days, window: Int64Array, days: int, facts: Facts
+    covered: Spans, owed: Spans, table: Days, window: Int64Array, days: int
 ) -> tuple[tuple[Millis, Millis, date], ...]:
     """Return the holes beyond tolerance in the window's due time, each with the date on which it ages out."""
     if not len(window):
         return ()
-    zone = facts.inventory.institution.zone_info
     start, end = int(table.edges[window[0]]), int(table.edges[-1])
     holes = covered.gaps(start, end).intersect(owed)
-    return tuple((a, b, local_date(b - 1, zone) + timedelta(days=days + 1)) for a, b in holes.tuples())
+    last = (
+        np.searchsorted(table.edges, holes.pairs[:, 1], side="left") - 1
+    )  # the day that the hole's last instant is of
+    ages = table.first + timedelta(days=days + 1)
+    return tuple(
+        (begin, finish, ages + timedelta(days=day))
+        for (begin, finish), day in zip(holes.tuples(), last.tolist(), strict=True)
+    )
 
 
 def due_table(facts: Facts, requirement: Retention, camera: Camera, footage: Spans) -> tuple[Spans, Spans]:

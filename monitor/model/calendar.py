@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -44,15 +45,20 @@ def local_date(instant: Millis, zone: ZoneInfo) -> date:
     return from_millis(instant).astimezone(zone).date()
 
 
+@lru_cache(maxsize=4096)
 def day_start(day: date, zone: ZoneInfo) -> Millis:
     """Return the first instant of `day` in `zone`: a day has 23, 24 or 25 hours."""
     return to_millis(datetime(day.year, day.month, day.day, tzinfo=zone))
 
 
+@lru_cache(maxsize=256)
 def day_edges(first: date, last: date, zone: ZoneInfo) -> Int64Array:
-    """Return the starts of the days first..last and the end of `last`: shape (days + 1,), UTC milliseconds."""
+    """Return the starts of the days first..last and the end of `last`: shape (days + 1,), UTC milliseconds, read only."""
     count = (last - first).days + 1
-    return np.array([day_start(first + timedelta(days=i), zone) for i in range(max(count, 0) + 1)], dtype=np.int64)
+    days = (first + timedelta(days=i) for i in range(max(count, 0) + 1))
+    edges = np.array([day_start(day, zone) for day in days], dtype=np.int64)
+    edges.setflags(write=False)
+    return edges
 
 
 def closure_spans(closures: Iterable[Closure], zone: ZoneInfo) -> Spans:

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -53,10 +54,19 @@ def from_millis(millis: Millis) -> datetime:
 
 
 def isoformat(millis: Millis) -> str:
-    """Return `millis` as RFC 3339 in UTC with a Z; milliseconds only where there are any."""
-    instant = from_millis(millis)
-    text = instant.isoformat(timespec="milliseconds" if instant.microsecond else "seconds")
-    return text.replace("+00:00", "Z")
+    """Return `millis` as RFC 3339 in UTC with a Z; milliseconds only where there are any. Raises OverflowError like `from_millis`."""
+    day, rest = divmod(int(millis), DAY)
+    seconds, part = divmod(rest, SECOND)
+    minutes, second = divmod(seconds, 60)
+    hour, minute = divmod(minutes, 60)
+    ends = f".{part:03d}Z" if part else "Z"
+    return f"{_day_text(day)}T{hour:02d}:{minute:02d}:{second:02d}{ends}"
+
+
+@lru_cache(maxsize=1024)
+def _day_text(day: int) -> str:
+    """Return the date of a day since 1970-01-01: ninety days of holes name the same few hundred again and again."""
+    return from_millis(day * DAY).date().isoformat()
 
 
 def parse_instant(text: str) -> Millis:
@@ -134,7 +144,7 @@ class Spans:
 
     def tuples(self) -> list[tuple[Millis, Millis]]:
         """Return the spans as plain (start, end) tuples."""
-        return [(int(start), int(end)) for start, end in self.pairs]
+        return [(start, end) for start, end in self.pairs.tolist()]
 
     @property
     def start(self) -> Millis | None:

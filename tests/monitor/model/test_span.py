@@ -101,3 +101,17 @@ def test_equal_sets_are_equal_and_hash_alike() -> None:
     assert one != Spans.window(0, 8)
     assert Spans.of(np.array([[0, 9]])) == one
     assert isoformat(to_millis(datetime(2026, 1, 1, tzinfo=UTC)) + 7) == "2026-01-01T00:00:00.007Z"
+
+
+@given(st.integers(min_value=-62_135_596_800_000, max_value=253_402_300_799_999))
+def test_an_instant_is_written_as_the_standard_library_writes_it(at: int) -> None:
+    instant = from_millis(at)
+    whole = instant.isoformat(timespec="milliseconds" if at % 1000 else "seconds")
+    assert isoformat(at) == whole.replace("+00:00", "Z")
+    assert parse_instant(isoformat(at)) == at
+
+
+@pytest.mark.parametrize("at", [-62_135_596_800_001, 253_402_300_800_000, 10**18])
+def test_an_instant_beyond_all_calendars_is_refused(at: int) -> None:
+    with pytest.raises(OverflowError):
+        isoformat(at)
