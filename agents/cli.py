@@ -38,6 +38,11 @@ app = typer.Typer(
 Config = Annotated[Path, typer.Option("--config", help="The institution's site.yaml.")]
 
 
+def warn(sentence: str) -> None:
+    """Say on standard error what a person should look after."""
+    typer.echo(f"warning: {sentence}", err=True)
+
+
 def fail(error: Exception | str) -> NoReturn:
     """Say what is wrong on standard error, and exit as for wrong usage or configuration."""
     if isinstance(error, BrokenPipeError):  # nobody reads on, as `| head` does: typer ends it without a word
@@ -194,7 +199,7 @@ def enroll(
     try:
         trust = ca if ca is not None else ca_fingerprint
         enrolment = asyncio.run(
-            enroll_now(state, site.institution.id, collector, code, agent, trust=trust, client=client)
+            enroll_now(state, site.institution.id, collector, code, agent, trust=trust, client=client, tell=warn)
         )
     except (EnrolError, DatabaseError, StateError, OSError) as error:
         fail(error)

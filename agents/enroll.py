@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -31,6 +33,7 @@ class Granted(BaseModel):
     agent: str
     key: dict[str, str]
     nonce: str
+    replaces_heard_at: datetime | None = None
 
     def enrolment(self, url: str, key: PrivateKey, pinned: Pinned) -> Enrolment:
         """Return what is kept. Raises ValueError when the answer holds no key."""
@@ -55,6 +58,7 @@ async def enroll(
     *,
     trust: str | Path | None = None,
     client: tuple[Path, Path] | None = None,
+    tell: Callable[[str], None] = lambda _sentence: None,
 ) -> Enrolment:
     """Make a key, register it with the code, and keep what was granted.
 
@@ -85,14 +89,25 @@ async def enroll(
             f"the code is for institution {enrolment.institution}, and site.yaml is of {institution}:"
             " ask for a code for this one"
         )
+    if granted.replaces_heard_at is not None and not goes_on(state, enrolment):
+        tell(
+            f"the collector had an agent {enrolment.agent} of {institution} already, heard last at"
+            f" {granted.replaces_heard_at:%Y-%m-%d %H:%M} UTC; it can't report any more. If that is another box, enrol this"
+            " one again under a name of its own (--agent NAME), and that one too: each with a new code"
+        )
     keep_enrolment(state, enrolment)
     return enrolment
 
 
+def goes_on(state: State, enrolment: Enrolment) -> bool:
+    """Tell whether this box was the same agent of the same collector before."""
+    before = state.enrolment() if state.is_enrolled() else None
+    return before is not None and _who(before) == _who(enrolment)
+
+
 def keep_enrolment(state: State, enrolment: Enrolment) -> None:
     """Keep an enrolment; the chain of reports goes on where the agent stays the same to the same collector."""
-    before = state.enrolment() if state.is_enrolled() else None
-    same = before is not None and _who(before) == _who(enrolment)
+    same = goes_on(state, enrolment)
     outbox = state.outbox()
     try:
         if not same:

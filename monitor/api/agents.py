@@ -36,6 +36,7 @@ from monitor.model.inventory import Identifier
 from monitor.model.jws import SignatureError
 from monitor.model.report import Receipts
 from monitor.model.signed import NONCE_HEADER, SCHEME, SIGNATURE_HEADER, request_text, sign_answer
+from monitor.model.span import isoformat
 from monitor.regulations.problem import PackError
 from monitor.store.engine import reading
 
@@ -69,6 +70,8 @@ class EnrolmentGrant(BaseModel):
     agent: str
     key: dict[str, str]
     nonce: str
+    replaces_heard_at: str | None = None
+    """When an agent of the same name was heard last whose key this one replaces: null when there was none."""
 
 
 def _body_schema(model: type[BaseModel]) -> dict[str, Any]:
@@ -245,7 +248,11 @@ def _refused(counters: Counters, error: NotProved) -> Problem:
 
 def _grant(enrolled: Enrolled) -> EnrolmentGrant:
     return EnrolmentGrant(
-        institution=enrolled.institution, agent=enrolled.agent, key=enrolled.key, nonce=enrolled.nonce
+        institution=enrolled.institution,
+        agent=enrolled.agent,
+        key=enrolled.key,
+        nonce=enrolled.nonce,
+        replaces_heard_at=None if enrolled.replaces_heard is None else isoformat(enrolled.replaces_heard),
     )
 
 
@@ -257,4 +264,5 @@ def _read(model: type[M], body: bytes) -> M:
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, first_error(error)) from None
+        where = "" if error.errors()[0]["loc"] else "the body: "
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{where}{first_error(error)}") from None

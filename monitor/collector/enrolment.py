@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+import structlog
 from pydantic import TypeAdapter, ValidationError
 
 from monitor.collector.arrival import Identity
@@ -19,6 +20,8 @@ from monitor.store.engine import writing
 from monitor.store.evaluations import make_due
 from monitor.store.keys import agent_keys, register_key, revoke_keys
 from monitor.store.tokens import new_code
+
+log = structlog.get_logger(__name__)
 
 VALID: Millis = 7 * DAY
 """How long a code can be used, unless told otherwise."""
@@ -40,6 +43,8 @@ class Enrolled:
     key: dict[str, str]
     """The collector's public key, to be pinned: it signs what the agent is told."""
     nonce: str
+    replaces_heard: Millis | None = None
+    """When an agent of this name was heard last that can't report any more from now on: another box may bear its name."""
 
 
 _AGENT: TypeAdapter[str | None] = TypeAdapter(Identifier | None)
@@ -73,7 +78,7 @@ def enrol(context: Context, code: str, agent: str, offer: Offer) -> Enrolled:
     """Register the key of an agent that shows a code; the code is used up. Raises EnrolmentError.
 
     The name that the operator wrote into the code wins over the one that the agent asks for. An agent that enrols
-    again keeps its history; its earlier keys count as replaced.
+    again keeps its history; its earlier keys count as replaced, and the grant says so: two boxes may have one name.
     """
     now, plain = context.now(), plain_code(code)
     key = _offered(offer, plain)
@@ -84,12 +89,16 @@ def enrol(context: Context, code: str, agent: str, offer: Offer) -> Enrolled:
         if not agents.use_code(session, plain, now):
             raise EnrolmentError("this code has been used or has expired; ask for a new one")
         identity = Identity(found.institution, found.agent or agent)
+        heard = agents.heard_from(session, identity.institution).get(identity.agent)
         agents.enrol(session, identity.institution, identity.agent, now)
         known = agent_keys(session, identity.institution, identity.agent)
         if key.id in known:
             raise EnrolmentError("this key has been registered before; make a new one")
         register_key(session, identity.institution, identity.agent, key, now)
-    return _granted(context, identity, now)
+    counted = any(item.replaced is None and item.revoked is None for item in known.values())
+    if counted:
+        log.warning("an enrolment replaced an agent's key", institution=identity.institution, agent=identity.agent)
+    return replace(_granted(context, identity, now), replaces_heard=heard if counted else None)
 
 
 def rotate(context: Context, identity: Identity, offer: Offer) -> Enrolled:

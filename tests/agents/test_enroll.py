@@ -106,6 +106,19 @@ async def test_what_goes_wrong_is_one_sentence_and_the_earlier_enrolment_stays(
     assert state.identity() is not None
 
 
+async def test_who_takes_the_name_of_another_box_is_told_and_who_enrols_again_is_not(
+    collector: LoopbackCollector, state: State
+) -> None:
+    collector.other = lambda request: Reply(201, granted(collector, replaces_heard_at="2026-11-23T03:58:00Z"))
+    told: list[str] = []
+    await enroll(state, "a", collector.url, "code", tell=told.append)
+    assert len(told) == 1
+    assert "agent nvr-box of a already, heard last at 2026-11-23 03:58 UTC" in told[0]
+    assert "--agent NAME" in told[0]
+    await enroll(state, "a", collector.url, "code", tell=told.append)
+    assert len(told) == 1, "its own earlier key"
+
+
 async def test_an_agent_of_the_time_of_tokens_enrols_again(collector: LoopbackCollector, state: State) -> None:
     (state.directory / "agent.json").write_text('{"institution": "a", "agent": "old", "collector": "x", "token": "t"}')
     collector.other = lambda request: Reply(201, granted(collector))

@@ -18,7 +18,7 @@ from sqlalchemy import Engine
 from monitor.api.auth import SESSION_COOKIE
 from monitor.api.body import MAX_BATCH_BYTES
 from monitor.api.routes import build_api
-from monitor.collector.enrolment import create_code
+from monitor.collector.enrolment import create_code, revoke
 from monitor.collector.evaluate import evaluate
 from monitor.collector.settings import Settings
 from monitor.model.calendar import Waiver
@@ -30,7 +30,7 @@ from monitor.model.observation import Subject
 from monitor.model.regulation import Regulation
 from monitor.model.report import Receipts
 from monitor.model.signed import check_answer
-from monitor.model.span import DAY, HOUR, MINUTE, from_millis
+from monitor.model.span import DAY, HOUR, MINUTE, from_millis, isoformat
 from monitor.model.suite import PrivateKey, PublicKey
 from monitor.store import registry
 from monitor.store.accounts import create_api_token, create_session, create_user, delete_session
@@ -135,6 +135,22 @@ def test_a_key_is_registered_by_whoever_has_it(centre: Centre, client: TestClien
     assert client.post("/api/v1/enrolments", json=form(code, "a")).status_code == 201
 
 
+def test_an_enrolment_says_when_the_agent_was_heard_whose_key_it_replaces(centre: Centre, client: TestClient) -> None:
+    """Two boxes may have one name: the person who enrols the second one is told that the first can't report any more."""
+
+    def again() -> str | None:
+        answer = client.post("/api/v1/enrolments", json=form(create_code(centre.context, "wj-0001"), "second"))
+        heard: str | None = answer.json()["replaces_heard_at"]
+        return heard
+
+    assert again() is None
+    first = isoformat(centre.context.now())
+    centre.clock.advance(60)
+    assert again() == first
+    revoke(centre.context, "wj-0001", "second")
+    assert again() is None, "it could not report any more anyway"
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -150,6 +166,7 @@ def test_a_key_is_registered_by_whoever_has_it(centre: Centre, client: TestClien
 )
 def test_a_form_that_is_none_is_a_problem(client: TestClient, wrong: Any) -> None:
     assert_problem(client.post("/api/v1/enrolments", json=wrong), 422)
+    assert_problem(client.post("/api/v1/enrolments", content=b"{"), 422, "the body: ")
 
 
 def test_guessing_codes_is_slowed_down(centre: Centre, client: TestClient) -> None:
