@@ -86,7 +86,14 @@ def run_workers(config: uvicorn.Config, listening: socket, watch: Callable[[Call
 @contextmanager
 def _metrics_directory() -> Iterator[Path]:
     """Give a directory for what workers count, anew for each start: Prometheus knows that a service begins from zero."""
-    with tempfile.TemporaryDirectory(prefix="cradlewatch-metrics-", ignore_cleanup_errors=True) as name:
+    try:
+        directory = tempfile.TemporaryDirectory(prefix="cradlewatch-metrics-", ignore_cleanup_errors=True)
+    except OSError as error:
+        raise ServeError(
+            "workers need a directory for what they count, and there is no place for temporary files"
+            f" ({error.strerror or error}): set TMPDIR to one, or workers: 1 in collector.yaml"
+        ) from None
+    with directory as name:
         os.environ[METRICS_DIRECTORY] = name
         try:
             yield Path(name)
