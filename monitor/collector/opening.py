@@ -65,6 +65,7 @@ _SUBJECTS_OF = {
     Kind.BASELINE: "camera",
 }
 """Who each kind speaks of; an attestation may speak of anything."""
+_MAY_SPEAK_OF = {kind: frozenset(words.split(" or ")) for kind, words in _SUBJECTS_OF.items()}
 
 _WORD = re.compile(r"[A-Za-z0-9_.:-]{1,40}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -225,21 +226,25 @@ def _shown(at: Millis) -> str:
 
 
 def _entry(index: int, item: Observation, identity: Identity, now: Millis) -> Entry:
-    """Check one observation and write it down."""
-    name = f"observations.{index}"
-    _check_subject(name, item, identity)
-    _check_instant(f"{name}.start", item.start, now)
-    _check_instant(f"{name}.end", item.end, now)
+    """Check one observation and write it down. Sentences are put together for what is refused alone."""
+    _check_subject(index, item, identity)
+    latest = now + MAX_AHEAD
+    if not (EARLIEST <= item.start <= latest and EARLIEST <= item.end <= latest):
+        _check_instant(f"observations.{index}.start", item.start, now)
+        _check_instant(f"observations.{index}.end", item.end, now)
     if not 0 <= item.expires <= now + MAX_VALID:
-        raise Rejected("content", f"{name}.expires is {_shown(item.expires)}: an observation holds at most ten years")
+        raise Rejected(
+            "content",
+            f"observations.{index}.expires is {_shown(item.expires)}: an observation holds at most ten years",
+        )
     if not _is_word(item.state) or not (item.cause is None or _is_word(item.cause)):
-        raise Rejected("content", f"{name}: state and cause are words of letters, digits and _ . : -")
+        raise Rejected("content", f"observations.{index}: state and cause are words of letters, digits and _ . : -")
     try:
         entry = Entry.of(item)
     except ValueError:
-        raise Rejected("content", f"{name}.facts: NaN and infinity are no numbers") from None
+        raise Rejected("content", f"observations.{index}.facts: NaN and infinity are no numbers") from None
     if item.facts and _LARGE.search(entry.text) and not _sound(item.facts):
-        raise Rejected("content", f"{name}.facts: a number is larger than 2^53")
+        raise Rejected("content", f"observations.{index}.facts: a number is larger than 2^53")
     return entry
 
 
@@ -248,17 +253,24 @@ def _is_word(text: str) -> bool:
     return _WORD.fullmatch(text) is not None
 
 
-def _check_subject(name: str, item: Observation, identity: Identity) -> None:
-    subject = item.subject
-    if _CONTROL.search(subject.id):
-        raise Rejected("content", f"{name}.subject.id holds a control character")
-    own = {"institution": identity.institution, "agent": identity.agent}
-    if own.get(subject.kind, subject.id) != subject.id:
-        raise Rejected("content", f"{name} speaks of {subject}, which is not the sender's")
-    if subject.kind not in _SUBJECTS_OF.get(item.kind, subject.kind).split(" or "):
-        raise Rejected("content", f"{name}: {item.kind} speaks of a {_SUBJECTS_OF[item.kind]}, not of {subject}")
-    if item.kind is Kind.INVENTORY and _declared_id(item) != identity.institution:
-        raise Rejected("content", f"{name} declares another institution than the sender's")
+@lru_cache(maxsize=4096)
+def _holds_control(text: str) -> bool:
+    return _CONTROL.search(text) is not None
+
+
+def _check_subject(index: int, item: Observation, identity: Identity) -> None:
+    subject, kind = item.subject, item.kind
+    if _holds_control(subject.id):
+        raise Rejected("content", f"observations.{index}.subject.id holds a control character")
+    if (subject.kind == "institution" and subject.id != identity.institution) or (
+        subject.kind == "agent" and subject.id != identity.agent
+    ):
+        raise Rejected("content", f"observations.{index} speaks of {subject}, which is not the sender's")
+    may = _MAY_SPEAK_OF.get(kind)
+    if may is not None and subject.kind not in may:
+        raise Rejected("content", f"observations.{index}: {kind} speaks of a {_SUBJECTS_OF[kind]}, not of {subject}")
+    if kind is Kind.INVENTORY and _declared_id(item) != identity.institution:
+        raise Rejected("content", f"observations.{index} declares another institution than the sender's")
 
 
 def _declared_id(item: Observation) -> Any:

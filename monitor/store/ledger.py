@@ -171,7 +171,9 @@ def add_entries(session: Session, told: Mapping[str, Iterable[Entry]]) -> None:
                 instants[entry.digest] = _instant_row(institution_id, entry)
         add_instants(session, institution_id, list(instants.values()))
         if lanes:
-            spans[institution_id] = {lane: coalesce(pieces) for lane, pieces in lanes.items()}
+            spans[institution_id] = {
+                lane: pieces if len(pieces) == 1 else coalesce(pieces) for lane, pieces in lanes.items()
+            }
     _add_spans(session, spans)
 
 
@@ -195,7 +197,7 @@ def _add_spans(session: Session, spans: Mapping[str, Mapping[Lane, list[Piece]]]
         gone: list[tuple[str, str, str, str, Millis]] = []
         for lane, pieces in lanes.items():
             before = near.get((institution_id, lane), ())
-            after = coalesce([*pieces, *before])
+            after = coalesce([*pieces, *before]) if before else pieces
             starts = {piece.start for piece in after}
             gone += [(*lane, piece.start) for piece in before if piece.start not in starts]
             changed += [_row(institution_id, lane, piece) for piece in after if piece not in before]
