@@ -62,12 +62,22 @@ def _signal_lost(e: Evidence, t: Thresholds) -> bool:
     flat = drawn.flat_ratio >= t.placeholder_flat_ratio or drawn.drawn_ratio >= t.placeholder_drawn_ratio
     noiseless = e.measures.grain.noise <= t.placeholder_noise
     dark = e.measures.levels.luma_p95 <= t.black_p95
-    return flat and noiseless and (_written_on_black(e, t) if dark else not _white_room(e, t))
+    if flat and noiseless and (_written_on_black(e, t) if dark else not _white_room(e, t)):
+        return True
+    return not dark and _written_on_ramp(e, t)
 
 
 def _written_on_black(e: Evidence, t: Thresholds) -> bool:
     drawn = e.measures.drawn
     return drawn.drawn_ratio >= t.placeholder_black_drawn_ratio and drawn.text_ratio >= t.placeholder_text_ratio
+
+
+def _written_on_ramp(e: Evidence, t: Thresholds) -> bool:
+    """Tell whether there is a gradient without noise, with sharp writing in its middle and nothing else on it."""
+    drawn = e.measures.drawn
+    written = drawn.sharp_ratio >= t.placeholder_sharp_ratio
+    alone = drawn.edge_ratio <= t.placeholder_edge_share * drawn.sharp_ratio
+    return written and alone and e.measures.grain.grain <= t.placeholder_ramp_grain and not _overexposed(e, t)
 
 
 def _white_room(e: Evidence, t: Thresholds) -> bool:

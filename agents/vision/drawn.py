@@ -22,6 +22,10 @@ GROUND_RATIO = 0.5
 GROUND_STEP, TEXT_STEP = 10, 80
 """Of half of the picture's one luma, with the encoder's ringing about it, what is written on it differs by so many levels."""
 
+RAMP_STEP, SHARP_STEP = 16, 60
+"""From a cell's darkest to its brightest pixel: a gradient over the whole scale leaves three levels, lens and encoder leave an edge of a
+room any step, and writing steps at once from ground to ink."""
+
 FLAT_STEP = 1.0
 """Half the distance between a cell's darkest and brightest pixel, at most, for it to be flat."""
 
@@ -40,6 +44,10 @@ class Drawn:
     """Share of the middle's pixels that are far brighter or darker than the commonest luma: what is written there."""
     shade_ratio: float
     """Share of the middle's pixels that are neither written nor the ground: the rest of an overexposed room."""
+    sharp_ratio: float
+    """Share of cells in the middle that hold a step as of writing, whatever the ground: of those between the quarters at top and bottom."""
+    edge_ratio: float
+    """Share of cells in the middle that are no part of a gradient, less those: all that a room is furnished with."""
 
 
 def drawn(picture: Picture, histogram: Histogram) -> Drawn:
@@ -49,18 +57,19 @@ def drawn(picture: Picture, histogram: Histogram) -> Drawn:
     near = float(histogram[max(0, mode - 2) : mode + 3].sum() / histogram.sum())
     rows, columns = luma.shape[0] // CELL, luma.shape[1] // CELL
     if not rows or not columns:
-        return Drawn(near, 0.0, 0.0, 0.0, 0.0)
+        return Drawn(near, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     every = max(1, round(rows * columns / ENOUGH_CELLS))
     bands = np.ascontiguousarray(luma[: rows * CELL].reshape(rows, CELL, -1)[::every, :, : columns * CELL])
     lowest, highest = _extreme(bands, np.minimum), _extreme(bands, np.maximum)
-    flat = highest - lowest <= 2 * FLAT_STEP
+    steps = highest - lowest
+    flat = steps <= 2 * FLAT_STEP
     u, v = (_chroma(plane, columns, rows)[::every].astype(np.int32) for plane in (picture.u, picture.v))
     colour = (lowest.astype(np.int32) // 2 * 128 + u // 2) * 128 + v // 2
     _, counts = np.unique(colour[flat], return_counts=True)
     commonest = np.sort(counts)[::-1][:COLOURS]
     covered = float(commonest.sum()) / flat.size
     needed = int(np.searchsorted(np.cumsum(commonest), 0.9 * commonest.sum()) + 1) if commonest.size else 0
-    return Drawn(near, covered, float(needed), *_written(luma, near, mode))
+    return Drawn(near, covered, float(needed), *_written(luma, near, mode), *_edges(steps))
 
 
 def _chroma(plane: Plane, columns: int, rows: int) -> Plane:
@@ -86,6 +95,15 @@ def _written(luma: Plane, near: float, mode: int) -> tuple[float, float]:
         float(counted[max(0, mode - step) : mode + step + 1].sum()) / total for step in (GROUND_STEP, TEXT_STEP)
     )
     return 1 - near_text, near_text - ground
+
+
+def _edges(steps: Plane) -> tuple[float, float]:
+    """Return (`sharp_ratio`, `edge_ratio`) of each cell's step, shape (rows, columns): all but a sixth at top and bottom."""
+    rows = len(steps)
+    middle = steps[rows // 6 : rows - rows // 6]
+    centre = steps[rows // 4 : rows - rows // 4]
+    sharp = np.count_nonzero(centre >= SHARP_STEP) / middle.size
+    return sharp, np.count_nonzero(middle > RAMP_STEP) / middle.size - sharp
 
 
 def _extreme(bands: Plane, which: np.ufunc) -> Plane:

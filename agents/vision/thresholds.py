@@ -44,6 +44,12 @@ class Thresholds:
     placeholder_text_ratio: float = _least(0.003)
     """Of the middle of the picture: a clock or a camera's name is written at its edges."""
     placeholder_noise: float = _most(0.05)
+    placeholder_sharp_ratio: float = _least(0.005)
+    """Of a gradient's middle is written on at least."""
+    placeholder_edge_share: float = _most(0.25)
+    """Of what is written: nothing but its own softer cells is on the gradient. A room has as many edges as sharp ones, and more."""
+    placeholder_ramp_grain: float = _most(0.2)
+    """A gradient is rounded to whole levels, which leaves 0.14; a covered lens is as noisy as any, but at the lowest bit rates."""
     frozen_same_ratio: float = _least(0.05)
     """Live pictures of a still room have none but at the lowest bit rates, where they have the same few always."""
     frozen_same_times: float = _least(4.0)

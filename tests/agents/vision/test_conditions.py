@@ -27,7 +27,9 @@ SOUND = Measures(
     levels=Levels(
         luma_mean=120, luma_p95=190, luma_median=118, block_p10=70, block_p90=170, spread=100, clipped_ratio=0.01
     ),
-    drawn=Drawn(flat_ratio=0.1, drawn_ratio=0.05, colours=6, text_ratio=0, shade_ratio=0),
+    drawn=Drawn(
+        flat_ratio=0.1, drawn_ratio=0.05, colours=6, text_ratio=0, shade_ratio=0, sharp_ratio=0.03, edge_ratio=0.05
+    ),
     grain=Grain(noise=1.5, grain=0.8, colour_grain=0.2),
     tint=Tint(-4, 0, 4, -4, 0, 4),
     stripes=Stripes(stripe_level=1, stripe_ratio=4, stripe_even=0.1, roll_level=0.5, roll_share=0.1),
@@ -47,6 +49,9 @@ CASES: list[tuple[str, Evidence]] = [
     ("ok", evidence()),
     ("signal_lost", evidence(drawn={"flat_ratio": 0.95}, grain={"noise": 0.0})),
     ("signal_lost", evidence(drawn={"drawn_ratio": 0.8}, grain={"noise": 0.0})),
+    ("signal_lost", evidence(drawn={"sharp_ratio": 0.03, "edge_ratio": 0.002}, grain={"noise": 0.2, "grain": 0.1})),
+    ("ok", evidence(drawn={"sharp_ratio": 0.03, "edge_ratio": 0.002})),
+    ("ok", evidence(drawn={"sharp_ratio": 0.03, "edge_ratio": 0.01}, grain={"noise": 0.0, "grain": 0.0})),
     ("ok", evidence(drawn={"flat_ratio": 0.95})),
     ("signal_lost", evidence(levels={"clipped_ratio": 0.9}, drawn={"flat_ratio": 0.9, "drawn_ratio": 0.85, "text_ratio": 0.08, "shade_ratio": 0.01}, grain={"noise": 0.0})),
     ("signal_lost", evidence(levels={"luma_p95": 16, "block_p90": 16, "spread": 0}, drawn={"flat_ratio": 0.97, "drawn_ratio": 0.96, "text_ratio": 0.01}, grain={"noise": 0.0, "grain": 0.0})),
