@@ -63,7 +63,7 @@ score-demo: $(VENV)/.dev  ## the demo ten times over, each time as planted (25 m
 score-recorders: $(VENV)/.dev  ## seeded recorders of every make, read and judged beside an auditor (ARGS="--recorders 30")
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.recorders $(ARGS)
 
-score-requests: $(VENV)/.dev  ## how often a healthy recorder of each make is asked, for each channel and hour (ARGS="--channels 4")
+score-requests: $(VENV)/.dev  ## how often a healthy recorder of each make is asked, for each channel and hour (ARGS="--channels 1")
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.requests $(ARGS)
 
 score-forecast: $(VENV)/.dev  ## recorders whose future is known: the forecast's error in days, and false alarms (ARGS="--recorders 50")

@@ -97,7 +97,7 @@ class Service:
         self.index_progress: dict[str, float] = {}
         """Share of the first index scan that is done, by camera."""
         self.rounds = {name: self._rounds(scan) for name, scan in self.station.scans.items()}
-        self._reconnects: dict[str, int] = {}
+        self._reconnects: dict[tuple[str, str], int] = {}
         """How often each camera had reconnected when its recorder's index was last read."""
         self.verdicts: tuple[Verdict, ...] = ()
         self.facts: Facts | None = None
@@ -329,7 +329,9 @@ class Service:
         self.reach[recorder_id].set(self._now(), reached.state, reached.cause, detail=reached.detail)
 
     async def _look_job(self, recorder_id: str) -> None:
-        await self.station.scans[recorder_id].look(self._keeps_for(self.site.rhythm.recorder_every))
+        scan, every = self.station.scans[recorder_id], self.site.rhythm.recorder_every
+        calm = [self._is_calm("look", item.camera) for item in scan.cameras]
+        await scan.look(self._keeps_for(every), every=every, calm=all(calm))
 
     async def _settings_job(self, recorder_id: str) -> None:
         await self.station.settings_scans[recorder_id].ask(self._keeps_for(self.site.rhythm.settings_every))
@@ -339,18 +341,18 @@ class Service:
         retention = self.regulation.requirements.retention
         every = round(self.site.rhythm.index_every * SECOND)
         await self.rounds[recorder_id].round(
-            retention.required_days if retention else 2, calm=self._is_calm, every=every
+            retention.required_days if retention else 2, calm=partial(self._is_calm, "index"), every=every
         )
         self._keep_job()
         self._judge()
 
-    def _is_calm(self, camera: str) -> bool:
-        """Tell whether a camera's stream is up, and was since this was last asked."""
+    def _is_calm(self, job: str, camera: str) -> bool:
+        """Tell whether a camera's stream is up, and was since this job last asked."""
         watch = self.watches.get(camera)
         if watch is None:
             return False
-        before, now = self._reconnects.get(camera), watch.state.reconnects
-        self._reconnects[camera] = now
+        before, now = self._reconnects.get((job, camera)), watch.state.reconnects
+        self._reconnects[job, camera] = now
         return watch.stream.state == "up" and before == now
 
     def _judge(self) -> None:

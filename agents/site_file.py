@@ -221,7 +221,7 @@ class Rhythm(Form):
     reach_every: Seconds = 10.0
     """Does each recorder answer."""
     recorder_every: Seconds = 3600.0
-    """Channels, disks, clock."""
+    """Clock and disks, who it is, its channels; while all streams are up some of it less often."""
     settings_every: Seconds = 43200.0
     """What changes seldom: recording modes, expiry, time server, alarm inputs, the cameras behind the channels."""
     index_every: Seconds = 3600.0

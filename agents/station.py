@@ -272,7 +272,8 @@ class Station:
 
     def _settings_scan(self, item: RecorderConfig, sink: Sink) -> SettingsScan:
         declared = {camera.id: camera.identity for camera in self.site.cameras_of(item.id) if camera.identity}
-        return SettingsScan(item.id, self.drivers[item.id], self._channelled(item), self.clock, sink, declared)
+        driver, lately = self.drivers[item.id], self.scans[item.id].channels_lately
+        return SettingsScan(item.id, driver, self._channelled(item), self.clock, sink, declared, lately)
 
     def _channelled(self, item: RecorderConfig) -> list[Channelled]:
         return [Channelled(camera.id, camera.channel or camera.id) for camera in self.site.cameras_of(item.id)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import NoReturn
 
-from agents.recorders.base import Channel, Disk, Exchange, Footage, Identity, NotOffered, OffersNothing, Progress
+from agents.recorders.base import Channel, Cost, Disk, Exchange, Footage, Identity, NotOffered, OffersNothing, Progress
 from agents.recorders.settings import DriverOptions, RecorderSettings
 from monitor.model.span import Millis
 
@@ -16,6 +16,8 @@ class AttestedOptions(DriverOptions):
 
 class Attested(OffersNothing):
     """A recorder whose storage a person states, with a name and an end (`agent attest storage`). Contacts nothing."""
+
+    cost: Cost = "free"
 
     def __init__(self, settings: RecorderSettings) -> None:
         """Prepare; no I/O. Raises OptionsError."""

@@ -26,6 +26,9 @@ DiskState = Literal["ok", "failed", "missing", "read_only", "degraded", "unknown
 DiskKind = Literal["disk", "array", "network"]
 ModeName = Literal["continuous", "motion", "mixed", "none"]
 StorageMode = Literal["quota", "group"]
+Cost = Literal["free", "fair", "dear"]
+"""What a search costs the recorder: nothing (files, people), a request or two, or several."""
+
 Progress = Callable[[float], None]
 """Told the share done, 0..1, never falling."""
 
@@ -199,8 +202,8 @@ class Recorder(Protocol):
         """The latest questions and answers, for --explain."""
         ...
 
-    has_dear_search: bool
-    """Whether each search costs several requests: then it is made less often."""
+    cost: Cost
+    """What asking costs: what is dear is asked less often."""
 
     async def identity(self) -> Identity:
         """Return model, firmware and serial number."""
@@ -270,7 +273,7 @@ class Recorder(Protocol):
 class OffersNothing:
     """Answers the questions that many devices have no answer to: a driver overrides what its make does offer."""
 
-    has_dear_search = False
+    cost: Cost = "fair"
 
     async def latest(self, channel: str) -> Millis | None:  # noqa: ARG002  (the port's signature)
         """Raise NotOffered."""

@@ -15,6 +15,7 @@ from agents.recorders.base import (
     NOT_OFFERED,
     AlarmInput,
     Channel,
+    Cost,
     Disk,
     Exchange,
     Footage,
@@ -42,7 +43,13 @@ EMPTY_MONTHS = 6
 """So many months without footage end the walk back to the oldest: each costs a search."""
 
 ZONE_SECONDS = 3600.0
-MENU_SECONDS = 4 * 3600.0
+MENU_SECONDS = 12 * 3600.0
+"""What seldom changes is asked so seldom: the zone in the menu, the firmware."""
+
+ASKED_JUST_NOW = 60.0
+JUMP_SECONDS = 60.0
+"""Where the clock's offset changed by more, either the clock was set or the zone in the menu: it is asked for at once."""
+
 _HALF_SECOND = 0.5
 _MONTH = timedelta(days=28)
 _WIDEST: Window = (datetime(2000, 1, 1), datetime(2038, 1, 1))  # noqa: DTZ001  (wall time)
@@ -62,7 +69,7 @@ class DahuaOptions(DriverOptions):
 class Dahua(OffersNothing):
     """One recorder through the CGI. Reads only; one request and one search at a time, and no finder left open."""
 
-    has_dear_search = True
+    cost: Cost = "dear"
 
     def __init__(self, settings: RecorderSettings) -> None:
         """Prepare; no I/O. Raises OptionsError."""
@@ -76,6 +83,7 @@ class Dahua(OffersNothing):
         self._firmware: tuple[bytes, float] | None = None
         self._menu: tuple[tzinfo | None, float] | None = None
         """The zone that the menu is set to, and when it was asked."""
+        self._offset: float | None = None
 
     @property
     def exchanges(self) -> deque[Exchange]:
@@ -148,16 +156,25 @@ class Dahua(OffersNothing):
         """Return the clock's offset in seconds and the zone that it counts in."""
         answer = await self._cgi.answer("/cgi-bin/global.cgi?action=getCurrentTime", SYSTEM)
         wall = parse.wall_clock(answer.body)
-        zone = parse.zone_of(wall, answer.middle, await self._configured_zone(), self._settings.timezone)
-        self._zone = (zone, self._settings.clock.monotonic())
-        shown = min((_utc(wall, zone, fold) for fold in (0, 1)), key=lambda instant: abs(instant - answer.middle))
-        # The recorder cuts its seconds off: half of one is what it hides on average.
-        return (shown - answer.middle).total_seconds() + _HALF_SECOND, zone
+        offset, zone = self._read_clock(wall, answer.middle, await self._configured_zone())
+        if self._offset is not None and abs(offset - self._offset) > JUMP_SECONDS and self._menu_is_old():
+            offset, zone = self._read_clock(wall, answer.middle, await self._configured_zone(anew=True))
+        self._zone, self._offset = (zone, self._settings.clock.monotonic()), offset
+        return offset, zone
 
-    async def _configured_zone(self) -> tzinfo | None:
-        """Return the zone that the menu is set to, asked each few hours; None where it isn't told."""
+    def _read_clock(self, wall: datetime, middle: datetime, configured: tzinfo | None) -> tuple[float, tzinfo]:
+        zone = parse.zone_of(wall, middle, configured, self._settings.timezone)
+        shown = min((_utc(wall, zone, fold) for fold in (0, 1)), key=lambda instant: abs(instant - middle))
+        # The recorder cuts its seconds off: half of one is what it hides on average.
+        return (shown - middle).total_seconds() + _HALF_SECOND, zone
+
+    def _menu_is_old(self) -> bool:
+        return self._menu is not None and self._settings.clock.monotonic() - self._menu[1] > ASKED_JUST_NOW
+
+    async def _configured_zone(self, *, anew: bool = False) -> tzinfo | None:
+        """Return the zone that the menu is set to, asked each few hours or `anew`; None where it isn't told."""
         now = self._settings.clock.monotonic()
-        if self._menu is not None and now - self._menu[1] < MENU_SECONDS:
+        if self._menu is not None and not anew and now - self._menu[1] < MENU_SECONDS:
             return self._menu[0]
         zone = None
         try:

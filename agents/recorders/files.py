@@ -18,6 +18,7 @@ from pydantic import Field, ValidationInfo, field_validator
 from agents.recorders.base import (
     MAX_EXCHANGES,
     Channel,
+    Cost,
     Disk,
     Exchange,
     FilePlayback,
@@ -74,6 +75,8 @@ class FilesOptions(DriverOptions):
 
 class Files(OffersNothing):
     """Recordings on disk. Reads names, sizes and containers; never a picture."""
+
+    cost: Cost = "free"
 
     def __init__(self, settings: RecorderSettings) -> None:
         """Prepare; no I/O. What was read once is kept in the state directory, if there is one. Raises OptionsError."""

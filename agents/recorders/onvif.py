@@ -18,6 +18,7 @@ from agents.recorders.base import (
     AlarmInput,
     Behind,
     Channel,
+    Cost,
     Disk,
     Exchange,
     Footage,
@@ -95,7 +96,7 @@ class OnvifOptions(DriverOptions):
 class Onvif(OffersNothing):
     """One recorder through ONVIF. Reads only; one request and one search at a time, each search ended."""
 
-    has_dear_search = True
+    cost: Cost = "dear"
 
     def __init__(self, settings: RecorderSettings) -> None:
         """Prepare; no I/O. Raises OptionsError."""

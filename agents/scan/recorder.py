@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from pydantic import JsonValue
 
-from agents.recorders.base import Footage, Recorder, RecorderError
+from agents.recorders.base import NOT_OFFERED, Channel, Footage, Recorder, RecorderError
 from agents.recorders.base import Progress as DriverProgress
+from agents.scan.pace import ALL, LookPace
 from monitor.model.clock import Clock
 from monitor.model.observation import Kind, Observation, Source, StreamCause, Subject, digest_of
 from monitor.model.recordings import LISTED_LATE, TAIL
 from monitor.model.span import DAY, HOUR, SECOND, Millis, to_millis
 
-T = TypeVar("T")
 Sink = Callable[[Observation], None]
 Progress = Callable[[str, float], None]
 """Told the camera and the share of its scan that is done, 0..1."""
@@ -55,22 +54,57 @@ class RecorderScan:
         self._searching = asyncio.Lock()
         self._asking = asyncio.Lock()
         """Apart from the searching: a first index may take an hour, and whether a channel is on line is asked meanwhile."""
-        self._channels_at = float("-inf")
+        self._listed_at = float("-inf")
+        self._listed: tuple[Channel, ...] | None = None
+        """What the last question for the channels was answered; None where it was refused."""
         self._listing: asyncio.Task[None] | None = None
+        self._pace = LookPace(driver.cost, len(self.cameras))
+        self._questions = {
+            Kind.IDENTITY: self._identity,
+            Kind.CLOCK: self._clock_offset,
+            Kind.CHANNELS: self._channels,
+            Kind.DISKS: self._disks,
+        }
 
-    async def look(self, holds_for: Millis = 6 * HOUR) -> RecorderError | None:
-        """Ask for identity, clock, channels and disks. Return why, when the recorder doesn't answer at all."""
+    async def look(
+        self, holds_for: Millis = 6 * HOUR, *, every: float = 0.0, calm: bool = False
+    ) -> RecorderError | None:
+        """Ask for identity, clock, channels and disks. Return why, when the recorder doesn't answer at all.
+
+        A look is made each `every` seconds, and an answer holds for `holds_for` ms. While it is `calm` some looks ask
+        less, or nothing (see pace.py), and answers hold the longer.
+        """
         async with self._asking:
-            refusal = await self._identity(holds_for)
-            if refusal is not None and refusal.cause in SILENT:
-                self._channels_at, self.online = self._clock.monotonic(), {}
-                for kind in (Kind.CLOCK, Kind.CHANNELS, Kind.DISKS):
-                    self._sink(self._unknown(self._subject, kind, refusal, holds_for))
-                return refusal
-            await self._clock_offset(holds_for)
-            await self._channels(holds_for)
-            await self._disks(holds_for)
+            now = self._clock.monotonic()
+            due = self._pace.due(now, every, calm=calm)
+            refusals: list[RecorderError] = []
+            for kind in due:
+                refusal = await self._questions[kind](self._lasts(kind, holds_for, every))
+                if refusal is not None and refusal.cause in SILENT and kind == due[0]:
+                    self._tell_silent(kind, refusal, holds_for)
+                    self._pace.asked(ALL, now, refused=True)
+                    return refusal
+                if refusal is not None and refusal.cause != NOT_OFFERED:
+                    refusals.append(refusal)
+            self._pace.asked(due, now, refused=bool(refusals))
             return None
+
+    def _lasts(self, kind: Kind, holds_for: Millis, every: float) -> Millis:
+        return holds_for * (self._pace.rounds(kind) if every else 1)
+
+    def _tell_silent(self, told: Kind, refusal: RecorderError, holds_for: Millis) -> None:
+        """Say of what wasn't asked for that it is unknown too."""
+        self._listed_at, self.online = self._clock.monotonic(), {}
+        for kind in ALL:
+            if kind != told:
+                self._sink(self._unknown(self._subject, kind, refusal, holds_for))
+
+    async def channels_lately(self, fresh_seconds: float = 60.0) -> tuple[Channel, ...]:
+        """Return the channels as they were listed a moment ago, else as they are listed now. Raises RecorderError."""
+        async with self._asking:
+            if self._listed is not None and not self._is_stale(fresh_seconds):
+                return self._listed
+        return await self.driver.channels()
 
     def unread(self, error: RecorderError, holds_for: Millis) -> None:
         """Say of each camera's index that it is unknown, and why, without asking for it."""
@@ -99,7 +133,7 @@ class RecorderScan:
             await asyncio.gather(self._listing, return_exceptions=True)
 
     def _is_stale(self, fresh_seconds: float) -> bool:
-        return self._clock.monotonic() - self._channels_at > fresh_seconds
+        return self._clock.monotonic() - self._listed_at > fresh_seconds
 
     async def _list(self, fresh_seconds: float) -> None:
         async with self._asking:
@@ -157,53 +191,58 @@ class RecorderScan:
 
     async def _identity(self, holds_for: Millis) -> RecorderError | None:
         """Ask who the recorder is; return its refusal, if it was one."""
-        subject = self._subject
         try:
             answer = await self.driver.identity()
         except RecorderError as error:
-            self._sink(self._unknown(subject, Kind.IDENTITY, error, holds_for))
-            return error
+            return self._refused(Kind.IDENTITY, error, holds_for)
         facts: dict[str, JsonValue] = {
             "model": answer.model[:100],
             "firmware": answer.firmware[:100],
             "serial_digest": digest_of(answer.serial) if answer.serial else None,
         }
         self.serial_digest = digest_of(answer.serial) if answer.serial else None
-        self._sink(self._instant(subject, Kind.IDENTITY, facts, holds_for))
+        self._sink(self._instant(self._subject, Kind.IDENTITY, facts, holds_for))
         return None
 
-    async def _clock_offset(self, holds_for: Millis) -> None:
-        answer = await self._ask(self.driver.clock_offset(), self._subject, Kind.CLOCK, holds_for)
-        if answer is not None:
-            self.offset_seconds = answer
-            self._sink(self._instant(self._subject, Kind.CLOCK, {"offset_seconds": round(answer, 3)}, holds_for))
-
-    async def _channels(self, holds_for: Millis) -> None:
-        answer = await self._ask(self.driver.channels(), self._subject, Kind.CHANNELS, holds_for)
-        self._channels_at = self._clock.monotonic()
-        self.online = {} if answer is None else {item.id: item.online for item in answer}
-        if answer is not None:
-            listed: list[JsonValue] = [
-                {"id": item.id[:64], "name": item.name[:200], "online": item.online} for item in answer
-            ]
-            self._sink(self._instant(self._subject, Kind.CHANNELS, {"channels": listed}, holds_for))
-
-    async def _disks(self, holds_for: Millis) -> None:
-        answer = await self._ask(self.driver.disks(), self._subject, Kind.DISKS, holds_for)
-        if answer is not None:
-            listed: list[JsonValue] = [
-                {"id": disk.id[:64], "state": disk.state, "capacity_bytes": disk.capacity_bytes, "kind": disk.kind}
-                for disk in answer
-            ]
-            self._sink(self._instant(self._subject, Kind.DISKS, {"disks": listed}, holds_for))
-
-    async def _ask(self, question: Awaitable[T], subject: Subject, kind: Kind, holds_for: Millis) -> T | None:
-        """Return the answer; a refusal is told to the sink and gives None."""
+    async def _clock_offset(self, holds_for: Millis) -> RecorderError | None:
         try:
-            return await question
+            answer = await self.driver.clock_offset()
         except RecorderError as error:
-            self._sink(self._unknown(subject, kind, error, holds_for))
-            return None
+            return self._refused(Kind.CLOCK, error, holds_for)
+        self.offset_seconds = answer
+        self._sink(self._instant(self._subject, Kind.CLOCK, {"offset_seconds": round(answer, 3)}, holds_for))
+        return None
+
+    async def _channels(self, holds_for: Millis) -> RecorderError | None:
+        self._listed, self.online = None, {}
+        try:
+            self._listed = await self.driver.channels()
+        except RecorderError as error:
+            return self._refused(Kind.CHANNELS, error, holds_for)
+        finally:
+            self._listed_at = self._clock.monotonic()
+        self.online = {item.id: item.online for item in self._listed}
+        listed: list[JsonValue] = [
+            {"id": item.id[:64], "name": item.name[:200], "online": item.online} for item in self._listed
+        ]
+        self._sink(self._instant(self._subject, Kind.CHANNELS, {"channels": listed}, holds_for))
+        return None
+
+    async def _disks(self, holds_for: Millis) -> RecorderError | None:
+        try:
+            answer = await self.driver.disks()
+        except RecorderError as error:
+            return self._refused(Kind.DISKS, error, holds_for)
+        listed: list[JsonValue] = [
+            {"id": disk.id[:64], "state": disk.state, "capacity_bytes": disk.capacity_bytes, "kind": disk.kind}
+            for disk in answer
+        ]
+        self._sink(self._instant(self._subject, Kind.DISKS, {"disks": listed}, holds_for))
+        return None
+
+    def _refused(self, kind: Kind, error: RecorderError, holds_for: Millis) -> RecorderError:
+        self._sink(self._unknown(self._subject, kind, error, holds_for))
+        return error
 
     @staticmethod
     def _camera(item: Channelled) -> Subject:

@@ -12,6 +12,7 @@ from pydantic import JsonValue, ValidationError
 from agents.journal import Journal
 from agents.recorders.base import Footage
 from agents.scan import plan, written
+from agents.scan.pace import index_rounds
 from agents.scan.plan import Read, Window
 from agents.scan.recorder import Channelled, Progress, RecorderScan
 from monitor.model.calendar import day_start, local_date
@@ -23,12 +24,6 @@ from monitor.model.span import DAY, HOUR, Millis, Spans
 
 EDGE_EVERY: Millis = 12 * HOUR
 RECHECK_EVERY: Millis = DAY
-CALM_ROUNDS = 2
-"""While nothing is wrong with a camera only each so many rounds reads what is new of it."""
-
-DEAR_ROUNDS = 3
-"""The same, where each search costs several requests."""
-
 WRITTEN_HOLDS: Millis = 3 * DAY
 FOR_EVER: Millis = 2**53
 
@@ -92,14 +87,13 @@ class Rounds:
     ) -> bool:
         """Read what is due of each camera; return whether all that was asked was answered.
 
-        `every` is how often a round is made; of a camera for which `calm` holds what is new is read in each second or
-        third one.
+        `every` is how often a round is made; of a camera for which `calm` holds what is new isn't read in each (pace.py).
         """
         await self._scan.ask_clock()
-        whole = True
+        whole, seldom = True, index_rounds(self._scan.driver.cost, len(self._scan.cameras))
         for item in self._scan.cameras:
-            rounds = (DEAR_ROUNDS if self._scan.driver.has_dear_search else CALM_ROUNDS) if calm(item.camera) else 1
-            whole = await self._camera(item, required_days, every * rounds) and whole
+            rounds = seldom if calm(item.camera) else 1
+            whole = await self._camera(item, required_days, rounds * every - every // 4) and whole
         return whole
 
     def forget(self, older: Millis = 0) -> None:
@@ -141,7 +135,7 @@ class Rounds:
         now, present = self._now(), self._scan.present
         new_at, read_to, recent_at = known.new_at or now, known.read_to or present, known.recent_at or now
         same_day = local_date(now, self._zone) == local_date(new_at, self._zone)
-        if same_day and now >= new_at and now - new_at < every - every // (4 * CALM_ROUNDS):
+        if same_day and now >= new_at and now - new_at < every:
             return known  # after midnight yesterday is judged, so its end is read at once
         windows = plan.news(present, max(0, now - new_at), read_to)
         update: dict[str, Millis] = {"new_at": now, "read_to": present}

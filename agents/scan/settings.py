@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from pydantic import JsonValue
 
-from agents.recorders.base import Behind, Recorder, RecorderError, RecordingMode
+from agents.recorders.base import Behind, Channel, Recorder, RecorderError, RecordingMode
 from agents.scan.recorder import Channelled, Sink, told
 from monitor.model.clock import Clock
 from monitor.model.observation import Kind, Observation, Source, StreamCause, Subject, digest_of
@@ -35,14 +35,19 @@ class SettingsScan:
         clock: Clock,
         sink: Sink,
         declared: Mapping[str, str] | None = None,
+        listing: Callable[[], Awaitable[tuple[Channel, ...]]] | None = None,
     ) -> None:
-        """Ask nothing yet. `declared` are the serial numbers or MAC addresses that site.yaml names, by camera."""
+        """Ask nothing yet. `declared` are the serial numbers or MAC addresses that site.yaml names, by camera.
+
+        `listing` returns the channels as somebody else listed them a moment ago.
+        """
         self.cameras = tuple(cameras)
         self._recorder = Subject(kind="recorder", id=recorder_id)
         self._driver = driver
         self._clock = clock
         self._sink = sink
         self._declared = dict(declared or {})
+        self._channels = listing or driver.channels
 
     async def ask(self, holds_for: Millis = 3 * DAY) -> None:
         """Ask for everything once; what is told holds for `holds_for` ms."""
@@ -87,7 +92,7 @@ class SettingsScan:
         }
 
     async def _behind(self) -> dict[Subject, dict[str, JsonValue]]:
-        behind = {channel.id: channel.behind for channel in await self._driver.channels()}
+        behind = {channel.id: channel.behind for channel in await self._channels()}
         return {
             Subject(kind="camera", id=item.camera): identity_facts(told_of, self._declared.get(item.camera))
             for item in self.cameras

@@ -255,3 +255,19 @@ async def test_an_instant_is_played_in_the_recorders_wall_time(tmp_path: Path) -
         assert isinstance(request, StreamPlayback)
         where = "channel=1&subtype=0&starttime=2026_11_23_11_00_00&endtime=2026_11_23_11_00_10"
         assert request.url == f"rtsp://{simulator.rtsp.address}/cam/playback?{where}"
+
+
+async def test_a_clock_that_jumped_has_its_menu_read_at_once(tmp_path: Path) -> None:
+    clock = ManualClock(NOW)
+    async with running(RIG, state(clock=clock), tmp_path, clock) as (simulator, driver):
+        asked = simulator.requests
+
+        async def offset() -> tuple[int, int]:
+            """Return the offset, and how often it cost a look into the menu."""
+            before = asked["getConfig"]
+            clock.advance(3600.0)
+            return round(await driver.clock_offset()), asked["getConfig"] - before
+
+        assert [await offset() for _ in range(3)] == [(0, 2), (0, 0), (0, 0)]
+        simulator.state.clock_offset_seconds = 5400.0
+        assert [await offset() for _ in range(3)] == [(5400, 2), (5400, 0), (5400, 0)]

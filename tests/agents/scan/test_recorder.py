@@ -127,6 +127,41 @@ async def test_a_question_that_fails_is_unknown_by_its_cause_and_the_others_are_
     assert await scan.channel_online("1") is None
 
 
+async def test_while_all_is_calm_a_small_recorder_is_asked_less_and_its_answers_hold_longer() -> None:
+    told = Told()
+    scan, seen, clock = scan_of(told)
+    for _ in range(3):
+        await scan.look(3 * HOUR, every=3600.0, calm=True)
+        clock.advance(3600.0)
+    assert [item.kind for item in seen] == [
+        Kind.IDENTITY, Kind.CLOCK, Kind.CHANNELS, Kind.DISKS, Kind.CLOCK, Kind.DISKS
+    ]  # fmt: skip
+    assert [(item.expires - item.start) / HOUR for item in seen] == [36, 6, 36, 6, 6, 6]
+    seen.clear()
+    await scan.look(3 * HOUR, every=3600.0, calm=False)
+    assert len(seen) == 4
+
+
+async def test_a_small_recorder_that_falls_silent_is_unknown_and_asked_everything_at_the_next_look() -> None:
+    told = Told()
+    scan, seen, clock = scan_of(told)
+    await scan.look(every=3600.0, calm=True)
+    seen.clear()
+    clock.advance(7200.0)
+    told.fails["clock"] = RecorderError("timeout", "no answer within 20 s")
+    assert await scan.look(every=3600.0, calm=True) is told.fails["clock"]
+    assert {(item.kind, item.state) for item in seen} == {
+        (kind, "unknown") for kind in (Kind.IDENTITY, Kind.CLOCK, Kind.CHANNELS, Kind.DISKS)
+    }
+    told.fails.clear()
+    seen.clear()
+    clock.advance(3600.0)
+    assert await scan.look(every=3600.0, calm=True) is None
+    assert {(item.kind, item.state) for item in seen} == {
+        (kind, "read") for kind in (Kind.IDENTITY, Kind.CLOCK, Kind.CHANNELS, Kind.DISKS)
+    }
+
+
 @pytest.mark.parametrize("cause", ["timeout", "no_connection", "refused"])
 async def test_a_recorder_that_doesn_t_answer_at_all_is_asked_one_question_only(cause: str) -> None:
     told = Told(fails={"identity": RecorderError(StreamCause(cause), "nobody answers")})

@@ -8,7 +8,7 @@ import pytest
 
 from agents.recorders.base import Behind
 from agents.scan.memory import ForNow, Memory
-from agents.scan.recorder import LOGIN_REFUSED, Channelled
+from agents.scan.recorder import LOGIN_REFUSED, Channelled, RecorderScan
 from agents.scan.settings import SettingsScan, identity_facts
 from agents.simulators.camera import Camera
 from agents.simulators.footage import Footage as Held
@@ -93,3 +93,20 @@ def test_a_camera_is_named_by_digests_however_makers_write_them() -> None:
     assert (one["serial_digest"], one["mac_digest"]) == (other["serial_digest"], other["mac_digest"])
     assert other["address_digest"] is None
     assert identity_facts(Behind(), "S-1")["declared"] is None
+
+
+async def test_channels_that_were_listed_a_moment_ago_are_not_asked_for_again(tmp_path: Path) -> None:
+    seen: list[Observation] = []
+    rig, clock = RIGS[0], ManualClock(NOW)
+    async with running(rig, state(), tmp_path, clock) as (simulator, driver):
+        scan = RecorderScan("nvr", driver, CAMERAS, clock, seen.append)
+        settings = SettingsScan("nvr", driver, CAMERAS, clock, seen.append, listing=scan.channels_lately)
+        await scan.look()
+        listed = simulator.requests["channels"]
+        await settings.ask()
+        assert simulator.requests["channels"] == listed
+        told = [item.subject.id for item in seen if item.kind == Kind.IDENTITY and item.state == "read"]
+        assert told == ["nvr", "gate", "room1"]
+        clock.advance(61.0)
+        await settings.ask()
+        assert simulator.requests["channels"] == listed + 1

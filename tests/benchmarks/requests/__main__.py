@@ -18,7 +18,7 @@ MOST = 4.0
 def main() -> int:
     """Count a day of each make and print it; exit 1 where a recorder is asked too often."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.requests", description=__doc__)
-    parser.add_argument("--channels", type=int, nargs="+", default=[4, 16])
+    parser.add_argument("--channels", type=int, nargs="+", default=[1, 2, 4, 16])
     arguments = parser.parse_args()
     print("questions / requests on the wire; the last two columns for each channel and hour")
     print("make        channels   first scan         look     settings        index        all  questions   wire")

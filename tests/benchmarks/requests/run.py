@@ -22,7 +22,10 @@ from support.replies import at_the_level_of_replies
 from support.rounds import rounds_over
 
 NOON = datetime(2026, 11, 23, 4, 30, tzinfo=UTC)
-HELD_DAYS = 95
+REQUIRED_DAYS = 90
+MORE_DAYS = 5
+"""Held beyond the required days."""
+
 DAY_SECONDS = 86_400.0
 
 
@@ -65,52 +68,55 @@ class Counted:
         return count / self.channels / self.hours
 
 
-def recorder_of(channels: int, clock: ManualClock) -> RecorderState:
-    """Return a recorder that has recorded all its channels for ninety-five days in files of an hour, and goes on."""
+def recorder_of(channels: int, clock: ManualClock, held_days: int) -> RecorderState:
+    """Return a recorder that has recorded all its channels for `held_days` in files of an hour, and goes on."""
 
     def now() -> float:
         return clock.now().timestamp()
 
-    begun = now() - HELD_DAYS * DAY_SECONDS
+    begun = now() - held_days * DAY_SECONDS
     listed = []
     for number in range(1, channels + 1):
-        files = [Segment(begun + hour * 3600.0, begun + (hour + 1) * 3600.0) for hour in range(HELD_DAYS * 24)]
-        footage = Footage(files, lag_seconds=30, keep_seconds=HELD_DAYS * DAY_SECONDS)
+        files = [Segment(begun + hour * 3600.0, begun + (hour + 1) * 3600.0) for hour in range(held_days * 24)]
+        footage = Footage(files, lag_seconds=30, keep_seconds=held_days * DAY_SECONDS)
         footage.start(now())
         listed.append(Channel(number, f"camera {number}", Camera(number, now=now), footage))
     return RecorderState(listed, now=now)
 
 
-async def counted(rig: Rig, folder: Path, channels: int, hours: int = 24) -> Counted:
+async def counted(
+    rig: Rig, folder: Path, channels: int, hours: int = 24, required_days: int = REQUIRED_DAYS
+) -> Counted:
     """Ask a recorder for a day by the service's default rhythm, its streams all up; return what was counted."""
     clock = ManualClock(NOON)
-    simulator = rig.simulator(recorder_of(channels, clock))
+    simulator = rig.simulator(recorder_of(channels, clock, required_days + MORE_DAYS))
     driver = driver_of(rig, simulator, folder, clock, timezone=ZoneInfo("Asia/Shanghai"))
     at_the_level_of_replies(driver, simulator, clock, login=True)
     rhythm = Rhythm()
     seen: list[Observation] = []
     named = [Channelled(f"c{item.id}", str(item.id)) for item in simulator.state.channels]
     scan = RecorderScan("nvr", driver, named, clock, seen.append)
-    settings = SettingsScan("nvr", driver, named, clock, seen.append)
+    settings = SettingsScan("nvr", driver, named, clock, seen.append, listing=scan.channels_lately)
     spent = dict.fromkeys(("look", "settings", "index"), Requests())
 
     def asked() -> Requests:
-        wire = sum(simulator.requests.values())
-        challenges = sum(count for kind, count in simulator.requests.items() if kind.startswith("401_"))
+        # A login inside a message that was taken is counted beside the message.
+        wire = sum(count for kind, count in simulator.requests.items() if kind != "token_ok")
+        challenges = sum(count for kind, count in simulator.requests.items() if kind.startswith(("401_", "token_m")))
         return Requests(wire - challenges, wire)
 
     try:
         with rounds_over(scan, clock, seen, folder / rig.driver, zone="Asia/Shanghai") as rounds:
             await scan.look()
             before = asked()
-            assert await rounds.round(90)
+            assert await rounds.round(required_days)
             first = asked() - before
-            for minute in range(60, hours * 60 + 1, 15):
+            for minute in range(15, hours * 60 + 1, 15):
                 clock.advance(900)
                 for name, every, ask in (
-                    ("look", rhythm.recorder_every, scan.look),
+                    ("look", rhythm.recorder_every, lambda: scan.look(every=rhythm.recorder_every, calm=True)),
                     ("settings", rhythm.settings_every, settings.ask),
-                    ("index", rhythm.index_every, lambda: rounds.round(90, calm=lambda _: True, every=HOUR)),
+                    ("index", rhythm.index_every, lambda: rounds.round(required_days, calm=lambda _: True, every=HOUR)),
                 ):
                     if minute * 60 % every == 0:
                         before = asked()
