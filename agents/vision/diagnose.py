@@ -116,6 +116,16 @@ def _frozen(e: Evidence, t: Thresholds) -> bool:
     return same >= t.frozen_same_ratio and unusual
 
 
+def may_be_frozen(seen: Evidence, thresholds: Thresholds) -> bool:
+    """Tell whether a still picture has come again in part, by half of what it takes for it to be unusual.
+
+    At a low bit rate a frozen picture may need several looks until there is enough; of live ones hardly any look has as much.
+    """
+    changed, times = seen.measures.repeat.changed_ratio, seen.beside.same_times
+    still = changed is not None and changed <= thresholds.frozen_changed_ratio
+    return still and times is not None and times >= thresholds.frozen_same_times / 2
+
+
 def _looped(e: Evidence, _: Thresholds) -> bool:
     return e.looped
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from agents.vision.diagnose import Conditions, Evidence, conditions
+from agents.vision.diagnose import Conditions, Evidence, conditions, may_be_frozen
 from agents.vision.fingerprint import Fingerprint
 from agents.vision.light import Light
 from agents.vision.loop import Frame, Loop
@@ -29,6 +29,8 @@ class Judged:
     """By which it was judged."""
     matched: Match | None
     """The look beside the approved view; None without one."""
+    undecided: bool = False
+    """It may be frozen, and isn't called so yet: worth looking again sooner."""
     looped_since: float | None = None
     """Since when the stream has run as it ran before, by the clock of `Eye.frame`: known only once it has for a while."""
 
@@ -73,7 +75,8 @@ class Eye:
         self._before = view
         thresholds = self._thresholds(view.light)
         looped = self._loop.looping or self._recurrence.looping
-        found = conditions(Evidence(measures, beside, matched, looped=looped), thresholds)
+        seen = Evidence(measures, beside, matched, looped=looped)
+        found = conditions(seen, thresholds)
         self._looked(same="frozen" in found.staying)
         if not found.entering:
             self._usual.learn(measures, view.light)
@@ -85,7 +88,8 @@ class Eye:
             | {name: None if value is None else round(value, 4) for name, value in vars(beside).items()}
         )
         scores |= {} if matched is None else matched.as_scores()
-        return Judged(found, scores, thresholds, matched, self._loop.since if looped else None)
+        since = self._loop.since if looped else None
+        return Judged(found, scores, thresholds, matched, undecided=may_be_frozen(seen, thresholds), looped_since=since)
 
     def _looked(self, *, same: bool) -> None:
         """Leave frozen time out of what a loop is known by: what an encoder makes of it comes again, too.

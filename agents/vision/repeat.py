@@ -19,7 +19,8 @@ SAME_SHARE = 0.05
 
 FADES = 0.6
 """A frozen picture comes back with another quantizer each time: few blocks are the same in one look, and half of them in
-the next. What was found is remembered by this share while nothing changes."""
+the next. What was found is added to what is found, by this share, while nothing changes: a little of it in each of several looks is as
+telling as much of it in one."""
 
 SOME_RATIO = 0.002
 """While there is at least this much of it: of a frozen picture some blocks are the same in nearly every look. What was the same
@@ -41,7 +42,8 @@ class Repeat:
     """A picture beside the looks before. None where there are none, or too little detail to tell."""
 
     same_ratio: float | None
-    """Share of blocks with detail that are the same again as in that of the looks before of which most are.
+    """Share of blocks with detail that are the same again as in that of the looks before of which most are, and a part of what
+    the looks before had of it; 1 at the most.
 
     A live sensor's noise leaves next to none the same, even at a low bit rate.
     """
@@ -64,7 +66,7 @@ def repeat(strips: Plane, steps: Field, before: Sequence[Plane], last: float | N
         return Repeat(None, changed)
     same = max(float((item[telling] < SAME_SHARE * steps[telling]).mean()) for item in differences)
     if last is not None and changed <= STILL_RATIO and same >= SOME_RATIO:
-        same = max(same, FADES * last)
+        same = min(1.0, same + FADES * last)
     return Repeat(same, changed)
 
 

@@ -147,6 +147,8 @@ class CameraWatch:
         self._random = random.Random(f"{camera_id}/{tools.seed}")  # noqa: S311  (jitter, no secret)
         self._eye = Eye(self._sight.bounds.day, by_light=self._sight.bounds.of)
         self._diagnosis = Diagnosis()
+        self._undecided = False
+        """Whether the last look calls for another one soon, though there is no change yet to be confirmed."""
         self._main = main
         self._main_wanted = False
         self._gauge: Gauge | None = None
@@ -351,7 +353,8 @@ class CameraWatch:
             await self._look(stream, await self._next_keyframe(stream))
             # Counted from when this look was due: a keyframe comes some time after that, which must not add up.
             now = clock.monotonic()
-            self._look_due = max(self._look_due + self._rhythm.wait(confirming=self._diagnosis.confirming), now)
+            soon = self._undecided or self._diagnosis.confirming
+            self._look_due = max(self._look_due + self._rhythm.wait(confirming=soon), now)
             await clock.sleep(self._look_due - now)
 
     async def _next_keyframe(self, stream: Stream) -> bytes:
@@ -384,6 +387,7 @@ class CameraWatch:
         approved = self._sight.views()
         self._eye.approved = tuple(item.fingerprint for item in approved)
         judged = self._eye.look(looked.measures, looked.view)
+        self._undecided = judged.undecided
         scores: dict[str, JsonValue] = dict(judged.scores)
         self.state.scores = scores
         self._diagnosis = look(self._diagnosis, judged.conditions, at, judged.thresholds)

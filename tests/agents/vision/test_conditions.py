@@ -9,7 +9,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.vision.diagnose import STATES, Conditions, Diagnosis, Evidence, conditions, confirm_looks, look
+from agents.vision.diagnose import (
+    STATES,
+    Conditions,
+    Diagnosis,
+    Evidence,
+    conditions,
+    confirm_looks,
+    look,
+    may_be_frozen,
+)
 from agents.vision.drawn import Drawn
 from agents.vision.grain import Grain
 from agents.vision.levels import Levels
@@ -128,6 +137,24 @@ def test_what_a_look_beside_the_approved_view_shows(state: str, seen: Evidence, 
 @pytest.mark.parametrize(("state", "seen"), CASES)
 def test_what_one_look_shows(state: str, seen: Evidence) -> None:
     assert conditions(seen, LIMITS).state == state
+
+
+@pytest.mark.parametrize(
+    ("beside", "repeat", "expected"),
+    [
+        ({"same_times": 2.5}, {"same_ratio": 0.0125}, True),
+        ({"same_times": 60}, {"same_ratio": 0.3}, True),
+        ({"same_times": 1.5}, {"same_ratio": 0.0075}, False),
+        ({"same_times": 1.2}, {"same_ratio": 0.3}, False),
+        ({"same_times": 2.5}, {"same_ratio": 0.0125, "changed_ratio": 0.2}, False),
+        ({"same_times": None}, {"same_ratio": 0.02}, False),
+        ({}, {"same_ratio": None, "changed_ratio": None}, False),
+    ],
+)
+def test_a_still_picture_that_comes_again_in_part_calls_for_a_look_soon(
+    beside: dict[str, float], repeat: dict[str, Any], expected: bool
+) -> None:
+    assert may_be_frozen(evidence(beside, repeat=repeat), LIMITS) == expected
 
 
 def test_of_several_the_first_is_named() -> None:
