@@ -62,12 +62,8 @@ def _lost(seen: Match, t: Thresholds) -> bool:
     gone = _gone(seen, t) and (sound is None or _gone(sound, t))
     anchored = seen.anchored if sound is None else max(seen.anchored, sound.anchored)
     most = t.moved_lost_anchored if sound is None else t.moved_lost_anchored_both
-    return (
-        gone
-        and anchored <= most
-        and seen.own_structure >= t.moved_lost_structure
-        and seen.covered_ratio <= t.moved_lost_covered
-    )
+    whole = seen.covered_ratio <= t.moved_lost_covered or seen.own_structure - seen.in_place >= t.moved_lost_strange
+    return gone and anchored <= most and seen.own_structure >= t.moved_lost_structure and whole
 
 
 def _gone(seen: Match | Kept, t: Thresholds) -> bool:

@@ -102,10 +102,22 @@ def _corrupt(e: Evidence, t: Thresholds) -> bool:
         return True
     times = beside.seam_times
     new = times >= t.corrupt_seam_times if times is not None else seen.seam_share >= t.corrupt_seam_alone
-    seams = new and seen.seam_share >= t.corrupt_seam_share and seen.seam_ratio >= t.corrupt_seam_ratio
+    steps = new and seen.seam_share >= t.corrupt_seam_share and seen.seam_ratio >= t.corrupt_seam_ratio
+    seams = steps and not _dark(e, t)  # where an encoder leaves the noise of full gain block by block
     unusual = beside.smeared_more is None or beside.smeared_more >= t.corrupt_smeared_more
     smeared = unusual and seen.smeared_ratio >= t.corrupt_smeared_ratio
-    return (seams or smeared) and not _striped(e, t)
+    return (seams or smeared or _concealed(e, t)) and not _striped(e, t)
+
+
+def _concealed(e: Evidence, t: Thresholds) -> bool:
+    """Tell whether what stands in the view's place was made up by a decoder: it is softly drawn on from what was left, and has no noise.
+
+    A lens that is covered, out of focus or turned away leaves the sensor its noise.
+    """
+    left = e.beside.grain_left
+    noiseless = left is not None and left <= t.corrupt_grain_left
+    lit = not _dark(e, t) and not _overexposed(e, t)
+    return noiseless and lit and e.match is not None and approved.away(e.match, t)
 
 
 def _frozen(e: Evidence, t: Thresholds) -> bool:

@@ -90,6 +90,8 @@ class Thresholds:
     corrupt_smeared_more: float = _least(0.18)
     """Than is usual for the camera: some are built of nothing but upright lines."""
     corrupt_void_ratio: float = _least(0.12)
+    corrupt_grain_left: float = _most(0.25)
+    """Of the usual noise, where the view is not in its place: slices that were concealed leave 0.17 at the most, covers at least 0.42."""
     approved_visible: float = _least(0.35)
     """Where less of the approved structure could be seen in the look's light and noise, nothing is said about it."""
     covered_ratio: float = _least(0.25)
@@ -97,8 +99,8 @@ class Thresholds:
     covered_poor_ratio: float = _least(0.15)
     covered_structure: float = _least(0.35)
     """Of a view with bare walls a smaller region is found, though much of its structure is gone."""
-    covered_still: float = _least(0.7)
-    """People move: close to the lens they reach 0.55 between two looks, a trembling hand 0.77."""
+    covered_still: float = _least(0.75)
+    """People move: close to the lens they reach 0.73 between two looks, a trembling hand 0.77."""
     covered_wide_ratio: float = _least(0.6)
     """So much of the view no passer-by hides: it needs no second look to be still."""
     covered_whole_in_place: float = _most(0.25)
@@ -125,6 +127,8 @@ class Thresholds:
     """A picture with sharp structure of its own, none of which is the approved one: it looks elsewhere."""
     moved_lost_covered: float = _most(0.4)
     """What is missing from a view that is lost is missing in patches; of a covered one, what is not covered fits."""
+    moved_lost_strange: float = _least(0.5)
+    """Sharp structure that is not the approved one, as a share of that: a cover leaves 0.32 at the most, another view 0.63."""
     blurred_sharpness: float = _most(0.75)
     """The lowest bit rates leave 0.88 of a sharp picture; a deviation of two pixels of 704 leaves 0.75."""
     blurred_structure: float = _most(0.3)

@@ -18,6 +18,8 @@ FOLLOWS = 0.01
 
 LEAST_SAME = 0.005
 LEAST_SEAMS = 0.01
+TELLING_GRAIN = 0.4
+"""Of so much noise, in levels, an encoder that has less to do leaves more, not nothing."""
 
 Kind = Literal["coloured", "grey"]
 
@@ -30,6 +32,8 @@ class Beside:
     """Levels of chroma by which all of the picture went the same way."""
     grain_ratio: float | None
     """Its noise, or that of its colours, in units of the usual, at least half a level."""
+    grain_left: float | None
+    """The share of its luma's usual noise that is there; None where that is too little to tell."""
     stripe_gain: float | None
     """By how much stronger its strongest regular pattern is, in units of the usual, at least a level."""
     same_times: float | None
@@ -51,11 +55,12 @@ class Usual:
         """Hold a look against the usual."""
         known = self._known.get(_kind(light))
         if known is None:
-            return Beside(None, None, None, None, None, None)
+            return Beside(None, None, None, None, None, None, None)
         facts = _facts(measures)
         return Beside(
             tint_shift=shift(measures.tint.ends, known[:6]),
             grain_ratio=max(facts[place] / max(0.5, known[place]) for place in (6, 9)),
+            grain_left=facts[6] / known[6] if known[6] >= TELLING_GRAIN else None,
             stripe_gain=facts[7] / max(1.0, known[7]),
             same_times=facts[8] / max(LEAST_SAME, known[8]),
             smeared_more=facts[10] - known[10],

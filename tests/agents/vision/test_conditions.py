@@ -45,7 +45,7 @@ SOUND = Measures(
     smear=Smear(seam_ratio=1, seam_share=0.001, smeared_ratio=0, void_ratio=0),
     repeat=Repeat(same_ratio=0.0, changed_ratio=0.01),
 )
-USUAL = Beside(tint_shift=1, grain_ratio=1, stripe_gain=1, same_times=0, smeared_more=0, seam_times=1)
+USUAL = Beside(tint_shift=1, grain_ratio=1, grain_left=1, stripe_gain=1, same_times=0, smeared_more=0, seam_times=1)
 
 
 def evidence(beside: dict[str, float] | None = None, *, looped: bool = False, **parts: dict[str, Any]) -> Evidence:
@@ -77,6 +77,7 @@ CASES: list[tuple[str, Evidence]] = [
     ("corrupt", evidence(smear={"void_ratio": 0.3})),
     ("corrupt", evidence({"seam_times": 10}, smear={"seam_share": 0.1, "seam_ratio": 5})),
     ("ok", evidence(smear={"seam_share": 0.1, "seam_ratio": 5})),
+    ("dark", evidence({"seam_times": 10}, levels={"block_p90": 38}, smear={"seam_share": 0.1, "seam_ratio": 5})),
     ("ok", evidence({"seam_times": 10}, smear={"seam_share": 0.1, "seam_ratio": 1.4})),
     ("frozen", evidence({"same_times": 60}, repeat={"same_ratio": 0.3})),
     ("ok", evidence({"same_times": 1.2}, repeat={"same_ratio": 0.3})),
@@ -109,6 +110,7 @@ ZOOMED = replace(IN_PLACE, in_place=0.5, identity=0.24, registered=0.38, anchore
 SOMEBODY_AMONG_COTS = replace(LOST, in_place=0.4, sound=Kept(in_place=0.62, identity=0.43, anchored=0.4))
 LOST_FROM_COTS = replace(LOST, sound=Kept(in_place=0.45, identity=0.1, anchored=0.0))
 LOST_BUT_FOR_CHANCE = replace(LOST, anchored=0.07, sound=Kept(in_place=0.24, identity=-0.02, anchored=0.07))
+ELSEWHERE_AND_SOFT_THERE = replace(LOST, own_structure=0.93, covered_ratio=0.45, covered_structure=0.5)
 AMONG_COTS = replace(ZOOMED, in_place=0.6, registered=0.336)
 STRIPES = {"stripe_level": 35, "stripe_ratio": 120, "stripe_even": 0.91}
 
@@ -128,6 +130,13 @@ STRIPES = {"stripe_level": 35, "stripe_ratio": 120, "stripe_even": 0.91}
         ("moved", evidence(), LOST_FROM_COTS),
         ("ok", evidence(), replace(LOST_BUT_FOR_CHANCE, sound=None)),
         ("moved", evidence(), LOST_BUT_FOR_CHANCE),
+        ("moved", evidence(), ELSEWHERE_AND_SOFT_THERE),
+        ("covered", evidence(), replace(ELSEWHERE_AND_SOFT_THERE, own_structure=0.5)),
+        ("corrupt", evidence({"grain_left": 0.1}), HIDDEN),
+        ("corrupt", evidence({"grain_left": 0.1}), LOST),
+        ("covered", evidence({"grain_left": 0.4}), HIDDEN),
+        ("covered", evidence({"grain_left": 0.1}, levels={"block_p90": 40, "luma_p95": 50}), HIDDEN),
+        ("ok", evidence({"grain_left": 0.1}), IN_PLACE),
     ],
 )
 def test_what_a_look_beside_the_approved_view_shows(state: str, seen: Evidence, match: Match) -> None:
@@ -181,7 +190,7 @@ def test_what_is_not_known_yet_is_no_fault() -> None:
             repeat=Repeat(None, None),
             stripes=replace(SOUND.stripes, roll_level=None, roll_share=None),
         ),
-        Beside(None, None, None, None, None, None),
+        Beside(None, None, None, None, None, None, None),
         None,
     )
     assert conditions(unknown, LIMITS) == Conditions((), frozenset())
