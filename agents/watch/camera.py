@@ -147,8 +147,7 @@ class CameraWatch:
         self._random = random.Random(f"{camera_id}/{tools.seed}")  # noqa: S311  (jitter, no secret)
         self._eye = Eye(self._sight.bounds.day, by_light=self._sight.bounds.of)
         self._diagnosis = Diagnosis()
-        self._undecided = False
-        """Whether the last look calls for another one soon, though there is no change yet to be confirmed."""
+        self._undecided = False  # whether a look is due soon, though there is no change yet to be confirmed
         self._main = main
         self._main_wanted = False
         self._gauge: Gauge | None = None
@@ -367,8 +366,10 @@ class CameraWatch:
         return keyframe
 
     def _unseen(self, at: Millis, why: str) -> None:
-        """Say that the picture can't be told."""
-        self.view.set(at, "unknown", StreamCause.DECODE_ERROR, detail=why)
+        """Say that the picture can't be told, nor could it since the last one that was seen."""
+        since = at if self.view.state is None else self._looked_until
+        self.view.set(since, "unknown", StreamCause.DECODE_ERROR, detail=why)
+        self._diagnosis = Diagnosis(self._diagnosis.state, self._diagnosis.since)
         self._looked_until = at
 
     async def _look(self, stream: Stream, keyframe: bytes) -> None:
@@ -393,15 +394,21 @@ class CameraWatch:
         self._diagnosis = look(self._diagnosis, judged.conditions, at, judged.thresholds)
         state = self._diagnosis.state
         if state is not None and not self._diagnosis.confirming:
-            since = max(self._diagnosis.since, self._looked_until) if self.view.state is None else self._diagnosis.since
             agreed = agreed_view(judged.matched, approved) if state == OK else None
             # Another light, or a view approved since: from this look on it agrees with another view.
-            since = at if self.view.state == state and self.view.cause != agreed else since
+            since = at if self.view.state == state and self.view.cause != agreed else self._known_since(at)
             facts = {**scores, "thresholds": self._bounds_digest}
             if judged.looped_since is not None and state == "looped" and self.view.state != state:
                 self._was_looped(self._wall(judged.looped_since), since, facts)
             self.view.set(since, state, agreed, facts=facts)
             self._looked_until = at
+
+    def _known_since(self, at: Millis) -> Millis:
+        """Return since when the diagnosed state holds: what held before the picture couldn't be told does so from now on."""
+        since = self._diagnosis.since
+        if self.view.state == "unknown" and since <= self._looked_until:
+            return at
+        return max(since, self._looked_until) if self.view.state is None else since
 
     def _was_looped(self, start: Millis, end: Millis, facts: dict[str, JsonValue]) -> None:
         """Say that the pictures since `start` were a recording, though each of them looked well: only now it is known."""
