@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.rtsp import FrameEvent, StreamError
 from agents.rtsp.pace import GATHER_MOST_BYTES, KNOWN_SECONDS, Pace
-from support.rtsp_device import Device, serve
+from monitor.model.observation import StreamCause
+from support.rtsp_device import TICKS, Device, plain_frame, serve
 from support.rtsp_opening import PATIENT, opened
 
 
@@ -98,3 +100,40 @@ async def test_a_machine_that_stood_still_takes_what_waits_before_it_speaks_of_a
         time.sleep(2.0)  # noqa: ASYNC251  (the machine stands still: device and agent alike)
         while seen < 120:
             seen += len(await stream.batch())
+
+
+def test_a_rate_that_changes_makes_no_stall_and_hides_none() -> None:
+    """25, then 2, then 15 frames a second, each for a minute, then two in five seconds, as of a camera that saves on a still room."""
+    pace, at, limits = Pace(6.0, 0.0), 0.0, []
+    for rate, seconds in ((25, 60), (2, 60), (15, 60), (0.4, 60), (15, 200)):
+        for _ in range(round(rate * seconds)):
+            at += 1 / rate
+            assert pace.limit(at) > 1 / rate, "the next frame comes in time"
+            pace.moved(at)
+        limits.append(pace.limit(at))
+    assert limits == pytest.approx([4.0, 4.0, 4.0, 4.5, 4.0])
+
+
+async def test_a_stream_whose_rate_changes_is_read_on_and_its_end_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ten times as fast as in life, stall and checks as well: 25, 2 and 15 frames a second, then none."""
+    monkeypatch.setattr("agents.rtsp.pace.KNOWN_SECONDS", 0.3)
+    monkeypatch.setattr("agents.rtsp.pace.CHECK_SECONDS", 0.1)
+    device, intervals = Device(frames=45), {0: 0.004, 25: 0.05, 30: 0.007}
+
+    def paced(number: int) -> list[bytes]:
+        device.interval = intervals.get(number, device.interval)
+        return plain_frame(number)
+
+    device.packets = paced
+    seen: list[FrameEvent] = []
+    async with serve(device), opened(device.url(), deadlines=replace(PATIENT, stall=3.0)) as stream:
+
+        async def read_on() -> None:
+            while events := await stream.batch():
+                seen.extend(events)
+
+        with pytest.raises(StreamError) as caught:
+            await read_on()
+    assert caught.value.cause == StreamCause.STALLED
+    assert [event.rtp_timestamp for event in seen[:44]] == [number * TICKS for number in range(44)]
+    assert sum(event.lost for event in seen) == 0

@@ -105,3 +105,19 @@ def test_what_is_not_known_is_null_in_the_facts() -> None:
     }
     assert facts_of(INFO, gauge.take(None)) == whole
     assert facts_of(INFO, None) == whole | {"frame_rate": None, "bit_rate": None, "keyframe_seconds": None}
+
+
+def test_a_rate_that_changes_is_measured_anew_from_keyframe_to_keyframe() -> None:
+    """25, then 2, then 15 frames a second, a keyframe each ten seconds; the rates are taken each minute."""
+    gauge, at, found = Gauge(CLOCK), 0.0, []
+    for rate in (25, 2, 15):
+        for number in range(60 * rate):
+            newest = FrameEvent(at, round(at * CLOCK), DELTA, number % (10 * rate) == 0, 0)
+            gauge.frames([newest])
+            at += 1 / rate
+        rates = gauge.take(newest)
+        assert rates is not None
+        found.append((rates.frame_rate, rates.keyframe_seconds))
+    # What is between the last keyframe at one rate and the first at the next is counted with the next.
+    expected = [(25.0, 10.0), ((10 * 25 + 50 * 2) / 60, 10.0), ((10 * 2 + 50 * 15) / 60, 10.0)]
+    assert found == [pytest.approx(item) for item in expected]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -53,3 +55,33 @@ def test_failures_make_looks_rarer_and_a_look_that_works_ends_that(outcomes: lis
     assert rhythm.wait(confirming=False) >= wait or rhythm.failures <= FORGIVEN
     rhythm.looked()
     assert rhythm.wait(confirming=False) == 10.0
+
+
+def known_after(keyframes: float, first: float, fault: float, looks: int, blind: int = 0) -> float:
+    """Return the seconds from a fault until so many looks in a row have shown it, which the first `blind` ones can't.
+
+    Keyframes come at `first` and every `keyframes` seconds; the camera is watched from 0 on.
+    """
+    rhythm, due, now, shown = Rhythm(10.0, 4.0), 0.0, 0.0, -blind
+    while shown < looks:
+        now = (
+            first + math.ceil((max(due, now + 1e-6) - first) / keyframes) * keyframes
+        )  # not the one that was looked at
+        shown += now >= fault
+        rhythm.looked()
+        due = max(due + rhythm.wait(confirming=0 < shown < looks), now)
+    return now - fault
+
+
+@pytest.mark.parametrize(
+    ("keyframes", "most", "blurred", "frozen"),
+    [(1, 14, 18, 24), (2, 14, 18, 24), (4, 16, 20, 24), (10, 20, 30, 30), (20, 40, 60, 60)],
+)
+def test_a_fault_is_known_after_so_many_seconds_by_the_distance_of_the_keyframes(
+    keyframes: float, most: float, blurred: float, frozen: float
+) -> None:
+    """The figures are those of agents/watch/README.md: two looks, three, and two after one that has nothing to compare with."""
+    moments = [(keyframes * first / 4, 100.1 + fault / 2) for first in range(4) for fault in range(2 * 20)]
+    for expected, looks, blind in ((most, 2, 0), (blurred, 3, 0), (frozen, 2, 1)):
+        worst = max(known_after(keyframes, first, fault, looks, blind) for first, fault in moments)
+        assert expected - 0.2 < worst <= expected
