@@ -16,6 +16,7 @@ import uvicorn
 from apscheduler.schedulers.background import BackgroundScheduler
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from dashboards.door import Door
 from dashboards.logs import AccessLog
 from dashboards.prepare import ServeError, prepare
 from dashboards.web.guard import SafeHeaders
@@ -158,6 +159,7 @@ def _config(app: ASGIApp | Worker, tls: TlsSettings | None, workers: int) -> uvi
         app,
         factory=isinstance(app, Worker),
         workers=workers,
+        http=Door,
         access_log=False,
         log_config=None,
         server_header=False,
