@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -147,7 +148,7 @@ def fingerprint(picture: Picture) -> Fingerprint:
     """Take the fingerprint of one picture of any size."""
     found = structure_of(picture.luma)
     height, width = picture.luma.shape
-    sums = np.cumsum(np.bincount(picture.luma[::4, ::4].ravel(), minlength=256))
+    sums = np.cumsum(cv2.calcHist([picture.luma[::4, ::4]], [0], None, [256], [0, 256]), dtype=np.int64)
     return Fingerprint(
         chroma=round(chroma_of(picture), 2),
         luma=float(np.searchsorted(sums, 0.5 * sums[-1])),

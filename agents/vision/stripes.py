@@ -105,10 +105,14 @@ def stripes(luma: Plane, rows: Profile, before: Profile | None) -> Stripes:
     small -= small.mean()
     level = _spectrum(small)
     far, near = (cv2.boxFilter(level, -1, (side, side), normalize=False) for side in (AROUND, PEAK))
-    around = (far - near) / (AROUND**2 - PEAK**2)
-    standing = np.asarray(_TELLING * (level / (around + FLOOR_LEVEL)), np.float32)
-    loudest = np.where(standing >= CLEAR_RATIO, level, 0.0)
-    places = {int(standing.argmax()), *([int(loudest.argmax())] if loudest.any() else [])}
+    around = np.subtract(far, near, out=far)
+    around /= AROUND**2 - PEAK**2
+    around += FLOOR_LEVEL
+    standing = np.divide(level, around, out=around)
+    standing *= _TELLING
+    places = {int(standing.argmax())}
+    if standing.max() >= CLEAR_RATIO:
+        places.add(int(np.multiply(level, standing >= CLEAR_RATIO).argmax()))
     found = [_pattern(small, standing, place) for place in sorted(places)]
     return Stripes(*max(found, key=lambda item: item[0] * item[2]), *_rolling(rows, before))
 
@@ -119,7 +123,10 @@ def _spectrum(small: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
     spectrum = cv2.dft(small * _WINDOW, flags=cv2.DFT_COMPLEX_OUTPUT)[:, : SIDE // 2]
     magnitude = cv2.magnitude(spectrum[..., 0], spectrum[..., 1])
-    return np.asarray(np.fft.fftshift(magnitude, axes=0) / _GAIN, np.float32)
+    shifted = np.empty(magnitude.shape, np.float32)
+    np.divide(magnitude[SIDE // 2 :], _GAIN, out=shifted[: SIDE // 2])
+    np.divide(magnitude[: SIDE // 2], _GAIN, out=shifted[SIDE // 2 :])
+    return shifted
 
 
 def _pattern(
