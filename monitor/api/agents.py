@@ -225,7 +225,8 @@ async def _envelopes(request: Request, counters: Counters, held: Held) -> list[b
         detail = f"reports are sent signed, as {MEDIA_TYPE}: update the agent and enrol it again"
         raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, detail, {"Accept": MEDIA_TYPE})
     try:
-        body = await read_body(request, MAX_SENT_BYTES, held.take)
+        async with held.coming():
+            body = await read_body(request, MAX_SENT_BYTES, held.take)
         body = expand(body, request.headers.get("content-encoding", ""), MAX_BATCH_BYTES)
         held.take(len(body))
     except Problem as error:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from http import HTTPStatus
 
 from prometheus_client import Counter, Gauge
@@ -15,8 +16,15 @@ MOST_REQUESTS = 64
 """So many wait for the database or are at it."""
 MOST_BYTES = 96 * 1024 * 1024
 """So much is held of requests, as sent and expanded, those that are still coming in included."""
+MOST_SECONDS = 120.0
+"""A body that is not there after so long is waited for no more: agents give up earlier themselves."""
+PATIENCE_SECONDS = 10.0
+"""After so long a body that is still coming gives its room up to others who need it: it may be held on purpose."""
 RETRY_SECONDS = (5, 60)
 """Agents that all come back at once are told to return at moments of their own."""
+
+_FULL = "too many reports come in at once; nothing of this request was stored, send it again later"
+_SLOW = "the body took too long to come in; nothing of this request was stored, send it again later"
 
 
 class Load:
@@ -35,6 +43,7 @@ class Load:
         self._spread = random.Random()  # noqa: S311  (spreads load, no secret)
         self.requests = 0
         self.bytes = 0
+        self._coming: list[Held] = []
 
     @contextmanager
     def request(self) -> Iterator[Held]:
@@ -68,16 +77,32 @@ class Load:
     def hold(self, size: int) -> None:
         """Count bytes. Raises Problem (503) when they are more than may be held."""
         if self.bytes + size > self._most_bytes:
+            self._make_room(size)
+        if self.bytes + size > self._most_bytes:
             raise self.full()
         self.bytes += size
 
-    def full(self) -> Problem:
+    def _make_room(self, size: int) -> None:
+        """Cut off bodies that have been coming for long, the largest first: else a dozen that never end keep all others out."""
+        for held in sorted(self._coming, key=lambda held: held.bytes, reverse=True):
+            if held.is_slow() and self.bytes + size > self._most_bytes:
+                held.cut()
+
+    @contextmanager
+    def coming(self, held: Held) -> Iterator[None]:
+        """Count a request among those whose body is still coming."""
+        self._coming.append(held)
+        try:
+            yield
+        finally:
+            self._coming.remove(held)
+
+    def full(self, detail: str = _FULL) -> Problem:
         """Return the refusal, with a moment at which to come back."""
         if self._turned_away is not None:
             self._turned_away.inc()
         # What is still coming of the body is not read: the connection can't be used again.
         headers = {"Retry-After": str(self._spread.randint(*RETRY_SECONDS)), "Connection": "close"}
-        detail = "too many reports come in at once; nothing of this request was stored, send it again later"
         return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers)
 
 
@@ -87,7 +112,32 @@ class Held:
     def __init__(self, load: Load) -> None:
         """Hold nothing yet."""
         self._load = load
+        self._patience: asyncio.Timeout | None = None
+        self._slow_at = 0.0
         self.bytes = 0
+
+    @asynccontextmanager
+    async def coming(self) -> AsyncIterator[None]:
+        """Read the body meanwhile. Raises Problem (503) when that takes too long, or long and others need the room."""
+        now = asyncio.get_running_loop().time()
+        self._slow_at = now + PATIENCE_SECONDS
+        try:
+            with self._load.coming(self):
+                async with asyncio.timeout_at(now + MOST_SECONDS) as self._patience:
+                    yield
+        except TimeoutError:
+            raise self._load.full(_SLOW) from None
+
+    def is_slow(self) -> bool:
+        """Tell whether the body has been coming for long."""
+        return asyncio.get_running_loop().time() >= self._slow_at
+
+    def cut(self) -> None:
+        """Let all bytes go and end the reading of the body."""
+        self._load.bytes -= self.bytes
+        self.bytes = 0
+        if self._patience is not None and not self._patience.expired():
+            self._patience.reschedule(0)
 
     def take(self, size: int) -> None:
         """Count more bytes of it. Raises Problem (503)."""

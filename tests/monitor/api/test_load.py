@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, MutableMapping
 from contextlib import ExitStack
 from typing import Any
 
@@ -13,9 +13,9 @@ from prometheus_client import Counter
 from sqlalchemy import Engine, event, text
 from sqlalchemy.exc import IntegrityError
 
-from monitor.api.load import RETRY_SECONDS, Load
+from monitor.api.load import RETRY_SECONDS, Held, Load
 from monitor.api.problems import Problem
-from monitor.api.routes import build_api
+from monitor.api.routes import Api, build_api
 from monitor.api.together import AT_ONCE
 from monitor.collector.ingest import ingest_together
 from monitor.model.envelope import MEDIA_TYPE, frame, unframe
@@ -193,3 +193,63 @@ async def test_who_drips_holds_nobody_up(centre: Centre) -> None:
             task.cancel()
         await asyncio.gather(*slow, return_exceptions=True)
     assert app.state.counters.load.bytes == 0
+
+
+class Stalled:
+    """Sends the beginning of a request's body and then nothing more, for ever."""
+
+    def __init__(self, app: Api, size: int) -> None:
+        self.status: int | None = None
+        self._parts = [b"x" * size]
+        self.task = asyncio.create_task(app(self._scope(), self._receive, self._send))
+
+    def _scope(self) -> dict[str, Any]:
+        headers = [(b"content-type", MEDIA_TYPE.encode())]
+        return {"type": "http", "method": "POST", "path": "/api/v1/reports", "query_string": b"", "headers": headers}
+
+    async def _receive(self) -> dict[str, Any]:
+        if not self._parts:
+            await asyncio.Event().wait()
+        return {"type": "http.request", "body": self._parts.pop(), "more_body": True}
+
+    async def _send(self, message: MutableMapping[str, Any]) -> None:
+        self.status = message.get("status", self.status)
+
+
+async def test_bodies_that_never_end_keep_nobody_out(centre: Centre, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All room is taken by who begins and does not go on: after a while he gives up what another one needs, no more."""
+    app = build_api(centre.context)
+    load = app.state.counters.load
+    load._most_bytes = 600_000
+    stalled = [Stalled(app, size) for size in (200_000, 300_000, 100_000)]
+    while load.bytes < 600_000:  # noqa: ASYNC110  (a count, not an event)
+        await asyncio.sleep(0)
+    report = frame([envelope(centre)])
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://centre") as client:
+        assert (await client.post("/api/v1/reports", content=report, headers=TYPE)).status_code == 503, "not at once"
+        monkeypatch.setattr(Held, "is_slow", lambda _: True)
+        assert (await client.post("/api/v1/reports", content=report, headers=TYPE)).status_code == 200
+        await stalled[1].task
+        assert [item.status for item in stalled] == [None, 503, None], "the largest alone"
+        assert load.bytes == 300_000
+        for item in (stalled[0], stalled[2]):
+            item.task.cancel()
+        await asyncio.wait([item.task for item in stalled])
+    assert (load.bytes, load._coming) == (0, [])
+
+
+async def test_a_body_is_not_waited_for_without_end(centre: Centre, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monitor.api.load.MOST_SECONDS", 0.05)
+    app = build_api(centre.context)
+    stalled = Stalled(app, 1000)
+    await asyncio.wait_for(stalled.task, 20)
+    assert (stalled.status, app.state.counters.load.bytes) == (503, 0)
+
+
+async def test_a_body_is_slow_after_its_time_and_not_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Load().request() as held:
+        async with held.coming():
+            assert not held.is_slow()
+        monkeypatch.setattr("monitor.api.load.PATIENCE_SECONDS", 0.0)
+        async with held.coming():
+            assert held.is_slow()
