@@ -122,7 +122,11 @@ def _concealed(e: Evidence, t: Thresholds) -> bool:
 
 def _frozen(e: Evidence, t: Thresholds) -> bool:
     same, changed, times = e.measures.repeat.same_ratio, e.measures.repeat.changed_ratio, e.beside.same_times
-    if same is None or changed is None or changed > t.frozen_changed_ratio:
+    if changed is None or changed > t.frozen_changed_ratio:
+        return False
+    if _same_noise(e, t):
+        return True
+    if same is None:
         return False
     unusual = times >= t.frozen_same_times if times is not None else same >= t.frozen_same_alone
     return same >= t.frozen_same_ratio and unusual
@@ -136,6 +140,13 @@ def may_be_frozen(seen: Evidence, thresholds: Thresholds) -> bool:
     changed, times = seen.measures.repeat.changed_ratio, seen.beside.same_times
     still = changed is not None and changed <= thresholds.frozen_changed_ratio
     return still and times is not None and times >= thresholds.frozen_same_times / 2
+
+
+def _same_noise(e: Evidence, t: Thresholds) -> bool:
+    renewed, left = e.measures.repeat.renewed, e.beside.renewed_left
+    if renewed is None or left is None:
+        return False
+    return renewed <= t.frozen_renewed and left <= t.frozen_renewed_left
 
 
 def _looped(e: Evidence, _: Thresholds) -> bool:

@@ -73,14 +73,15 @@ def measure(picture: Picture, before: Trace | None) -> tuple[Measures, Trace]:
     steps = detail(sample)
     means = cells(picture)
     rows = profile(means)
+    noise = grain(sample, steps, strips(picture.u), strips(picture.v))
     kept = () if before is None else before.strips
     measures = Measures(
         levels=levels(histogram, means),
         drawn=drawn(picture, histogram),
-        grain=grain(sample, steps, strips(picture.u), strips(picture.v)),
+        grain=noise,
         tint=tint(means),
         stripes=stripes(picture.luma, rows, None if before is None else before.rows),
         smear=smear(picture.luma, means),
-        repeat=repeat(sample, steps, kept, None if before is None else before.same_ratio),
+        repeat=repeat(sample, steps, kept, None if before is None else before.same_ratio, noise.grain),
     )
     return measures, Trace((*kept, sample)[-KEPT_LOOKS:], rows, measures.repeat.same_ratio)

@@ -58,6 +58,10 @@ class Thresholds:
     """Enough while nothing is known to be usual."""
     frozen_changed_ratio: float = _most(0.03)
     """Of a picture in which more moves than a clock, what is the same is a still background."""
+    frozen_renewed: float = _most(1.2)
+    """The same noise coded anew reaches 0.83."""
+    frozen_renewed_left: float = _most(0.5)
+    """Of what is usual for the camera: white noise coded anew 0.3, and 0.7 at the lowest bit rates."""
     noisy_grain: float = _least(4.0)
     """Standard deviation in levels after the encoder, which takes most of a sound sensor's noise away."""
     noisy_colour_grain: float = _least(2.0)

@@ -18,6 +18,8 @@ FOLLOWS = 0.01
 
 LEAST_SAME = 0.005
 LEAST_SEAMS = 0.01
+NOISE_RENEWED = 0.8
+"""White noise is new by 1.1, what a camera or an encoder has smoothed by more; less is a fine pattern, of gravel or a fence."""
 TELLING_GRAIN = 0.4
 """Of so much noise, in levels, an encoder that has less to do leaves more, not nothing."""
 
@@ -38,6 +40,8 @@ class Beside:
     """By how much stronger its strongest regular pattern is, in units of the usual, at least a level."""
     same_times: float | None
     """Its `same_ratio` in units of the usual, at least a two-hundredth."""
+    renewed_left: float | None
+    """Its `renewed` in units of the usual; None where that is no noise's."""
     smeared_more: float | None
     """Its `smeared_ratio` less the usual."""
     seam_times: float | None
@@ -55,14 +59,16 @@ class Usual:
         """Hold a look against the usual."""
         known = self._known.get(_kind(light))
         if known is None:
-            return Beside(None, None, None, None, None, None, None)
+            return Beside(None, None, None, None, None, None, None, None)
         facts = _facts(measures)
+        renewed = measures.repeat.renewed
         return Beside(
             tint_shift=shift(measures.tint.ends, known[:6]),
             grain_ratio=max(facts[place] / max(0.5, known[place]) for place in (6, 9)),
             grain_left=facts[6] / known[6] if known[6] >= TELLING_GRAIN else None,
             stripe_gain=facts[7] / max(1.0, known[7]),
             same_times=facts[8] / max(LEAST_SAME, known[8]),
+            renewed_left=None if renewed is None or known[12] < NOISE_RENEWED else renewed / known[12],
             smeared_more=facts[10] - known[10],
             seam_times=facts[11] / max(LEAST_SEAMS, known[11]),
         )
@@ -95,6 +101,7 @@ def _facts(measures: Measures) -> _Facts:
         measures.grain.colour_grain,
         measures.smear.smeared_ratio,
         measures.smear.seam_share,
+        measures.repeat.renewed or 0.0,
     )
 
 

@@ -43,9 +43,11 @@ SOUND = Measures(
     tint=Tint(-4, 0, 4, -4, 0, 4),
     stripes=Stripes(stripe_level=1, stripe_ratio=4, stripe_even=0.1, roll_level=0.5, roll_share=0.1),
     smear=Smear(seam_ratio=1, seam_share=0.001, smeared_ratio=0, void_ratio=0),
-    repeat=Repeat(same_ratio=0.0, changed_ratio=0.01),
+    repeat=Repeat(same_ratio=0.0, changed_ratio=0.01, renewed=2.9),
 )
-USUAL = Beside(tint_shift=1, grain_ratio=1, grain_left=1, stripe_gain=1, same_times=0, smeared_more=0, seam_times=1)
+USUAL = Beside(
+    tint_shift=1, grain_ratio=1, grain_left=1, stripe_gain=1, same_times=0, renewed_left=1, smeared_more=0, seam_times=1
+)
 
 
 def evidence(beside: dict[str, float] | None = None, *, looped: bool = False, **parts: dict[str, Any]) -> Evidence:
@@ -82,6 +84,11 @@ CASES: list[tuple[str, Evidence]] = [
     ("frozen", evidence({"same_times": 60}, repeat={"same_ratio": 0.3})),
     ("ok", evidence({"same_times": 1.2}, repeat={"same_ratio": 0.3})),
     ("ok", evidence({"same_times": 60}, repeat={"same_ratio": 0.3, "changed_ratio": 0.2})),
+    ("frozen", evidence({"renewed_left": 0.2}, repeat={"renewed": 0.6})),
+    ("frozen", evidence({"renewed_left": 0.2}, repeat={"renewed": 0.6, "same_ratio": None})),
+    ("ok", evidence({"renewed_left": 0.2}, repeat={"renewed": 0.6, "changed_ratio": 0.1})),
+    ("ok", evidence({"renewed_left": 0.8}, repeat={"renewed": 0.6})),
+    ("ok", evidence(repeat={"renewed": None})),
     ("looped", evidence(looped=True)),
     ("noisy", evidence({"grain_ratio": 9}, grain={"grain": 9})),
     ("noisy", evidence({"grain_ratio": 9}, grain={"colour_grain": 5})),
@@ -190,7 +197,7 @@ def test_what_is_not_known_yet_is_no_fault() -> None:
             repeat=Repeat(None, None),
             stripes=replace(SOUND.stripes, roll_level=None, roll_share=None),
         ),
-        Beside(None, None, None, None, None, None, None),
+        Beside(None, None, None, None, None, None, None, None),
         None,
     )
     assert conditions(unknown, LIMITS) == Conditions((), frozenset())

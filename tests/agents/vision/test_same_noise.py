@@ -1,0 +1,57 @@
+"""A frozen picture's noise comes again however it is coded; a live sensor's is new, also in rooms where nothing moves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from agents.vision.eye import Eye
+from agents.vision.fingerprint import fingerprint
+from agents.vision.measure import Trace, measure
+from agents.vision.picture import Picture
+from agents.vision.thresholds import Thresholds
+from support.views import HEIGHT, WIDTH, Image, drawn_room, grainy, lit, looked_at, overlaid
+
+RATES = (1000, 1400, 1200)
+"""Kilobits a second: a rate-controlled encoder takes another quantizer for each keyframe."""
+
+
+class Looks:
+    """A camera's looks, and what each was called."""
+
+    def __init__(self) -> None:
+        self.eye, self.number = Eye(Thresholds()), 0
+        self.trace: Trace | None = None
+
+    def see(self, image: Image) -> str:
+        """Look at a picture with its clock, coded at the next rate."""
+        self.number += 1
+        picture: Picture = looked_at(
+            overlaid(image, f"2026-11-29 12:00:{self.number:02}"), kilobits=RATES[self.number % len(RATES)]
+        )
+        measures, self.trace = measure(picture, self.trace)
+        return self.eye.look(measures, fingerprint(picture)).conditions.state
+
+
+@pytest.mark.parametrize("sigma", [2.0, 3.0])
+def test_the_first_look_that_comes_again_is_frozen_whatever_the_quantizer(sigma: float) -> None:
+    room, looks = drawn_room(1), Looks()
+    assert {looks.see(grainy(room, sigma, seed)) for seed in range(4)} == {"ok"}
+    stands = grainy(room, sigma, 99)
+    assert looks.see(stands) == "ok"
+    assert {looks.see(stands) for _ in range(2)} == {"frozen"}
+    assert looks.see(grainy(room, sigma, 100)) == "ok"
+
+
+def test_a_still_room_under_another_lamp_is_not_frozen() -> None:
+    room, looks = drawn_room(2), Looks()
+    views = [room] * 4 + [lit(room, 1.3), lit(room, 0.6), lit(room, 0.6), lit(room, gamma=0.7)]
+    assert "frozen" not in {looks.see(grainy(view, 1.5, seed)) for seed, view in enumerate(views)}
+
+
+def test_gravel_before_a_quiet_sensor_is_not_frozen() -> None:
+    """Its pattern is as fine as noise, and comes again."""
+    gravel = np.random.default_rng(1).normal(0, 5, (HEIGHT, WIDTH, 1))
+    yard, looks = np.asarray(np.clip(drawn_room(1) + gravel, 0, 255), np.uint8), Looks()
+    views = [yard] * 4 + [lit(yard, 1.5)] * 2 + [lit(yard, 0.7)]
+    assert "frozen" not in {looks.see(grainy(view, 1.0, seed)) for seed, view in enumerate(views)}
