@@ -77,7 +77,7 @@ def show_institution(visit: Visit) -> Response:
         if summary is None:
             raise HTTPException(404)
         as_of = summary.evaluated_at or visit.now
-        facts = facts_of(session, institution_id, as_of, visit.context.packs)
+        facts = facts_of(session, institution_id, as_of, visit.context.kept)
         verdicts = current_verdicts(session, institution_id)
         rows = finding_rows(session, institution=institution_id, open_only=True, limit=MOST_FINDINGS)
         proposals = standing_views(session, institution_id)

@@ -151,7 +151,7 @@ def _days(context: Context, institution_id: str, camera_id: str) -> dict[str, An
     with reading(context.engine) as session:
         summary = _institution(session, institution_id)
         as_of = summary.evaluated_at or context.now()
-        facts = facts_of(session, institution_id, as_of, context.packs)
+        facts = facts_of(session, institution_id, as_of, context.kept)
     try:
         requirement = context.packs.get(summary.regulation).requirements.retention
     except PackError:

@@ -10,6 +10,7 @@ from monitor.collector.own_keys import OwnKeyring, OwnKeys, signing_key
 from monitor.collector.packs import Packs
 from monitor.collector.settings import Settings
 from monitor.model.clock import Clock, SystemClock
+from monitor.model.kept import KeptIndexes
 from monitor.model.span import Millis, to_millis
 from monitor.model.suite import PrivateKey
 from monitor.store.engine import MOST_CONNECTIONS, open_engine
@@ -17,13 +18,17 @@ from monitor.store.engine import MOST_CONNECTIONS, open_engine
 
 @dataclass(frozen=True)
 class Context:
-    """The database, the clock, the settings and the packs. It holds no state of its own: any number run side by side."""
+    """The database, the clock, the settings and the packs. It holds no state of its own: any number run side by side.
+
+    What it keeps was read already, and is found by its content alone.
+    """
 
     engine: Engine
     clock: Clock = field(default_factory=SystemClock)
     settings: Settings = field(default_factory=Settings)
     packs: Packs = field(default_factory=Packs)
     keyring: OwnKeyring = field(default_factory=OwnKeyring, repr=False, compare=False)
+    kept: KeptIndexes = field(default_factory=KeptIndexes, repr=False, compare=False)
 
     @classmethod
     def open(cls, settings: Settings, clock: Clock | None = None, connections: int = MOST_CONNECTIONS) -> Context:

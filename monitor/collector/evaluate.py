@@ -17,6 +17,7 @@ from monitor.collector.packs import Packs
 from monitor.evaluation.judge import judge
 from monitor.model.finding import Known, Look, Run, Stage, extend, undetermined_since
 from monitor.model.inventory import Institution, Inventory
+from monitor.model.kept import KeptIndexes
 from monitor.model.ledger import Facts, fold, with_approvals
 from monitor.model.observation import Subject
 from monitor.model.regulation import Regulation, Requirements
@@ -26,6 +27,7 @@ from monitor.store import agents, evaluations, registry, reports, views
 from monitor.store.clocks import disputed_at
 from monitor.store.engine import reading, writing
 from monitor.store.findings import FindingRow, Reading, add_finding, change_finding, count_open, known_findings
+from monitor.store.indexes import load_indexes
 from monitor.store.instants import put_together
 from monitor.store.keys import revoked_agents
 from monitor.store.ledger import load_observations
@@ -90,18 +92,24 @@ class Evaluation:
     changed: tuple[str, ...] = field(default=())
 
 
-def facts_of(session: Session, institution_id: str, as_of: Millis, packs: Packs) -> Facts | None:  # noqa: ARG001  (a pack may once bound what is read)
-    """Return all that is known of an institution as of an instant; None while nothing is declared."""
+def facts_of(session: Session, institution_id: str, as_of: Millis, kept: KeptIndexes | None = None) -> Facts | None:
+    """Return all that is known of an institution as of an instant; None while nothing is declared.
+
+    What is `kept` of its cameras' indexes isn't read again.
+    """
     facts = fold(
         load_observations(session, institution_id, as_of),
         as_of,
         inventory=registry.approved_inventory(session, institution_id),
         waivers=registry.waivers(session, institution_id),
+        indexes=load_indexes(session, institution_id, as_of, kept or KeptIndexes()),
     )
     return None if facts is None else with_approvals(facts, views.approvals(session, institution_id))
 
 
-def assess(session: Session, institution_id: str, as_of: Millis, packs: Packs) -> Assessment | None:
+def assess(
+    session: Session, institution_id: str, as_of: Millis, packs: Packs, kept: KeptIndexes | None = None
+) -> Assessment | None:
     """Judge an institution as of now; nothing is written. Returns None when it is not in the register.
 
     Raises PackError when its pack can't be read.
@@ -111,7 +119,7 @@ def assess(session: Session, institution_id: str, as_of: Millis, packs: Packs) -
     if summary is None or number is None:
         return None
     regulation = packs.get(summary.regulation)
-    facts = facts_of(session, institution_id, as_of, packs)
+    facts = facts_of(session, institution_id, as_of, kept)
     before = load_runs(session, institution_id)
     revoked = revoked_agents(session, institution_id, as_of)
     verdicts = _judge(
@@ -136,7 +144,7 @@ def verdicts_as_of(session: Session, institution_id: str, as_of: Millis, packs: 
     """
     summary = registry.known_institution(session, institution_id)
     heard = expected_reports(session, institution_id, as_of)
-    facts = facts_of(session, institution_id, as_of, packs)
+    facts = facts_of(session, institution_id, as_of)
     runs = load_runs(session, institution_id, until=as_of)
     disputed = disputed_at(session, as_of, NOTED_FOR)
     listening = listening_since(session, as_of)
@@ -191,7 +199,7 @@ def evaluate(context: Context, institution_id: str, as_of: Millis | None = None)
     """
     now = context.now() if as_of is None else as_of
     with reading(context.engine) as session:
-        assessment = assess(session, institution_id, now, context.packs)
+        assessment = assess(session, institution_id, now, context.packs, context.kept)
     if assessment is None:
         return None
     with writing(context.engine) as session:

@@ -13,7 +13,7 @@ from monitor.model.clock_offsets import Offset, clock_offsets
 from monitor.model.inventory import Inventory
 from monitor.model.observation import Evidence, Kind, Observation, Subject
 from monitor.model.proof import Proof, read_proofs
-from monitor.model.recordings import RecordingFacts, dated, read_recordings
+from monitor.model.recordings import Index, RecordingFacts, dated
 from monitor.model.span import Basis, Millis, Spans
 from monitor.model.view import Approval
 
@@ -152,11 +152,13 @@ def fold(
     *,
     inventory: Inventory | None = None,
     waivers: Sequence[Waiver] = (),
+    indexes: Mapping[str, Index] | None = None,
 ) -> Facts | None:
     """Fold observations into facts as of an instant: order-free, idempotent.
 
     What was seen after `as_of` is left out, spans are cut there. `inventory` (the approved one) wins over the
-    declared one. Returns None when no inventory is known: nothing can be judged then.
+    declared one. Returns None when no inventory is known: nothing can be judged then. `indexes` are what index readings
+    come to that aren't among the observations, by camera; all of a camera's readings among them are later ones.
     """
     by_subject: dict[tuple[Kind, Subject], list[Observation]] = defaultdict(list)
     for item in _in_order(o for o in observations if o.start <= as_of and _SUBJECTS[o.kind] in {o.subject.kind, None}):
@@ -165,7 +167,8 @@ def fold(
     if declared is None:
         return None
     clocks = {s.id: clock_offsets(items) for (kind, s), items in by_subject.items() if kind is Kind.CLOCK}
-    readings, refusals = _recordings(by_subject, declared, clocks, as_of)
+    together = _together(by_subject, indexes or {})
+    readings, refusals = _recordings(together, declared, clocks, as_of)
     instants: dict[tuple[Kind, Subject], Instant] = {
         (kind, subject): Instant(items[-1], items[-1].expires < as_of)
         for (kind, subject), items in by_subject.items()
@@ -174,7 +177,7 @@ def fold(
     return Facts(
         as_of=as_of,
         inventory=declared,
-        inventory_seen=_first_seen(by_subject),
+        inventory_seen=_first_seen(by_subject, together),
         streams=_timelines(by_subject, Kind.STREAM, as_of),
         views=_timelines(by_subject, Kind.VIEW, as_of),
         reach=_timelines(by_subject, Kind.REACH, as_of),
@@ -234,12 +237,27 @@ def _declared(by_subject: Mapping[tuple[Kind, Subject], list[Observation]]) -> I
     return None
 
 
-def _first_seen(by_subject: Mapping[tuple[Kind, Subject], list[Observation]]) -> dict[Subject, Millis]:
-    seen: dict[Subject, Millis] = {}
+def _first_seen(
+    by_subject: Mapping[tuple[Kind, Subject], list[Observation]], together: Mapping[str, Index]
+) -> dict[Subject, Millis]:
+    seen = {Subject(kind="camera", id=camera): index.begun for camera, index in together.items()}
     for (_, subject), items in by_subject.items():
         first = min(item.start for item in items)
         seen[subject] = min(first, seen.get(subject, first))
     return seen
+
+
+def _together(
+    by_subject: Mapping[tuple[Kind, Subject], list[Observation]], indexes: Mapping[str, Index]
+) -> dict[str, Index]:
+    """Return each camera's index: what its readings come to, those that were put together before and those after."""
+    together = dict(indexes)
+    for (kind, subject), items in by_subject.items():
+        if kind is Kind.RECORDINGS:
+            later = Index.of(items)
+            before = indexes.get(subject.id)
+            together[subject.id] = later if before is None else before.then(later)
+    return together
 
 
 def _timelines(
@@ -289,23 +307,18 @@ def _weight(state: str) -> int:
 
 
 def _recordings(
-    by_subject: Mapping[tuple[Kind, Subject], list[Observation]],
-    inventory: Inventory,
-    clocks: Mapping[str, list[Offset]],
-    as_of: Millis,
+    together: Mapping[str, Index], inventory: Inventory, clocks: Mapping[str, list[Offset]], as_of: Millis
 ) -> tuple[dict[str, RecordingFacts], dict[str, Observation]]:
     readings: dict[str, RecordingFacts] = {}
     refusals: dict[str, Observation] = {}
-    for (kind, subject), items in by_subject.items():
-        if kind is not Kind.RECORDINGS:
-            continue
-        camera = inventory.camera(subject.id)
+    for camera_id, index in together.items():
+        camera = inventory.camera(camera_id)
         offsets = clocks.get(camera.recorder or "", []) if camera else []
-        reading = read_recordings(items, offsets, as_of)
+        reading = index.facts(offsets, as_of)
         if reading is not None:
-            readings[subject.id] = dated(reading)
-        if items[-1].state == "unknown":
-            refusals[subject.id] = items[-1]
+            readings[camera_id] = dated(reading)
+        if index.refusal is not None:
+            refusals[camera_id] = index.refusal
     return readings, refusals
 
 

@@ -241,7 +241,11 @@ class Observation(Strict):
 
 def digest_of(value: Any) -> str:
     """Return sha256:HEX of the value's canonical JSON (sorted keys, no spaces, UTF-8)."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return digest_of_text(json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False))
+
+
+def digest_of_text(text: str) -> str:
+    """Return sha256:HEX of a text in UTF-8: of canonical JSON, the digest of what it says."""
     return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 

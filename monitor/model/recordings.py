@@ -39,40 +39,95 @@ class RecordingFacts:
     nobody's count."""
 
 
+@dataclass(frozen=True)
+class Index:
+    """What readings of one camera's index come to, in the recorder's own time: nothing is corrected or cut yet.
+
+    Readings in order of time may be put together in parts: `Index.of(a + b)` is `Index.of(a).then(Index.of(b))`. So
+    what old ones come to can be kept, and only new ones are read.
+    """
+
+    since: tuple[Millis, Millis, str]
+    """The place of the first reading in the order of time (`Observation.sort_key`)."""
+    upto: tuple[Millis, Millis, str]
+    """The place of the last one."""
+    begun: Millis
+    """The earliest beginning of any reading or refusal."""
+    refusal: Observation | None
+    """The last of all, where it is a refusal to read the index."""
+    newest: Observation | None
+    """The newest reading that says something."""
+    footage: Spans
+    locked: Spans
+    scanned: Spans
+
+    @classmethod
+    def of(cls, items: Sequence[Observation]) -> Index:
+        """Fold index readings, given in order of time: each newer one replaces what older ones said inside its window.
+
+        What a reading lists outside its window counts for nothing, but for the footage that follows it at once (TAIL).
+        Raises ValueError for no readings at all.
+        """
+        if not items:
+            raise ValueError("an index of no readings")
+        footage, locked, scanned = [Spans.empty()], [Spans.empty()], Spans.empty()
+        newest: Observation | None = None
+        for item in reversed(items):  # from the newest on: each adds only what no newer one has spoken of
+            parsed = _parse_reading(item)
+            if parsed is None:
+                continue
+            window, spans, held = parsed
+            (low, high), *_ = window.tuples()
+            fresh = Spans.window(low, high + TAIL).subtract(scanned)
+            footage.append(spans.intersect(fresh))
+            locked.append(held.intersect(fresh))
+            scanned = scanned.union(window)
+            newest = newest or item
+        begun = min(item.start for item in items)
+        together = (Spans.empty().union(*footage), Spans.empty().union(*locked), scanned)
+        refusal = items[-1] if items[-1].state == "unknown" else None
+        return cls(items[0].sort_key(), items[-1].sort_key(), begun, refusal, newest, *together)
+
+    def then(self, later: Index) -> Index:
+        """Return both as one; every reading of `later` comes after this one's, which ValueError insists on."""
+        if later.since <= self.upto:
+            raise ValueError("readings of an index have to be put together in order of time")
+        return Index(
+            self.since,
+            later.upto,
+            min(self.begun, later.begun),
+            later.refusal,
+            later.newest or self.newest,
+            self.footage.put(later.scanned, later.footage),
+            self.locked.put(later.scanned, later.locked),
+            self.scanned.union(later.scanned),
+        )
+
+    def facts(self, offsets: Sequence[Offset], until: Millis) -> RecordingFacts | None:
+        """Return what is held in true time by the clock's `offsets`, up to `until`; None when no reading says anything."""
+        if self.newest is None:
+            return None
+        lost = undated(self.footage.union(self.locked), offsets)
+        apart = lost if offsets else Spans.empty()  # without offsets an index is as it was read, to be corrected later
+        return RecordingFacts(
+            footage=correct(self.footage.subtract(apart), offsets).clip(0, until),
+            locked=correct(self.locked.subtract(apart), offsets).clip(0, until),
+            scanned=correct(self.scanned, offsets).clip(0, until),
+            read_at=self.newest.start,
+            expires=self.newest.expires,
+            observation=self.newest,
+            clock_unverified=lost,
+        )
+
+
 def read_recordings(items: Sequence[Observation], offsets: Sequence[Offset], until: Millis) -> RecordingFacts | None:
-    """Fold index readings, given in order of time: each newer one replaces what older ones said inside its window.
+    """Fold index readings, given in order of time, into what is held in true time.
 
     A reading's facts are {"window": [start, end], "spans": [[start, end], ...], "locked": [[start, end], ...]} in the
-    recorder's own time as UTC milliseconds; `offsets` are that clock's, as of `clock_offsets`. What a reading lists
-    outside its window, but for the footage that follows it at once (TAIL), or after `until`, counts for nothing.
-    Returns None when none can be read.
+    recorder's own time as UTC milliseconds; `offsets` are that clock's, as of `clock_offsets`. What lies after `until`
+    counts for nothing. Returns None when none can be read.
     """
-    footage, locked, scanned = [Spans.empty()], [Spans.empty()], Spans.empty()
-    newest: Observation | None = None
-    for item in reversed(items):  # from the newest on: each adds only what no newer one has spoken of
-        parsed = _parse_reading(item)
-        if parsed is None:
-            continue
-        window, spans, held = parsed
-        (low, high), *_ = window.tuples()
-        fresh = Spans.window(low, high + TAIL).subtract(scanned)
-        footage.append(spans.intersect(fresh))
-        locked.append(held.intersect(fresh))
-        scanned = scanned.union(window)
-        newest = newest or item
-    if newest is None:
-        return None
-    lost = undated(Spans.empty().union(*footage, *locked), offsets)
-    apart = lost if offsets else Spans.empty()  # without offsets an index is as it was read, to be corrected later
-    return RecordingFacts(
-        footage=correct(Spans.empty().union(*footage).subtract(apart), offsets).clip(0, until),
-        locked=correct(Spans.empty().union(*locked).subtract(apart), offsets).clip(0, until),
-        scanned=correct(scanned, offsets).clip(0, until),
-        read_at=newest.start,
-        expires=newest.expires,
-        observation=newest,
-        clock_unverified=lost,
-    )
+    return Index.of(items).facts(offsets, until) if items else None
 
 
 def dated(reading: RecordingFacts) -> RecordingFacts:

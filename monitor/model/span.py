@@ -181,6 +181,19 @@ class Spans:
         inner[0, 0], inner[-1, 1] = max(inner[0, 0], start), min(inner[-1, 1], end)
         return Spans(_sealed(inner))
 
+    def put(self, window: Spans, inside: Spans) -> Spans:
+        """Return this set without `window`, and with `inside`: only what lies near the two is looked at."""
+        if not window:
+            return self.union(inside)
+        low, high = int(window.pairs[0, 0]), int(window.pairs[-1, 1])
+        if inside:
+            low, high = min(low, int(inside.pairs[0, 0])), max(high, int(inside.pairs[-1, 1]))
+        # What ends before `low` or begins after `high` touches nothing of the rest, and stays as it is.
+        first = int(np.searchsorted(self.pairs[:, 1], low, side="left"))
+        last = int(np.searchsorted(self.pairs[:, 0], high, side="right"))
+        near = Spans(_sealed(self.pairs[first:last])).subtract(window).union(inside)
+        return Spans(_sealed(np.concatenate((self.pairs[:first], near.pairs, self.pairs[last:]))))
+
     def gaps(self, start: Millis, end: Millis) -> Spans:
         """Return the part of [start, end) that is not held."""
         if start >= end:

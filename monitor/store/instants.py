@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select
 from sqlalchemy.orm import Session
 
-from monitor.model.observation import Kind, Observation, Source, Subject
+from monitor.model.observation import Kind, Observation, Source, Subject, digest_of_text
 from monitor.model.proof import KEPT
 from monitor.model.recordings import RecordingFacts, read_recordings
 from monitor.model.span import Millis, Spans
@@ -48,13 +48,11 @@ def add_instants(session: Session, institution_id: str, rows: Sequence[dict[str,
 
 
 def load_instants(session: Session, institution_id: str, until: Millis) -> list[Observation]:
-    """Return the instants up to `until` whose fold is that of all of them."""
+    """Return the instants up to `until` whose fold is that of all of them, but for the readings of indexes."""
     row = InstantRow
-    here = (row.institution_id == institution_id, row.at <= until)
-    footage = select(FootageRow).where(FootageRow.institution_id == institution_id, FootageRow.since_at <= until)
-    together = {item.camera_id: item for item in session.scalars(footage)}
-    found = [observation for item in together.values() for observation in _read_together(item)]
-    plain = row.kind.not_in((*NEWEST_ONLY, *LATELY, Kind.RECORDINGS.value))
+    here = (row.institution_id == institution_id, row.at <= until, row.kind != Kind.RECORDINGS.value)
+    found: list[Observation] = []
+    plain = row.kind.not_in((*NEWEST_ONLY, *LATELY))
     wanted: list[ColumnElement[bool]] = [plain]
     ends = select(row.kind, row.subject_kind, row.subject_id, func.min(row.at), func.max(row.at))
     groups = session.execute(ends.where(*here, ~plain).group_by(row.kind, row.subject_kind, row.subject_id)).all()
@@ -63,9 +61,6 @@ def load_instants(session: Session, institution_id: str, until: Millis) -> list[
         edges: ColumnElement[bool] = row.at.in_((oldest, newest))
         if kind in LATELY:
             edges = or_(row.at == oldest, row.at >= until - KEPT)
-        if kind == Kind.RECORDINGS:
-            done = together.get(subject_id)
-            edges = or_(row.at == oldest, row.at > (oldest if done is None else done.upto_at))
         wanted.append(and_(subject, edges))
     for index in range(0, len(wanted), 100):
         bodies = session.scalars(select(row.body).where(*here, or_(*wanted[index : index + 100])))
@@ -73,7 +68,7 @@ def load_instants(session: Session, institution_id: str, until: Millis) -> list[
     return found
 
 
-def _read_together(item: FootageRow) -> list[Observation]:
+def read_together(item: FootageRow) -> list[Observation]:
     """Return what was put together as readings, one for each stretch that was read."""
     value = json.loads(item.body)
     footage, locked = Spans.of(map(tuple, value["spans"])), Spans.of(map(tuple, value["locked"]))
@@ -133,16 +128,18 @@ def _together(session: Session, institution_id: str, camera_id: str) -> dict[str
     if newest is None:
         return None
     older = [item for item in items if item.start < newest.read_at]
-    base = [] if before is None else _read_together(before)
+    base = [] if before is None else read_together(before)
     facts = read_recordings([*base, *older], [], _FOREVER)
     if facts is None or not older:
         return None
+    body = _body(facts)
     return {
         "institution_id": institution_id,
         "camera_id": camera_id,
         "upto_at": older[-1].start,
         "since_at": newest.read_at,
-        "body": _body(facts),
+        "digest": digest_of_text(body),
+        "body": body,
     }
 
 
@@ -164,12 +161,14 @@ def footage_of(session: Session, institution_id: str, camera_id: str, upto: Mill
     for page in session.scalars(
         query.order_by(InstantRow.at, InstantRow.digest).execution_options(yield_per=_PAGE)
     ).partitions():
-        base = [] if found is None else _read_together(found)
+        base = [] if found is None else read_together(found)
         facts = read_recordings([*base, *map(Observation.model_validate_json, page)], [], _FOREVER)
         if facts is not None:
+            body = _body(facts)
             found = FootageRow(
-                institution_id=institution_id, camera_id=camera_id, upto_at=upto, since_at=upto, body=_body(facts)
-            )
+                institution_id=institution_id, camera_id=camera_id, upto_at=upto, since_at=upto,
+                digest=digest_of_text(body), body=body,
+            )  # fmt: skip
     return found
 
 

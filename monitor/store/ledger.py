@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -16,7 +15,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, delete, select, tuple_
 from sqlalchemy.orm import Session
 
-from monitor.model.observation import SPAN_KINDS, Kind, Observation
+from monitor.model.observation import SPAN_KINDS, Kind, Observation, digest_of_text
 from monitor.model.span import Millis, isoformat
 from monitor.store import cursor as cursors
 from monitor.store.given import NUMBER, TEXT, run_given
@@ -122,11 +121,6 @@ def canonical(item: Observation) -> str:
 
 def _word(text: str | None) -> str:
     return "null" if text is None else _quoted(text)
-
-
-def digest_of_text(text: str) -> str:
-    """Return the digest of an observation's canonical JSON: equal to Observation.digest."""
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
 
 
 def lane_of(observation: Observation) -> Lane:
@@ -251,7 +245,10 @@ def _delete(session: Session, institution_id: str, keys: Sequence[tuple[str, str
 
 
 def load_observations(session: Session, institution_id: str, until: Millis) -> list[Observation]:
-    """Return all that was seen of an institution up to `until`, as observations whose fold is the ledger's state."""
+    """Return what was seen of an institution up to `until`, as observations whose fold is the ledger's state.
+
+    Without the readings of its cameras' indexes: `load_indexes`.
+    """
     found: list[Observation] = []
     spans = select(SpanRow).where(SpanRow.institution_id == institution_id, SpanRow.start_at <= until)
     for row in session.scalars(spans):

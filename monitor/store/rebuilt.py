@@ -25,11 +25,11 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, mapped_column
 
 from monitor.model.envelope import Place
-from monitor.model.observation import Kind
+from monitor.model.observation import Kind, digest_of_text
 from monitor.model.span import Millis, isoformat
 from monitor.store.engine import writing
 from monitor.store.instants import footage_of, says_the_same
-from monitor.store.ledger import Entry, add_entries, digest_of_text
+from monitor.store.ledger import Entry, add_entries
 from monitor.store.reports import Position
 from monitor.store.tables import FootageRow, InstantRow, SpanRow
 from monitor.store.upsert import insert_new
@@ -198,6 +198,8 @@ class Rebuilt:
                     yield Difference("added", name)
                 elif not says_the_same(wanted.body, row["body"]):
                     yield Difference("edited", name, ("body",))
+                elif digest_of_text(row["body"]) != row["digest"]:
+                    yield Difference("edited", name, ("digest",))
                 elif len(ends) < 2 or since <= upto:
                     yield Difference("edited", name, ("upto_at", "since_at"))
 

@@ -269,6 +269,8 @@ class FootageRow(Base):
     """The newest reading in it."""
     since_at: Mapped[Instant]
     """The newest reading beside it: as of an earlier instant, that one's part would be missing."""
+    digest: Mapped[str] = mapped_column(String(71))
+    """Of the body: what is kept of it in memory is found by this."""
     body: Mapped[Json]
 
 

@@ -47,14 +47,19 @@ def segments_of(camera: int, days: int) -> Int64Array:
     return np.column_stack((kept, kept + MINUTE - 500))
 
 
-def facts_of(cameras: int, days: int) -> Facts:
-    """Return what is known of a site of so many cameras, each day whole but for lost minutes."""
-    inventory = Inventory(
+def inventory_of(cameras: int) -> Inventory:
+    """Return a site of so many cameras at one recorder."""
+    return Inventory(
         institution=Institution(id="wj-0001", timezone="UTC"),
         zones=(Zone(id="room", room="play"),),
         recorders=(Recorder(id="nvr", driver="files"),),
         cameras=tuple(Camera(id=f"c{n}", zones=("room",), recorder="nvr") for n in range(cameras)),
     )
+
+
+def facts_of(cameras: int, days: int) -> Facts:
+    """Return what is known of a site of so many cameras, each day whole but for lost minutes."""
+    inventory = inventory_of(cameras)
     window = Spans.window(NOON - (days + 5) * DAY, NOON)
     readings = {}
     for number in range(cameras):

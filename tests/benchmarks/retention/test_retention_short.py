@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks.retention.new_day import measure_new_day
 from benchmarks.retention.run import measure
 
 
@@ -10,3 +11,10 @@ def test_judging_costs_little_more_than_a_plain_pass() -> None:
     assert found.rows > 4 * 129_000
     # Four cameras have the fixed costs of sixty-four: the bar of the whole benchmark is 4.
     assert found.times < 12
+
+
+def test_a_new_day_costs_little_of_all_days() -> None:
+    found = measure_new_day(cameras=1, days=30)
+    # One camera of thirty days: the day alone is a thirtieth, and the fixed costs are those of sixty-four.
+    assert found.share < 0.15
+    assert 600_000 < found.kept < 1_500_000

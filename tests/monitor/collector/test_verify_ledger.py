@@ -71,6 +71,7 @@ TAMPERS = {
     "INSERT INTO instant SELECT institution_id, 'sha256:0', kind, subject_kind, subject_id, at, body FROM instant WHERE kind = 'clock'": [f"{CLOCK} was added: no stored report tells it"],
     "UPDATE footage SET body = replace(body, '\"locked\":[]', '\"locked\":[[1795320000000,1795320000009]]')": [f"{INDEX} has another body"],
     "UPDATE footage SET body = '{}'": [f"{INDEX} has another body"],
+    "UPDATE footage SET digest = 'sha256:' || upto_at": [f"{INDEX} has another digest"],
     "UPDATE footage SET since_at = since_at + 1": [f"{INDEX} has another upto_at and another since_at"],
     "UPDATE footage SET upto_at = 1": [f"{INDEX} was added: no stored report tells it"],
     "UPDATE report SET doubt = 'back_dated' WHERE sequence = 6": [f"{CLOCK} was added: no stored report tells it"],

@@ -51,6 +51,15 @@ def test_union_intersection_and_difference_are_those_of_sets(
     assert a.subtract(b.union(c)) == a.subtract(b).subtract(c)
 
 
+@given(pairs, pairs, pairs)
+def test_what_is_put_in_place_of_a_window_is_a_difference_and_a_union(
+    one: list[tuple[int, int]], window: list[tuple[int, int]], inside: list[tuple[int, int]]
+) -> None:
+    put = Spans.of(one).put(Spans.of(window), Spans.of(inside))
+    assert held(put) == naive(one) - naive(window) | naive(inside)
+    assert put == Spans.of(put.tuples())
+
+
 @given(pairs, instants, instants)
 def test_what_is_held_and_its_gaps_tile_the_window(one: list[tuple[int, int]], start: int, end: int) -> None:
     spans = Spans.of(one)

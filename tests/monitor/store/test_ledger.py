@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, delete, select
+from sqlalchemy import Engine, delete, event, select
 
+from monitor.model.kept import KeptIndexes
 from monitor.model.ledger import fold
 from monitor.model.observation import Kind, Observation, Source
-from monitor.model.span import DAY, SECOND, Basis
+from monitor.model.span import DAY, MINUTE, SECOND, Basis
 from monitor.store.cursor import CursorError, encode
 from monitor.store.engine import reading, writing
+from monitor.store.indexes import load_indexes
 from monitor.store.instants import put_together
 from monitor.store.ledger import Entry, add_entries, ledger_page, load_observations
 from monitor.store.tables import FootageRow, InstantRow, SpanRow
@@ -59,9 +61,10 @@ def rows(engine: Engine) -> list[tuple[Any, ...]]:
         return sorted(found, key=repr)
 
 
-def facts(engine: Engine, as_of: int) -> Any:
+def facts(engine: Engine, as_of: int, kept: KeptIndexes | None = None) -> Any:
     with reading(engine) as session:
-        return fold([declared(NOW - DAY), *load_observations(session, "wj-0001", as_of)], as_of)
+        indexes = load_indexes(session, "wj-0001", as_of, kept or KeptIndexes())
+        return fold([declared(NOW - DAY), *load_observations(session, "wj-0001", as_of)], as_of, indexes=indexes)
 
 
 def store(engine: Engine, batches: list[list[Observation]]) -> list[tuple[Any, ...]]:
@@ -126,17 +129,59 @@ def readings(draw: st.DrawFn) -> Observation:
 def test_what_was_put_together_tells_the_same(
     centre: Centre, engine: Engine, seen: list[Observation], data: Any
 ) -> None:
+    """Whether it is read again or kept in memory, over late readings, looks at the past and what is put together anew."""
     store(engine, [])
+    kept = KeptIndexes()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("monitor.store.instants.COMPACT_AFTER", 1)
-        for item in seen:
+        for number, item in enumerate(seen):
             store_more(engine, item)
+            if data.draw(st.integers(0, 4)) == 0:
+                as_of = NOW + data.draw(st.integers(0, 40)) * SECOND
+                told = [past for past in seen[: number + 1] if past.start <= as_of]
+                assert facts(engine, as_of, kept) == fold([declared(NOW - DAY), *told], as_of)
             if data.draw(st.booleans()):
                 with writing(engine) as session:
                     put_together(session, "wj-0001")
     for as_of in (AHEAD, NOW + 15 * SECOND):
         past = [item for item in seen if item.start <= as_of]
-        assert facts(engine, as_of) == fold([declared(NOW - DAY), *past], as_of)
+        assert facts(engine, as_of) == facts(engine, as_of, kept) == fold([declared(NOW - DAY), *past], as_of)
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_of_what_is_kept_only_the_names_are_read(centre: Centre, engine: Engine, *, together: bool) -> None:
+    store(engine, [])
+    kept = KeptIndexes()
+    for minute in range(65):
+        store_more(engine, reading_at(NOW + minute * MINUTE))
+    if together:
+        with writing(engine) as session:
+            assert put_together(session, "wj-0001") == 1
+    assert bodies_read(engine, kept) == (["footage", "instant"] if together else ["instant"])
+    assert bodies_read(engine, kept) == []
+    store_more(engine, reading_at(NOW + 65 * MINUTE))
+    assert bodies_read(engine, kept) == ["instant"]
+    assert bodies_read(engine, kept) == []
+
+
+def reading_at(at: int) -> Observation:
+    return instant("camera/gate", Kind.RECORDINGS, at, {"window": [at - 9, at], "spans": [[at - 9, at]], "locked": []})
+
+
+def bodies_read(engine: Engine, kept: KeptIndexes) -> list[str]:
+    """Return of which tables the content of readings was read."""
+    asked: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        asked.extend(table for table in ("instant", "footage") if f"{table}.body" in statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        with reading(engine) as session:
+            load_indexes(session, "wj-0001", AHEAD * 2, kept)
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    return asked
 
 
 def test_touching_spans_of_one_state_are_one_row(centre: Centre, engine: Engine) -> None:

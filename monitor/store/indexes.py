@@ -1,0 +1,106 @@
+"""Cameras' indexes as of an instant: of what is kept already only the names are read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy.orm import Session
+
+from monitor.model.kept import KeptIndexes, Name
+from monitor.model.observation import Kind, Observation
+from monitor.model.recordings import Index
+from monitor.model.span import Millis
+from monitor.store.instants import read_together
+from monitor.store.tables import FootageRow, InstantRow
+
+_BODIES = 200
+"""Readings at a time: memory holds the content of so many."""
+
+
+def load_indexes(session: Session, institution_id: str, until: Millis, kept: KeptIndexes) -> dict[str, Index]:
+    """Return, by camera, what the readings of its index up to `until` come to; the refusals to read it are in it."""
+    row, together = InstantRow, FootageRow
+    heads = select(together.camera_id, together.upto_at, together.digest).where(
+        together.institution_id == institution_id, together.since_at <= until
+    )
+    done = {camera_id: (upto, digest) for camera_id, upto, digest in session.execute(heads)}
+    cameras = (
+        select(row.subject_id, func.min(row.at))
+        .where(*_readings(institution_id), row.at <= until)
+        .group_by(row.subject_id)
+        .order_by(row.subject_id)
+    )
+    found = {}
+    for camera_id, oldest in session.execute(cameras).all():
+        loader = _Camera(session, institution_id, camera_id, until, done.get(camera_id))
+        found[camera_id] = loader.index(oldest, kept)
+    return found
+
+
+def _readings(institution_id: str) -> tuple[ColumnElement[bool], ...]:
+    row = InstantRow
+    return row.institution_id == institution_id, row.kind == Kind.RECORDINGS.value, row.subject_kind == "camera"
+
+
+class _Camera:
+    """The readings of one camera's index."""
+
+    def __init__(
+        self, session: Session, institution_id: str, camera_id: str, until: Millis, together: Name | None
+    ) -> None:
+        """Take what names the camera's readings that were put together, as they stood before anything else was read."""
+        self._session, self._together, self._key = session, together, (institution_id, camera_id)
+        self._here = (*_readings(institution_id), InstantRow.subject_id == camera_id, InstantRow.at <= until)
+
+    def index(self, oldest: Millis, kept: KeptIndexes) -> Index:
+        """Return what they come to, by way of what is kept."""
+        names = self._names(oldest)
+        index, left = kept.known(self._key, names)
+        if not left and index is not None:
+            return index
+        items: list[Observation] = []
+        if self._together in left:  # it stands for readings from its instant back: nothing may be laid under it
+            index, left = None, names
+            items = list(self._together_again())
+            if not items:  # put together anew meanwhile: the readings themselves tell the same
+                return Index.of(_sorted(self._read(self._every_name())))
+        items += self._read([name for name in left if name != self._together])
+        later = Index.of(_sorted(items))
+        index = later if index is None else index.then(later)
+        kept.keep(self._key, names, index)
+        return index
+
+    def _names(self, oldest: Millis) -> list[Name]:
+        """Name all that has to be read, in order: the oldest reading tells when the camera was first seen."""
+        after = oldest if self._together is None else self._together[0]
+        wanted = or_(InstantRow.at == oldest, InstantRow.at > after)
+        named = self._session.execute(select(InstantRow.at, InstantRow.digest).where(*self._here, wanted))
+        names: list[Name] = [(at, digest) for at, digest in named]
+        return sorted(names if self._together is None else [*names, self._together])
+
+    def _every_name(self) -> list[Name]:
+        named = self._session.execute(select(InstantRow.at, InstantRow.digest).where(*self._here))
+        return sorted((at, digest) for at, digest in named)
+
+    def _together_again(self) -> Iterator[Observation]:
+        institution_id, camera_id = self._key
+        query = select(FootageRow).where(
+            FootageRow.institution_id == institution_id, FootageRow.camera_id == camera_id,
+            FootageRow.digest == (self._together or (0, ""))[1],
+        )  # fmt: skip
+        for row in self._session.scalars(query):
+            yield from read_together(row)
+
+    def _read(self, names: Sequence[Name]) -> list[Observation]:
+        digests = [digest for _, digest in names]
+        items: list[Observation] = []
+        for index in range(0, len(digests), _BODIES):
+            some = InstantRow.digest.in_(digests[index : index + _BODIES])
+            bodies = self._session.scalars(select(InstantRow.body).where(*self._here, some))
+            items += map(Observation.model_validate_json, bodies)
+        return items
+
+
+def _sorted(items: Sequence[Observation]) -> list[Observation]:
+    return sorted(items, key=Observation.sort_key)
