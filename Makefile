@@ -72,7 +72,7 @@ score-forecast: $(VENV)/.dev  ## recorders whose future is known: the forecast's
 bench-retention: $(VENV)/.dev  ## judging ninety days of 64 cameras beside one plain pass of numpy
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.retention $(ARGS)
 
-bench-files: $(VENV)/.dev  ## a tree of 829,440 recorded files scanned beside a bare walk, and killed in its first scan (ARGS="--cameras 8 --days 30")
+bench-files: $(VENV)/.dev  ## a tree of 829,440 recorded files scanned beside a bare walk, and killed in its first scan (ARGS="--cameras 8 --days 30 --layout one")
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.files $(ARGS)
 
 bench-intake: $(VENV)/.dev  ## reports put into the outbox and taken in by the collector, beside the bare disk and database (ARGS="--only B11 --reports 3000")

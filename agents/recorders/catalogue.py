@@ -30,7 +30,8 @@ CREATE TABLE IF NOT EXISTS shelf (
 """
 _COLUMNS = 4
 _ROW_BYTES = 8 * _COLUMNS
-_BETWEEN = b"\0"
+BETWEEN = b"\0"
+"""Between names that are kept in one: no name of a file holds it."""
 
 
 class Place(NamedTuple):
@@ -40,7 +41,7 @@ class Place(NamedTuple):
     day: int
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Shelf:
     """What one folder holds of one camera and day."""
 
@@ -95,13 +96,19 @@ class Catalogue:
                 (camera, first_day, last_day),
             ).fetchall()
 
-        found: dict[Place, Shelf] = {}
+        rows: list[tuple[bytes, int, bytes, int, bytes, bytes]] = []
         with suppress(DatabaseError):
             database = self._open()
-            for folder, day, stamp, verified_at, tail, segments in database.run(work) if database else ():
-                last = _names(tail)
-                if len(segments) % _ROW_BYTES == 0 and len(last) <= len(segments) // _ROW_BYTES:
-                    found[Place(folder, day)] = Shelf(stamp, verified_at, last, _array(segments))
+            rows = database.run(work) if database else []
+        whole = [row for row in rows if len(row[5]) % _ROW_BYTES == 0]
+        segments = _array(b"".join(row[5] for row in whole))
+        found: dict[Place, Shelf] = {}
+        at = 0
+        for folder, day, stamp, verified_at, tail, stored in whole:
+            begin, at = at, at + len(stored) // _ROW_BYTES
+            last = _names(tail)
+            if len(last) <= at - begin:
+                found[Place(folder, day)] = Shelf(stamp, verified_at, last, segments[begin:at])
         return found
 
     def names(self, camera: str, place: Place) -> tuple[bytes, ...]:
@@ -119,16 +126,59 @@ class Catalogue:
             return _names(row[0]) if row is not None else ()
         return ()
 
-    def put(self, camera: str, shelves: Mapping[Place, Shelf], gone: Sequence[Place] = ()) -> None:
-        """Keep shelves with their names, and forget those that are gone: all of it, durably, or nothing."""
+    def folder(self, folder: bytes, camera: str | None) -> tuple[list[tuple[str, int, int]], bytes]:
+        """Return (camera, day, how many files) of all that is known of a folder, of one camera or of all; and all names, joined."""
+
+        def work(connection: sqlite3.Connection) -> list[tuple[str, int, int, bytes]]:
+            columns = "SELECT camera, day, length(segments), names FROM shelf WHERE folder = ?"
+            if camera is None:
+                return connection.execute(columns, (folder,)).fetchall()
+            return connection.execute(f"{columns} AND camera = ?", (folder, camera)).fetchall()
+
+        rows: list[tuple[str, int, int, bytes]] = []
+        with suppress(DatabaseError):
+            database = self._open()
+            rows = database.run(work) if database else []
+        # One that contradicts itself counts as not known.
+        held = [row for row in rows if row[3] and (row[3].count(BETWEEN) + 1) * _ROW_BYTES == row[2]]
+        shelves = [(owner, day, size // _ROW_BYTES) for owner, day, size, _ in held]
+        return shelves, BETWEEN.join(row[3] for row in held)
+
+    def cameras(self, folder: bytes, first_day: int, last_day: int) -> set[str]:
+        """Return the cameras of which files in a folder are known, of these days."""
+
+        def work(connection: sqlite3.Connection) -> list[tuple[str]]:
+            return connection.execute(
+                "SELECT DISTINCT camera FROM shelf WHERE folder = ? AND day BETWEEN ? AND ? AND length(segments) > 0",
+                (folder, first_day, last_day),
+            ).fetchall()
+
+        with suppress(DatabaseError):
+            database = self._open()
+            return {camera for (camera,) in database.run(work)} if database else set()
+        return set()
+
+    def put(
+        self,
+        camera: str,
+        shelves: Mapping[Place, Shelf],
+        *,
+        stamps: Mapping[Place, bytes] | None = None,
+        gone: Sequence[Place] = (),
+    ) -> None:
+        """Keep shelves with their names, the stamps of others, and forget those that are gone: all, durably, or nothing."""
         rows = [
-            (camera, place.day, place.folder, one.stamp, one.verified_at, _BETWEEN.join(one.tail),
-             one.segments.tobytes(), _BETWEEN.join(one.names or ()))
+            (camera, place.day, place.folder, one.stamp, one.verified_at, BETWEEN.join(one.tail),
+             one.segments.tobytes(), BETWEEN.join(one.names or ()))
             for place, one in shelves.items()
         ]  # fmt: skip
 
         def work(connection: sqlite3.Connection) -> None:
             connection.executemany("INSERT OR REPLACE INTO shelf VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+            connection.executemany(
+                "UPDATE shelf SET stamp = ? WHERE camera = ? AND day = ? AND folder = ?",
+                [(stamp, camera, place.day, place.folder) for place, stamp in (stamps or {}).items()],
+            )
             connection.executemany(
                 "DELETE FROM shelf WHERE camera = ? AND day = ? AND folder = ?",
                 [(camera, place.day, place.folder) for place in gone],
@@ -158,7 +208,7 @@ class Catalogue:
 
 
 def _names(joined: bytes) -> tuple[bytes, ...]:
-    return tuple(joined.split(_BETWEEN)) if joined else ()
+    return tuple(joined.split(BETWEEN)) if joined else ()
 
 
 def _array(stored: bytes) -> Int64Array:

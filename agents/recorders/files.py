@@ -189,6 +189,9 @@ class Files(OffersNothing):
     def _cameras(self) -> set[str]:
         now = self._settings.clock.now()
         window = now - CHANNEL_DAYS, now + LONGEST_SEGMENT
+        if self._template.components[-1].tells_camera:
+            with self._reading:
+                return self._tree.cameras(window)
         found = walk(self._template, self._zone, None, window, self._template.camera_depth)
         return {one.camera for one in found if one.camera is not None}
 

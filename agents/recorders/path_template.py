@@ -41,6 +41,11 @@ class Component:
     has_camera: bool
     is_pattern: bool
 
+    @property
+    def tells_camera(self) -> bool:
+        """Whether a name that fits is one camera's alone: all that stands beside the camera has a fixed length."""
+        return self.text.count(CAMERA) == 1 and "*" not in self.text and "s" not in self.letters
+
     def fixed(self, camera: str) -> str | None:
         """Return the only name that fits for `camera`; None when several may."""
         return None if self.is_pattern else self.text.replace(CAMERA, camera).replace("%%", "%")

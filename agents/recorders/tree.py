@@ -12,7 +12,7 @@ import os
 import re
 import struct
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -22,6 +22,7 @@ import numpy as np
 
 from agents.recorders.base import Progress
 from agents.recorders.catalogue import Catalogue, Place, Shelf
+from agents.recorders.listing import Lister, listed
 from agents.recorders.path_template import Parts, Template, wall_range
 from agents.recorders.path_walk import ALWAYS, ZONE_SLACK, Found, parts_of, walk
 from agents.recorders.segments import BEING_WRITTEN, LONGEST_SEGMENT, UNCERTAIN, Segment, SegmentReader
@@ -70,7 +71,10 @@ class Tree:
         """Look at nothing yet."""
         self._template, self._reader, self._catalogue = template, reader, catalogue
         self._root = os.fsencode(template.root).rstrip(b"/") + b"/"
+        self._lister = Lister(template, catalogue)
         self._pending: dict[Place, Shelf] = {}
+        self._stamps: dict[Place, bytes] = {}
+        """Of shelves that are as they were in a folder that changed."""
         self._unkept = 0
         self._stop = threading.Event()
         self.opened = 0
@@ -98,13 +102,14 @@ class Tree:
         seen: set[Place] = set()
         with self._keeping(camera):
             for done, leaf in enumerate(leaves, start=1):
-                places = [self._place(leaf, day) for day in self._days_of(camera, leaf)]
+                folder = self._folder(leaf)
+                places = [Place(folder, day) for day in self._days_of(camera, leaf)]
                 seen.update(places)
                 found += self._filled(camera, leaf, places, known)
                 report(done / len(leaves))
         gone = [place for place in known if place not in seen]
         if gone:
-            self._catalogue.put(camera, {}, gone)
+            self._catalogue.put(camera, {}, gone=gone)
         return found
 
     def oldest(self, camera: str) -> Millis | None:
@@ -120,7 +125,7 @@ class Tree:
                 for day in self._days_named(camera, leaf):
                     if day > oldest_day + 1:
                         break
-                    place = self._place(leaf, day)
+                    place = Place(self._folder(leaf), day)
                     for held in self._filled(camera, leaf, [place], self._catalogue.shelves(camera, day, day)):
                         segments = held.shelf.segments
                         plays = segments[:, 1] > segments[:, 0]
@@ -128,6 +133,27 @@ class Tree:
                             start = int(segments[plays, 0].min())
                             oldest, oldest_day = min(start, start if oldest is None else oldest), min(day, oldest_day)
         return oldest
+
+    def cameras(self, window: tuple[datetime, datetime]) -> set[str]:
+        """Return the cameras with files filed under the days of the window, where files are named by their cameras.
+
+        Raises OSError.
+        """
+        days = self._days(*window)
+        found: set[str] = set()
+        for leaf in self._leaves(None, window, days):
+            folder = self._folder(leaf)
+            try:
+                listing = self._lister.peek(leaf.path, folder, _stamp(leaf.path), to_millis(self._reader.clock.now()))
+            except FileNotFoundError:
+                continue  # removed between listing its parent and itself
+            found |= self._catalogue.cameras(folder, leaf.first_day, leaf.last_day)
+            for camera in listing.new.keys() - found:
+                fits = self._template.components[-1].regex(camera)
+                recorded = (self._day(fits, name, leaf) for name in listing.new[camera])
+                if any(day is not None and leaf.first_day <= day <= leaf.last_day for day in recorded):
+                    found.add(camera)
+        return found
 
     def path_of(self, camera: str, held: Held, row: int) -> str | None:
         """Return the path of a file by its row in the shelf; None when it isn't known any more."""
@@ -141,7 +167,7 @@ class Tree:
         zone = UTC if any("s" in one.letters for one in self._template.components) else self._reader.zone
         return (first.astimezone(zone) - ZONE_SLACK).toordinal(), (last.astimezone(zone) + ZONE_SLACK).toordinal()
 
-    def _leaves(self, camera: str, window: tuple[datetime, datetime], days: tuple[int, int]) -> Iterator[_Leaf]:
+    def _leaves(self, camera: str | None, window: tuple[datetime, datetime], days: tuple[int, int]) -> Iterator[_Leaf]:
         above = len(self._template.components) - 2
         root = Found(str(self._template.root), {}, None)
         folders = iter([root]) if above < 0 else walk(self._template, self._reader.zone, camera, window, above)
@@ -154,8 +180,9 @@ class Tree:
             if first <= last:
                 yield _Leaf(os.fsencode(folder.path), folder.parts, first, last)
 
-    def _place(self, leaf: _Leaf, day: int) -> Place:
-        return Place((leaf.path + b"/").removeprefix(self._root).removesuffix(b"/"), day)
+    def _folder(self, leaf: _Leaf) -> bytes:
+        """Return the folder's name in the catalogue."""
+        return (leaf.path + b"/").removeprefix(self._root).removesuffix(b"/")
 
     def _days_of(self, camera: str, leaf: _Leaf) -> Sequence[int]:
         """Return the days to read of a folder; of one that may hold years those that its names speak of."""
@@ -165,7 +192,7 @@ class Tree:
 
     def _days_named(self, camera: str, leaf: _Leaf) -> list[int]:
         fits = self._template.components[-1].regex(camera)
-        days = {self._day(fits, name, leaf) for name in _listed(leaf.path)}
+        days = {self._day(fits, name, leaf) for name in listed(leaf.path)}
         return sorted(day for day in days if day is not None and leaf.first_day <= day <= leaf.last_day)
 
     def _day(self, fits: re.Pattern[str], name: bytes, leaf: _Leaf) -> int | None:
@@ -192,32 +219,29 @@ class Tree:
     ) -> dict[Place, Shelf]:
         """List a folder and look at what is new in it, of the days that are stale. Raises FileNotFoundError without it."""
         fits = self._template.components[-1].regex(camera)
-        present = set(_listed(leaf.path))
-        before = {place: self._named(camera, place, shelf) for place, shelf in stale.items()}
+        listing = self._lister.of(camera, leaf.path, next(iter(stale)).folder, stamp, now)
         new: dict[int | None, list[bytes]] = {}
-        for name in present.difference(*(shelf.names or () for shelf in before.values())):
+        for name in listing.new.get(camera, ()):
             new.setdefault(self._day(fits, name, leaf), []).append(name)
-        settled = stamp if _changed(stamp) <= now - SETTLED else b""
+        settled = listing.stamp if _changed(listing.stamp) <= listing.at - SETTLED else b""
         fresh: dict[Place, Shelf] = {}
-        for place, shelf in before.items():
+        for place, shelf in stale.items():
             added = new.get(place.day, ())
-            if (
-                _is_due(shelf, now)
-                or added
-                or not present.issuperset(shelf.names or ())
-                or not _ends_alike(leaf, shelf)
-            ):
-                names = *(name for name in shelf.names or () if name in present), *added
-                fresh[place] = self._looked_at(leaf, fits, names, shelf, settled, now)
+            lost = listing.lost_of(camera, place.day) if listing.lost else ()
+            if shelf is None or added or lost or _is_due(shelf, now) or not _ends_alike(leaf, shelf):
+                before = self._named(camera, place, shelf)
+                names = dict.fromkeys((*(name for name in before.names or () if name not in lost), *added))
+                fresh[place] = self._pending[place] = self._looked_at(leaf, fits, names, before, settled, now)
+                self._keep(camera, KEEP_EVERY)
+            elif settled == shelf.stamp:
+                fresh[place] = shelf
             else:
                 fresh[place] = replace(shelf, stamp=settled)
-            if stale[place] is None or fresh[place] != shelf:
-                self._pending[place] = fresh[place]
-                self._keep(camera, KEEP_EVERY)
+                self._stamps[place] = settled
         return fresh
 
     def _looked_at(
-        self, leaf: _Leaf, fits: re.Pattern[str], names: Sequence[bytes], before: Shelf, stamp: bytes, now: Millis
+        self, leaf: _Leaf, fits: re.Pattern[str], names: Iterable[bytes], before: Shelf, stamp: bytes, now: Millis
     ) -> Shelf:
         """Return a shelf of these files; those that are known are looked at only when it is time, or at the tail."""
         known = {name: Segment(*row) for name, row in zip(before.names or (), before.segments.tolist(), strict=True)}
@@ -260,20 +284,16 @@ class Tree:
             self._keep(camera, 0)
 
     def _keep(self, camera: str, least: int) -> None:
-        if self._pending and self._unkept >= least:
-            self._catalogue.put(camera, self._pending)
-            self._pending, self._unkept = {}, 0
+        if (self._pending or self._stamps) and self._unkept >= least:
+            self._catalogue.put(camera, self._pending, stamps=self._stamps)
+            self._pending, self._stamps, self._unkept = {}, {}, 0
 
 
 # In the file system's own bytes, and without a Path for each of a million files.
 
 
-def _listed(folder: bytes) -> list[bytes]:
-    return os.listdir(folder)  # noqa: PTH208
-
-
 def _join(folder: bytes, name: bytes) -> bytes:
-    return folder.rstrip(b"/") + b"/" + name
+    return b"%b/%b" % (folder.rstrip(b"/"), name)
 
 
 def _stamp(folder: bytes) -> bytes:
@@ -297,16 +317,18 @@ def _is_current(leaf: _Leaf, shelf: Shelf | None, stamp: bytes, now: Millis) -> 
 
 def _ends_alike(leaf: _Leaf, shelf: Shelf) -> bool:
     """Tell whether the last files are as they were."""
-    rows = shelf.segments[len(shelf.segments) - len(shelf.tail) :, 2:].tolist()
-    return all(_size_and_change(leaf.path, name) == tuple(row) for name, row in zip(shelf.tail, rows, strict=True))
+    if not shelf.tail:
+        return True
+    rows = shelf.segments[-len(shelf.tail) :, 2:].tolist()
+    return all(_size_and_change(leaf.path, name) == row for name, row in zip(shelf.tail, rows, strict=True))
 
 
-def _size_and_change(folder: bytes, name: bytes) -> tuple[int, int] | None:
+def _size_and_change(folder: bytes, name: bytes) -> list[int] | None:
     try:
         status = os.stat(_join(folder, name))  # noqa: PTH116
     except FileNotFoundError:
         return None
-    return status.st_size, status.st_mtime_ns
+    return [status.st_size, status.st_mtime_ns]
 
 
 def _shelf(rows: list[tuple[Segment, bytes]], stamp: bytes, verified_at: Millis, now: Millis) -> Shelf:

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.files.first ROOT STATE DAYS FILES`: a scan that stands still after so many files, to be killed."""
+"""`python -m benchmarks.files.first ROOT STATE LAYOUT DAYS FILES`: a scan that stands still after so many files, to be killed."""
 
 import asyncio
 import sys
@@ -9,7 +9,7 @@ from agents.recorders.container import duration_seconds
 from benchmarks.files.run import scan
 
 
-def main(root: Path, state: Path, days: int, files: int) -> None:
+def main(root: Path, state: Path, layout: str, days: int, files: int) -> None:
     """Scan; say so on standard output when `files` were looked into, and wait for the kill."""
     left = iter(range(files))
 
@@ -20,8 +20,8 @@ def main(root: Path, state: Path, days: int, files: int) -> None:
         return duration_seconds(path)
 
     with patch("agents.recorders.segments.duration_seconds", standing_still):
-        asyncio.run(scan(root, state, days))
+        asyncio.run(scan(root, state, layout, days))
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4]))
+    main(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))

@@ -27,7 +27,13 @@ from support.tiny_mp4 import tiny_mp4
 NOON = datetime(2026, 11, 23, 4, tzinfo=UTC)
 ZONE = ZoneInfo("Asia/Shanghai")
 MIDNIGHT = datetime(2026, 11, 23, tzinfo=ZONE)
-TEMPLATE = "{camera}/%Y-%m-%d/%H%M%S.mp4"
+LAYOUTS = {
+    "nested": "{camera}/%Y-%m-%d/%H%M%S.mp4",
+    "flat": "{camera}/%Y-%m-%d_%H-%M-%S.mp4",
+    "one": "{camera}_%Y-%m-%d_%H-%M-%S.mp4",
+}
+"""A folder for each camera and day; one for each camera; one for all. The latter two have just changed at each scan."""
+
 SEGMENT_SECONDS = 600
 SEGMENT_BYTES = 37_500_000
 """Ten minutes at 500 kb/s; a hole but for the first hundred bytes."""
@@ -54,18 +60,20 @@ class Measured:
         return self.known / self.bare
 
 
-def make(root: Path, cameras: int, days: int, a_day: int = 86_400 // SEGMENT_SECONDS) -> int:
+def make(root: Path, layout: str, cameras: int, days: int, a_day: int = 86_400 // SEGMENT_SECONDS) -> int:
     """Write the tree, each file and folder changed when its recording ended; return how many files it has."""
     head = tiny_mp4(SEGMENT_SECONDS, SEGMENT_BYTES)
     for camera in range(cameras):
         for day in range(1, days + 1):
             begun = MIDNIGHT - timedelta(days=day)
-            folder = root / f"c{camera}" / f"{begun:%Y-%m-%d}"
-            folder.mkdir(parents=True)
+            path = root
             for number in range(a_day):
                 at = begun + timedelta(seconds=SEGMENT_SECONDS * number)
-                _write(folder / f"{at:%H%M%S}.mp4", head, at.timestamp() + SEGMENT_SECONDS)
-            os.utime(folder, (begun.timestamp() + 86_400,) * 2)
+                path = root / f"{at:{LAYOUTS[layout].format(camera=f'c{camera}')}}"
+                if number == 0:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                _write(path, head, at.timestamp() + SEGMENT_SECONDS)
+            os.utime(path.parent, (begun.timestamp() + 86_400,) * 2)
     return cameras * days * a_day
 
 
@@ -90,21 +98,21 @@ def bare_walk(root: str) -> int:
     return count
 
 
-def driver_of(root: Path, state: Path) -> Files:
+def driver_of(root: Path, state: Path, layout: str) -> Files:
     """Return a driver of the tree that keeps its catalogue in `state`, as a fresh process would make it."""
     clock = ManualClock(NOON)
     return Files(
         RecorderSettings(
             id="disk", driver="files", timezone=ZONE, addresses=AddressBook([ip_network("127.0.0.0/8")]),
-            breaker=Breaker(state / "breaker.sqlite", clock), clock=clock, options={"path": TEMPLATE},
+            breaker=Breaker(state / "breaker.sqlite", clock), clock=clock, options={"path": LAYOUTS[layout]},
             base_dir=root, state_dir=state,
         )
     )  # fmt: skip
 
 
-async def scan(root: Path, state: Path, days: int) -> tuple[dict[str, Spans], int, int]:
+async def scan(root: Path, state: Path, layout: str, days: int) -> tuple[dict[str, Spans], int, int]:
     """Return what each camera holds in the last days, how many bytes that is, and how many files were looked into."""
-    driver = driver_of(root, state)
+    driver = driver_of(root, state, layout)
     held, size = {}, 0
     for channel in await driver.channels():
         footage = await driver.footage(channel.id, to_millis(NOON) - (days + 2) * DAY, to_millis(NOON))
@@ -116,14 +124,14 @@ async def scan(root: Path, state: Path, days: int) -> tuple[dict[str, Spans], in
     return held, size, looked_into
 
 
-def measure(folder: Path, cameras: int, days: int, *, rounds: int = 5, a_day: int = 144) -> Measured:
+def measure(folder: Path, layout: str, cameras: int, days: int, *, rounds: int = 5, a_day: int = 144) -> Measured:
     """Make a tree, scan it for the first time with a kill in between, and then beside bare walks, the best of `rounds`."""
     root, state = folder / "recordings", folder / "state"
     state.mkdir()
-    files = make(root, cameras, days, a_day)
+    files = make(root, layout, cameras, days, a_day)
     began = time.monotonic()
-    kept = _killed_scan(root, state, days, files // 2)
-    held, size, looked_into = asyncio.run(scan(root, state, days))
+    kept = _killed_scan(root, state, layout, days, files // 2)
+    held, size, looked_into = asyncio.run(scan(root, state, layout, days))
     first = time.monotonic() - began
     truth = Spans.of([
         (to_millis(at), to_millis(at) + SEGMENT_SECONDS * 1000)
@@ -135,8 +143,17 @@ def measure(folder: Path, cameras: int, days: int, *, rounds: int = 5, a_day: in
     bare, known = [], []
     for _ in range(rounds):
         bare.append(_cpu(lambda: bare_walk(str(root)) == files))
-        known.append(_cpu(lambda: asyncio.run(scan(root, state, days)) == (held, size, 0)))
+        if layout != "nested":
+            _changed_just_now(root, cameras)
+        known.append(_cpu(lambda: asyncio.run(scan(root, state, layout, days)) == (held, size, 0)))
     return Measured(files, min(bare), min(known), first, files // 2, kept, looked_into)
+
+
+def _changed_just_now(root: Path, cameras: int) -> None:
+    """A recorder writes into its one folder all the time: its change time spares nobody the listing."""
+    for folder in (root, *(root / f"c{camera}" for camera in range(cameras))):
+        if folder.is_dir():
+            os.utime(folder, (NOON.timestamp(),) * 2)
 
 
 def _cpu(work: Callable[[], bool]) -> float:
@@ -145,9 +162,9 @@ def _cpu(work: Callable[[], bool]) -> float:
     return time.process_time() - began
 
 
-def _killed_scan(root: Path, state: Path, days: int, files: int) -> int:
+def _killed_scan(root: Path, state: Path, layout: str, days: int, files: int) -> int:
     """Let a first scan run in a process of its own, kill it with -9 after `files`; return how many of them were kept."""
-    command = [sys.executable, "-m", "benchmarks.files.first", str(root), str(state), str(days), str(files)]
+    command = [sys.executable, "-m", "benchmarks.files.first", str(root), str(state), layout, str(days), str(files)]
     found = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=found) as child:
         try:
