@@ -33,7 +33,7 @@ async def test_a_camera_that_dies_is_down_since_its_last_frame_and_up_again_when
     async with server:
         cameras[0]["stream"] = server.url("s")
         async with watching(write_site(tmp_path, cameras, gateway=f"127.0.0.1:{server.port}")) as site:
-            await site.until_up()
+            await site.until(lambda: site.states("yard") == [("up", None)])  # for a while: there is a span
             before = site.now()
             await server.die()
             died = site.now()
@@ -56,7 +56,7 @@ async def test_a_stall_is_down_since_the_last_frame(tmp_path: Path) -> None:
     async with server:
         cameras[0]["stream"] = server.url("s")
         async with watching(write_site(tmp_path, cameras)) as site:
-            await site.until_up()
+            await site.until(lambda: site.states("yard") == [("up", None)])
             camera.set_fault(Fault.STALLED)
             stalled = site.now()
             await site.until(lambda: site.watches["yard"].stream.state == "down")
@@ -90,7 +90,7 @@ async def test_a_blip_is_logged_with_its_cause_and_its_length(tmp_path: Path) ->
     async with server:
         cameras[0]["stream"] = server.url("s")
         async with watching(write_site(tmp_path, cameras)) as site:
-            await site.until_up()
+            await site.until(lambda: site.states("yard") == [("up", None)])
             camera.set_fault(Fault.DEAD)  # every connection is ended
             camera.set_fault(Fault.NONE)
             await site.until(lambda: len(site.states("yard")) == 3)
@@ -149,7 +149,7 @@ async def test_a_recorder_without_power_is_unreachable_and_none_of_its_cameras_d
     async with recorder(3) as simulator:
         config = write_site(tmp_path, behind(simulator), [nvr(simulator)])
         async with watching(config) as site:
-            await site.until_up()
+            await site.until(lambda: all(site.states(name) == [("up", None)] for name in site.watches))
             await simulator.die()
             died = site.now()
             await site.until(lambda: all(watch.stream.state == "unknown" for watch in site.watches.values()))
