@@ -21,7 +21,7 @@ from dashboards.logs import AccessLog
 from dashboards.prepare import ServeError, prepare
 from dashboards.web.guard import SafeHeaders
 from dashboards.web.pages import build_pages
-from dashboards.workers import ANSWER_SECONDS, Worker, run_workers
+from dashboards.workers import ANSWER_SECONDS, LISTENING_SECONDS, Worker, run_workers
 from monitor.api.problems import is_ours
 from monitor.api.routes import build_api
 from monitor.collector.context import Context
@@ -35,7 +35,6 @@ log = structlog.get_logger(__name__)
 POLL_SECONDS = 1.0
 """How often the database is asked what is due: index look-ups that usually find nothing."""
 NOTICE_SECONDS = 5.0
-LISTENING_SECONDS = 3.0
 CLOCK_SECONDS = 30.0
 WORKERS_SECONDS = 5.0
 YOUNG_OBJECTS = 20_000
@@ -68,14 +67,17 @@ def create_app(context: Context) -> ASGIApp:
 
 
 @contextmanager
-def jobs(context: Context) -> Iterator[BackgroundScheduler]:
-    """Do what is due, again and again, until the block ends: evaluations, silences, notices."""
+def jobs(context: Context, *, answers: bool = True) -> Iterator[BackgroundScheduler]:
+    """Do what is due, again and again, until the block ends: evaluations, silences, notices.
+
+    `answers` is whether this process takes reports in as well: it is who answers that notes that agents are heard.
+    """
     scheduler = BackgroundScheduler(
         timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
     )
     poll = min(POLL_SECONDS, context.settings.evaluate_every / 2000)
     for job, seconds in (
-        (note_listening, LISTENING_SECONDS),
+        *([(note_listening, LISTENING_SECONDS)] if answers else []),
         (note_clocks, CLOCK_SECONDS),
         (evaluate_due, poll),
         (wake_silent, poll),
@@ -232,7 +234,7 @@ def serve(
     if nobody:
         tell("Nobody can sign in yet: cradlewatch collector user add NAME")
     keep_what_is_loaded()
-    with listening, jobs(context) as scheduler:
+    with listening, jobs(context, answers=workers == 1) as scheduler:
         if workers == 1:
             uvicorn.Server(config).run(sockets=[listening])
             return

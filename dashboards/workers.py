@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
 import re
@@ -15,19 +16,26 @@ from functools import partial
 from pathlib import Path
 from socket import socket
 
+import structlog
 import uvicorn
+from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from dashboards.prepare import ServeError
 from monitor.collector.context import Context
+from monitor.collector.jobs import note_listening
 from monitor.collector.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 """Where prometheus-client keeps what each worker counts: whichever is asked shows the sum."""
 ANSWER_SECONDS = 60
 """A worker that gives no sign of life for so long is replaced. On a busy machine the start alone takes some seconds."""
+LISTENING_SECONDS = 3.0
+"""How often who answers notes it: while nobody does, no agent can be heard."""
 CONNECTIONS = 80
 """To the database, of all processes: PostgreSQL's default allows 100."""
 
@@ -51,9 +59,28 @@ class Worker:
 
         logs.configure(verbose=self.verbose)
         threading.Thread(target=_end_with_the_first, name="first process", daemon=True).start()
-        app = self.make(Context.open(self.settings, connections=share_of_connections(self.settings)))
+        context = Context.open(self.settings, connections=share_of_connections(self.settings))
+        app = self.make(context)
+        _TASKS.add(asyncio.get_running_loop().create_task(note_that_it_answers(context)))
         keep_what_is_loaded()
         return app
+
+
+_TASKS: set[asyncio.Task[None]] = set()
+"""The loop itself keeps no task alive."""
+
+
+async def note_that_it_answers(context: Context) -> None:
+    """Note again and again that this worker hears agents, from the loop that answers them.
+
+    The first process can't tell: were it to say so while its workers can't start, all agents would count as silent.
+    """
+    while True:
+        try:
+            await run_in_threadpool(note_listening, context)
+        except Exception as error:
+            log.exception("it could not be noted that a worker answers", error=type(error).__name__)
+        await asyncio.sleep(LISTENING_SECONDS)
 
 
 def share_of_connections(settings: Settings) -> int:

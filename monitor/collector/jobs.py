@@ -8,7 +8,7 @@ from monitor.collector.clocks import note_clocks
 from monitor.collector.context import Context
 from monitor.collector.evaluate import evaluate
 from monitor.collector.notify import send_notices
-from monitor.model.span import MINUTE, SECOND, Millis
+from monitor.model.span import MINUTE, Millis
 from monitor.regulations.problem import PackError
 from monitor.store import agents, evaluations
 from monitor.store.engine import reading, writing
@@ -17,9 +17,6 @@ from monitor.store.listening import listens
 __all__ = ["evaluate_due", "note_clocks", "note_listening", "send_notices", "wake_silent"]
 
 log = structlog.get_logger(__name__)
-
-ABSENT_AFTER: Millis = 15 * SECOND
-"""Without a note for so long the collector was away, or its database was: agents could not be heard."""
 
 AFTER_FAILURE: Millis = 5 * MINUTE
 """When an evaluation that failed is tried again."""
@@ -69,5 +66,5 @@ def wake_silent(context: Context) -> int:
 def note_listening(context: Context) -> int:
     """Note that the collector can be reached now: its own absence must not look like everybody's silence."""
     with writing(context.engine) as session:
-        listens(session, context.now(), ABSENT_AFTER)
+        listens(session, context.now())
     return 1

@@ -5,12 +5,15 @@ from __future__ import annotations
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from monitor.model.span import Millis
+from monitor.model.span import SECOND, Millis
 from monitor.store.tables import ListeningRow
 from monitor.store.upsert import insert_new
 
+ABSENT_AFTER: Millis = 15 * SECOND
+"""Without a note for so long the collector was away, or its database was: agents could not be heard."""
 
-def listens(session: Session, now: Millis, absent_after: Millis) -> None:
+
+def listens(session: Session, now: Millis, absent_after: Millis = ABSENT_AFTER) -> None:
     """Note that a process of the collector listens now; after `absent_after` without a note a new stretch begins."""
     newest = select(ListeningRow).order_by(ListeningRow.since_at.desc()).limit(1)
     row = session.scalars(newest).one_or_none()
@@ -25,6 +28,12 @@ def listens(session: Session, now: Millis, absent_after: Millis) -> None:
 
 
 def listening_since(session: Session, as_of: Millis) -> Millis | None:
-    """Return since when the collector had been listening at `as_of`, as far as is noted; None before the first note."""
-    query = select(ListeningRow.since_at).where(ListeningRow.since_at <= as_of).order_by(ListeningRow.since_at.desc())
-    return session.scalars(query.limit(1)).one_or_none()
+    """Return since when the collector had been listening at `as_of`, as far as is noted; None before the first note.
+
+    Where nobody listened then, it is `as_of` itself: evaluations may go on while nobody can be heard.
+    """
+    query = select(ListeningRow).where(ListeningRow.since_at <= as_of).order_by(ListeningRow.since_at.desc())
+    row = session.scalars(query.limit(1)).one_or_none()
+    if row is None:
+        return None
+    return row.since_at if as_of - row.until_at <= ABSENT_AFTER else as_of

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -17,12 +18,14 @@ from pathlib import Path
 
 import httpx2
 import pytest
+from sqlalchemy import delete
 
 from agents.enroll import enroll
 from agents.state import State
 from benchmarks.agent_process import until
 from dashboards.prepare import ServeError, prepare
-from dashboards.serve import address_of, configure, listen
+from dashboards.serve import address_of, configure, jobs, listen
+from dashboards.workers import note_that_it_answers
 from monitor.collector.context import Context
 from monitor.collector.enrolment import create_code
 from monitor.collector.own_keys import rotate_signing_key
@@ -35,8 +38,10 @@ from monitor.model.report import Report
 from monitor.model.suite import PrivateKey
 from monitor.store.engine import open_engine, reading, writing
 from monitor.store.findings import finding_rows
+from monitor.store.listening import listening_since
 from monitor.store.registry import add_institution
 from monitor.store.schema import is_current
+from monitor.store.tables import ListeningRow
 from support import seeded
 from support.authority import Authority
 from support.databases import PostgresServer
@@ -240,6 +245,26 @@ def test_a_socket_that_was_handed_down_is_listened_at() -> None:
     for wrong in ("fd:", "fd:x", "fd:-1", "fd:99999"):
         with pytest.raises(ServeError, match="no socket was handed down under this number"):
             listen(wrong)
+
+
+async def test_who_answers_notes_that_agents_are_heard_and_nobody_else_does(tmp_path: Path) -> None:
+    context = Context(open_engine(f"sqlite:///{tmp_path}/x.db"))
+    prepare(context.engine, may_migrate=False)
+    with jobs(context, answers=False) as first, jobs(context) as alone:
+        assert (first.get_job("note_listening"), bool(alone.get_job("note_listening"))) == (None, True)
+    with writing(context.engine) as session:
+        session.execute(delete(ListeningRow))
+    noting = asyncio.create_task(note_that_it_answers(context))
+    while not _is_noted(context):
+        assert not noting.done()
+        await asyncio.sleep(0.01)
+    noting.cancel()
+    context.engine.dispose()
+
+
+def _is_noted(context: Context) -> bool:
+    with reading(context.engine) as session:
+        return listening_since(session, context.now()) is not None
 
 
 def workers_of(first: int) -> set[int]:

@@ -5,7 +5,7 @@ from sqlalchemy import Engine
 from monitor.evaluation.judge import judge
 from monitor.model.inventory import Institution, Inventory
 from monitor.model.ledger import Facts
-from monitor.model.span import HOUR, MINUTE, SECOND
+from monitor.model.span import DAY, HOUR, MINUTE, SECOND
 from monitor.store.engine import reading, writing
 from monitor.store.listening import listening_since, listens
 from support.packs import pack
@@ -19,8 +19,10 @@ def test_stretches_are_noted_and_an_absence_begins_a_new_one(engine: Engine) -> 
             listens(session, NOW + at * SECOND, absent_after=15 * SECOND)
     with reading(engine) as session:
         assert listening_since(session, NOW - SECOND) is None
-        assert listening_since(session, NOW + 99 * SECOND) == NOW
-        assert listening_since(session, NOW + 200 * SECOND) == NOW + 100 * SECOND
+        assert listening_since(session, NOW + 35 * SECOND) == NOW
+        assert listening_since(session, NOW + 99 * SECOND) == NOW + 99 * SECOND, "nobody listened then"
+        assert listening_since(session, NOW + 125 * SECOND) == NOW + 100 * SECOND
+        assert listening_since(session, NOW + DAY) == NOW + DAY, "evaluations may go on while nobody answers"
 
 
 def silence(last: int, listening: int | None) -> list[str]:
