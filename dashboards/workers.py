@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import multiprocessing
 import os
 import re
@@ -18,6 +19,7 @@ from socket import socket
 
 import structlog
 import uvicorn
+from prometheus_client import values
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
@@ -41,6 +43,10 @@ CONNECTIONS = 80
 
 MakeApp = Callable[[Context], ASGIApp]
 
+_FILES = ("counter", "gauge_livesum")
+_RESERVED_BYTES = 64 * 1024
+"""Ten times what the counts of a process take."""
+
 _LIVE = re.compile(r"gauge_live[a-z]*_(\d+)\.db")
 
 
@@ -58,12 +64,35 @@ class Worker:
         from dashboards.serve import keep_what_is_loaded
 
         logs.configure(verbose=self.verbose)
+        count_together()
         threading.Thread(target=_end_with_the_first, name="first process", daemon=True).start()
         context = Context.open(self.settings, connections=share_of_connections(self.settings))
         app = self.make(context)
         _TASKS.add(asyncio.get_running_loop().create_task(note_that_it_answers(context)))
         keep_what_is_loaded()
         return app
+
+
+def count_together() -> None:
+    """Reserve the room for what this process counts, or count alone: what is mapped without room ends it by a signal.
+
+    prometheus-client leaves holes in its files, and a write into one on a full disk is SIGBUS: no worker could start.
+    """
+    paths = [Path(os.environ[METRICS_DIRECTORY]) / f"{kind}_{os.getpid()}.db" for kind in _FILES]
+    try:
+        for path in paths:
+            with path.open("ab") as file:
+                os.posix_fallocate(file.fileno(), 0, _RESERVED_BYTES)
+    except OSError as error:
+        log.warning(
+            "no room for temporary files: this worker's counts are missing in /metrics, or stand there alone;"
+            " make room and send the collector SIGHUP",
+            reason=error.strerror,
+        )
+        for path in paths:  # an empty one is no file of counts: whoever reads them all would fail
+            path.unlink(missing_ok=True)
+        del os.environ[METRICS_DIRECTORY]
+        values.ValueClass = values.MutexValue
 
 
 _TASKS: set[asyncio.Task[None]] = set()
@@ -102,7 +131,7 @@ def run_workers(config: uvicorn.Config, listening: socket, watch: Callable[[Call
     SIGHUP replaces one after the other, as after a new certificate. `watch` is given what is to be done every few
     seconds meanwhile.
     """
-    with _metrics_directory() as directory:
+    with metrics_directory() as directory:
         supervisor = Multiprocess(config, sockets=[listening])
         watch(partial(_forget_the_dead, supervisor, directory))
         supervisor.run()
@@ -111,7 +140,7 @@ def run_workers(config: uvicorn.Config, listening: socket, watch: Callable[[Call
 
 
 @contextmanager
-def _metrics_directory() -> Iterator[Path]:
+def metrics_directory() -> Iterator[Path]:
     """Give a directory for what workers count, anew for each start: Prometheus knows that a service begins from zero."""
     try:
         directory = tempfile.TemporaryDirectory(prefix="cradlewatch-metrics-", ignore_cleanup_errors=True)
@@ -120,12 +149,23 @@ def _metrics_directory() -> Iterator[Path]:
             "workers need a directory for what they count, and there is no place for temporary files"
             f" ({error.strerror or error}): set TMPDIR to one, or workers: 1 in collector.yaml"
         ) from None
-    with directory as name:
+    with directory as name, _kept(name):
         os.environ[METRICS_DIRECTORY] = name
         try:
             yield Path(name)
         finally:
             del os.environ[METRICS_DIRECTORY]
+
+
+@contextmanager
+def _kept(directory: str) -> Iterator[None]:
+    """Lock a directory: what clears old temporary files away (tmpfiles.d) passes locked ones over."""
+    number = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(number, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(number)
 
 
 def _forget_the_dead(supervisor: Multiprocess, directory: Path) -> None:
