@@ -75,7 +75,8 @@ def test_an_index_in_parts_is_that_of_the_whole(items: list[Observation], data: 
 @given(many, st.data())
 def test_what_is_kept_is_never_stale(items: list[Observation], data: st.DataObject) -> None:
     """Readings come in any order, go again, and are looked at as of any instant: an index is always that of its readings."""
-    kept, there = KeptIndexes(), []
+    kept = KeptIndexes()
+    there: list[Observation] = []
     for item in data.draw(st.permutations(items)):
         there = in_order([*there, item])
         if len(there) > 1 and data.draw(st.integers(0, 4)) == 0:
