@@ -15,6 +15,9 @@ from agents.vision.recurrence import Recurrence
 from agents.vision.thresholds import Thresholds
 from agents.vision.usual import Usual
 
+NOTHING = frozenset({"black", "signal_lost"})
+"""States in which there is nothing to be seen that could be played again."""
+
 STILL_LOOKS = 2
 """So many looks in a row that show an earlier picture are frozen time."""
 
@@ -77,7 +80,7 @@ class Eye:
         looped = self._loop.looping or self._recurrence.looping
         seen = Evidence(measures, beside, matched, looped=looped)
         found = conditions(seen, thresholds)
-        self._looked(same="frozen" in found.staying)
+        self._looked(same="frozen" in found.staying, nothing=not NOTHING.isdisjoint(found.staying))
         if not found.entering:
             self._usual.learn(measures, view.light)
             if matched is not None and surely(matched):
@@ -91,13 +94,13 @@ class Eye:
         since = self._loop.since if looped else None
         return Judged(found, scores, thresholds, matched, undecided=may_be_frozen(seen, thresholds), looped_since=since)
 
-    def _looked(self, *, same: bool) -> None:
-        """Leave frozen time out of what a loop is known by: what an encoder makes of it comes again, too.
+    def _looked(self, *, same: bool, nothing: bool) -> None:
+        """Leave time out of what a loop is known by in which the picture was frozen, or showed nothing: what an encoder makes of that comes again, too.
 
         A single look that is the same again may be that of a loop whose length is that of some looks.
         """
         self._still_looks = self._still_looks + 1 if same else 0
-        still = self._still_looks >= STILL_LOOKS
+        still = nothing or self._still_looks >= STILL_LOOKS
         self._recurrence.looked(still=still)
         if still:
             self._loop.still()

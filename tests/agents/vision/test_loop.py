@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,10 +17,11 @@ from agents.vision.measure import measure
 from agents.vision.recurrence import KEPT_SECONDS, Recurrence
 from agents.vision.repeat import Repeat
 from agents.vision.thresholds import Thresholds
-from support.views import drawn_room, grainy, looked_at
+from support.views import HEIGHT, WIDTH, drawn_room, grainy, grey, looked_at
 
 ROOM = looked_at(grainy(drawn_room(1), 3, 1))
 SOUND, VIEW = measure(ROOM, None)[0], fingerprint(ROOM)
+BLACK = measure(grey(np.full((HEIGHT, WIDTH), 17, np.uint8)), None)[0]
 
 Sizes = list[tuple[int, bool]]
 """(bytes, keyframe) of frames."""
@@ -57,15 +59,19 @@ def frozen(seconds: float, seed: int, *, fps: int = 15, gop: int = 50) -> Sizes:
     return [(15_000, True) if n % gop == 0 else (round(swing[n % gop]), False) for n in range(round(seconds * fps))]
 
 
-def named(*parts: tuple[Sizes, float], fps: int = 15) -> list[str]:
-    """Return what is named of each look, every ten seconds, at streams one after the other, each with its `same_ratio`."""
+def named(*parts: tuple[Sizes, float], black: Sequence[int] = (), every: int = 10, fps: int = 15) -> list[str]:
+    """Return what is named of each look, `every` so many seconds, at streams one after the other, each with its `same_ratio`.
+
+    `black` are the numbers of the parts whose picture is black.
+    """
     eye, found, number = Eye(Thresholds()), [], 0
-    for sizes, same in parts:
+    for part, (sizes, same) in enumerate(parts):
+        picture = BLACK if part in black else SOUND
         for size, keyframe in sizes:
             eye.frame(1000 + number / fps, size, keyframe=keyframe)
             number += 1
-            if number % (10 * fps) == 0:
-                measures = replace(SOUND, repeat=Repeat(same_ratio=same, changed_ratio=0.01))
+            if number % (every * fps) == 0:
+                measures = replace(picture, repeat=Repeat(same_ratio=same, changed_ratio=0.01))
                 found.append(eye.look(measures, VIEW).conditions.state)
     return found
 
@@ -187,6 +193,15 @@ def test_a_frozen_camera_that_comes_back_is_no_loop(seconds: int, gop: int, seed
     assert (
         looks == ["ok"] * 20 + ["frozen"] * (seconds // 10) + ["ok"] * 20 + ["frozen"] * (seconds // 10) + ["ok"] * 20
     )
+
+
+@pytest.mark.parametrize("rest", [0, 1, 2, 3])
+def test_a_black_camera_that_comes_back_is_no_loop(rest: int) -> None:
+    """What an encoder makes of nothing comes again and again; what is seen soon after it is live, whenever it is looked at."""
+    nothing = (lively(12, rest) * 14)[: (152 + rest) * 15]  # one stretch, over and over
+    looks = named((lively(200, 10), 0.0), (nothing, 0.0), (lively(100, 20), 0.0), black=[1], every=4)
+    assert looks.count("black") == 38
+    assert "looped" not in looks
 
 
 def test_a_loop_after_frozen_time_is_found() -> None:
