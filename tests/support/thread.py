@@ -77,7 +77,9 @@ class Thread:
         (folder / "user").write_text(f"{PASSWORD}\n")
         (folder / "packs").mkdir()
         (folder / "packs" / f"{PACK}.yaml").write_text(_pack(), encoding="utf-8")
-        (folder / "collector.yaml").write_text(f"listen: 127.0.0.1:{port}\nevaluate_every: 1s\npack_dirs: [packs]\n")
+        # One process: three that start at once leave the cameras, which are played beside, without a core for seconds.
+        settings = f"listen: 127.0.0.1:{port}\nworkers: 1\nevaluate_every: 1s\npack_dirs: [packs]\n"
+        (folder / "collector.yaml").write_text(settings)
         cameras = "".join(
             f"  - {{id: c{n}, zones: [z{n}], recorder: nvr, channel: {n}, stream: '{url}'}}\n"
             for n, url in enumerate(streams, 1)
