@@ -26,14 +26,13 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
 from dashboards.prepare import ServeError
+from monitor.api.metrics import METRICS_DIRECTORY
 from monitor.collector.context import Context
 from monitor.collector.jobs import note_listening
 from monitor.collector.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
-"""Where prometheus-client keeps what each worker counts: whichever is asked shows the sum."""
 ANSWER_SECONDS = 60
 """A worker that gives no sign of life for so long is replaced. On a busy machine the start alone takes some seconds."""
 LISTENING_SECONDS = 3.0

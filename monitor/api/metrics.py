@@ -21,6 +21,9 @@ from monitor.store import agents, evaluations, findings, registry
 from monitor.store.engine import reading
 from monitor.store.verdicts import CurrentVerdict, verdicts_of_requirement
 
+METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+"""Where prometheus-client keeps what each worker counts: whichever is asked shows the sum."""
+
 REASONS = (
     "size", "compression", "form", "count", "algorithm", "unknown_key", "revoked_key", "replaced_key", "signature",
     "cross_site", "nonce", "back_dated", "ahead", "content", "equivocation", "order", "unlinked", "code", "other",
@@ -77,7 +80,7 @@ class Counters:
 
 def counted(registry_: CollectorRegistry) -> CollectorRegistry:
     """Return what shows the counters of `registry_`: where several processes answer, the sum over all of them."""
-    if "PROMETHEUS_MULTIPROC_DIR" not in os.environ:
+    if METRICS_DIRECTORY not in os.environ:
         return registry_
     found = CollectorRegistry()
     MultiProcessCollector(found)  # type: ignore[no-untyped-call]
