@@ -53,10 +53,12 @@ def extend(runs: Sequence[Run], look: Look) -> tuple[Run, ...]:
     """Return the runs with one more look, in order of time. A copy of a look changes nothing.
 
     A look that lies inside a run which says otherwise is dropped: the run was folded from looks on both sides of
-    it, and an evaluation of the same instant with the same evidence can't differ.
+    it, and an evaluation of the same instant with the same evidence can't differ. But an undetermined look is as new as
+    the evaluation, and evidence may come in later than it was gathered: what ends the unknown is put at its end.
     """
-    new = Run(look.at, look.at, look.outcome, look.state, look.began, look.because_of)
-    if any(run.first <= look.at <= run.last for run in runs):
+    at = _after_the_unknown(runs, look)
+    new = Run(at, at, look.outcome, look.state, look.began, look.because_of)
+    if any(run.first <= at <= run.last for run in runs):
         return tuple(runs)
     merged: list[Run] = []
     for run in sorted([*runs, new], key=lambda item: item.first):
@@ -66,6 +68,14 @@ def extend(runs: Sequence[Run], look: Look) -> tuple[Run, ...]:
         else:
             merged.append(run)
     return tuple(merged)
+
+
+def _after_the_unknown(runs: Sequence[Run], look: Look) -> Millis:
+    """Return a look's instant: just after the newest run, where that was the unknown which this new evidence ends."""
+    if not runs or runs[-1].outcome is not Outcome.UNDETERMINED or look.outcome is Outcome.UNDETERMINED:
+        return look.at
+    is_copy = any(run.first <= look.at <= run.last for run in runs if run.outcome is not Outcome.UNDETERMINED)
+    return look.at if is_copy else max(look.at, runs[-1].last + 1)
 
 
 def _earlier(one: Millis | None, other: Millis | None) -> Millis | None:

@@ -82,12 +82,17 @@ def test_looks_may_come_twice(seen: list[Look], random: Any) -> None:
 
 @given(looks(), st.randoms(use_true_random=False))
 def test_looks_may_come_in_any_order_while_no_later_look_hid_them(seen: list[Look], random: Any) -> None:
-    """Only a look that contradicts a run already folded over its instant is dropped: the rest is order-free."""
+    """Only a look that contradicts a run already folded over its instant is dropped: the rest is order-free.
+
+    What is told of an instant at which it was still unknown is another matter: see below.
+    """
     mixed = list(seen)
     random.shuffle(mixed)
     runs: tuple[Run, ...] = ()
     kept: list[Look] = []
     for look in mixed:
+        if runs and runs[-1].outcome is UNDETERMINED and look.outcome is not UNDETERMINED and look.at <= runs[-1].last:
+            continue
         if not any(run.first < look.at < run.last and not run.agrees(_run(look)) for run in runs):
             kept.append(look)
         runs = extend(runs, look)
@@ -167,6 +172,35 @@ def test_a_case_is_never_closed_by_absent_evidence() -> None:
     known = [Known("f1", "down", 10 * HOUR, None)]
     assert reconcile(known, []) == ()
     assert reconcile(known, [Episode("down", 9 * HOUR, None)]) == (Change(known[0], Episode("down", 9 * HOUR, None)),)
+
+
+def test_evidence_that_came_late_ends_the_unknown() -> None:
+    """Asked at 2, told to the centre after its evaluation of 3: since then it is known, though nothing newer is asked."""
+    waited = [Look(HOUR, UNDETERMINED, "unknown"), Look(3 * HOUR, UNDETERMINED, "unknown")]
+    known = runs_of([*waited, Look(2 * HOUR, MET, "ok")])
+    assert known == (
+        Run(HOUR, 3 * HOUR, UNDETERMINED, "unknown"),
+        Run(3 * HOUR + 1, 3 * HOUR + 1, MET, "ok"),
+    )
+    assert extend(known, Look(2 * HOUR, MET, "ok")) == known
+    assert undetermined_since(known) is None
+    assert undetermined_since(extend(known, Look(5 * HOUR, UNDETERMINED, "unknown"))) == 5 * HOUR
+
+
+def test_one_look_told_again_after_an_unknown_confirms_nothing() -> None:
+    once = [Look(0, BREACHED, "short"), Look(HOUR, UNDETERMINED, "unknown"), Look(0, BREACHED, "short")]
+    assert episodes_of_runs(runs_of(once), HOUR) == ()
+
+
+@given(looks(), st.integers(0, 40), st.integers(0, 8))
+def test_whatever_is_told_anew_ends_the_unknown(seen: list[Look], hour: int, since: int) -> None:
+    runs = runs_of([*seen, Look(41 * HOUR, UNDETERMINED, "unknown")])
+    told = Look(hour * HOUR + 1, MET, "ok")
+    if any(run.first <= told.at <= run.last for run in runs if run.outcome is not UNDETERMINED):
+        return
+    assert undetermined_since(extend(runs, told)) is None
+    later = Look((42 + since) * HOUR, UNDETERMINED, "unknown")
+    assert undetermined_since(extend(extend(runs, told), later)) == later.at
 
 
 def test_since_when_unknown() -> None:
