@@ -89,6 +89,8 @@ DISTRICT: Final[tuple[Institution, ...]] = (
         TWO_ZONES, TWO_CAMERAS,
         plants=(Plant("undeclared_channel", "recorder", RECORDER, "found"),),
         stray_channels=({"id": 4, "name": "储物间"},),
+        # Which channels there are is asked seldom while all is well: two looks have to lie within the minute.
+        rhythm={"recorder_every": "2s"},
     ),
     Institution(
         11, "听橹托育园", Town("jiangling", "江陵街道"), "采集端被终止，不再上报", "the agent is killed and falls silent",
