@@ -49,7 +49,7 @@ async def open_stream(
             return await opening.run()
     except TimeoutError:
         error = StreamError(StreamCause.TIMEOUT, opening.stage, f"not open after {deadlines.total:g} s")
-        opening.abandon(error)
+        opening.abandon(error.again())
         raise error from None
     except BaseException:
         opening.abandon(StreamError(StreamCause.CLOSED, opening.stage, "the stream was given up"))

@@ -55,7 +55,7 @@ class Connection:
         Raises StreamError when the whole answer isn't there after `seconds`, or the connection ends.
         """
         if self.error is not None:
-            raise self.error
+            raise self.error.again()
         answer: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         cseq = self.tell(method, url, headers)
         self._waiting = cseq, answer
@@ -68,6 +68,7 @@ class Connection:
             raise self._too_late(method, seconds) from None
         finally:
             self._waiting = None
+            del answer  # its error's traceback holds this frame
 
     def tell(self, method: str, url: str, headers: dict[str, str]) -> int:
         """Send a request whose answer nobody waits for; return its number."""
@@ -87,8 +88,11 @@ class Connection:
         self.error = error
         self.wire.abort()
         if self._waiting is not None and not self._waiting[1].done():
-            self._waiting[1].set_exception(error)
+            self._waiting[1].set_exception(error.again())
         self._on_end()
+        # Nothing may hold on to the other: a camera that is gone is tried for weeks, each time with buffers of its own.
+        self._units = None
+        self._on_media, self._on_end, self._on_late_answer = _nothing, _nothing, _nothing_of
 
     def on_bytes(self) -> None:
         """Take the time of this read, once for all of its packets."""

@@ -20,6 +20,10 @@ class StreamError(Exception):
         self.stage: Stage = stage
         self.detail = detail
 
+    def again(self) -> StreamError:
+        """Return the same error, to be raised: what was raised once holds on to all that it came through."""
+        return StreamError(self.cause, self.stage, self.detail)
+
     def __str__(self) -> str:
         """Return CAUSE at STAGE: DETAIL."""
         return f"{self.cause} at {self.stage}: {self.detail}"

@@ -127,7 +127,7 @@ class Stream:
             if self._closing:
                 return []
             if self._connection.error is not None:
-                raise self._connection.error
+                raise self._connection.error.again()
             self._reader = self._loop.create_future()
             try:
                 await self._reader
@@ -156,7 +156,7 @@ class Stream:
         two calls. May run beside `frames`, and without it. Raises StreamError when the stream has ended.
         """
         if self._connection.error is not None:
-            raise self._connection.error
+            raise self._connection.error.again()
         kept, self._kept = self._kept, None
         if kept is not None and self._loop.time() - kept[0] < KEEP_KEYFRAME_SECONDS:
             return kept[1]
@@ -220,7 +220,7 @@ class Stream:
         self._on_media()
         error = self._connection.error
         if self._keyframe is not None and not self._keyframe.done() and error is not None:
-            self._keyframe.set_exception(error)
+            self._keyframe.set_exception(error.again())
             self._keyframe.exception()  # read here: nobody may be waiting any more
         self._wake()
 

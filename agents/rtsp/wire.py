@@ -44,6 +44,25 @@ class Receiver(Protocol):
         """The connection has ended; `error` is what ended it."""
 
 
+class _Gone:
+    """Stands in for the receiver of a connection that has ended."""
+
+    def on_bytes(self) -> None:
+        """Tell nobody."""
+
+    def on_packet(self, channel: int, data: bytearray, start: int, end: int) -> None:
+        """Tell nobody."""
+
+    def on_message(self, message: Message) -> None:
+        """Tell nobody."""
+
+    def on_read(self) -> None:
+        """Tell nobody."""
+
+    def on_closed(self, error: Exception | None) -> None:
+        """Tell nobody."""
+
+
 class Parser:
     """Splits a byte stream; holds no socket, so that arbitrary bytes can be tried on it."""
 
@@ -62,6 +81,13 @@ class Parser:
         self._skipped = 0
         self.messages = 0
         """Complete messages so far."""
+
+    def close(self) -> None:
+        """Let go of the buffer and of the receiver: no byte comes any more."""
+        self._receiver = _Gone()
+        self._buffer = bytearray()
+        self._view = memoryview(self._buffer)
+        self._start = self._end = self._searched = 0
 
     @property
     def message_pending(self) -> bool:
@@ -218,6 +244,7 @@ class Wire(asyncio.BufferedProtocol):
         if not self.closed.done():
             self.closed.set_result(None)
         self._receiver.on_closed(exc)
+        self._let_go()
 
     def take(self, then: int = 1) -> None:
         """Let what waits in the socket be read now, or the next bytes that come.
@@ -244,3 +271,10 @@ class Wire(asyncio.BufferedProtocol):
         """Close the socket now."""
         if self._transport is not None:
             self._transport.abort()
+        else:
+            self._let_go()
+
+    def _let_go(self) -> None:
+        """End the circle of the receiver, this and the parser: its memory is free at once, not when a collector passes by."""
+        self._receiver, self._transport = _Gone(), None
+        self.parser.close()

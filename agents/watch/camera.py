@@ -251,8 +251,7 @@ class CameraWatch:
                     return
         finally:
             looking.cancel()
-            with contextlib.suppress(asyncio.CancelledError, StreamError):
-                await looking
+            await _ended(looking)
 
     def _take(self, events: Sequence[FrameEvent], gauge: Gauge, sent: SenderTime) -> None:
         """Take note of frames: once for all of a read, since a site's cameras have a thousand a second."""
@@ -443,6 +442,15 @@ class CameraWatch:
     def _wall(self, monotonic: float) -> Millis:
         """Turn a monotonic instant of the recent past into wall time."""
         return self._now() - round((self._clock.monotonic() - monotonic) * SECOND)
+
+
+async def _ended(looking: asyncio.Task[None]) -> None:
+    """Wait for a task's end. Raises what it failed with, unless that is the stream's own end."""
+    # Raised anew here, the stream's end would hold this frame, and this frame the task that holds the error.
+    await asyncio.wait({looking})
+    error = None if looking.cancelled() else looking.exception()
+    if error is not None and not isinstance(error, StreamError):
+        raise error
 
 
 async def _close(stream: Stream) -> None:
