@@ -33,15 +33,16 @@ class Format:
     kilobits: int
     """A second."""
     keyframe_seconds: float = 2.0
-    clip_seconds: int = 30
-    """After this the clip begins anew."""
+    clip_seconds: int = 120
+    """After this the clip begins anew: longer than a side is watched, for a recording that is played again is a fault, and
+    looked at more closely."""
 
     def __str__(self) -> str:
         """Return it as people write it."""
         return f"{self.width}x{self.height} {self.rate} fps {self.codec} {self.kilobits} kb/s"
 
 
-SUB = Format("h264", 704, 576, 15, 512, clip_seconds=60)
+SUB = Format("h264", 704, 576, 15, 512)
 SUB_H265 = Format("h265", 704, 576, 15, 512)
 MAIN = Format("h264", 1920, 1080, 25, 4000)
 

@@ -42,11 +42,14 @@ class Cost:
     server_cores: float
     behind: float
     """The server's lag in seconds."""
+    looks: float = 0.0
+    """At pictures, a second, of all cameras together."""
 
     def __str__(self) -> str:
         """Return it as one line."""
+        looks = f", {self.looks:.1f} looks a second" if self.looks else ""
         return (
-            f"{self.side}: {self.cores:.4f} cores, {self.pss_bytes / MIB:.0f} MiB, {self.wakes:.0f} wake-ups a second"
+            f"{self.side}: {self.cores:.4f} cores, {self.pss_bytes / MIB:.0f} MiB, {self.wakes:.0f} wake-ups a second{looks}"
             f" (server {self.server_cores:.2f} cores, {self.behind:.1f} s behind)"
         )
 
@@ -84,7 +87,7 @@ def steady(served: Served, form: Format, sides: Sequence[Side], seconds: float) 
     return [
         Cost(
             side.name, (new.cpu - old.cpu) / took, footprint(side.pids).pss_bytes, (new.woken - old.woken) / took,
-            server_cores, behind,
+            server_cores, behind, (sum(new.work.looks.values()) - sum(old.work.looks.values())) / took,
         )
         for side, old, new in zip(sides, before, after, strict=True)
     ]  # fmt: skip
