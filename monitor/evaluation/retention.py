@@ -21,7 +21,7 @@ from monitor.model.ledger import Facts, evidence_of
 from monitor.model.observation import Evidence
 from monitor.model.recordings import RecordingFacts
 from monitor.model.regulation import Retention
-from monitor.model.span import DAY, Int64Array, Millis, Spans, isoformat
+from monitor.model.span import DAY, Int64Array, Millis, Spans, isoformat, isoformats
 from monitor.model.verdict import Outcome, Verdict
 
 BoolArray = npt.NDArray[np.bool_]
@@ -102,13 +102,12 @@ def measure(
     held = table.ratio() >= requirement.day_held_ratio
     own, together = _mass(table, requirement.mass_min_ratio)
     edge, begins = _earliest(own & together, table), _earliest(own, table)
-    contiguous = 0
-    while contiguous < (n - edge) and held[n - 1 - contiguous]:
-        contiguous += 1
+    broken = np.flatnonzero(~held[edge:])  # the days since the far edge that are not held
+    contiguous = n - edge - (int(broken[-1]) + 1 if len(broken) else 0)
     # A day is the first held one by its footage: a Sunday long before any is held too, but begins nothing.
     with_footage = np.flatnonzero(held & (table.due > 0))
     window = np.arange(max(n - days, with_footage[0] if len(with_footage) else 0), n)
-    missing = tuple(table.date(int(i)) for i in window if not held[i])
+    missing = tuple(table.date(index) for index in window[~held[window]].tolist())
     edge_day = table.date(edge) if edge < n else today
     gaps = _gaps(covered, owed, table, window, days)
     ages = [day + timedelta(days=days + 1) for day in missing[-1:]]
@@ -339,8 +338,10 @@ def _gap_began(facts: Facts, figures: Held) -> Millis:
 
 
 def _measured(requirement: Retention, figures: Held, foretold: Forecast | None, *, ok: bool) -> dict[str, JsonValue]:
+    texts = isoformats(np.array([edge for start, end, _ in figures.gaps for edge in (start, end)], dtype=np.int64))
     gaps: list[JsonValue] = [
-        {"start_at": isoformat(a), "end_at": isoformat(b), "ages_out_on": day.isoformat()} for a, b, day in figures.gaps
+        {"start_at": start, "end_at": end, "ages_out_on": day.isoformat()}
+        for start, end, (_, _, day) in zip(texts[::2], texts[1::2], figures.gaps, strict=True)
     ]
     return {
         "required_days": requirement.required_days,

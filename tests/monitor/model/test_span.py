@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.model.span import Spans, from_millis, isoformat, parse_instant, to_millis
+from monitor.model.span import Spans, from_millis, isoformat, isoformats, parse_instant, to_millis
 
 EDGE = 60
 instants = st.integers(-5, EDGE)
@@ -49,6 +49,21 @@ def test_union_intersection_and_difference_are_those_of_sets(
     assert a.union(b) == b.union(a)
     assert a.intersect(b.union(c)) == a.intersect(b).union(a.intersect(c))
     assert a.subtract(b.union(c)) == a.subtract(b).subtract(c)
+
+
+many = st.sets(instants, max_size=40).map(
+    lambda edges: list(zip(sorted(edges)[::2], sorted(edges)[1::2], strict=False))
+)
+"""Spans that lie apart, up to twenty of them."""
+
+
+@given(many, many)
+def test_many_spans_and_few_are_laid_over_each_other_alike(
+    one: list[tuple[int, int]], two: list[tuple[int, int]]
+) -> None:
+    a, b = Spans.of(one), Spans.of(two)
+    both = Spans.of([(instant, instant + 1) for instant in naive(one) & naive(two)])
+    assert a.intersect(b) == b.intersect(a) == both
 
 
 @given(pairs, pairs, pairs)
@@ -118,6 +133,16 @@ def test_an_instant_is_written_as_the_standard_library_writes_it(at: int) -> Non
     whole = instant.isoformat(timespec="milliseconds" if at % 1000 else "seconds")
     assert isoformat(at) == whole.replace("+00:00", "Z")
     assert parse_instant(isoformat(at)) == at
+    assert isoformats(np.array([at, at // 1000 * 1000])) == [isoformat(at), isoformat(at // 1000 * 1000)]
+
+
+@pytest.mark.parametrize("at", [-62_135_596_800_001, 253_402_300_800_000])
+def test_an_instant_beyond_the_calendar_is_not_written(at: int) -> None:
+    assert isoformats(np.empty(0, dtype=np.int64)) == []
+    with pytest.raises(OverflowError):
+        isoformat(at)
+    with pytest.raises(OverflowError):
+        isoformats(np.array([0, at]))
 
 
 @pytest.mark.parametrize("at", [-62_135_596_800_001, 253_402_300_800_000, 10**18])
