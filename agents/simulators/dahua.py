@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 from agents.simulators import dahua_replies as replies
 from agents.simulators.account import Answer
 from agents.simulators.camera import MAIN, SUB, Format
-from agents.simulators.device import Address, RecorderDevice, StreamName
+from agents.simulators.device import Address, RecorderDevice, Searched, StreamName
 from agents.simulators.finders import Finders, NoHandle, digits
 from agents.simulators.playback import Asked, Stamp, wall_digits
 from agents.simulators.recorder import RecorderState
@@ -33,6 +33,7 @@ class DahuaQuirks:
 
     page_cap: int = 100  # a page holds no more than this, whatever count says
     max_finders: int = 8
+    finder_seconds: float = 60.0  # a handle that is idle for longer is taken back
     nothing_found: Literal["400", "found=0"] = "400"  # how findFile says that there is nothing
     end_of_list: Literal["found=0", "400"] = "found=0"  # how findNextFile says that there is no more
     camera_state: bool = True  # without it 501, and only a lost picture is told
@@ -63,7 +64,7 @@ class DahuaSimulator(RecorderDevice):
         """Port 0 is chosen by the system at the first start and kept over `die` and `revive`."""
         super().__init__(state, f"Login to {state.seed:032x}", http=http, rtsp=rtsp, main=main, sub=sub)
         self.quirks = quirks if quirks is not None else DahuaQuirks()
-        self.finders = Finders(state, lambda: self.quirks.max_finders)
+        self.finders = Finders(state, lambda: (self.quirks.max_finders, self.quirks.finder_seconds))
         self._channels_of: dict[str, int] = {}
 
     def stream_path(self, channel_id: int, stream: StreamName) -> str:
@@ -78,6 +79,10 @@ class DahuaSimulator(RecorderDevice):
     def search_stats(self) -> dict[str, int]:
         """Return the counters of its finders."""
         return self.finders.stats()
+
+    def lose_client(self) -> int:
+        """Leave its finders open, as nobody's; return how many."""
+        return self.finders.orphan()
 
     async def _answer(self, request: Request) -> Response:
         answer = self.door.check(request.method, request.target, request.headers.get("authorization"))
@@ -175,6 +180,7 @@ class DahuaSimulator(RecorderDevice):
         if widest is not None and end - start > widest * 86_400 + 1:
             return _text(500, b"Error\r\n")
         self._channels_of[handle] = channel
+        self.searched.append(Searched(channel, self.state.instant(start), self.state.instant(end)))
         found = self.finders.find(handle, channel, start, end)
         wanted = parameters.get("condition.Types[0]", "dav") == "dav"
         if (not found or not wanted) and self.quirks.nothing_found == "400":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 from agents.simulators.account import Account, Authenticator
 from agents.simulators.camera import MAIN, SUB, Fault, Format
@@ -15,6 +15,14 @@ from agents.simulators.webserver import Request, Response, WebServer
 
 StreamName = Literal["main", "sub"]
 Address = tuple[str, int]
+
+
+class Searched(NamedTuple):
+    """What a search asked for: a channel, from when until when, in epoch seconds of the recorder's own clock."""
+
+    channel_id: int
+    start: float
+    end: float
 
 
 class RecorderDevice(ABC):
@@ -42,6 +50,8 @@ class RecorderDevice(ABC):
             self.account, realm, qop=True, nonce_seconds=state.nonce_seconds, nonces_once=state.nonces_once
         )
         self.requests: Counter[str] = Counter()
+        self.searched: list[Searched] = []
+        """Each search for footage, in turn; the pages that follow its first one are no further search."""
         self.web = WebServer(self._answer, host=http[0], port=http[1])
         manners = Manners(
             max_sessions=state.max_sessions,
@@ -111,6 +121,10 @@ class RecorderDevice(ABC):
         """Give it power and line again, on the same ports."""
         self.state.powered = True
         await self.start()
+
+    def lose_client(self) -> int:
+        """Know that whoever asked so far was killed: what it left open, until it times out, is nobody's fault; return how much."""
+        return 0
 
     def set_fault(self, channel_id: int, fault: Fault) -> None:
         """Let a fault of the channel's camera begin, or end with `Fault.NONE`. Raises KeyError."""

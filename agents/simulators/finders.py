@@ -23,14 +23,16 @@ class _Finder:
     files: list[Found] = field(default_factory=list)
     position: int = 0
     searched: bool = False
+    used_at: float = 0.0
+    is_orphan: bool = False
 
 
 class Finders:
     """Gives out handles, runs one search in each, and counts what a polite client would not do."""
 
-    def __init__(self, state: RecorderState, most: Callable[[], int]) -> None:
-        """`most` says how many handles there are."""
-        self._state, self._most = state, most
+    def __init__(self, state: RecorderState, limits: Callable[[], tuple[int, float]]) -> None:
+        """`limits` says how many handles there are, and after how many idle seconds one is taken back."""
+        self._state, self._limits = state, limits
         self._open: dict[str, _Finder] = {}
         self._last = 3_039_757_639
         self._running = 0
@@ -40,16 +42,18 @@ class Finders:
         self.refused_finders = 0
         self.unknown_handles = 0
         self.destroyed_unclosed = 0
+        self.abandoned_finders = 0
 
     def create(self) -> str:
         """Give out a handle. Raises NoHandle."""
-        if len(self._open) >= self._most():
+        self._take_back()
+        if len(self._open) >= self._limits()[0]:
             self.refused_finders += 1
             raise NoHandle
         self._last += 1
         handle = str(self._last)
-        self.concurrent_searches += bool(self._open)
-        self._open[handle] = _Finder()
+        self.concurrent_searches += any(not one.is_orphan for one in self._open.values())
+        self._open[handle] = _Finder(used_at=self._state.now())
         self.peak_finders = max(self.peak_finders, len(self._open))
         return handle
 
@@ -79,6 +83,13 @@ class Finders:
         self.destroyed_unclosed += self._get(handle).searched
         del self._open[handle]
 
+    def orphan(self) -> int:
+        """Whoever opened the finders is gone; return how many were left open now."""
+        left = [finder for finder in self._open.values() if not finder.is_orphan]
+        for finder in left:
+            finder.is_orphan = True
+        return len(left)
+
     def begin(self) -> None:
         """A request about a search has come in."""
         self.concurrent_searches += self._running > 0
@@ -90,21 +101,33 @@ class Finders:
 
     def stats(self) -> dict[str, int]:
         """Return the counters, and how many finders are open now."""
+        self._take_back()
         return {
             "searches": self.searches,
             "concurrent_searches": self.concurrent_searches,
-            "open_finders": len(self._open),
+            "open_finders": sum(not one.is_orphan for one in self._open.values()),
+            "orphaned_finders": sum(one.is_orphan for one in self._open.values()),
+            "abandoned_finders": self.abandoned_finders,
             "peak_finders": self.peak_finders,
             "refused_finders": self.refused_finders,
             "unknown_handles": self.unknown_handles,
             "destroyed_unclosed": self.destroyed_unclosed,
         }
 
+    def _take_back(self) -> None:
+        most_idle = self._state.now() - self._limits()[1]
+        idle = [handle for handle, finder in self._open.items() if finder.used_at < most_idle]
+        for handle in idle:
+            self.abandoned_finders += not self._open.pop(handle).is_orphan
+
     def _get(self, handle: str) -> _Finder:
+        self._take_back()
         if handle not in self._open:
             self.unknown_handles += 1
             raise NoHandle
-        return self._open[handle]
+        finder = self._open[handle]
+        finder.used_at = self._state.now()
+        return finder
 
 
 def _order(found: Found) -> tuple[tuple[int, int], bool]:

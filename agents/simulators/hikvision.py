@@ -11,10 +11,18 @@ from typing import Final
 from agents.simulators import isapi
 from agents.simulators.account import Answer
 from agents.simulators.camera import MAIN, SUB, Format
-from agents.simulators.device import Address, RecorderDevice, StreamName
+from agents.simulators.device import Address, RecorderDevice, Searched, StreamName
 from agents.simulators.playback import Asked, Habits, Stamp, wall_digits
 from agents.simulators.recorder import RecorderState
-from agents.simulators.search import BadParameters, DeviceError, SearchDesk, days_recorded, parse_description, parse_xml
+from agents.simulators.search import (
+    BadParameters,
+    Description,
+    DeviceError,
+    SearchDesk,
+    days_recorded,
+    parse_description,
+    parse_xml,
+)
 from agents.simulators.webserver import Request, Response
 
 _DAILY: Final = re.compile(r"^/ISAPI/ContentMgmt/record/tracks/(\d+)/dailyDistribution$", re.IGNORECASE)
@@ -122,6 +130,7 @@ class HikvisionSimulator(RecorderDevice):
             await asyncio.sleep(self.state.quirks.search_seconds)
             wanted = parse_description(request.body)
             page = self.desk.page(wanted)
+            self._note(wanted)
         finally:
             self.desk.finish()
         matches = (
@@ -135,6 +144,11 @@ class HikvisionSimulator(RecorderDevice):
                 namespace, search_id=wanted.search_id, matches=matches, more=page.more, total=page.total
             ),
         )
+
+    def _note(self, wanted: Description) -> None:
+        if not wanted.position:
+            start, end = (self.state.instant(edge) for edge in (wanted.start, wanted.end))
+            self.searched += [Searched(track // 100, start, end) for track in wanted.track_ids]
 
     async def _daily(self, request: Request) -> Response:
         found = _DAILY.match(request.path)

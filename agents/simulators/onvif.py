@@ -17,7 +17,7 @@ from xml.etree import ElementTree as ET
 from agents.simulators import onvif_replies as replies
 from agents.simulators.account import Answer
 from agents.simulators.camera import MAIN, SUB, Format
-from agents.simulators.device import Address, RecorderDevice, StreamName
+from agents.simulators.device import Address, RecorderDevice, Searched, StreamName
 from agents.simulators.onvif_replies import Event, Spans
 from agents.simulators.playback import Asked, Habits, Stamp
 from agents.simulators.recorder import Channel, RecorderState
@@ -78,6 +78,7 @@ class Session:
     keep_seconds: float
     until: float
     polls: int = 0
+    is_orphan: bool = False
 
 
 @dataclass
@@ -134,8 +135,16 @@ class OnvifSimulator(RecorderDevice):
             "searches": self.searches,
             "concurrent_searches": self.concurrent_searches,
             "abandoned_searches": self.abandoned_searches,
-            "open_searches": len(self._sessions),
+            "open_searches": sum(not one.is_orphan for one in self._sessions.values()),
+            "orphaned_searches": sum(one.is_orphan for one in self._sessions.values()),
         }
+
+    def lose_client(self) -> int:
+        """Leave its searches open, as nobody's; return how many."""
+        left = [session for session in self._sessions.values() if not session.is_orphan]
+        for session in left:
+            session.is_orphan = True
+        return len(left)
 
     # HTTP and SOAP.
 
@@ -262,7 +271,9 @@ class OnvifSimulator(RecorderDevice):
     def _find_events(self, asked: _Asked) -> str:
         token = asked.text("IncludedRecordings")
         start, end = (datetime.fromisoformat(asked.text(name)).timestamp() for name in ("StartPoint", "EndPoint"))
-        found = self._events(token, self._held(self._channel(token)), start, end)
+        channel = self._channel(token)
+        self.searched.append(Searched(channel.id, start, end))
+        found = self._events(token, self._held(channel), start, end)
         return self._open("FindEvents", "GetEventSearchResults", [replies.event_result(one) for one in found], asked)
 
     def _events(self, token: str, held: Spans, start: float, end: float) -> list[Event]:
@@ -300,15 +311,14 @@ class OnvifSimulator(RecorderDevice):
     def _forget_sessions(self) -> None:
         now = self.state.now()
         expired = [token for token, session in self._sessions.items() if session.until < now]
-        self.abandoned_searches += len(expired)
         for token in expired:
-            del self._sessions[token]
+            self.abandoned_searches += not self._sessions.pop(token).is_orphan
 
     def _open(self, find: str, results: str, items: list[str], asked: _Asked) -> str:
         self._forget_sessions()
         self.sessions += 1
         self.searches += find == "FindEvents"
-        self.concurrent_searches += bool(self._sessions)
+        self.concurrent_searches += any(not one.is_orphan for one in self._sessions.values())
         if len(self._sessions) >= self.quirks.max_sessions:
             raise SoapError("Receiver", "Action", "ResourceProblem", words="no more search sessions")
         wanted = _SECONDS.fullmatch(asked.texts.get("KeepAliveTime", ""))

@@ -6,7 +6,7 @@ import calendar
 import enum
 import time
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 from zoneinfo import ZoneInfo
 
@@ -153,6 +153,11 @@ class RecorderState:
     def wall(self, at: float) -> datetime:
         """Return what the recorder's clock shows at the true instant `at`, with its zone."""
         return datetime.fromtimestamp(at + self.clock_offset_seconds, ZoneInfo(self.timezone))
+
+    def instant(self, digits: int) -> float:
+        """Return the epoch second, by the recorder's clock, of local wall clock digits counted as if UTC."""
+        wall = datetime.fromtimestamp(digits, UTC).replace(tzinfo=ZoneInfo(self.timezone))
+        return wall.timestamp()
 
     def wall_span(self, segment: Segment) -> tuple[int, int]:
         """Return a segment's start and end as its files are named: local wall clock digits, counted as if UTC."""

@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 from agents.simulators import uniview_replies as replies
 from agents.simulators.account import Answer
 from agents.simulators.camera import MAIN, SUB, Format
-from agents.simulators.device import Address, RecorderDevice, StreamName
+from agents.simulators.device import Address, RecorderDevice, Searched, StreamName
 from agents.simulators.playback import Asked, Stamp
 from agents.simulators.recorder import Channel, RecorderState
 from agents.simulators.webserver import Request, Response
@@ -174,6 +174,8 @@ class UniviewSimulator(RecorderDevice):
         if end - begin > quirks.wide_window_days * _DAY + 1 and self._chance.random() < 0.5:
             self.failed_wide_windows += 1
             raise LapiError(1, "Common Error")
+        if not offset:
+            self.searched.append(Searched(channel.id, begin, end))
         rows = replies.record_rows(self.state, channel, begin, end)
         first = 0 if quirks.ignores_offset or quirks.ignores_limit else offset
         last = len(rows) if quirks.ignores_limit else first + min(limit, quirks.page_cap)

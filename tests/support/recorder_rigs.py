@@ -131,7 +131,7 @@ async def running(
         assert_manners(simulator.stats())
 
 
-RUDE = ("concurrent_searches", "repeated_refusals", "attempts_while_locked", "open_finders", "unknown_handles", "destroyed_unclosed", "refused_pages", "open_searches", "abandoned_searches")  # fmt: skip
+RUDE = ("concurrent_searches", "repeated_refusals", "attempts_while_locked", "open_finders", "abandoned_finders", "unknown_handles", "destroyed_unclosed", "refused_pages", "open_searches", "abandoned_searches")  # fmt: skip
 
 
 def assert_manners(stats: dict[str, int]) -> None:

@@ -101,6 +101,19 @@ async def test_handles_that_run_out_are_a_full_recorder(tmp_path: Path) -> None:
         assert (await driver.footage("1", NOON - HOUR, NOON)).spans.total() == HOUR
 
 
+async def test_a_handle_that_a_killed_process_left_open_is_the_recorders_to_take_back(tmp_path: Path) -> None:
+    clock = ManualClock(NOW)
+    async with running(RIG, state(clock=clock), tmp_path, clock) as (simulator, driver):
+        simulator.quirks.max_finders = 1
+        simulator.finders.create()
+        simulator.lose_client()
+        with pytest.raises(RecorderError, match="others may hold them all; it is asked again later"):
+            await driver.footage("1", NOON - HOUR, NOON)
+        clock.advance(simulator.quirks.finder_seconds + 1)
+        assert (await driver.footage("1", NOON - HOUR, NOON)).spans.total() == HOUR
+        assert simulator.stats()["abandoned_finders"] == 0
+
+
 async def test_channels_without_their_state_are_known_by_their_lost_picture_alone(tmp_path: Path) -> None:
     async with running(RIG, state(clips(1), clips(1)), tmp_path, ManualClock(NOW)) as (simulator, driver):
         simulator.quirks.camera_state = False

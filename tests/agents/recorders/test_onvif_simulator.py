@@ -16,11 +16,15 @@ from agents.simulators.camera import Camera
 from agents.simulators.footage import Footage, Segment
 from agents.simulators.onvif import OnvifQuirks, OnvifSimulator
 from agents.simulators.recorder import AlarmInput, Channel, RecorderState
+from agents.simulators.webserver import Request
 from monitor.model.clock import ManualClock
 from monitor.model.span import DAY, HOUR, MINUTE, Millis, Spans, to_millis
 from support.recorder_http import NOW, PASSWORD, Asked, Reply, recorder_settings, serving
 
 NOON = to_millis(NOW)
+FIND = b"""<e:Envelope xmlns:e="http://www.w3.org/2003/05/soap-envelope"><e:Body>
+<FindRecordings xmlns="http://www.onvif.org/ver10/search/wsdl"><KeepAliveTime>PT30S</KeepAliveTime></FindRecordings>
+</e:Body></e:Envelope>"""
 FIXTURES = Path(__file__).parents[2] / "fixtures" / "recorders" / "onvif"
 
 
@@ -270,6 +274,20 @@ async def test_a_full_search_desk_is_busy_and_nothing_is_left_open(tmp_path: Pat
         with pytest.raises(RecorderError) as error:
             await driver.footage("1", NOON - DAY, NOON)
         assert error.value.cause == "recorder_full"
+
+
+async def test_a_session_that_a_killed_process_left_open_ends_by_its_own_keep_alive(tmp_path: Path) -> None:
+    quirks = OnvifQuirks(login="none", max_sessions=1)
+    async with recorded(tmp_path, [whole_days(2)], quirks) as (simulator, driver):
+        assert (await simulator.web.handler(Request("POST", "/onvif/SearchRecording", {}, FIND))).status == 200
+        simulator.lose_client()
+        with pytest.raises(RecorderError) as error:
+            await driver.footage("1", NOON - DAY, NOON)
+        assert error.value.cause == "recorder_full"
+        clock = driver._settings.clock
+        assert isinstance(clock, ManualClock)
+        clock.advance(31)
+        assert (await driver.footage("1", NOON - DAY, NOON)).spans == Spans.window(NOON - DAY, NOON)
 
 
 @pytest.mark.parametrize(("login", "fault_status"), [("digest", 500), ("token", 400), ("token", 500)])
