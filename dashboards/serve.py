@@ -21,7 +21,7 @@ from dashboards.logs import AccessLog
 from dashboards.prepare import ServeError, prepare
 from dashboards.web.guard import SafeHeaders
 from dashboards.web.pages import build_pages
-from dashboards.workers import ANSWER_SECONDS, LISTENING_SECONDS, Worker, run_workers
+from dashboards.workers import HANG_SECONDS, LISTENING_SECONDS, Worker, run_workers
 from monitor.api.problems import is_ours
 from monitor.api.routes import build_api
 from monitor.collector.context import Context
@@ -166,7 +166,7 @@ def _config(app: ASGIApp | Worker, tls: TlsSettings | None, workers: int) -> uvi
         log_config=None,
         server_header=False,
         timeout_graceful_shutdown=10,
-        timeout_worker_healthcheck=ANSWER_SECONDS,
+        timeout_worker_healthcheck=HANG_SECONDS,
     )
     if tls is not None:
         config.ssl_certfile, config.ssl_keyfile = str(tls.certificate), str(tls.key)

@@ -22,10 +22,9 @@ import uvicorn
 from prometheus_client import values
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
-from uvicorn.config import STARTUP_FAILURE
-from uvicorn.supervisors import Multiprocess
 
 from dashboards.prepare import ServeError
+from dashboards.supervisor import Supervisor
 from monitor.api.metrics import METRICS_DIRECTORY
 from monitor.collector.context import Context
 from monitor.collector.jobs import note_listening
@@ -33,8 +32,8 @@ from monitor.collector.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-ANSWER_SECONDS = 60
-"""A worker that gives no sign of life for so long is replaced. On a busy machine the start alone takes some seconds."""
+HANG_SECONDS = 25
+"""A worker whose event loop hasn't turned for so long is replaced: who has a connection to it waits for nothing."""
 LISTENING_SECONDS = 3.0
 """How often who answers notes it: while nobody does, no agent can be heard."""
 CONNECTIONS = 80
@@ -131,10 +130,10 @@ def run_workers(config: uvicorn.Config, listening: socket, watch: Callable[[Call
     seconds meanwhile.
     """
     with metrics_directory() as directory:
-        supervisor = Multiprocess(config, sockets=[listening])
+        supervisor = Supervisor(config, [listening])
         watch(partial(_forget_the_dead, supervisor, directory))
         supervisor.run()
-    if any(worker.exitcode == STARTUP_FAILURE for worker in supervisor.processes):
+    if supervisor.failed():
         raise ServeError("a worker could not start; the log says why")
 
 
@@ -167,9 +166,9 @@ def _kept(directory: str) -> Iterator[None]:
         os.close(number)
 
 
-def _forget_the_dead(supervisor: Multiprocess, directory: Path) -> None:
+def _forget_the_dead(supervisor: Supervisor, directory: Path) -> None:
     """What a worker had in the works died with it; what it had counted stays counted."""
-    alive = {worker.pid for worker in supervisor.processes}
+    alive = supervisor.pids()
     for path in directory.iterdir():
         found = _LIVE.fullmatch(path.name)
         if found is not None and int(found[1]) not in alive:

@@ -1,0 +1,55 @@
+"""Workers for tests of who keeps them alive: the smallest application that can hang, or be broken from outside."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from dashboards import logs
+from dashboards.supervisor import Supervisor
+
+
+@dataclass(frozen=True)
+class Application:
+    """What a worker makes its application of; it can't while there is a file `broken`."""
+
+    folder: Path
+
+    def __call__(self) -> ASGIApp:
+        """Return the application."""
+        if (self.folder / "broken").exists():
+            os._exit(7)
+        return answer
+
+
+async def answer(scope: Scope, _: Receive, send: Send) -> None:
+    """Answer with the process's id; asked for /hang, let the event loop hang while threads go on."""
+    if scope["path"] == "/hang":
+        threading.Event().wait()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"connection", b"close")]})
+    await send({"type": "http.response.body", "body": str(os.getpid()).encode()})
+
+
+def main() -> None:
+    """Run two workers on a free port, which is printed; those that hang for two seconds are replaced."""
+    logs.configure()
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        sys.stdout.write(f"{listening.getsockname()[1]}\n")
+        sys.stdout.flush()
+        config = uvicorn.Config(
+            Application(Path.cwd()),
+            factory=True,
+            workers=2,
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            timeout_worker_healthcheck=2,
+        )
+        Supervisor(config, [listening]).run()
