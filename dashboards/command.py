@@ -11,7 +11,8 @@ import typer
 from pydantic import ValidationError
 from sqlalchemy.exc import SQLAlchemyError
 
-from dashboards.prepare import ServeError, prepare
+from dashboards.prepare import prepare
+from dashboards.serve_error import ServeError
 from monitor.collector.context import Context
 from monitor.collector.evidence import ExportError
 from monitor.collector.own_keys import RotationError

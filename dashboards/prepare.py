@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from sqlalchemy import Engine
 
+from dashboards.serve_error import ServeError
 from monitor.store.schema import is_current, migrate
-
-
-class ServeError(Exception):
-    """The collector can't be started; the sentence says why and what to do."""
 
 
 def prepare(engine: Engine, *, may_migrate: bool) -> None:

@@ -18,7 +18,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from dashboards.door import Door
 from dashboards.logs import AccessLog
-from dashboards.prepare import ServeError, prepare
+from dashboards.prepare import prepare
+from dashboards.serve_error import ServeError
 from dashboards.web.guard import SafeHeaders
 from dashboards.web.pages import build_pages
 from dashboards.workers import HANG_SECONDS, LISTENING_SECONDS, Worker, run_workers
@@ -239,4 +240,5 @@ def serve(
             uvicorn.Server(config).run(sockets=[listening])
             return
         every = partial(scheduler.add_job, trigger="interval", seconds=WORKERS_SECONDS)
-        run_workers(_config(Worker(settings, create_app, verbose), settings.tls, workers), listening, every)
+        config = _config(Worker(settings, create_app, verbose), settings.tls, workers)
+        run_workers(config, listening, every, partial(configure, nothing, settings.tls))

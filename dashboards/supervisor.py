@@ -5,15 +5,16 @@ from __future__ import annotations
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from socket import socket
 
 import structlog
 import uvicorn
-from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors.multiprocess import Process
 
+from dashboards.serve_error import ServeError
 from monitor.model.clock import Clock, SystemClock
 
 log = structlog.get_logger(__name__)
@@ -22,6 +23,10 @@ TURN_SECONDS = 0.25
 """How often the workers are looked at."""
 START_SECONDS = 60.0
 """A worker that doesn't answer so long after its start is given up. On a busy machine the start alone takes some seconds."""
+STEADY_SECONDS = 60.0
+"""A worker that ends earlier ended soon: the next one would most likely do the same."""
+MOST_SECONDS = 30.0
+"""The longest pause between two tries."""
 
 
 class _Server(uvicorn.Server):
@@ -47,6 +52,7 @@ class WorkerProcess(Process):
         self._turns = 0
         self._asked = False
         self._silent = 0.0
+        self._age = 0.0
 
     @property
     def server(self) -> _Server:
@@ -63,6 +69,7 @@ class WorkerProcess(Process):
     def look(self, seconds: float) -> None:
         """Take what it has answered and ask again, without waiting; `seconds` have gone by since the last look."""
         self._silent += seconds
+        self._age += seconds
         try:
             if not self._asked:
                 self.parent_conn.send(b"ping")
@@ -77,6 +84,11 @@ class WorkerProcess(Process):
     def answers(self) -> bool:
         """Whether it has come up."""
         return self._turns > 0
+
+    @property
+    def steady(self) -> bool:
+        """Whether it has been there for a while."""
+        return self.answers and self._age >= STEADY_SECONDS
 
     @property
     def hangs(self) -> bool:
@@ -94,15 +106,47 @@ class WorkerProcess(Process):
         """Whether its process is there."""
         return self.process.is_alive()
 
+    def end_at_once(self) -> None:
+        """End it whatever it does; what it has in the works was not answered."""
+        self.kill()
+        self.join()
+
+
+@dataclass(eq=False)
+class Place:
+    """Where a worker is kept, and how it went with those that were there."""
+
+    worker: WorkerProcess | None = None
+    failures: int = 0
+    """So many in a row ended soon, or could not even be started."""
+    pause: float = 0.0
+    """Seconds until the next one is tried."""
+
+    def lose(self, *, soon: bool) -> None:
+        """Be without a worker: for 1, 2, 4 ... 30 s when it ended soon."""
+        self.worker = None
+        self.failures = self.failures + 1 if soon else 0
+        self.pause = min(2.0 ** (self.failures - 1), MOST_SECONDS) if soon else 0.0
+
+    def try_now(self) -> None:
+        """Forget what went wrong: it may have been mended."""
+        self.failures, self.pause = 0, 0.0
+
 
 class Supervisor:
     """Runs as many workers as the configuration says, until SIGTERM or SIGINT; SIGHUP replaces one after the other."""
 
-    def __init__(self, config: uvicorn.Config, sockets: list[socket], clock: Clock | None = None) -> None:
-        """Nothing runs yet: see `run`."""
-        self._config, self._sockets = config, sockets
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        sockets: list[socket],
+        check: Callable[[], object] = lambda: None,
+        clock: Clock | None = None,
+    ) -> None:
+        """Nothing runs yet: see `run`. `check` raises ServeError where a worker need not even be started."""
+        self._config, self._sockets, self._check = config, sockets, check
         self._clock = clock or SystemClock()
-        self._workers: list[WorkerProcess] = []
+        self._places = [Place() for _ in range(config.workers)]
         self._next: WorkerProcess | None = None
         """The one that comes up to replace the first of those below."""
         self._old: deque[WorkerProcess] = deque()
@@ -110,11 +154,16 @@ class Supervisor:
         self._told: list[int] = []
         """Signals that came: a handler does no more than note them."""
         self._leaving = False
+        self._came_up = False
 
     def run(self) -> None:
-        """Keep the workers alive until told to stop; then end them. To be called in the main thread."""
+        """Keep the workers alive until told to stop; then end them. To be called in the main thread.
+
+        Raises ServeError when all of them ended before any had come up.
+        """
         with self._signals():
-            self._workers = [self._start() for _ in range(self._config.workers)]
+            for place in self._places:
+                self._fill(place)
             before = self._clock.monotonic()
             while not self._leaving:
                 threading.Event().wait(TURN_SECONDS)
@@ -122,18 +171,19 @@ class Supervisor:
                 # A first process that was held up itself, as on a machine that slept, holds nothing against its workers.
                 self._turn(min(now - before, 4 * TURN_SECONDS))
                 before = now
+                if not self._came_up and not self._workers():
+                    raise ServeError("no worker could start; the log says why")
         self._end()
-
-    def failed(self) -> bool:
-        """Tell whether it ended because a worker could not start."""
-        return any(worker.exitcode == STARTUP_FAILURE for worker in self._workers)
 
     def pids(self) -> set[int | None]:
         """Return the processes of all workers, those that come and go included."""
         return {worker.pid for worker in self._all()}
 
+    def _workers(self) -> list[WorkerProcess]:
+        return [place.worker for place in self._places if place.worker is not None]
+
     def _all(self) -> list[WorkerProcess]:
-        return [*self._workers, *self._retired, *([self._next] if self._next else [])]
+        return [*self._workers(), *self._retired, *([self._next] if self._next else [])]
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -147,6 +197,8 @@ class Supervisor:
                 signal.signal(number, handler)
 
     def _start(self) -> WorkerProcess:
+        """Start a worker. Raises ServeError where it could not come up."""
+        self._check()
         worker = WorkerProcess(self._config, self._sockets)
         worker.start()
         return worker
@@ -156,47 +208,92 @@ class Supervisor:
             if self._told.pop(0) != signal.SIGHUP:
                 self._leaving = True
                 return
-            self._old.extend(worker for worker in self._workers if worker not in self._old)
-        for place, worker in enumerate(self._workers):
-            worker.look(seconds)
-            if worker.hangs or not worker.runs:
-                self._replace(place, worker)
+            self._begin_renewal()
+        for place in self._places:
+            self._look_after(place, seconds)
         self._renew(seconds)
         self._retired = [worker for worker in self._retired if worker.runs]
 
-    def _replace(self, place: int, worker: WorkerProcess) -> None:
-        """Put another in the place of a worker that died or hangs."""
+    def _look_after(self, place: Place, seconds: float) -> None:
+        worker = place.worker
+        if worker is None:
+            place.pause -= seconds
+            if self._came_up and place.pause <= 0:
+                self._fill(place)
+            return
+        worker.look(seconds)
+        self._came_up |= worker.answers
+        if worker.hangs or not worker.runs:
+            self._lose(place, worker)
+        elif worker.steady:
+            place.failures = 0
+
+    def _fill(self, place: Place) -> None:
+        """Put a worker in an empty place."""
+        try:
+            place.worker = self._start()
+        except ServeError as error:
+            self._lost(place, soon=True, reason=str(error))
+
+    def _lose(self, place: Place, worker: WorkerProcess) -> None:
+        """Clear the place of a worker that died or hangs."""
         if worker.runs:
             log.error("a worker hangs, it is ended and another takes its place", worker=worker.pid, reason=worker.ails)
-        else:
-            log.warning("a worker ended, and another takes its place", worker=worker.pid, exit=worker.exitcode)
-        end_at_once([worker])
-        if worker.exitcode == STARTUP_FAILURE:
-            self._leaving = True
-            return
-        self._workers[place] = self._start()
+        worker.end_at_once()
+        self._lost(place, soon=not worker.steady, reason=f"exit {worker.exitcode}")
+
+    def _lost(self, place: Place, *, soon: bool, reason: str) -> None:
+        """Note that a place is without a worker, and say so; where workers end soon again and again, once."""
+        said = soon and any(item.failures for item in self._places)
+        place.lose(soon=soon)
+        if not soon:
+            log.warning("a worker ended, and another takes its place", reason=reason)
+        elif not said:
+            most = f"{MOST_SECONDS:g} s"
+            log.error(
+                "a worker ended soon after its start, others are tried ever more seldom", reason=reason, most=most
+            )
+
+    def _begin_renewal(self) -> None:
+        """SIGHUP: something was mended, or put in the place of something else."""
+        for place in self._places:
+            place.try_now()
+        self._old.extend(worker for worker in self._workers() if worker not in self._old)
 
     def _renew(self, seconds: float) -> None:
         """Go on with replacing those of before SIGHUP: each goes when the one that takes its place has come up."""
-        while self._old and self._old[0] not in self._workers:
+        there = self._workers()
+        while self._old and self._old[0] not in there:
             self._old.popleft()  # it died meanwhile, and has been replaced
+        try:
+            if self._next is None and self._old:
+                self._next = self._start()
+        except ServeError as error:
+            self._give_up_renewal(str(error))
         if self._next is None:
-            self._next = self._start() if self._old else None
             return
         self._next.look(seconds)
         if self._next.hangs or not self._next.runs:
-            end_at_once([self._next])
-            log.error("a new worker did not come up: those of before SIGHUP go on", exit=self._next.exitcode)
-            self._next = None
-            self._old.clear()
+            self._next.end_at_once()
+            self._give_up_renewal(self._next.ails if self._next.exitcode is None else f"exit {self._next.exitcode}")
         elif self._next.answers:
-            old = self._next  # there may be nothing left to replace
-            if self._old:
-                old = self._old.popleft()
-                self._workers[self._workers.index(old)] = self._next
-            self._next = None
-            old.terminate()
-            self._retired.append(old)
+            self._exchange(self._next)
+
+    def _exchange(self, new: WorkerProcess) -> None:
+        """Let a new worker take the place of an old one, which finishes what it has in the works."""
+        goes = new  # there may be nothing left to replace
+        if self._old:
+            goes = self._old.popleft()
+            place = next(place for place in self._places if place.worker is goes)
+            place.worker = new
+        self._next = None
+        goes.terminate()
+        self._retired.append(goes)
+
+    def _give_up_renewal(self, reason: str) -> None:
+        log.error("a new worker could not come up, those of before SIGHUP go on", reason=reason)
+        self._next = None
+        self._old.clear()
 
     def _end(self) -> None:
         """End all workers: each finishes what it has in the works."""
@@ -205,11 +302,3 @@ class Supervisor:
             worker.terminate()
         for worker in workers:
             worker.join()
-
-
-def end_at_once(workers: Sequence[WorkerProcess]) -> None:
-    """End workers whatever they do; what they have in the works was not answered."""
-    for worker in workers:
-        worker.kill()
-    for worker in workers:
-        worker.join()

@@ -23,7 +23,7 @@ from prometheus_client import values
 from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp
 
-from dashboards.prepare import ServeError
+from dashboards.serve_error import ServeError
 from dashboards.supervisor import Supervisor
 from monitor.api.metrics import METRICS_DIRECTORY
 from monitor.collector.context import Context
@@ -123,18 +123,21 @@ def _end_with_the_first() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def run_workers(config: uvicorn.Config, listening: socket, watch: Callable[[Callable[[], None]], None]) -> None:
-    """Run `config.workers` workers until this process is told to stop. Raises ServeError when they can't start.
+def run_workers(
+    config: uvicorn.Config,
+    listening: socket,
+    watch: Callable[[Callable[[], None]], object],
+    check: Callable[[], object] = lambda: None,
+) -> None:
+    """Run `config.workers` workers until this process is told to stop. Raises ServeError when none can start.
 
     SIGHUP replaces one after the other, as after a new certificate. `watch` is given what is to be done every few
-    seconds meanwhile.
+    seconds meanwhile; `check` raises ServeError where a worker need not even be started.
     """
     with metrics_directory() as directory:
-        supervisor = Supervisor(config, [listening])
+        supervisor = Supervisor(config, [listening], check)
         watch(partial(_forget_the_dead, supervisor, directory))
         supervisor.run()
-    if supervisor.failed():
-        raise ServeError("a worker could not start; the log says why")
 
 
 @contextmanager

@@ -23,8 +23,9 @@ from sqlalchemy import delete
 from agents.enroll import enroll
 from agents.state import State
 from benchmarks.agent_process import until
-from dashboards.prepare import ServeError, prepare
+from dashboards.prepare import prepare
 from dashboards.serve import address_of, configure, jobs, listen
+from dashboards.serve_error import ServeError
 from dashboards.workers import note_that_it_answers
 from monitor.collector.context import Context
 from monitor.collector.enrolment import create_code

@@ -15,9 +15,13 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
 from benchmarks.agent_process import until
+from dashboards.supervisor import Place
 
 TESTS = Path(__file__).parents[1]
 CODE = f"import sys; sys.path[:0] = [{str(TESTS)!r}]; from support.supervised import main; main()"
+
+SOON = "a worker ended soon after its start, others are tried ever more seldom"
+KEPT = "a new worker could not come up, those of before SIGHUP go on"
 
 
 @dataclass
@@ -45,15 +49,21 @@ class Supervised:
         """Return the workers that answer now."""
         return {pid for pid in (self.ask() for _ in range(12)) if pid is not None}
 
-    def said(self) -> list[tuple[str, str | int | None]]:
-        """Return the sentences in the log, each with its reason, or the exit of whom it is about."""
+    def said(self) -> list[tuple[str, str]]:
+        """Return the sentences in the log, each with its reason."""
         lines = (self.folder / "log").read_text().splitlines()
         told = [json.loads(line) for line in lines if line.startswith("{")]
-        return [(item["event"], item.get("reason", item.get("exit"))) for item in told]
+        return [(item["event"], item["reason"]) for item in told]
+
+    def tries(self) -> list[float]:
+        """Return when a worker was tried while they were broken."""
+        return [float(line) for line in (self.folder / "broken").read_text().splitlines()]
 
     def end(self) -> None:
         """End the first process and its workers, whatever they do."""
-        pids = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        pids: list[str] = []
+        with suppress(OSError):
+            pids = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         self.process.kill()
         self.process.wait()
         for pid in pids:
@@ -85,4 +95,46 @@ def test_a_worker_whose_event_loop_hangs_is_replaced_and_the_others_go_on(tmp_pa
             until(lambda: len(found.workers() - before) == 1, 40, "another one is there")
         assert len(found.workers() & before) == 1, "who did not hang is there still"
         hung = ("a worker hangs, it is ended and another takes its place", "its event loop has not turned for 2 s")
-        assert found.said() == [hung]
+        assert found.said() == [hung, (SOON, "exit -9")]
+
+
+def test_workers_that_can_not_start_are_tried_ever_more_seldom_and_that_is_said_once(tmp_path: Path) -> None:
+    with supervised(tmp_path) as found:
+        until(lambda: len(found.workers()) == 2, 40, "both answer")
+        before = found.workers()
+        (tmp_path / "broken").touch()
+        found.process.send_signal(signal.SIGHUP)
+        until(lambda: found.said() == [(KEPT, "exit 7")], 40, "a new one was tried, once")
+        assert (len(found.tries()), found.workers()) == (1, before), "nobody goes before another has come"
+        os.kill(min(before), signal.SIGKILL)
+        until(lambda: len(found.tries()) == 3, 40, "it is tried again and again")
+        first, second = found.tries()[1:]
+        assert second - first >= 2.0, "the first after 1 s, the second after 2 s"
+        assert found.said()[1:] == [(SOON, "exit -9")]
+        (tmp_path / "broken").unlink()
+        found.process.send_signal(signal.SIGHUP)
+        until(lambda: len(found.workers()) == 2 and not found.workers() & before, 40, "all are new")
+        (tmp_path / "refused").touch()
+        found.process.send_signal(signal.SIGHUP)
+        until(lambda: found.said()[-1] == (KEPT, "this can't be used"), 40, "none was even started")
+        assert len(found.workers()) == 2
+
+
+def test_workers_that_never_come_up_end_the_first_process(tmp_path: Path) -> None:
+    (tmp_path / "broken").touch()
+    with supervised(tmp_path) as found:
+        assert found.process.wait(40) == 1
+        assert len(found.tries()) == 2
+    assert "no worker could start; the log says why" in (tmp_path / "log").read_text()
+
+
+def test_the_pauses_between_tries() -> None:
+    place, pauses = Place(), []
+    for _ in range(7):
+        place.lose(soon=True)
+        pauses.append(place.pause)
+    assert pauses == [1, 2, 4, 8, 16, 30, 30]
+    place.lose(soon=False)
+    assert place.pause == 0, "one that had been there for a while is replaced at once"
+    place.lose(soon=True)
+    assert place.pause == 1

@@ -6,27 +6,35 @@ import os
 import socket
 import sys
 import threading
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from dashboards import logs
-from dashboards.supervisor import Supervisor
+from dashboards.serve_error import ServeError
 
 
 @dataclass(frozen=True)
 class Application:
-    """What a worker makes its application of; it can't while there is a file `broken`."""
+    """What a worker makes its application of; it can't while there is a file `broken`, which gets a line for each try."""
 
     folder: Path
 
     def __call__(self) -> ASGIApp:
         """Return the application."""
-        if (self.folder / "broken").exists():
-            os._exit(7)
+        broken = self.folder / "broken"
+        if broken.exists():
+            with broken.open("a") as file:
+                file.write(f"{time.monotonic()}\n")
+            sys.exit(7)
         return answer
+
+    def check(self) -> None:
+        """Refuse while there is a file `refused`."""
+        if (self.folder / "refused").exists():
+            raise ServeError("this can't be used")
 
 
 async def answer(scope: Scope, _: Receive, send: Send) -> None:
@@ -39,12 +47,16 @@ async def answer(scope: Scope, _: Receive, send: Send) -> None:
 
 def main() -> None:
     """Run two workers on a free port, which is printed; those that hang for two seconds are replaced."""
+    from dashboards import logs  # not needed in the workers
+    from dashboards.supervisor import Supervisor
+
     logs.configure()
+    application = Application(Path.cwd())
     with socket.create_server(("127.0.0.1", 0)) as listening:
         sys.stdout.write(f"{listening.getsockname()[1]}\n")
         sys.stdout.flush()
         config = uvicorn.Config(
-            Application(Path.cwd()),
+            application,
             factory=True,
             workers=2,
             lifespan="off",
@@ -52,4 +64,7 @@ def main() -> None:
             log_config=None,
             timeout_worker_healthcheck=2,
         )
-        Supervisor(config, [listening]).run()
+        try:
+            Supervisor(config, [listening], application.check).run()
+        except ServeError as error:
+            sys.exit(str(error))
