@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import ipaddress
 import resource
@@ -10,20 +11,22 @@ import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from http import HTTPStatus
 
 import structlog
 import uvicorn
 from apscheduler.schedulers.background import BackgroundScheduler
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboards.door import Door
+from dashboards.job_threads import JobThreads
 from dashboards.logs import AccessLog
 from dashboards.prepare import prepare
 from dashboards.serve_error import ServeError
 from dashboards.web.guard import SafeHeaders
 from dashboards.web.pages import build_pages
 from dashboards.workers import HANG_SECONDS, LISTENING_SECONDS, Worker, run_workers
-from monitor.api.problems import is_ours
+from monitor.api.problems import RETRY_SECONDS, is_ours, problem_response
 from monitor.api.routes import build_api
 from monitor.collector.context import Context
 from monitor.collector.jobs import evaluate_due, note_clocks, note_listening, send_notices, wake_silent
@@ -38,10 +41,17 @@ POLL_SECONDS = 1.0
 NOTICE_SECONDS = 5.0
 CLOCK_SECONDS = 30.0
 WORKERS_SECONDS = 5.0
+REQUESTS_END_SECONDS = 4
+"""So long requests that are in the works may take after the process was told to stop."""
+JOBS_END_SECONDS = 3.5
+"""And jobs, when no worker is left. Together with these less than the ten seconds that Docker gives."""
 YOUNG_OBJECTS = 20_000
 """So many new objects before they are looked through: those of a group of reports go by themselves."""
 HANDED_DOWN = "fd:"
 """Before the number of a socket that whoever started the collector has opened: nobody can take its port meanwhile."""
+
+
+_STOPS = "the collector is being stopped; nothing of this request is acknowledged, send it again later"
 
 
 async def nothing(_scope: Scope, _receive: Receive, _send: Send) -> None:
@@ -58,8 +68,29 @@ class Collector:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on by its path; start and stop belong to the API."""
-        page = scope["type"] == "http" and not is_ours(scope["path"])
-        await (self._pages if page else self._api)(scope, receive, send)
+        if scope["type"] != "http":
+            await self._api(scope, receive, send)
+        elif is_ours(scope["path"]):
+            await self._answer(scope, receive, send)
+        else:
+            await self._pages(scope, receive, send)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the API answer; a request that is broken off because the process ends is told to come again."""
+        began = False
+
+        async def watched(message: Message) -> None:
+            nonlocal began
+            began = True
+            await send(message)
+
+        try:
+            await self._api(scope, receive, watched)
+        except asyncio.CancelledError:
+            if began:
+                raise
+            headers = {"Retry-After": str(RETRY_SECONDS), "Connection": "close"}
+            await problem_response(HTTPStatus.SERVICE_UNAVAILABLE, _STOPS, headers)(scope, receive, send)
 
 
 def create_app(context: Context) -> ASGIApp:
@@ -73,8 +104,11 @@ def jobs(context: Context, *, answers: bool = True) -> Iterator[BackgroundSchedu
 
     `answers` is whether this process takes reports in as well: it is who answers that notes that agents are heard.
     """
+    threads = JobThreads(context.clock)
     scheduler = BackgroundScheduler(
-        timezone="UTC", job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        executors={"default": threads},
+        timezone="UTC",
+        job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
     )
     poll = min(POLL_SECONDS, context.settings.evaluate_every / 2000)
     for job, seconds in (
@@ -90,7 +124,9 @@ def jobs(context: Context, *, answers: bool = True) -> Iterator[BackgroundSchedu
     try:
         yield scheduler
     finally:
-        scheduler.shutdown(wait=True)
+        scheduler.shutdown(wait=False)
+        if left := threads.finish(JOBS_END_SECONDS):
+            log.warning("jobs are broken off, what they had not finished is due at the next start", jobs=left)
 
 
 def _safely(job: Callable[[Context], int], context: Context) -> Callable[[], None]:
@@ -166,7 +202,7 @@ def _config(app: ASGIApp | Worker, tls: TlsSettings | None, workers: int) -> uvi
         access_log=False,
         log_config=None,
         server_header=False,
-        timeout_graceful_shutdown=10,
+        timeout_graceful_shutdown=REQUESTS_END_SECONDS,
         timeout_worker_healthcheck=HANG_SECONDS,
     )
     if tls is not None:

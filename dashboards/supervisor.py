@@ -25,6 +25,8 @@ START_SECONDS = 60.0
 """A worker that doesn't answer so long after its start is given up. On a busy machine the start alone takes some seconds."""
 STEADY_SECONDS = 60.0
 """A worker that ends earlier ended soon: the next one would most likely do the same."""
+END_SECONDS = 5.5
+"""A worker that was told to end and is there after so long is ended: some more than its requests have."""
 MOST_SECONDS = 30.0
 """The longest pause between two tries."""
 
@@ -53,6 +55,7 @@ class WorkerProcess(Process):
         self._asked = False
         self._silent = 0.0
         self._age = 0.0
+        self._ending = 0.0
 
     @property
     def server(self) -> _Server:
@@ -105,6 +108,16 @@ class WorkerProcess(Process):
     def runs(self) -> bool:
         """Whether its process is there."""
         return self.process.is_alive()
+
+    def wait_for_end(self, seconds: float) -> bool:
+        """Tell whether it has ended after it was told to, `seconds` after the last look; in the end it is made to."""
+        self._ending += seconds
+        if self.runs and self._ending >= END_SECONDS:
+            log.warning(
+                "a worker was still busy and is ended, what it had in the works is not answered", worker=self.pid
+            )
+            self.end_at_once()
+        return not self.runs
 
     def end_at_once(self) -> None:
         """End it whatever it does; what it has in the works was not answered."""
@@ -164,13 +177,10 @@ class Supervisor:
         with self._signals():
             for place in self._places:
                 self._fill(place)
-            before = self._clock.monotonic()
-            while not self._leaving:
-                threading.Event().wait(TURN_SECONDS)
-                now = self._clock.monotonic()
-                # A first process that was held up itself, as on a machine that slept, holds nothing against its workers.
-                self._turn(min(now - before, 4 * TURN_SECONDS))
-                before = now
+            for seconds in self._turns():
+                self._turn(seconds)
+                if self._leaving:
+                    break
                 if not self._came_up and not self._workers():
                     raise ServeError("no worker could start; the log says why")
         self._end()
@@ -184,6 +194,18 @@ class Supervisor:
 
     def _all(self) -> list[WorkerProcess]:
         return [*self._workers(), *self._retired, *([self._next] if self._next else [])]
+
+    def _turns(self) -> Iterator[float]:
+        """Give again and again how many seconds went by, at most a second.
+
+        A first process that was held up itself, as on a machine that slept, holds nothing against its workers.
+        """
+        before = self._clock.monotonic()
+        while True:
+            threading.Event().wait(TURN_SECONDS)
+            now = self._clock.monotonic()
+            yield min(now - before, 4 * TURN_SECONDS)
+            before = now
 
     @contextmanager
     def _signals(self) -> Iterator[None]:
@@ -212,7 +234,7 @@ class Supervisor:
         for place in self._places:
             self._look_after(place, seconds)
         self._renew(seconds)
-        self._retired = [worker for worker in self._retired if worker.runs]
+        self._retired = [worker for worker in self._retired if not worker.wait_for_end(seconds)]
 
     def _look_after(self, place: Place, seconds: float) -> None:
         worker = place.worker
@@ -296,9 +318,11 @@ class Supervisor:
         self._old.clear()
 
     def _end(self) -> None:
-        """End all workers: each finishes what it has in the works."""
+        """End all workers: each has some seconds to finish what it has in the works."""
         workers = [worker for worker in self._all() if worker.runs]
         for worker in workers:
             worker.terminate()
-        for worker in workers:
-            worker.join()
+        for seconds in self._turns() if workers else ():
+            workers = [worker for worker in workers if not worker.wait_for_end(seconds)]
+            if not workers:
+                break

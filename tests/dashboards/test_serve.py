@@ -10,10 +10,8 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import httpx2
@@ -47,34 +45,8 @@ from support import seeded
 from support.authority import Authority
 from support.databases import PostgresServer
 from support.enrolled import pull
+from support.served import PROGRAM, serving
 from support.signing import SigningAgent, offer
-
-PROGRAM = Path(sys.executable).with_name("cradlewatch")
-
-
-@contextmanager
-def serving(
-    directory: Path, *arguments: str, more: str = "", url: str = ""
-) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Run `collector serve` on a free port; give its address. Its log is in the file `log`."""
-    (directory / "collector.yaml").write_text(f"evaluate_every: 100ms\nlisten: 127.0.0.1:0\n{more}")
-    command: list[str | Path] = [PROGRAM, "collector", "serve", "--config", "collector.yaml", *arguments]
-    env = {**os.environ, "CRADLEWATCH_DATABASE_URL": url or f"sqlite:///{directory}/cradlewatch.db"}
-    with (directory / "log").open("w") as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, cwd=directory, env=env)
-    timer = threading.Timer(50, process.kill)
-    timer.start()
-    try:
-        assert process.stdout is not None
-        found = re.search(r"https?://\S+", process.stdout.readline())
-        assert found is not None, (directory / "log").read_text()
-        yield found[0], process
-    finally:
-        timer.cancel()
-        process.kill()
-        process.wait()
-        if process.stdout is not None:
-            process.stdout.close()
 
 
 def test_from_the_first_start_to_a_finding_on_a_page(tmp_path: Path) -> None:
