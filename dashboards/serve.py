@@ -33,6 +33,7 @@ from monitor.collector.jobs import evaluate_due, note_clocks, note_listening, se
 from monitor.collector.settings import TlsSettings, host_and_port
 from monitor.store.accounts import user_names
 from monitor.store.engine import reading
+from monitor.store.patience import JOB, REQUEST
 
 log = structlog.get_logger(__name__)
 
@@ -259,7 +260,7 @@ def serve(
     settings = context.settings
     workers = settings.processes()
     try:
-        config = configure(create_app(context) if workers == 1 else nothing, settings.tls)
+        config = configure(create_app(context.within(REQUEST)) if workers == 1 else nothing, settings.tls)
     except ServeError:
         listening.close()
         raise
@@ -271,7 +272,7 @@ def serve(
     if nobody:
         tell("Nobody can sign in yet: cradlewatch collector user add NAME")
     keep_what_is_loaded()
-    with listening, jobs(context, answers=workers == 1) as scheduler:
+    with listening, jobs(context.within(JOB), answers=workers == 1) as scheduler:
         if workers == 1:
             uvicorn.Server(config).run(sockets=[listening])
             return

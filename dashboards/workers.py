@@ -29,6 +29,7 @@ from monitor.api.metrics import METRICS_DIRECTORY
 from monitor.collector.context import Context
 from monitor.collector.jobs import note_listening
 from monitor.collector.settings import Settings
+from monitor.store.patience import REQUEST
 
 log = structlog.get_logger(__name__)
 
@@ -64,7 +65,7 @@ class Worker:
         logs.configure(verbose=self.verbose)
         count_together()
         threading.Thread(target=_end_with_the_first, name="first process", daemon=True).start()
-        context = Context.open(self.settings, connections=share_of_connections(self.settings))
+        context = Context.open(self.settings, connections=share_of_connections(self.settings), patience=REQUEST)
         app = self.make(context)
         _TASKS.add(asyncio.get_running_loop().create_task(note_that_it_answers(context)))
         keep_what_is_loaded()

@@ -50,7 +50,7 @@ def is_ours(path: str) -> bool:
     return path.startswith(_OURS)
 
 
-_ABSENT = "the database does not answer; nothing was stored, try again later"
+_ABSENT = "the database does not answer; nothing is acknowledged, try again later"
 _FAILED = "the server failed; it is in its log"
 
 

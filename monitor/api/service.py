@@ -28,8 +28,8 @@ def service_routes(context: Context, registry: CollectorRegistry) -> APIRouter:
         return Response(generate_latest(registry), media_type=CONTENT_TYPE_PLAIN_0_0_4)
 
     @router.get("/health/live")
-    def live() -> dict[str, str]:
-        """Tell that the process answers."""
+    async def live() -> dict[str, str]:
+        """Tell that the process answers: without a thread, for all of them may wait for a database that is gone."""
         return {"status": "ok"}
 
     @router.get("/health/ready")

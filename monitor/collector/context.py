@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy import Engine
 
@@ -13,7 +13,8 @@ from monitor.model.clock import Clock, SystemClock
 from monitor.model.kept import KeptIndexes
 from monitor.model.span import Millis, to_millis
 from monitor.model.suite import PrivateKey
-from monitor.store.engine import MOST_CONNECTIONS, open_engine
+from monitor.store.engine import MOST_CONNECTIONS, open_engine, with_patience
+from monitor.store.patience import UNHURRIED, Patience
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,20 @@ class Context:
     kept: KeptIndexes = field(default_factory=KeptIndexes, repr=False, compare=False)
 
     @classmethod
-    def open(cls, settings: Settings, clock: Clock | None = None, connections: int = MOST_CONNECTIONS) -> Context:
+    def open(
+        cls,
+        settings: Settings,
+        clock: Clock | None = None,
+        connections: int = MOST_CONNECTIONS,
+        patience: Patience = UNHURRIED,
+    ) -> Context:
         """Put a context together from settings; the database, of which it holds so many `connections`, is not contacted yet."""
-        engine = open_engine(settings.database_url, connections)
+        engine = open_engine(settings.database_url, connections, patience)
         return cls(engine, clock or SystemClock(), settings, Packs(settings.pack_dirs))
+
+    def within(self, patience: Patience) -> Context:
+        """Return the same whose statements may take so long on PostgreSQL."""
+        return replace(self, engine=with_patience(self.engine, patience))
 
     def now(self) -> Millis:
         """Return the clock's wall time in UTC milliseconds."""

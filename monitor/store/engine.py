@@ -15,11 +15,13 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import Pool
 
+from monitor.store.patience import UNHURRIED, Patience
+
 DEFAULT_URL = "sqlite:///cradlewatch.db"
 """A file in the working directory: one machine needs no database server."""
 
 BUSY_SECONDS = 30
-"""How long a writer waits for another one on SQLite, and a connection attempt on PostgreSQL."""
+"""How long a writer waits for another one on SQLite."""
 
 KEPT_CONNECTIONS = 10
 MOST_CONNECTIONS = 40
@@ -49,21 +51,36 @@ def parse_url(text: str) -> URL:
     return url
 
 
-def open_engine(text: str = DEFAULT_URL, connections: int = MOST_CONNECTIONS) -> Engine:
-    """Return an engine for the URL, with at most so many connections. Raises DatabaseUrlError. Nothing is contacted yet."""
+def open_engine(text: str = DEFAULT_URL, connections: int = MOST_CONNECTIONS, patience: Patience = UNHURRIED) -> Engine:
+    """Return an engine for the URL, with at most so many connections. Raises DatabaseUrlError. Nothing is contacted yet.
+
+    `patience` is for PostgreSQL: SQLite is a file, and who waits there waits for another writer.
+    """
     url = parse_url(text)
     if url.get_backend_name() == "sqlite":
         engine = create_engine(url, connect_args={"timeout": BUSY_SECONDS})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    return create_engine(
+    from monitor.store.patient_connection import wait_as_told  # PostgreSQL's driver: who has SQLite starts the sooner
+
+    engine = create_engine(
         url,
         pool_pre_ping=True,
         pool_size=min(KEPT_CONNECTIONS, connections),
         max_overflow=max(0, connections - KEPT_CONNECTIONS),
-        connect_args={"connect_timeout": BUSY_SECONDS, "application_name": "cradlewatch"},
+        pool_timeout=patience.queue,
+        connect_args={"application_name": "cradlewatch"},
     )
+    wait_as_told(engine, patience)
+    return engine
+
+
+def with_patience(engine: Engine, patience: Patience) -> Engine:
+    """Return an engine for the same database whose statements may take so long: the same one on SQLite, where writers take turns."""
+    if engine.dialect.name == "sqlite":
+        return engine
+    return open_engine(engine.url.render_as_string(hide_password=False), patience=patience)
 
 
 def _owners_alone(connection: Any) -> None:

@@ -638,7 +638,7 @@ def test_a_database_that_is_gone_is_not_this_programs_fault() -> None:
         assert_problem(client.get("/health/ready"), 503, "database does not answer")
         sender = SigningAgent("wj-0001", "box", PrivateKey.make(), "n" * 22)
         answer = client.post("/api/v1/reports", content=batch(sender, b"x"), headers=TYPE)
-        assert_problem(answer, 503, "nothing was stored, try again later")
+        assert_problem(answer, 503, "nothing is acknowledged, try again later")
         assert "retry-after" in answer.headers
 
 

@@ -1,0 +1,79 @@
+"""A connection to PostgreSQL that gives up a server which says nothing any more, as none of TCP's own means does it for sure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.abc import PQGen
+from sqlalchemy import Engine, event
+
+from monitor.store.patience import LINE, Patience
+
+T = TypeVar("T")
+
+INTERVAL_SECONDS = 0.1
+"""So often a wait for the server is looked at."""
+
+
+class PatientConnection(psycopg.Connection[Any]):
+    """Ends itself when the server says nothing for `silence` seconds while it is asked.
+
+    A server that stands still, or a proxy before one that is gone, goes on taking what is sent: neither TCP nor the server's
+    own limits end that.
+    """
+
+    silence: float | None = None
+
+    def wait(self, gen: PQGen[T], interval: float = INTERVAL_SECONDS, **more: Any) -> T:  # type: ignore[override]  # the rest is handed on
+        """Consume a generator over the connection. Raises OperationalError when the server says nothing for too long."""
+        found: T = super().wait(
+            gen if self.silence is None else self._heard(gen, interval, self.silence), interval, **more
+        )
+        return found
+
+    def _heard(self, gen: PQGen[T], interval: float, most: float) -> PQGen[T]:
+        """Pass on what a generator waits for; psycopg sends it nothing (0) each time that an interval went by in silence."""
+        silent = 0.0
+        try:
+            waits = next(gen)
+            while True:
+                ready = yield waits
+                silent = 0.0 if ready else silent + interval
+                if silent > most:
+                    self.pgconn.finish()
+                    raise psycopg.OperationalError(f"the server said nothing for {most:g} s")
+                waits = gen.send(ready)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
+
+
+def wait_as_told(engine: Engine, patience: Patience) -> None:
+    """Let an engine over PostgreSQL wait for its server as `patience` says."""
+
+    @event.listens_for(engine, "do_connect")
+    def connect(_dialect: object, _record: object, _given: object, options: Mapping[str, Any]) -> PatientConnection:
+        found = PatientConnection.connect(**{**LINE, "connect_timeout": patience.connect, **options}, autocommit=True)
+        found.silence = patience.ping
+        limits = (_milliseconds(patience.statement), _milliseconds(patience.lock))
+        # By a statement, not as an option of the connection: PgBouncer refuses those that it doesn't know.
+        found.execute(
+            "SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false)", limits
+        )
+        found.autocommit = False
+        found.silence = patience.silence
+        return found
+
+    @event.listens_for(engine, "checkin")
+    def rest(connection: PatientConnection | None, _record: object) -> None:
+        if connection is not None:  # it was found to be gone
+            connection.silence = patience.ping
+
+    @event.listens_for(engine, "checkout")
+    def work(connection: PatientConnection, _record: object, _proxy: object) -> None:
+        connection.silence = patience.silence
+
+
+def _milliseconds(seconds: float | None) -> str:
+    return str(int((seconds or 0) * 1000))  # 0 is for ever

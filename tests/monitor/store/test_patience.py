@@ -1,0 +1,149 @@
+"""PostgreSQL that says nothing, is slow or is held up: who waits is told in time, and goes on when it is back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+from sqlalchemy import Engine, make_url
+from sqlalchemy.exc import OperationalError
+
+from monitor.api.routes import build_api
+from monitor.collector.context import Context
+from monitor.collector.settings import Settings
+from monitor.model.envelope import MEDIA_TYPE, frame
+from monitor.store.engine import open_engine, reading, with_patience, writing
+from monitor.store.patience import JOB, REQUEST, Patience
+from support.centre import Centre, make_centre
+from support.databases import Emptied, PostgresServer
+from support.stalling import StallingLine, stalling
+
+pytestmark = pytest.mark.postgres
+
+SHORT = Patience(statement=30, lock=0.2, silence=0.6, connect=2, ping=0.6, queue=5)
+"""Silence alone is to be seen here, and what it costs to wait for another."""
+MOST_SECONDS = 10
+"""Ample beside these on a busy machine; without them there is no end."""
+
+
+@contextmanager
+def opened(url: str, patience: Patience) -> Iterator[Engine]:
+    """Give an engine."""
+    engine = open_engine(url, patience=patience)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def name_of(url: str) -> str:
+    """Return the name of a database."""
+    return str(make_url(url).database)
+
+
+def ask(engine: Engine, statement: str) -> Any:
+    """Run one statement and return what it says."""
+    with reading(engine) as session:
+        return session.connection().exec_driver_sql(statement).scalar()
+
+
+def refused(client: TestClient, centre: Centre) -> float:
+    """Send a report that is to be told to come again; return the seconds that it took."""
+    envelope = centre.agents["wj-0001"].envelope(centre.report().to_bytes())
+    began = time.monotonic()
+    answer = client.post("/api/v1/reports", content=frame([envelope]), headers={"Content-Type": MEDIA_TYPE})
+    assert (answer.status_code, answer.json()["detail"]) == (
+        503,
+        "the database does not answer; nothing is acknowledged, try again later",
+    )
+    assert int(answer.headers["Retry-After"]) > 0
+    return time.monotonic() - began
+
+
+def taken(client: TestClient, centre: Centre) -> bool:
+    """Send a report; tell whether it was stored."""
+    envelope = centre.agents["wj-0001"].envelope(centre.report().to_bytes())
+    answer = client.post("/api/v1/reports", content=frame([envelope]), headers={"Content-Type": MEDIA_TYPE})
+    return answer.status_code == 200 and answer.json()["receipts"][0]["status"] == "stored"
+
+
+def test_a_database_that_vanishes_is_told_in_time_and_used_again_when_it_is_back(
+    postgres_server: PostgresServer, emptied: Emptied
+) -> None:
+    with ExitStack() as stack:
+        name = name_of(stack.enter_context(emptied.database()))
+        line: StallingLine = stack.enter_context(stalling(postgres_server))
+        centre = make_centre(stack.enter_context(opened(line.url(name), SHORT)))
+        centre.add()
+        client = stack.enter_context(TestClient(build_api(centre.context), raise_server_exceptions=False))
+        assert taken(client, centre)
+        line.stall()
+        assert refused(client, centre) < MOST_SECONDS
+        assert client.get("/health/live").status_code == 200
+        assert client.get("/health/ready").status_code == 503
+        line.resume()
+        assert taken(client, centre), "the first request after it is back is answered"
+
+
+def test_a_server_process_that_stands_still_in_a_transaction_is_told_in_time(emptied: Emptied) -> None:
+    with ExitStack() as stack:
+        url = stack.enter_context(emptied.database())
+        engine = stack.enter_context(opened(url, SHORT))
+        with reading(engine) as session:
+            backend = session.connection().exec_driver_sql("SELECT pg_backend_pid()").scalar_one()
+            os.kill(backend, signal.SIGSTOP)
+            stack.callback(os.kill, backend, signal.SIGCONT)
+            began = time.monotonic()
+            with pytest.raises(OperationalError, match=r"said nothing for 0\.6 s"):
+                session.connection().exec_driver_sql("SELECT 1")
+            assert time.monotonic() - began < MOST_SECONDS
+        assert ask(engine, "SELECT pg_backend_pid()") != backend, "by another connection"
+
+
+def test_who_waits_for_another_ones_lock_is_told_in_time(emptied: Emptied) -> None:
+    with ExitStack() as stack:
+        url = stack.enter_context(emptied.database())
+        centre = make_centre(stack.enter_context(opened(url, SHORT)))
+        centre.add()
+        client = stack.enter_context(TestClient(build_api(centre.context), raise_server_exceptions=False))
+        with writing(centre.context.engine) as session:
+            session.connection().exec_driver_sql("SELECT 1 FROM institution FOR UPDATE")
+            assert refused(client, centre) < MOST_SECONDS
+        assert taken(client, centre)
+
+
+def test_a_long_statement_is_broken_off_where_somebody_waits_and_nowhere_else(emptied: Emptied) -> None:
+    hasty = Patience(statement=0.1, lock=5, silence=10, connect=5, ping=5, queue=5)
+    with ExitStack() as stack:
+        url = stack.enter_context(emptied.database())
+        engine = stack.enter_context(opened(url, hasty))
+        backend = ask(engine, "SELECT pg_backend_pid()")
+        with pytest.raises(OperationalError, match="statement timeout"):
+            ask(engine, "SELECT pg_sleep(5)")
+        assert ask(engine, "SELECT pg_backend_pid()") == backend, "the connection is good still"
+        command = Context.open(Settings(database_url=url))
+        stack.callback(command.engine.dispose)
+        job, request = (with_patience(command.engine, patience) for patience in (JOB, REQUEST))
+        for found, limit in ((command.engine, "0"), (job, "5min"), (request, "10s")):
+            assert ask(found, "SHOW statement_timeout") == limit
+            found.dispose()
+
+
+def test_a_host_that_is_gone_is_noticed_by_tcp(postgres_server: PostgresServer, emptied: Emptied) -> None:
+    with ExitStack() as stack:
+        name = name_of(stack.enter_context(emptied.database()))
+        line: StallingLine = stack.enter_context(stalling(postgres_server))
+        command = Context.open(Settings(database_url=line.url(name)))
+        stack.callback(command.engine.dispose)
+        connection = stack.enter_context(command.engine.connect())
+        with socket.socket(fileno=os.dup(connection.connection.dbapi_connection.fileno())) as tcp:  # type: ignore[union-attr]  # it is there
+            assert tcp.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+            assert tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 15
+            assert tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
