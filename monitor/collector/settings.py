@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
 
+from monitor.collector.cores import usable_cores
 from monitor.collector.packs import unreadable_directory
 from monitor.model.authority import Authority, read_authority
 from monitor.model.inventory import Strict
@@ -96,10 +97,10 @@ class Settings(Strict):
     """So many processes answer; None: see `processes`."""
 
     def processes(self) -> int:
-        """Return how many processes answer: on SQLite, which has one writer, one; else one for each core, four at most."""
+        """Return how many processes answer: on SQLite, which has one writer, one; else one for each usable core, four at most."""
         if self.workers is not None:
             return self.workers
-        return 1 if parse_url(self.database_url).get_backend_name() == "sqlite" else min(4, os.cpu_count() or 1)
+        return 1 if parse_url(self.database_url).get_backend_name() == "sqlite" else min(4, usable_cores())
 
     @field_validator("database_url")
     @classmethod
