@@ -45,7 +45,7 @@ from support import seeded
 from support.authority import Authority
 from support.databases import PostgresServer
 from support.enrolled import pull
-from support.served import PROGRAM, serving
+from support.served import PROGRAM, command_of, serving, workers_of
 from support.signing import SigningAgent, offer
 
 
@@ -240,18 +240,6 @@ def _is_noted(context: Context) -> bool:
         return listening_since(session, context.now()) is not None
 
 
-def workers_of(first: int) -> set[int]:
-    """Return the processes that a collector has begun to answer for it."""
-    children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
-    return {int(pid) for pid in children if "spawn_main" in _command(pid)}
-
-
-def _command(pid: str) -> str:
-    with suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_text()
-    return ""
-
-
 def _refused(address: str) -> float | None:
     """Return how many requests without the right form /metrics shows; None while nobody answers."""
     with suppress(httpx2.TransportError):
@@ -279,21 +267,9 @@ def test_workers_share_a_socket_and_count_together_and_one_that_dies_is_replaced
         workers |= workers_of(process.pid)
         process.kill()
         until(
-            lambda: not any(_command(str(pid)) for pid in workers), 40, "the workers have ended with the first process"
+            lambda: not any(command_of(str(pid)) for pid in workers),
+            40,
+            "the workers have ended with the first process",
         )
     assert _refused(address) is None
     postgres_server.execute("DROP DATABASE shared_socket WITH (FORCE)")
-
-
-def test_a_collector_with_workers_stops_when_it_is_told_to(tmp_path: Path) -> None:
-    with serving(tmp_path, more="workers: 2\n") as (address, process):
-        until(lambda: _refused(address) == 0, 40, "a worker answers")
-        workers = workers_of(process.pid)
-        process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0
-        assert not any(_command(str(pid)) for pid in workers)
-    assert not [
-        line
-        for line in (tmp_path / "log").read_text().splitlines()
-        if json.loads(line)["level"] in {"error", "critical"}
-    ]

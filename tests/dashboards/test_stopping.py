@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
@@ -14,22 +16,65 @@ from monitor.collector.context import Context
 from monitor.store.engine import open_engine
 from support.databases import PostgresServer
 from support.senders import Sender, sending
-from support.served import serving
+from support.served import command_of, serving, workers_of
 from support.stalling import stalling
+
+pytestmark = pytest.mark.postgres
 
 MOST_SECONDS = 10
 """Docker's patience, unless it is told otherwise."""
 
 
-@pytest.mark.postgres
-def test_it_ends_in_time_while_its_database_is_gone(tmp_path: Path, postgres_server: PostgresServer) -> None:
-    database = postgres_server.copy()
-    context = Context(open_engine(postgres_server.url(database)))
-    senders = [Sender.enrolled(context, f"wj-{number}") for number in range(4)]
+@pytest.fixture
+def database(postgres_server: PostgresServer) -> Iterator[str]:
+    """The name of an empty database."""
+    name = postgres_server.copy()
+    yield name
+    postgres_server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def context(postgres_server: PostgresServer, database: str) -> Iterator[Context]:
+    """What stands beside the collector, over its database."""
+    found = Context(open_engine(postgres_server.url(database)))
+    yield found
+    found.engine.dispose()
+
+
+@pytest.fixture
+def senders(context: Context) -> list[Sender]:
+    """Agents that have sent nothing yet."""
+    return [Sender.enrolled(context, f"wj-{number}") for number in range(4)]
+
+
+def take_some(senders: list[Sender]) -> None:
+    """Wait until reports of all are taken in; more are on their way."""
+    until(lambda: all(len(sender.answered) >= 5 for sender in senders), 40, "reports are taken in")
+
+
+def test_reports_that_are_on_their_way_are_answered_and_there_or_refused_and_nowhere_twice(
+    tmp_path: Path, postgres_server: PostgresServer, database: str, context: Context, senders: list[Sender]
+) -> None:
+    url = postgres_server.url(database)
+    with serving(tmp_path, more="workers: 2\n", url=url) as (address, process), sending(senders, address):
+        take_some(senders)
+        workers = workers_of(process.pid)
+        assert len(workers) == 2
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        assert not any(command_of(str(pid)) for pid in workers)
+    log = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
+    assert not [item for item in log if item["level"] in {"warning", "error", "critical"}], "nothing was broken off"
+    audit(url, senders, context)
+
+
+def test_it_ends_in_time_while_its_database_is_gone(
+    tmp_path: Path, postgres_server: PostgresServer, database: str, context: Context, senders: list[Sender]
+) -> None:
     with stalling(postgres_server) as line:
         collector = serving(tmp_path, more="workers: 2\n", url=line.url(database))
         with collector as (address, process), sending(senders, address):
-            until(lambda: all(len(sender.answered) >= 3 for sender in senders), 40, "reports are taken in")
+            take_some(senders)
             line.stall()
             told = time.monotonic()
             process.send_signal(signal.SIGTERM)
@@ -38,8 +83,6 @@ def test_it_ends_in_time_while_its_database_is_gone(tmp_path: Path, postgres_ser
         line.resume()
     assert "jobs are broken off" in (tmp_path / "log").read_text()
     audit(postgres_server.url(database), senders, context)
-    context.engine.dispose()
-    postgres_server.execute(f"DROP DATABASE {database} WITH (FORCE)")
 
 
 def audit(url: str, senders: list[Sender], context: Context) -> None:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 PROGRAM = Path(sys.executable).with_name("cradlewatch")
@@ -37,3 +37,16 @@ def serving(
         process.wait()
         if process.stdout is not None:
             process.stdout.close()
+
+
+def workers_of(first: int) -> set[int]:
+    """Return the processes that a collector has begun to answer for it."""
+    children = Path(f"/proc/{first}/task/{first}/children").read_text().split()
+    return {int(pid) for pid in children if "spawn_main" in command_of(pid)}
+
+
+def command_of(pid: str) -> str:
+    """Return what a process runs; nothing once it has ended."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text()
+    return ""
