@@ -65,7 +65,7 @@ def wait_as_told(engine: Engine, patience: Patience) -> None:
         found.silence = patience.silence
         return found
 
-    @event.listens_for(engine, "checkin")
+    @event.listens_for(engine, "checkin")  # codespell:ignore
     def rest(connection: PatientConnection | None, _record: object) -> None:
         if connection is not None:  # it was found to be gone
             connection.silence = patience.ping
