@@ -46,7 +46,7 @@ async def answer(scope: Scope, _: Receive, send: Send) -> None:
 
 
 def main() -> None:
-    """Run two workers on a free port, which is printed; those that hang for two seconds are replaced."""
+    """Run two workers on a free port, which is printed; those that hang for four seconds are replaced."""
     from dashboards import logs  # not needed in the workers
     from dashboards.supervisor import Supervisor
 
@@ -62,7 +62,7 @@ def main() -> None:
             lifespan="off",
             access_log=False,
             log_config=None,
-            timeout_worker_healthcheck=2,
+            timeout_worker_healthcheck=4,
         )
         try:
             Supervisor(config, [listening], application.check).run()
