@@ -42,10 +42,10 @@ POLL_SECONDS = 1.0
 NOTICE_SECONDS = 5.0
 CLOCK_SECONDS = 30.0
 WORKERS_SECONDS = 5.0
-REQUESTS_END_SECONDS = 4
+REQUESTS_END_SECONDS = 3
 """So long requests that are in the works may take after the process was told to stop."""
-JOBS_END_SECONDS = 3.5
-"""And jobs, when no worker is left. Together with these less than the ten seconds that Docker gives."""
+JOBS_END_SECONDS = 2.5
+"""And jobs, when no worker is left. Together with the workers' own end clearly less than the ten seconds that Docker gives."""
 YOUNG_OBJECTS = 20_000
 """So many new objects before they are looked through: those of a group of reports go by themselves."""
 HANDED_DOWN = "fd:"
@@ -257,6 +257,7 @@ def serve(
     listening = listen(address)
     with reading(context.engine) as session:
         nobody = not user_names(session)
+    context.engine.dispose()  # what comes now has less patience, and connections of its own
     settings = context.settings
     workers = settings.processes()
     try:

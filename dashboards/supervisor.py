@@ -25,7 +25,7 @@ START_SECONDS = 60.0
 """A worker that doesn't answer so long after its start is given up. On a busy machine the start alone takes some seconds."""
 STEADY_SECONDS = 60.0
 """A worker that ends earlier ended soon: the next one would most likely do the same."""
-END_SECONDS = 5.5
+END_SECONDS = 4.5
 """A worker that was told to end and is there after so long is ended: some more than its requests have."""
 MOST_SECONDS = 30.0
 """The longest pause between two tries."""
@@ -261,16 +261,16 @@ class Supervisor:
         """Clear the place of a worker that died or hangs."""
         if worker.runs:
             log.error("a worker hangs, it is ended and another takes its place", worker=worker.pid, reason=worker.ails)
+        elif worker.steady:
+            log.warning("a worker ended, and another takes its place", reason=f"exit {worker.exitcode}")
         worker.end_at_once()
         self._lost(place, soon=not worker.steady, reason=f"exit {worker.exitcode}")
 
     def _lost(self, place: Place, *, soon: bool, reason: str) -> None:
-        """Note that a place is without a worker, and say so; where workers end soon again and again, once."""
-        said = soon and any(item.failures for item in self._places)
+        """Note that a place is without a worker; where workers end soon again and again, say so once."""
+        said = any(item.failures for item in self._places)
         place.lose(soon=soon)
-        if not soon:
-            log.warning("a worker ended, and another takes its place", reason=reason)
-        elif not said:
+        if soon and not said:
             most = f"{MOST_SECONDS:g} s"
             log.error(
                 "a worker ended soon after its start, others are tried ever more seldom", reason=reason, most=most

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from benchmarks.agent_process import until
 from dashboards.supervisor import Place
-from support.served import workers_of
+from support.served import command_of, workers_of
 
 TESTS = Path(__file__).parents[1]
 CODE = f"import sys; sys.path[:0] = [{str(TESTS)!r}]; from support.supervised import main; main()"
@@ -44,6 +44,7 @@ class Supervised:
         """Let the event loop of a worker hang; the connection that does it stays open."""
         connection = socket.create_connection(("127.0.0.1", self.port))
         connection.sendall(b"GET /hang HTTP/1.1\r\nHost: x\r\n\r\n")
+        until((self.folder / "hangs").exists, 40, "it hangs")
         return connection
 
     def workers(self) -> set[int]:
@@ -58,7 +59,7 @@ class Supervised:
         """Return the sentences in the log, each with its reason."""
         lines = (self.folder / "log").read_text().splitlines()
         told = [json.loads(line) for line in lines if line.startswith("{")]
-        return [(item["event"], item["reason"]) for item in told]
+        return [(item["event"], item.get("reason", "")) for item in told]
 
     def tries(self) -> list[float]:
         """Return when a worker was tried while they were broken."""
@@ -101,6 +102,19 @@ def test_a_worker_whose_event_loop_hangs_is_replaced_and_the_others_go_on(tmp_pa
         assert len(found.workers() & before) == 1, "who did not hang is there still"
         hung = ("a worker hangs, it is ended and another takes its place", "its event loop has not turned for 4 s")
         assert found.said() == [hung, (SOON, "exit -9")]
+
+
+def test_a_worker_that_hangs_keeps_nobody_from_ending(tmp_path: Path) -> None:
+    with supervised(tmp_path) as found:
+        until(found.all_answer, 40, "both answer")
+        workers = found.workers()
+        with found.hang() as connection:
+            found.process.send_signal(signal.SIGTERM)
+            assert found.process.wait(30) == 0
+            assert connection.recv(1) == b"", "it was broken off"
+        assert not any(command_of(str(pid)) for pid in workers)
+        busy = [event for event, _ in found.said()]
+        assert busy == ["a worker was still busy and is ended, what it had in the works is not answered"]
 
 
 def test_workers_that_can_not_start_are_tried_ever_more_seldom_and_that_is_said_once(tmp_path: Path) -> None:

@@ -38,8 +38,9 @@ class Application:
 
 
 async def answer(scope: Scope, _: Receive, send: Send) -> None:
-    """Answer with the process's id; asked for /hang, let the event loop hang while threads go on."""
+    """Answer with the process's id; asked for /hang, make a file `hangs` and let the event loop hang while threads go on."""
     if scope["path"] == "/hang":
+        os.close(os.open("hangs", os.O_CREAT))
         threading.Event().wait()
     await send({"type": "http.response.start", "status": 200, "headers": [(b"connection", b"close")]})
     await send({"type": "http.response.body", "body": str(os.getpid()).encode()})
