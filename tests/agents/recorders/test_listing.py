@@ -8,32 +8,46 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.recorders.catalogue import BETWEEN, Catalogue, Place, Shelf
+from agents.recorders import listing
+from agents.recorders.catalogue import BETWEEN, Catalogue, Joined, Place, Shelf
 from agents.recorders.listing import SERVES, Lister, Listing, Shelved, beside
 from agents.recorders.path_template import parse_template
 
 EVEN = st.binary(min_size=11, max_size=11).map(lambda name: name.replace(b"\0", b"a"))
-ANY = st.binary(min_size=1, max_size=30).map(lambda name: name.replace(b"\0", b"a"))
+ANY = st.binary(min_size=1, max_size=70).map(lambda name: name.replace(b"\0", b"a"))
 
 
 SETS = st.sampled_from([EVEN, ANY]).flatmap(st.sets)
 
 
-@given(SETS, SETS, SETS)
-def test_names_are_compared_as_sets_would_compare_them(one: set[bytes], other: set[bytes], both: set[bytes]) -> None:
+def joined(*names: bytes) -> Joined:
+    return len(names), BETWEEN.join(names)
+
+
+@given(SETS, SETS, SETS, st.integers(1, 7), st.integers(1, 40))
+def test_names_are_compared_as_sets_would_compare_them(
+    one: set[bytes], other: set[bytes], both: set[bytes], shelved: int, batch: int
+) -> None:
     sets = one | both, other | both
     present, known = (sorted(names, key=hash) for names in sets)
-    unknown, missing = beside(BETWEEN.join(present), len(present), BETWEEN.join(known), len(known))
+    parts = [known[at::shelved] for at in range(shelved)]  # some of them empty
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(listing, "BATCH", batch)
+        unknown, missing = beside(present, [joined(*part) for part in parts])
     assert {present[row] for row in unknown} == sets[0] - sets[1]
-    assert {known[row] for row in missing} == sets[1] - sets[0]
-    assert (len(unknown), len(missing)) == (len(sets[0] - sets[1]), len(sets[1] - sets[0]))
+    lost = [parts[number][row] for number, rows in missing.items() for row in rows]
+    assert (set(lost), len(lost)) == (sets[1] - sets[0], len(sets[1] - sets[0]))
+    assert len(unknown) == len(sets[0] - sets[1])
 
 
 def test_names_that_differ_in_one_digit_are_told_apart() -> None:
-    names = [b"c%02d_2026-11-%02d_%02d-%02d-00.mp4" % (c, d, h, m) for c in range(8) for d in range(30) for h in range(24) for m in range(0, 60, 10)]  # fmt: skip
-    unknown, missing = beside(BETWEEN.join(names), len(names), BETWEEN.join(names[1:]), len(names) - 1)
-    assert (unknown, missing) == ([0], [])
-    assert beside(BETWEEN.join(names[:-1]), len(names) - 1, BETWEEN.join(names), len(names)) == ([], [len(names) - 1])
+    names = [b"c%d_2026-11-%02d_%02d-%02d-00.mp4" % (c, d, h, m) for c in range(8, 13) for d in range(30) for h in range(24) for m in range(0, 60, 10)]  # fmt: skip
+    assert beside(names, [joined(*names[1:])]) == ([0], {})
+    assert beside(names[:-1], [joined(*names[:9]), joined(*names[9:])]) == ([], {1: [len(names) - 10]})
+    assert beside(names, [joined(*names, *names)]) == ([], {})
+    assert beside([], [joined(*names)]) == ([], {0: list(range(len(names)))})
+    long = [b"n" * length for length in (1, 23, 24, 31, 127, 254, 255)]
+    assert beside(long, [joined(*long, b"n" * 5000)]) == ([], {0: [7]}), "a damaged catalogue names what can't be"
 
 
 def shelf(*names: bytes) -> Shelf:
@@ -50,10 +64,8 @@ def catalogue(tmp_path: Path) -> Catalogue:
     return found
 
 
-def of(listing: Listing) -> tuple[dict[str, list[bytes]], dict[Shelved, set[bytes]]]:
-    return {key: sorted(names) for key, names in listing.new.items()}, {
-        key: set(one) for key, one in listing.lost.items()
-    }
+def of(found: Listing) -> tuple[dict[str, list[bytes]], dict[Shelved, set[bytes]]]:
+    return {key: sorted(names) for key, names in found.new.items()}, {key: set(one) for key, one in found.lost.items()}
 
 
 def test_one_listing_tells_all_cameras_of_a_folder_what_changed_but_each_once(

@@ -192,6 +192,45 @@ async def test_an_old_file_overwritten_in_place_is_seen_by_the_slow_look(tmp_pat
     assert site.started().looked_into == 1, paths
 
 
+async def test_of_a_folder_of_many_days_only_the_last_file_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = Site(tmp_path, FLAT)
+    paths = sorted(await three_days(site))
+    await site.read()
+    looked: list[str] = []
+    seen: Callable[[bytes, bytes], list[int] | None] = tree._size_and_change
+
+    def noted(folder: bytes, name: bytes) -> list[int] | None:
+        looked.append(os.fsdecode(name))
+        return seen(folder, name)
+
+    monkeypatch.setattr(tree, "_size_and_change", noted)
+    paths.append(site.put(NOON - 30 * MINUTE, 1200))
+    assert await site.read() == site.held()
+    assert (set(looked), site.started().looked_into) == (set(), 10)
+    looked.clear()
+    site.put(NOON - 30 * MINUTE, 1500)
+    assert await site.read() == site.held()
+    assert (set(looked), site.started().looked_into) == ({paths[-1].name}, 11)
+
+
+async def test_the_end_of_a_day_that_was_being_written_is_looked_at_until_it_is_done(tmp_path: Path) -> None:
+    site = Site(tmp_path, FLAT, clock=ManualClock(from_millis(NOON - 12 * HOUR + 2 * MINUTE)))
+    midnight = NOON - 12 * HOUR
+    site.put(midnight - HOUR, 3600)
+    await site.read()
+    site.put(midnight + MINUTE, 30)
+    await site.read()
+    site.put(midnight - HOUR, 3660)
+    site.clock.advance(3600)
+    assert await site.read() == site.held()
+    with sqlite3.connect(catalogue_of(tmp_path)) as connection:
+        tails = connection.execute("SELECT tail FROM shelf WHERE length(segments) > 0 ORDER BY day").fetchall()
+    connection.close()
+    assert [bool(tail) for (tail,) in tails] == [False, True]
+
+
 async def test_a_folder_that_is_gone_is_gone(tmp_path: Path) -> None:
     site = Site(tmp_path)
     paths = await three_days(site)
@@ -306,7 +345,7 @@ async def test_sizes_are_those_of_the_files_that_play(tmp_path: Path) -> None:
     assert [tuple(one) for one in footage.sizes] == expected
 
 
-@pytest.mark.parametrize("template", [BY_DAY, SHARED])
+@pytest.mark.parametrize("template", [BY_DAY, FLAT, SHARED])
 @settings(max_examples=12, deadline=None)
 @given(
     st.lists(
