@@ -33,6 +33,9 @@ def main() -> int:
         print(f"a bare walk (os.scandir)   {found.bare:8.3f}")
         print(f"scanned, once known        {found.known:8.3f}   {found.times:.2f} times the bare walk")
         print(
+            f"one file new, one gone     {found.moved_on:8.3f}   {found.moved_on / found.bare:.2f} times; of each camera"
+        )
+        print(
             f"the first scan, killed with -9 after {found.killed_after:,} files: {found.first_seconds:.1f} s in all, "
             f"{found.killed_after + found.looked_into - found.files:,} files looked into twice",
             flush=True,

@@ -46,6 +46,8 @@ class Measured:
     files: int
     bare: float
     known: float
+    moved_on: float
+    """Of a scan after each camera has gained a file and lost its oldest."""
     first_seconds: float
     killed_after: int
     """So many files had been looked into when the first scan was killed."""
@@ -140,19 +142,37 @@ def measure(folder: Path, layout: str, cameras: int, days: int, *, rounds: int =
     ])  # fmt: skip
     assert list(held.values()) == [truth] * cameras
     assert size == files * SEGMENT_BYTES
-    bare, known = [], []
+    bare, known, moved_on = [], [], []
     for _ in range(rounds):
         bare.append(_cpu(lambda: bare_walk(str(root)) == files))
         if layout != "nested":
             _changed_just_now(root, cameras)
         known.append(_cpu(lambda: asyncio.run(scan(root, state, layout, days)) == (held, size, 0)))
-    return Measured(files, min(bare), min(known), first, files // 2, kept, looked_into)
+    for number in range(rounds):
+        one = timedelta(seconds=SEGMENT_SECONDS * number)
+        _move_on(root, layout, cameras, MIDNIGHT - timedelta(days=days) + one, MIDNIGHT + one)
+        truth = truth.shift(SEGMENT_SECONDS * 1000)
+        held = dict.fromkeys(held, truth)
+        moved_on.append(_cpu(lambda: asyncio.run(scan(root, state, layout, days)) == (held, size, cameras)))  # noqa: B023
+    return Measured(files, min(bare), min(known), min(moved_on), first, files // 2, kept, looked_into)
 
 
 def _changed_just_now(root: Path, cameras: int) -> None:
     """A recorder writes into its one folder all the time: its change time spares nobody the listing."""
     for folder in (root, *(root / f"c{camera}" for camera in range(cameras))):
         if folder.is_dir():
+            os.utime(folder, (NOON.timestamp(),) * 2)
+
+
+def _move_on(root: Path, layout: str, cameras: int, oldest: datetime, newest: datetime) -> None:
+    """Let each camera lose its oldest file and gain one, the folders of both changed just now."""
+    head = tiny_mp4(SEGMENT_SECONDS, SEGMENT_BYTES)
+    for camera in range(cameras):
+        gone, new = (root / f"{at:{LAYOUTS[layout].format(camera=f'c{camera}')}}" for at in (oldest, newest))
+        gone.unlink()
+        new.parent.mkdir(exist_ok=True)
+        _write(new, head, newest.timestamp() + SEGMENT_SECONDS)
+        for folder in (gone.parent, new.parent):
             os.utime(folder, (NOON.timestamp(),) * 2)
 
 
