@@ -346,7 +346,7 @@ async def test_sizes_are_those_of_the_files_that_play(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("template", [BY_DAY, FLAT, SHARED])
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["put", "put", "grow", "remove", "restart", "read"]), st.integers(0, 999)),
