@@ -123,8 +123,8 @@ class Lister:
 def beside(names: Sequence[bytes], known: Sequence[Joined]) -> tuple[list[int], dict[int, list[int]]]:
     """Return which of `names` aren't known, as indices; and by part which rows of the `known` aren't among the names.
 
-    They are compared by hashes of 64 bits, sorted: where both are the same nothing more is done, which costs a tenth of
-    what sets of them do.
+    They are compared by hashes of 64 bits, sorted: a quarter of what sets of them cost where both are the same, since then
+    nothing more is done.
     """
     hashed = (_hashes_of_both(names, known, width) for width in WIDTHS)
     here, there = next(both for both in hashed if both is not None)
