@@ -73,7 +73,7 @@ def _judge(judgement: Judgement, requirement: RecordingCompleteness, camera: Cam
     lag = 180_000
     if reading.scanned.gaps(start, end - lag):
         return undetermined("the index was read only in part")
-    footage = reading.footage.union(reading.locked).intersect(due)
+    footage = reading.footage.intersect(due).union(reading.locked.intersect(due))
     recorded = footage.total()
     ratio = recorded / due.total() if due else 1.0
     measured: dict[str, JsonValue] = {

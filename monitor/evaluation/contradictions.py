@@ -212,8 +212,8 @@ def _recorded(facts: Facts, camera: str, kind: Kind, seen: tuple[Spans, Observat
     reading, (wrong, last) = facts.recordings.get(camera), seen
     if reading is None or not wrong:
         return None
-    footage = reading.footage.union(reading.locked)
-    both = footage.intersect(wrong).clip(facts.as_of - KEPT, facts.as_of).close_gaps(TOGETHER)
+    lately = wrong.clip(facts.as_of - KEPT, facts.as_of)
+    both = reading.footage.intersect(lately).union(reading.locked.intersect(lately)).close_gaps(TOGETHER)
     spans = [(start, end) for start, end in both.tuples() if end - start >= SHORTEST]
     if not spans:
         return None

@@ -68,7 +68,8 @@ def whole_outage(facts: Facts, timeline: Timeline, start: Millis, camera_id: str
     first = facts.inventory_seen.get(camera_subject(camera_id)) if camera_id else None
     reading = facts.recordings.get(camera_id or "")
     if reading is not None and first is not None:
-        before = reading.footage.union(reading.locked).clip(first, start).subtract(timeline.where("down"))
+        footage = reading.footage.clip(first, start).union(reading.locked.clip(first, start))
+        before = footage.subtract(timeline.where("down"))
         up += [] if before.end is None else [before.end]
         earliest.append(first)
     return min(start, max(up) if up else min(earliest, default=start))

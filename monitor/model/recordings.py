@@ -107,7 +107,7 @@ class Index:
         """Return what is held in true time by the clock's `offsets`, up to `until`; None when no reading says anything."""
         if self.newest is None:
             return None
-        lost = undated(self.footage.union(self.locked), offsets)
+        lost = undated(self.footage, offsets).union(undated(self.locked, offsets))
         apart = lost if offsets else Spans.empty()  # without offsets an index is as it was read, to be corrected later
         return RecordingFacts(
             footage=correct(self.footage.subtract(apart), offsets).clip(0, until),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -185,8 +186,7 @@ class Spans:
         """Return the part inside [start, end)."""
         if start >= end:
             return Spans.empty()
-        first = int(np.searchsorted(self.pairs[:, 1], start, side="right"))
-        last = int(np.searchsorted(self.pairs[:, 0], end, side="left"))
+        first, last = self._ended(start, "right"), self._begun(end, "left")
         if first >= last:
             return Spans.empty()
         if self.pairs[first, 0] >= start and self.pairs[last - 1, 1] <= end:
@@ -194,6 +194,18 @@ class Spans:
         inner = self.pairs[first:last].copy()
         inner[0, 0], inner[-1, 1] = max(inner[0, 0], start), min(inner[-1, 1], end)
         return Spans(_sealed(inner))
+
+    def _begun(self, instant: Millis, side: Literal["left", "right"]) -> int:
+        """Return how many spans begin before `instant` (left), or at it too (right)."""
+        return (self._edges_before(instant, side) + 1) // 2
+
+    def _ended(self, instant: Millis, side: Literal["left", "right"]) -> int:
+        """Return how many spans end before `instant` (left), or at it too (right)."""
+        return self._edges_before(instant, side) // 2
+
+    def _edges_before(self, instant: Millis, side: Literal["left", "right"]) -> int:
+        # Starts and ends in turn only rise, as they lie in memory. A column alone would be copied at each search.
+        return int(np.searchsorted(self.pairs.reshape(-1), instant, side=side))
 
     def put(self, window: Spans, inside: Spans) -> Spans:
         """Return this set without `window`, and with `inside`: only what lies near the two is looked at."""
@@ -203,8 +215,7 @@ class Spans:
         if inside:
             low, high = min(low, int(inside.pairs[0, 0])), max(high, int(inside.pairs[-1, 1]))
         # What ends before `low` or begins after `high` touches nothing of the rest, and stays as it is.
-        first = int(np.searchsorted(self.pairs[:, 1], low, side="left"))
-        last = int(np.searchsorted(self.pairs[:, 0], high, side="right"))
+        first, last = self._ended(low, "left"), self._begun(high, "right")
         near = Spans(_sealed(self.pairs[first:last])).subtract(window).union(inside)
         return Spans(_sealed(np.concatenate((self.pairs[:first], near.pairs, self.pairs[last:]))))
 
