@@ -270,7 +270,9 @@ class Supervisor:
         """Note that a place is without a worker; where workers end soon again and again, say so once."""
         said = any(item.failures for item in self._places)
         place.lose(soon=soon)
-        if soon and not said:
+        if not self._came_up:
+            log.error("a worker could not start", reason=reason)
+        elif soon and not said:
             most = f"{MOST_SECONDS:g} s"
             log.error(
                 "a worker ended soon after its start, others are tried ever more seldom", reason=reason, most=most

@@ -144,6 +144,7 @@ def test_workers_that_never_come_up_end_the_first_process(tmp_path: Path) -> Non
     with supervised(tmp_path) as found:
         assert found.process.wait(40) == 1
         assert len(found.tries()) == 2
+        assert found.said() == [("a worker could not start", "exit 7")] * 2
     assert "no worker could start; the log says why" in (tmp_path / "log").read_text()
 
 
