@@ -298,8 +298,9 @@ class Supervisor:
             return
         self._next.look(seconds)
         if self._next.hangs or not self._next.runs:
+            reason = self._next.ails if self._next.runs else f"exit {self._next.exitcode}"
             self._next.end_at_once()
-            self._give_up_renewal(self._next.ails if self._next.exitcode is None else f"exit {self._next.exitcode}")
+            self._give_up_renewal(reason)
         elif self._next.answers:
             self._exchange(self._next)
 
