@@ -56,7 +56,8 @@ def test_reports_that_are_on_their_way_are_answered_and_there_or_refused_and_now
     tmp_path: Path, postgres_server: PostgresServer, database: str, context: Context, senders: list[Sender]
 ) -> None:
     url = postgres_server.url(database)
-    with serving(tmp_path, more="workers: 2\n", url=url) as (address, process), sending(senders, address):
+    collector = serving(tmp_path, more="workers: 2\n", url=url, evaluate_every="2s")
+    with collector as (address, process), sending(senders, address):
         take_some(senders)
         workers = workers_of(process.pid)
         assert len(workers) == 2
@@ -72,7 +73,7 @@ def test_it_ends_in_time_while_its_database_is_gone(
     tmp_path: Path, postgres_server: PostgresServer, database: str, context: Context, senders: list[Sender]
 ) -> None:
     with stalling(postgres_server) as line:
-        collector = serving(tmp_path, more="workers: 2\n", url=line.url(database))
+        collector = serving(tmp_path, more="workers: 2\n", url=line.url(database), evaluate_every="2s")
         with collector as (address, process), sending(senders, address):
             take_some(senders)
             line.stall()

@@ -42,6 +42,7 @@ class Supervised:
 
     def hang(self) -> socket.socket:
         """Let the event loop of a worker hang; the connection that does it stays open."""
+        (self.folder / "hangs").unlink(missing_ok=True)
         connection = socket.create_connection(("127.0.0.1", self.port))
         connection.sendall(b"GET /hang HTTP/1.1\r\nHost: x\r\n\r\n")
         until((self.folder / "hangs").exists, 40, "it hangs")
@@ -93,7 +94,7 @@ def supervised(folder: Path) -> Iterator[Supervised]:
             found.end()
 
 
-def test_a_worker_whose_event_loop_hangs_is_replaced_and_the_others_go_on(tmp_path: Path) -> None:
+def test_a_worker_whose_event_loop_hangs_is_replaced_and_keeps_nobody_from_ending(tmp_path: Path) -> None:
     with supervised(tmp_path) as found:
         until(found.all_answer, 40, "both answer")
         before = found.workers()
@@ -102,19 +103,14 @@ def test_a_worker_whose_event_loop_hangs_is_replaced_and_the_others_go_on(tmp_pa
         assert len(found.workers() & before) == 1, "who did not hang is there still"
         hung = ("a worker hangs, it is ended and another takes its place", "its event loop has not turned for 4 s")
         assert found.said() == [hung, (SOON, "exit -9")]
-
-
-def test_a_worker_that_hangs_keeps_nobody_from_ending(tmp_path: Path) -> None:
-    with supervised(tmp_path) as found:
-        until(found.all_answer, 40, "both answer")
         workers = found.workers()
         with found.hang() as connection:
             found.process.send_signal(signal.SIGTERM)
             assert found.process.wait(30) == 0
             assert connection.recv(1) == b"", "it was broken off"
         assert not any(command_of(str(pid)) for pid in workers)
-        busy = [event for event, _ in found.said()]
-        assert busy == ["a worker was still busy and is ended, what it had in the works is not answered"]
+        busy = "a worker was still busy and is ended, what it had in the works is not answered"
+        assert found.said()[2:] == [(busy, "")]
 
 
 def test_workers_that_can_not_start_are_tried_ever_more_seldom_and_that_is_said_once(tmp_path: Path) -> None:

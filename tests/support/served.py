@@ -16,10 +16,10 @@ PROGRAM = Path(sys.executable).with_name("cradlewatch")
 
 @contextmanager
 def serving(
-    directory: Path, *arguments: str, more: str = "", url: str = ""
+    directory: Path, *arguments: str, more: str = "", url: str = "", evaluate_every: str = "100ms"
 ) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Run `collector serve` on a free port; give its address. Its log is in the file `log`."""
-    (directory / "collector.yaml").write_text(f"evaluate_every: 100ms\nlisten: 127.0.0.1:0\n{more}")
+    (directory / "collector.yaml").write_text(f"evaluate_every: {evaluate_every}\nlisten: 127.0.0.1:0\n{more}")
     command: list[str | Path] = [PROGRAM, "collector", "serve", "--config", "collector.yaml", *arguments]
     env = {**os.environ, "CRADLEWATCH_DATABASE_URL": url or f"sqlite:///{directory}/cradlewatch.db"}
     with (directory / "log").open("w") as log:
