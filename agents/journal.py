@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from agents.database import Database
+from monitor.model.kept import Name
 from monitor.model.observation import SPAN_KINDS, Kind, Observation, Subject
 from monitor.model.span import DAY, Millis, Spans
 
@@ -73,17 +74,21 @@ class Journal:
         if items:
             self._database.run(work)
 
-    def all(self, as_of: Millis) -> list[Observation]:
+    def all(self, as_of: Millis, *, indexes: bool = True) -> list[Observation]:
         """Return what was seen up to `as_of` (UTC ms): feed for monitor.model.ledger.fold.
 
-        A row that can't be read any more is left out: what it said is unknown.
+        Without `indexes` the readings of cameras' indexes are left out, of which there are megabytes. A row that can't be
+        read any more is left out: what it said is unknown.
         """
 
         def work(connection: sqlite3.Connection) -> list[tuple[str, dict[str, Millis]]]:
             spans = connection.execute('SELECT said, start, "end", expires FROM span WHERE start <= ?', (as_of,))
             edges = ("start", "end", "expires")
             found = [(said, dict(zip(edges, values, strict=True))) for said, *values in spans]
-            instants = connection.execute("SELECT said FROM instant WHERE at <= ?", (as_of,))
+            instants = connection.execute(
+                "SELECT said FROM instant WHERE at <= ? AND (? OR kind != 'recordings' OR subject_kind != 'camera')",
+                (as_of, indexes),
+            )
             return found + [(said, {}) for (said,) in instants]
 
         rows = self._database.run(work)
@@ -114,6 +119,35 @@ class Journal:
             ).fetchall()
         )
         return [(low, high, at) for low, high, at in rows]
+
+    def index_names(self, as_of: Millis) -> dict[str, list[Name]]:
+        """Return the names of all readings of each camera's index up to `as_of` (UTC ms), in the order of a fold."""
+        rows = self._database.run(
+            lambda connection: connection.execute(
+                "SELECT subject, at, digest FROM instant WHERE kind = 'recordings' AND subject_kind = 'camera' AND at <= ?"
+                " ORDER BY subject, at, digest",
+                (as_of,),
+            ).fetchall()
+        )
+        named: dict[str, list[Name]] = {}
+        for camera, at, digest in rows:
+            named.setdefault(camera, []).append((at, digest))
+        return named
+
+    def readings(self, camera: str, names: Sequence[Name]) -> list[Observation]:
+        """Return the readings of a camera's index by their names, given in order; unreadable ones left out."""
+        if not names:
+            return []
+        rows = self._database.run(
+            lambda connection: connection.execute(
+                "SELECT at, digest, said FROM instant WHERE kind = 'recordings' AND subject_kind = 'camera' AND subject = ?"
+                " AND at BETWEEN ? AND ? ORDER BY at, digest",
+                (camera, names[0][0], names[-1][0]),
+            ).fetchall()
+        )
+        wanted = set(names)
+        found = (_read(said, {}) for at, digest, said in rows if (at, digest) in wanted)
+        return [item for item in found if item is not None]
 
     def of(self, subject: Subject, kind: Kind, since: Millis = 0) -> list[Observation]:
         """Return the instants of `kind` on a subject seen at or after `since`, in order of time; unreadable ones left out."""

@@ -15,6 +15,7 @@ from pydantic import JsonValue
 from agents.assignment import Assigned
 from agents.held import Held
 from agents.history import tell_history
+from agents.indexes import JournalIndexes
 from agents.link import Link
 from agents.periodic import Periodic
 from agents.proving import Proving
@@ -72,6 +73,7 @@ class Service:
         self.declared_regulation = regulation
         self.pending = Held()
         self.journal = state.journal()
+        self.indexes = JournalIndexes(self.journal)
         self.outbox = state.outbox()
         self.storage = Storage()
         self.link = Link(state)
@@ -251,7 +253,7 @@ class Service:
             kept.try_again()
         return (
             File("state", self.state.problem),
-            File("journal", journal.problem, len(journal.set_aside), journal.unreadable),
+            File("journal", journal.problem, len(journal.set_aside), journal.unreadable + self.indexes.unreadable),
             File("outbox", outbox.problem, len(outbox.set_aside), self.storage.garbled(outbox)),
             File("breaker", self.station.breaker.problem),
             File("pins", self.station.pins.problem),
@@ -362,7 +364,8 @@ class Service:
         declared = self.site.inventory()
         inventory = assignment.apply_to(declared) if assignment is not None else declared
         waivers = assignment.waivers if assignment is not None else ()
-        facts = fold(self.journal.all(now), now, inventory=inventory, waivers=waivers)
+        seen, indexes = self.journal.all(now, indexes=False), self.indexes.as_of(now)
+        facts = fold(seen, now, inventory=inventory, waivers=waivers, indexes=indexes)
         if facts is not None:
             facts = with_approvals(facts, self.views.approvals())
             self.facts = first_seen(facts, self.journal.first_seen())

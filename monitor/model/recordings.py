@@ -136,6 +136,12 @@ def dated(reading: RecordingFacts) -> RecordingFacts:
     return replace(reading, **{name: getattr(reading, name).clip(PLAUSIBLE_FROM, reading.read_at) for name in names})
 
 
+def window_read(item: Observation) -> Spans:
+    """Return the window that an index reading speaks of; nothing where it says nothing."""
+    parsed = _parse_reading(item)
+    return Spans.empty() if parsed is None else parsed[0]
+
+
 def _parse_reading(item: Observation) -> tuple[Spans, Spans, Spans] | None:
     """Read the facts of an index reading; None for anything that isn't one: bad input is unknown, never zero."""
     if item.state == "unknown":
