@@ -68,10 +68,11 @@ class JournalIndexes:
         items = self._journal.readings(camera, new)
         if len(items) < len(new):
             return None
-        reads = [*left, *_reads(new, items)]
+        later = Index.of(items) if items else None
+        reads = [*left, *_reads(new, items, later)]
         if not all(_is_told_again(item, reads) for item in made if item.name not in there):
             return None
-        return self._keep(camera, names, reads, index.then(Index.of(items)) if items else index)
+        return self._keep(camera, names, reads, index if later is None else index.then(later))
 
     def _anew(self, camera: str, names: list[Name]) -> Index | None:
         """Read all; what can't be read is left out, and then nothing is kept: it may be there the next time."""
@@ -80,7 +81,7 @@ class JournalIndexes:
         if not items:
             return None
         index = Index.of(items)
-        return index if len(items) < len(names) else self._keep(camera, names, _reads(names, items), index)
+        return index if len(items) < len(names) else self._keep(camera, names, _reads(names, items, index), index)
 
     def _keep(self, camera: str, names: Sequence[Name], reads: list[_Read], index: Index) -> Index:
         at, digest = names[0]
@@ -90,7 +91,9 @@ class JournalIndexes:
         return index
 
 
-def _reads(names: Sequence[Name], items: Sequence[Observation]) -> list[_Read]:
+def _reads(names: Sequence[Name], items: Sequence[Observation], together: Index | None) -> list[_Read]:
+    if len(items) == 1 and together is not None:  # its window is all that was read: the usual round reads one
+        return [_Read(names[0], together.scanned)]
     return [_Read(name, window_read(item)) for name, item in zip(names, items, strict=True)]
 
 
