@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from sqlalchemy import ColumnElement, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from monitor.model.kept import KeptIndexes, Name
@@ -16,6 +16,9 @@ from monitor.store.tables import FootageRow, InstantRow
 
 _BODIES = 200
 """Readings at a time: memory holds the content of so many."""
+
+_CAMERAS = 100
+"""Cameras whose readings one statement names."""
 
 
 def load_indexes(session: Session, institution_id: str, until: Millis, kept: KeptIndexes) -> dict[str, Index]:
@@ -31,11 +34,32 @@ def load_indexes(session: Session, institution_id: str, until: Millis, kept: Kep
         .group_by(row.subject_id)
         .order_by(row.subject_id)
     )
-    found = {}
-    for camera_id, oldest in session.execute(cameras).all():
-        loader = _Camera(session, institution_id, camera_id, until, done.get(camera_id))
-        found[camera_id] = loader.index(oldest, kept)
-    return found
+    oldest = dict(session.execute(cameras).all())
+    named = _names(session, institution_id, until, oldest, done)
+    return {
+        camera_id: _Camera(session, institution_id, camera_id, until, done.get(camera_id)).index(names, kept)
+        for camera_id, names in named.items()
+    }
+
+
+def _names(
+    session: Session, institution_id: str, until: Millis, oldest: Mapping[str, Millis], done: Mapping[str, Name]
+) -> dict[str, list[Name]]:
+    """Name all that has to be read of each camera, in order: the oldest reading tells when it was first seen."""
+    row = InstantRow
+    named: dict[str, list[Name]] = {camera_id: [done[camera_id]] if camera_id in done else [] for camera_id in oldest}
+    cameras = list(oldest.items())
+    for index in range(0, len(cameras), _CAMERAS):
+        wanted = [
+            and_(row.subject_id == camera_id, or_(row.at == at, row.at > done.get(camera_id, (at, ""))[0]))
+            for camera_id, at in cameras[index : index + _CAMERAS]
+        ]
+        query = select(row.subject_id, row.at, row.digest)
+        for camera_id, at, digest in session.execute(
+            query.where(*_readings(institution_id), row.at <= until, or_(*wanted))
+        ):
+            named[camera_id].append((at, digest))
+    return {camera_id: sorted(names) for camera_id, names in named.items()}
 
 
 def _readings(institution_id: str) -> tuple[ColumnElement[bool], ...]:
@@ -53,9 +77,8 @@ class _Camera:
         self._session, self._together, self._key = session, together, (institution_id, camera_id)
         self._here = (*_readings(institution_id), InstantRow.subject_id == camera_id, InstantRow.at <= until)
 
-    def index(self, oldest: Millis, kept: KeptIndexes) -> Index:
-        """Return what they come to, by way of what is kept."""
-        names = self._names(oldest)
+    def index(self, names: list[Name], kept: KeptIndexes) -> Index:
+        """Return what the readings of these names come to, by way of what is kept."""
         index, left = kept.known(self._key, names)
         if not left and index is not None:
             return index
@@ -70,14 +93,6 @@ class _Camera:
         index = later if index is None else index.then(later)
         kept.keep(self._key, names, index)
         return index
-
-    def _names(self, oldest: Millis) -> list[Name]:
-        """Name all that has to be read, in order: the oldest reading tells when the camera was first seen."""
-        after = oldest if self._together is None else self._together[0]
-        wanted = or_(InstantRow.at == oldest, InstantRow.at > after)
-        named = self._session.execute(select(InstantRow.at, InstantRow.digest).where(*self._here, wanted))
-        names: list[Name] = [(at, digest) for at, digest in named]
-        return sorted(names if self._together is None else [*names, self._together])
 
     def _every_name(self) -> list[Name]:
         named = self._session.execute(select(InstantRow.at, InstantRow.digest).where(*self._here))

@@ -164,8 +164,28 @@ def test_of_what_is_kept_only_the_names_are_read(centre: Centre, engine: Engine,
     assert bodies_read(engine, kept) == []
 
 
-def reading_at(at: int) -> Observation:
-    return instant("camera/gate", Kind.RECORDINGS, at, {"window": [at - 9, at], "spans": [[at - 9, at]], "locked": []})
+def test_readings_of_many_cameras_are_named_by_one_statement(centre: Centre, engine: Engine) -> None:
+    store(engine, [])
+    for number in range(5):
+        store_more(engine, *(reading_at(NOW + minute, f"camera/c{number}") for minute in range(number + 1)))
+    kept, asked = KeptIndexes(), []
+    with reading(engine) as session:
+        assert len(load_indexes(session, "wj-0001", AHEAD, kept)) == 5
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        asked.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        with reading(engine) as session:
+            load_indexes(session, "wj-0001", AHEAD, kept)
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    assert len([statement for statement in asked if "FROM instant" in statement]) == 2
+
+
+def reading_at(at: int, camera: str = "camera/gate") -> Observation:
+    return instant(camera, Kind.RECORDINGS, at, {"window": [at - 9, at], "spans": [[at - 9, at]], "locked": []})
 
 
 def bodies_read(engine: Engine, kept: KeptIndexes) -> list[str]:
