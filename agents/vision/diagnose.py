@@ -259,8 +259,13 @@ class Diagnosis:
         return self.waiting is not None
 
 
-def look(diagnosis: Diagnosis, seen: Conditions, at: Millis, thresholds: Thresholds) -> Diagnosis:
+def look(
+    diagnosis: Diagnosis, seen: Conditions, at: Millis, thresholds: Thresholds, before: Millis | None = None
+) -> Diagnosis:
     """Return the diagnosis after one more look. The first look of all needs no second to be ok.
+
+    `before` is when the look before it was, where the camera was watched since then: a frozen picture is known by that
+    one, which showed it already.
 
     A state that holds gives way to one that is named before it, and otherwise only when its wider bounds are left.
     """
@@ -269,7 +274,7 @@ def look(diagnosis: Diagnosis, seen: Conditions, at: Millis, thresholds: Thresho
         return Diagnosis(state, diagnosis.since)
     if diagnosis.state is None and state == OK:
         return Diagnosis(OK, at)
-    looks, since = _waited(diagnosis, state, at)
+    looks, since = _waited(diagnosis, state, before if state == "frozen" and before is not None else at)
     if looks >= confirm_looks(state, thresholds):
         return Diagnosis(state, since)
     waits = replace(diagnosis, waiting=state, waiting_since=since, waiting_looks=looks)
@@ -283,13 +288,13 @@ def look(diagnosis: Diagnosis, seen: Conditions, at: Millis, thresholds: Thresho
     )
 
 
-def _waited(diagnosis: Diagnosis, state: str, at: Millis) -> tuple[int, Millis]:
-    """Return how many looks speak for a state, this one included, and since when."""
+def _waited(diagnosis: Diagnosis, state: str, first: Millis) -> tuple[int, Millis]:
+    """Return how many looks speak for a state, this one included, and since when: since `first` if this is the first one."""
     if state == diagnosis.waiting:
         return diagnosis.waiting_looks + 1, diagnosis.waiting_since
     if state == diagnosis.aside:
         return diagnosis.aside_looks + 1, diagnosis.aside_since
-    return 1, at
+    return 1, first
 
 
 def _named(holding: str | None, seen: Conditions) -> str:

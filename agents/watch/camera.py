@@ -155,6 +155,8 @@ class CameraWatch:
         self._seen_until: Millis = 0
         self._looked_until: Millis = 0
         self._last_visit: Millis | None = None
+        self._last_look: Millis | None = None
+        """When the picture was last seen, if the stream has been watched since."""
         self._doubt: _Failure | None = None
         """Why a stream that ran has failed, until it is back or has failed again."""
         self._sampled = False
@@ -308,6 +310,7 @@ class CameraWatch:
         """End a visit that went well: until the next one nothing is watched."""
         until = self._seen_until
         self._sampled = True
+        self._last_look = None
         hold = round(self._timings.turn_gap * SECOND * 1.5)
         self.stream.holds_for = self.view.holds_for = hold
         self.stream.forget(until)
@@ -324,7 +327,7 @@ class CameraWatch:
         state, cause = meaning(error.cause, around)
         if cause is StreamCause.RECORDER_FULL:
             seat.refused()
-        self._last_visit = None
+        self._last_visit = self._last_look = None
         self._diagnosis = Diagnosis(self._diagnosis.state, self._diagnosis.since)
         self.view.forget(self._looked_until)
         basis = Basis.RECORDER_SAYS if cause is StreamCause.CHANNEL_OFFLINE else Basis.WATCHED
@@ -368,6 +371,7 @@ class CameraWatch:
         """Say that the picture can't be told, nor could it since the last one that was seen."""
         since = at if self.view.state is None else self._looked_until
         self.view.set(since, "unknown", StreamCause.DECODE_ERROR, detail=why)
+        self._last_look = None
         self._diagnosis = Diagnosis(self._diagnosis.state, self._diagnosis.since)
         self._looked_until = at
 
@@ -390,7 +394,8 @@ class CameraWatch:
         self._undecided = judged.undecided
         scores: dict[str, JsonValue] = dict(judged.scores)
         self.state.scores = scores
-        self._diagnosis = look(self._diagnosis, judged.conditions, at, judged.thresholds)
+        self._diagnosis = look(self._diagnosis, judged.conditions, at, judged.thresholds, self._last_look)
+        self._last_look = at
         state = self._diagnosis.state
         if state is not None and not self._diagnosis.confirming:
             agreed = agreed_view(judged.matched, approved) if state == OK else None
@@ -433,7 +438,7 @@ class CameraWatch:
             track.restart(new)
         self._seen_until += new - old
         self._looked_until += new - old
-        self._last_visit = None
+        self._last_visit = self._last_look = None
         self._diagnosis = self._diagnosis.shifted(new - old)
 
     def _now(self) -> Millis:

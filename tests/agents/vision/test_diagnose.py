@@ -33,6 +33,16 @@ def test_a_fault_holds_from_the_first_of_the_looks_that_confirmed_it() -> None:
     assert course("ok", "black", "black", "black") == [("ok", 10), ("ok", 10), ("black", 20), ("black", 20)]
 
 
+def test_a_frozen_picture_was_there_at_the_look_before() -> None:
+    """What is the same again was seen once: where the camera was watched since then, it was frozen from that on."""
+    waits = look(Diagnosis("ok", 0), shows("frozen"), 20, LIMITS, 10)
+    assert look(waits, shows("frozen"), 24, LIMITS, 20) == Diagnosis("frozen", 10)
+    unwatched = look(Diagnosis("ok", 0), shows("frozen"), 20, LIMITS)
+    assert look(unwatched, shows("frozen"), 24, LIMITS, 20) == Diagnosis("frozen", 20)
+    black = look(Diagnosis("ok", 0), shows("black"), 20, LIMITS, 10)
+    assert look(black, shows("black"), 24, LIMITS, 20) == Diagnosis("black", 20)
+
+
 def test_one_look_alone_changes_nothing() -> None:
     assert course("ok", "black", "ok", "frozen", "ok", "black", "frozen", "ok")[-1] == ("ok", 10)
 

@@ -11,6 +11,8 @@ import pytest
 
 from agents.simulators.camera import Camera, Fault, Format
 from agents.simulators.rtsp import RtspServer
+from agents.vision.diagnose import Conditions, Diagnosis, look
+from agents.vision.thresholds import Thresholds
 from monitor.model.observation import Kind
 from monitor.model.span import DAY, SECOND, Basis
 from support.gstreamer import gst_server
@@ -143,6 +145,38 @@ async def test_other_faults_of_the_picture_and_a_dark_room_that_is_not_black(tmp
             pictures["lost"].set_fault(Fault.NONE)
             await site.until(lambda: site.watches["lost"].view.state == "ok")
             assert site.states("dark", Kind.VIEW) == [("ok", None), ("dark", None)]
+
+
+async def test_a_frozen_picture_began_at_the_look_that_showed_it_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[tuple[int, int | None]] = []
+
+    def noted(diagnosis: Diagnosis, seen: Conditions, at: int, thresholds: Thresholds, before: int | None) -> Diagnosis:
+        looks.append((at, before))
+        return look(diagnosis, seen, at, thresholds, before)
+
+    monkeypatch.setattr("agents.watch.camera.look", noted)
+    camera = Camera("gate", name="Camera 01", figures=1)
+    server, cameras = direct(camera)
+    async with server:
+        cameras[0]["stream"] = server.url("s")
+        async with watching(write_site(tmp_path, cameras)) as site:
+            watch = site.watches["yard"]
+            await site.until(lambda: watch.view.state == "ok" and watch.state.looks >= 2)
+            camera.set_fault(Fault.FROZEN)
+            await site.until(lambda: watch.view.state == "frozen")
+            known = len(looks)
+            camera.set_fault(Fault.DEAD)
+            await site.until(lambda: watch.stream.state == "down")
+            camera.set_fault(Fault.NONE)
+            await site.until(lambda: len(looks) > known and looks[-1][1] is not None)
+            frozen = next(span for span in site.spans("yard", Kind.VIEW) if span.state == "frozen")
+    at = [instant for instant, _ in looks]
+    assert frozen.start in at
+    assert at.index(frozen.start) <= known - 3, "of the looks that confirmed it, two, the one before the first"
+    assert [before for _, before in looks[:known]] == [None, *at[: known - 1]]
+    assert None in [before for _, before in looks[known:]], "nobody watched while the stream was down"
 
 
 async def test_a_recorder_without_power_is_unreachable_and_none_of_its_cameras_down(tmp_path: Path) -> None:
