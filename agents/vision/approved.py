@@ -22,7 +22,7 @@ def covered(seen: Match, t: Thresholds) -> bool:
 
 def moved(seen: Match, t: Thresholds) -> bool:
     """Tell whether the camera looks elsewhere: the approved structure is found there, or nowhere."""
-    return _telling(seen, t) and (_found_elsewhere(seen, t) or _lost(seen, t))
+    return _telling(seen, t) and (found_elsewhere(seen, t) or _lost(seen, t))
 
 
 def blurred(seen: Match, t: Thresholds) -> bool:
@@ -41,7 +41,23 @@ def _telling(seen: Match, t: Thresholds) -> bool:
     return seen.visible >= t.approved_visible
 
 
-def _found_elsewhere(seen: Match, t: Thresholds) -> bool:
+def found_elsewhere(seen: Match, t: Thresholds) -> bool:
+    """Tell whether the approved structure is found, and not where it was."""
+    return _agrees_elsewhere(seen, t) or _settled_elsewhere(seen, t)
+
+
+def _settled_elsewhere(seen: Match, t: Thresholds) -> bool:
+    """Tell whether the view's larger parts fit at another place, each for itself, and fewer of them where they were.
+
+    Boards and blinds agree with themselves at many places, so that a small zoom or turn leaves the whole nearly as well as it was; its parts
+    fit at one.
+    """
+    more = seen.settled - seen.anchored
+    fits = seen.registered >= t.moved_registered and seen.registered > seen.identity
+    return fits and seen.settled >= t.moved_settled and more >= t.moved_settled_more
+
+
+def _agrees_elsewhere(seen: Match, t: Thresholds) -> bool:
     loose = seen.anchored <= t.moved_lost_anchored
     gain = seen.registered - seen.identity
     better = gain >= t.moved_gain or (loose and gain >= t.moved_loose_gain)

@@ -100,7 +100,9 @@ def _corrupt(e: Evidence, t: Thresholds) -> bool:
     seen, beside = e.measures.smear, e.beside
     if seen.void_ratio >= t.corrupt_void_ratio:
         return True
-    times = beside.seam_times
+    times = (
+        None if _found_elsewhere(e, t) else beside.seam_times
+    )  # another view has other tiles on the grid than the usual ones
     new = times >= t.corrupt_seam_times if times is not None else seen.seam_share >= t.corrupt_seam_alone
     steps = new and seen.seam_share >= t.corrupt_seam_share and seen.seam_ratio >= t.corrupt_seam_ratio
     seams = steps and not _dark(e, t)  # where an encoder leaves the noise of full gain block by block
@@ -117,7 +119,13 @@ def _concealed(e: Evidence, t: Thresholds) -> bool:
     left = e.beside.grain_left
     noiseless = left is not None and left <= t.corrupt_grain_left
     lit = not _dark(e, t) and not _overexposed(e, t)
-    return noiseless and lit and e.match is not None and approved.away(e.match, t)
+    away = e.match is not None and approved.away(e.match, t) and not _found_elsewhere(e, t)
+    return noiseless and lit and away
+
+
+def _found_elsewhere(e: Evidence, t: Thresholds) -> bool:
+    """Tell whether the approved view is seen, and not where it was: then what is seen is a view."""
+    return e.match is not None and approved.found_elsewhere(e.match, t)
 
 
 def _frozen(e: Evidence, t: Thresholds) -> bool:

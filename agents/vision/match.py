@@ -74,6 +74,8 @@ class Match:
     anchored: float
     """Share of the approved edges that lie in larger blocks which fit where they were better than nearby; 1 where the
     view is in place."""
+    settled: float
+    """The same of larger blocks at the place where the view is found: 0 where it was, and nearer than blocks tell."""
     distinct: float
     """How far `registered` stands above other shifts, in their standard deviations."""
     shift_x: float
@@ -113,7 +115,7 @@ def match(
 def kept(seen: Fingerprint, other: Fingerprint) -> Kept:
     """Return how much of another look's view is in its place in this one, whatever the approved view is."""
     pair = Pair(seen, other)
-    mine, yours = _both_phasors(pair)
+    mine, yours = _phasors(other), _phasors(seen)
     return Kept(pair.in_place, _correlation(mine, yours), anchored(mine, yours))
 
 
@@ -154,6 +156,7 @@ def _compared(pair: Pair, before: Fingerprint | None, *, same_light: bool) -> Ma
         identity=identity,
         registered=found.score,
         anchored=fixed,
+        settled=found.settled,
         distinct=found.distinct,
         shift_x=found.shift_x,
         shift_y=found.shift_y,
@@ -272,10 +275,17 @@ _SAME_AROUND: Final = 3.0
 """Width in cells of the surroundings whose common direction is left out."""
 
 _REGISTER_UNDER: Final = 0.8
-"""Share of structure in place from which the view is not searched elsewhere."""
+"""Share of structure in place from which the view is not searched elsewhere, but for what lies along itself."""
 
 _SAME_IDENTITY: Final = 0.75
 """Correlation of all edges where they were from which no place elsewhere can be better by as much as a move is."""
+
+_ALONG_IDENTITY: Final = 0.5
+"""The same where most of the structure is in place: with less, a zoomed floor of boards may lie on itself again. Of a view that has not moved
+and can be seen, hardly any look has so little."""
+
+_SEEN_AT_ALL: Final = 0.25
+"""Share of the approved structure that must be to be seen: below, in the dark, there is nothing to be found anywhere."""
 
 _REGISTER_FROM: Final = 0.1
 """A picture with less structure of its own shows nothing that could be found."""
@@ -283,18 +293,15 @@ _REGISTER_FROM: Final = 0.1
 
 def _registered(pair: Pair) -> tuple[float, float, Registration]:
     """Return (correlation of edges where they were, the share that is anchored there, the best registration)."""
-    if pair.in_place >= _REGISTER_UNDER:
+    if pair.in_place >= _UNCOVERED or pair.visible < _SEEN_AT_ALL:
         return 1.0, 1.0, Registration(0, 0, 0, 1, 1, 0, 1)
-    mine, yours = _both_phasors(pair)
+    mine, yours = _phasors(pair.approved), _phasors(pair.seen)
     identity = _correlation(mine, yours)
-    if identity >= _SAME_IDENTITY or pair.own_structure < _REGISTER_FROM:
+    same = _SAME_IDENTITY if pair.in_place < _REGISTER_UNDER else _ALONG_IDENTITY
+    if identity >= same or pair.own_structure < _REGISTER_FROM:
         return identity, 1.0, Registration(0, 0, 0, 1, identity, 0, 1)
     fixed = anchored(mine, yours)
     return identity, fixed, register(mine, yours, pair.approved.aspect, fixed)
-
-
-def _both_phasors(pair: Pair) -> tuple[Phasors, Phasors]:
-    return _phasors(pair.approved, pair.approved.steadiness), _phasors(pair.seen, np.ones((1, 1), np.float32))
 
 
 def _correlation(mine: Phasors, yours: Phasors) -> float:
@@ -302,9 +309,10 @@ def _correlation(mine: Phasors, yours: Phasors) -> float:
     return ratio(float((np.conj(mine) * yours).real.sum()), norm)
 
 
-def _phasors(view: Fingerprint, steady: Field) -> Phasors:
+@once
+def _phasors(view: Fingerprint) -> Phasors:
     """Return a view's edges for registration, without what is the same all around: a floor of boards fits anywhere."""
-    weight = counted(view) * steady * (border() == 1)
+    weight = counted(view) * view.steadiness * (border() == 1)
     parts = (np.asarray(weight * part, np.float32) for part in (view.edges.cosine, view.edges.sine))
     real, imaginary = (part - smoothed(part, _SAME_AROUND) for part in parts)
     return np.asarray(real + 1j * imaginary, np.complex64)

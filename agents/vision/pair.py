@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -129,15 +129,18 @@ def _between(values: Field, none: float, full: float) -> Field:
     return found
 
 
-def once(tell: Callable[[Fingerprint], Field]) -> Callable[[Fingerprint], Field]:
+Told = TypeVar("Told", bound="npt.NDArray[Any]")
+
+
+def once(tell: Callable[[Fingerprint], Told]) -> Callable[[Fingerprint], Told]:
     """Keep with a view what it alone tells: an approved view is asked the same at each look."""
     name = tell.__name__
 
-    def told(view: Fingerprint) -> Field:
+    def told(view: Fingerprint) -> Told:
         known = vars(view)
         if name not in known:
             known[name] = tell(view)
-        found: Field = known[name]
+        found: Told = known[name]
         return found
 
     return told

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final
 
@@ -50,6 +50,13 @@ _CLOSE_FROM: Final = 0.6
 _WORTH: Final = 0.05
 """Where no place elsewhere is better by more than this at half the number of cells, none is looked for at the full one."""
 _CANDIDATES: Final = 3
+_TOLD_FROM: Final = 1.5
+"""Cells by which a part halfway to the edge must have moved: less a block doesn't tell from where it was."""
+_SETTLED_MORE: Final = 0.2
+"""What fits block by block in so much more of the view is the place, though another one agrees better as a whole: boards of a floor lie
+along each other in many."""
+_FITS_AT_ALL: Final = 0.3
+"""Agreement from which it is worth asking block by block."""
 _FINE_ROTATIONS: Final = tuple(math.radians(degrees) for degrees in (-2, 0, 2))
 _FINE_ZOOMS: Final = (0.96, 1.0, 1.04)
 
@@ -71,6 +78,9 @@ class Registration:
     """How far the agreement stands above that of other shifts, in their standard deviations."""
     overlap: float
     """Share of the edges that lie in the part that both show: the geometric mean of both sides'."""
+    settled: float = 0.0
+    """Share of the approved edges that lie in blocks which fit there better than nearby, as `anchored` says of where they were; 0
+    where the view has not moved by as much as blocks tell."""
 
     @property
     def score(self) -> float:
@@ -84,20 +94,53 @@ def register(approved: Phasors, seen: Phasors, aspect: float, held: float = 0.0)
     `aspect` is the width of the picture over its height: a camera turns in pixels, and cells need not be square. The
     search goes over all rotations and zooms (small ones only where so much is `held` in place, as `anchored` says, that the
     view can't be far) at half the number of cells, then around the best of them at the full one, unless nothing there is
-    better than where the view was.
+    better than where the view was. Of the best of each of the candidates that one is taken in which clearly more of the view fits block
+    by block, if there is one.
     """
     turns = _CLOSE_TURNS if held >= _CLOSE_FROM else _NEAR_TURNS if held >= _NEAR_FROM else _TURNS
     rough = _tried(_halved(approved), _halved(seen), aspect, turns)
     most = 1 if held >= _NEAR_FROM else _CANDIDATES
     found = sorted(range(len(turns)), key=lambda number: -rough.best[number])[:most]
-    worth = float(rough.best[found[0]]) > rough.unmoved + _WORTH
-    finer = {
+    if float(rough.best[found[0]]) <= rough.unmoved + _WORTH:
+        return _tried(approved, seen, aspect, [(0.0, 1.0)]).registration(0)
+    finer = [
         (rotation + turn, zoom * scale)
-        for rotation, zoom in (turns[number] for number in found if worth)
+        for rotation, zoom in (turns[number] for number in found)
         for turn in _FINE_ROTATIONS
         for scale in _FINE_ZOOMS
-    }
-    return _tried(approved, seen, aspect, [(0.0, 1.0), *sorted(finer)]).registration()
+    ]
+    tried = _tried(approved, seen, aspect, [(0.0, 1.0), *finer])
+    around = len(_FINE_ROTATIONS) * len(_FINE_ZOOMS)
+    numbers = [first + int(tried.best[first : first + around].argmax()) for first in range(1, len(finer), around)]
+    places = [tried.registration(number) for number in sorted({0, *numbers}, key=lambda number: -tried.best[number])]
+    return _best_settled([replace(place, settled=_settled(approved, seen, aspect, place)) for place in places])
+
+
+def _best_settled(places: Sequence[Registration]) -> Registration:
+    """Return the place with the best score, the first, unless at another one clearly more of the view fits block by block."""
+    most = max(places, key=lambda place: place.settled)
+    return most if most.settled >= places[0].settled + _SETTLED_MORE else places[0]
+
+
+def _settled(approved: Phasors, seen: Phasors, aspect: float, place: Registration) -> float:
+    """Return the share of all approved edges in blocks which fit, at this place, better than nearby."""
+    rows, columns = approved.shape
+    shift = round(place.shift_x * columns), round(place.shift_y * rows)
+    rotation = math.radians(place.rotation)
+    told = _wandered(rotation, place.zoom, aspect, (rows, columns), shift) >= _TOLD_FROM
+    if not told or place.agreement < _FITS_AT_ALL:
+        return 0.0
+    laid = warped(approved, rotation, place.zoom, aspect, shift)
+    kept = float(_energy(laid).sum()) / max(float(_energy(approved).sum()), 1e-9)
+    return anchored(laid, seen) * min(1.0, kept / place.zoom**2)
+
+
+def _wandered(rotation: float, zoom: float, aspect: float, shape: tuple[int, int], shift: tuple[int, int]) -> float:
+    """Return by how many cells the parts halfway to the corners have moved, at the most."""
+    rows, columns = shape
+    corners = np.array([(columns * x, rows * y, 1) for x in (0.25, 0.75) for y in (0.25, 0.75)])
+    moved = corners @ _turn(rotation, zoom, aspect, rows, columns).T + shift - corners[:, :2]
+    return float(np.hypot(moved[:, 0], moved[:, 1]).max())
 
 
 def anchored(approved: Phasors, seen: Phasors) -> float:
@@ -148,10 +191,14 @@ def _halved(cells: Phasors) -> Phasors:
     return halved
 
 
-def warped(approved: Phasors, rotation: float, zoom: float, aspect: float) -> Phasors:
-    """Return the approved view's edges as a turned and zoomed camera would show them (`rotation` in radians)."""
+def warped(approved: Phasors, rotation: float, zoom: float, aspect: float, shift: tuple[int, int] = (0, 0)) -> Phasors:
+    """Return the approved view's edges as a turned, zoomed and shifted camera would show them.
+
+    `rotation` is in radians, `shift` in cells to the right and downwards.
+    """
     rows, columns = approved.shape
-    laid = cv2.warpAffine(_planes(approved), _turn(rotation, zoom, aspect, rows, columns), (columns, rows))
+    matrix = _turn(rotation, zoom, aspect, rows, columns) + np.array([[0, 0, shift[0]], [0, 0, shift[1]]])
+    laid = cv2.warpAffine(_planes(approved), matrix, (columns, rows))
     turned: Phasors = laid.view(np.complex64)[..., 0] * np.complex64(np.exp(2j * rotation))
     return turned
 
@@ -183,9 +230,8 @@ class _Tried:
         """Return the agreement where the view was; the turns have that of none."""
         return float(self.agreement[self.turns.index((0.0, 1.0)), 0, 0])
 
-    def registration(self) -> Registration:
-        """Return the best of all."""
-        number = int(self.best.argmax())
+    def registration(self, number: int) -> Registration:
+        """Return the best shift of one of the turns."""
         rotation, zoom = self.turns[number]
         agreement = self.agreement[number]
         rows, columns = agreement.shape

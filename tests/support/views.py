@@ -40,6 +40,20 @@ def drawn_room(seed: int, width: int = WIDTH, height: int = HEIGHT) -> Image:
     return resized(large, width, height)
 
 
+def boarded(room: Image, seed: int) -> Image:
+    """Lay a floor of boards over all but the room's far wall: long lines that are nearly the same all over, and short joints."""
+    rng, found, dark = np.random.default_rng(seed), room.copy(), (58, 70, 80)
+    height, width = found.shape[:2]
+    line, step = 0.36 * height, 0.016 * height
+    found[int(line) :] = (96, 118, 130)
+    while line < height:
+        joint = int(rng.integers(0, width))
+        cv2.line(found, (0, int(line)), (width, int(line + 0.024 * height)), dark, 2, cv2.LINE_AA)
+        cv2.line(found, (joint, int(line)), (joint - 4, int(line + step)), dark, 2, cv2.LINE_AA)
+        line, step = line + step, step * 1.16
+    return found
+
+
 def _polygon(image: Image, points: list[tuple[int, int]], colour: npt.NDArray[np.float64]) -> None:
     cv2.fillPoly(image, [np.array(points, np.int32)], tuple(map(float, colour)), cv2.LINE_AA)
 

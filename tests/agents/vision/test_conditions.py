@@ -107,7 +107,7 @@ CASES: list[tuple[str, Evidence]] = [
 
 IN_PLACE = Match(
     light="day", beside="day", same_light=True, in_place=0.95, visible=1, own_structure=1, coarse_in_place=0.95, sharpness=1,
-    covered_ratio=0, covered_structure=0, covered_still=1, identity=1, registered=1, anchored=1, distinct=0,
+    covered_ratio=0, covered_structure=0, covered_still=1, identity=1, registered=1, anchored=1, settled=0, distinct=0,
     shift_x=0, shift_y=0, rotation=0, zoom=1,
 )  # fmt: skip
 GONE_IN_PARTS = replace(IN_PLACE, in_place=0.7, covered_ratio=0.18, covered_structure=0.4)
@@ -118,6 +118,11 @@ SOMEBODY_AMONG_COTS = replace(LOST, in_place=0.4, sound=Kept(in_place=0.62, iden
 LOST_FROM_COTS = replace(LOST, sound=Kept(in_place=0.45, identity=0.1, anchored=0.0))
 LOST_BUT_FOR_CHANCE = replace(LOST, anchored=0.07, sound=Kept(in_place=0.24, identity=-0.02, anchored=0.07))
 ELSEWHERE_AND_SOFT_THERE = replace(LOST, own_structure=0.93, covered_ratio=0.45, covered_structure=0.5)
+ZOOMED_OVER_BOARDS = replace(
+    IN_PLACE, in_place=0.81, identity=0.45, registered=0.48, anchored=0, settled=0.56, distinct=5, own_structure=0.57,
+    covered_ratio=0.28, covered_structure=0.3,
+)  # fmt: skip
+FOUND_ELSEWHERE = replace(LOST, identity=0.2, registered=0.75, settled=0.7, distinct=9)
 AMONG_COTS = replace(ZOOMED, in_place=0.6, registered=0.336)
 STRIPES = {"stripe_level": 35, "stripe_ratio": 120, "stripe_even": 0.91}
 
@@ -133,6 +138,10 @@ STRIPES = {"stripe_level": 35, "stripe_ratio": 120, "stripe_even": 0.91}
         ("striped", evidence({"stripe_gain": 35}, stripes=STRIPES), LOST),
         ("moved", evidence(), ZOOMED),
         ("ok", evidence(), AMONG_COTS),
+        ("moved", evidence(), ZOOMED_OVER_BOARDS),
+        ("covered", evidence(), replace(ZOOMED_OVER_BOARDS, settled=0.2)),
+        ("covered", evidence(), replace(ZOOMED_OVER_BOARDS, anchored=0.4)),
+        ("covered", evidence(), replace(ZOOMED_OVER_BOARDS, registered=0.45)),
         ("ok", evidence(), SOMEBODY_AMONG_COTS),
         ("moved", evidence(), LOST_FROM_COTS),
         ("ok", evidence(), replace(LOST_BUT_FOR_CHANCE, sound=None)),
@@ -141,6 +150,10 @@ STRIPES = {"stripe_level": 35, "stripe_ratio": 120, "stripe_even": 0.91}
         ("covered", evidence(), replace(ELSEWHERE_AND_SOFT_THERE, own_structure=0.5)),
         ("corrupt", evidence({"grain_left": 0.1}), HIDDEN),
         ("corrupt", evidence({"grain_left": 0.1}), LOST),
+        ("moved", evidence({"grain_left": 0.24}), FOUND_ELSEWHERE),
+        ("moved", evidence({"seam_times": 3.3}, smear={"seam_share": 0.035, "seam_ratio": 2.6}), FOUND_ELSEWHERE),
+        ("corrupt", evidence({"seam_times": 3.3}, smear={"seam_share": 0.035, "seam_ratio": 2.6}), IN_PLACE),
+        ("corrupt", evidence({"seam_times": 9}, smear={"seam_share": 0.14, "seam_ratio": 2.6}), FOUND_ELSEWHERE),
         ("covered", evidence({"grain_left": 0.4}), HIDDEN),
         ("covered", evidence({"grain_left": 0.1}, levels={"block_p90": 40, "luma_p95": 50}), HIDDEN),
         ("ok", evidence({"grain_left": 0.1}), IN_PLACE),

@@ -19,6 +19,7 @@ from support.pictures import footage
 from support.views import (
     Image,
     blurred,
+    boarded,
     cots,
     drawn_room,
     grainy,
@@ -116,6 +117,21 @@ def test_a_rotation_and_a_zoom_are_found_again(degrees: float, zoom: float) -> N
     assert found.rotation == pytest.approx(degrees, abs=2.5)
     assert found.zoom == pytest.approx(zoom, rel=0.06)
     assert state(found) == "moved"
+
+
+@pytest.mark.parametrize(("seed", "zoom"), [(1, 1.2), (2, 0.8), (3, 0.8), (3, 1.28)])
+def test_boards_that_lie_along_each_other_hide_no_zoom(seed: int, zoom: float) -> None:
+    room = boarded(ROOMS[seed], seed)
+    found = beside(turned(room, zoom=zoom), room, turned(room, zoom=zoom))
+    assert found.in_place > 0.75
+    assert found.zoom == pytest.approx(zoom, rel=0.06)
+    assert state(found) == "moved"
+
+
+@pytest.mark.parametrize("seed", [1, 3])
+def test_boards_that_stay_have_not_moved(seed: int) -> None:
+    room = boarded(ROOMS[seed], seed)
+    assert state(beside(person(room, 0.4, 0.8), room, person(room, 0.5, 0.8))) == "ok"
 
 
 @pytest.mark.parametrize("seed", sorted(ROOMS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -18,6 +19,12 @@ def edges(seed: int) -> Cells:
     drawn = np.random.default_rng(seed)
     strength = drawn.random((36, 48)) ** 3
     return np.asarray(strength * np.exp(2j * np.pi * drawn.random((36, 48))), np.complex64)
+
+
+def outlines(seed: int) -> Cells:
+    """Return edges of things that are larger than a cell."""
+    blurred = cv2.GaussianBlur(edges(seed).view(np.float32).reshape(36, 48, 2), (0, 0), 1.2)
+    return np.asarray(3 * blurred.view(np.complex64)[..., 0], np.complex64)
 
 
 def agreement(one: Cells, other: Cells) -> float:
@@ -72,3 +79,19 @@ def test_where_nothing_fits_better_elsewhere_the_view_has_not_moved(seed: int) -
     found = register(approved, seen, 4 / 3)
     assert (found.shift_x, found.shift_y, found.rotation, found.zoom) == (0, 0, 0, 1)
     assert found.score == pytest.approx(agreement(approved, seen), abs=1e-4)
+
+
+@settings(max_examples=8)
+@given(st.integers(0, 999), st.floats(-10, 10), st.sampled_from([0.8, 0.88, 1.14, 1.25]))
+def test_what_has_moved_settles_block_by_block_where_it_is_found(seed: int, degrees: float, zoom: float) -> None:
+    approved = outlines(seed)
+    moved = warped(approved, np.radians(degrees), zoom, 4 / 3) + np.complex64(0.1) * outlines(seed + 1)
+    found = register(approved, moved, 4 / 3)
+    assert found.settled > 0.4
+    assert found.settled > anchored(approved, moved) + 0.25
+
+
+@settings(max_examples=5)
+@given(st.integers(0, 999))
+def test_another_view_settles_nowhere(seed: int) -> None:
+    assert register(outlines(seed), outlines(seed + 1000), 4 / 3).settled < 0.2
