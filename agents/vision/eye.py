@@ -11,7 +11,7 @@ from agents.vision.light import Light
 from agents.vision.loop import Frame, Loop
 from agents.vision.match import Match, match, surely
 from agents.vision.measure import Measures, Scores
-from agents.vision.recurrence import Recurrence
+from agents.vision.recurrence import MOVES_RATIO, Recurrence
 from agents.vision.thresholds import Thresholds
 from agents.vision.usual import Usual
 
@@ -80,7 +80,12 @@ class Eye:
         looped = self._loop.looping or self._recurrence.looping
         seen = Evidence(measures, beside, matched, looped=looped)
         found = conditions(seen, thresholds)
-        self._looked(same="frozen" in found.staying, nothing=not NOTHING.isdisjoint(found.staying))
+        changed = measures.repeat.changed_ratio
+        self._looked(
+            same="frozen" in found.staying,
+            nothing=not NOTHING.isdisjoint(found.staying),
+            moved=changed is None or changed >= MOVES_RATIO,
+        )
         if not found.entering:
             self._usual.learn(measures, view.light)
             if matched is not None and surely(matched):
@@ -94,13 +99,13 @@ class Eye:
         since = self._loop.since if looped else None
         return Judged(found, scores, thresholds, matched, undecided=may_be_frozen(seen, thresholds), looped_since=since)
 
-    def _looked(self, *, same: bool, nothing: bool) -> None:
+    def _looked(self, *, same: bool, nothing: bool, moved: bool) -> None:
         """Leave time out of what a loop is known by in which the picture was frozen, or showed nothing: what an encoder makes of that comes again, too.
 
         A single look that is the same again may be that of a loop whose length is that of some looks.
         """
         self._still_looks = self._still_looks + 1 if same else 0
         still = nothing or self._still_looks >= STILL_LOOKS
-        self._recurrence.looked(still=still)
+        self._recurrence.looked(still=still, moved=moved)
         if still:
             self._loop.still()

@@ -12,10 +12,11 @@ import numpy.typing as npt
 from agents.vision.loop import Frame
 
 KEPT_SECONDS = 3 * 3600
-"""Of one value a second, whether there was a frame, and whether the picture stood still: 65 KB a camera."""
+"""Of one value a second, whether there was a frame, whether the picture stood still, and whether nothing moved: 76 KB a camera."""
 
-ASKED_SECONDS = 15
-"""The question costs a millisecond: it is asked so often."""
+ASKED_SECONDS = 10
+ASKED_UNMOVED_SECONDS = 30
+"""The question costs two milliseconds: it is asked so often, and less often while nothing moves."""
 
 WINDOWS = (40, 60, 90, 150)
 """Seconds at the end of which an earlier time is looked for: lively pictures need few, quiet ones more, or never tell."""
@@ -23,14 +24,18 @@ WINDOWS = (40, 60, 90, 150)
 LEAST_LAG = 15
 """Seconds to the earlier time."""
 
-LEAST = ((0.92, 7.0), (0.88, 9.0))
+LEAST = {40: ((0.97, 9.0),), 60: ((0.93, 6.0), (0.9, 9.0)), 90: ((0.85, 7.0),), 150: ((0.8, 7.0),)}
 """Correlation, and how many standard deviations of chance it is (by Fisher's transform, with as many independent values as
-the curves have): either pair is enough. A drawn person on two sine waves reaches 0.89 and 8; fresh noise and another rate
-control take a tenth of a real loop's correlation, over the more values the surer."""
-LEAST_SHORT = ((0.95, 9.0),)
-"""The same for a window of less than a minute."""
+the curves have), for each window: either pair is enough. Fresh noise and another rate
+control take a tenth of a real loop's correlation and more, over the more values the surer."""
+LEAST_UNMOVED = {40: (), 60: ((0.95, 12.0),), 90: ((0.92, 11.0),), 150: ((0.85, 9.0),)}
+"""The same where nothing moved in the window, as far as looks told: what is left is the encoder's own play with the noise, a few sizes that take
+turns, of which 60 s come again by chance within an hour or two."""
 STAYS = ((0.75, 6.0),)
 """The same for a loop that is known to go on."""
+
+MOVES_RATIO = 0.004
+"""Share of a picture's blocks that change from look to look where somebody moves, far off; of a still room hardly any do."""
 
 LEAST_FRAMES = 0.2
 """A frame counts for the seconds before and after it, the more the nearer: a loop is no whole number of seconds long. So much
@@ -47,6 +52,9 @@ BLOCK = 512
 
 ORDER = 16
 """Seconds over which the curve's own rhythm is predicted and taken out: encoders have one, of each group of pictures."""
+
+MOST_SURPRISE = 3.5
+"""Medians of what is unexpected: what is more counts as so much, for one large frame at the same place makes two windows alike in which nothing else is."""
 
 SAME_LOOKS = 4
 """A frozen picture is known to be one when it is that of one of so many looks before: what lies between was frozen, too."""
@@ -67,9 +75,11 @@ class Recurrence:
         """In which seconds there was an inter frame."""
         self._stood = np.zeros(KEPT_SECONDS, np.bool_)
         """In which seconds the picture stood still: what an encoder makes of that comes again, and is no loop."""
+        self._unmoved = np.zeros(KEPT_SECONDS, np.bool_)
+        """Which seconds lie between two looks that show the same room, but for its noise."""
         self._looks: deque[int] = deque(maxlen=SAME_LOOKS)
         """The seconds of the latest looks."""
-        self._still = False
+        self._still, self._moved = False, True
         self._second: int | None = None
         self._bytes, self._frames = [0.0, 0.0], [0.0, 0.0]
         """Of inter frames, in the second that is being counted and in the next one."""
@@ -102,7 +112,7 @@ class Recurrence:
         """End the seconds before this one."""
         if self._second is None or second - self._second > KEPT_SECONDS or second < self._second:
             self._ring[:], self._filled, self._second, self._asked = np.nan, 0, second, second
-            self._stood[second % KEPT_SECONDS] = self._inter = False
+            self._stood[second % KEPT_SECONDS] = self._unmoved[second % KEPT_SECONDS] = self._inter = False
             self._looks.clear()
         while second > self._second:
             self._close(self._second)
@@ -114,19 +124,22 @@ class Recurrence:
         self._filled = min(KEPT_SECONDS, self._filled + 1)
         self._had[second % KEPT_SECONDS] = self._inter
         self._second = second + 1
-        self._stood[self._second % KEPT_SECONDS] = self._inter = False
+        self._stood[self._second % KEPT_SECONDS] = self._unmoved[self._second % KEPT_SECONDS] = self._inter = False
         self._bytes, self._frames = [self._bytes[1], 0.0], [self._frames[1], 0.0]
 
-    def looked(self, *, still: bool) -> None:
-        """Take note of a look at the frames so far: `still` when it shows the picture of one of the looks before.
+    def looked(self, *, still: bool, moved: bool = True) -> None:
+        """Take note of a look at the frames so far.
 
-        It was frozen since then, and the last such look is followed by frozen time up to the next one at the most.
+        It is `still` when it shows the picture of one of the looks before: it was frozen since then, and the last such look is
+        followed by frozen time up to the next one at the most. It `moved` when more than noise is new since the last one.
         """
         if self._second is None:
             return
+        self._moved = moved
+        if self._looks and not moved:
+            self._unmoved[_places(self._looks[-1], self._second)] = True
         if self._looks and (still or self._still):
-            first = max(self._looks[0 if still else -1], self._second + 1 - KEPT_SECONDS)
-            self._stood[np.arange(first, self._second + 1) % KEPT_SECONDS] = True
+            self._stood[_places(self._looks[0 if still else -1], self._second)] = True
             self._answer = False
         self._still = still
         self._looks.append(self._second)
@@ -134,7 +147,8 @@ class Recurrence:
     @property
     def looping(self) -> bool:
         """Tell whether the last minutes are an earlier time again."""
-        if self._second is not None and self._second - self._asked >= ASKED_SECONDS:
+        every = ASKED_SECONDS if self._moved or self._answer else ASKED_UNMOVED_SECONDS
+        if self._second is not None and self._second - self._asked >= every:
             self._asked, self._answer = self._second, self._recurs(self._second)
         return self._answer
 
@@ -143,10 +157,21 @@ class Recurrence:
         if self._had[order[-60:]].mean() < KNOWN_RATIO:
             return False
         curve, stood = _surprise(self._ring[order], self._stood[order])
+        unmoved = self._unmoved[order]
         return any(
-            _enough(best, tail, STAYS if self._answer else LEAST if len(tail) >= 60 else LEAST_SHORT)
-            for tail, best in recurring(curve, WINDOWS, stood)
+            _enough(best, tail, self._bars(unmoved[-len(tail) :])) for tail, best in recurring(curve, WINDOWS, stood)
         )
+
+    def _bars(self, unmoved: Mask) -> Bars:
+        """Return what a window must reach, by its length and by whether anything moved in it."""
+        if self._answer:
+            return STAYS
+        return (LEAST_UNMOVED if unmoved.all() else LEAST)[len(unmoved)]
+
+
+def _places(first: int, last: int) -> npt.NDArray[np.intp]:
+    """Return where the seconds from the first to the last one are kept."""
+    return np.arange(max(first, last + 1 - KEPT_SECONDS), last + 1) % KEPT_SECONDS
 
 
 def _surprise(values: Curve, stood: Mask) -> tuple[Curve, Mask]:
@@ -163,7 +188,7 @@ def _surprise(values: Curve, stood: Mask) -> tuple[Curve, Mask]:
     if not known.all():
         filled = np.interp(np.arange(len(values)), np.flatnonzero(known), values[known])
     filled -= filled.mean()
-    own = np.array([filled[lag:] @ filled[: len(filled) - lag] for lag in range(ORDER + 1)])
+    own = np.array([np.einsum("i,i", filled[lag:], filled[: len(filled) - lag]) for lag in range(ORDER + 1)])
     if own[0] <= 0:
         return nothing
     own[0] *= 1.001  # a curve that is all rhythm has no unique prediction
@@ -171,8 +196,8 @@ def _surprise(values: Curve, stood: Mask) -> tuple[Curve, Mask]:
     kernel = np.concatenate([[1.0], -np.linalg.solve(toeplitz, own[1:])])
     error = np.convolve(filled, kernel, "valid")
     hangs = _within(_sums(stood), ORDER + 1) > 0
-    spread = 3 * np.median(np.abs(error if hangs.all() else error[~hangs])) + 1e-6
-    return np.clip(error, -2 * spread, 2 * spread).astype(np.float32), hangs
+    most = MOST_SURPRISE * np.median(np.abs(error if hangs.all() else error[~hangs])) + 1e-6
+    return np.clip(error, -most, most).astype(np.float32), hangs
 
 
 def recurring(curve: Curve, windows: Sequence[int], stood: Mask) -> list[tuple[Window, float]]:
@@ -186,7 +211,7 @@ def recurring(curve: Curve, windows: Sequence[int], stood: Mask) -> list[tuple[W
     if not possible:
         return []
     past = curve[:-LEAST_LAG]
-    sums, squares, still = _sums(past), _sums(past**2), _sums(stood[:-LEAST_LAG])
+    sums, squares, still = _sums(past), _sums(past**2), _sums(stood[:-LEAST_LAG]) if stood.any() else None
     waves = _waves(past, max(possible))
     found = list[tuple[Window, float]]()
     for window in possible:
@@ -194,7 +219,9 @@ def recurring(curve: Curve, windows: Sequence[int], stood: Mask) -> list[tuple[W
         tail -= tail.mean()
         power = float(tail @ tail)
         around = _within(squares, window) - _within(sums, window) ** 2 / window
-        lived = (around > LEAST_POWER * power) & (_within(still, window) == 0)
+        lived = around > LEAST_POWER * power
+        if still is not None:
+            lived &= _within(still, window) == 0
         if power > 0 and lived.any():
             alike = _products(waves, tail, len(around))[lived] / np.sqrt(around[lived] * power)
             found.append((tail, float(alike.max())))
@@ -220,7 +247,7 @@ def _products(waves: tuple[npt.NDArray[np.complex64], int], tail: Window, count:
 
 def _enough(best: float, tail: Window, bars: Bars) -> bool:
     """Tell whether a window's correlation is high, and by far more than its own rhythm explains."""
-    if best < min(correlation for correlation, _ in bars):
+    if best < min((correlation for correlation, _ in bars), default=1.0):
         return False
     sigmas = math.atanh(min(best, 0.999999)) * math.sqrt(max(1.0, _independent(tail) - 3))
     return any(best >= correlation and sigmas >= least for correlation, least in bars)

@@ -86,13 +86,15 @@ def exact(sizes: Sizes, fps: int = 15) -> list[float]:
     return found
 
 
-def again(sizes: Sizes, fps: int = 15) -> list[float]:
-    """Return the seconds at which a recurrence was seen."""
+def again(sizes: Sizes, fps: int = 15, *, moved: bool = True) -> list[float]:
+    """Return the seconds at which a recurrence was seen, by looks in which something `moved`."""
     recurrence, found = Recurrence(), []
     for number, (size, keyframe) in enumerate(sizes):
         recurrence.frame(1000 + number / fps, size, keyframe=keyframe)
-        if number % (10 * fps) == 0 and recurrence.looping:
-            found.append(number / fps)
+        if number % (10 * fps) == 0:
+            recurrence.looked(still=False, moved=moved)
+            if recurrence.looping:
+                found.append(number / fps)
     return found
 
 
@@ -244,6 +246,26 @@ def test_a_loop_that_was_encoded_anew_is_found(period: int, seed: int) -> None:
     assert exact(sizes) == []
 
 
+@pytest.mark.parametrize("seed", [3, 4])
+def test_an_empty_room_whose_encoder_takes_turns_with_a_few_quantizers_is_no_loop(seed: int) -> None:
+    """A picture a second: each group of pictures has one of three sizes, and a minute of that comes again by chance within the hour."""
+    rng, recurrence = np.random.default_rng(seed), Recurrence()
+    shape, groups = (13.0, 1.0, 1.25, 0.9), rng.choice([900, 1008, 1170], 900, p=[0.7, 0.2, 0.1])
+    for second in range(3600):
+        size = groups[second // 4] * shape[second % 4] * np.exp(rng.normal(0, 0.01))
+        recurrence.frame(second, round(size), keyframe=second % 4 == 0)
+        if second % 10 == 0:
+            recurrence.looked(still=False, moved=False)
+            assert not recurrence.looping
+
+
+def test_a_room_in_which_nothing_moved_is_looped_only_if_it_is_plain() -> None:
+    part = lively(80, 6)
+    sizes = lively(200, 56) + [frame for run in range(4) for frame in anew(part, run)]
+    first = {moved: again(sizes, moved=moved)[0] for moved in (True, False)}
+    assert first[True] < first[False] <= 200 + 3 * 80
+
+
 @pytest.mark.parametrize("rate", [9.7, 10.3])
 def test_a_loop_that_is_no_whole_number_of_seconds_long_is_found(rate: float) -> None:
     part = lively(50, 4, fps=10)
@@ -266,6 +288,7 @@ def test_memory_is_bounded() -> None:
     tables = (loop._latest, loop._archive)
     assert sum(table.tags.nbytes + table.seconds.nbytes for table in tables) == 16 * SLOTS <= 1 << 18
     assert recurrence._ring.nbytes == 4 * KEPT_SECONDS
+    assert recurrence._unmoved.nbytes == recurrence._stood.nbytes == KEPT_SECONDS
 
 
 FRAMES = st.lists(st.tuples(st.floats(-1e9, 1e9), st.integers(0, 1 << 30), st.booleans()), max_size=60)
