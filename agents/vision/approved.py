@@ -52,9 +52,10 @@ def _settled_elsewhere(seen: Match, t: Thresholds) -> bool:
     Boards and blinds agree with themselves at many places, so that a small zoom or turn leaves the whole nearly as well as it was; its parts
     fit at one.
     """
-    more = seen.settled - seen.anchored
-    fits = seen.registered >= t.moved_registered and seen.registered > seen.identity
-    return fits and seen.settled >= t.moved_settled and more >= t.moved_settled_more
+    more, gain = seen.settled - seen.anchored, seen.registered - seen.identity
+    fits = seen.registered >= t.moved_registered and seen.settled >= t.moved_settled
+    both = more >= t.moved_settled_some and gain >= t.moved_settled_gain
+    return fits and gain > 0 and (more >= t.moved_settled_more or both)
 
 
 def _agrees_elsewhere(seen: Match, t: Thresholds) -> bool:

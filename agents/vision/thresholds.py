@@ -118,9 +118,12 @@ class Thresholds:
     moved_loose_gain: float = _least(0.11)
     """The same where nothing larger fits where it was; in a room full of cots the best fit elsewhere reaches 0.34 and 0.1."""
     moved_distinct: float = _least(3.2)
-    moved_settled: float = _least(0.4)
+    moved_settled: float = _least(0.35)
     moved_settled_more: float = _least(0.25)
     """Share of the view whose larger parts fit at the place where it is found, and by how much that is more than where it was."""
+    moved_settled_some: float = _least(0.1)
+    moved_settled_gain: float = _least(0.15)
+    """The same where edges agree better there as a whole, too: the walls of a corridor run where they ran, however it is zoomed."""
     moved_explained: float = _least(0.2)
     """That correlation times the sharp structure that is seen at all: little of it is soon found somewhere."""
     moved_lost_identity: float = _most(0.22)

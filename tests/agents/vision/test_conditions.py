@@ -141,6 +141,8 @@ STRIPES = {"stripe_level": 35, "stripe_ratio": 120, "stripe_even": 0.91}
         ("moved", evidence(), ZOOMED_OVER_BOARDS),
         ("covered", evidence(), replace(ZOOMED_OVER_BOARDS, settled=0.2)),
         ("covered", evidence(), replace(ZOOMED_OVER_BOARDS, anchored=0.4)),
+        ("moved", evidence(), replace(ZOOMED_OVER_BOARDS, anchored=0.4, registered=0.62)),
+        ("covered", evidence(), replace(ZOOMED_OVER_BOARDS, anchored=0.5, registered=0.62)),
         ("covered", evidence(), replace(ZOOMED_OVER_BOARDS, registered=0.45)),
         ("ok", evidence(), SOMEBODY_AMONG_COTS),
         ("moved", evidence(), LOST_FROM_COTS),
