@@ -175,24 +175,23 @@ def _time_server(judgement: Judgement, recorder: Recorder) -> dict[str, JsonValu
 def _channels(judgement: Judgement, requirement: UndeclaredChannel, recorder: Recorder) -> Verdict:
     newest = _newest(judgement, Kind.CHANNELS, recorder)
     channels = _list_of(newest, "channels")
-    if newest is None or channels is None:
-        return _unknown(judgement, requirement, recorder, newest, {"channels": []})
-    declared = {c.channel or c.id for c in judgement.facts.inventory.cameras if c.recorder == recorder.id}
-    stray = [item for item in channels if str(item.get("id")) not in declared]
-    listed: list[JsonValue] = [{"id": str(c.get("id")), "name": str(c.get("name") or "")} for c in stray]
     early = seen_before_commissioned(judgement.facts, recorder)
+    declared = {c.channel or c.id for c in judgement.facts.inventory.cameras if c.recorder == recorder.id}
+    stray = [item for item in channels or () if str(item.get("id")) not in declared]
+    listed: list[JsonValue] = [{"id": str(c.get("id")), "name": str(c.get("name") or "")} for c in stray]
     measured: dict[str, JsonValue] = {
         "channels": listed,
         "declared": len(declared),
-        "found": len(channels),
+        "found": None if channels is None else len(channels),
         "commissioned_later": early,
     }
-    subject, evidence, seen = (
-        recorder_subject(recorder.id),
-        (evidence_of(newest.observation),),
-        newest.observation.start,
-    )
+    if not early and (newest is None or channels is None):
+        return _unknown(judgement, requirement, recorder, newest, {"channels": []})
+    subject = recorder_subject(recorder.id)
+    evidence = () if newest is None else (evidence_of(newest.observation),)
+    seen = judgement.as_of if newest is None else newest.observation.start
     if early and not stray:
+        # Known from the cameras alone: a recorder whose channels can't be listed is no way around it.
         reason = f"{_early_text(early)}: another camera is declared than the one that was there."
         return Verdict(requirement, subject, Outcome.BREACHED, "found", reason, seen, measured, evidence)
     if stray:

@@ -240,6 +240,19 @@ def test_a_camera_that_was_only_asked_for_in_vain_was_not_there() -> None:
     ], "footage since first contact is its own; what is older may be another camera's"
 
 
+@pytest.mark.parametrize("listing", [None, "unknown", "expired"])
+def test_a_recorder_that_lists_no_channels_hides_no_camera_that_worked_too_early(listing: str | None) -> None:
+    seen = without(healthy(), Kind.CHANNELS)
+    if listing == "unknown":
+        seen.append(at(NVR, Kind.CHANNELS, {}, state="unknown", cause="not_permitted"))
+    elif listing == "expired":
+        seen.append(at(NVR, Kind.CHANNELS, {"channels": [{"id": "1"}]}, NOON - 2 * HOUR, holds=HOUR))
+    verdict = commissioned(date(2026, 11, 22), *seen)
+    assert (verdict.outcome, verdict.state) == (Outcome.BREACHED, "found")
+    assert verdict.measured["found"] is None
+    assert commissioned(date(2026, 11, 21), *seen).outcome is Outcome.UNDETERMINED
+
+
 @pytest.mark.parametrize("requirement", ["recorder_clock", "storage_health", "undeclared_channel"])
 def test_a_recorder_that_is_gone_explains_what_it_does_not_say(requirement: str) -> None:
     seen = [item for item in healthy() if item.kind not in {Kind.CLOCK, Kind.DISKS, Kind.CHANNELS, Kind.REACH}]
