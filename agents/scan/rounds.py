@@ -48,7 +48,7 @@ class CameraScan(Strict):
     began_at: Millis
     """Readings before this don't count."""
     earliest: Millis | None = None
-    """Where footage began at first, by the recorder's clock."""
+    """Where footage began at first, by the recorder's clock, or earlier readings said that it did."""
     new_at: Millis | None = None
     read_to: Millis | None = None
     """What the recorder's clock showed at the last reading of what is new."""
@@ -108,7 +108,7 @@ class Rounds:
             answered, earliest = await self._scan.earliest(item)
             if not answered:
                 return False
-            known = known.model_copy(update={"earliest": earliest})
+            known = known.model_copy(update={"earliest": self._claimed_from(item, earliest)})
             self._put(item, known)
         else:
             read = await self._news(item, known, new_every)
@@ -118,6 +118,16 @@ class Rounds:
         started = self._started(item, known)
         filled = await self._fill(item, started, required_days)
         return filled and await self._upkeep(item, started, required_days)
+
+    def _claimed_from(self, item: Channelled, earliest: Millis | None) -> Millis | None:
+        """Return where footage begins, by the recorder or by any reading that is kept, whichever is earlier.
+
+        What an exchanged recorder held, or this one when it was last read long ago, would else stay in the ledger.
+        """
+        facts = read_recordings(self._journal.of(camera_subject(item), Kind.RECORDINGS), [], FOR_EVER)
+        footage = facts.footage.union(facts.locked).clip(PLAUSIBLE_FROM, FOR_EVER) if facts is not None else None
+        starts = (earliest, footage.start if footage is not None else None)
+        return min((start for start in starts if start is not None), default=None)
 
     def _started(self, item: Channelled, known: CameraScan) -> CameraScan:
         """Let a first scan begin: up to now is what is missing, and from now on there is news."""

@@ -245,6 +245,29 @@ async def test_another_recorder_or_channel_is_read_anew(tmp_path: Path) -> None:
         assert sum(end - start for start, end in it.held.asked) >= 92 * DAY
 
 
+async def test_what_another_recorder_held_long_ago_does_not_stay_in_the_ledger(tmp_path: Path) -> None:
+    with bench(tmp_path, keeps=200 * DAY) as it:
+        it.scan.serial_digest = "sha256:one"
+        await it.rounds.round(90)
+        it.scan.serial_digest = "sha256:two"
+        it.held.keeps = 30 * DAY
+        await it.hours(1)
+        assert it.ledger() == it.held.spans()
+
+
+async def test_a_look_long_after_the_last_one_forgets_what_was_overwritten_since(tmp_path: Path) -> None:
+    """As `agent check` does it: each begins anew, beside what earlier ones left in the journal."""
+    with bench(tmp_path, keeps=85 * DAY) as it:
+        await it.rounds.round(90)
+        it.rounds.forget()
+        await it.hours(100 * 24, step=100 * 24)
+        assert it.ledger() == it.held.spans()
+        it.rounds.forget()
+        it.held.asked.clear()
+        await it.hours(1)
+        assert min(start for start, _ in it.held.asked) >= it.held.now - 94 * DAY, "what is known to be gone isn't asked again"
+
+
 async def test_a_pack_that_asks_for_more_days_has_them_read(tmp_path: Path) -> None:
     with bench(tmp_path, keeps=200 * DAY) as it:
         await it.rounds.round(30)
