@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from agents.bounds import Bounds, Overrides
 from agents.secret import Credentials, Secret
-from agents.site_checks import LOCAL_DRIVERS, CheckOptions, check_driver, check_site
+from agents.site_checks import LOCAL_DRIVERS, CheckOptions, channel_of, check_driver, check_site
 from agents.site_file import CameraForm, Endpoint, Login, Network, QuietHours, RecorderForm, Rhythm, SiteForm
 from monitor.model.inventory import (
     Camera,
@@ -250,7 +250,7 @@ def _site(path: Path, form: SiteForm) -> Site:
         naps=form.naps,
         recorders=tuple(_recorder(base, item) for item in form.recorders),
         zones=form.zones,
-        cameras=tuple(_camera(base, item, thresholds) for item in form.cameras),
+        cameras=tuple(_camera(base, item, channel_of(item, form.recorders), thresholds) for item in form.cameras),
         keep_images=form.keep_images,
         thresholds=thresholds,
         rhythm=form.rhythm,
@@ -271,14 +271,14 @@ def _recorder(base: Path, form: RecorderForm) -> RecorderConfig:
     )
 
 
-def _camera(base: Path, form: CameraForm, for_all: Overrides) -> CameraConfig:
+def _camera(base: Path, form: CameraForm, channel: str | None, for_all: Overrides) -> CameraConfig:
     own = Overrides.of(form.thresholds)
     return CameraConfig(
         id=form.id,
         name=form.name,
         zones=form.zones,
         recorder=form.recorder,
-        channel=form.channel,
+        channel=channel,
         stream=form.stream,
         main_stream=form.main_stream,
         tls_fingerprint=form.tls_fingerprint,

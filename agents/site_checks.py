@@ -41,7 +41,7 @@ def check_site(form: SiteForm, check_options: CheckOptions) -> Iterator[Found]:
         yield from _camera(key, camera, form)
         for name, url in (("stream", camera.stream), ("main_stream", camera.main_stream)):
             yield from _address((*key, name), url, ("rtsp", "rtsps"), addresses)
-    yield from _channels(form.cameras)
+    yield from _channels(form)
     if form.gateway is not None:
         yield from _inside(("gateway",), form.gateway.host, addresses)
     for index, nap in enumerate(form.naps):
@@ -85,12 +85,22 @@ def _camera(key: Key, camera: CameraForm, form: SiteForm) -> Iterator[Found]:
         yield (*key, "channel"), "needs a recorder: a channel is one of a recorder's"
 
 
-def _channels(cameras: Iterable[CameraForm]) -> Iterator[Found]:
+def channel_of(camera: CameraForm, recorders: Iterable[RecorderForm]) -> str | None:
+    """Return a camera's channel as its recorder's driver lists it; None where none is written."""
+    if camera.channel is None:
+        return None
+    makes = (DRIVERS[item.driver] for item in recorders if item.id == camera.recorder and item.driver in DRIVERS)
+    make = next(makes, None)
+    return camera.channel if make is None else make.channel(camera.channel)
+
+
+def _channels(form: SiteForm) -> Iterator[Found]:
     first: dict[tuple[str, str], str] = {}
-    for index, camera in enumerate(cameras):
-        if camera.recorder is None or camera.channel is None:
+    for index, camera in enumerate(form.cameras):
+        channel = channel_of(camera, form.recorders)
+        if camera.recorder is None or channel is None:
             continue
-        other = first.setdefault((camera.recorder, camera.channel), camera.id)
+        other = first.setdefault((camera.recorder, channel), camera.id)
         if other != camera.id:
             text = f"channel {camera.channel} of recorder {camera.recorder} is already camera {other}: each has its own"
             yield ("cameras", index, "channel"), text

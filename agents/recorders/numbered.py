@@ -11,6 +11,11 @@ def is_number(channel: str) -> bool:
     return channel.isascii() and channel.isdigit() and 0 < int(channel) < 10_000
 
 
+def plain(channel: str) -> str:
+    """Return a number as recorders list it, without leading zeros; any other text as it is."""
+    return str(int(channel)) if is_number(channel) else channel
+
+
 def number_of(channel: str, make: str) -> int:
     """Return a channel's number. Raises RecorderError for one that is none; `make` is the maker's name for people."""
     if not is_number(channel):

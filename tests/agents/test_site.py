@@ -106,6 +106,14 @@ def test_the_contracts_example_is_read_whole(tmp_path: Path) -> None:
     assert site.recorder(None) is None
 
 
+@pytest.mark.parametrize(("driver", "channel"), [("hikvision", "2"), ("files", "02")])
+def test_a_channel_that_is_a_number_is_the_one_that_the_recorder_lists(
+    tmp_path: Path, driver: str, channel: str
+) -> None:
+    text = CONTRACT.replace("driver: hikvision", f"driver: {driver}").replace("channel: 2}", 'channel: "02"}')
+    assert load(tmp_path, text).cameras[1].channel == channel
+
+
 def test_the_inventory_travels_without_addresses_and_secrets(tmp_path: Path) -> None:
     inventory = load(tmp_path, CONTRACT).inventory()
     text = inventory.model_dump_json(by_alias=True)
@@ -265,6 +273,7 @@ WRONG = [
     ("{id: room1, zones: [room1], recorder: nvr, channel: 2}", "{id: room1, recorder: nvr}", "site.yaml:29: cameras[1].zones: this key is missing"),
     ("{id: room1, zones: [room1], recorder: nvr, channel: 2}", "{id: room1, zones: [room1, room1], recorder: nvr}", "site.yaml:29: cameras[1].zones[1]: names zone room1 twice: keep one of them"),
     ("channel: 2}", "channel: 1}", "site.yaml:29: cameras[1].channel: channel 1 of recorder nvr is already camera gate: each has its own"),
+    ("channel: 2}", 'channel: "01"}', "site.yaml:29: cameras[1].channel: channel 01 of recorder nvr is already camera gate: each has its own"),
     ("channel: 2}", "channel: true}", "site.yaml:29: cameras[1].channel: must be a number or a text"),
     ("recorder: nvr, channel: 2}", "channel: 2, stream: rtsp://192.0.2.9/}", "site.yaml:29: cameras[1].channel: needs a recorder: a channel is one of a recorder's"),
     ("stream: rtsp://192.0.2.10:554/Streaming/Channels/102", "stream: http://192.0.2.10/", "site.yaml:25: cameras[0].stream: must begin with rtsp:// or rtsps://"),
