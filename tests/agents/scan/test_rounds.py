@@ -265,7 +265,9 @@ async def test_a_look_long_after_the_last_one_forgets_what_was_overwritten_since
         it.rounds.forget()
         it.held.asked.clear()
         await it.hours(1)
-        assert min(start for start, _ in it.held.asked) >= it.held.now - 94 * DAY, "what is known to be gone isn't asked again"
+        assert min(start for start, _ in it.held.asked) >= it.held.now - 94 * DAY, (
+            "what is known to be gone isn't asked again"
+        )
 
 
 async def test_a_pack_that_asks_for_more_days_has_them_read(tmp_path: Path) -> None:

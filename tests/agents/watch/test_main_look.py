@@ -154,7 +154,7 @@ async def test_a_camera_without_a_sub_stream_is_watched_by_its_main_one_and_aske
             watch = site.watches["c1"]
             await site.until(lambda: watch.state.info is not None and watch.state.info.width == 640)
             await site.until(lambda: site.states("c1") == [("up", None)])
-            again = 2 * watch.state.reconnects  # a machine that stood still lost the stream, and went on with the main one
+            again = 2 * watch.state.reconnects  # a machine that stood still lost the stream
             assert simulator.stats()["requests_describe"] == 4 + again, "each address without and with the login"
 
 
