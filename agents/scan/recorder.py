@@ -160,6 +160,24 @@ class RecorderScan:
                 self._sink(self._unknown(self._camera(item), Kind.RECORDINGS, error, holds_for))
                 return False, None
 
+    def tell_unlisted(self, item: Channelled, holds_for: Millis = DAY) -> bool:
+        """Tell the sink that a camera's index is unknown where its channel isn't one that the recorder lists; return whether.
+
+        For a channel of which nothing was ever held: a typing error must not read as no day held. Some recorders list only
+        what is on line, so footage that is there, or was, decides otherwise; and an empty list says nothing.
+        """
+        listed = [channel.id for channel in self._listed or ()]
+        if not listed or item.channel in listed:
+            return False
+        detail = (
+            f"The recorder lists no channel {item.channel!r} and holds nothing of it: set `channel` to one that it "
+            f"lists ({', '.join(listed[:20])}), or add the camera to the recorder."
+        )
+        self._sink(
+            self._unknown(self._camera(item), Kind.RECORDINGS, RecorderError(StreamCause.NOT_FOUND, detail), holds_for)
+        )
+        return True
+
     async def read(
         self,
         item: Channelled,

@@ -108,7 +108,10 @@ class Rounds:
             answered, earliest = await self._scan.earliest(item)
             if not answered:
                 return False
-            known = known.model_copy(update={"earliest": self._claimed_from(item, earliest)})
+            earliest = self._claimed_from(item, earliest)
+            if earliest is None and self._scan.tell_unlisted(item):
+                return False  # it is looked for again in the next round
+            known = known.model_copy(update={"earliest": earliest})
             self._put(item, known)
         else:
             read = await self._news(item, known, new_every)

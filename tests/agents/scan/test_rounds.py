@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.recorders.base import Footage, OffersNothing, Progress, RecorderError
+from agents.recorders.base import Channel, Footage, OffersNothing, Progress, RecorderError
 from agents.recorders.sizes import FileSizes
 from agents.scan import plan
 from agents.scan.plan import Read
@@ -41,6 +41,7 @@ class Held(OffersNothing):
     offset: Millis = 0
     sizes: bool = True
     fails: bool = False
+    lists: tuple[str, ...] = ("1",)
     asked: list[tuple[Millis, Millis]] = field(default_factory=list)
 
     @property
@@ -49,6 +50,9 @@ class Held(OffersNothing):
 
     def spans(self) -> Spans:
         return Spans.window(self.now - self.keeps, self.now).subtract(self.holes)
+
+    async def channels(self) -> tuple[Channel, ...]:
+        return tuple(Channel(number, "", None) for number in self.lists)
 
     async def clock_offset(self) -> float:
         return self.offset / SECOND
@@ -268,6 +272,39 @@ async def test_a_look_long_after_the_last_one_forgets_what_was_overwritten_since
         assert min(start for start, _ in it.held.asked) >= it.held.now - 94 * DAY, (
             "what is known to be gone isn't asked again"
         )
+
+
+async def test_a_channel_that_the_recorder_does_not_list_and_never_held_is_unknown_and_not_empty(
+    tmp_path: Path,
+) -> None:
+    with bench(tmp_path, keeps=0, lists=("2", "3")) as it:
+        await it.scan.channel_online("1", fresh_seconds=0)
+        assert not await it.rounds.round(90)
+        told = [item for item in it.seen if item.kind is Kind.RECORDINGS]
+        assert [(item.state, item.cause) for item in told] == [("unknown", "not_found")]
+        assert "channel '1'" in (told[0].detail or "")
+        assert "(2, 3)" in (told[0].detail or "")
+        it.held.lists = ("1", "2", "3")
+        it.held.clock.advance(3600)
+        await it.scan.channel_online("1", fresh_seconds=0)
+        assert await it.rounds.round(90), "the camera was added to the recorder: now it holds nothing yet"
+        assert not it.ledger()
+
+
+@pytest.mark.parametrize(("keeps", "lists"), [(5 * DAY, ("2",)), (0, ())])
+async def test_footage_decides_where_only_what_is_on_line_is_listed(
+    tmp_path: Path, keeps: Millis, lists: tuple[str, ...]
+) -> None:
+    with bench(tmp_path, keeps=keeps, lists=lists) as it:
+        await it.scan.channel_online("1", fresh_seconds=0)
+        assert await it.rounds.round(90)
+        assert it.ledger() == it.held.spans()
+        it.held.keeps = 0
+        it.rounds.forget()
+        it.held.clock.advance(3600)
+        await it.scan.channel_online("1", fresh_seconds=0)
+        assert await it.rounds.round(90), "what was held once and no longer is, is lost and not unknown"
+        assert not it.ledger()
 
 
 async def test_a_pack_that_asks_for_more_days_has_them_read(tmp_path: Path) -> None:
