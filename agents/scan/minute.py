@@ -9,7 +9,7 @@ from datetime import datetime, time
 import numpy as np
 
 from agents.site_file import QuietHours
-from monitor.model.clock_offsets import Offset
+from monitor.model.clock_offsets import Offset, before_contact
 from monitor.model.recordings import RecordingFacts
 from monitor.model.span import DAY, HOUR, MINUTE, Millis, Spans
 
@@ -83,8 +83,6 @@ def minutes(
 
 
 def stamped(at: Millis, offsets: Sequence[Offset]) -> Millis:
-    """Return how the recorder's clock stamped a true instant: by the offset in force then, the first one before contact."""
-    if not offsets:
-        return at
-    in_force = [item for item in offsets if item.seen <= at] or offsets[:1]
-    return at + in_force[-1].millis
+    """Return how the recorder's clock stamped a true instant: by the offset in force then, else as before first contact."""
+    in_force = [item for item in offsets if item.seen <= at]
+    return at + (in_force[-1].millis if in_force else before_contact(offsets))

@@ -78,9 +78,14 @@ def _ranges(offsets: Sequence[Offset]) -> list[tuple[Millis, Millis, Millis]]:
         else:
             ranges.append((max(low, PLAUSIBLE_FROM), high, offset.millis))
     if offsets and _is_lost(offsets[0]):
-        before = next((offset.millis for offset in offsets if not _is_lost(offset)), 0)
+        before = before_contact(offsets)
         ranges.append((PLAUSIBLE_FROM, offsets[0].seen + before, before))
     return ranges
+
+
+def before_contact(offsets: Sequence[Offset]) -> Millis:
+    """Return by which offset footage from before first contact is read: the first that is none of a lost clock, else 0."""
+    return next((offset.millis for offset in offsets if not _is_lost(offset)), 0)
 
 
 def _is_lost(offset: Offset) -> bool:

@@ -91,6 +91,16 @@ def test_without_a_known_offset_the_clock_is_taken_as_right() -> None:
     )
 
 
+@pytest.mark.parametrize("later", [0, 5 * MINUTE])
+def test_a_clock_that_was_lost_at_first_contact_stamped_nothing_before_it(later: Millis) -> None:
+    """Else the minute would be asked for in the year 1914, and its absence taken for overwritten footage."""
+    lost = Offset(0, NOW - DAY, -NOW)
+    steps = [lost, Offset(NOW - HOUR, NOW - HOUR, later)] if later else [lost]
+    at = NOW - 90 * DAY
+    assert stamped(at, steps) == at + later
+    assert correct(Spans.window(at + later, at + later + SECOND), steps) == Spans.window(at, at + SECOND)
+
+
 @pytest.mark.parametrize(
     ("hours", "at", "quiet"),
     [
