@@ -262,10 +262,14 @@ class Uniview(OffersNothing):
             if found and page.records and set(page.records) <= set(found):
                 return await self._proved(channel, window, found)
             found += page.records
-            if page.total is not None and len(found) >= page.total:
+            # A count of as many as were asked for may be the page's own, which then lists fewer than it counts.
+            total = page.total if page.total != self._options.page_size else None
+            if total is not None and len(found) > total:
+                raise _unread(channel, window, "counts fewer records than it lists; it is asked again later")
+            if total is not None and len(found) == total:
                 return found
             if not page.records:
-                if page.total is not None:
+                if total is not None:
                     raise _unread(channel, window, "ended before all that it had counted; it is asked again later")
                 return found
             if len(found) > MAX_RECORDS:

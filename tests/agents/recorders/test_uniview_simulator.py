@@ -1,8 +1,10 @@
 """The Uniview driver against the simulated recorder, over real sockets: an independent view of the same interface."""
 
+import json
 import random
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -187,6 +189,29 @@ async def test_firmware_that_cuts_its_only_page_is_unknown_and_no_gap(tmp_path: 
         with pytest.raises(RecorderError, match="repeats the same page") as error:
             await driver.footage("1", NOON - 2 * DAY, NOON)
         assert error.value.cause == "recorder"
+
+
+@pytest.mark.parametrize("minutes", [60, 7])
+async def test_pages_that_list_fewer_records_than_they_count_are_never_taken_for_the_whole(
+    tmp_path: Path, minutes: int
+) -> None:
+    """Half of each page is lost, and its own count stays: that count must not pass for the count of all there are."""
+    held = whole_days(12, minutes=minutes)
+    async with recorded(tmp_path, [held]) as (simulator, driver):
+        handler = simulator.web.handler
+
+        async def halved(request: Any) -> Any:
+            reply = await handler(request)
+            if "Records?" not in request.target:
+                return reply
+            said = json.loads(reply.body)
+            rows = said["Response"]["Data"]["RecordInfos"]
+            del rows[(len(rows) + 1) // 2 :]
+            return replace(reply, body=json.dumps(said).encode())
+
+        simulator.web.handler = halved
+        with suppress(RecorderError):
+            assert (await driver.footage("1", NOON - 10 * DAY, NOON)).spans == Spans.window(NOON - 10 * DAY, NOON)
 
 
 async def test_a_missing_right_names_the_menu(tmp_path: Path) -> None:
