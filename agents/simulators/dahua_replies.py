@@ -104,7 +104,7 @@ def _remote_device(slot: int, channel: Channel | None) -> list[tuple[str, object
         (f"{prefix}Address", channel.ip_address or f"192.0.2.{100 + channel.id}"),
         (f"{prefix}DeviceType", channel.camera_model),
         (f"{prefix}Enable", True),
-        (f"{prefix}Mac", f"02:00:00:00:{channel.id >> 8:02x}:{channel.id & 255:02x}"),
+        (f"{prefix}Mac", f"02:00:00:00:{channel.device_number >> 8:02x}:{channel.device_number & 255:02x}"),
         (f"{prefix}Password", CAMERA_PASSWORD),
         (f"{prefix}SerialNo", channel.camera_serial or f"6A0{channel.id:08d}PAZ"),
         (f"{prefix}UserName", "admin"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import calendar
 import enum
 import time
+import zlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal
@@ -65,6 +66,11 @@ class Channel:
     def shown_online(self) -> bool:
         """Say what the recorder's status page says of the channel."""
         return self.online and self.camera.fault not in {Fault.DEAD, Fault.SIGNAL_LOST}
+
+    @property
+    def device_number(self) -> int:
+        """Return what the MAC address of the camera behind ends with: it goes with the camera, not with the channel."""
+        return zlib.crc32(self.camera_serial.encode()) & 0xFFFF if self.camera_serial else self.id
 
     @property
     def track_id(self) -> int:

@@ -75,7 +75,7 @@ def _channel(channel: Channel) -> Json:
 
 def mac(channel: Channel) -> str:
     """Return the camera's MAC address as LAPI writes it."""
-    return f"48EA63{channel.id:06X}"
+    return f"48EA63{channel.device_number:06X}"
 
 
 def _empty_slot(number: int) -> Json:

@@ -64,6 +64,32 @@ async def test_every_question_of_every_make_is_answered_or_says_why_not(rig: Rig
     assert "192.0.2" not in text, "addresses stay on site, too"
 
 
+@pytest.mark.parametrize("rig", [rig for rig in RIGS if rig.driver != "onvif"], ids=lambda rig: rig.driver)
+async def test_renumbered_channels_are_exchanged_cameras_and_one_that_is_not_listed_is_none(
+    rig: Rig, tmp_path: Path
+) -> None:
+    """As sockets of a PoE recorder are numbered anew, and as a list of what is on line leaves a camera out."""
+    seen: list[Observation] = []
+    async with running(rig, state(), tmp_path, clock := ManualClock(NOW)) as (simulator, driver):
+        scan = SettingsScan("nvr", driver, CAMERAS[:2], clock, Memory(ForNow(), seen.append))
+
+        async def exchanged() -> dict[str, tuple[str, bool]]:
+            seen.clear()
+            await scan.ask()
+            clock.advance(86_400)
+            identities = [item for item in seen if item.kind is Kind.IDENTITY]
+            return {item.subject.id: (item.state, item.facts.get("exchanged_at") is not None) for item in identities}
+
+        gate, room1 = simulator.state.channels
+        assert await exchanged() == {"gate": ("read", False), "room1": ("read", False)}
+        simulator.state.channels.remove(room1)
+        assert await exchanged() == {"gate": ("read", False), "room1": ("unknown", False)}
+        simulator.state.channels.append(room1)
+        assert await exchanged() == {"gate": ("read", False), "room1": ("read", False)}
+        gate.id, room1.id = 2, 1
+        assert await exchanged() == {"gate": ("read", True), "room1": ("read", True)}
+
+
 async def test_what_a_recorder_tells(tmp_path: Path) -> None:
     found = await settings_of(RIGS[0], tmp_path)
     facts = {key: item.facts for key, item in found.items()}
