@@ -21,6 +21,7 @@ NOTES: tuple[str, ...] = (
     _n("%(count)s spans of unlocked footage since %(at)s"),
     _n("locked clips of %(seconds)s s are left out"),
     _n("footage of %(seconds)s s, dated before 2000 by a clock that was lost, is left out"),
+    _n("the recorder's clock was first read at %(at)s: a hole before that may be a step of the clock"),
     _n("the minute of %(at)s was played and decoded"),
     _n("the minute of %(at)s could not be played (%(cause)s)"),
     _n("the minute of %(at)s could not be played"),

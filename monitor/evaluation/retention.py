@@ -254,7 +254,7 @@ def _judge(facts: Facts, requirement: Retention, camera: Camera, foretold: Forec
     verdict = _with_causes(facts, requirement, camera, verdict, foretold)
     if verdict.outcome is Outcome.UNDETERMINED:
         return replace(verdict, looked=facts.as_of, evidence=_evidence(reading))
-    return replace(verdict, looked=reading.read_at, evidence=_evidence(reading))
+    return replace(verdict, looked=reading.read_at, evidence=_evidence(reading, _unread_clock(facts, camera, figures)))
 
 
 def _decide(
@@ -369,7 +369,16 @@ def _foretold(foretold: Forecast | None, *, holds: bool) -> dict[str, JsonValue]
     }
 
 
-def _evidence(reading: RecordingFacts | None) -> tuple[Evidence, ...]:
+def _unread_clock(facts: Facts, camera: Camera, figures: Held) -> str:
+    """Return what has to be said of holes from before the recorder's clock was first read: a step leaves one of its size."""
+    offsets = facts.offsets.get(camera.recorder or "", ())
+    if not offsets or all(start >= offsets[0].seen for start, _, _ in figures.gaps):
+        return ""
+    at = isoformat(offsets[0].seen)
+    return f"; the recorder's clock was first read at {at}: a hole before that may be a step of the clock"
+
+
+def _evidence(reading: RecordingFacts | None, further: str = "") -> tuple[Evidence, ...]:
     if reading is None:
         return ()
     count = len(reading.footage)
@@ -381,7 +390,7 @@ def _evidence(reading: RecordingFacts | None) -> tuple[Evidence, ...]:
     if reading.clock_unverified:
         seconds = reading.clock_unverified.total() // 1000
         text += f"; footage of {seconds} s, dated before 2000 by a clock that was lost, is left out"
-    return (evidence_of(reading.observation, text),)
+    return (evidence_of(reading.observation, text + further),)
 
 
 def _why_unknown(facts: Facts, requirement: Retention, camera: Camera, reading: RecordingFacts | None) -> str | None:

@@ -34,6 +34,10 @@ EN = Words(Times(ZoneInfo("Asia/Shanghai"), Language.EN))
             "未锁定录像 1 段；录像机时钟丢失、日期早于2000年的录像共 7 秒，无法确定时间，不计入",
         ),
         (
+            "the recorder's clock was first read at 2026-08-20T16:00:00Z: a hole before that may be a step of the clock",
+            "录像机时钟首次读取于2026-08-21 00:00:00：此前的缺失也可能是时钟调整所致",
+        ),
+        (
             "the minute of 2026-08-20T16:00:00Z was played and decoded; it shows the approved view",
             "2026-08-21 00:00:00这一分钟已回放并解码；画面与核准画面一致",
         ),

@@ -119,6 +119,17 @@ def test_a_step_of_the_clock_is_no_gap(before: Millis, step: Millis, seen_after:
     assert (verdict.state, verdict.measured["gaps"]) == ("ok", [])
 
 
+@pytest.mark.parametrize("days_ago", [1, 30])
+def test_a_hole_from_before_the_clock_was_first_read_says_that_it_may_be_a_step(days_ago: int) -> None:
+    seen = without(without(healthy(), Kind.CLOCK), Kind.RECORDINGS, GATE)
+    seen.append(at(NVR, Kind.CLOCK, {"offset_seconds": 0}, NOON - 20 * DAY, holds=40 * DAY))
+    hole = NOON - days_ago * DAY - 3 * HOUR
+    seen.append(index(GATE, [(NOON - 95 * DAY, hole), (hole + HOUR, NOON)]))
+    verdict = Judged(seen)("retention", GATE)
+    assert verdict.state == "gap"
+    assert ("may be a step of the clock" in verdict.evidence[0].text) == (days_ago == 30)
+
+
 def test_a_hole_beside_a_step_is_still_a_hole() -> None:
     stepped, hole = NOON - 5 * DAY, (NOON - 4 * DAY, NOON - 4 * DAY + 2 * HOUR)
     true = [(NOON - 95 * DAY, hole[0]), (hole[1], NOON - MINUTE)]
