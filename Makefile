@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 # More than there are cores, for many tests wait for something; each takes the next test when it has done with one.
-WORKERS ?= 5
+WORKERS ?= 4
 ARGS ?=
 # Tests and the demo start hundreds of interpreters: each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
