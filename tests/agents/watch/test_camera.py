@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,12 +15,13 @@ from agents.simulators.camera import Camera, Fault, Format
 from agents.simulators.rtsp import RtspServer
 from agents.vision.diagnose import Conditions, Diagnosis, look
 from agents.vision.thresholds import Thresholds
+from agents.watch.camera import CameraWatch
 from monitor.model.observation import Kind
 from monitor.model.span import DAY, SECOND, Basis
 from support.gstreamer import gst_server
 from support.parts import require
 from support.site import behind, nvr, recorder, write_site
-from support.watching import PATIENT, QUICK, watching
+from support.watching import PATIENT, QUICK, Watching, watching
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -28,6 +31,18 @@ def direct(camera: Camera) -> tuple[RtspServer, list[dict[str, Any]]]:
     server = RtspServer()
     server.publish("s", camera.add_stream(Format(gop_seconds=0.4)))
     return server, [{"id": "yard", "zones": ["gate"]}]
+
+
+@asynccontextmanager
+async def well(tmp_path: Path, camera: Camera) -> AsyncIterator[tuple[Watching, CameraWatch]]:
+    """Watch a camera without a recorder, from when its picture was found to be good twice."""
+    server, cameras = direct(camera)
+    async with server:
+        cameras[0]["stream"] = server.url("s")
+        async with watching(write_site(tmp_path, cameras)) as site:
+            watch = site.watches["yard"]
+            await site.until(lambda: watch.view.state == "ok" and watch.state.looks >= 2)
+            yield site, watch
 
 
 async def test_a_camera_that_dies_is_down_since_its_last_frame_and_up_again_when_it_returns(tmp_path: Path) -> None:
@@ -103,23 +118,18 @@ async def test_a_blip_is_logged_with_its_cause_and_its_length(tmp_path: Path) ->
 
 async def test_black_in_mid_run_is_known_within_three_looks_and_began_at_the_first_of_them(tmp_path: Path) -> None:
     camera = Camera("yard")
-    server, cameras = direct(camera)
-    async with server:
-        cameras[0]["stream"] = server.url("s")
-        async with watching(write_site(tmp_path, cameras)) as site:
-            watch = site.watches["yard"]
-            await site.until(lambda: watch.view.state == "ok" and watch.state.looks >= 2)
-            looks = watch.state.looks
-            camera.set_fault(Fault.BLACK)
-            capped = site.now()
-            await site.until(lambda: watch.view.state == "black")
-            # One picture may have been under way when the lens was capped.
-            assert watch.state.looks - looks <= 3 + 1
-            known = site.now()
-            camera.set_fault(Fault.NONE)
-            await site.until(lambda: watch.view.state == "ok")
-            await site.until(lambda: len(site.states("yard", Kind.VIEW)) == 3)
-            ok, black, again = site.spans("yard", Kind.VIEW)
+    async with well(tmp_path, camera) as (site, watch):
+        looks = watch.state.looks
+        camera.set_fault(Fault.BLACK)
+        capped = site.now()
+        await site.until(lambda: watch.view.state == "black")
+        # One picture may have been under way when the lens was capped.
+        assert watch.state.looks - looks <= 3 + 1
+        known = site.now()
+        camera.set_fault(Fault.NONE)
+        await site.until(lambda: watch.view.state == "ok")
+        await site.until(lambda: len(site.states("yard", Kind.VIEW)) == 3)
+        ok, black, again = site.spans("yard", Kind.VIEW)
     assert [span.state for span in (ok, black, again)] == ["ok", "black", "ok"]
     assert capped - SECOND <= black.start < known - 100, "back-dated to the first look that saw it"
     assert (ok.end, black.end) == (black.start, again.start)
@@ -158,20 +168,15 @@ async def test_a_frozen_picture_began_at_the_look_that_showed_it_first(
 
     monkeypatch.setattr("agents.watch.camera.look", noted)
     camera = Camera("gate", name="Camera 01", figures=1)
-    server, cameras = direct(camera)
-    async with server:
-        cameras[0]["stream"] = server.url("s")
-        async with watching(write_site(tmp_path, cameras)) as site:
-            watch = site.watches["yard"]
-            await site.until(lambda: watch.view.state == "ok" and watch.state.looks >= 2)
-            camera.set_fault(Fault.FROZEN)
-            await site.until(lambda: watch.view.state == "frozen")
-            known = len(looks)
-            camera.set_fault(Fault.DEAD)
-            await site.until(lambda: watch.stream.state == "down")
-            camera.set_fault(Fault.NONE)
-            await site.until(lambda: len(looks) > known and looks[-1][1] is not None)
-            frozen = next(span for span in site.spans("yard", Kind.VIEW) if span.state == "frozen")
+    async with well(tmp_path, camera) as (site, watch):
+        camera.set_fault(Fault.FROZEN)
+        await site.until(lambda: watch.view.state == "frozen")
+        known = len(looks)
+        camera.set_fault(Fault.DEAD)
+        await site.until(lambda: watch.stream.state == "down")
+        camera.set_fault(Fault.NONE)
+        await site.until(lambda: len(looks) > known and looks[-1][1] is not None)
+        frozen = next(span for span in site.spans("yard", Kind.VIEW) if span.state == "frozen")
     at = [instant for instant, _ in looks]
     assert frozen.start in at
     assert at.index(frozen.start) <= known - 3, "of the looks that confirmed it, two, the one before the first"
