@@ -46,6 +46,9 @@ REQUESTS_END_SECONDS = 3
 """So long requests that are in the works may take after the process was told to stop."""
 JOBS_END_SECONDS = 2.5
 """And jobs, when no worker is left. Together with the workers' own end clearly less than the ten seconds that Docker gives."""
+JOBS_NICENESS = 5
+"""So much jobs give way to the processes that answer: where there is more to do than the machine can, reports come first, and
+judgements get less, not nothing. Not where one process does both: there a job that waits for the machine holds up who answers."""
 YOUNG_OBJECTS = 20_000
 """So many new objects before they are looked through: those of a group of reports go by themselves."""
 HANDED_DOWN = "fd:"
@@ -105,7 +108,7 @@ def jobs(context: Context, *, answers: bool = True) -> Iterator[BackgroundSchedu
 
     `answers` is whether this process takes reports in as well: it is who answers that notes that agents are heard.
     """
-    threads = JobThreads(context.clock)
+    threads = JobThreads(context.clock, niceness=0 if answers else JOBS_NICENESS)
     scheduler = BackgroundScheduler(
         executors={"default": threads},
         timezone="UTC",
