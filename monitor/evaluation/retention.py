@@ -252,9 +252,12 @@ def _judge(facts: Facts, requirement: Retention, camera: Camera, foretold: Forec
     figures, _ = measure(reading.footage, due, closed, facts, requirement, since)
     verdict = _decide(facts, requirement, camera, figures, foretold, new=since is not None)
     verdict = _with_causes(facts, requirement, camera, verdict, foretold)
+    unverified = _clock_unverified_before(facts, camera, reading)
+    if unverified is not None:
+        verdict = replace(verdict, measured={**verdict.measured, "clock_unverified_before": isoformat(unverified)})
     if verdict.outcome is Outcome.UNDETERMINED:
         return replace(verdict, looked=facts.as_of, evidence=_evidence(reading))
-    return replace(verdict, looked=reading.read_at, evidence=_evidence(reading, _unread_clock(facts, camera, figures)))
+    return replace(verdict, looked=reading.read_at, evidence=_evidence(reading, _unread_clock(figures, unverified)))
 
 
 def _decide(
@@ -369,12 +372,17 @@ def _foretold(foretold: Forecast | None, *, holds: bool) -> dict[str, JsonValue]
     }
 
 
-def _unread_clock(facts: Facts, camera: Camera, figures: Held) -> str:
+def _clock_unverified_before(facts: Facts, camera: Camera, reading: RecordingFacts) -> Millis | None:
+    """Return when the recorder's clock was first read, where footage is older: what it dated before, it dated unwatched."""
+    offsets, begins = facts.offsets.get(camera.recorder or "", ()), reading.footage.start
+    return offsets[0].seen if offsets and begins is not None and begins < offsets[0].seen else None
+
+
+def _unread_clock(figures: Held, unverified: Millis | None) -> str:
     """Return what has to be said of holes from before the recorder's clock was first read: a step leaves one of its size."""
-    offsets = facts.offsets.get(camera.recorder or "", ())
-    if not offsets or all(start >= offsets[0].seen for start, _, _ in figures.gaps):
+    if unverified is None or all(start >= unverified for start, _, _ in figures.gaps):
         return ""
-    at = isoformat(offsets[0].seen)
+    at = isoformat(unverified)
     return f"; the recorder's clock was first read at {at}: a hole before that may be a step of the clock"
 
 

@@ -128,6 +128,14 @@ def test_a_hole_from_before_the_clock_was_first_read_says_that_it_may_be_a_step(
     verdict = Judged(seen)("retention", GATE)
     assert verdict.state == "gap"
     assert ("may be a step of the clock" in verdict.evidence[0].text) == (days_ago == 30)
+    assert verdict.measured["clock_unverified_before"] == isoformat(NOON - 20 * DAY)
+
+
+def test_footage_since_the_clock_was_first_read_is_not_called_unverified() -> None:
+    seen = without(without(healthy(), Kind.CLOCK), Kind.RECORDINGS, GATE)
+    seen.append(at(NVR, Kind.CLOCK, {"offset_seconds": 0}, NOON - 20 * DAY, holds=40 * DAY))
+    seen.append(index(GATE, [(NOON - 20 * DAY, NOON)]))
+    assert "clock_unverified_before" not in Judged(seen)("retention", GATE).measured
 
 
 def test_a_hole_beside_a_step_is_still_a_hole() -> None:
