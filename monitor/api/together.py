@@ -12,8 +12,9 @@ from monitor.model.report import Receipts
 
 AT_ONCE = {"sqlite": 1, "postgresql": 2}
 """So many groups are in the works, by the database: SQLite has one writer; on PostgreSQL one is read while the other is stored."""
-ENOUGH = 12
-"""So many have to wait before another group is begun beside one: together they cost less than one by one."""
+ENOUGH = 24
+"""So many have to wait before another group is begun beside one: the larger a group, the less each of it costs. (At 12, with 16
+connections to each of two workers, a report cost 3.1 ms of the collector's CPU and 1.3 of PostgreSQL's; so 2.8 and 1.1.)"""
 MOST_REQUESTS = 32
 MOST_BYTES = 8 * 1024 * 1024
 """Of a group, unless one request alone has more."""

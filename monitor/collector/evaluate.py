@@ -19,7 +19,7 @@ from monitor.model.finding import Known, Look, Run, Stage, extend, undetermined_
 from monitor.model.inventory import Institution, Inventory
 from monitor.model.kept import KeptIndexes
 from monitor.model.ledger import Facts, fold, with_approvals
-from monitor.model.observation import Subject
+from monitor.model.observation import Kind, Subject
 from monitor.model.regulation import Regulation, Requirements
 from monitor.model.span import Millis, isoformat
 from monitor.model.verdict import Episode, Outcome, Verdict, citation_json, evidence_json
@@ -28,7 +28,7 @@ from monitor.store.clocks import disputed_at
 from monitor.store.engine import reading, writing
 from monitor.store.findings import FindingRow, Reading, add_finding, change_finding, count_open, known_findings
 from monitor.store.indexes import load_indexes
-from monitor.store.instants import put_together
+from monitor.store.instants import has_instants, put_together
 from monitor.store.keys import revoked_agents
 from monitor.store.ledger import load_observations
 from monitor.store.listening import listening_since
@@ -97,10 +97,13 @@ def facts_of(session: Session, institution_id: str, as_of: Millis, kept: KeptInd
 
     What is `kept` of its cameras' indexes isn't read again.
     """
+    inventory = registry.approved_inventory(session, institution_id)
+    if inventory is None and not has_instants(session, institution_id, Kind.INVENTORY):
+        return None  # as the fold would say of whatever was seen: it isn't read for that
     facts = fold(
         load_observations(session, institution_id, as_of),
         as_of,
-        inventory=registry.approved_inventory(session, institution_id),
+        inventory=inventory,
         waivers=registry.waivers(session, institution_id),
         indexes=load_indexes(session, institution_id, as_of, kept or KeptIndexes()),
     )

@@ -47,6 +47,13 @@ def add_instants(session: Session, institution_id: str, rows: Sequence[dict[str,
         session.execute(delete(FootageRow).where(*here, FootageRow.upto_at >= first))
 
 
+def has_instants(session: Session, institution_id: str, kind: Kind) -> bool:
+    """Tell whether an institution's ledger has any instant of a kind."""
+    row = InstantRow
+    found = select(row.kind).where(row.institution_id == institution_id, row.kind == kind.value).limit(1)
+    return session.execute(found).first() is not None
+
+
 def load_instants(session: Session, institution_id: str, until: Millis) -> list[Observation]:
     """Return the instants up to `until` whose fold is that of all of them, but for the readings of indexes."""
     row = InstantRow
