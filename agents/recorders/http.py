@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 from urllib.parse import quote
 
 import httpx2
@@ -306,7 +307,6 @@ class DeviceHttp:
                 response = await self._open().send(request, stream=True, auth=login)
                 try:
                     middle = before + (clock.now() - before) / 2
-                    self._check_certificate(response)
                     body = await self._body(response)
                 finally:
                     await response.aclose()
@@ -350,6 +350,7 @@ class DeviceHttp:
             extensions={
                 "sni_hostname": base.host,
                 "timeout": httpx2.Timeout(self._timeout_seconds, connect=connect).as_dict(),
+                "trace": self._on_event,
             },
         )
 
@@ -376,13 +377,19 @@ class DeviceHttp:
                 )
         return bytes(body)
 
-    def _check_certificate(self, response: httpx2.Response) -> None:
-        """Pin the certificate on first use; recorders sign their own, so no authority can vouch for them."""
-        if self._base.scheme != "https":
+    async def _on_event(self, event: str, info: dict[str, Any]) -> None:
+        """Hold each new connection's certificate against the pin, before a word is said on it: logins go out with questions."""
+        if event != "connection.start_tls.complete":
             return
-        stream = response.extensions.get("network_stream")
-        tls = stream.get_extra_info("ssl_object") if stream is not None else None
-        certificate = tls.getpeercert(binary_form=True) if tls is not None else None
+        stream = info["return_value"]
+        try:
+            self._check_certificate(stream.get_extra_info("ssl_object").getpeercert(binary_form=True))
+        except RecorderError:
+            await stream.aclose()
+            raise
+
+    def _check_certificate(self, certificate: bytes | None) -> None:
+        """Pin the certificate on first use; recorders sign their own, so no authority can vouch for them."""
         if not certificate:
             raise RecorderError(StreamCause.RECORDER, f"{self.host} showed no certificate.")
         seen = hashlib.sha256(certificate).hexdigest()

@@ -7,6 +7,7 @@ import ssl
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -378,6 +379,30 @@ async def test_another_certificate_than_the_known_one_gets_no_login(tmp_path: Pa
         url = f"https://127.0.0.1:{server.port}"
         assert await cause_of(DeviceHttp(recorder_settings(tmp_path, url, tls_fingerprint="ab" * 32), 5)) == "recorder"
     assert server.requests() == []
+
+
+@pytest.mark.parametrize("answered", [1, 2], ids=["after the challenge", "after a login"])
+async def test_a_certificate_that_changes_between_two_connections_gets_no_login(
+    tmp_path: Path, certificate: Any, answered: int
+) -> None:
+    context, door = certificate("nvr"), Door()
+    certificate("other")
+    logins = answered - 1
+
+    def once_a_connection(asked: Asked) -> Reply:
+        if len(server.asked) == answered:  # somebody sits in between from the next connection on
+            context.load_cert_chain(tmp_path / "other.crt", tmp_path / "other.key")
+        reply = door.check(asked) or ok(asked)
+        return replace(reply, headers=(*reply.headers, ("Connection", "close")))
+
+    async with serving(once_a_connection, tls=context) as server:
+        http = DeviceHttp(recorder_settings(tmp_path, f"https://127.0.0.1:{server.port}"), 5)
+        for _ in range(logins):
+            assert (await http.fetch("GET", "/x")).status == 200
+        with pytest.raises(RecorderError, match="is not the known one"):
+            await http.fetch("GET", "/y")
+        await http.close()
+    assert (len(server.asked), len(server.requests())) == (answered, logins)
 
 
 async def test_a_port_without_tls_is_an_unusable_answer(tmp_path: Path) -> None:
