@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, NoReturn, ParamSpec, TypeVar
@@ -14,6 +15,13 @@ MAX_VALUES = 200_000
 """More commas, braces and brackets than this in a JSON answer are refused before anything is built of them."""
 
 JsonObject = dict[str, Any]
+
+_HALF = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+"""An escape of JSON; `half` of one character, of which the other half isn't there."""
+_NO_CHARACTER = "\ufffd"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -36,10 +44,16 @@ def answers(parse: Callable[P, T]) -> Callable[P, T]:
 
 
 def json_object(body: bytes) -> JsonObject:
-    """Return the JSON object in `body`, UTF-8 padded with blanks or NULs at most. Raises ValueError, RecursionError."""
+    """Return the JSON object in `body`, UTF-8 padded with blanks or NULs at most. Raises ValueError, RecursionError.
+
+    Half a character, which JSON can escape and nothing can store or print, keeps its place with a mark.
+    """
     if sum(body.count(sign) for sign in (b",", b"{", b"[")) > MAX_VALUES:
         raise ValueError(f"JSON with over {MAX_VALUES} values")
-    value = json.loads(body.strip(b"\x00 \t\r\n").decode("utf-8-sig"), parse_constant=_no_number)
+    text = body.strip(b"\x00 \t\r\n").decode("utf-8-sig")
+    if "\\ud" in text or "\\uD" in text:
+        text = _HALF.sub(lambda found: _NO_CHARACTER if found["half"] else found[0], text)
+    value = json.loads(text, parse_constant=_no_number)
     if not isinstance(value, dict):
         raise ValueError("JSON that is no object")  # noqa: TRY004  (a wrong answer, as any other)
     return value
@@ -47,6 +61,11 @@ def json_object(body: bytes) -> JsonObject:
 
 def _no_number(text: str) -> NoReturn:
     raise ValueError(f"{text} is no number")
+
+
+def storable(text: str) -> str:
+    """Return text with a mark in place of what is no character: names of files may hold bytes that are no UTF-8."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def count(value: object, *, most: int = 10**15) -> int:

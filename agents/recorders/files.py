@@ -15,6 +15,7 @@ from typing import Literal, TypeVar
 import numpy as np
 from pydantic import Field, ValidationInfo, field_validator
 
+from agents.recorders.answers import storable
 from agents.recorders.base import (
     MAX_EXCHANGES,
     Channel,
@@ -122,7 +123,7 @@ class Files(OffersNothing):
         if not self._template.has_camera:
             raise NotOffered("The path template names no {camera}: the folder holds one camera and lists none.")
         names = await self._in_thread("cameras", self._cameras)
-        return tuple(Channel(name, name, None) for name in sorted(names))
+        return tuple(Channel(name, name, None) for name in sorted({storable(name) for name in names}))
 
     async def disks(self) -> tuple[Disk, ...]:
         """Return the file system that holds the recordings, as one disk. Raises RecorderError."""
@@ -168,7 +169,7 @@ class Files(OffersNothing):
         try:
             result = await asyncio.to_thread(self._with_root, work)
         except OSError as error:
-            name = error.filename if isinstance(error.filename, str) else str(self._template.root)
+            name = storable(error.filename) if isinstance(error.filename, str) else str(self._template.root)
             detail = f"{name} cannot be read ({error.strerror or error}): check that the disk is mounted and the agent's user may read it."
             self.exchanges.append(Exchange(where, detail))
             raise RecorderError(StreamCause.RECORDER, detail, where) from error
@@ -176,7 +177,7 @@ class Files(OffersNothing):
             error.asked = where
             self.exchanges.append(Exchange(where, error.detail))
             raise
-        shown = f"{len(result.spans)} spans" if isinstance(result, Footage) else str(result)[:500]
+        shown = f"{len(result.spans)} spans" if isinstance(result, Footage) else storable(str(result)[:500])
         trouble = f"; what was read could not be kept: {self._catalogue.trouble}" if self._catalogue.trouble else ""
         self.exchanges.append(Exchange(where, f"{shown}{trouble}"))
         return result

@@ -13,6 +13,8 @@ from typing import Any
 from urllib.parse import quote
 from xml.sax.saxutils import escape, quoteattr, unescape
 
+from agents.recorders.answers import storable
+
 
 def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
@@ -106,7 +108,7 @@ class Scrubber:
             return b""
         start = text.lstrip("\x00 \t\r\n")[:1]
         scrubbed = self._xml(text) if start == "<" else self._json(text) if start in {"{", "["} else self._lines(text)
-        return self.swept(scrubbed).encode()
+        return storable(self.swept(scrubbed)).encode()
 
     def swept(self, text: str) -> str:
         """Return text without addresses and known values wherever they stand, in any of the usual spellings."""

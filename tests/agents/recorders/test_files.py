@@ -193,6 +193,18 @@ async def test_a_channel_never_leaves_the_folder(tmp_path: Path, channel: str) -
         await driver.earliest(channel)
 
 
+@pytest.mark.parametrize("template", [TEMPLATE, "rec/{camera}-%Y%m%d%H%M%S.mp4"])
+async def test_names_in_another_encoding_are_marked_so_that_they_can_be_stored(tmp_path: Path, template: str) -> None:
+    put(tmp_path, NOON - HOUR, template=template)
+    other = os.fsencode(put(tmp_path, NOON - HOUR, template=template, camera="yard"))
+    os.renames(other, other.replace(b"yard", "大门".encode("gbk")))
+    driver = files(tmp_path, template)
+    assert [one.id.encode() for one in await driver.channels()] == [b"gate", "\ufffd\ufffd\ufffd\ufffd".encode()]
+    assert await held(driver, NOON - DAY, NOON) == Spans.window(NOON - HOUR, NOON - 50 * MINUTE)
+    assert all(one.answered.encode() for one in driver.exchanges)
+    await driver.close()
+
+
 async def test_a_missing_root_is_an_error_and_no_empty_index(tmp_path: Path) -> None:
     driver = files(tmp_path)
     for work in (driver.footage("gate", NOON - DAY, NOON), driver.earliest("gate"), driver.channels(), driver.disks()):

@@ -16,6 +16,7 @@ from agents.recorders.answers import count, json_object
 from agents.recorders.base import Behind, Identity, RecorderError, TimeSync
 from agents.recorders.schedule import DAY_MINUTES
 
+MARK = "\ufffd"
 UNIVIEW = Path(__file__).parents[2] / "fixtures" / "recorders" / "uniview"
 
 
@@ -249,6 +250,18 @@ def test_hostile_json_is_refused_in_bounded_memory(body: bytes) -> None:
     finally:
         tracemalloc.stop()
     assert peak < 3 * len(body) + 20_000_000
+
+
+@given(st.text(st.characters(), max_size=20), st.sampled_from(["\ud83d", "\ude00", ""]), st.text(max_size=5))
+def test_half_a_character_is_marked_and_all_others_stay(before: str, half: str, after: str) -> None:
+    told_text = json_object(json.dumps({"name": f"{before}\\{half}x{after}"}).encode())["name"]
+    assert told_text == f"{before}\\{half and MARK}x{after}"
+
+
+def test_a_name_with_half_a_character_can_be_stored() -> None:
+    whole = json.loads(fixture("channel_details.json"))
+    whole["Response"]["Data"]["DetailInfos"][0]["Name"] = "gate \ud800"
+    assert parse.channels(json.dumps(whole).encode())[0].name == f"gate {MARK}"
 
 
 def test_json_is_padded_at_most() -> None:
