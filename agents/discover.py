@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable, Sequence
+import re
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from agents.recorders.base import Channel, Recorder, RecorderError
-from agents.recorders.ws_discovery import Device
+from agents.recorders.ws_discovery import PROBED_VERSION, Device
 from agents.recorders.ws_discovery import discover as probe
 from agents.site import Site
-from agents.site_file import Network
+from agents.site_file import Network, is_channel
 
 SCHEMA = "cradlewatch.discover/1"
+NAME_LENGTH = 200
+"""So long may a name in site.yaml be."""
+
+ID_LENGTH = 56
+"""So long may an id in site.yaml be, with room for a number behind it."""
 
 Probe = Callable[[Sequence[Network]], Awaitable[tuple[Device, ...]]]
 
@@ -58,6 +64,8 @@ async def discover(
 
 
 async def _devices(networks: Sequence[Network], probe_networks: Probe) -> tuple[tuple[Device, ...], str | None]:
+    if all(network.version != PROBED_VERSION for network in networks):
+        return (), "devices can't be looked for: the probe goes by IPv4, and all networks are IPv6"
     try:
         return await probe_networks(networks), None
     except OSError as error:
@@ -107,21 +115,36 @@ def _plain(item: Listed) -> dict[str, Any]:
     }
 
 
-def as_yaml(found: Discovered) -> str:
-    """Return text to paste into site.yaml: a camera for each channel that isn't declared, and recorders not yet known.
+def as_yaml(found: Discovered, declared: Iterable[str] = ()) -> str:
+    """Return text to paste into site.yaml: a camera for each channel that isn't declared, with an id of its own.
 
-    What is no declaration is a comment. A channel's zone only people know: it is left to be filled in.
+    `declared` are the ids that the site's cameras have. What is no declaration is a comment: devices, errors, and
+    channels that site.yaml can't name. A channel's zone only people know: it is left to be filled in.
     """
-    new = [_entry(one, item) for one in found.recorders for item in one.channels if item.declared_as is None]
+    new = {(one.recorder, item.channel.id): item for one in found.recorders for item in one.channels}
+    ids = set(declared)
     lines = [f"# {_said(one)}" for one in found.recorders]
-    if new:
-        lines += ["cameras:  # zones: the room that each one watches", *new]
+    entries = [
+        _entry(recorder, item.channel, ids)
+        for (recorder, channel), item in new.items()
+        if item.declared_as is None and is_channel(channel)
+    ]
+    if entries:
+        lines += ["cameras:  # put these below the `cameras:` that is there; zones: the rooms that each one watches"]
+        lines += entries
+    lines += [
+        f"# recorder {recorder} lists a channel that site.yaml can't name: {_one_line(channel)[:NAME_LENGTH]}"
+        for recorder, channel in new
+        if not is_channel(channel)
+    ]
     for device in found.devices:
         named = " ".join(filter(None, (device.hardware, device.name)))
         lines.append(f"# ONVIF device at {_one_line(device.url)}{': ' if named else ''}{_one_line(named)}")
     if found.device_error is not None:
         lines.append(f"# {_one_line(found.device_error)}")
-    return "\n".join(lines) + "\n" if lines else "# nothing was found\n"
+    elif not found.devices:
+        lines.append("# no ONVIF device answered in these networks")
+    return "\n".join(lines) + "\n"
 
 
 def _said(one: Asked) -> str:
@@ -131,19 +154,28 @@ def _said(one: Asked) -> str:
     return f"recorder {one.recorder}: {len(one.channels)} channels, {new} of them not in site.yaml"
 
 
-def _entry(one: Asked, item: Listed) -> str:
-    """Return one camera in YAML's flow form: JSON's texts are YAML's too."""
-    channel = item.channel
-    camera_id = f"{one.recorder}-{channel.id}" if channel.id.isascii() and channel.id.isalnum() else ""
+def _entry(recorder: str, channel: Channel, ids: set[str]) -> str:
+    """Return one camera in YAML's flow form (JSON's texts are YAML's too), and add its id to `ids`."""
     told = {True: "on line", False: "off line", None: ""}[channel.online]
     behind = channel.behind
     about = [told, *([behind.model, behind.address, behind.identity] if behind is not None else [])]
-    comment = _one_line(", ".join(filter(None, about)))
+    comment = _one_line(", ".join(filter(None, about)))[:NAME_LENGTH]
     identity = behind.identity if behind is not None else ""
-    pinned = f", identity: {_text(identity)}" if identity else ""
-    fields = f"id: {_text(camera_id)}, name: {_text(_one_line(channel.name))}, zones: []"
-    entry = f"  - {{{fields}, recorder: {_text(one.recorder)}, channel: {_text(channel.id)}{pinned}}}"
+    # Another text than the recorder's would be another camera's.
+    is_whole = identity == _one_line(identity) and 0 < len(identity) <= NAME_LENGTH
+    pinned = f", identity: {_text(identity)}" if is_whole else ""
+    camera_id = _free_id(recorder, channel.id, ids)
+    ids.add(camera_id)
+    fields = f"id: {_text(camera_id)}, name: {_text(_one_line(channel.name)[:NAME_LENGTH])}, zones: []"
+    entry = f"  - {{{fields}, recorder: {_text(recorder)}, channel: {_text(channel.id)}{pinned}}}"
     return f"{entry}{'  # ' if comment else ''}{comment}"
+
+
+def _free_id(recorder: str, channel: str, ids: set[str]) -> str:
+    """Return RECORDER-CHANNEL as an id, with a number behind it where another camera has that one."""
+    plain = re.sub(r"[^A-Za-z0-9._-]+", "-", channel).strip("-") or "channel"
+    wanted = f"{recorder}-{plain}"[:ID_LENGTH]
+    return next(one for one in (wanted, *(f"{wanted}-{number}" for number in range(2, len(ids) + 3))) if one not in ids)
 
 
 def _text(value: str) -> str:

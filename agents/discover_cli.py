@@ -23,7 +23,8 @@ def print_discovery(site: Site | None, networks: Sequence[str], *, as_json_only:
     wanted: list[Network] = [ip_network(text, strict=False) for text in networks]
     wanted += site.networks if site is not None else ()
     found = asyncio.run(_discover(site, wanted))
-    typer.echo(as_json(found) if as_json_only else as_yaml(found), nl=as_json_only)
+    declared = [camera.id for camera in site.cameras] if site is not None else []
+    typer.echo(as_json(found) if as_json_only else as_yaml(found, declared), nl=as_json_only)
 
 
 async def _discover(site: Site | None, networks: Sequence[Network]) -> Discovered:

@@ -97,11 +97,16 @@ def _single(value: str) -> str:
     return f"{address}/{address.max_prefixlen} for the one address"
 
 
+def is_channel(text: str) -> bool:
+    """Tell whether site.yaml can name a channel so."""
+    return 0 < len(text) <= 64 and text.isprintable()
+
+
 def _channel(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise ValueError("must be a number or a text")  # noqa: TRY004  (pydantic wants ValueError)
     text = str(value)
-    if not text or len(text) > 64 or not text.isprintable():
+    if not is_channel(text):
         raise ValueError("must be a number or a text of 1 to 64 characters")
     return text
 

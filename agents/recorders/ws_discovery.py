@@ -17,7 +17,12 @@ from agents.recorders import xml
 GROUP = ("239.255.255.250", 3702)
 """Where WS-Discovery (April 2005) listens; probes go one hop far."""
 
+PROBED_VERSION = 4
+"""Of IP: the group above is an IPv4 one."""
+
 MAX_DEVICES = 256
+MAX_DEVICES_EACH = 16
+"""So many devices are believed of one address: it may answer for others, and must not take the room of all."""
 MAX_DATAGRAMS = 8
 """So many answers of one address are looked at: an honest device sends one a probe."""
 
@@ -132,6 +137,7 @@ class _Listener(asyncio.DatagramProtocol):
         self._message_ids = message_ids
         self._most = most
         self._datagrams: Counter[str] = Counter()
+        self._told: Counter[str] = Counter()
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         source = addr[0]
@@ -141,6 +147,9 @@ class _Listener(asyncio.DatagramProtocol):
         if self._datagrams[source] > MAX_DATAGRAMS:
             return
         for device in matches(data, self._message_ids, self._networks):
+            if device in self.devices or self._told[source] >= MAX_DEVICES_EACH:
+                continue
+            self._told[source] += 1
             self.devices[device] = None
             if len(self.devices) >= self._most:
                 self.enough.set()

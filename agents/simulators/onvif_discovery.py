@@ -21,6 +21,7 @@ ANSWER: Final = (
     "<d:Types>dn:NetworkVideoTransmitter</d:Types><d:Scopes>{scopes}</d:Scopes><d:XAddrs>{addresses}</d:XAddrs>"
     "<d:MetadataVersion>1</d:MetadataVersion></d:ProbeMatch></d:ProbeMatches></S:Body></S:Envelope>\n"
 )
+_OTHER: Final = "<d:ProbeMatch><d:XAddrs>{address}</d:XAddrs></d:ProbeMatch>"
 
 
 @dataclass
@@ -33,6 +34,7 @@ class DiscoverableDevice(asyncio.DatagramProtocol):
     endpoint: str = "urn:uuid:00000000-0000-1000-8000-000000000001"
     relates_to: str = ""  # instead of the probe's own number
     before: tuple[bytes, ...] = ()  # datagrams that are sent first
+    crowd: tuple[str, ...] = ()  # addresses of further devices for which it answers
     host: str = "127.0.0.1"
     probes: Counter[str] = field(default_factory=Counter)
     transport: asyncio.DatagramTransport | None = None
@@ -71,6 +73,9 @@ class DiscoverableDevice(asyncio.DatagramProtocol):
             scopes=escape(" ".join(scopes)),
             addresses=escape(" ".join(self.addresses)),
         )
+        begin = answer.index("<d:ProbeMatch>")
+        others = "".join(_OTHER.format(address=escape(one)) for one in self.crowd)
+        answer = answer[:begin] + others + answer[begin:]
         if self.transport is not None:
             for datagram in (*self.before, answer.encode()):
                 self.transport.sendto(datagram, addr)

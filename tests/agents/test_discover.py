@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from agents.cli import app
-from agents.discover import as_json, as_yaml, discover
+from agents.discover import Asked, Discovered, Listed, as_json, as_yaml, discover
 from agents.recorders.base import Behind, Channel, OffersNothing, RecorderError
 from agents.recorders.ws_discovery import Device
 from agents.site import Site, load_site
@@ -89,6 +91,37 @@ async def test_channels_that_are_not_declared_can_be_pasted(tmp_path: Path) -> N
     assert [camera.id for camera in again.cameras] == ["gate", "nvr-2"]
 
 
+@given(
+    st.lists(
+        st.tuples(
+            st.text(st.characters(exclude_categories=["Cs"]), max_size=70)
+            | st.sampled_from(["1", "2", "Rec_1", "门1"]),
+            st.text(st.characters(exclude_categories=["Cs"]), max_size=250),
+            st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
+        ),
+        max_size=5,
+    )
+)
+def test_whatever_a_recorder_lists_what_is_pasted_is_loaded(
+    tmp_path_factory: pytest.TempPathFactory, listed: list[tuple[str, str, str]]
+) -> None:
+    channels = [Channel(number, name, True, Behind(text, "", text, text)) for number, name, text in listed]
+    gate = {"id": "nvr-1", "zones": [], "recorder": "nvr", "channel": "other"}
+    asked = Asked("nvr", "hikvision", tuple(Listed(one, None) for one in channels), None)
+    text = as_yaml(Discovered((), None, (asked,)), ["nvr-1"])
+    pasted = (yaml.safe_load(text) or {"cameras": []})["cameras"]
+    loaded = written(tmp_path_factory.mktemp("site"), cameras=[gate, *pasted]).cameras
+    nameable = {one.id for one in channels if 0 < len(one.id) <= 64 and one.id.isprintable()}
+    assert {camera.channel for camera in loaded[1:]} == nameable
+    assert len(loaded[1:]) == len(nameable)
+    assert {camera.identity for camera in loaded[1:]} <= {None, *(text for _, _, text in listed)}
+
+
+async def test_a_site_of_ipv6_alone_is_told_that_nobody_was_looked_for() -> None:
+    found = await discover([ip_network("2001:db8::/64")], None, {}, probed)
+    assert "all networks are IPv6" in as_yaml(found)
+
+
 async def test_as_json_everything_is_told(tmp_path: Path) -> None:
     found = await discover([NETWORK], written(tmp_path), {"nvr": Told(*CHANNELS)}, probed)  # type: ignore[dict-item]
     told = json.loads(as_json(found))
@@ -110,7 +143,7 @@ async def test_nothing_found_is_said() -> None:
     async def none(_: Sequence[Network]) -> tuple[Device, ...]:
         return ()
 
-    assert as_yaml(await discover([NETWORK], None, {}, none)) == "# nothing was found\n"
+    assert as_yaml(await discover([NETWORK], None, {}, none)) == "# no ONVIF device answered in these networks\n"
 
 
 def test_the_commands_say_what_they_lack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.recorders.ws_discovery import MAX_BYTES, MAX_DATAGRAMS, Device, discover, matches
+from agents.recorders.ws_discovery import MAX_BYTES, MAX_DATAGRAMS, MAX_DEVICES_EACH, Device, discover, matches
 from agents.simulators.onvif_discovery import ANSWER, DiscoverableDevice
 
 LOOPBACK = [ip_network("127.0.0.0/8")]
@@ -74,6 +74,11 @@ async def test_what_lies_elsewhere_or_answers_somebody_else_is_left_out(device: 
 async def test_an_answer_from_outside_the_networks_is_left_out() -> None:
     async with DiscoverableDevice(addresses=("http://192.0.2.7/",)) as device:
         assert await discover([ip_network("192.0.2.0/24")], group=device.place, seconds=0.1) == ()
+
+
+async def test_one_address_that_answers_for_a_crowd_leaves_room_for_others() -> None:
+    async with DiscoverableDevice(crowd=tuple(f"http://127.0.0.9/{place}" for place in range(100))) as device:
+        assert len(await discover(LOOPBACK, group=device.place, seconds=0.4)) == MAX_DEVICES_EACH
 
 
 async def test_nobody_there_is_no_error() -> None:
