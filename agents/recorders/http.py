@@ -82,7 +82,7 @@ class DeviceHttp:
         self.exchanges: deque[Exchange] = deque(maxlen=MAX_EXCHANGES)
         self._settings = settings
         self._timeout_seconds = timeout_seconds
-        self._base = _base(settings)
+        self._written = self._base = _base(settings)
         self._fingerprint = settings.tls_fingerprint and settings.tls_fingerprint.replace(":", "").lower()
         self._one_at_a_time = asyncio.Lock()
         self._login = KeptAnswer(settings.clock)
@@ -223,9 +223,7 @@ class DeviceHttp:
             self._base = self._redirected(answer.headers.get("location", ""))
             answer = await self._send(message)
             if answer.status in _REDIRECTS:
-                raise RecorderError(
-                    StreamCause.RECORDER, f"{self.host} redirects in circles; set `url` to its https address."
-                )
+                self._redirected(answer.headers.get("location", ""))
         if answer.status != _UNAUTHORIZED:
             return answer
         return await self._log_in(message, answer, open_attempt)
@@ -316,6 +314,8 @@ class DeviceHttp:
             detail = f"{self.host} didn't answer within {self._timeout_seconds:g} s: check that it is switched on and reachable."
             raise RecorderError(StreamCause.TIMEOUT, detail) from error
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, NotImplementedError) as error:
+            if isinstance(error, httpx2.NetworkError):
+                self._base = self._written  # what it redirected to may be switched off by now
             raise failure(error, self.host) from error
         return Answer(response.status_code, body, middle, response.headers)
 
@@ -405,13 +405,19 @@ class DeviceHttp:
             raise RecorderError(StreamCause.RECORDER, detail)
 
     def _redirected(self, location: str) -> httpx2.URL:
-        """Return the https address that the same host points to; nothing else is followed."""
+        """Return the https address that the same host points to; nothing else is followed. Raises RecorderError."""
         try:
             target = self._base.join(location)
         except (httpx2.InvalidURL, ValueError):
             target = self._base
-        if self._base.scheme == "http" and target.scheme == "https" and target.host == self._base.host:
-            return target.copy_with(username=None, password=None, raw_path=b"/")
+        if target.scheme == "https" and target.host == self._base.host:
+            if self._base.scheme == "http":
+                return target.copy_with(username=None, password=None, raw_path=b"/")
+            detail = (
+                f"{self.host} redirects in circles by https: look up in a browser where its own page is, and write that "
+                "address as `url` of the recorder."
+            )
+            raise RecorderError(StreamCause.RECORDER, detail)
         detail = f"{self.host} redirects to another place than its own https address: correct `url` of the recorder."
         raise RecorderError(StreamCause.RECORDER, detail)
 

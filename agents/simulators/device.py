@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections import Counter
 from typing import Literal, NamedTuple, Self
 
+from agents.simulators import certificate
 from agents.simulators.account import Account, Authenticator
 from agents.simulators.camera import MAIN, SUB, Fault, Format
 from agents.simulators.playback import Asked, Habits, Recordings
@@ -52,7 +53,15 @@ class RecorderDevice(ABC):
         self.requests: Counter[str] = Counter()
         self.searched: list[Searched] = []
         """Each search for footage, in turn; the pages that follow its first one are no further search."""
-        self.web = WebServer(self._answer, host=http[0], port=http[1])
+        self.front: WebServer | None = None
+        """Where `redirect` has its http port; `web` is what it then serves elsewhere."""
+        if state.redirect:
+            self.front = WebServer(self._redirect, host=http[0], port=http[1])
+            tls = None if state.redirect == "http" else certificate.self_signed()
+            handler = self._redirect if state.redirect == "circle" else self._answer
+            self.web = WebServer(handler, host=http[0], tls=tls)
+        else:
+            self.web = WebServer(self._answer, host=http[0], port=http[1])
         manners = Manners(
             max_sessions=state.max_sessions,
             when_full=state.when_full,
@@ -86,8 +95,8 @@ class RecorderDevice(ABC):
 
     @property
     def url(self) -> str:
-        """Return the address of the web interface."""
-        return f"http://{self.web.address}"
+        """Return the address of the web interface, as people know it."""
+        return (self.front or self.web).url
 
     def rtsp_url(self, channel_id: int, stream: StreamName = "sub") -> str:
         """Return a channel's stream address, without credentials."""
@@ -95,13 +104,15 @@ class RecorderDevice(ABC):
 
     async def start(self) -> None:
         """Listen on both ports and record. Raises OSError when an address is taken."""
-        await self.web.start()
+        for server in self._web_servers:
+            await server.start()
         await self.rtsp.start()
         self.state.update_recording()
 
     async def close(self) -> None:
         """Stop everything."""
-        await self.web.die()
+        for server in self._web_servers:
+            await server.die()
         await self.rtsp.close()
 
     # What can be done to it while it runs.
@@ -114,13 +125,20 @@ class RecorderDevice(ABC):
 
     async def disconnect(self) -> None:
         """Cut its line: connections are reset, but it goes on recording."""
-        await self.web.die()
+        for server in self._web_servers:
+            await server.die()
         await self.rtsp.die()
 
     async def revive(self) -> None:
         """Give it power and line again, on the same ports."""
         self.state.powered = True
         await self.start()
+
+    def renew_certificate(self) -> None:
+        """Show another certificate by https from the next connection on, as after a reset. Raises ValueError without any."""
+        if self.web.tls is None:
+            raise ValueError("it speaks no https")
+        certificate.renew(self.web.tls)
 
     def lose_client(self) -> int:
         """Know that whoever asked so far was killed: what it left open, until it times out, is nobody's fault; return how much."""
@@ -178,6 +196,17 @@ class RecorderDevice(ABC):
     @abstractmethod
     def search_stats(self) -> dict[str, int]:
         """Return the counters of its search, `searches` and `concurrent_searches` among them."""
+
+    @property
+    def _web_servers(self) -> list[WebServer]:
+        return [server for server in (self.web, self.front) if server is not None]
+
+    async def _redirect(self, request: Request) -> Response:
+        """Send everybody elsewhere, whatever is asked, before any login."""
+        self.requests["redirected"] += 1
+        self.requests["redirected_login"] += "authorization" in request.headers
+        place = "https://192.0.2.99" if self.state.redirect == "elsewhere" else self.web.url
+        return Response(302, content_type="text/html", headers=[("Location", f"{place}{request.target}")])
 
     def _publish(self, channel: Channel) -> None:
         self.rtsp.publish(self.stream_path(channel.id, "main"), channel.camera.add_stream(self._main))

@@ -16,6 +16,10 @@ from agents.simulators.footage import Footage, Segment
 from agents.simulators.seats import WhenFull
 
 Mode = Literal["CMR", "MOTION", "EDR"]
+Redirect = Literal["", "https", "elsewhere", "http", "circle"]
+"""Where its http port sends everybody: nowhere, to its own https under a certificate that it signed itself, to https of
+another host, to another http port, or to an https that sends on to itself."""
+
 Span = tuple[float, float]
 
 
@@ -129,6 +133,7 @@ class RecorderState:
     nonce_seconds: float = 600.0
     nonces_once: bool = False
     """A digest nonce is good for one request."""
+    redirect: Redirect = ""
     ntp_server: str = "time.example"
     """Empty: its clock is set by hand."""
     alarm_inputs: list[AlarmInput] = field(default_factory=list)

@@ -7,14 +7,14 @@ import json
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, TypeVar, get_args
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from agents.simulators.camera import MAIN, SUB, Camera, Fault, Format, Now
 from agents.simulators.dahua import DahuaQuirks
 from agents.simulators.footage import Cutting, Footage, Segment, Spans, continuous, midnight_days_ago, motion_clips
 from agents.simulators.onvif import OnvifQuirks
-from agents.simulators.recorder import Channel, Disk, Mode, Quirks, RecorderState
+from agents.simulators.recorder import Channel, Disk, Mode, Quirks, RecorderState, Redirect
 from agents.simulators.scenes import seed_number
 from agents.simulators.seats import WhenFull
 from agents.simulators.uniview import UniviewQuirks
@@ -118,6 +118,7 @@ class RecorderSpec:
     when_full: WhenFull = WhenFull.NOT_ENOUGH_BANDWIDTH
     people: int = 0
     lock_after: int | None = 5
+    redirect: Redirect = ""
     disks: tuple[Disk, ...] = (Disk(1),)
     channels: tuple[ChannelSpec, ...] = ()
     quirks: Any = None
@@ -257,6 +258,7 @@ def build_recorder(spec: RecorderSpec, now: Now) -> RecorderState:
         max_sessions=spec.max_sessions,
         when_full=spec.when_full,
         lock_after=spec.lock_after,
+        redirect=_choice_of(get_args(Redirect), spec.redirect, f"{spec.id}.redirect"),
         quirks=spec.quirks if isinstance(spec.quirks, Quirks) else Quirks(),
         now=now,
     )

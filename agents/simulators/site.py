@@ -239,13 +239,13 @@ class Site:
                 recorder.set_clock_offset(float(event["seconds"]))
             case "disk":
                 recorder.set_disk(int(event["disk"]), str(event["status"]))
-            case "people_come":
-                recorder.rtsp.seats.people_come(int(event["count"]))
-            case "people_go":
-                recorder.rtsp.seats.people_go(int(event["count"]))
+            case "people_come" | "people_go" as moves:
+                getattr(recorder.rtsp.seats, moves)(int(event["count"]))
             case "expire_nonces":
                 recorder.door.expire_nonces()
                 recorder.rtsp.authenticator.expire_nonces()
+            case "renew_certificate":
+                recorder.renew_certificate()
             case "add_channel":
                 spec = channel_spec(event["channel"], "add_channel.channel")
                 recorder.add_channel(build_channel(self._specs[event["recorder"]], spec, self._now))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -48,9 +49,11 @@ Handler = Callable[[Request], Awaitable[Response]]
 class WebServer:
     """One listening address, answered by `handler`; `die` resets its connections, `start` opens the same port again."""
 
-    def __init__(self, handler: Handler, *, host: str = "127.0.0.1", port: int = 0) -> None:
-        """Port 0 is chosen by the system at the first start."""
-        self.handler, self.host, self.port = handler, host, port
+    def __init__(
+        self, handler: Handler, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+    ) -> None:
+        """Port 0 is chosen by the system at the first start; with `tls` it speaks https alone."""
+        self.handler, self.host, self.port, self.tls = handler, host, port, tls
         self._listener: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -59,10 +62,15 @@ class WebServer:
         """Return host:port."""
         return f"{self.host}:{self.port}"
 
+    @property
+    def url(self) -> str:
+        """Return http://host:port, or https."""
+        return f"{'https' if self.tls else 'http'}://{self.address}"
+
     async def start(self) -> None:
         """Listen. Raises OSError when the address is taken."""
         if self._listener is None:
-            self._listener = await asyncio.start_server(self._serve, self.host, self.port)
+            self._listener = await asyncio.start_server(self._serve, self.host, self.port, ssl=self.tls)
             self.port = self._listener.sockets[0].getsockname()[1]
 
     async def die(self) -> None:
