@@ -13,6 +13,7 @@ from agents.recorders.base import NOT_OFFERED, Channel, Footage, Recorder, Recor
 from agents.recorders.base import Progress as DriverProgress
 from agents.scan.pace import ALL, LookPace
 from monitor.model.clock import Clock
+from monitor.model.clock_offsets import PLAUSIBLE_FROM
 from monitor.model.observation import Kind, Observation, Source, StreamCause, Subject, digest_of
 from monitor.model.recordings import LISTED_LATE, TAIL
 from monitor.model.span import DAY, HOUR, SECOND, Millis, to_millis
@@ -197,8 +198,10 @@ class RecorderScan:
             except RecorderError as error:
                 self._sink(self._unknown(self._camera(item), Kind.RECORDINGS, error, holds_for))
                 return None
+        # A lost clock dates nothing after the year 2000: what is dated so is by a clock that was right, as ours is.
+        newest = now if present < PLAUSIBLE_FROM <= window[0] else present
         # The newest footage is listed late: what is there counts, and what isn't there yet is no hole.
-        spoken = replace(footage, window=(window[0], max(window[0] + 1, min(window[1], present - LISTED_LATE))))
+        spoken = replace(footage, window=(window[0], max(window[0] + 1, min(window[1], newest - LISTED_LATE))))
         for part in chunks(spoken):
             self._sink(self._instant(self._camera(item), Kind.RECORDINGS, reading(part), holds_for, at=now))
         return footage

@@ -34,6 +34,7 @@ NOTES: tuple[str, ...] = (
     _n("opening hours are not declared: write hours in site.yaml"),
     _n("the recorder's index was not read yet"),
     _n("the first scan of the recorder's index is not complete"),
+    _n("the recorder's clock shows a date before 2000, so what it recorded can't be dated: set the recorder's clock"),
     _n("the index was not read"),
     _n("the index was read only in part"),
     _n("the recorder's index lists footage that does not play"),

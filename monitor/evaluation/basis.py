@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, TypeVar
 
 from monitor.model.calendar import closure_spans, open_time
+from monitor.model.clock_offsets import never_right
 from monitor.model.inventory import Camera
 from monitor.model.ledger import Facts
 from monitor.model.observation import Subject
@@ -95,6 +96,13 @@ def waived(facts: Facts, requirement: str, subject: Subject) -> Spans:
 def hours_known(facts: Facts, due: DueTime, camera: Camera) -> bool:
     """Tell whether what is due can be computed at all: opening hours must be declared where the pack counts them."""
     return facts.inventory.hours is not None or due.of(camera, facts.inventory) is Due.ALWAYS
+
+
+def unread(facts: Facts, camera: Camera) -> str | None:
+    """Return why part of a camera's index says nothing though it was read; None where it is still to be read."""
+    if not never_right(facts.offsets.get(camera.recorder or "", ())):
+        return None
+    return "the recorder's clock shows a date before 2000, so what it recorded can't be dated: set the recorder's clock"
 
 
 def instant_of(value: object) -> Millis | None:

@@ -7,7 +7,7 @@ from datetime import timedelta
 import numpy as np
 from pydantic import JsonValue
 
-from monitor.evaluation.basis import Judgement, camera_subject, due_spans, hours_known
+from monitor.evaluation.basis import Judgement, camera_subject, due_spans, hours_known, unread
 from monitor.evaluation.causes import recording_mode
 from monitor.model.calendar import day_start, local_date
 from monitor.model.inventory import Camera
@@ -72,7 +72,7 @@ def _judge(judgement: Judgement, requirement: RecordingCompleteness, camera: Cam
         due = due.clip(reading.footage.start, end)
     lag = 180_000
     if reading.scanned.gaps(start, end - lag):
-        return undetermined("the index was read only in part")
+        return undetermined(unread(facts, camera) or "the index was read only in part")
     footage = reading.footage.intersect(due).union(reading.locked.intersect(due))
     recorded = footage.total()
     ratio = recorded / due.total() if due else 1.0

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import JsonValue
 
-from monitor.evaluation.basis import Judgement, camera_subject, days_text, due_spans, hours_known
+from monitor.evaluation.basis import Judgement, camera_subject, days_text, due_spans, hours_known, unread
 from monitor.evaluation.causes import expiry_days, losses_that_count, retention_causes, retention_warnings, sentence
 from monitor.evaluation.forecast import Forecast
 from monitor.evaluation.outlook import outlooks
@@ -420,7 +420,7 @@ def _why_unknown(facts: Facts, requirement: Retention, camera: Camera, reading: 
     )
     end = day_start(local_date(facts.as_of, zone), zone) - requirement.newest_lag
     if reading.scanned.close_gaps(requirement.newest_lag).gaps(start + requirement.newest_lag, end):
-        return "the first scan of the recorder's index is not complete"
+        return unread(facts, camera) or "the first scan of the recorder's index is not complete"
     return None
 
 

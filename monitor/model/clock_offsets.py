@@ -92,6 +92,11 @@ def _is_lost(offset: Offset) -> bool:
     return offset.seen + offset.millis < PLAUSIBLE_FROM
 
 
+def never_right(offsets: Sequence[Offset]) -> bool:
+    """Tell whether the clock was read, and lost each time: what it recorded before first contact has no date yet."""
+    return bool(offsets) and all(_is_lost(offset) for offset in offsets)
+
+
 def undated(spans: Spans, offsets: Sequence[Offset]) -> Spans:
     """Return what a lost clock dated and no offset explains: none that was read, one before first contact, or two."""
     explained = Spans.of([(low, high) for low, high, _ in _ranges(offsets) if high <= PLAUSIBLE_FROM])

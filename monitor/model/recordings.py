@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from monitor.model.clock_offsets import PLAUSIBLE_FROM, Offset, correct, undated
+from monitor.model.clock_offsets import PLAUSIBLE_FROM, Offset, correct, never_right, undated
 from monitor.model.observation import Observation
 from monitor.model.span import MINUTE, Millis, Spans
 
@@ -112,12 +112,23 @@ class Index:
         return RecordingFacts(
             footage=correct(self.footage.subtract(apart), offsets).clip(0, until),
             locked=correct(self.locked.subtract(apart), offsets).clip(0, until),
-            scanned=correct(self.scanned, offsets).clip(0, until),
+            scanned=correct(self.scanned, offsets).subtract(self._untold(offsets)).clip(0, until),
             read_at=self.newest.start,
             expires=self.newest.expires,
             observation=self.newest,
             clock_unverified=lost,
         )
+
+    def _untold(self, offsets: Sequence[Offset]) -> Spans:
+        """Return the time of which an index says nothing, though it was read, until a lost clock is set right.
+
+        What was recorded under it before first contact is dated like 1970: since the last footage with a real date a hole
+        is none that anybody saw.
+        """
+        if not never_right(offsets):
+            return Spans.empty()
+        real = self.footage.union(self.locked).clip(PLAUSIBLE_FROM, offsets[0].seen)
+        return Spans.window(real.end if real.end is not None else 0, offsets[0].seen)
 
 
 def read_recordings(items: Sequence[Observation], offsets: Sequence[Offset], until: Millis) -> RecordingFacts | None:

@@ -23,7 +23,7 @@ from monitor.model.calendar import day_start
 from monitor.model.clock import ManualClock
 from monitor.model.clock_offsets import clock_offsets
 from monitor.model.observation import Kind, Observation, Subject
-from monitor.model.recordings import LISTED_LATE, read_recordings
+from monitor.model.recordings import LISTED_LATE, read_recordings, window_read
 from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Millis, Spans, from_millis, to_millis
 from support.rounds import rounds_over
 
@@ -124,6 +124,20 @@ def test_what_is_listed_late_after_midnight_is_read_with_yesterday(minutes: floa
     assert low <= midnight - 13 * DAY
     rest = plan.newest_part(left.clip(0, midnight - 10 * DAY), most, zone)
     assert rest[1] == midnight - 10 * DAY
+
+
+async def test_a_recorder_with_a_lost_clock_is_read_once_by_the_dates_that_its_older_footage_has(
+    tmp_path: Path,
+) -> None:
+    with bench(tmp_path, offset=3 * DAY - NOW) as it:
+        it.held.spans = lambda: Spans.window(NOW - 60 * DAY, NOW - DAY).shift(-it.held.offset)  # type: ignore[method-assign]
+        assert await it.rounds.round(90)
+        read = Spans.empty().union(*(window_read(item) for item in it.seen if item.kind is Kind.RECORDINGS))
+        assert read.close_gaps(1).gaps(NOW - 90 * DAY, NOW - HOUR) == Spans.empty()
+        assert it.ledger().clip(0, NOW - HOUR) == Spans.window(NOW - 60 * DAY, NOW - DAY)
+        first = len(it.held.asked)
+        await it.hours(6)
+        assert len(it.held.asked) - first <= 6, "only what is new, no longer the whole index each hour"
 
 
 async def test_the_first_scan_is_whole_newest_first_and_says_how_far_it_is(tmp_path: Path) -> None:

@@ -138,6 +138,22 @@ def test_footage_since_the_clock_was_first_read_is_not_called_unverified() -> No
     assert "clock_unverified_before" not in Judged(seen)("retention", GATE).measured
 
 
+@pytest.mark.parametrize(
+    "footage", [[], [(NOON - 95 * DAY, NOON - 2 * DAY)]], ids=["none with a date", "until it died"]
+)
+def test_with_a_clock_lost_at_first_contact_the_clock_is_named_and_no_hole(
+    footage: list[tuple[Millis, Millis]],
+) -> None:
+    seen = without(without(healthy(), Kind.CLOCK), Kind.RECORDINGS, GATE)
+    seen += [at(NVR, Kind.CLOCK, {"offset_seconds": (DAY - NOON) / SECOND}, NOON - HOUR), index(GATE, footage)]
+    judged = Judged(seen)
+    for requirement in ("retention", "recording_completeness"):
+        verdict = judged(requirement, GATE)
+        assert (verdict.outcome, verdict.state) == (Outcome.UNDETERMINED, "unknown")
+        assert "clock shows a date before 2000" in verdict.reason
+    assert judged("recorder_clock", NVR).state == "off"
+
+
 def test_a_hole_beside_a_step_is_still_a_hole() -> None:
     stepped, hole = NOON - 5 * DAY, (NOON - 4 * DAY, NOON - 4 * DAY + 2 * HOUR)
     true = [(NOON - 95 * DAY, hole[0]), (hole[1], NOON - MINUTE)]

@@ -104,6 +104,18 @@ def test_what_was_recorded_before_the_battery_died_stays_where_it_is_dated() -> 
     assert reading.clock_unverified == Spans.window(0, DAY - HOUR)  # before first contact: nobody knows
 
 
+def test_a_hole_since_the_battery_died_is_none_that_anybody_saw_until_the_clock_is_set() -> None:
+    died, contact = NOW - 2 * DAY, NOW - HOUR
+    before = Spans.window(NOW - 30 * DAY, died)
+    indexes = index((0, 2 * DAY), (NOW - 40 * DAY, NOW), spans=before)
+    lost = reading_of([clock(contact, -(contact - DAY)), *indexes])
+    assert lost.scanned.clip(0, contact) == Spans.window(NOW - 40 * DAY, died)
+    nothing_dated = reading_of([clock(contact, -(contact - DAY)), *index((0, DAY), (NOW - DAY, NOW), spans=before)])
+    assert nothing_dated.scanned.clip(0, contact) == Spans.empty()
+    right = reading_of([clock(contact, -(contact - DAY)), clock(NOW - MINUTE, 0), *indexes])
+    assert right.scanned.clip(0, contact) == Spans.window(NOW - 40 * DAY, contact)
+
+
 def test_two_boots_in_1970_are_not_told_apart() -> None:
     boots = [NOW - 20 * DAY, NOW - 10 * DAY]
     clocks = [clock(boot + hour * HOUR, -boot if hour < 5 else 0) for boot in boots for hour in range(1, 7)]
