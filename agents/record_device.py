@@ -17,12 +17,16 @@ from agents.recorders.scrub import Scrubber
 from agents.recorders.settings import RecorderSettings, Reply
 from agents.site import Site
 from monitor.model.clock import Clock
-from monitor.model.span import DAY, Millis, isoformat, to_millis
+from monitor.model.span import DAY, HOUR, Millis, isoformat, to_millis
 
 T = TypeVar("T")
 
 FOOTAGE_DAYS = 2
 MOST_CHANNELS = 2
+PLAYED_AGO = HOUR
+PLAYED_SECONDS = 4.0
+"""Where a minute of an hour ago would be played is asked for; nothing is played."""
+
 MOST_REPLIES = 300
 MOST_BYTES = 256 * 1024
 """A longer answer is left out: a fixture is for reading."""
@@ -77,9 +81,11 @@ def _questions(driver: Recorder, channels: Sequence[str], now: Millis) -> Iterat
     yield "expiry", driver.expiry_days()
     yield "alarm inputs", driver.alarm_inputs()
     yield "fault notices", driver.fault_notices()
+    yield "how disks are shared out", driver.storage_mode()
     for channel in channels:
         yield f"earliest of channel {channel}", driver.earliest(channel)
         yield f"footage of channel {channel}", driver.footage(channel, now - FOOTAGE_DAYS * DAY, now)
+        yield f"playback of channel {channel}", driver.playback(channel, now - PLAYED_AGO, PLAYED_SECONDS)
 
 
 async def _asked(found: Captured, name: str, question: Awaitable[T]) -> T | None:

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from agents.cli import app
 from agents.record_device import RecordError, capture, fixture_name, known_values, write
-from agents.recorders.base import Identity
+from agents.recorders.base import Identity, StreamPlayback
 from agents.recorders.registry import DRIVERS
 from agents.simulators.camera import Camera
 from agents.simulators.footage import Footage, Segment
@@ -100,6 +100,9 @@ async def test_what_was_planted_is_nowhere_in_a_fixture_and_it_plays(rig: Rig, t
         assert "disks" in rig.lacks or [one.state for one in await driver.disks()] == ["ok"]
         assert await driver.earliest(channel.id) == NOON - 60 * HOUR
         assert (await driver.footage(channel.id, NOON - 2 * DAY, NOON)).spans == Spans.window(NOON - 2 * DAY, NOON)
+        played = await driver.playback(channel.id, NOON - HOUR, 4.0)
+        assert isinstance(played, StreamPlayback)
+        assert played.url.startswith("rtsp://127.0.0.1:")
         await driver.close()
     assert replay.unknown == []
 
