@@ -26,6 +26,8 @@ from support.parts import require
 
 TEMPLATE = "cradlewatch_template"
 _NUMBERS = itertools.count(1)
+_EMPTY = "; ".join(f'DELETE FROM "{table.name}"' for table in reversed(Base.metadata.sorted_tables))
+"""Ten times as quick as TRUNCATE, which gives each table and index new files, few rows as there are."""
 _SERVER_ACCOUNT = "nobody"
 """PostgreSQL refuses to run as root: as root the suite starts it in this account."""
 
@@ -157,7 +159,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Emptied:
-    """Migrated databases of one server that are emptied and given again: ten times as quick as a copy of the template."""
+    """Migrated databases of one server that are emptied and given again: far quicker than a copy of the template."""
 
     def __init__(self, server: PostgresServer) -> None:
         """Nothing is made yet."""
@@ -177,16 +179,18 @@ class Emptied:
                 self._server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
     def _empty(self, name: str) -> bool:
-        """Empty its tables; return False where there are others than the schema's, as a test may have made."""
+        """Empty its tables; return False where there are others than the schema's, as a test may have made, or counters."""
         others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()"
-        listed = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+        listed = (
+            "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'S')"
+            " AND relname <> 'alembic_version'"
+        )
         with psycopg.connect(self._server.url(name), autocommit=True) as connection:
             connection.execute(others, (name,))
             tables = {str(name) for (name,) in connection.execute(listed)}
             if tables != set(Base.metadata.tables):
                 return False
-            quoted = ", ".join(f'"{table}"' for table in sorted(tables))
-            connection.execute(f"TRUNCATE {quoted} RESTART IDENTITY CASCADE".encode())
+            connection.execute(_EMPTY.encode())
             return True
 
 
