@@ -81,7 +81,6 @@ async def test_the_thread_holds_when_either_end_is_killed(
             thread.start_collector()
             await until(thread.alive, "the collector answers")
             thread.enroll()
-            thread.attest()
             thread.start_agent()
             await until(lambda: verdicts(thread).get(("zone_coverage", "z1"), {}).get("outcome") == "met", "covered")
             await until(lambda: verdicts(thread).get(("retention", "c2"), {}).get("outcome") == "met", "retention")

@@ -39,13 +39,17 @@ def _pack() -> str:
     return text
 
 
-def cradlewatch(*words: str, cwd: Path, env: dict[str, str] | None = None) -> str:
-    """Run a command to its end and return its standard output."""
+def cradlewatch(*commands: str, cwd: Path, env: dict[str, str] | None = None) -> list[str]:
+    """Run commands one after the other to their ends, in one interpreter; return what each printed."""
+    asked = "".join(json.dumps({"arguments": command.split()}) + "\n" for command in commands)
     done = subprocess.run(
-        [*CRADLEWATCH, *words], cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, f"{words}: {done.stderr}"
-    return done.stdout
+        [sys.executable, "-m", "agents.demo.commands"],
+        input=asked, cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    answers = [json.loads(line) for line in done.stdout.splitlines()]
+    for command, answer in zip(commands, answers, strict=True):
+        assert answer["status"] == 0, f"{command}: {answer['err']}"
+    return [answer["out"] for answer in answers]
 
 
 async def until(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
@@ -71,7 +75,9 @@ class Thread:
         self.env = {"CRADLEWATCH_DATABASE_URL": database_url}
         self._agent: subprocess.Popen[bytes] | None = None
         self._collector: subprocess.Popen[bytes] | None = None
-        self._cookie: dict[str, str] | None = None
+        # Kept: to make a client anew for each question costs more than the question.
+        self._http = httpx2.Client(base_url=self.url, timeout=5, trust_env=False)
+        self._browser = httpx2.Client(base_url=self.url, timeout=5, trust_env=False, follow_redirects=True)
         (folder / "password").write_text("Cradle-2026\n")
         (folder / "password").chmod(0o600)
         (folder / "user").write_text(f"{PASSWORD}\n")
@@ -95,27 +101,26 @@ class Thread:
 
     def register(self) -> None:
         """Enter institution, user and enrolment code at the collector."""
-        config = ("--config", "collector.yaml")
-        self._run("collector", "migrate", *config)
-        words = ("--name", "示范托育园", "--regulation", PACK)
-        self._run("collector", "institution", "add", "wj-0001", *words, *config)
-        self._run("collector", "user", "add", "inspector", "--password-file", "user", *config)
-        self.token = self._run("collector", "user", "token", "inspector", *config).split()[-1]
-        self.code = self._run("collector", "enrolment", "create", "--institution", "wj-0001", *config).split()[-1]
+        config = "--config collector.yaml"
+        *_, token, code = self._run(
+            f"collector migrate {config}",
+            f"collector institution add wj-0001 --name 示范托育园 --regulation {PACK} {config}",
+            f"collector user add inspector --password-file user {config}",
+            f"collector user token inspector {config}",
+            f"collector enrolment create --institution wj-0001 {config}",
+        )
+        self._http.headers["Authorization"] = f"Bearer {token.split()[-1]}"
+        self.code = code.split()[-1]
 
     def enroll(self) -> None:
-        """Exchange the code for a token; the collector runs."""
-        words = ("--collector", self.url, "--code", self.code)
-        self._run("agent", "enroll", "--config", "site.yaml", *words)
+        """Exchange the code for a token; the collector runs. Somebody walked both zones."""
+        self._run(
+            f"agent enroll --config site.yaml --collector {self.url} --code {self.code}",
+            *(f"agent attest coverage_walk --config site.yaml --subject zone/{z} --by 王老师" for z in ("z1", "z2")),
+        )
 
-    def attest(self) -> None:
-        """Somebody walked both zones."""
-        for zone in ("z1", "z2"):
-            words = ("--subject", f"zone/{zone}", "--by", "王老师")
-            self._run("agent", "attest", "coverage_walk", "--config", "site.yaml", *words)
-
-    def _run(self, *words: str) -> str:
-        return cradlewatch(*words, cwd=self.folder, env=self.env)
+    def _run(self, *commands: str) -> list[str]:
+        return cradlewatch(*commands, cwd=self.folder, env=self.env)
 
     def start_collector(self) -> None:
         """Start the collector."""
@@ -145,14 +150,14 @@ class Thread:
     def alive(self) -> bool:
         """Tell whether the collector answers."""
         try:
-            return httpx2.get(f"{self.url}/health/ready", timeout=2).status_code == 200
+            return self._http.get("/health/ready", timeout=2).status_code == 200
         except httpx2.HTTPError:
             return False
 
     def get(self, path: str) -> Any:
         """Ask the API as a script does; None when the collector doesn't answer."""
         try:
-            answer = httpx2.get(f"{self.url}{path}", headers={"Authorization": f"Bearer {self.token}"}, timeout=5)
+            answer = self._http.get(path)
         except httpx2.HTTPError:
             return None
         assert answer.status_code == 200, f"{path}: {answer.status_code} {answer.text}"
@@ -160,17 +165,15 @@ class Thread:
 
     def page(self, path: str) -> str:
         """Return a page as a browser gets it that has signed in; empty when the collector doesn't answer."""
-        with httpx2.Client(base_url=self.url, timeout=5, follow_redirects=True) as browser:
-            if self._cookie is None:
-                token = re.search(r'name="csrf" value="([^"]+)"', browser.get("/sign-in").text)
-                assert token is not None
-                form = {"name": "inspector", "password": PASSWORD, "csrf": token[1]}
-                assert browser.post("/sign-in", data=form).status_code == 200
-                self._cookie = dict(browser.cookies)
-            try:
-                answer = browser.get(path, headers={"Cookie": "; ".join(f"{k}={v}" for k, v in self._cookie.items())})
-            except httpx2.HTTPError:
-                return ""
+        if not self._browser.cookies:
+            token = re.search(r'name="csrf" value="([^"]+)"', self._browser.get("/sign-in").text)
+            assert token is not None
+            form = {"name": "inspector", "password": PASSWORD, "csrf": token[1]}
+            assert self._browser.post("/sign-in", data=form).status_code == 200
+        try:
+            answer = self._browser.get(path)
+        except httpx2.HTTPError:
+            return ""
         assert answer.status_code == 200, f"{path}: {answer.status_code}"
         return answer.text
 
@@ -182,6 +185,8 @@ class Thread:
         """End them all; show their logs when the test failed."""
         _end(self._agent, signal.SIGTERM)
         _end(self._collector, signal.SIGTERM)
+        self._http.close()
+        self._browser.close()
         if error is not None:
             for name in ("agent", "collector"):
                 path = self.folder / f"{name}.log"
