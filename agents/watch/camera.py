@@ -323,7 +323,8 @@ class CameraWatch:
         A stream that was closed is not called anything before it failed to come back once: a recorder that loses its
         power closes its streams a moment before it stops to answer, and then it is the recorder that is gone.
         """
-        around = replace(await self._surroundings(error.cause, tried), was_playing=seat.is_playing)
+        around = await self._surroundings(error.cause, tried)
+        around = replace(around, was_playing=seat.is_playing, never_ran=self._newest is None)
         state, cause = meaning(error.cause, around)
         if cause is StreamCause.RECORDER_FULL:
             seat.refused()

@@ -31,6 +31,8 @@ class Around:
     """Frames of another camera of the recorder arrived since this one was tried."""
     was_playing: bool = False
     """The stream ran before it failed: then the recorder had not refused it."""
+    never_ran: bool = False
+    """No frame of it has come since the agent's start."""
     site_answers: bool = True
 
 
@@ -39,7 +41,9 @@ def meaning(cause: StreamCause, around: Around) -> tuple[str, StreamCause]:
 
     A refused login, a missing right, a forbidden address, a certificate that isn't the known one, a codec that isn't
     watched say nothing of the camera; nor does a recorder that is gone or full, or a cut line; nor an address at which
-    there is nothing, or a port at which nobody speaks RTSP, while the recorder has the camera on line. What remains is down.
+    there is nothing, a port at which nobody speaks RTSP, or a first request that nobody answers, while the recorder has
+    the camera on line: others may hold all sessions of one that refuses by silence. What remains is down, so also a stream
+    that ran: recorders go on listing a camera that has just gone for a while.
     """
     if cause in SAYS_NOTHING:
         return "unknown", cause
@@ -53,6 +57,7 @@ def meaning(cause: StreamCause, around: Around) -> tuple[str, StreamCause]:
         return "unknown", StreamCause.NO_STREAM
     if cause is StreamCause.RECORDER_FULL or (cause in SILENCE and around.others_up and not around.was_playing):
         return "unknown", StreamCause.RECORDER_FULL
-    if cause in UNSERVED and around.channel_online:
+    unserved = cause in UNSERVED or (cause in SILENCE and around.never_ran)
+    if unserved and around.channel_online:
         return "unknown", cause
     return "down", cause

@@ -68,6 +68,13 @@ def test_a_refused_login_or_a_forbidden_address_says_nothing_of_the_camera(cause
         (Cause.CLOSED, Around(ANSWERS, others_up=True), ("unknown", Cause.RECORDER_FULL)),
         (Cause.TIMEOUT, Around(ANSWERS), ("down", Cause.TIMEOUT)),
         (Cause.CLOSED, Around(ANSWERS, others_up=True, was_playing=True), ("down", Cause.CLOSED)),
+        # Nobody else runs, and the recorder has the camera on line: it may be full of other people.
+        (Cause.TIMEOUT, Around(ANSWERS, channel_online=True, never_ran=True), ("unknown", Cause.TIMEOUT)),
+        (Cause.CLOSED, Around(ANSWERS, channel_online=True, never_ran=True), ("unknown", Cause.CLOSED)),
+        (Cause.TIMEOUT, Around(ANSWERS, channel_online=False, never_ran=True), ("down", Cause.CHANNEL_OFFLINE)),
+        # A stream that ran and is gone: its recorder may list it as on line for a while.
+        (Cause.TIMEOUT, Around(ANSWERS, channel_online=True), ("down", Cause.TIMEOUT)),
+        (Cause.CLOSED, Around(ANSWERS, channel_online=True, was_playing=True), ("down", Cause.CLOSED)),
         (Cause.REFUSED, Around(ANSWERS, others_up=True), ("down", Cause.REFUSED)),
         (Cause.STALLED, Around(ANSWERS, others_up=True), ("down", Cause.STALLED)),
     ],
