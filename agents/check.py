@@ -40,7 +40,8 @@ RESUMED_WITHIN: Millis = 6 * HOUR
 """A check that was cut off so lately goes on where it was; what is older is looked at anew."""
 
 KEPT_KINDS = frozenset({Kind.CLOCK, Kind.RECORDINGS})
-"""What a check adds to the agent's journal: the recorders' indexes, and the clocks that they go by."""
+"""What a check adds to the agent's journal: the recorders' indexes, and the clocks that they go by; what was lost of them,
+where it is this check that remembers it."""
 
 HISTORY_KINDS = frozenset(
     {
@@ -132,11 +133,11 @@ async def check(  # noqa: PLR0913  (each is given by its name)
         if site.has_stream(item)
     ]
     journal = state.journal()
-    told = 0
+    told, kinds = 0, KEPT_KINDS | {Kind.FOOTAGE_LOST} if memory is state else KEPT_KINDS
 
     def keep() -> None:
         nonlocal told
-        journal.append([item for item in seen[told:] if item.kind in KEPT_KINDS])
+        journal.append([item for item in seen[told:] if item.kind in kinds])
         told = len(seen)
 
     asks = []

@@ -12,7 +12,7 @@ import typer
 from agents.check import Checked, as_json, check
 from agents.check_table import check_table, local
 from agents.regulation import site_regulation
-from agents.scan.memory import ForNow
+from agents.scan.memory import ForNow, Keep
 from agents.site import Site
 from agents.state import State
 from agents.views import ViewBook
@@ -73,7 +73,7 @@ def _check(site: Site, *, camera: str | None, retry_credentials: bool) -> Checke
                 views=ViewBook(state, [item.id for item in site.cameras]),
                 camera=camera,
                 retry_credentials=retry_credentials,
-                memory=ForNow(state),
+                memory=memory_of(state),
                 progress=meter.told,
                 state=state,
             )
@@ -82,6 +82,14 @@ def _check(site: Site, *, camera: str | None, retry_credentials: bool) -> Checke
     finally:
         state.close()
     return checked
+
+
+def memory_of(state: State) -> Keep:
+    """Return what a check remembers by: the agent's own memory, which it only reads where a service keeps it.
+
+    A service that stands still while somebody looks would else never tell the collector what the look found lost.
+    """
+    return ForNow(state) if state.is_running() or state.is_enrolled() else state
 
 
 class _Progress:

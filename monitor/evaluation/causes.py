@@ -68,19 +68,22 @@ def losses_that_count(facts: Facts, requirement: Retention, camera: Camera) -> l
 def _events(losses: list[Observation]) -> list[Observation]:
     """Put together what one reading of the index, cut in windows, found to be gone: one event, however many windows.
 
-    Losses that count have their first and last day and their seconds.
+    Losses that count have their first and last day and their seconds. A first scan finds the newest days gone first, when
+    older ones seem to be left: the oldest days' loss speaks for all of them.
     """
     events: list[Observation] = []
     for item in sorted(losses, key=lambda one: (one.start, str(one.facts["first_day"]))):
         last = events[-1] if events else None
-        if last is None or item.start - last.start > ONE_READING or not _follows(last, item):
+        backwards = last is not None and _precedes(item, last)
+        if last is None or item.start - last.start > ONE_READING or not (backwards or _follows(last, item)):
             events.append(item)
             continue
+        older, newer = (item, last) if backwards else (last, item)
         days, more = last.facts.get("days"), item.facts.get("days")
         seen = max(instant_of(one.facts.get("last_seen_at")) or 0 for one in (last, item))
         together: dict[str, JsonValue] = {
-            **last.facts,
-            "last_day": item.facts["last_day"],
+            **older.facts,
+            "last_day": newer.facts["last_day"],
             "days": days + more if type(days) is int and type(more) is int else None,
             "last_seen_at": isoformat(seen) if seen else None,
         }
@@ -93,6 +96,16 @@ def _follows(one: Observation, other: Observation) -> bool:
     last, first = _day(one.facts.get("last_day")), _day(other.facts.get("first_day"))
     same = one.facts.get("older_left") == other.facts.get("older_left")
     return same and last is not None and first is not None and last < first
+
+
+def _precedes(one: Observation, other: Observation) -> bool:
+    """Tell whether `one` lost the days right before those of `other`, which was found when they seemed to be left.
+
+    A day may be missing in between: one that a window's edge cuts is not read whole.
+    """
+    last, first = _day(one.facts.get("last_day")), _day(other.facts.get("first_day"))
+    near = last is not None and first is not None and timedelta(0) < first - last <= timedelta(days=2)
+    return near and other.facts.get("older_left") is not False
 
 
 def retention_causes(
