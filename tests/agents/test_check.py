@@ -23,6 +23,7 @@ from agents.site import load_site
 from agents.state import State
 from monitor.model.clock import SystemClock
 from monitor.regulations.loader import load
+from support.commands import run_commands
 from support.ports import closed_port, full_backlog, one_byte_a_second, say_nothing, speak_http, talking
 from support.rtsp_device import SDP, Device, serve
 from support.site import PASSWORD, Done, agent, behind, nvr, recorder, write_site
@@ -203,35 +204,36 @@ async def test_nothing_breached_and_something_undetermined_is_3(tmp_path: Path) 
     assert {name: item["state"] for name, item in done.verdicts("retention").items()} == {"yard": "unknown"}
 
 
-@pytest.mark.parametrize(
-    ("change", "arguments", "words"),
-    [
-        ({"colour": "red"}, (), "colour"),
-        ({"regulation": "no-such-pack"}, (), "no-such-pack"),
-        ({"networks": ["127.0.0.300/8"]}, (), "networks"),
-        ({}, ("--camera", "nobody"), "nobody"),
-        ({"recorders": [{"id": "nvr", "driver": "files"}]}, (), "path"),
-        ({"recorders": [{"id": "nvr", "driver": "hikvision", "url": "http://127.0.0.1:1", "username": "u", "password_file": "gone"}]}, (), "gone"),
-    ],
-)  # fmt: skip
-async def test_a_mistake_in_the_configuration_is_one_sentence_and_2(
-    tmp_path: Path, change: dict[str, Any], arguments: tuple[str, ...], words: str
-) -> None:
+MISTAKES: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
+    ({"colour": "red"}, (), "colour"),
+    ({"regulation": "no-such-pack"}, (), "no-such-pack"),
+    ({"networks": ["127.0.0.300/8"]}, (), "networks"),
+    ({}, ("--camera", "nobody"), "nobody"),
+    ({"recorders": [{"id": "nvr", "driver": "files"}]}, (), "path"),
+    ({"recorders": [{"id": "nvr", "driver": "hikvision", "url": "http://127.0.0.1:1", "username": "u", "password_file": "gone"}]}, (), "gone"),
+]  # fmt: skip
+
+
+def test_a_mistake_in_the_configuration_is_one_sentence_and_2(tmp_path: Path) -> None:
     cameras = [{"id": "c1", "zones": ["room"], "recorder": "nvr", "channel": 1}]
     sound = [{"id": "nvr", "driver": "files", "path": "recordings/{camera}/%Y%m%d/%H%M%S.mp4"}]
-    config = write_site(tmp_path, cameras, **{"recorders": sound, **change})
-    done = await agent("check", "--config", config, "--json", *arguments)
-    assert (done.status, done.out) == (2, "")
-    assert words in done.err
-    assert "Traceback" not in done.err
-    lines = [line for line in done.err.splitlines() if "warning" not in line]
-    assert len(lines) == 1, done.err
+    commands: list[list[str | Path]] = []
+    for number, (change, arguments, _) in enumerate(MISTAKES):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        config = write_site(folder, cameras, **{"recorders": sound, **change})
+        commands.append(["agent", "check", "--config", config, "--json", *arguments])
+    for (_, _, words), done in zip(MISTAKES, run_commands(commands), strict=True):
+        assert (done.status, done.out) == (2, ""), words
+        assert words in done.err
+        assert "Traceback" not in done.err
+        lines = [line for line in done.err.splitlines() if "warning" not in line]
+        assert len(lines) == 1, done.err
 
 
-async def test_wrong_usage_is_2(tmp_path: Path) -> None:
-    done = await agent("check")
-    assert done.status == 2
-    missing = await agent("check", "--config", tmp_path / "nowhere.yaml")
+def test_wrong_usage_is_2(tmp_path: Path) -> None:
+    nothing, missing = run_commands([["agent", "check"], ["agent", "check", "--config", tmp_path / "nowhere.yaml"]])
+    assert nothing.status == 2
     assert missing.status == 2
     assert "nowhere.yaml" in missing.err
 

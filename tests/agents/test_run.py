@@ -24,6 +24,7 @@ from monitor.model.clock import SystemClock
 from monitor.model.ledger import Facts, StateSpan, fold
 from monitor.model.observation import Kind, Observation
 from monitor.model.span import MINUTE, SECOND, Basis, Millis, to_millis
+from support.commands import run_commands
 from support.ports import closed_port
 from support.site import agent, behind, nvr, recorder, service, until, write_site
 
@@ -286,10 +287,11 @@ async def test_a_wrong_password_and_kills_at_the_worst_moment_are_one_failed_log
     assert "s3cret-0" not in "".join(running.log)
 
 
-@pytest.mark.parametrize("metrics", ["nonsense", "127.0.0.1:0", "127.0.0.1:99999", "192.0.2.99:9108"])
-async def test_a_wrong_address_for_metrics_is_one_sentence_and_2(tmp_path: Path, metrics: str) -> None:
+def test_a_wrong_address_for_metrics_is_one_sentence_and_2(tmp_path: Path) -> None:
     cameras = [{"id": "yard", "zones": ["gate"], "stream": f"rtsp://127.0.0.1:{closed_port()}/s"}]
-    done = await agent("run", "--config", write_site(tmp_path, cameras), "--metrics", metrics)
-    assert done.status == 2
-    assert "--metrics" in done.err
-    assert len(done.err.splitlines()) == 1
+    run = ["agent", "run", "--config", write_site(tmp_path, cameras), "--metrics"]
+    wrong = ["nonsense", "127.0.0.1:0", "127.0.0.1:99999", "192.0.2.99:9108"]
+    for metrics, done in zip(wrong, run_commands([[*run, metrics] for metrics in wrong]), strict=True):
+        assert done.status == 2, metrics
+        assert "--metrics" in done.err
+        assert len(done.err.splitlines()) == 1

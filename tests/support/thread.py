@@ -16,6 +16,8 @@ from typing import Any, Self
 
 import httpx2
 
+from support.commands import run_commands
+
 CRADLEWATCH = (sys.executable, "-c", "from monitor.command import main; main()")
 RHYTHM = (
     "{look_every: 1s, reach_every: 1s, recorder_every: 2s, index_every: 2s, report_every: 1s, reconnect_most: 1s,"
@@ -37,19 +39,6 @@ def _pack() -> str:
         text, count = re.subn(before, after, text, flags=re.MULTILINE)
         assert count == 1, before
     return text
-
-
-def cradlewatch(*commands: str, cwd: Path, env: dict[str, str] | None = None) -> list[str]:
-    """Run commands one after the other to their ends, in one interpreter; return what each printed."""
-    asked = "".join(json.dumps({"arguments": command.split()}) + "\n" for command in commands)
-    done = subprocess.run(
-        [sys.executable, "-m", "agents.demo.commands"],
-        input=asked, cwd=cwd, env={**os.environ, **(env or {})}, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    answers = [json.loads(line) for line in done.stdout.splitlines()]
-    for command, answer in zip(commands, answers, strict=True):
-        assert answer["status"] == 0, f"{command}: {answer['err']}"
-    return [answer["out"] for answer in answers]
 
 
 async def until(condition: Callable[[], Any], what: str, seconds: float = 60.0) -> Any:
@@ -120,7 +109,10 @@ class Thread:
         )
 
     def _run(self, *commands: str) -> list[str]:
-        return cradlewatch(*commands, cwd=self.folder, env=self.env)
+        found = run_commands([command.split() for command in commands], self.folder, self.env)
+        for command, ended in zip(commands, found, strict=True):
+            assert ended.status == 0, f"{command}: {ended.err}"
+        return [ended.out for ended in found]
 
     def start_collector(self) -> None:
         """Start the collector."""
