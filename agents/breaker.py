@@ -71,7 +71,7 @@ class LoginHeld(Exception):
         """Return one sentence for people."""
         return (
             f"the login of {self.user!r} at {self.host} is held: {self.reason}; "
-            f"correct the password or use --retry-credentials, else it is tried again after {self.until:%Y-%m-%d %H:%M} UTC"
+            f"correct the password or run agent check --retry-credentials, else it is tried again after {self.until:%Y-%m-%d %H:%M} UTC"
         )
 
 

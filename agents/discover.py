@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain, count
 from typing import Any
 
 from agents.recorders.base import Channel, Recorder, RecorderError
@@ -175,7 +176,8 @@ def _free_id(recorder: str, channel: str, ids: set[str]) -> str:
     """Return RECORDER-CHANNEL as an id, with a number behind it where another camera has that one."""
     plain = re.sub(r"[^A-Za-z0-9._-]+", "-", channel).strip("-") or "channel"
     wanted = f"{recorder}-{plain}"[:ID_LENGTH]
-    return next(one for one in (wanted, *(f"{wanted}-{number}" for number in range(2, len(ids) + 3))) if one not in ids)
+    further = (f"{wanted}-{number}" for number in count(2))
+    return next(one for one in chain((wanted,), further) if one not in ids)
 
 
 def _text(value: str) -> str:

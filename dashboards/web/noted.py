@@ -77,7 +77,7 @@ NOTES: tuple[str, ...] = (
     _n("the login was refused: correct the password, then run agent check --retry-credentials"),
     _n(
         "the login of '%(user)s' at %(host)s is held: %(why)s; "
-        "correct the password or use --retry-credentials, else it is tried again after %(until)s UTC"
+        "correct the password or run agent check --retry-credentials, else it is tried again after %(until)s UTC"
     ),
     _n("%(host)s didn't answer within %(seconds)s s: check that it is switched on and reachable."),
     _n("%(host)s asks for a login: give recorder %(recorder)s a `username` and a `password_file`."),

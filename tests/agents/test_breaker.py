@@ -141,8 +141,8 @@ async def test_what_is_held_says_so_in_a_sentence_without_the_password(path: Pat
         async with breaker.attempt(HOST, "viewer", "s3cret"):
             pass
     assert str(caught.value) == (
-        "the login of 'viewer' at 192.0.2.10 is held: the device refused it; correct the password or use "
-        "--retry-credentials, else it is tried again after 2026-11-24 04:00 UTC"
+        "the login of 'viewer' at 192.0.2.10 is held: the device refused it; correct the password or run agent "
+        "check --retry-credentials, else it is tried again after 2026-11-24 04:00 UTC"
     )
     breaker.close()
 
