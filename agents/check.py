@@ -168,19 +168,20 @@ async def check(  # noqa: PLR0913  (each is given by its name)
         raise RuntimeError("a check without an inventory")
     facts = with_approvals(facts, views.approvals() if views else {})
     for item in cameras:
-        explained.tell(f"camera/{item.id}", _last_proof(facts, item.id))
+        explained.tell(f"camera/{item.id}", last_proof(facts, item.id))
     verdicts = judge(_since_window(first_seen(facts, seen_first or {})), _look_as_window(regulation, as_of - began))
     if camera is not None:
         verdicts = tuple(item for item in verdicts if _concerns(item, cameras))
     return Checked(as_of, regulation, verdicts, tuple(seen), explained, () if trouble is None else (trouble,))
 
 
-def _last_proof(facts: Facts, camera: str) -> str:
+def last_proof(facts: Facts, camera: str) -> str:
     """Say what the service proved of a camera's footage: a check plays none."""
     proofs = facts.proofs.get(camera, ())
     if not proofs:
         return "proof by decoding: none yet; the service plays a minute of the footage a day, in quiet hours"
-    said = "; ".join(proof_text(item) for item in proofs[-2:] if item.far or item is proofs[-1])
+    told = [(proof_text(item), item.observation.detail) for item in proofs[-2:] if item.far or item is proofs[-1]]
+    said = "; ".join(f"{text}: {detail}" if detail else text for text, detail in told)
     return f"proof by decoding, {isoformat(proofs[-1].at)}: {said}"
 
 

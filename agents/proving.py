@@ -8,6 +8,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from agents.recorders.base import StreamPlayback
+from agents.recorders.menus import menus_of
 from agents.rtsp.stream import Stream
 from agents.scan.beside import Dated
 from agents.scan.minute import Minute, is_quiet, minutes
@@ -93,7 +94,8 @@ class Proving:
 
         player = Player(open_playback, self._decoder, self._clock, self._site.timezone)
         driver = self._station.drivers[recorder.id]
-        return Prover(driver, player, self._sink, self._dated, camera.bounds.day)
+        right = menus_of(recorder.driver).playback
+        return Prover(driver, player, self._sink, self._dated, camera.bounds.day, right)
 
     def _minutes(
         self, item: Channelled, recorder_id: str, facts: Facts, edges: Mapping[str, Millis], required_days: int

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue
 
 from agents.recorders.base import NOT_OFFERED, Recorder, RecorderError
+from agents.recorders.menus import ANY
 from agents.rtsp.errors import StreamError
 from agents.scan.beside import Beside, Dated, beside
 from agents.scan.minute import Minute
@@ -74,6 +75,8 @@ class Prover:
     sink: Sink
     views: Views
     thresholds: Thresholds = field(default_factory=Thresholds)
+    right: str = ANY.playback
+    """What the maker's menu calls the right to play back."""
 
     async def prove(self, item: Channelled, far: Minute, newer: Minute | None) -> Outcome:
         """Play the far minute, and the newer one where it doesn't; tell the sink of each, return what the far one came to."""
@@ -88,7 +91,7 @@ class Prover:
             request = await self.driver.playback(item.channel, minute.stamped, seconds)
             played = await self.player.play(item.camera, request, minute.stamped, seconds)
         except (RecorderError, StreamError, DecodeError, NoPicture) as error:
-            outcome = meaning(error)
+            outcome = meaning(error, self.right)
             listed = outcome.state != "failed" or await self._still_listed(item, minute)
             return outcome if listed else Outcome("not_proved", OVERWRITTEN, "the index no longer lists this minute")
         # Beside the event loop: a site of many cameras has many views to compare with.
@@ -119,8 +122,11 @@ class Prover:
         )  # fmt: skip
 
 
-def meaning(error: Exception) -> Outcome:
-    """Return what a playback that went wrong says: of the footage (failed), or nothing of it (not proved)."""
+def meaning(error: Exception, right: str = ANY.playback) -> Outcome:
+    """Return what a playback that went wrong says: of the footage (failed), or nothing of it (not proved).
+
+    `right` is what has to be given where playing back isn't allowed.
+    """
     if isinstance(error, NoPicture):
         return Outcome("not_proved", NO_KEYFRAME, "it plays, but no whole picture came within the seconds allowed")
     if isinstance(error, DecoderBusyError):
@@ -130,21 +136,20 @@ def meaning(error: Exception) -> Outcome:
     if isinstance(error, StreamError):
         early = error.stage in {"connect", "options"}
         failed = error.cause in FAILURES and not early
-        return Outcome("failed" if failed else "not_proved", error.cause.value, _told(error.cause, error.detail))
+        return Outcome("failed" if failed else "not_proved", error.cause.value, _told(error, right))
     if isinstance(error, RecorderError):
         # A recorder's own answer to the question for an address: an unusable one says nothing of the footage.
         failed = error.cause == StreamCause.NOT_FOUND
-        return Outcome("failed" if failed else "not_proved", error.cause[:40], _told(error.cause, error.detail))
+        return Outcome("failed" if failed else "not_proved", error.cause[:40], _told(error, right))
     raise TypeError(f"not an error of a playback: {error!r}")
 
 
-def _told(cause: str, detail: str) -> str:
+def _told(error: StreamError | RecorderError, right: str) -> str:
     """Return the sentence that leaves the site: it names no account."""
-    if cause == StreamCause.UNAUTHORIZED:
-        return (
-            "the account may watch, but its right to play back was refused: give it that right in the recorder's menu"
-        )
-    return LOGIN_REFUSED if cause == StreamCause.CREDENTIALS_HELD else detail
+    forbidden = isinstance(error, StreamError) and error.cause is StreamCause.NOT_PERMITTED
+    if error.cause == StreamCause.UNAUTHORIZED or forbidden:
+        return f"the account may watch, but playing back was refused: give it {right}"
+    return LOGIN_REFUSED if error.cause == StreamCause.CREDENTIALS_HELD else error.detail
 
 
 def facts_of(minute: Minute, which: str, outcome: Outcome) -> dict[str, JsonValue]:

@@ -13,11 +13,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from agents.check import last_proof
 from agents.run import Service
 from agents.simulators.camera import Format
 from agents.simulators.hikvision import HikvisionSimulator
 from agents.state import State
 from monitor.model.clock import ManualClock
+from monitor.model.ledger import fold
 from monitor.model.observation import Kind, Observation
 from monitor.model.span import DAY, HOUR, to_millis
 from monitor.model.verdict import Verdict
@@ -155,6 +157,11 @@ async def test_a_right_that_is_refused_is_asked_for_once_a_day_and_the_cameras_a
         site.simulator.state.playback_status = 401
         await site.at(2)
         assert await site.poll(3) == [("c1", "not_proved", "unauthorized")]
+        facts = fold(site.proofs(), to_millis(site.clock.now()), inventory=site.service.site.inventory())
+        assert facts is not None
+        said = last_proof(facts, "c1")
+        assert "was not tried (unauthorized): the account may watch" in said
+        assert said.endswith("give it the right 'Remote: Playback' under System > User Management")
         assert site.simulator.stats()["playback_refusals"] == 1
         stream = await site.service.station.open(site.service.site.cameras[0])
         await stream.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from agents.recorders.base import NotOffered, RecorderError
+from agents.recorders.menus import MENUS, menus_of
 from agents.rtsp.errors import StreamError
 from agents.scan.playing import NoPicture
 from agents.scan.proof import BUSY, NO_KEYFRAME, meaning
@@ -38,6 +39,14 @@ from monitor.model.observation import StreamCause
 def test_busy_no_right_and_no_line_say_nothing_of_the_footage(error: Exception, state: str, cause: str) -> None:
     outcome = meaning(error)
     assert (outcome.state, outcome.cause) == (state, cause)
+
+
+@pytest.mark.parametrize("driver", [*MENUS, "files"])
+@pytest.mark.parametrize("cause", [StreamCause.UNAUTHORIZED, StreamCause.NOT_PERMITTED])
+def test_a_missing_right_to_play_back_is_named_as_the_maker_s_menu_names_it(driver: str, cause: StreamCause) -> None:
+    right = menus_of(driver).playback
+    outcome = meaning(StreamError(cause, "describe", "DESCRIBE was refused"), right)
+    assert outcome.detail == f"the account may watch, but playing back was refused: give it {right}"
 
 
 def test_a_sentence_that_leaves_the_site_names_no_account() -> None:
