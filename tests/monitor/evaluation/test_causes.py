@@ -103,8 +103,8 @@ def test_what_one_reading_finds_gone_window_by_window_is_one_loss() -> None:
     assert retention(held(5), *newest_first).measured["causes"] == [
         {"cause": "storage_reset", "at": isoformat(back(5)), **days}
     ]
-    apart = retention(held(5), lost(20, 6, back(5), older_left=True), lost(90, 36, back(5) + MINUTE))
-    assert causes(apart) == ["footage_lost", "storage_reset"], "days in between are still there"
+    left = retention(held(5), lost(20, 6, back(5), older_left=True), lost(90, 36, back(5) + MINUTE))
+    assert causes(left) == ["footage_lost", "storage_reset"], "days in between are still there"
     apart = retention(held(5), lost(90, 60, back(50)), lost(59, 6, back(5))).reason
     assert "31 days of footage vanished" in apart, "a loss of another day is another one"
 
