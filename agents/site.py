@@ -53,6 +53,8 @@ class RecorderConfig:
     credentials: Credentials | None
     tls_fingerprint: str | None
     """SHA-256 of the certificate, lower-case hex; None: pinned on first use."""
+    old_tls: bool
+    """It, and what it serves, may speak TLS 1.0 and 1.1."""
     max_streams: int | None
     """The session budget; None: learnt."""
     quiet_hours: tuple[QuietHours, ...]
@@ -169,10 +171,16 @@ class Site:
         )
 
     def warnings(self) -> tuple[str, ...]:
-        """Return what is unwise though it works, as it is now: password files that others may read."""
+        """Return what is unwise though it works, as it is now: password files that others may read, old TLS."""
         credentials = [*(item.credentials for item in self.recorders), *(item.credentials for item in self.cameras)]
         found = (item.password.warning() for item in credentials if item is not None)
-        return tuple(text for text in found if text is not None)
+        old = [
+            f"recorder {item.id}: old_tls allows TLS 1.0 and 1.1, which can be broken by who is on the line: update its"
+            " firmware, and take old_tls out"
+            for item in self.recorders
+            if item.old_tls
+        ]
+        return (*(text for text in found if text is not None), *old)
 
 
 def load_site(path: Path | str, *, check_options: CheckOptions = check_driver) -> Site:
@@ -265,6 +273,7 @@ def _recorder(base: Path, form: RecorderForm) -> RecorderConfig:
         url=form.url,
         credentials=_credentials(base, f"recorder {form.id}", form),
         tls_fingerprint=form.tls_fingerprint,
+        old_tls=form.old_tls,
         max_streams=form.max_streams,
         quiet_hours=form.quiet_hours,
         options=dict(form.model_extra or {}),

@@ -15,6 +15,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainValidator,
+    StrictBool,
     StringConstraints,
     model_validator,
 )
@@ -194,6 +195,7 @@ class RecorderForm(Login):
     driver: Text
     url: HttpUrl | None = None
     tls_fingerprint: Annotated[str, AfterValidator(_fingerprint)] | None = None
+    old_tls: StrictBool = False
     max_streams: Annotated[int, Field(ge=1, le=1024)] | None = None
     quiet_hours: tuple[Annotated[QuietHours, PlainValidator(_quiet)], ...] = ()
 

@@ -173,7 +173,8 @@ class Station:
         """Open a stream whose certificate, if any, is the one that was written down or seen first."""
         place = f"{'rtsps' if wanted.secure else 'rtsp'} {wanted.host}:{wanted.port}"
         pinned = self._fingerprint(camera, wanted.host, place) if wanted.secure else None
-        request = replace(wanted, tls_fingerprint=pinned)
+        recorder = self.site.recorder(camera.recorder)
+        request = replace(wanted, tls_fingerprint=pinned, old_tls=recorder is not None and recorder.old_tls)
         stream = await open_stream(
             request,
             self.addresses,
@@ -264,6 +265,7 @@ class Station:
             state_dir=self.site.state_dir,
             rtsp_port=self._rtsp_port(item),
             tls_fingerprint=item.tls_fingerprint or self.pins.get(place),
+            old_tls=item.old_tls,
             fingerprint_seen=lambda seen: self.pins.keep(place, seen),
         )
 

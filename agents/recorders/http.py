@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-import ssl
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
@@ -17,6 +16,7 @@ from urllib.parse import quote
 import httpx2
 
 from agents.breaker import LoginHeld
+from agents.device_tls import device_tls
 from agents.recorders.base import MAX_EXCHANGES, Exchange, RecorderError
 from agents.recorders.digest import DigestAnswer, KeptAnswer, digest_answer
 from agents.recorders.http_failure import failure
@@ -316,7 +316,7 @@ class DeviceHttp:
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, NotImplementedError) as error:
             if isinstance(error, httpx2.NetworkError):
                 self._base = self._written  # what it redirected to may be switched off by now
-            raise failure(error, self.host) from error
+            raise failure(error, self.host, old_tls=self._settings.old_tls) from error
         return Answer(response.status_code, body, middle, response.headers)
 
     @property
@@ -357,7 +357,7 @@ class DeviceHttp:
     def _open(self) -> httpx2.AsyncClient:
         if self._client is None:
             self._client = httpx2.AsyncClient(
-                verify=_any_certificate(),
+                verify=device_tls(old=self._settings.old_tls),
                 trust_env=False,
                 follow_redirects=False,
                 limits=httpx2.Limits(max_connections=2, max_keepalive_connections=1, keepalive_expiry=5),
@@ -439,12 +439,3 @@ def _base(settings: RecorderSettings) -> httpx2.URL:
         msg = f"recorder {settings.id}: `url` must not hold a password; use `username` and `password_file`"
         raise OptionsError(msg)
     return url.copy_with(raw_path=b"/", fragment=None)
-
-
-def _any_certificate() -> ssl.SSLContext:
-    """Return a context that any recorder's TLS passes: old firmware has short keys; the pin is what protects."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    context.set_ciphers("DEFAULT:@SECLEVEL=0")
-    return context

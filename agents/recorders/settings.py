@@ -86,6 +86,8 @@ class RecorderSettings:
     """What relative paths in the options are relative to: the folder of site.yaml."""
     state_dir: Path | None = None
     """Where a driver may keep what it learnt, over restarts; None: nowhere."""
+    old_tls: bool = False
+    """It may speak TLS 1.0 and 1.1."""
     tls_fingerprint: str | None = None
     """SHA-256 of the recorder's certificate, hex; pinned on first use when None."""
     fingerprint_seen: Callable[[str], None] | None = None

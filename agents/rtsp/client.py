@@ -9,6 +9,7 @@ import socket
 import ssl
 
 from agents.breaker import Breaker
+from agents.device_tls import device_tls, hint
 from agents.rtsp.address import AddressBook
 from agents.rtsp.connection import Connection
 from agents.rtsp.errors import MalformedError, Stage, StreamError
@@ -154,16 +155,20 @@ class _Opening:
         try:
             async with asyncio.timeout(seconds):
                 transport, _ = await self._loop.create_connection(
-                    lambda: wire, sock=connected, ssl=_tls(), server_hostname=self._request.host
+                    lambda: wire,
+                    sock=connected,
+                    ssl=_tls(old=self._request.old_tls),
+                    server_hostname=self._request.host,
                 )
         except TimeoutError:
             detail = f"no TLS handshake within {seconds:.3g} s"
             raise StreamError(StreamCause.TIMEOUT, "connect", detail) from None
         except ssl.SSLError:
-            detail = "TLS could not be agreed on: is this the device's rtsps port?"
+            detail = f"TLS could not be agreed on: check that this is the device's rtsps port{hint(old=self._request.old_tls)}"
             raise StreamError(StreamCause.PROTOCOL_ERROR, "connect", detail) from None
         except OSError:
-            detail = "the device closed the connection during the TLS handshake"
+            old = self._request.old_tls
+            detail = f"the device closed the connection during the TLS handshake: check its port{hint(old=old)}"
             raise StreamError(StreamCause.CLOSED, "connect", detail) from None
         self._connection.stage = "options"
         return self._pinned(transport)
@@ -250,12 +255,9 @@ def _succeed(answer: Message, connection: Connection) -> None:
 
 
 @functools.cache
-def _tls() -> ssl.SSLContext:
-    """Return a context that takes any certificate: cameras sign their own, and the fingerprint is what is checked."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
+def _tls(*, old: bool) -> ssl.SSLContext:
+    """Return what all streams share; HTTP's own contexts offer HTTP in the handshake."""
+    return device_tls(old=old)
 
 
 def _shown(text: str | None) -> str | None:

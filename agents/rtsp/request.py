@@ -43,6 +43,8 @@ class StreamRequest:
     tls_fingerprint: str | None = None
     """SHA-256 of the certificate in hexadecimal (colons allowed); with None any certificate is taken."""
 
+    old_tls: bool = False
+    """The device may speak TLS 1.0 and 1.1."""
     aside: bool = False
     """A stream beside the one that matters: with a login that works there, a refusal here means a missing right."""
     playback: Playback | None = None

@@ -289,7 +289,7 @@ async def test_a_wrong_password_and_kills_at_the_worst_moment_are_one_failed_log
 
 def test_a_wrong_address_for_metrics_is_one_sentence_and_2(tmp_path: Path) -> None:
     cameras = [{"id": "yard", "zones": ["gate"], "stream": f"rtsp://127.0.0.1:{closed_port()}/s"}]
-    run = ["agent", "run", "--config", write_site(tmp_path, cameras), "--metrics"]
+    run: list[str | Path] = ["agent", "run", "--config", write_site(tmp_path, cameras), "--metrics"]
     wrong = ["nonsense", "127.0.0.1:0", "127.0.0.1:99999", "192.0.2.99:9108"]
     for metrics, done in zip(wrong, run_commands([[*run, metrics] for metrics in wrong]), strict=True):
         assert done.status == 2, metrics

@@ -231,6 +231,14 @@ def test_a_password_file_that_others_may_read_is_warned_of(tmp_path: Path) -> No
     assert site.warnings() == ()
 
 
+def test_old_tls_is_warned_of(tmp_path: Path) -> None:
+    assert not load(tmp_path, CONTRACT).recorders[0].old_tls
+    site = load(tmp_path, CONTRACT.replace("    driver: hikvision\n", "    driver: hikvision\n    old_tls: true\n"))
+    assert site.recorders[0].old_tls
+    (warning,) = site.warnings()
+    assert warning.startswith("recorder nvr: old_tls allows TLS 1.0 and 1.1")
+
+
 # Wrong files: (what is replaced, by what, the sentence).
 SHAPE = "write it like"
 WRONG = [

@@ -18,6 +18,7 @@ from agents.recorders.base import RecorderError
 from agents.recorders.http import MAX_BODY_BYTES, DeviceHttp
 from agents.recorders.settings import OptionsError
 from monitor.model.clock import ManualClock
+from support.old_tls import OLD, grown_old
 from support.parts import require
 from support.recorder_http import NOW, PASSWORD, Asked, Door, Reply, behind, recorder_settings, serving
 
@@ -371,6 +372,25 @@ async def test_https_of_the_same_host_is_followed_and_its_certificate_pinned(tmp
     assert len(seen[0]) == 64
     assert len(plain.asked) == 1
     assert door.accepted == 2
+
+
+@pytest.mark.parametrize("how", OLD)
+async def test_old_units_are_understood(tmp_path: Path, certificate: Any, how: str) -> None:
+    async with serving(behind(Door(), ok), tls=grown_old(certificate("nvr"), how)) as server:
+        settings = replace(recorder_settings(tmp_path, f"https://127.0.0.1:{server.port}"), old_tls=how == "TLS 1.0")
+        http = DeviceHttp(settings, 5)
+        assert (await http.fetch("GET", "/x")).status == 200
+        await http.close()
+
+
+async def test_tls_1_0_is_not_spoken_unless_its_entry_says_so(tmp_path: Path, certificate: Any) -> None:
+    door = Door()
+    async with serving(behind(door, ok), tls=grown_old(certificate("nvr"), "TLS 1.0")) as server:
+        http = DeviceHttp(recorder_settings(tmp_path, f"https://127.0.0.1:{server.port}"), 5)
+        with pytest.raises(RecorderError, match="old_tls: true"):
+            await http.fetch("GET", "/x")
+        await http.close()
+    assert door.accepted == 0
 
 
 async def test_another_certificate_than_the_known_one_gets_no_login(tmp_path: Path, certificate: Any) -> None:

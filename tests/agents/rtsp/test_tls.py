@@ -13,6 +13,7 @@ import pytest
 from agents.rtsp import AddressBook, Deadlines, Login, StreamError, StreamRequest, open_stream
 from monitor.model.clock import SystemClock
 from monitor.model.observation import StreamCause
+from support.old_tls import OLD, grown_old
 from support.rtsp_device import Device, serve
 
 LOOPBACK = AddressBook([ipaddress.ip_network("127.0.0.0/8")])
@@ -73,6 +74,22 @@ async def test_rtsps_plays_and_gives_the_fingerprint_to_pin(certificate: Path) -
         pinned = StreamRequest(url, Login("viewer", "s3cret"), fingerprint)
         stream = await open_stream(pinned, LOOPBACK, SHORT, clock=SystemClock())
         await stream.close()
+
+
+@pytest.mark.parametrize("how", OLD)
+async def test_old_units_are_understood(certificate: Path, how: str) -> None:
+    async with serve(Device("viewer", "s3cret"), grown_old(server_side(certificate), how)) as device:
+        wanted = StreamRequest(device.url(scheme="rtsps"), Login("viewer", "s3cret"), old_tls=how == "TLS 1.0")
+        stream = await open_stream(wanted, LOOPBACK, SHORT, clock=SystemClock())
+        assert await stream.batch()
+        await stream.close()
+
+
+async def test_tls_1_0_is_not_spoken_unless_its_recorder_s_entry_says_so(certificate: Path) -> None:
+    async with serve(Device("viewer", "s3cret"), grown_old(server_side(certificate), "TLS 1.0")) as device:
+        wanted = StreamRequest(device.url(scheme="rtsps"), Login("viewer", "s3cret"))
+        with pytest.raises(StreamError, match="old_tls: true"):
+            await open_stream(wanted, LOOPBACK, SHORT, clock=SystemClock())
 
 
 async def test_another_certificate_than_the_pinned_one_is_told_nothing(certificate: Path) -> None:
