@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -257,6 +258,17 @@ def test_an_empty_room_whose_encoder_takes_turns_with_a_few_quantizers_is_no_loo
         if second % 10 == 0:
             recurrence.looked(still=False, moved=False)
             assert not recurrence.looping
+
+
+def test_people_who_wander_in_curves_are_no_loop() -> None:
+    """Play the frame sizes of a simulated camera (`c04`): two figures on two sine waves each, five pictures a second."""
+    sizes = [int(size) for size in (Path(__file__).parent / "drawn_people.txt").read_text(encoding="ascii").split()]
+    recurrence = Recurrence()
+    for number, size in enumerate(sizes):
+        recurrence.frame(number / 5, size, keyframe=number % 10 == 0)
+        if number % 50 == 0:
+            recurrence.looked(still=False)
+            assert not recurrence.looping, f"after {number / 5} s"
 
 
 def test_a_room_in_which_nothing_moved_is_looped_only_if_it_is_plain() -> None:
