@@ -4,9 +4,11 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
-# More than there are cores, for many tests wait for something; each takes the next test when it has done with one.
+# More than there are cores, for many tests wait for something.
 WORKERS ?= 4
 ARGS ?=
+# What shares a browser goes to one worker; else the next test goes to who has done with one.
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 # Tests and the demo start hundreds of interpreters: each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 
@@ -22,11 +24,11 @@ demo: $(VENV)/.demo  ## a whole district on this machine, no camera needed
 test: parts lint types contracts suite  ## everything that CI runs
 
 suite: $(VENV)/.dev  ## the tests alone (ARGS="-k retention")
-	$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk 1 $(or $(ARGS),-m "not alone")
-	$(if $(ARGS),,$(BIN)/python -m pytest -m alone tests/agents)
+	$(PYTEST) $(or $(ARGS),-m "not alone")
+	$(if $(ARGS),,$(BIN)/python -m pytest -m alone tests/agents/demo)
 
 test-pg: $(VENV)/.dev  ## the tests on PostgreSQL alone
-	$(BIN)/python -m pytest -n $(WORKERS) --maxschedchunk 1 -m postgres $(ARGS)
+	$(PYTEST) -m postgres $(ARGS)
 
 parts: $(VENV)/.dev  ## the programs that tests drive: says what is missing; installs it when run as root
 	@$(BIN)/python tests/support/parts.py

@@ -20,7 +20,8 @@ from support import parts, seeded
 from support.browser import Visited, chromium, faults, served
 from support.dashboard import PASSWORD, USER, District, new_district
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
+# One worker starts one Chromium and one district for all of them.
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(180), pytest.mark.xdist_group("browser")]
 
 PHONE: ViewportSize = {"width": 390, "height": 844}
 SMALL: ViewportSize = {"width": 360, "height": 640}
