@@ -96,7 +96,7 @@ class Recurrence:
     def frames(self, frames: Sequence[Frame]) -> None:
         """Take note of coded frames in their order."""
         for at_seconds, size, keyframe in frames:
-            second = int(at_seconds)
+            second = math.floor(at_seconds)
             if second != self._second:
                 self._begin(second)
             if not keyframe:

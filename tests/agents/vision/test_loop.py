@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from agents.vision.eye import Eye
@@ -308,6 +308,7 @@ FRAMES = st.lists(st.tuples(st.floats(-1e9, 1e9), st.integers(0, 1 << 30), st.bo
 
 @settings(deadline=None)
 @given(FRAMES)
+@example([(1.75, 0, False), (0.3125, 0, False), (-2.8125, 5, False), (0.0, 0, False)])
 def test_whatever_frames_come_nothing_breaks(frames: list[tuple[float, int, bool]]) -> None:
     loop, recurrence = Loop(), Recurrence()
     for at, size, keyframe in frames:
