@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from datetime import UTC, datetime
 
 import pytest
 from apscheduler.schedulers.background import BackgroundScheduler
@@ -29,7 +30,7 @@ def test_a_job_is_so_much_nicer_than_the_process_and_only_the_job(added: int) ->
     before = _niceness()
     threads = JobThreads(niceness=added)
     scheduler = BackgroundScheduler(executors={"default": threads}, timezone="UTC")
-    scheduler.add_job(job)
+    scheduler.add_job(job, "interval", hours=1, next_run_time=datetime.now(UTC))
     scheduler.start()
     assert done.wait(10)
     scheduler.shutdown(wait=False)
