@@ -287,7 +287,7 @@ FIGURES: dict[str, tuple[str, Write]] = {
     "held_days": (_n("Days held"), _NUMBER),
     "contiguous_days": (_n("Days held without a break, up to yesterday"), _NUMBER),
     "far_edge_at": (_n("Recordings reach back to"), _one(_instant)),
-    "clock_unverified_before": (_n("Dated by a clock that nobody had read, before"), _one(_instant)),
+    "clock_unverified_before": (_n("Recorder's clock not verified before"), _one(_instant)),
     "missing_days": (_n("Days missing"), _days),
     "gaps": (_n("Holes in the recordings"), _spans),
     "compliant_from": (_n("In order at the earliest on"), _one(_day)),
