@@ -52,5 +52,4 @@ class JobThreads(BaseExecutor):  # type: ignore[misc]  # apscheduler has no type
 def _give_way(niceness: int) -> None:
     """Add to this thread's niceness, where each thread has its own: elsewhere it would be the whole process's."""
     if niceness and sys.platform == "linux":
-        thread = threading.get_native_id()
-        os.setpriority(os.PRIO_PROCESS, thread, os.getpriority(os.PRIO_PROCESS, thread) + niceness)
+        os.nice(niceness)
