@@ -174,7 +174,7 @@ class _Taker:
             return Taken(self._camera.id, "it has no stream: the recorder's index shows no picture")
         codec = ""
         try:
-            async with self._station.budget(self._camera).session() as seat:
+            async with self._station.budget(self._camera).session(self._camera.id) as seat:
                 stream = await self._station.open(self._camera)
                 try:
                     seat.playing()

@@ -67,7 +67,7 @@ class Glance:
         budget = self._station.budget(self._camera)
         first = self._station.clock.monotonic()
         for attempt in range(FULL_RETRIES + 1):
-            async with budget.session() as seat:
+            async with budget.session(self._camera.id) as seat:
                 opened = self._station.clock.monotonic()
                 began = to_millis(self._station.clock.now())
                 try:

@@ -79,7 +79,7 @@ class Proving:
         async with AsyncExitStack() as stack:
             try:
                 async with asyncio.timeout(TURN_SECONDS):
-                    await stack.enter_async_context(self._station.budgets[recorder.id].session())
+                    await stack.enter_async_context(self._station.budgets[recorder.id].session(item.camera))
             except TimeoutError:
                 return Outcome("not_proved", BUSY, "no session of the recorder was free")
             return await prover.prove(item, far, newer)

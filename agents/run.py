@@ -222,9 +222,7 @@ class Service:
             watch.flush(now)
         for track in (*self.reach.values(), self.life):
             track.flush(now)
-        for name, budget in self.station.budgets.items():
-            if budget.learnt is not None:
-                self.state.learn_budget(name, budget.learnt)
+        self.state.learn_budgets({name: budget.learnt for name, budget in self.station.budgets.items()})
         told = self.storage.look(now, self.state.agent, self._files(), self.pending)
         if told is not None:
             self.pending.append(told)

@@ -9,7 +9,7 @@ import re
 import secrets
 import socket
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -153,9 +153,12 @@ class State:
         value = self.get("budgets")
         return {key: item for key, item in value.items() if type(item) is int} if isinstance(value, dict) else {}
 
-    def learn_budget(self, recorder: str, max_streams: int) -> None:
-        """Keep a session budget that was learnt."""
-        self.put("budgets", {**self.learnt_budgets(), recorder: max_streams})
+    def learn_budgets(self, learnt: Mapping[str, int | None]) -> None:
+        """Keep the session budgets learnt by recorder; None forgets what was learnt earlier."""
+        before = self.learnt_budgets()
+        after = {name: most for name, most in {**before, **learnt}.items() if most is not None}
+        if after != before:
+            self.put("budgets", {**after})
 
     def is_enrolled(self) -> bool:
         """Tell whether there is an enrolment that can be read."""

@@ -200,7 +200,7 @@ class CameraWatch:
 
     async def _visit(self) -> bool:
         """Hold one session until the stream fails (True) or another camera's turn comes (False)."""
-        async with self._budget.session() as seat:
+        async with self._budget.session(self.camera_id) as seat:
             while True:
                 tried = self._clock.monotonic()
                 if self._budget.waiting:

@@ -22,8 +22,8 @@ def test_the_directory_is_only_for_its_owner(tmp_path: Path) -> None:
 
 def test_what_was_learnt_is_there_after_a_restart(tmp_path: Path) -> None:
     first = State(tmp_path, "a")
-    first.learn_budget("nvr", 4)
-    first.learn_budget("dvr", 8)
+    first.learn_budgets({"nvr": 4, "dvr": 8, "old": 16})
+    first.learn_budgets({"old": None})
     first.put("x", {"a": [1, None]})
     first.close()
     second = State(tmp_path, "a")

@@ -19,14 +19,15 @@ def test_two_sessions_are_kept_free_for_people_and_one_is_always_ours(served: in
 class Camera:
     """Somebody who wants a session, and does as told once it has one."""
 
-    def __init__(self, budget: Budget) -> None:
+    def __init__(self, budget: Budget, name: str = "") -> None:
         self.budget = budget
+        self.name = name or f"camera {id(self)}"
         self.seat: Seat | None = None
         self._leave = asyncio.Event()
         self.task = asyncio.create_task(self._run())
 
     async def _run(self) -> None:
-        async with self.budget.session() as self.seat:
+        async with self.budget.session(self.name) as self.seat:
             await self._leave.wait()
         self.seat = None
 
@@ -146,19 +147,84 @@ async def test_nobody_is_seated_while_a_refusal_is_being_learnt_from() -> None:
     await end([slow, refused, late])
 
 
-async def test_a_given_budget_is_lowered_by_refusals_but_never_raised() -> None:
+async def refused(budget: Budget, name: str = "") -> None:
+    """Let somebody come, be refused, and go away again."""
+    camera = Camera(budget, name)
+    await settle()
+    assert camera.seat is not None
+    camera.seat.refused()
+    camera.leave()
+    await settle()
+
+
+async def plays(budget: Budget, name: str) -> Camera:
+    """Let somebody come and be served."""
+    camera = Camera(budget, name)
+    await settle()
+    assert camera.seat is not None
+    camera.seat.playing()
+    await settle()
+    return camera
+
+
+@pytest.mark.parametrize("other", ["first", "second"])
+async def test_a_given_budget_is_lowered_by_two_refusals_in_a_row_but_never_raised(other: str) -> None:
     budget = Budget(4)
-    one, other = Camera(budget), Camera(budget)
-    await settle()
-    assert one.seat is not None
-    assert other.seat is not None
-    one.seat.playing()
-    other.seat.refused()
-    other.leave()
-    await settle()
+    one = await plays(budget, "one")
+    await refused(budget, "first")
+    assert budget.limit == 2, "one may have been a moment's"
+    await refused(budget, other)
     assert budget.limit == 1
     one.leave()
-    await end([one, other])
+    await end([one])
+
+
+@pytest.mark.parametrize(("given", "share", "broken"), [(None, None, 1), (10, 8, 1), (None, None, 3), (10, 8, 3)])
+async def test_cameras_that_are_refused_for_their_own_sake_cost_the_others_nothing(
+    given: int | None, share: int | None, broken: int
+) -> None:
+    """A recorder answers for channels without a picture as if it were full, and serves all others at any time."""
+    budget = Budget(given)
+    names = [f"c{number}" for number in range(8)]
+    bad = set(names[2 : 2 + broken])
+    cameras = {name: Camera(budget, name) for name in names}
+    limits = []
+    for _ in range(40):
+        await settle()
+        for name, camera in cameras.items():
+            if camera.seat is not None and camera.seat.is_opening and name in bad:
+                camera.seat.refused()
+                camera.leave()
+            elif camera.seat is not None and camera.seat.is_opening:
+                camera.seat.playing()
+            elif camera.seat is not None and (budget.over or budget.crowded):
+                camera.seat.leaving()
+                camera.leave()
+        await settle()
+        cameras |= {name: Camera(budget, name) for name, camera in cameras.items() if camera.task.done()}
+        limits.append(budget.limit)
+    assert set(limits[20:]) == {share}, limits
+    assert budget.learnt is None
+    await settle()
+    assert [name for name, camera in cameras.items() if not camera.seated] == [], "all have a turn"
+    await end(list(cameras.values()))
+
+
+async def test_a_camera_that_is_served_again_is_believed_again() -> None:
+    budget = Budget(6)
+    first = [await plays(budget, name) for name in ("a", "b")]
+    await refused(budget, "bad")
+    first.append(await plays(budget, "c"))
+    await refused(budget, "bad")
+    await refused(budget, "bad")
+    assert budget.limit == 4, "the recorder served another in its place"
+    first.append(await plays(budget, "bad"))
+    first.pop().leave()
+    await settle()
+    await refused(budget, "bad")
+    await refused(budget, "bad")
+    assert budget.limit == 2
+    await end(first)
 
 
 async def test_a_refusal_while_nothing_is_served_says_little_of_the_recorder() -> None:
