@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pydantic import JsonValue
@@ -23,13 +23,18 @@ from agents.vision.diagnose import OK
 from agents.vision.eye import Eye
 from agents.vision.fingerprint import Fingerprint, merge
 from agents.vision.match import overlap
+from agents.watch.budget import Seat
 from agents.watch.decoder import DecodeError, Decoder
+from agents.watch.failure import meaning
 from monitor.model.clock import Clock
-from monitor.model.observation import Kind, Observation, Source, Subject
+from monitor.model.observation import Kind, Observation, Source, StreamCause, Subject
 from monitor.model.span import DAY, SECOND, Basis, Millis, isoformat, to_millis
 from monitor.model.view import Proposal, view_id
 
 DEADLINES = Deadlines(connect=3.0, answer=4.0, total=8.0, first_frame=10.0, stall=10.0)
+
+FULL_RETRIES = 4
+"""How often a camera is tried again after its recorder said that it is full."""
 
 UNUSABLE = frozenset({"signal_lost", "black", "corrupt", "frozen", "dark", "bright"})
 """States in which a picture has nothing in it that a later one could be held against."""
@@ -127,13 +132,15 @@ async def take_views(
     taking: Taking | None = None,
     *,
     one_at_a_time: bool = False,
+    learnt: Mapping[str, int] | None = None,
 ) -> list[Taken]:
     """Look at the cameras, all at once within each recorder's sessions; return their views in the order given.
 
-    `one_at_a_time` is for a recorder whose sessions a running service holds already: those left are people's.
+    `one_at_a_time` is for a recorder whose sessions a running service holds already: those left are people's. `learnt`
+    are session budgets known from earlier runs, by recorder.
     Raises SecretError or OptionsError when the site can't be asked at all.
     """
-    station, decoder = Station(site, clock, lambda _: None, deadlines=DEADLINES), Decoder()
+    station, decoder = Station(site, clock, lambda _: None, deadlines=DEADLINES, learnt=learnt), Decoder()
     if one_at_a_time:
         for budget in station.budgets.values():
             budget.limit = 1
@@ -168,24 +175,43 @@ class _Taker:
         self._eye = Eye(bounds.day, [item.fingerprint for item in approved], by_light=bounds.of)
         self._looks: list[_Look] = []
         self._undecoded = ""
+        self._codec = ""
 
     async def take(self) -> Taken:
         if not self._station.site.has_stream(self._camera):
             return Taken(self._camera.id, "it has no stream: the recorder's index shows no picture")
-        codec = ""
-        try:
-            async with self._station.budget(self._camera).session(self._camera.id) as seat:
-                stream = await self._station.open(self._camera)
+        clock, budget = self._station.clock, self._station.budget(self._camera)
+        since = clock.monotonic()
+        for attempt in range(FULL_RETRIES + 1):
+            async with budget.session(self._camera.id) as seat:
                 try:
-                    seat.playing()
-                    codec = stream.info.codec
-                    await self._look_on(stream)
-                finally:
-                    await asyncio.gather(stream.close(), return_exceptions=True)
-        except StreamError as error:
-            if len(self._looks) < self._taking.least_looks:
-                return Taken(self._camera.id, f"{error.stage}: {error.detail}", looks=len(self._looks))
-        return self._taken(codec)
+                    await self._through(seat)
+                    break
+                except StreamError as error:
+                    if len(self._looks) >= self._taking.least_looks:
+                        break
+                    if attempt == FULL_RETRIES or not await self._is_full(error, seat, since):
+                        return Taken(self._camera.id, f"{error.stage}: {error.detail}", looks=len(self._looks))
+            await clock.sleep(1.0 + attempt)
+        return self._taken()
+
+    async def _through(self, seat: Seat) -> None:
+        """Open the stream and look at it. Raises StreamError."""
+        stream = await self._station.open(self._camera)
+        try:
+            seat.playing()
+            self._codec = stream.info.codec
+            await self._look_on(stream)
+        finally:
+            await asyncio.gather(stream.close(), return_exceptions=True)
+
+    async def _is_full(self, error: StreamError, seat: Seat, since: float) -> bool:
+        """Tell whether a recorder that is full stands behind it: then the camera's turn comes when others are through."""
+        around = await self._station.around(self._camera, error.cause, since)
+        _, cause = meaning(error.cause, replace(around, was_playing=seat.is_playing))
+        if cause is StreamCause.RECORDER_FULL:
+            seat.refused()
+        return cause is StreamCause.RECORDER_FULL
 
     async def _look_on(self, stream: Stream) -> None:
         """Look at keyframes until there are enough or the time is up. Raises StreamError when the stream ends first."""
@@ -197,8 +223,9 @@ class _Taker:
                 if not frames.done():
                     frames.cancel()
                 await asyncio.gather(frames, return_exceptions=True)
-                if frames.done() and not frames.cancelled() and frames.exception() is not None and not pictures.done():
+                if frames.done() and not frames.cancelled() and not pictures.done():
                     frames.result()
+                    self._station.runs(self._camera)
             await pictures
         finally:
             pictures.cancel()
@@ -223,7 +250,7 @@ class _Taker:
                     return
             await clock.sleep(min(self._taking.apart_seconds, max(0.0, until - clock.monotonic())))
 
-    def _taken(self, codec: str) -> Taken:
+    def _taken(self) -> Taken:
         """Put the looks together: those of the commonest light, for the light may change in between."""
         if not self._looks:
             return Taken(self._camera.id, self._undecoded or "no picture came: there was no keyframe in time")
@@ -235,7 +262,7 @@ class _Taker:
             state=state,
             looks=len(looks),
             fingerprint=merge([look.view for look in looks]),
-            codec=codec,
+            codec=self._codec,
             keyframe=looks[-1].keyframe,
         )
         if len(looks) < self._taking.least_looks:

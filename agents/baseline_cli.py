@@ -43,7 +43,8 @@ def print_baseline(site: Site, state: State, *, camera: str | None, by: str | No
     turns = ", one at a time beside the running service" if running else ""
     typer.echo(f"looking at {len(cameras)} cameras for up to {taking.most_seconds:.0f} s each{turns}", err=True)
     book = ViewBook(state, [item.id for item in site.cameras])
-    taken = asyncio.run(take_views(site, clock, book, cameras, taking, one_at_a_time=running))
+    learnt = state.learnt_budgets()
+    taken = asyncio.run(take_views(site, clock, book, cameras, taking, one_at_a_time=running, learnt=learnt))
     if by is not None:
         taken = approve(site, state, clock, book, taken, by)
     if as_json_only:

@@ -111,7 +111,10 @@ async def check(  # noqa: PLR0913  (each is given by its name)
     """
     seen: list[Observation] = []
     explained = Explained()
-    station = Station(site, clock, seen.append, deadlines=CHECK_DEADLINES, memory=memory)
+    learnt = state.learnt_budgets()
+    station = Station(site, clock, seen.append, deadlines=CHECK_DEADLINES, learnt=learnt, memory=memory)
+    for budget in station.budgets.values() if state.is_running() else ():
+        budget.limit = None if budget.limit is None else 1  # the service holds our share: those left are people's
     if retry_credentials:
         station.breaker.retry()
     began = to_millis(clock.now())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -59,7 +59,7 @@ class Station:
         sink: Sink,
         *,
         deadlines: Deadlines = WATCH_DEADLINES,
-        learnt: dict[str, int] | None = None,
+        learnt: Mapping[str, int] | None = None,
         memory: Keep | None = None,
     ) -> None:
         """Build the drivers. `learnt` are session budgets known from earlier runs, by recorder; `memory` holds what was seen.

@@ -17,6 +17,7 @@ from agents.baseline_cli import print_table
 from agents.check import check
 from agents.cli import app
 from agents.simulators.camera import Fault
+from agents.simulators.seats import WhenFull
 from agents.site import Site
 from agents.state import State
 from agents.views import ViewBook
@@ -263,3 +264,33 @@ async def test_beside_a_running_service_a_recorder_is_asked_for_one_stream_at_a_
     state.close()
     assert [item.problem for item in taken] == ["", ""]
     assert stats["peak_sessions"] == 1
+
+
+@pytest.mark.parametrize("when_full", [WhenFull.NOT_ENOUGH_BANDWIDTH, WhenFull.SILENCE])
+async def test_where_a_recorder_serves_few_streams_all_cameras_have_their_turn(
+    tmp_path: Path, when_full: WhenFull
+) -> None:
+    async with recorder(6, max_sessions=5, when_full=when_full) as simulator:
+        seats = simulator.rtsp.seats
+        assert seats.people_come(2) == 2
+        site = site_of(write_site(tmp_path, behind(simulator), [nvr(simulator)]))
+        state = State(site.state_dir, "wj-0001")
+        taken = await views(site, state, replace(QUICK, looks=2, apart_seconds=0.0))
+    state.close()
+    assert {name: item.problem for name, item in taken.items()} == dict.fromkeys(taken, "")
+    assert (len(taken), seats.people, seats.people_kicked, seats.people_refused) == (6, 2, 0, 0)
+
+
+async def test_what_the_service_learnt_of_a_recorder_s_sessions_is_heeded(tmp_path: Path) -> None:
+    async with recorder(6, max_sessions=5) as simulator:
+        seats = simulator.rtsp.seats
+        assert seats.people_come(2) == 2
+        site = site_of(write_site(tmp_path, behind(simulator), [nvr(simulator)]))
+        state = State(site.state_dir, "wj-0001")
+        state.learn_budgets({"nvr": 4})
+        quick = replace(QUICK, looks=2, apart_seconds=0.0)
+        learnt = state.learnt_budgets()
+        taken = await take_views(site, CLOCK, book_of(site, state), site.cameras[:3], quick, learnt=learnt)
+    state.close()
+    assert [item.problem for item in taken] == ["", "", ""]
+    assert (simulator.stats()["peak_sessions"], seats.refused_sessions) == (2 + 2, 0)

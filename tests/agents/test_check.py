@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -267,6 +267,23 @@ async def test_a_recorder_that_serves_eight_has_sixteen_cameras_looked_at_in_tur
     assert {item["state"] for item in found.values()} == {"up"}, found
     assert (seats.people, seats.people_kicked, seats.people_refused) == (2, 0, 0)
     assert seats.peak_sessions <= 8
+
+
+@pytest.mark.parametrize(("runs", "ours"), [(False, 2), (True, 1)])
+async def test_what_the_service_learnt_is_heeded_and_beside_it_one_session_at_a_time_is_taken(
+    tmp_path: Path, *, runs: bool, ours: int
+) -> None:
+    async with recorder(4, max_sessions=6) as simulator:
+        config = write_site(tmp_path, behind(simulator), [nvr(simulator)])
+        site = load_site(config)
+        service = State(site.state_dir, site.institution.id)
+        service.learn_budgets({"nvr": 4})
+        with service.lock() if runs else nullcontext():
+            found = await started_anew(config)
+        service.close()
+        stats = simulator.stats()
+    assert {item["state"] for item in found.values()} == {"up"}, found
+    assert (stats["peak_sessions"], stats["refused_sessions"]) == (ours, 0)
 
 
 async def test_sixteen_channels_a_wrong_password_and_ten_restarts_are_one_failed_login(tmp_path: Path) -> None:
