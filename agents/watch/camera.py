@@ -157,6 +157,8 @@ class CameraWatch:
         self._last_visit: Millis | None = None
         self._last_look: Millis | None = None
         """When the picture was last seen, if the stream has been watched since."""
+        self._looked_at = 0.0
+        """The monotonic second of the last look that worked."""
         self._doubt: _Failure | None = None
         """Why a stream that ran has failed, until it is back or has failed again."""
         self._sampled = False
@@ -290,10 +292,15 @@ class CameraWatch:
             self.stream.set(at, "up", basis=basis)
         self._seen_until = max(self._seen_until, at + round((last - first) * SECOND))
 
+    @property
+    def _assumed(self) -> float:
+        """For how many seconds between two visits what both saw is assumed: a turn may come a little late."""
+        return self._timings.turn_gap * 1.5
+
     def _bridge(self, at: Millis) -> None:
         """Between two visits that both saw frames, frames are assumed: basis sampled says so."""
         last, self._last_visit = self._last_visit, None
-        if last is not None and 0 < at - last <= round(self._timings.turn_gap * SECOND * 1.5):
+        if last is not None and 0 < at - last <= round(self._assumed * SECOND):
             self._sink(
                 Observation(
                     subject=self.stream.subject,
@@ -302,7 +309,7 @@ class CameraWatch:
                     end=at,
                     state="up",
                     basis=Basis.SAMPLED,
-                    expires=at + round(self._timings.turn_gap * SECOND * 1.5),
+                    expires=at + round(self._assumed * SECOND),
                 )
             )
 
@@ -311,7 +318,7 @@ class CameraWatch:
         until = self._seen_until
         self._sampled = True
         self._last_look = None
-        hold = round(self._timings.turn_gap * SECOND * 1.5)
+        hold = round(self._assumed * SECOND)
         self.stream.holds_for = self.view.holds_for = hold
         self.stream.forget(until)
         self.view.flush(self._looked_until)
@@ -328,9 +335,8 @@ class CameraWatch:
         state, cause = meaning(error.cause, around)
         if cause is StreamCause.RECORDER_FULL:
             seat.refused()
-        self._last_visit = self._last_look = None
-        self._diagnosis = Diagnosis(self._diagnosis.state, self._diagnosis.since)
-        self.view.forget(self._looked_until)
+        self._last_visit = None
+        self._lose_sight()
         basis = Basis.RECORDER_SAYS if cause is StreamCause.CHANNEL_OFFLINE else Basis.WATCHED
         failure = _Failure(state, cause, error.detail[:500], basis)
         if error.cause is StreamCause.CLOSED and self.stream.state == "up" and self._doubt is None:
@@ -368,6 +374,12 @@ class CameraWatch:
                 self._unseen(self._now(), f"no keyframe came for {waited:.0f} s")
         return keyframe
 
+    def _lose_sight(self) -> None:
+        """Nobody saw the picture since the last look: what the next ones show holds from then on."""
+        self._last_look = None
+        self._diagnosis = Diagnosis(self._diagnosis.state, self._diagnosis.since)
+        self.view.forget(self._looked_until)
+
     def _unseen(self, at: Millis, why: str) -> None:
         """Say that the picture can't be told, nor could it since the last one that was seen."""
         since = at if self.view.state is None else self._looked_until
@@ -377,7 +389,7 @@ class CameraWatch:
         self._looked_until = at
 
     async def _look(self, stream: Stream, keyframe: bytes) -> None:
-        at, info = self._now(), stream.info
+        asked, info = self._clock.monotonic(), stream.info
         try:
             looked = await self._decoder.look(self.camera_id, info.codec, keyframe, (info.width, info.height))
         except DecoderBusyError:
@@ -385,8 +397,12 @@ class CameraWatch:
         except DecodeError as error:
             self._rhythm.broke(costly=isinstance(error, DecoderKilledError))
             if self._rhythm.failures > 1:  # one keyframe may have come damaged
-                self._unseen(at, str(error))
+                self._unseen(self._wall(asked), str(error))
             return
+        at = self._wall(asked)  # only now: the wall clock may have been set while the picture was decoded
+        if asked - self._looked_at > self._assumed and self.view.state != "unknown":
+            self._lose_sight()
+        self._looked_at = asked
         self._rhythm.looked()
         self.state.looks += 1
         approved = self._sight.views()
@@ -405,15 +421,14 @@ class CameraWatch:
             facts = {**scores, "thresholds": self._bounds_digest}
             if judged.looped_since is not None and state == "looped" and self.view.state != state:
                 self._was_looped(self._wall(judged.looped_since), since, facts)
-            self.view.set(since, state, agreed, facts=facts)
+            basis = Basis.SAMPLED if self._sampled else Basis.WATCHED
+            self.view.set(since, state, agreed, basis=basis, facts=facts)
             self._looked_until = at
 
     def _known_since(self, at: Millis) -> Millis:
         """Return since when the diagnosed state holds: what held before the picture couldn't be told does so from now on."""
         since = self._diagnosis.since
-        if self.view.state == "unknown" and since <= self._looked_until:
-            return at
-        return max(since, self._looked_until) if self.view.state is None else since
+        return at if self.view.state in {None, "unknown"} and since <= self._looked_until else since
 
     def _was_looped(self, start: Millis, end: Millis, facts: dict[str, JsonValue]) -> None:
         """Say that the pictures since `start` were a recording, though each of them looked well: only now it is known."""

@@ -1,0 +1,132 @@
+"""Since when a view is known: what nobody saw is nobody's, whatever was seen before and after it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import pytest
+
+from agents.rtsp.errors import StreamError
+from agents.rtsp.stream import StreamInfo
+from agents.vision.fingerprint import fingerprint
+from agents.vision.measure import measure
+from agents.vision.picture import Picture
+from agents.watch.budget import Budget, Seat
+from agents.watch.camera import CameraWatch, Timings, Tools
+from agents.watch.decoder import Decoder, Looked, Size
+from agents.watch.failure import Around
+from monitor.model.clock import ManualClock
+from monitor.model.observation import Kind, Observation, StreamCause
+from monitor.model.span import HOUR, SECOND, Basis, Millis, to_millis
+from support.views import drawn_room, grainy, looked_at
+
+START = datetime(2026, 11, 23, 4, tzinfo=UTC)
+T0 = to_millis(START)
+
+
+def looked(picture: Picture) -> Looked:
+    height, width = picture.luma.shape
+    return Looked(width, height, measure(picture, None)[0], fingerprint(picture))
+
+
+ROOM = looked(looked_at(grainy(drawn_room(1, 352, 288), 3.0)))
+CAPPED = looked(
+    Picture(np.full((288, 352), 16, np.uint8), np.full((144, 176), 128, np.uint8), np.full((144, 176), 128, np.uint8))
+)
+
+
+class Shown(Decoder):
+    """A decoder that shows what the test wants; meanwhile anything may happen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.picture = ROOM
+        self.meanwhile: Callable[[], Any] = lambda: None
+
+    async def look(self, camera: str, codec: str, keyframe: bytes, announced: Size = (None, None)) -> Looked:
+        self.meanwhile()
+        return self.picture
+
+
+class Frames:
+    """All that a look asks of a stream."""
+
+    info = StreamInfo("h264", 352, 288, 90_000, None, None)
+
+
+class Watched:
+    """One camera whose looks and failures are the test's."""
+
+    def __init__(self) -> None:
+        self.clock, self.decoder, self.seen = ManualClock(START), Shown(), list[Observation]()
+
+        async def never() -> Any:
+            raise AssertionError
+
+        async def around(cause: StreamCause, since: float) -> Around:
+            return Around()
+
+        tools = Tools(self.decoder, self.clock, self.seen.append, Timings())
+        self.watch = CameraWatch("gate", never, around, Budget(None), tools)
+
+    async def look(self, times: int = 1) -> None:
+        """Look so many times, ten seconds after one another."""
+        for _ in range(times):
+            self.clock.advance(10)
+            await self.watch._look(Frames(), b"keyframe")  # type: ignore[arg-type]
+
+    async def fail(self) -> None:
+        error = StreamError(StreamCause.STALLED, "media", "no frame")
+        await self.watch._failed(error, 0.0, Seat(Budget(None), "gate"))
+
+    def views(self) -> list[tuple[str, Millis, Millis]]:
+        """Return the view's spans, in seconds after the start."""
+        self.watch.flush(to_millis(self.clock.now()))
+        mine = [item for item in self.seen if item.kind is Kind.VIEW]
+        return [(item.state, (item.start - T0) // SECOND, (item.end - T0) // SECOND) for item in mine]
+
+
+@pytest.mark.parametrize(("picture", "state"), [(ROOM, "ok"), (CAPPED, "black")])
+async def test_what_was_seen_before_and_after_an_outage_is_not_said_of_it(picture: Looked, state: str) -> None:
+    camera = Watched()
+    camera.decoder.picture = picture
+    await camera.look(3)
+    await camera.fail()
+    camera.clock.advance(HOUR / SECOND)
+    await camera.look(2)
+    assert camera.views() == [(state, 10, 30), (state, 3640, 3650)]
+
+
+async def test_a_turn_that_comes_late_leaves_the_time_before_it_unknown() -> None:
+    camera = Watched()
+    await camera.look(3)
+    for gap in (290, 1790):
+        camera.watch._leave()
+        camera.clock.advance(gap)
+        await camera.look(2)
+    assert camera.views()[-2:] == [("ok", 30, 340), ("ok", 2140, 2150)]
+    bases = [item.basis for item in camera.seen if item.kind is Kind.VIEW]
+    assert (bases[0], set(bases[1:])) == (Basis.WATCHED, {Basis.SAMPLED})
+
+
+@pytest.mark.parametrize("step", [-HOUR, HOUR])
+async def test_a_clock_that_is_set_while_a_picture_is_decoded_dates_no_look(step: Millis) -> None:
+    camera = Watched()
+    await camera.look(3)
+
+    def set_clock() -> None:
+        camera.clock.step(step / SECOND)
+        camera.watch.flush(to_millis(camera.clock.now()))
+        camera.clock.advance(2)
+
+    camera.decoder.meanwhile = set_clock
+    await camera.look()
+    await camera.fail()
+    assert camera.views() == [("ok", 10, 30)], "the look began at the moment at which the clock was set"
+    camera.decoder.meanwhile = lambda: None
+    await camera.look(2)
+    later = step // SECOND + 40 + 2
+    assert camera.views()[1:] == [("ok", later + 10, later + 20)]
