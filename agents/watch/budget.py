@@ -110,6 +110,11 @@ class Budget:
         """Tell whether more cameras wait than sessions are being left."""
         return bool(self._waiting) and self.waiting > self._leaving
 
+    def turn(self, gap: float) -> float:
+        """Return how many seconds a visit may last, its opening included, for each camera to be visited once in `gap` seconds."""
+        cameras = self.held + self.waiting
+        return gap if self.limit is None or not cameras else gap * self.limit / cameras
+
     @asynccontextmanager
     async def session(self, who: str) -> AsyncIterator[Seat]:
         """Wait for a turn, first come first served, and hold one session; `who` is the camera that it is for."""

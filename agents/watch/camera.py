@@ -30,6 +30,9 @@ from monitor.model.clock import Clock
 from monitor.model.observation import Kind, Observation, StreamCause, Subject
 from monitor.model.span import SECOND, Basis, Millis
 
+OPENING_RATIO = 0.25
+"""Of a visit, until its first frame."""
+
 
 @dataclass(frozen=True)
 class Timings:
@@ -43,7 +46,7 @@ class Timings:
     unseen_after: float = 300.0
     """Without any picture that stands alone for this long, the view is said to be unknown."""
     turn: float = 4.0
-    """How long a camera that shares a session is visited, at least."""
+    """How long a camera that shares a session is visited, at least, unless the others would come too late."""
     turn_gap: float = 300.0
     """Between two visits of one camera, at most; what both saw is assumed in between, as sampled."""
     backoff_first: float = 1.0
@@ -267,7 +270,7 @@ class CameraWatch:
         self._eye.frames([(sent.at(at, stamp), size, key) for at, stamp, size, key, *_ in events])
 
     def _main_due(self, first: float) -> bool:
-        stays = self._timings.turn if self._budget.waiting else self._timings.steady
+        stays = self._stays(1) if self._budget.waiting else self._timings.steady
         return self._main_wanted and self._clock.monotonic() - first >= stays
 
     def _must_yield(self, first: float) -> bool:
@@ -277,8 +280,12 @@ class CameraWatch:
             return False
         stayed = self._clock.monotonic() - first
         looked = self._looked_until >= self._seen_until - round(self._timings.turn * SECOND)
-        enough = stayed >= self._timings.turn and (looked or stayed >= 3 * self._timings.turn)
-        return enough
+        return stayed >= self._stays(1 if looked else 3)
+
+    def _stays(self, turns: int) -> float:
+        """Return how many seconds a visit lasts, so many turns, or fewer where all cameras would else not have theirs in time."""
+        room = (1 - OPENING_RATIO) * self._budget.turn(self._timings.turn_gap)
+        return min(turns * self._timings.turn, room)
 
     def _seen(self, first: float, last: float) -> None:
         """Frames came between two monotonic instants: the wall clock is read once for all of them."""

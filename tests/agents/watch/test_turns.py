@@ -6,13 +6,18 @@ import asyncio
 from collections import Counter
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agents.simulators.seats import WhenFull
-from agents.watch.budget import TRIAL, TRY_AGAIN_SECONDS
-from monitor.model.span import Basis
+from agents.watch.budget import KEPT_FREE, TRIAL, TRY_AGAIN_SECONDS, Budget
+from agents.watch.camera import CameraWatch, Timings, Tools
+from agents.watch.decoder import Decoder
+from monitor.model.clock import ManualClock
+from monitor.model.span import Basis, to_millis
 from support.site import behind, nvr, recorder, write_site
 from support.watching import PATIENT, QUICK, Watching, watching
 
@@ -94,3 +99,41 @@ async def test_what_was_learnt_on_a_busy_day_grows_to_what_the_recorder_serves_l
             await site.until(lambda: seats.sessions <= 4)
             assert seats.people_come(2) == 2, "there is room for two on site again"
             assert {state for name in site.watches for state, _ in site.states(name)} <= {"up", "unknown"}
+
+
+@pytest.mark.parametrize(
+    ("cameras", "share", "looked", "seconds"),
+    [
+        (16, 1, True, 4.0), (16, 1, False, 12.0), (32, 1, False, 7.0), (64, 1, True, 3.5), (64, 1, False, 3.5),
+        (64, 4, False, 12.0),
+    ],
+)  # fmt: skip
+async def test_a_visit_is_short_enough_for_all_to_be_seen_within_five_minutes(
+    cameras: int, share: int, *, looked: bool, seconds: float
+) -> None:
+    clock, budget = ManualClock(datetime(2026, 11, 23, tzinfo=UTC)), Budget(share + KEPT_FREE)
+
+    async def visit(name: str) -> None:
+        async with budget.session(name):
+            await asyncio.get_running_loop().create_future()
+
+    tasks = [asyncio.create_task(visit(f"c{number}")) for number in range(cameras)]
+    while budget.held + budget.waiting < cameras:  # noqa: ASYNC110  (nothing tells)
+        await asyncio.sleep(0)
+    tools = Tools(Decoder(), clock, lambda _: None, Timings())
+    watch = CameraWatch("c0", never, never, budget, tools)
+    watch._seen_until = to_millis(clock.now())
+    watch._looked_until = watch._seen_until if looked else 0
+    lasted = 0.0
+    while not watch._must_yield(0.0):
+        clock.advance(0.5)
+        lasted += 0.5
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert lasted == pytest.approx(seconds, abs=0.6)
+    assert cameras / share * lasted < 300
+
+
+async def never(*_: Any) -> Any:
+    raise AssertionError
