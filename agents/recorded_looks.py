@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from agents.recorders.container import ONE_FILE_ALONE
 from agents.vision.picture import Picture
 from agents.watch.decoding import FILED, LIMITS, MAX_PIXELS, decoder, picture_of
 
@@ -32,6 +33,14 @@ SANE_STEP_SECONDS = 24 * 3600.0
 
 IMAGE_FORMATS = ("image2", "_pipe")
 """Ends of the names that FFmpeg gives to the formats of single images."""
+
+_FORMATS = (
+    ONE_FILE_ALONE["format_whitelist"],
+    "dhav,ivf,nut,ogg,obu,av1,m4v,mpegvideo,mxf,gif",
+    "image2,jpeg_pipe,jpegls_pipe,j2k_pipe,png_pipe,bmp_pipe,webp_pipe,tiff_pipe,pgm_pipe,ppm_pipe",
+)
+_ONE_FILE = {**LIMITS, **ONE_FILE_ALONE, "format_whitelist": ",".join(_FORMATS), "pattern_type": "none"}
+"""Neither a list of further files is followed, nor a pattern of names."""
 
 
 class UnreadableError(Exception):
@@ -86,7 +95,7 @@ def file_looks(path: Path, every: float, progress: Callable[[float], None] = lam
     import av
 
     try:
-        with av.open(str(path), metadata_errors="replace", options=LIMITS) as container:
+        with _opened(path) as container:
             yield from _looks(path, container, every, progress)
     except (av.error.FFmpegError, OSError, ValueError, EOFError) as error:
         raise UnreadableError(f"{path}: {_said(error)}") from error
@@ -100,7 +109,7 @@ def still_picture(path: Path) -> Picture | None:
     import av
 
     try:
-        with av.open(str(path), metadata_errors="replace", options=LIMITS) as container:
+        with _opened(path) as container:
             if not container.format.name.endswith(IMAGE_FORMATS):
                 return None
             for frame in container.decode(video=0):
@@ -110,9 +119,18 @@ def still_picture(path: Path) -> Picture | None:
     raise UnreadableError(f"{path}: no picture could be decoded from it")
 
 
+def _opened(path: Path) -> InputContainer:
+    """Open a file, whatever its name: one with a colon in it is no address."""
+    import av
+
+    return av.open(f"file:{path}", metadata_errors="replace", options=_ONE_FILE)
+
+
 def _said(error: Exception) -> str:
     import av
 
+    if isinstance(error, av.error.ArgumentError):
+        return "it can't be read as a video (it is of a kind that is not opened)"
     text = error.strerror if isinstance(error, av.error.FFmpegError | OSError) and error.strerror else str(error)
     return f"it can't be read as a video ({text})"
 
@@ -120,9 +138,13 @@ def _said(error: Exception) -> str:
 def _looks(
     path: Path, container: InputContainer, every: float, progress: Callable[[float], None]
 ) -> Iterator[FilmedLook]:
-    if not container.streams.video:
+    from av.stream import Disposition
+
+    # A cover picture beside music counts as a video stream of one frame.
+    streams = [item for item in container.streams.video if not item.disposition & Disposition.attached_pic]
+    if not streams:
         raise UnreadableError(f"{path}: there is no video in it")
-    stream = container.streams.video[0]
+    stream = streams[0]
     context = stream.codec_context
     if context.name not in FILED:
         raise UnreadableError(

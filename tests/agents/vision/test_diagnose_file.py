@@ -14,6 +14,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -233,6 +234,21 @@ def no_video(path: Path) -> Path:
     return path
 
 
+def music_with_cover(path: Path) -> Path:
+    """Write sound whose cover picture counts as a video stream."""
+    with av.open(str(path), "w") as container:
+        sound, cover = container.add_stream("aac", rate=8000), container.add_stream("mjpeg", rate=1)
+        assert isinstance(cover, av.VideoStream)
+        cover.width, cover.height, cover.pix_fmt = WIDTH, HEIGHT, "yuvj420p"
+        cover.disposition = Disposition.attached_pic
+        picture = av.VideoFrame.from_ndarray(_full_range(ROOM(START)), format="yuvj420p")
+        container.mux([*cover.encode(picture), *cover.encode(None)])
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+        frame.rate = 8000
+        container.mux([*sound.encode(frame), *sound.encode(None)])
+    return path
+
+
 def empty_video(path: Path) -> Path:
     """Write a file whose video has no frame."""
     with av.open(str(path), "w", format="avi") as container:
@@ -254,16 +270,29 @@ def nonsense(folder: Path, capped: Path) -> dict[str, Path]:
         "text": blocks_of(folder / "text.mp4", b"no video\n" * 100),
         "sound": no_video(folder / "sound.wav"),
         "frames": empty_video(folder / "frames.avi"),
+        "cover": music_with_cover(folder / "cover.mp4"),
+        "list": blocks_of(folder / "list.mp4", f"ffconcat version 1.0\nfile {capped.name}\n".encode()),
         "index": blocks_of(folder / "index.mp4", whole[: len(whole) // 2]),  # an MP4's index is at its end
     }
 
 
-@pytest.mark.parametrize("name", ["absent", "folder", "empty", "noise", "text", "sound", "frames", "index"])
+@pytest.mark.parametrize(
+    "name", ["absent", "folder", "empty", "noise", "text", "sound", "cover", "frames", "list", "index"]
+)
 def test_what_can_t_be_read_is_told_in_one_sentence(nonsense: dict[str, Path], name: str) -> None:
     status, out, err = run(nonsense[name], "--json")
     assert (status, out) == (2, "")
     assert err.startswith(f"{nonsense[name]}: ")
     assert err.count("\n") == 1
+
+
+def test_a_file_s_name_is_no_address(folder: Path, capped: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    (folder / "cam1:10.mp4").write_bytes(capped.read_bytes())
+    assert said("cam1:10.mp4")["samples"] == said(capped)["samples"]
+    status, out, err = run("tcp://127.0.0.1:9/x", "--json")
+    assert (status, out) == (2, "")
+    assert "No such file" in err
 
 
 def test_a_bad_baseline_is_told_too(capped: Path, folder: Path) -> None:
