@@ -46,11 +46,11 @@ where it is this check that remembers it."""
 HISTORY_KINDS = frozenset(
     {
         Kind.ATTESTATION, Kind.CLOCK, Kind.RECORDINGS, Kind.FOOTAGE_LOST, Kind.INVENTORY, Kind.MAIN_STREAM, Kind.PROOF,
-        Kind.WRITTEN,
+        Kind.TWIN, Kind.WRITTEN,
     }
 )  # fmt: skip
 """What earlier runs tell a check: statements, clock offsets, old index readings, what was lost of them, main streams, proofs,
-what is written a day; never whether something was up."""
+which cameras show the same, what is written a day; never whether something was up."""
 
 
 @dataclass

@@ -48,8 +48,11 @@ def _worst_first(verdict: Verdict) -> tuple[int, bool, str, str, list[tuple[int,
 
 
 def _sentence(verdict: Verdict) -> str:
+    """Return the reason, and what contradicts what, as the centre's pages tell it beside the verdict."""
+    listed = verdict.measured.get("contradictions")
+    told = [str(item.get("text")) for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
     cause = verdict.because_of
     if cause is None:
-        return verdict.reason
+        return " ".join((verdict.reason, *told))
     whose = "" if cause.subject == verdict.subject else f" of {cause.subject}"
-    return f"{verdict.reason} (because of {cause.requirement}{whose})"
+    return " ".join((f"{verdict.reason} (because of {cause.requirement}{whose})", *told))

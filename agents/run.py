@@ -33,6 +33,7 @@ from agents.watch.camera import CameraWatch, Sight, Timings, Tools
 from agents.watch.decoder import Decoder
 from agents.watch.failure import Around
 from agents.watch.track import Track
+from agents.watch.twins import Twins
 from agents.watch.wall import Wall
 from monitor.evaluation.judge import judge
 from monitor.model.clock import Clock
@@ -47,6 +48,8 @@ CONNECTIONS_A_SECOND = 32
 """So many at most, on average, when all cameras of a site come back together."""
 BUDGET_SECONDS = 300.0
 """How often a recorder's session budget is asked whether it may grow; it says itself how seldom it does."""
+TWINS_SECONDS = 60.0
+"""How often one camera's picture is held against all others'."""
 STEADY_SECONDS = 30.0
 PROOF_PAUSE_SECONDS = 60.0
 """Between two cameras' proofs of one recorder."""
@@ -93,6 +96,7 @@ class Service:
             for item in site.recorders
             if self.station.reach.is_device(item.id)
         }
+        self.twins = Twins(self.watches, self.pending.append)
         self.life = Track(Subject(kind="agent", id=state.agent), Kind.AGENT, self.pending.append, holds_for)
         self._wall = Wall(clock, self._stepped)
         self.periodic = Periodic(clock)
@@ -199,6 +203,8 @@ class Service:
                 every(seconds, partial(job, item.id), name=f"{what} {item.id}", first=first)
         every(86400.0, self._prune_job, name="prune", first=3600.0)
         every(3600.0, self._summary_job, name="summary", first=900.0)
+        twins = min(TWINS_SECONDS, rhythm.look_every * 6)
+        every(twins, self._twins_job, name="twins", first=twins)
         every(BUDGET_SECONDS, self._budget_job, name="budgets", first=BUDGET_SECONDS)
         # One camera at a time, so that no two of a recorder's cameras leave their streams together.
         pause = min(MAIN_PAUSE_SECONDS, rhythm.main_stream_every / max(1, len(self.watches)))
@@ -291,6 +297,9 @@ class Service:
     async def _budget_job(self) -> None:
         for budget in self.station.budgets.values():
             budget.try_more(self.clock.monotonic())
+
+    async def _twins_job(self) -> None:
+        self.twins.round(self._now())
 
     async def _main_job(self) -> None:
         """Let the camera whose main stream was looked at longest ago look at it, when a day has passed."""

@@ -61,6 +61,16 @@ class Eye:
         self._still_looks = 0
         """So many looks in a row show the picture of a look before."""
 
+    @property
+    def loop(self) -> Loop:
+        """What is remembered of the stream's frames."""
+        return self._loop
+
+    @property
+    def view(self) -> Fingerprint | None:
+        """The newest look."""
+        return self._before
+
     def frame(self, at_seconds: float, size: int, *, keyframe: bool) -> None:
         """Take note of one coded frame, looked at or not: its time on any steady clock, its size in bytes."""
         self.frames([(at_seconds, size, keyframe)])

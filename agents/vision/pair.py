@@ -27,7 +27,7 @@ _TYPICAL: Final = 0.95
 _TYPICAL_SHARE: Final = 0.25
 """Edges of a quarter of the strength of the view's strong ones (its 95th percentile) are half counted."""
 
-_OVERLAY_ROWS: Final = 5
+OVERLAY_ROWS: Final = 5
 _OVERLAY_WEIGHT: Final = 0.3
 """A seventh of the height at top and bottom is where cameras write clock and name, on small pictures in large boxes:
 that stays whatever happens."""
@@ -96,7 +96,7 @@ class Pair:
     def own_structure(self) -> float:
         """How many cells have clear and sharp edges, whichever, relative to the approved view; at most 1."""
         floor = max(2 * FAINT, 2 * self.seen.noise, 2 * self.approved.noise)
-        inner = slice(_OVERLAY_ROWS, -_OVERLAY_ROWS)
+        inner = slice(OVERLAY_ROWS, -OVERLAY_ROWS)
         approved = (self.approved.edges.strength > floor)[inner].mean()
         seen = (self.sharp * (self.seen.edges.strength > floor))[inner].mean()
         return min(1.0, ratio(float(seen), float(approved)))
@@ -182,7 +182,7 @@ def counted(view: Fingerprint) -> Field:
 def border() -> Field:
     """Return how much the cells of each row count, shape (rows, 1): what a camera writes is no structure."""
     rows = np.ones((ROWS, 1), np.float32)
-    rows[:_OVERLAY_ROWS] = rows[-_OVERLAY_ROWS:] = _OVERLAY_WEIGHT
+    rows[:OVERLAY_ROWS] = rows[-OVERLAY_ROWS:] = _OVERLAY_WEIGHT
     return rows
 
 

@@ -192,6 +192,12 @@ class CameraWatch:
         self.stream.flush(min(now, self._seen_until) if self.stream.state == "up" else now)
         self.view.flush(min(now, self._looked_until))
 
+    @property
+    def showing(self) -> Eye | None:
+        """What the camera shows now; None unless its picture is good, and was looked at lately."""
+        lately = self._clock.monotonic() - self._looked_at <= self._assumed
+        return self._eye if lately and self.view.state == OK else None
+
     def want_main(self) -> None:
         """Ask for a short look at the stream that is recorded, as soon as the camera's own session is at hand."""
         self._main_wanted = self._main is not None

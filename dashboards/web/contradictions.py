@@ -30,6 +30,7 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         _n("The camera behind the channel was exchanged for another one, first seen on %(exchanged)s."),
         _n("The camera behind the channel is not the declared one, seen so since %(start)s."),
     ),
+    "same_picture": (_n("This camera shows the same as another declared one (%(camera)s), since %(start)s."),),
 }  # fmt: skip
 """By kind; the first one whose figures are all there is used."""
 

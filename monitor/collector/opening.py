@@ -53,6 +53,7 @@ _SUBJECTS_OF = {
     Kind.RECORDING_MODE: "camera",
     Kind.EXPIRY: "camera",
     Kind.FOOTAGE_LOST: "camera",
+    Kind.TWIN: "camera",
     Kind.TIME_SYNC: "recorder",
     Kind.ALARM_INPUTS: "recorder",
     Kind.FAULT_NOTICES: "recorder",

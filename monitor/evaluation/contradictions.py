@@ -26,6 +26,7 @@ Kind = Literal[
     "recorded_while_down",
     "recorder_exchanged",
     "camera_exchanged",
+    "same_picture",
 ]
 
 SHORTEST: Millis = 10 * MINUTE
@@ -46,6 +47,7 @@ SHOWN_WITH: Mapping[Kind, tuple[str, ...]] = {
     "recorded_while_down": ("uptime", "retention", "view"),
     "recorder_exchanged": ("storage_health", "uptime", "recorder_clock", "undeclared_channel", "measurability"),
     "camera_exchanged": ("view", "uptime", "retention", "measurability"),
+    "same_picture": ("view", "uptime", "retention", "measurability"),
 }
 """With which verdict on the same subject each is shown: the first that there is."""
 
@@ -89,6 +91,7 @@ def contradictions(facts: Facts, apart: Millis | None = None) -> tuple[Contradic
             _recorded(facts, camera.id, "recorded_without_picture", _without_picture(facts, camera.id)),
             _recorded(facts, camera.id, "recorded_while_down", _down(facts, camera.id)),
             _exchanged(facts, camera_subject(camera.id), "camera_exchanged"),
+            *_same_picture(facts, camera_subject(camera.id)),
         ]
     found += [
         _exchanged(facts, Subject(kind="recorder", id=item.id), "recorder_exchanged")
@@ -245,6 +248,25 @@ def _exchanged(facts: Facts, subject: Subject, kind: Kind) -> Contradiction | No
         return None
     text = f"The {what} was exchanged for another one, first seen at {isoformat(since)}."
     return Contradiction(kind, subject, since, None, text, {"declared": False}, evidence)
+
+
+def _same_picture(facts: Facts, subject: Subject) -> list[Contradiction]:
+    """Two declared cameras are one: one fact for each other one, as long as the agent sees them so."""
+    newest = facts.instant(ObservationKind.TWIN, subject)
+    if newest is None or not newest.readable or newest.observation.state != "same":
+        return []
+    item, told = newest.observation, newest.observation.facts.get("cameras")
+    since = item.facts.get("since_at")
+    start = since if type(since) is int and 0 <= since <= item.start else item.start
+    what = "the same stream, frame by frame," if item.facts.get("by") == "stream" else "the same picture"
+    return [
+        Contradiction(
+            "same_picture", subject, start, None, f"The camera shows {what} as {camera.id}, since {isoformat(start)}.",
+            {"camera": camera.id}, (evidence_of(item),),
+        )
+        for camera in facts.inventory.cameras
+        if camera.id != subject.id and isinstance(told, list) and camera.id in told
+    ]  # fmt: skip
 
 
 def _instant(value: JsonValue) -> Millis | None:

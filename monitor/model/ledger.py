@@ -40,6 +40,7 @@ _SUBJECTS: dict[Kind, str | None] = {
     Kind.FAULT_NOTICES: "recorder",
     Kind.STORAGE_MODE: "recorder",
     Kind.FOOTAGE_LOST: "camera",
+    Kind.TWIN: "camera",
     Kind.INVENTORY: "institution",
     Kind.BASELINE: "camera",
     Kind.ATTESTATION: None,
@@ -60,6 +61,7 @@ _INSTANTS = frozenset(
     {
         Kind.MAIN_STREAM, Kind.WRITTEN, Kind.CHANNELS, Kind.DISKS, Kind.CLOCK, Kind.IDENTITY, Kind.INVENTORY,
         Kind.RECORDING_MODE, Kind.EXPIRY, Kind.TIME_SYNC, Kind.ALARM_INPUTS, Kind.FAULT_NOTICES, Kind.STORAGE_MODE,
+        Kind.TWIN,
     }
 )  # fmt: skip
 """Kinds of which the newest observation is what counts."""

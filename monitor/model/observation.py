@@ -105,6 +105,9 @@ class Kind(StrEnum):
     """Camera: days that the index listed once and no longer does, though nothing new can have overwritten them. state lost.
     facts {"first_day", "last_day" (UTC, by the recorder's clock), "seconds", "last_seen_at", "older_left": whether anything
     older is still listed}."""
+    TWIN = "twin"
+    """Camera: other declared cameras that show the same. state same | own. facts {"cameras": [id, ...], "by": stream (frame by
+    frame) | view, "since_at" (UTC ms)}."""
     DROPPED = "dropped"
     """Agent: reports that it had to give up before the collector had them. state dropped. facts {"ranges": [{"boot", "first",
     "last" (numbers), "why": full | old | damaged, "digests": the envelopes', in this order}]}."""

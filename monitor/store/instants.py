@@ -21,6 +21,7 @@ NEWEST_ONLY = tuple(
     for kind in (
         Kind.MAIN_STREAM, Kind.WRITTEN, Kind.CHANNELS, Kind.DISKS, Kind.IDENTITY, Kind.BASELINE, Kind.RECORDING_MODE,
         Kind.EXPIRY, Kind.TIME_SYNC, Kind.ALARM_INPUTS, Kind.FAULT_NOTICES, Kind.STORAGE_MODE,
+        Kind.TWIN,
     )
 )  # fmt: skip
 """Of these the newest counts, and the oldest for when its subject was first seen."""

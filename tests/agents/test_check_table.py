@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -78,3 +79,14 @@ def test_nothing_judged_is_no_line() -> None:
 def test_instants_are_the_sites_and_dates_stay() -> None:
     text = "Since 2026-01-01T00:00:00Z, not before 2027-02-01."
     assert local(text, ZoneInfo("America/New_York")) == "Since 2025-12-31 19:00:00, not before 2027-02-01."
+
+
+def test_what_contradicts_what_stands_beneath_its_verdict() -> None:
+    text = "The camera shows the same picture as b, since 2026-11-28T15:59:59Z."
+    found = replace(
+        verdict("view", "a", Outcome.MET, "ok", "The picture is usable."), measured={"contradictions": [{"text": text}]}
+    )
+    assert list(check_table([found], SHANGHAI, 120)) == [
+        "met       view ok  camera/a",
+        "          The picture is usable. The camera shows the same picture as b, since 2026-11-28 23:59:59.",
+    ]

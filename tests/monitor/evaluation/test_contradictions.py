@@ -280,3 +280,28 @@ def test_a_pack_without_the_requirement_shows_it_with_another_of_the_same_subjec
     judged = Judged(seen, regulation=pack(view=None))
     assert "contradictions" in judged("retention", GATE).measured
     assert "contradictions" not in judged("uptime", GATE).measured
+
+
+# Declared cameras that are one.
+
+
+def twin(cameras: Any, when: Millis = NOON, state: str = "same", **more: Any) -> Observation:
+    return at(GATE, Kind.TWIN, {"cameras": cameras, "by": "view", "since_at": NOON - HOUR, **more}, when, state=state)
+
+
+def test_cameras_that_show_the_same_picture_are_a_fact_of_each_as_long_as_it_is_seen() -> None:
+    seen = [*healthy(), twin(["room1"])]
+    (contradiction,) = found(seen)
+    assert (contradiction.kind, contradiction.figures) == ("same_picture", {"camera": "room1"})
+    assert (contradiction.start, contradiction.end) == (NOON - HOUR, None)
+    verdict = Judged(seen)("view", GATE)
+    assert verdict.measured["contradictions"] == [contradiction.to_json()]
+    assert verdict.outcome == "met", "a fact, no verdict"
+    assert kinds([*seen, twin([], NOON + 1, "own")]) == ["same_picture"], "not known at noon"
+    assert kinds([*healthy(), twin(["room1"], NOON - MINUTE), twin([], state="own")]) == []
+
+
+@pytest.mark.parametrize("odd", [None, -5, "room1", ["gate"], ["elsewhere"], [["room1"]]])
+def test_a_twin_that_is_not_declared_or_nonsense_is_none(odd: Any) -> None:
+    assert kinds([*healthy(), twin(odd)]) == []
+    assert [item.start for item in found([*healthy(), twin(["room1"], since_at=odd)])] == [NOON]

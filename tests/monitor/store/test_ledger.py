@@ -25,7 +25,7 @@ from support.centre import NOW, Centre, declared, instant, make_centre, span
 
 AHEAD = NOW + 1_000_000
 SET_TO = (Kind.TIME_SYNC, Kind.ALARM_INPUTS, Kind.FAULT_NOTICES, Kind.STORAGE_MODE, Kind.IDENTITY)
-OF_CAMERAS = (Kind.RECORDING_MODE, Kind.EXPIRY, Kind.IDENTITY, Kind.FOOTAGE_LOST)
+OF_CAMERAS = (Kind.RECORDING_MODE, Kind.EXPIRY, Kind.IDENTITY, Kind.FOOTAGE_LOST, Kind.TWIN)
 
 
 @st.composite
