@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import math
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
 
 from agents.vision.cells import cells
 from agents.vision.drawn import Drawn, drawn
@@ -50,11 +51,25 @@ class Measures:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Measures:
-        """Return what `as_json` gave. Raises KeyError or TypeError for another form."""
+        """Return what `as_json` gave. Raises KeyError or TypeError for another form, and for what is no number."""
         return cls(
-            Levels(**data["levels"]), Drawn(**data["drawn"]), Grain(**data["grain"]), Tint(**data["tint"]),
-            Stripes(**data["stripes"]), Smear(**data["smear"]), Repeat(**data["repeat"]),
+            _part(Levels, data["levels"]), _part(Drawn, data["drawn"]), _part(Grain, data["grain"]),
+            _part(Tint, data["tint"]), _part(Stripes, data["stripes"]), _part(Smear, data["smear"]),
+            _part(Repeat, data["repeat"]),
         )  # fmt: skip
+
+
+_Part = TypeVar("_Part", Levels, Drawn, Grain, Tint, Stripes, Smear, Repeat)
+
+
+def _part(kind: type[_Part], data: dict[str, Any]) -> _Part:
+    """Read one question's numbers: finite ones, and null only where nothing may tell."""
+    for item in fields(kind):
+        value = data[item.name]
+        known = value is not None or "None" in str(item.type)
+        if not known or not (value is None or (type(value) in {int, float} and math.isfinite(value))):
+            raise TypeError(f"{item.name} is no number")
+    return kind(**data)
 
 
 @dataclass(frozen=True)

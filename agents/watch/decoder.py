@@ -8,6 +8,7 @@ import json
 import os
 import struct
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ KEPT_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(64 << 20), "MALLOC_MMAP_THRESHOLD_"
 """Planes come and go with each look: giving their pages back to the kernel and fetching them anew cost a tenth of it."""
 TURN_SECONDS = 10.0
 """So long a look waits for those of other cameras; a keyframe that is older then is not looked at any more."""
+
+MAX_ANSWER = 4 << 20
+"""Far more than the views of all keyframes that are looked at in one go; a child that was taken over may say anything."""
 
 _Answer = tuple[dict[str, Any], bytes]
 """What the child says, and the cells of the view."""
@@ -87,7 +91,8 @@ class Decoder:
             raise DecodeError(f"the stream announces a picture of {width} x {height}, larger than any camera's")
         header = {"camera": camera, "codec": {"h265": "hevc"}.get(codec, codec)}
         answer, cells = await self._asked(header, keyframe)
-        return _looked(answer, Fingerprint.from_parts(answer["view"], cells))
+        with _making_sense():
+            return _looked(answer, Fingerprint.from_parts(answer["view"], cells))
 
     async def look_at_file(self, camera: str, path: Path, offset_seconds: float, most: int) -> Filmed:
         """Decode and measure `most` keyframes of a recorded file, from the one before `offset_seconds` on.
@@ -96,8 +101,9 @@ class Decoder:
         """
         where = {"path": str(path), "offset_seconds": offset_seconds, "most": most}
         answer, _ = await self._asked({"camera": f"file/{camera}", "codec": "", **where}, b"")
-        looks = tuple(_looked(item, Fingerprint.from_json(item["view"])) for item in answer["looks"])
-        return Filmed(str(answer["codec"]), float(answer["first_seconds"]), looks)
+        with _making_sense():
+            looks = tuple(_looked(item, Fingerprint.from_json(item["view"])) for item in answer["looks"])
+            return Filmed(str(answer["codec"]), float(answer["first_seconds"]), looks)
 
     async def _asked(self, header: dict[str, Any], data: bytes) -> _Answer:
         """Wait for a turn, and ask the child. Raises DecodeError, also for what it could not decode."""
@@ -130,7 +136,7 @@ class Decoder:
             process = await self._running()
             async with asyncio.timeout(self._look_seconds if process.returncode is None else 0):
                 return await _ask(process, request)
-        except (TimeoutError, OSError, EOFError, ValueError) as error:
+        except (TimeoutError, OSError, EOFError, ValueError, TypeError) as error:
             await self._kill()
             raise DecoderKilledError("the decoder took too long or died on this keyframe") from error
         finally:
@@ -152,7 +158,7 @@ class Decoder:
         try:
             async with asyncio.timeout(START_SECONDS):
                 warm, _ = await _ask(self._process, b'{"camera": "", "codec": "h264"}\n')
-        except (TimeoutError, OSError, EOFError, ValueError) as error:
+        except (TimeoutError, OSError, EOFError, ValueError, TypeError) as error:
             await self._kill()
             raise DecodeError("the decoder could not be started") from error
         if "error" not in warm:
@@ -187,5 +193,26 @@ async def _ask(process: asyncio.subprocess.Process, request: bytes) -> _Answer:
     process.stdin.write(struct.pack(">I", len(request)) + request)
     await process.stdin.drain()
     (length,) = struct.unpack(">I", await process.stdout.readexactly(4))
+    if length > MAX_ANSWER:
+        raise ValueError(f"an answer of {length} bytes")
     told, _, cells = (await process.stdout.readexactly(length)).partition(b"\n")
-    return json.loads(told), cells
+    try:
+        answer = json.loads(told, parse_constant=_no_number)
+    except RecursionError as error:
+        raise ValueError("an answer that is nested without end") from error
+    if not isinstance(answer, dict):
+        raise TypeError("an answer that is no object")
+    return answer, cells
+
+
+def _no_number(word: str) -> float:
+    raise ValueError(f"{word} is no measure")
+
+
+@contextlib.contextmanager
+def _making_sense() -> Iterator[None]:
+    """Read what the child said. Raises DecodeError where that is in another form than its own."""
+    try:
+        yield
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise DecodeError("the decoder answers nonsense") from error

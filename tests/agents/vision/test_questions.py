@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 import pytest
@@ -341,6 +342,14 @@ def test_the_usual_follows_slowly() -> None:
 def test_measures_cross_from_the_decoder_s_process() -> None:
     found, _ = measure(room(2), measure(room(1), None)[1])
     assert Measures.from_json(json.loads(json.dumps(found.as_json()))) == found
+
+
+@pytest.mark.parametrize("odd", [None, "5", True, float("nan"), float("inf"), [1]])
+def test_what_is_no_number_is_no_measure(odd: Any) -> None:
+    told = measure(room(1), None)[0].as_json()
+    told["levels"]["luma_mean"] = odd
+    with pytest.raises(TypeError):
+        Measures.from_json(told)
 
 
 def test_leaving_a_state_takes_more_than_entering_it() -> None:

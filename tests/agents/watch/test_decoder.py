@@ -10,6 +10,7 @@ import signal
 from collections.abc import AsyncIterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -155,6 +156,47 @@ async def test_a_child_that_dies_in_mid_look_costs_that_look_alone(decoder: Deco
         await looking
     await works(decoder)
     assert decoder.restarts == 1
+
+
+TAKEN_OVER = """
+import json, struct, sys
+def read():
+    (length,) = struct.unpack(">I", sys.stdin.buffer.read(4))
+    return sys.stdin.buffer.read(length)
+read()
+warm = json.dumps({"error": "nothing"}).encode()
+sys.stdout.buffer.write(struct.pack(">I", len(warm)) + warm)
+sys.stdout.buffer.flush()
+read()
+answer = sys.argv[1].encode()
+sys.stdout.buffer.write(struct.pack(">I", int(sys.argv[2]) or len(answer)) + answer)
+sys.stdout.buffer.flush()
+read()
+"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "length"),
+    [
+        ("{}", 0), ("[]", 0), ("5", 0), ("no JSON", 0), ("[" * 100_000, 0), ('{"width": NaN}', 0), ("{}", 1 << 31),
+        ('{"width": 352, "height": 288, "view": {}, "measures": {}}', 0), ('{"view": [], "width": "x"}', 0),
+    ],
+)  # fmt: skip
+async def test_a_child_that_was_taken_over_costs_its_look_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, answer: str, length: int
+) -> None:
+    start = asyncio.create_subprocess_exec
+
+    async def taken_over(program: str, *_: str, **more: Any) -> asyncio.subprocess.Process:
+        return await start(program, "-c", TAKEN_OVER, answer, str(length), **more)
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", taken_over)
+    decoder = Decoder()
+    try:
+        with pytest.raises(DecodeError):
+            await decoder.look("gate", "h264", KEYFRAMES[0])
+    finally:
+        await decoder.close()
 
 
 async def test_a_decode_that_takes_too_long_is_ended() -> None:
