@@ -79,7 +79,8 @@ class Proving:
         async with AsyncExitStack() as stack:
             try:
                 async with asyncio.timeout(TURN_SECONDS):
-                    await stack.enter_async_context(self._station.budgets[recorder.id].session(item.camera))
+                    session = self._station.budgets[recorder.id].session(item.camera)
+                    (await stack.enter_async_context(session)).aside()
             except TimeoutError:
                 return Outcome("not_proved", BUSY, "no session of the recorder was free")
             return await prover.prove(item, far, newer)

@@ -48,6 +48,12 @@ class Seat:
             self.is_opening = False
             self._budget.refused(self._who)
 
+    def aside(self) -> None:
+        """The session is for something else than watching: nobody waits to see whether it is served."""
+        if self.is_opening:
+            self.is_opening = False
+            self._budget.settled()
+
     def leaving(self) -> None:
         """The session is about to be given to somebody else: one that leaves is enough for one that waits."""
         self.is_leaving = True

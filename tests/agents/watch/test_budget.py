@@ -179,6 +179,17 @@ async def test_a_given_budget_is_lowered_by_two_refusals_in_a_row_but_never_rais
     await end([one])
 
 
+async def test_a_session_for_playback_keeps_nobody_waiting_for_what_a_refusal_teaches() -> None:
+    budget = Budget(6)
+    one, proof = await plays(budget, "one"), Camera(budget, "proof")
+    await settle()
+    assert proof.seat is not None
+    proof.seat.aside()
+    await refused(budget, "first")
+    other = await plays(budget, "other")
+    await end([one, proof, other])
+
+
 @pytest.mark.parametrize(("given", "share", "broken"), [(None, None, 1), (10, 8, 1), (None, None, 3), (10, 8, 3)])
 async def test_cameras_that_are_refused_for_their_own_sake_cost_the_others_nothing(
     given: int | None, share: int | None, broken: int
