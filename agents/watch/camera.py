@@ -131,7 +131,7 @@ class CameraWatch:
         """Start nothing yet; the sink is told what was seen whenever `flush` is called. `main` opens what is recorded."""
         timings, sink = tools.timings, tools.sink
         subject = Subject(kind="camera", id=camera_id)
-        holds_for = round(timings.holds_for * SECOND)
+        holds_for = self._holds_for = round(timings.holds_for * SECOND)
         self.camera_id = camera_id
         self.stream = Track(subject, Kind.STREAM, sink, holds_for)
         self.view = Track(subject, Kind.VIEW, sink, holds_for)
@@ -165,6 +165,8 @@ class CameraWatch:
         self._doubt: _Failure | None = None
         """Why a stream that ran has failed, until it is back or has failed again."""
         self._sampled = False
+        self._shared_at = 0.0
+        """The monotonic second at which the session was last one of turns: begun as a visit, or with others waiting."""
         self._rhythm = Rhythm(timings.look_every, timings.confirm_every)
         self._look_due = 0.0
         self._wall_clock = Wall(tools.clock, self._stepped)
@@ -244,6 +246,7 @@ class CameraWatch:
         """
         looking = asyncio.create_task(self._look_on(stream))
         self._gauge, sent = Gauge(stream.info.clock_rate), SenderTime(stream.info.clock_rate)
+        self._shared_at = self._clock.monotonic()
         first: float | None = None
         """A visit counts from its first frame on: many devices wait for their next keyframe."""
         try:
@@ -296,12 +299,13 @@ class CameraWatch:
     def _seen(self, first: float, last: float) -> None:
         """Frames came between two monotonic instants: the wall clock is read once for all of them."""
         at = self._wall(first)
-        self._sampled = self._sampled or self._budget.waiting > 0
+        held = self._is_held_again(last)
         basis = Basis.SAMPLED if self._sampled else Basis.WATCHED
         if self._doubt is not None:
             self._settle(self._doubt)  # it is back: a blip, logged with its own cause
         if self.stream.state != "up":
             self._bridge(at)
+        if self.stream.state != "up" or held:
             self.stream.set(at, "up", basis=basis)
         self._seen_until = max(self._seen_until, at + round((last - first) * SECOND))
 
@@ -309,6 +313,16 @@ class CameraWatch:
     def _assumed(self) -> float:
         """For how many seconds between two visits what both saw is assumed: a turn may come a little late."""
         return self._timings.turn_gap * 1.5
+
+    def _is_held_again(self, now: float) -> bool:
+        """Tell whether the connection is held from now on: for as long as two visits are apart nobody else has waited for it."""
+        if self._budget.waiting:
+            self._sampled, self._shared_at = True, now
+        if not self._sampled or now - self._shared_at <= self._timings.turn_gap:
+            return False
+        self._sampled = False
+        self.stream.holds_for = self.view.holds_for = self._holds_for
+        return True
 
     def _bridge(self, at: Millis) -> None:
         """Between two visits that both saw frames, frames are assumed: basis sampled says so."""

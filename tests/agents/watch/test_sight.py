@@ -130,3 +130,17 @@ async def test_a_clock_that_is_set_while_a_picture_is_decoded_dates_no_look(step
     await camera.look(2)
     later = step // SECOND + 40 + 2
     assert camera.views()[1:] == [("ok", later + 10, later + 20)]
+
+
+async def test_a_session_that_is_held_again_is_watched_again() -> None:
+    camera = Watched()
+    watch, clock = camera.watch, camera.clock
+    watch._leave()
+    watch._shared_at = clock.monotonic()
+    for _ in range(40):
+        clock.advance(10)
+        watch._seen(clock.monotonic() - 1, clock.monotonic())
+    watch.flush(to_millis(clock.now()))
+    spans = [(item.basis, (item.end - item.start) // SECOND) for item in camera.seen if item.state == "up"]
+    assert spans == [(Basis.SAMPLED, 300), (Basis.WATCHED, 91)]
+    assert camera.seen[-1].expires - camera.seen[-1].end == Timings().holds_for * SECOND
