@@ -173,12 +173,15 @@ class Budget:
         self._most_playing = max(self._most_playing, playing)
         if self._guessed and playing:
             self.limit, self._guessed = None, False
-        if self._refusals.pending and not self._granted and not any(seat.is_opening for seat in self._seats):
+        known = not self._granted and not any(seat.is_opening for seat in self._seats)
+        if self._refusals.pending and known:
             self._learn(playing)
         elif self._trial and self.limit is not None and playing >= self.limit + TRIAL:
             self._trial = False
             self.limit += 1
             self.learnt = self.limit + KEPT_FREE
+        elif known and not self._waiting:
+            self._trial = False  # somebody failed for a reason of its own, and nobody is left to try in its place
         self._wake()
 
     def _learn(self, playing: int) -> None:

@@ -328,6 +328,21 @@ async def test_a_trial_that_nobody_decides_ends_with_the_next_question() -> None
     await end(cameras)
 
 
+async def test_a_trial_in_which_one_fails_for_its_own_sake_and_nobody_is_left_is_over_at_once() -> None:
+    budget, cameras = await learnt_on_a_busy_day(2 + TRIAL)
+    budget.try_more(0.0)
+    budget.try_more(TRY_AGAIN_SECONDS)
+    await settle()
+    *served, _ = newcomers(cameras)
+    for seat in served:
+        seat.playing()
+    assert budget.over is False
+    cameras[-1].leave()
+    await settle()
+    assert (budget.limit, budget.over) == (2, True), "the sessions of those on site are given back"
+    await end(cameras)
+
+
 @pytest.mark.parametrize(("may_rise", "cameras"), [(False, 8), (True, 2 + TRIAL - 1)])
 async def test_a_share_that_was_given_or_that_suffices_almost_is_not_tried(may_rise: bool, cameras: int) -> None:
     budget = Budget(4, may_rise=may_rise)
