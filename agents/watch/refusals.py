@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
+SURE = 2
+"""So often must others be served in a camera's place: once, the recorder may have started, or people on site have gone away."""
+
 
 class Refusals:
     """A recorder's refusals since the last lesson, and the cameras that are known to be refused for their own sake.
 
     A channel without a picture may be answered as a full recorder answers (500, 503, or not at all). Two refusals in a row are
-    believed, whoever they meet. Whether they were the cameras' own is seen afterwards: where somebody else is served
+    believed, whoever they meet. Whether they were the cameras' own is seen afterwards: where, twice, somebody else is served
     though no fewer run than when they were refused.
     """
 
@@ -17,7 +22,8 @@ class Refusals:
         self._in_a_row = 0
         self._at: dict[str, int] = {}
         """How many ran when a camera was last refused, by camera."""
-        self._own: set[str] = set()
+        self._passed: Counter[str] = Counter()
+        """How often others were served in a camera's place since it was served itself."""
 
     @property
     def pending(self) -> bool:
@@ -27,11 +33,11 @@ class Refusals:
     @property
     def own(self) -> frozenset[str]:
         """The cameras whose refusals are their own: the recorder served others in their place."""
-        return frozenset(self._own)
+        return frozenset(name for name, times in self._passed.items() if times >= SURE)
 
     def refused(self, who: str) -> None:
         """A camera was refused."""
-        if who not in self._own:
+        if self._passed[who] < SURE:
             self._pending.add(who)
 
     def take(self, playing: int) -> tuple[frozenset[str], bool]:
@@ -51,8 +57,8 @@ class Refusals:
     def served(self, who: str, playing: int) -> None:
         """A camera is served now, and `playing` run with it."""
         self._in_a_row = 0
-        self._own.discard(who)
+        self._passed.pop(who, None)
         self._at.pop(who, None)
         for other in [name for name, ran in self._at.items() if playing > ran]:
-            self._own.add(other)
+            self._passed[other] += 1
             del self._at[other]

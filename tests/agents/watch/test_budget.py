@@ -222,20 +222,33 @@ async def test_cameras_that_are_refused_for_their_own_sake_cost_the_others_nothi
 
 
 async def test_a_camera_that_is_served_again_is_believed_again() -> None:
-    budget = Budget(6)
-    first = [await plays(budget, name) for name in ("a", "b")]
+    budget = Budget(8)
+    others = [await plays(budget, name) for name in ("a", "b")]
+    for name in ("c", "d"):
+        await refused(budget, "bad")
+        others.append(await plays(budget, name))
     await refused(budget, "bad")
-    first.append(await plays(budget, "c"))
     await refused(budget, "bad")
-    await refused(budget, "bad")
-    assert budget.limit == 4, "the recorder served another in its place"
-    first.append(await plays(budget, "bad"))
-    first.pop().leave()
+    assert budget.limit == 6, "twice the recorder served another in its place"
+    (await plays(budget, "bad")).leave()
     await settle()
     await refused(budget, "bad")
     await refused(budget, "bad")
-    assert budget.limit == 2
-    await end(first)
+    assert budget.limit == 3
+    await end(others)
+
+
+async def test_who_was_refused_by_a_recorder_that_was_starting_is_believed_later() -> None:
+    """It serves one fewer than there are cameras: what the last one is answered teaches, though it was refused before."""
+    budget = Budget(None)
+    for _ in range(3):
+        await refused(budget, "last")
+    others = [await plays(budget, f"c{number}") for number in range(7)]
+    limits = [budget.limit]
+    await refused(budget, "last")
+    limits.append(budget.limit)
+    assert (limits, budget.learnt) == ([None, 5], 7)
+    await end(others)
 
 
 async def test_a_refusal_while_nothing_is_served_says_little_of_the_recorder() -> None:
