@@ -14,12 +14,31 @@ from monitor.store import agents, evaluations
 from monitor.store.engine import reading, writing
 from monitor.store.listening import listens
 
-__all__ = ["evaluate_due", "note_clocks", "note_listening", "send_notices", "wake_silent"]
+__all__ = ["bring_back", "evaluate_due", "note_clocks", "note_listening", "send_notices", "wake_silent"]
 
 log = structlog.get_logger(__name__)
 
 AFTER_FAILURE: Millis = 5 * MINUTE
 """When an evaluation that failed is tried again."""
+
+
+APART: Millis = MINUTE
+"""So far may the clocks of the collector's machines be apart."""
+
+
+def bring_back(context: Context) -> int:
+    """Bring back what a clock that was ahead, and has been set back since, put into the future; return how much.
+
+    Else nothing would be judged, and nobody be silent, until then.
+    """
+    now = context.now()
+    longest = max(context.settings.evaluate_every, AFTER_FAILURE)
+    with writing(context.engine) as session:
+        due = evaluations.due_by(session, now, now + longest + APART)
+        heard = agents.heard_by(session, now, now + APART)
+    if due or heard:
+        log.warning("the collector's clock was set back", evaluations=due, agents=heard)
+    return due + heard
 
 
 def evaluate_due(context: Context, limit: int = 100) -> int:

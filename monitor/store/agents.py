@@ -234,6 +234,18 @@ def dispute(session: Session, institution_id: str, agent_id: str, count: int) ->
     session.execute(update(AgentRow).where(*here).values(disputed=AgentRow.disputed + count))
 
 
+def heard_by(session: Session, now: Millis, latest: Millis) -> int:
+    """Agents that were heard after `latest`, by a clock that has been set back since, were heard now; return how many.
+
+    Their silence is due so long after as it was.
+    """
+    row = AgentRow
+    ahead = row.last_report_at - now
+    moved = update(row).where(row.last_report_at > latest)
+    values = {"last_report_at": now, "silent_due_at": row.silent_due_at - ahead}
+    return len(session.execute(moved.values(**values).returning(row.id)).all())
+
+
 def due_silences(session: Session, now: Millis, limit: int = 500) -> list[tuple[str, str, Millis]]:
     """Return (institution, agent, when it was due) of the agents whose silence is due."""
     query = select(AgentRow.institution_id, AgentRow.id, AgentRow.silent_due_at).where(AgentRow.silent_due_at <= now)

@@ -38,6 +38,12 @@ def claim(session: Session, institution_id: str, due: Millis, until: Millis) -> 
     return session.execute(taken).first() is not None
 
 
+def due_by(session: Session, now: Millis, latest: Millis) -> int:
+    """Evaluations that are due after `latest`, by a clock that has been set back since, are due now; return how many."""
+    moved = update(InstitutionRow).where(InstitutionRow.evaluate_due_at > latest).values(evaluate_due_at=now)
+    return len(session.execute(moved.returning(InstitutionRow.id)).all())
+
+
 def make_due(session: Session, institution_id: str, now: Millis) -> None:
     """Let an institution be evaluated now: something was decided that changes how it is judged."""
     session.execute(update(InstitutionRow).where(InstitutionRow.id == institution_id).values(evaluate_due_at=now))
