@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from monitor.collector.context import Context
 from monitor.collector.nonce import nonce_moment
-from monitor.collector.opening import is_back_dated
+from monitor.collector.opening import is_misdated
 from monitor.model.chain import Chain
 from monitor.model.envelope import Envelope, Place
 from monitor.model.jws import SignatureError
@@ -186,8 +186,15 @@ def _row_problems(row: StoredReport, envelope: Envelope, agent: AgentSummary, se
         yield "the moment beside the signed bytes is not that of their nonce"
     elif row.nonce_at is not None and row.received_at < row.nonce_at:
         yield f"it is said to have come in at {isoformat(row.received_at)}, before its nonce was given"
-    elif row.nonce_at is not None and row.doubt is not None and not is_back_dated(row.written_at, row.nonce_at):
-        yield f"it is marked {row.doubt}, and was written when its nonce was given"
+    elif row.nonce_at is not None and row.doubt is not None and not _says_misdated(row, envelope):
+        yield f"it is marked {row.doubt}, and says no time that can't be"
+
+
+def _says_misdated(row: StoredReport, envelope: Envelope) -> bool:
+    try:
+        return is_misdated(Report.from_bytes(envelope.payload), row.nonce_at or 0, row.received_at)
+    except ValueError:
+        return False
 
 
 def _link_problems(chain: Chain, agent: str, rebuilt: Rebuilt) -> Iterator[str]:

@@ -72,7 +72,8 @@ def add_reports(session: Session, received: Sequence[Received], received_at: Mil
             "key_id": item.envelope.protected.kid,
             "nonce_at": item.nonce_at,
             "written_at": to_millis(item.report.written_at),
-            "received_at": received_at,
+            # It came in after its nonce was given, though the clock may have been set back in between.
+            "received_at": max(received_at, item.nonce_at),
             "doubt": item.doubt,
         }
         for item in received
