@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +14,7 @@ from monitor.collector.clocks import NOTED_FOR
 from monitor.collector.context import Context
 from monitor.collector.packs import Packs
 from monitor.evaluation.judge import judge
-from monitor.model.finding import Known, Look, Run, Stage, extend, undetermined_since
+from monitor.model.finding import Known, Look, Run, Stage, extend, finding_id, undetermined_since
 from monitor.model.inventory import Institution, Inventory
 from monitor.model.kept import KeptIndexes
 from monitor.model.ledger import Facts, fold, with_approvals
@@ -262,7 +261,9 @@ def _finding(assessment: Assessment, move: Move) -> FindingRow:
     first = _reading(move, assessment.as_of)
     verdict = move.verdict
     return FindingRow(
-        id=finding_id(assessment, move),
+        id=finding_id(
+            assessment.institution, verdict.requirement.kind, str(verdict.subject), first.state, first.began, first.at
+        ),
         institution=assessment.institution,
         requirement=verdict.requirement.kind,
         subject=verdict.subject,
@@ -279,13 +280,3 @@ def _finding(assessment: Assessment, move: Move) -> FindingRow:
         regulation=assessment.regulation.id,
         regulation_version=assessment.regulation.version,
     )
-
-
-def finding_id(assessment: Assessment, move: Move) -> str:
-    """Return a finding's id: what it is about, when it began and when it was opened, as a digest."""
-    verdict, episode = move.verdict, move.episode
-    what = (
-        assessment.institution, verdict.requirement.kind, str(verdict.subject), episode.state,
-        str(episode.began), str(assessment.as_of),
-    )  # fmt: skip
-    return hashlib.sha256("\n".join(what).encode()).hexdigest()[:32]

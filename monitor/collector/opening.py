@@ -15,23 +15,14 @@ from monitor.collector.nonce import nonce_moment
 from monitor.model.chain import Link, Mark, Told
 from monitor.model.envelope import Envelope, Protected
 from monitor.model.observation import Kind, Observation
-from monitor.model.report import MAX_REPORT_BYTES, Report
+from monitor.model.report import EARLIEST, MAX_AHEAD, MAX_REPORT_BYTES, Report, is_back_dated
 from monitor.model.span import DAY, HOUR, Millis, isoformat, to_millis
 from monitor.regulations.messages import said
 from monitor.store.ledger import Entry
 from monitor.store.reports import Received
 
-MAX_AHEAD: Millis = DAY
-"""What lies further ahead of the centre's clock can't have been seen."""
-
-MAX_BEHIND: Millis = HOUR
-"""A report was written after its nonce was given. So much may the agent's clock be behind; more is no clock to go by."""
-
 OVERLAP: Millis = HOUR
 """So long after it was replaced a key may still have signed: another process of the agent had read it before."""
-
-EARLIEST: Millis = 1_577_836_800_000
-"""2020-01-01T00:00:00Z. A box without a clock starts in 1970: nothing was seen then, whatever it says."""
 
 MAX_VALID: Millis = 3660 * DAY
 """How long an observation may be said to hold: ten years."""
@@ -214,18 +205,6 @@ def _check_written(report: Report, nonce_at: Millis, now: Millis) -> None:
             f"written_at is {_shown(written)}, and the report carries a nonce of {isoformat(nonce_at)}:"
             " set the agent's clock",
         )
-
-
-def is_back_dated(written: Millis, nonce_at: Millis) -> bool:
-    """Tell whether a report says that it was written before its nonce was given, or before there was anything to see."""
-    return written < max(nonce_at - MAX_BEHIND, EARLIEST)
-
-
-def is_misdated(report: Report, nonce_at: Millis, received_at: Millis) -> bool:
-    """Tell whether a report that came in at an instant says any time that can't be."""
-    written = to_millis(report.written_at)
-    said = [written, *(at for item in report.observations for at in (item.start, item.end))]
-    return is_back_dated(written, nonce_at) or min(said) < EARLIEST or max(said) > received_at + MAX_AHEAD
 
 
 def _check_instant(name: str, at: Millis, now: Millis) -> None:
