@@ -152,9 +152,14 @@ def chains_of_agents(session: Session, agents: Sequence[tuple[str, str]]) -> dic
     return {(row[0], row[1]): read_chain(row[2]) for result in found for row in result}
 
 
-def agents_of(session: Session, institution_id: str) -> list[AgentSummary]:
-    """Return an institution's agents."""
-    return _agents(session, AgentRow.institution_id == institution_id)
+def agents_of(session: Session, institution_id: str, *, unreadable: Chain | None = None) -> list[AgentSummary]:
+    """Return an institution's agents. A chain that can't be read (somebody edited it) is `unreadable`, where one is given."""
+    return _agents(session, AgentRow.institution_id == institution_id, unreadable=unreadable)
+
+
+def institutions_of_agents(session: Session) -> set[str]:
+    """Return the institutions that have agents, in the register or not."""
+    return set(session.scalars(select(AgentRow.institution_id).distinct()))
 
 
 def all_agents(session: Session) -> list[AgentSummary]:
@@ -162,7 +167,7 @@ def all_agents(session: Session) -> list[AgentSummary]:
     return _agents(session)
 
 
-def _agents(session: Session, *conditions: ColumnElement[bool]) -> list[AgentSummary]:
+def _agents(session: Session, *conditions: ColumnElement[bool], unreadable: Chain | None = None) -> list[AgentSummary]:
     rows = session.scalars(select(AgentRow).where(*conditions).order_by(AgentRow.institution_id, AgentRow.id))
     return [
         AgentSummary(
@@ -172,7 +177,7 @@ def _agents(session: Session, *conditions: ColumnElement[bool]) -> list[AgentSum
             last_report_at=row.last_report_at,
             reports=row.reports,
             version=row.version,
-            chain=read_chain(row.chain),
+            chain=_chain(row.chain, unreadable),
             missing=row.missing,
             forked_at=row.forked_at,
             disputed=row.disputed,
@@ -180,6 +185,15 @@ def _agents(session: Session, *conditions: ColumnElement[bool]) -> list[AgentSum
         )
         for row in rows
     ]
+
+
+def _chain(text: str | None, unreadable: Chain | None) -> Chain:
+    try:
+        return read_chain(text)
+    except ValueError:
+        if unreadable is None:
+            raise
+        return unreadable
 
 
 def heard_from(session: Session, institution_id: str) -> dict[str, Millis]:

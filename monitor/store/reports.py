@@ -108,6 +108,19 @@ def add_disputed(session: Session, received: Sequence[Received], received_at: Mi
     return len(rows)
 
 
+def count_disputed(session: Session, institution_id: str, agent_id: str) -> int:
+    """Return how many disputed reports of an agent are kept."""
+    row = DisputedReportRow
+    query = select(func.count()).where(row.institution_id == institution_id, row.agent_id == agent_id)
+    return session.scalars(query).one()
+
+
+def reporting_agents(session: Session, institution_id: str) -> set[str]:
+    """Return the agents of an institution of which reports are stored."""
+    row = ReportRow
+    return set(session.scalars(select(row.agent_id).where(row.institution_id == institution_id).distinct()))
+
+
 @dataclass(frozen=True)
 class StoredReport:
     """A row as it lies in the store. Instants are UTC milliseconds."""
