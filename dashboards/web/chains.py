@@ -79,8 +79,8 @@ def _troubles(agent: AgentSummary, words: Words) -> Iterable[str]:
         yield text % {"count": rest}
     if agent.chain.dropped:
         text = words.plural(
-            "%(count)s of them was given up by the agent itself: its store of unsent reports was full or damaged.",
-            "%(count)s of them were given up by the agent itself: its store of unsent reports was full or damaged.",
+            "%(count)s of them was given up by the agent itself: its store of unsent reports was full or damaged, or they had been refused.",
+            "%(count)s of them were given up by the agent itself: its store of unsent reports was full or damaged, or they had been refused.",
             agent.chain.dropped,
         )
         yield text % {"count": agent.chain.dropped}
