@@ -140,7 +140,21 @@ class Sender:
                     async with asyncio.timeout(IDLE_SECONDS):
                         await wake.wait()
             elif wait > 0:
-                await self._clock.sleep(wait)
+                await self._pause(wait)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but no longer than until the agent is enrolled anew."""
+        before = self._present()
+        while seconds > 0 and self._present() is before:
+            await self._clock.sleep(min(seconds, IDLE_SECONDS))
+            seconds -= IDLE_SECONDS
+
+    def _present(self) -> Collector | None:
+        """Return the collector of the present enrolment; None without one, or when it can't be read."""
+        try:
+            return self._collector()
+        except CollectorError:
+            return None
 
     async def _send(self, collector: Collector, entries: Sequence[Entry]) -> None:
         body = gzip.compress(frame(entry.payload for entry in entries), compresslevel=6, mtime=0)

@@ -344,6 +344,30 @@ async def test_a_restored_backup_whose_key_was_replaced_keeps_what_it_has_until_
     assert (bench.outbox.status().waiting, bench.outbox.status().rejected) == (3, 0)
 
 
+async def test_a_new_enrolment_ends_the_wait_of_a_key_that_is_not_accepted(bench: Bench) -> None:
+    """A person enrols the agent again and looks whether it reports: not in a quarter of an hour, now."""
+    bench.collector.keys.clear()
+    bench.fill(1)
+    earlier, fresh = bench.link, Collector(bench.collector.url, SELF, seconds=5.0)
+    pauses: list[float] = []
+
+    class Slept(ManualClock):
+        async def sleep(self, seconds: float) -> None:
+            pauses.append(seconds)
+            if len(pauses) == 3:
+                bench.collector.know(SELF.key.public.jwk)
+                bench.link = fresh
+            await super().sleep(seconds)
+
+    bench.sender = Sender(bench.outbox, Slept(CLOCK.now()), lambda: bench.link, seeded=random.Random(1))
+    running = asyncio.create_task(bench.sender.run(asyncio.Event()))
+    await asyncio.wait_for(bench.collector.stored.wait(), 10)
+    running.cancel()
+    await asyncio.wait([running])
+    await earlier.close()
+    assert pauses == [15.0, 15.0, 15.0]
+
+
 async def test_what_an_earlier_version_left_unsigned_is_put_aside(bench: Bench) -> None:
     bench.outbox.put("e" * 32, lambda slot: b'{"schema":"cradlewatch.report/1"}')
     bench.fill(1)
