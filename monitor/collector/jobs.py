@@ -7,12 +7,14 @@ import structlog
 from monitor.collector.clocks import note_clocks
 from monitor.collector.context import Context
 from monitor.collector.evaluate import evaluate
-from monitor.collector.notify import send_notices
+from monitor.collector.notify import LONGEST_WAIT, send_notices
 from monitor.model.span import MINUTE, Millis
 from monitor.regulations.problem import PackError
 from monitor.store import agents, evaluations
 from monitor.store.engine import reading, writing
 from monitor.store.listening import listens
+from monitor.store.notices import tried_by
+from monitor.store.verdicts import looked_by
 
 __all__ = ["bring_back", "evaluate_due", "note_clocks", "note_listening", "send_notices", "wake_silent"]
 
@@ -29,16 +31,20 @@ APART: Millis = MINUTE
 def bring_back(context: Context) -> int:
     """Bring back what a clock that was ahead, and has been set back since, put into the future; return how much.
 
-    Else nothing would be judged, and nobody be silent, until then.
+    Else nothing would be judged, nobody be silent and nobody be told until then, and what is seen now would be dropped
+    beside what was seen later.
     """
     now = context.now()
     longest = max(context.settings.evaluate_every, AFTER_FAILURE)
     with writing(context.engine) as session:
         due = evaluations.due_by(session, now, now + longest + APART)
+        for institution_id in due:
+            looked_by(session, institution_id, now, now + APART)
         heard = agents.heard_by(session, now, now + APART)
-    if due or heard:
-        log.warning("the collector's clock was set back", evaluations=due, agents=heard)
-    return due + heard
+        owed = tried_by(session, now, now + LONGEST_WAIT + APART)
+    if due or heard or owed:
+        log.warning("the collector's clock was set back", evaluations=len(due), agents=heard, notices=owed)
+    return len(due) + heard + owed
 
 
 def evaluate_due(context: Context, limit: int = 100) -> int:

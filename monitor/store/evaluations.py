@@ -38,10 +38,10 @@ def claim(session: Session, institution_id: str, due: Millis, until: Millis) -> 
     return session.execute(taken).first() is not None
 
 
-def due_by(session: Session, now: Millis, latest: Millis) -> int:
-    """Evaluations that are due after `latest`, by a clock that has been set back since, are due now; return how many."""
+def due_by(session: Session, now: Millis, latest: Millis) -> list[str]:
+    """Evaluations that are due after `latest`, by a clock that has been set back since, are due now; return whose."""
     moved = update(InstitutionRow).where(InstitutionRow.evaluate_due_at > latest).values(evaluate_due_at=now)
-    return len(session.execute(moved.returning(InstitutionRow.id)).all())
+    return list(session.scalars(moved.returning(InstitutionRow.id)))
 
 
 def make_due(session: Session, institution_id: str, now: Millis) -> None:

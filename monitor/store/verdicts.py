@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import delete, select, tuple_
+from sqlalchemy import delete, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from monitor.model.finding import Run
@@ -115,6 +115,16 @@ def _cause(text: str | None) -> Cause | None:
         return None
     value = json.loads(text)
     return Cause(value["requirement"], Subject.model_validate(value["subject"]))
+
+
+def looked_by(session: Session, institution_id: str, now: Millis, latest: Millis) -> None:
+    """Looks after `latest`, by a clock that has been set back since, were made by now at the latest, or not at all.
+
+    Else what is seen from now on would lie inside a run that says otherwise, and be dropped.
+    """
+    here = RunRow.institution_id == institution_id
+    session.execute(delete(RunRow).where(here, RunRow.first_at > latest))
+    session.execute(update(RunRow).where(here, RunRow.last_at > latest).values(last_at=now))
 
 
 def save_runs(session: Session, institution_id: str, before: RunsByKey, after: RunsByKey) -> None:

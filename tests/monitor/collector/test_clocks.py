@@ -18,12 +18,13 @@ from monitor.collector.opening import ClockUnsure
 from monitor.collector.verify import verify_institution
 from monitor.model.observation import Kind, Observation
 from monitor.model.report import Receipt
-from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Millis, from_millis
+from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Millis, from_millis, to_millis
 from monitor.store import agents
 from monitor.store.clocks import disputed_at
 from monitor.store.engine import reading, writing
-from monitor.store.tables import AgentRow
-from support.centre import INVENTORY, NOW, Centre, declared, instant, make_centre, span
+from monitor.store.findings import finding_rows
+from monitor.store.tables import AgentRow, InstitutionRow
+from support.centre import INVENTORY, NOW, Centre, declared, index, instant, make_centre, span
 from support.packs import pack
 
 SITES = ("wj-0001", "wj-0002", "wj-0003", "wj-0004")
@@ -279,3 +280,32 @@ def test_what_lies_ahead_of_a_centre_that_was_set_back_waits_with_two_agents_too
     centre.clock.step(-30 * DAY / SECOND)
     with pytest.raises(ClockUnsure):
         centre.send(centre.report(span("camera/gate", "up", NOW, NOW + 1)).model_copy(update={"written_at": true}))
+
+
+def test_a_breach_is_seen_after_a_clock_that_ran_ahead_was_set_right(engine: Engine) -> None:
+    """A run of looks that reaches into the year to come must not swallow what is seen now."""
+    centre = make_centre(engine, pack(retention={"confirm_after": "0s"}))
+    centre.add()
+
+    def looks(days: float) -> list[str]:
+        centre.clock.advance(600)
+        at = to_millis(centre.clock.now())
+        centre.see(declared(at), index("gate", at, days))
+        done = evaluate(centre.context, "wj-0001")
+        assert done is not None
+        with reading(engine) as session:
+            return [item.state for item in finding_rows(session, open_only=True) if item.requirement == "retention"]
+
+    def puts_off() -> None:
+        """Do what the job does that evaluates."""
+        with writing(engine) as session:
+            session.execute(update(InstitutionRow).values(evaluate_due_at=centre.context.now() + MINUTE))
+
+    assert looks(100) == []
+    centre.clock.step(400 * DAY / SECOND)
+    assert looks(100) == []
+    puts_off()
+    centre.clock.step(-400 * DAY / SECOND)
+    bring_back(centre.context)
+    assert looks(35) == ["short"]
+    assert looks(100) == []
