@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from datetime import datetime
+from http import HTTPStatus
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -81,7 +82,7 @@ async def enroll(
     try:
         key = make_key(state.directory)
         name = state.agent if state.is_enrolled() else state.own_name
-        granted = await _ask(address, pinned, code, agent or name, key)
+        granted = await _ask(address, pinned, code, (institution, agent or name), key)
         enrolment = granted.enrolment(address, key, pinned)
     except IdentityError as error:
         raise EnrolError(str(error)) from None
@@ -133,13 +134,17 @@ async def _is_the_same(state: State, enrolment: Enrolment, pinned: Pinned) -> bo
         await collector.close()
 
 
-async def _ask(address: str, pinned: Pinned, code: str, agent: str, key: PrivateKey) -> Granted:
-    plain = plain_code(code)
-    body = {"code": plain, "agent": agent, "key": key.public.jwk, "proof": prove_possession(key, plain)}
+async def _ask(address: str, pinned: Pinned, code: str, who: tuple[str, str], key: PrivateKey) -> Granted:
+    plain, (institution, agent) = plain_code(code), who
+    asked = {"code": plain, "agent": agent, "institution": institution}
+    body = {**asked, "key": key.public.jwk, "proof": prove_possession(key, plain)}
     collector = _open(address, pinned)
     try:
         answer = await collector.post("/api/v1/enrolments", json.dumps(body).encode())
     except (Refused, NotAccepted) as error:
+        if isinstance(error, Refused) and error.status == HTTPStatus.CONFLICT:
+            why = str(error).partition(": ")[2]
+            raise EnrolError(f"{why}: it is still good there; ask for a code for this one") from None
         reason = str(error).partition(": ")[2] if isinstance(error, Refused) else "the code is not accepted"
         raise EnrolError(f"{reason}: a code works once and for some days; ask for a new one") from None
     except CollectorError as error:

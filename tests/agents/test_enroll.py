@@ -74,7 +74,8 @@ async def test_a_code_registers_a_key_that_never_leaves(collector: LoopbackColle
     assert (enrolment.institution, enrolment.agent, enrolment.collector) == ("a", "nvr-box", collector.url)
     (request,) = collector.requests
     asked = json.loads(request.body)
-    assert (request.path, asked["code"], asked["agent"]) == ("/api/v1/enrolments", "ABCDEFGH", "box")
+    assert request.path == "/api/v1/enrolments"
+    assert (asked["code"], asked["agent"], asked["institution"]) == ("ABCDEFGH", "box", "a")
     collector.know(asked["key"])
     assert list(collector.keys) == [enrolment.key]
     raw_jws.check(asked["proof"].encode(), b"ABCDEFGH", collector.keys[enrolment.key])
@@ -89,6 +90,7 @@ async def test_a_code_registers_a_key_that_never_leaves(collector: LoopbackColle
     [
         (Reply(403, {"detail": "expired"}, PROBLEM), "the code is not accepted: a code works once and for some days; ask for a new one"),
         (Reply(404, {"detail": "no such code"}, PROBLEM), "no such code: a code works once and for some days; ask for a new one"),
+        (Reply(409, {"detail": "the code is for another institution than a"}, PROBLEM), "the code is for another institution than a: it is still good there; ask for a code for this one"),
         (Reply(200, b"<html>"), "the answer of URL can't be read: is this the collector's address?"),
         (Reply(200, {"institution": "a", "agent": "b", "key": {"kty": "oct"}, "nonce": NONCE}), "the answer of URL can't be read: is this the collector's address?"),
         (Reply(200, {"institution": "b", "agent": "b", "key": COLLECTOR_KEY, "nonce": NONCE}), "the code is for institution b, and site.yaml is of a: ask for a code for this one"),
