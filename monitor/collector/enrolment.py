@@ -96,7 +96,8 @@ def enrol(context: Context, code: str, agent: str, offer: Offer, institution: st
             raise EnrolmentError("this code has been used or has expired; ask for a new one")
         identity = Identity(found.institution, found.agent or agent)
         heard = agents.heard_from(session, identity.institution).get(identity.agent)
-        agents.enrol(session, identity.institution, identity.agent, now)
+        due = context.packs.silent_due(registry.known_institution(session, identity.institution).regulation, now)
+        agents.enrol(session, identity.institution, identity.agent, now, due)
         known = agent_keys(session, identity.institution, identity.agent)
         if key.id in known:
             raise EnrolmentError("this key has been registered before; make a new one")

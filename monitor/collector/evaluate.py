@@ -13,13 +13,13 @@ from monitor.collector.cases import Move, moves
 from monitor.collector.clocks import NOTED_FOR
 from monitor.collector.context import Context
 from monitor.collector.packs import Packs
-from monitor.evaluation.judge import judge
+from monitor.evaluation.judge import judge, of_silence_alone
 from monitor.model.finding import Known, Look, Run, Stage, extend, finding_id, undetermined_since
 from monitor.model.inventory import Institution, Inventory
 from monitor.model.kept import KeptIndexes
 from monitor.model.ledger import Facts, fold, with_approvals
 from monitor.model.observation import Kind, Subject
-from monitor.model.regulation import Regulation, Requirements
+from monitor.model.regulation import Regulation
 from monitor.model.span import Millis, isoformat
 from monitor.model.verdict import Episode, Outcome, Verdict, citation_json, evidence_json
 from monitor.store import agents, evaluations, registry, reports, views
@@ -155,10 +155,12 @@ def verdicts_as_of(session: Session, institution_id: str, as_of: Millis, packs: 
 
 
 def expected_reports(session: Session, institution_id: str, as_of: Millis) -> dict[str, Millis]:
-    """Return, for each agent that was expected to report at an instant, when its newest report had come in."""
-    return _expected(
-        reports.last_reports(session, institution_id, as_of), revoked_agents(session, institution_id, as_of)
-    )
+    """Return, for each agent that was expected to report at an instant, since when it would have been silent."""
+    heard = reports.last_reports(session, institution_id, as_of)
+    for agent in agents.agents_of(session, institution_id):
+        if agent.enrolled_at <= as_of:
+            heard[agent.id] = max(agent.enrolled_at, heard.get(agent.id, agent.enrolled_at))
+    return _expected(heard, revoked_agents(session, institution_id, as_of))
 
 
 def _expected(heard: Mapping[str, Millis], revoked: Mapping[str, Millis]) -> dict[str, Millis]:
@@ -176,10 +178,8 @@ def _judge(
     *,
     clocks_disputed: bool,
 ) -> tuple[Verdict, ...]:
-    if facts is None:  # nothing is declared: only that somebody has gone silent can be judged
-        facts = Facts(as_of, _nothing_declared(summary))
-        only = Requirements(agent_silence=regulation.requirements.agent_silence)
-        regulation = regulation.model_copy(update={"requirements": only})
+    if facts is None:
+        facts, regulation = Facts(as_of, nothing_declared(summary)), of_silence_alone(regulation)
     since = {key: at for key, items in runs.items() if (at := undetermined_since(items)) is not None}
     return judge(
         facts, regulation, last_reports=heard, undetermined_since=since, listening_since=listening,
@@ -187,7 +187,8 @@ def _judge(
     )  # fmt: skip
 
 
-def _nothing_declared(summary: registry.InstitutionSummary) -> Inventory:
+def nothing_declared(summary: registry.InstitutionSummary) -> Inventory:
+    """Return an institution as it stands while nothing is declared of it."""
     institution = Institution(id=summary.id, name=summary.name, timezone=summary.timezone)
     return Inventory(institution=institution, zones=(), cameras=())
 

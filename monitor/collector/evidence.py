@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from monitor.collector.clocks import NOTED_FOR
 from monitor.collector.context import Context
-from monitor.collector.evaluate import expected_reports
+from monitor.collector.evaluate import expected_reports, nothing_declared
 from monitor.collector.packs import pack_json
 from monitor.evidence.bundle import as_json, write_bundle
 from monitor.model.chain import write_chain
@@ -134,6 +134,9 @@ def _computation(session: Session, row: FindingRow, said: Reading) -> dict[str, 
         "as_of": said.at,
         "reading": said.to_json(),
         "inventory": None if approved is None else approved.model_dump(mode="json", by_alias=True),
+        "undeclared": nothing_declared(registry.known_institution(session, row.institution)).model_dump(
+            mode="json", by_alias=True
+        ),
         "waivers": [item.model_dump(mode="json") for item in registry.waivers(session, row.institution)],
         "approvals": {camera: [asdict(item) for item in items] for camera, items in approvals.items()},
         "last_reports": expected_reports(session, row.institution, said.at),

@@ -20,7 +20,6 @@ from monitor.collector.opening import MISDATED, ClockUnsure, Opened, Trust, look
 from monitor.model.envelope import Envelope
 from monitor.model.report import Receipt, Receipts
 from monitor.model.span import Millis, from_millis
-from monitor.regulations.problem import PackError
 from monitor.store.agents import Arrival, hold_institutions, reported
 from monitor.store.clocks import note_offset
 from monitor.store.engine import writing
@@ -190,7 +189,7 @@ def _store(context: Context, group: Sequence[_Request], now: Millis) -> dict[int
             intake.keep_disputed(now)
             if fresh:
                 new[who.institution] = fresh
-                due = _silent_due(context, packs.get(who.institution), now)
+                due = context.packs.silent_due(packs.get(who.institution), now)
                 arrivals[who.institution, who.agent] = _arrival(fresh, intake, due, now)
         add_reports(session, [item.received for items in new.values() for item in items], now)
         add_entries(session, {name: [entry for item in items for entry in item.entries] for name, items in new.items()})
@@ -204,12 +203,3 @@ def _arrival(new: Sequence[Opened], intake: Intake, due: Millis | None, now: Mil
     last = new[-1].received
     offset = offset_of(last.nonce_at, last.envelope.protected.written_at, now)
     return Arrival(len(new), newest.version, intake.chain, intake.forked, due, misdated, offset)
-
-
-def _silent_due(context: Context, regulation: str | None, now: Millis) -> Millis | None:
-    """Return when the agent counts as silent unless it reports again; None when nobody asks."""
-    try:
-        requirement = None if regulation is None else context.packs.get(regulation).requirements.agent_silence
-    except PackError:
-        return None  # a pack that can't be read must not lose a report; the evaluation says what is wrong with it
-    return None if requirement is None else now + requirement.silent_after + 1

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from monitor.evaluation.judge import judge
+from monitor.evaluation.judge import judge, of_silence_alone
 from monitor.evidence.bundle import Bundle, BundleError
 from monitor.evidence.readings import finding_problems
 from monitor.evidence.series import Series
@@ -17,7 +17,7 @@ from monitor.model.chain import read_chain
 from monitor.model.envelope import Envelope, unframe
 from monitor.model.inventory import Inventory
 from monitor.model.jws import SignatureError
-from monitor.model.ledger import fold, with_approvals
+from monitor.model.ledger import Facts, fold, with_approvals
 from monitor.model.observation import Observation, Subject
 from monitor.model.regulation import Regulation
 from monitor.model.report import Report, is_misdated
@@ -190,12 +190,18 @@ def _judged(bundle: Bundle, observations: list[Observation], result: Result) -> 
 def _verdict(bundle: Bundle, said: dict[str, Any], finding: dict[str, Any], seen: list[Observation]) -> Verdict | None:
     inventory = None if said["inventory"] is None else Inventory.model_validate(said["inventory"])
     facts = fold(seen, said["as_of"], inventory=inventory, waivers=_WAIVERS.validate_python(said["waivers"]))
+    regulation = Regulation.model_validate(bundle.json("regulation.json"))
     if facts is None:
-        return None
+        if "undeclared" not in said:
+            return None
+        facts, regulation = (
+            Facts(said["as_of"], Inventory.model_validate(said["undeclared"])),
+            of_silence_alone(regulation),
+        )
     facts = with_approvals(facts, _APPROVALS.validate_python(said["approvals"]))
     verdicts = judge(
         facts,
-        Regulation.model_validate(bundle.json("regulation.json")),
+        regulation,
         last_reports=said["last_reports"],
         undetermined_since={(kind, Subject.parse(subject)): at for kind, subject, at in said["undetermined_since"]},
         listening_since=said["listening_since"],

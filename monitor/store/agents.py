@@ -138,12 +138,15 @@ def use_code(session: Session, code: str, now: Millis) -> bool:
     return session.execute(statement).first() is not None
 
 
-def enrol(session: Session, institution_id: str, agent_id: str, now: Millis) -> None:
-    """Enter an agent; one of the same id keeps its history, and a fork of before is settled: a person saw to it."""
+def enrol(session: Session, institution_id: str, agent_id: str, now: Millis, silent_due: Millis | None = None) -> None:
+    """Enter an agent; one of the same id keeps its history, and a fork of before is settled: a person saw to it.
+
+    `silent_due` is when its silence becomes due, unless it reports: an agent that is never started is one too.
+    """
     row = {"institution_id": institution_id, "id": agent_id, "enrolled_at": now, "reports": 0}
     insert_new(session, AgentRow, [row])
     here = (AgentRow.institution_id == institution_id, AgentRow.id == agent_id)
-    session.execute(update(AgentRow).where(*here).values(enrolled_at=now, forked_at=None))
+    session.execute(update(AgentRow).where(*here).values(enrolled_at=now, forked_at=None, silent_due_at=silent_due))
 
 
 def chains_of_agents(session: Session, agents: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Chain]:
