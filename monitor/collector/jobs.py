@@ -10,10 +10,9 @@ from monitor.collector.evaluate import evaluate
 from monitor.collector.notify import LONGEST_WAIT, send_notices
 from monitor.model.span import MINUTE, Millis
 from monitor.regulations.problem import PackError
-from monitor.store import agents, evaluations
+from monitor.store import agents, evaluations, notices
 from monitor.store.engine import reading, writing
 from monitor.store.listening import listens
-from monitor.store.notices import tried_by
 from monitor.store.verdicts import looked_by
 
 __all__ = ["bring_back", "evaluate_due", "note_clocks", "note_listening", "send_notices", "wake_silent"]
@@ -35,15 +34,20 @@ def bring_back(context: Context) -> int:
     beside what was seen later.
     """
     now = context.now()
-    longest = max(context.settings.evaluate_every, AFTER_FAILURE)
+    due_latest = now + max(context.settings.evaluate_every, AFTER_FAILURE) + APART
+    owed_latest = now + LONGEST_WAIT + APART
+    with reading(
+        context.engine
+    ) as session:  # whoever was evaluated is due again, be it then: nothing is scanned for nothing
+        if not evaluations.is_any_due_after(session, due_latest) and not notices.is_any_due_after(session, owed_latest):
+            return 0
     with writing(context.engine) as session:
-        due = evaluations.due_by(session, now, now + longest + APART)
+        due = evaluations.due_by(session, now, due_latest)
         for institution_id in due:
             looked_by(session, institution_id, now, now + APART)
         heard = agents.heard_by(session, now, now + APART)
-        owed = tried_by(session, now, now + LONGEST_WAIT + APART)
-    if due or heard or owed:
-        log.warning("the collector's clock was set back", evaluations=len(due), agents=heard, notices=owed)
+        owed = notices.tried_by(session, now, owed_latest)
+    log.warning("the collector's clock was set back", evaluations=len(due), agents=heard, notices=owed)
     return len(due) + heard + owed
 
 
