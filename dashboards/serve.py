@@ -23,6 +23,7 @@ from dashboards.logs import AccessLog
 from dashboards.prepare import prepare
 from dashboards.scheduler import Scheduler
 from dashboards.serve_error import ServeError
+from dashboards.watchdog import TurningServer, start_again, watchdog
 from dashboards.web.guard import SafeHeaders
 from dashboards.web.pages import build_pages
 from dashboards.workers import HANG_SECONDS, LISTENING_SECONDS, Worker, run_workers
@@ -279,7 +280,9 @@ def serve(
     keep_what_is_loaded()
     with listening, jobs(context.within(JOB), answers=workers == 1) as scheduler:
         if workers == 1:
-            uvicorn.Server(config).run(sockets=[listening])
+            server = TurningServer(config)
+            with watchdog(server, HANG_SECONDS, partial(start_again, listening)):
+                server.run(sockets=[listening])
             return
         every = partial(scheduler.add_job, trigger="interval", seconds=WORKERS_SECONDS)
         config = _config(Worker(settings, create_app, verbose), settings.tls, workers)

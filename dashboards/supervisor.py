@@ -15,12 +15,11 @@ import uvicorn
 from uvicorn.supervisors.multiprocess import Process
 
 from dashboards.serve_error import ServeError
+from dashboards.watchdog import TurningServer, turns_of_time
 from monitor.model.clock import Clock, SystemClock
 
 log = structlog.get_logger(__name__)
 
-TURN_SECONDS = 0.25
-"""How often the workers are looked at."""
 START_SECONDS = 60.0
 """A worker that doesn't answer so long after its start is given up. On a busy machine the start alone takes some seconds."""
 STEADY_SECONDS = 60.0
@@ -29,17 +28,6 @@ END_SECONDS = 4.5
 """A worker that was told to end and is there after so long is ended: some more than its requests have."""
 MOST_SECONDS = 30.0
 """The longest pause between two tries."""
-
-
-class _Server(uvicorn.Server):
-    """A server that counts the turns of its event loop, ten a second."""
-
-    turns = 0
-
-    async def on_tick(self, counter: int) -> bool:
-        """Count a turn."""
-        self.turns += 1
-        return await super().on_tick(counter)
 
 
 class WorkerProcess(Process):
@@ -58,10 +46,10 @@ class WorkerProcess(Process):
         self._ending = 0.0
 
     @property
-    def server(self) -> _Server:
+    def server(self) -> TurningServer:
         """What serves, in the worker's own process."""
-        if not isinstance(self._server, _Server):
-            self._server = _Server(config=self.config)
+        if not isinstance(self._server, TurningServer):
+            self._server = TurningServer(config=self.config)
         return self._server
 
     def pong(self) -> None:
@@ -196,16 +184,7 @@ class Supervisor:
         return [*self._workers(), *self._retired, *([self._next] if self._next else [])]
 
     def _turns(self) -> Iterator[float]:
-        """Give again and again how many seconds went by, at most a second.
-
-        A first process that was held up itself, as on a machine that slept, holds nothing against its workers.
-        """
-        before = self._clock.monotonic()
-        while True:
-            threading.Event().wait(TURN_SECONDS)
-            now = self._clock.monotonic()
-            yield min(now - before, 4 * TURN_SECONDS)
-            before = now
+        return turns_of_time(self._clock, threading.Event().wait)
 
     @contextmanager
     def _signals(self) -> Iterator[None]:

@@ -80,7 +80,18 @@ def _lost(seen: Match, t: Thresholds) -> bool:
     anchored = seen.anchored if sound is None else max(seen.anchored, sound.anchored)
     most = t.moved_lost_anchored if sound is None else t.moved_lost_anchored_both
     whole = seen.covered_ratio <= t.moved_lost_covered or seen.own_structure - seen.in_place >= t.moved_lost_strange
-    return gone and anchored <= most and seen.own_structure >= t.moved_lost_structure and whole
+    strange = seen.own_structure >= t.moved_lost_structure and whole
+    return strange and ((gone and anchored <= most) or _gone_altogether(seen, t))
+
+
+def _gone_altogether(seen: Match, t: Thresholds) -> bool:
+    """Tell whether edges run nowhere as they did, in either: then more may fit by chance, as boards and walls do along themselves."""
+    return seen.sound is not None and all(
+        item.identity <= t.moved_gone_identity
+        and item.in_place <= t.moved_gone_in_place
+        and item.anchored <= t.moved_gone_anchored
+        for item in (seen, seen.sound)
+    )
 
 
 def _gone(seen: Match | Kept, t: Thresholds) -> bool:

@@ -105,7 +105,9 @@ def _corrupt(e: Evidence, t: Thresholds) -> bool:
     )  # another view has other tiles on the grid than the usual ones
     new = times >= t.corrupt_seam_times if times is not None else seen.seam_share >= t.corrupt_seam_alone
     steps = new and seen.seam_share >= t.corrupt_seam_share and seen.seam_ratio >= t.corrupt_seam_ratio
-    seams = steps and not _dark(e, t)  # where an encoder leaves the noise of full gain block by block
+    seams = (
+        steps and not _dark(e, t) and not _dusk(e, t)
+    )  # where an encoder leaves the noise of full gain block by block
     unusual = beside.smeared_more is None or beside.smeared_more >= t.corrupt_smeared_more
     smeared = unusual and seen.smeared_ratio >= t.corrupt_smeared_ratio
     return (seams or smeared or _concealed(e, t)) and not _striped(e, t)
@@ -180,6 +182,12 @@ def _blurred(e: Evidence, t: Thresholds) -> bool:
 
 def _dark(e: Evidence, t: Thresholds) -> bool:
     return e.measures.levels.block_p90 <= t.dark_p90
+
+
+def _dusk(e: Evidence, t: Thresholds) -> bool:
+    """Tell whether it is dim, and the sensor's gain is up: the noise says so."""
+    left = e.beside.grain_left
+    return left is not None and left >= t.dusk_grain and e.measures.levels.block_p90 <= t.dusk_p90
 
 
 def _noisy(e: Evidence, t: Thresholds) -> bool:

@@ -64,7 +64,8 @@ class _Table:
 
     @classmethod
     def empty(cls) -> _Table:
-        return cls(np.zeros(SLOTS, np.uint32), np.zeros(SLOTS, np.float32))
+        # Filled, not zeroed by the system: what it takes it takes at once, not page by page over hours, like a leak.
+        return cls(np.full(SLOTS, 0, np.uint32), np.full(SLOTS, 0, np.float32))
 
     def swap(self, token: int, at: float) -> float | None:
         """Put a token in; return when it was seen before, None where it wasn't or another one took its place."""

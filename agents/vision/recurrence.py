@@ -72,11 +72,11 @@ class Recurrence:
     def __init__(self) -> None:
         """Remember nothing yet."""
         self._ring = np.full(KEPT_SECONDS, np.nan, np.float32)
-        self._had = np.zeros(KEPT_SECONDS, np.bool_)
+        self._had = np.full(KEPT_SECONDS, False)
         """In which seconds there was an inter frame."""
-        self._stood = np.zeros(KEPT_SECONDS, np.bool_)
+        self._stood = np.full(KEPT_SECONDS, False)
         """In which seconds the picture stood still: what an encoder makes of that comes again, and is no loop."""
-        self._unmoved = np.zeros(KEPT_SECONDS, np.bool_)
+        self._unmoved = np.full(KEPT_SECONDS, False)
         """Which seconds lie between two looks that show the same room, but for its noise."""
         self._looks: deque[int] = deque(maxlen=SAME_LOOKS)
         """The seconds of the latest looks."""

@@ -90,6 +90,9 @@ class Thresholds:
     """Of what is usual for the camera: tiles and shelves may lie on the grid by chance."""
     corrupt_seam_alone: float = _least(0.12)
     """Enough while nothing is known to be usual."""
+    dusk_p90: float = _most(72.0)
+    dusk_grain: float = _least(1.3)
+    """Of the usual noise: in a dim picture so much of it is that of full gain, which encoders leave block by block."""
     corrupt_smeared_ratio: float = _least(0.25)
     corrupt_smeared_more: float = _least(0.18)
     """Than is usual for the camera: some are built of nothing but upright lines."""
@@ -133,6 +136,10 @@ class Thresholds:
     """The same of the approved view and of the last look that surely showed it, together."""
     moved_lost_in_place: float = _most(0.5)
     """As much of the approved structure is found by chance, wherever the camera looks: rooms are built at right angles."""
+    moved_gone_identity: float = _most(0.14)
+    moved_gone_in_place: float = _most(0.6)
+    moved_gone_anchored: float = _most(0.15)
+    """The same three where edges as a whole agree so little with both: of looks that show the view, or some of it among cots and people, they agree by 0.18 at least."""
     moved_lost_structure: float = _least(0.2)
     """A picture with sharp structure of its own, none of which is the approved one: it looks elsewhere."""
     moved_lost_covered: float = _most(0.4)

@@ -66,7 +66,6 @@ def open_engine(text: str = DEFAULT_URL, connections: int = MOST_CONNECTIONS, pa
 
     engine = create_engine(
         url,
-        pool_pre_ping=True,
         pool_size=min(KEPT_CONNECTIONS, connections),
         max_overflow=max(0, connections - KEPT_CONNECTIONS),
         pool_timeout=patience.queue,

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import psycopg
 from psycopg.abc import PQGen
 from sqlalchemy import Engine, event
+from sqlalchemy.exc import InvalidatePoolError
 
+from monitor.model.clock import SystemClock
 from monitor.store.patience import LINE, Patience
+
+if TYPE_CHECKING:
+    from sqlalchemy.engine.interfaces import DBAPIConnection
 
 T = TypeVar("T")
 
 INTERVAL_SECONDS = 0.1
 """So often a wait for the server is looked at."""
+
+TRUSTED_SECONDS = 1.0
+"""A connection that was used so long ago, or longer, is asked whether the server is still there before it is used again. SQLAlchemy's own
+`pool_pre_ping` asks at each use, which was a twentieth of what a group of reports costs. One that has gone since fails with its first
+statement, as it would have a moment later: who asked is told to come again."""
 
 
 class PatientConnection(psycopg.Connection[Any]):
@@ -25,6 +35,8 @@ class PatientConnection(psycopg.Connection[Any]):
     """
 
     silence: float | None = None
+    used_at = float("inf")
+    """The monotonic second in which it was given back to the pool."""
 
     def wait(self, gen: PQGen[T], interval: float = INTERVAL_SECONDS, **more: Any) -> T:  # type: ignore[override]  # the rest is handed on
         """Consume a generator over the connection. Raises OperationalError when the server says nothing for too long."""
@@ -51,6 +63,7 @@ class PatientConnection(psycopg.Connection[Any]):
 
 def wait_as_told(engine: Engine, patience: Patience) -> None:
     """Let an engine over PostgreSQL wait for its server as `patience` says."""
+    clock = SystemClock()
 
     @event.listens_for(engine, "do_connect")
     def connect(_dialect: object, _record: object, _given: object, options: Mapping[str, Any]) -> PatientConnection:
@@ -68,10 +81,16 @@ def wait_as_told(engine: Engine, patience: Patience) -> None:
     @event.listens_for(engine, "checkin")  # codespell:ignore
     def rest(connection: PatientConnection | None, _record: object) -> None:
         if connection is not None:  # it was found to be gone
-            connection.silence = patience.ping
+            connection.used_at = clock.monotonic()
 
     @event.listens_for(engine, "checkout")
     def work(connection: PatientConnection, _record: object, _proxy: object) -> None:
+        if clock.monotonic() - connection.used_at >= TRUSTED_SECONDS:
+            connection.silence = patience.ping
+            try:
+                engine.dialect.do_ping(cast("DBAPIConnection", connection))
+            except psycopg.Error:
+                raise InvalidatePoolError from None  # with this one all go, and the pool connects anew
         connection.silence = patience.silence
 
 

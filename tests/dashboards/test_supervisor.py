@@ -19,7 +19,7 @@ from dashboards.supervisor import Place
 from support.served import command_of, workers_of
 
 TESTS = Path(__file__).parents[1]
-CODE = f"import sys; sys.path[:0] = [{str(TESTS)!r}]; from support.supervised import main; main()"
+CODE = f"import sys; sys.path[:0] = [{str(TESTS)!r}]; from support import supervised; supervised."
 
 SOON = "a worker ended soon after its start, others are tried ever more seldom"
 KEPT = "a new worker could not come up, those of before SIGHUP go on"
@@ -79,11 +79,11 @@ class Supervised:
 
 
 @contextmanager
-def supervised(folder: Path) -> Iterator[Supervised]:
-    """Run a first process with two workers."""
+def supervised(folder: Path, which: str = "main") -> Iterator[Supervised]:
+    """Run a first process with two workers, or `alone` one without."""
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", CODE], cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True
+            [sys.executable, "-c", f"{CODE}{which}()"], cwd=folder, stdout=subprocess.PIPE, stderr=log, text=True
         )
     with process:
         assert process.stdout is not None
@@ -111,6 +111,22 @@ def test_a_worker_whose_event_loop_hangs_is_replaced_and_keeps_nobody_from_endin
         assert not any(command_of(str(pid)) for pid in workers)
         busy = "a worker was still busy and is ended, what it had in the works is not answered"
         assert found.said()[2:] == [(busy, "")]
+
+
+def test_a_single_process_whose_event_loop_hangs_starts_itself_again_at_the_same_port(tmp_path: Path) -> None:
+    with supervised(tmp_path, "alone") as found:
+        until(lambda: found.ask() == found.process.pid, 40, "it answers")
+        for times in (1, 2):
+            with found.hang() as connection:
+                until(lambda: found.ask() == found.process.pid, 40, "it answers again, as the same process")
+                assert connection.recv(1) == b"", "what was in the works was broken off"
+            again = ("the collector's event loop hangs, the collector starts itself again", "it has not turned for 2 s")
+            assert found.said() == [again] * times
+        command = Path(f"/proc/{found.process.pid}/cmdline").read_bytes()
+        assert command.count(b"--listen") == 1
+        assert "supervised.py" in (tmp_path / "log").read_text(), "it says where the loop hung"
+        found.process.send_signal(signal.SIGTERM)
+        found.process.wait(30)
 
 
 def test_workers_that_can_not_start_are_tried_ever_more_seldom_and_that_is_said_once(tmp_path: Path) -> None:

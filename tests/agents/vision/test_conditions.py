@@ -80,6 +80,9 @@ CASES: list[tuple[str, Evidence]] = [
     ("corrupt", evidence({"seam_times": 10}, smear={"seam_share": 0.1, "seam_ratio": 5})),
     ("ok", evidence(smear={"seam_share": 0.1, "seam_ratio": 5})),
     ("dark", evidence({"seam_times": 10}, levels={"block_p90": 38}, smear={"seam_share": 0.1, "seam_ratio": 5})),
+    ("ok", evidence({"seam_times": 10, "grain_left": 1.7}, levels={"block_p90": 51}, smear={"seam_share": 0.1, "seam_ratio": 5})),
+    ("corrupt", evidence({"seam_times": 10, "grain_left": 1.1}, levels={"block_p90": 51}, smear={"seam_share": 0.1, "seam_ratio": 5})),
+    ("corrupt", evidence({"seam_times": 10, "grain_left": 1.7}, levels={"block_p90": 90}, smear={"seam_share": 0.1, "seam_ratio": 5})),
     ("ok", evidence({"seam_times": 10}, smear={"seam_share": 0.1, "seam_ratio": 1.4})),
     ("frozen", evidence({"same_times": 60}, repeat={"same_ratio": 0.3})),
     ("ok", evidence({"same_times": 1.2}, repeat={"same_ratio": 0.3})),
@@ -117,6 +120,13 @@ ZOOMED = replace(IN_PLACE, in_place=0.5, identity=0.24, registered=0.38, anchore
 SOMEBODY_AMONG_COTS = replace(LOST, in_place=0.4, sound=Kept(in_place=0.62, identity=0.43, anchored=0.4))
 LOST_FROM_COTS = replace(LOST, sound=Kept(in_place=0.45, identity=0.1, anchored=0.0))
 LOST_BUT_FOR_CHANCE = replace(LOST, anchored=0.07, sound=Kept(in_place=0.24, identity=-0.02, anchored=0.07))
+LOST_AMONG_WALLS = replace(
+    LOST, in_place=0.29, identity=0.09, anchored=0.114, sound=Kept(in_place=0.35, identity=0.097, anchored=0.099)
+)
+LOST_OVER_BOARDS = replace(
+    LOST, in_place=0.54, identity=0.02, own_structure=0.48, sound=Kept(in_place=0.57, identity=0.1, anchored=0.0)
+)
+CROWDED = Kept(in_place=0.47, identity=0.19, anchored=0.04)
 ELSEWHERE_AND_SOFT_THERE = replace(LOST, own_structure=0.93, covered_ratio=0.45, covered_structure=0.5)
 ZOOMED_OVER_BOARDS = replace(
     IN_PLACE, in_place=0.81, identity=0.45, registered=0.48, anchored=0, settled=0.56, distinct=5, own_structure=0.57,
@@ -148,6 +158,10 @@ STRIPES = {"stripe_level": 35, "stripe_ratio": 120, "stripe_even": 0.91}
         ("moved", evidence(), LOST_FROM_COTS),
         ("ok", evidence(), replace(LOST_BUT_FOR_CHANCE, sound=None)),
         ("moved", evidence(), LOST_BUT_FOR_CHANCE),
+        ("moved", evidence(), LOST_AMONG_WALLS),
+        ("moved", evidence(), LOST_OVER_BOARDS),
+        ("ok", evidence(), replace(LOST_AMONG_WALLS, sound=CROWDED)),
+        ("ok", evidence(), replace(LOST_OVER_BOARDS, sound=None)),
         ("moved", evidence(), ELSEWHERE_AND_SOFT_THERE),
         ("covered", evidence(), replace(ELSEWHERE_AND_SOFT_THERE, own_structure=0.5)),
         ("corrupt", evidence({"grain_left": 0.1}), HIDDEN),

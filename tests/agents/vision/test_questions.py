@@ -14,6 +14,7 @@ from agents.vision.grain import detail
 from agents.vision.measure import Measures, Trace, measure
 from agents.vision.picture import Picture, Plane
 from agents.vision.repeat import repeat
+from agents.vision.stripes import SIDE, spectrum
 from agents.vision.strips import SAMPLE_BYTES, strips
 from agents.vision.thresholds import Thresholds
 from agents.vision.tint import shift
@@ -83,6 +84,15 @@ def test_a_little_more_or_less_light_is_no_fault(gain: float, offset: float) -> 
     assert found.grain.grain < limits.noisy_grain
     assert found.stripes.stripe_level < limits.striped_level
     assert found.smear.smeared_ratio == found.smear.void_ratio == 0
+
+
+@given(st.integers(0, 2**32 - 1))
+@settings(max_examples=20, deadline=None)
+def test_the_spectrum_is_the_one_that_another_transform_gives(seed: int) -> None:
+    values = np.random.default_rng(seed).normal(0, 30, (SIDE, SIDE)).astype(np.float32)
+    window = np.outer(np.hanning(SIDE), np.hanning(SIDE))
+    whole = np.abs(np.fft.fftshift(np.fft.fft2(values * window), axes=0))[:, : SIDE // 2]
+    assert np.allclose(spectrum(values), whole * 2 / window.sum(), atol=1e-4)
 
 
 @pytest.mark.parametrize("sigma", [1.0, 3.0, 8.0, 20.0])

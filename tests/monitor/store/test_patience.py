@@ -19,6 +19,7 @@ from monitor.api.routes import build_api
 from monitor.collector.context import Context
 from monitor.collector.settings import Settings
 from monitor.model.envelope import MEDIA_TYPE, frame
+from monitor.store import patient_connection
 from monitor.store.engine import open_engine, reading, with_patience, writing
 from monitor.store.patience import JOB, REQUEST, Patience
 from support.centre import Centre, make_centre
@@ -105,6 +106,22 @@ def test_a_server_process_that_stands_still_in_a_transaction_is_told_in_time(emp
                 session.connection().exec_driver_sql("SELECT 1")
             assert time.monotonic() - began < MOST_SECONDS
         assert ask(engine, "SELECT pg_backend_pid()") != backend, "by another connection"
+
+
+def test_connections_that_the_server_has_closed_are_asked_once_they_lay_idle(
+    emptied: Emptied, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with ExitStack() as stack:
+        url = stack.enter_context(emptied.database())
+        engine, other = (stack.enter_context(opened(url, SHORT)) for _ in range(2))
+        ended = ask(engine, "SELECT pg_backend_pid()")
+        assert ask(other, f"SELECT pg_terminate_backend({ended}, 5000)")
+        with pytest.raises(OperationalError):
+            ask(engine, "SELECT 1")  # used a moment ago: nobody asked
+        ended = ask(engine, "SELECT pg_backend_pid()")
+        assert ask(other, f"SELECT pg_terminate_backend({ended}, 5000)")
+        monkeypatch.setattr(patient_connection, "TRUSTED_SECONDS", 0.0)
+        assert ask(engine, "SELECT pg_backend_pid()") != ended, "nobody notices"
 
 
 def test_who_waits_for_another_ones_lock_is_told_in_time(emptied: Emptied) -> None:
