@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, func, insert, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from monitor.model.finding import Known
@@ -19,7 +19,7 @@ from monitor.store.tables import FindingChange, FindingRecord
 from monitor.store.verdicts import CurrentVerdict, Key, current_verdicts
 
 __all__ = [
-    "CurrentVerdict", "FindingRow", "Reading", "add_finding", "change_finding", "changes_of", "count_open", "current_verdicts",
+    "CurrentVerdict", "FindingRow", "Reading", "add_finding", "began_by", "change_finding", "changes_of", "count_open", "current_verdicts",
     "cursor_of", "finding", "finding_ids", "finding_of", "finding_rows", "known_findings", "open_counts", "orphaned_changes",
     "reading_numbers",
 ]  # fmt: skip
@@ -271,6 +271,16 @@ def change_finding(
         }
     session.execute(update(FindingRecord).where(*here).values(**values))
     _add_change(session, institution, finding_id, number, reading)
+
+
+def began_by(session: Session, institution: str, now: Millis, latest: Millis, by: Millis) -> None:
+    """Move times of findings after `latest`, by a clock that has been set back since, back by so much: a reading more each."""
+    late = or_(FindingRecord.began_at > latest, FindingRecord.ended_at > latest)
+    for row in _rows(session, select(FindingRecord).where(FindingRecord.institution_id == institution, late)):
+        began = row.began - by if row.began > latest else row.began
+        ended = row.ended - by if row.ended is not None and row.ended > latest else row.ended
+        moved = Reading(now, row.state, began, ended, row.reason, row.measured, row.evidence)
+        change_finding(session, institution, row.id, moved)
 
 
 def _add_change(session: Session, institution: str, finding_id: str, number: int, reading: Reading) -> None:

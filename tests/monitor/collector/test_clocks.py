@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -282,9 +283,16 @@ def test_what_lies_ahead_of_a_centre_that_was_set_back_waits_with_two_agents_too
         centre.send(centre.report(span("camera/gate", "up", NOW, NOW + 1)).model_copy(update={"written_at": true}))
 
 
-def test_a_breach_is_seen_after_a_clock_that_ran_ahead_was_set_right(engine: Engine) -> None:
-    """A run of looks that reaches into the year to come must not swallow what is seen now."""
-    centre = make_centre(engine, pack(retention={"confirm_after": "0s"}))
+@pytest.mark.parametrize("confirm_after", ["0s", "5m"])
+@pytest.mark.parametrize(
+    ("ahead", "back"),
+    [((100,), (35, 35)), ((35, 35), (100, 100)), ((35, 100, 35, 35), (100, 100)), ((35, 35), (35, 35))],
+)
+def test_what_is_seen_counts_after_a_clock_that_ran_ahead_was_set_right(
+    engine: Engine, confirm_after: str, ahead: tuple[int, ...], back: tuple[int, ...]
+) -> None:
+    """A run of looks that reaches into the year to come must not swallow what is seen now, nor keep a finding open."""
+    centre = make_centre(engine, pack(retention={"confirm_after": confirm_after}))
     centre.add()
 
     def looks(days: float) -> list[str]:
@@ -303,9 +311,14 @@ def test_a_breach_is_seen_after_a_clock_that_ran_ahead_was_set_right(engine: Eng
 
     assert looks(100) == []
     centre.clock.step(400 * DAY / SECOND)
-    assert looks(100) == []
+    for days in ahead:
+        looks(days)
     puts_off()
     centre.clock.step(-400 * DAY / SECOND)
-    bring_back(centre.context)
-    assert looks(35) == ["short"]
-    assert looks(100) == []
+    assert bring_back(centre.context) > 0
+    seen = [looks(days) for days in back]
+    assert seen[-1] == (["short"] if back[-1] < 90 else [])
+    with reading(engine) as session:
+        count = len([item for item in finding_rows(session) if item.requirement == "retention"])
+    assert count == len([pair for pair in pairwise((100, *ahead, *back)) if pair[0] > pair[1]]) or confirm_after == "5m"
+    assert verify_institution(centre.context, "wj-0001").findings.problems == []
