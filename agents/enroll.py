@@ -6,15 +6,19 @@ import json
 import re
 from collections.abc import Callable
 from datetime import datetime
+from http import HTTPStatus
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agents.collector import Collector, CollectorError, NotAccepted, Pinned, Refused, collector_url
+from agents.history import forget_history
 from agents.identity import IdentityError, make_key
 from agents.state import Enrolment, State
 from monitor.model.authority import Authority, plain_fingerprint, read_authority
 from monitor.model.enrolment import plain_code, prove_possession
+from monitor.model.handover import PATH as HANDOVERS
+from monitor.model.handover import Handovers, follow
 from monitor.model.suite import BadKey, PrivateKey, PublicKey
 
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -78,7 +82,7 @@ async def enroll(
     try:
         key = make_key(state.directory)
         name = state.agent if state.is_enrolled() else state.own_name
-        granted = await _ask(address, pinned, code, agent or name, key)
+        granted = await _ask(address, pinned, code, (institution, agent or name), key)
         enrolment = granted.enrolment(address, key, pinned)
     except IdentityError as error:
         raise EnrolError(str(error)) from None
@@ -89,46 +93,58 @@ async def enroll(
             f"the code is for institution {enrolment.institution}, and site.yaml is of {institution}:"
             " ask for a code for this one"
         )
-    if granted.replaces_heard_at is not None and not goes_on(state, enrolment):
+    same = await _is_the_same(state, enrolment, pinned)
+    if granted.replaces_heard_at is not None and not same:
         tell(
             f"the collector had an agent {enrolment.agent} of {institution} already, heard last at"
             f" {granted.replaces_heard_at:%Y-%m-%d %H:%M} UTC; it can't report any more. If that is another box, enrol this"
             " one again under a name of its own (--agent NAME), and that one too: each with a new code"
         )
-    keep_enrolment(state, enrolment)
+    keep_enrolment(state, enrolment, goes_on=same)
     return enrolment
 
 
-def goes_on(state: State, enrolment: Enrolment) -> bool:
-    """Tell whether this box was the same agent of the same collector before."""
-    before = state.enrolment() if state.is_enrolled() else None
-    return before is not None and _who(before) == _who(enrolment)
-
-
-def keep_enrolment(state: State, enrolment: Enrolment) -> None:
+def keep_enrolment(state: State, enrolment: Enrolment, *, goes_on: bool) -> None:
     """Keep an enrolment; the chain of reports goes on where the agent stays the same to the same collector."""
-    same = goes_on(state, enrolment)
     outbox = state.outbox()
     try:
-        if not same:
+        if not goes_on:
             outbox.begin_chain()
+            forget_history(state)
         outbox.keep_nonce(enrolment.nonce)
     finally:
         outbox.close()
     state.save_enrolment(enrolment)
 
 
-def _who(enrolment: Enrolment) -> tuple[str, str, str]:
-    return enrolment.collector, enrolment.institution, enrolment.agent
+async def _is_the_same(state: State, enrolment: Enrolment, pinned: Pinned) -> bool:
+    """Tell whether this box was the same agent of the same collector before: which one that is its key says, not its address."""
+    before = state.enrolment() if state.is_enrolled() else None
+    if before is None or (before.institution, before.agent) != (enrolment.institution, enrolment.agent):
+        return False
+    if before.collector_key == enrolment.collector_key:
+        return True
+    collector = _open(enrolment.collector, pinned)
+    try:
+        said = Handovers.model_validate_json((await collector.fetch(HANDOVERS)).body)
+        return follow(PublicKey.of(before.collector_key), said.handovers).jwk == enrolment.collector_key
+    except (CollectorError, ValueError):
+        return False
+    finally:
+        await collector.close()
 
 
-async def _ask(address: str, pinned: Pinned, code: str, agent: str, key: PrivateKey) -> Granted:
-    plain = plain_code(code)
-    body = {"code": plain, "agent": agent, "key": key.public.jwk, "proof": prove_possession(key, plain)}
+async def _ask(address: str, pinned: Pinned, code: str, who: tuple[str, str], key: PrivateKey) -> Granted:
+    plain, (institution, agent) = plain_code(code), who
+    asked = {"code": plain, "agent": agent, "institution": institution}
+    body = {**asked, "key": key.public.jwk, "proof": prove_possession(key, plain)}
     collector = _open(address, pinned)
     try:
         answer = await collector.post("/api/v1/enrolments", json.dumps(body).encode())
     except (Refused, NotAccepted) as error:
+        if isinstance(error, Refused) and error.status == HTTPStatus.CONFLICT:
+            why = str(error).partition(": ")[2]
+            raise EnrolError(f"{why}: it is still good there; ask for a code for this one") from None
         reason = str(error).partition(": ")[2] if isinstance(error, Refused) else "the code is not accepted"
         raise EnrolError(f"{reason}: a code works once and for some days; ask for a new one") from None
     except CollectorError as error:

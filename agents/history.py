@@ -12,6 +12,11 @@ HISTORY = (Kind.CLOCK, Kind.RECORDINGS, Kind.FOOTAGE_LOST, Kind.WRITTEN, Kind.MA
 _KEY = "history_told"
 
 
+def forget_history(state: State) -> None:
+    """Let the history be told: to a collector that was told nothing yet."""
+    state.put(_KEY, None)
+
+
 def tell_history(site: Site, journal: Journal, state: State, reporter: Reporter) -> None:
     """Report once to each collector what the site's recorders held before. Raises DatabaseError."""
     whom = f"{reporter.identity.institution} {reporter.identity.agent}"

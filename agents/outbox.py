@@ -188,7 +188,10 @@ class Outbox:
         self._database.run(lambda connection: connection.execute("DELETE FROM link"))
 
     def reject(self, entry: Entry, reason: str) -> None:
-        """Move a report that the collector will never take out of the queue, with the reason, so that others go on."""
+        """Move a report that the collector will never take out of the queue, with the reason, so that others go on.
+
+        The collector is told its number, so that nobody is suspected of it.
+        """
 
         def work(connection: sqlite3.Connection) -> None:
             if not room.remove(connection, entry.id, entry.boot, entry.sequence):
@@ -201,6 +204,7 @@ class Outbox:
                 "DELETE FROM rejected WHERE id NOT IN (SELECT id FROM rejected ORDER BY id DESC LIMIT ?)",
                 (KEEP_REJECTED,),
             )
+            room.lost(connection, entry.boot, entry.sequence, _digest(entry.payload), "refused")
             count(connection, "rejected", 1)
 
         self._database.run(work)

@@ -37,6 +37,8 @@ class Reporter:
         self._boot = boot
         self._version = version("cradlewatch")
         self._news = News()
+        self._anew: set[int] = set()
+        """Numbers of the reports of this boot that say anew what could not be taken."""
         self.oversized = 0
         """Observations too large for any report: they stay in the journal only."""
 
@@ -48,6 +50,25 @@ class Reporter:
         """
         batches = list(self._batches(observations)) or [()]
         return [self._put(batch, lasting=lasting) for batch in batches]
+
+    def again(self, sealed: bytes) -> bool:
+        """Report anew what a report says that the collector can't take, for it was sealed with another key or nonce.
+
+        False when it isn't this agent's, or was reported anew already: what is refused twice is not tried for ever. Raises
+        DatabaseError.
+        """
+        try:
+            report = Report.from_bytes(Envelope.read(sealed).payload)
+        except ValueError:
+            return False
+        mine = (report.institution, report.agent) == (self.identity.institution, self.identity.agent)
+        if not mine or (report.boot == self._boot and report.sequence in self._anew):
+            return False
+        # What it told of reports that are gone is told again by the outbox.
+        seen = [item for item in report.observations if item.kind is not Kind.DROPPED]
+        if seen:
+            self._anew.update(self.report(seen, lasting=True))
+        return True
 
     def _put(self, observations: tuple[Observation, ...], *, lasting: bool) -> int:
         at, monotonic = self._clock.now(), self._clock.monotonic()

@@ -47,7 +47,7 @@ class Worth(IntEnum):
 
 @dataclass(frozen=True)
 class Gone:
-    """Reports that had to go: [first, last] of one boot, why (full | old | damaged), and their SHA-256 in this order."""
+    """Reports that had to go: [first, last] of one boot, why (full | old | damaged | refused), and their SHA-256 in this order."""
 
     boot: str
     first: int
@@ -128,14 +128,18 @@ def drop(connection: sqlite3.Connection, number: int, why: str) -> None:
         return
     boot, sequence, digest = row
     remove(connection, number, boot, sequence)
-    # What it told of is to be told again.
+    lost(connection, boot, sequence, digest if isinstance(digest, bytes) else b"", why)
+    count(connection, "damaged" if why == "damaged" else "dropped", 1)
+    connection.execute("INSERT OR REPLACE INTO counter VALUES ('heard', 0)")
+
+
+def lost(connection: sqlite3.Connection, boot: str, sequence: int, digest: bytes, why: str) -> None:
+    """Keep the number and the digest of a report that the collector won't have, to be told; what it told of is told again."""
     connection.execute(
         "UPDATE gone SET told_boot = NULL, told_sequence = NULL WHERE told_boot = ? AND told_sequence = ?",
         (boot, sequence),
     )
-    _note(connection, boot, sequence, digest if isinstance(digest, bytes) else b"", why)
-    count(connection, "damaged" if why == "damaged" else "dropped", 1)
-    connection.execute("INSERT OR REPLACE INTO counter VALUES ('heard', 0)")
+    _note(connection, boot, sequence, digest, why)
 
 
 def _note(connection: sqlite3.Connection, boot: str, sequence: int, digest: bytes, why: str) -> None:

@@ -42,7 +42,7 @@ async def rotate(state: State) -> Enrolment:
         raise EnrolError(f"the answer of {enrolment.collector} can't be read; try again") from None
     except CollectorError as error:
         raise EnrolError(f"{error}; the old key stays in use") from None
-    keep_enrolment(state, fresh)
+    keep_enrolment(state, fresh, goes_on=True)
     return fresh
 
 

@@ -13,6 +13,7 @@ import structlog
 from pydantic import JsonValue
 
 from agents.assignment import Assigned
+from agents.collector import CollectorError
 from agents.held import Held
 from agents.history import tell_history
 from agents.indexes import JournalIndexes
@@ -24,7 +25,7 @@ from agents.scan.recorder import RecorderScan
 from agents.scan.rounds import Rounds
 from agents.sender import Sender
 from agents.site import CameraConfig, Site
-from agents.state import Enrolment, State
+from agents.state import Enrolment, State, StateError
 from agents.station import Station
 from agents.storage import File, Storage
 from agents.summary import sum_up
@@ -81,7 +82,8 @@ class Service:
         self.storage = Storage()
         self.link = Link(state)
         self.assigned = Assigned(state, self.link)
-        self.sender = Sender(self.outbox, clock, self.link, seeded=random.Random(state.boot))  # noqa: S311  (jitter, no secret)
+        jitter = random.Random(state.boot)  # noqa: S311  (no secret)
+        self.sender = Sender(self.outbox, clock, self.link, seeded=jitter, again=self._report_again)
         self.reporter: Reporter | None = None
         self._enrolment: Enrolment | None = None
         self._owes_history = False
@@ -250,6 +252,14 @@ class Service:
             reporter.report(seen)
         self.pending.reports.stored(len(seen))
 
+    def _report_again(self, sealed: bytes) -> bool:
+        """Report anew what a report says that was sealed with an earlier key or nonce. Raises CollectorError, DatabaseError."""
+        try:
+            reporter = self._reporter()
+        except StateError as error:
+            raise CollectorError(str(error)) from None
+        return reporter is not None and reporter.again(sealed)
+
     def _files(self) -> tuple[File, ...]:
         """Return how each of the agent's files stands."""
         journal, outbox = self.journal, self.outbox
@@ -268,10 +278,12 @@ class Service:
         enrolment = self.state.enrolment()
         if enrolment != self._enrolment:
             identity = self.state.identity()
-            first = self.reporter is None
+            other = (
+                self._enrolment is None or enrolment is None or enrolment.collector_key != self._enrolment.collector_key
+            )
             self.reporter = None if identity is None else Reporter(self.outbox, self.clock, identity, self.state.boot)
             self._enrolment = enrolment
-            if first and enrolment is not None and self.reporter is not None:
+            if other and self.reporter is not None:
                 self._declare()
                 self._owes_history = True
         return self.reporter

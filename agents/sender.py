@@ -33,6 +33,9 @@ NOT_ACCEPTED_WAIT_SECONDS = 900.0
 IDLE_SECONDS = 15.0
 """So often an empty outbox is looked into: an `attest` in another process may have put something in."""
 
+_SEALED_OTHERWISE = frozenset({"nonce", "unlinked", "replaced_key", "revoked_key"})
+"""Reasons that are no fault of what a report says: it can be said again under the present key and nonce."""
+
 log = structlog.get_logger()
 
 
@@ -70,11 +73,14 @@ class Sender:
         collector: Callable[[], Collector | None],
         *,
         seeded: random.Random,
+        again: Callable[[bytes], bool] = lambda _sealed: False,
     ) -> None:
         """Ask `collector` before each turn, so that an enrolment counts at once; None: not enrolled, send nothing.
 
-        `seeded` gives the jitter, which keeps a district's agents apart after the collector was away.
+        `seeded` gives the jitter, which keeps a district's agents apart after the collector was away. `again` reports anew
+        what a report says that was sealed with an earlier key or nonce, and tells whether it did.
         """
+        self._again = again
         self._outbox = outbox
         self._clock = clock
         self._collector = collector
@@ -134,7 +140,21 @@ class Sender:
                     async with asyncio.timeout(IDLE_SECONDS):
                         await wake.wait()
             elif wait > 0:
-                await self._clock.sleep(wait)
+                await self._pause(wait)
+
+    async def _pause(self, seconds: float) -> None:
+        """Wait, but no longer than until the agent is enrolled anew."""
+        before = self._present()
+        while seconds > 0 and self._present() is before:
+            await self._clock.sleep(min(seconds, IDLE_SECONDS))
+            seconds -= IDLE_SECONDS
+
+    def _present(self) -> Collector | None:
+        """Return the collector of the present enrolment; None without one, or when it can't be read."""
+        try:
+            return self._collector()
+        except CollectorError:
+            return None
 
     async def _send(self, collector: Collector, entries: Sequence[Entry]) -> None:
         body = gzip.compress(frame(entry.payload for entry in entries), compresslevel=6, mtime=0)
@@ -147,7 +167,9 @@ class Sender:
             if not _signed_by_another(entries, collector):
                 raise
             for entry in entries:
-                await self._reject(entry, "signed with an earlier key, which the collector accepts no more")
+                await self._reject(
+                    entry, "signed with an earlier key, which the collector accepts no more", "revoked_key"
+                )
             return
         receipts = _receipts(answer.body)
         self.status.clock_offset_seconds = (receipts.server_time - self._clock.now()).total_seconds()
@@ -155,7 +177,7 @@ class Sender:
             collector.use_nonce(receipts.nonce)
         by_digest = {receipt.digest: receipt for receipt in receipts.receipts}
         pairs = [(entry, by_digest.get(digest_of_bytes(entry.payload))) for entry in entries]
-        await self._settle(pairs, receipts.nonce)
+        await self._settle(collector, pairs, receipts.nonce)
 
     async def _readable(self, entries: Sequence[Entry]) -> list[Entry]:
         """Return those of one key, the first one's; put aside what is no envelope (an earlier version wrote it)."""
@@ -169,7 +191,9 @@ class Sender:
                 break
         return same
 
-    async def _settle(self, pairs: Sequence[tuple[Entry, Receipt | None]], nonce: str | None) -> None:
+    async def _settle(
+        self, collector: Collector, pairs: Sequence[tuple[Entry, Receipt | None]], nonce: str | None
+    ) -> None:
         """Take what the collector has out of the queue, and what it refuses aside; the rest stays. Keep the nonce."""
         stored = [entry for entry, receipt in pairs if receipt is not None and receipt.status == "stored"]
         had = [entry for entry, receipt in pairs if receipt is not None and receipt.status == "already have it"]
@@ -178,7 +202,10 @@ class Sender:
         self.status.already_had += len(had)
         for entry, receipt in pairs:
             if receipt is not None and receipt.status == "rejected":
-                await self._reject(entry, receipt.error or "no reason given")
+                if receipt.reason == "replaced_key" and not _signed_by_another([entry], collector):
+                    # A restored backup has the key of before: what is signed with it waits for a person, not for nothing.
+                    raise NotAccepted(f"the collector {collector.url} knows a newer key of this agent: enrol it again")
+                await self._reject(entry, receipt.error or "no reason given", receipt.reason)
         if any(receipt is None for _, receipt in pairs):
             raise CollectorError("the collector did not answer for every report")
 
@@ -194,8 +221,11 @@ class Sender:
         self._batch = 1
         raise error
 
-    async def _reject(self, entry: Entry, reason: str) -> None:
-        log.warning("report rejected by the collector", boot=entry.boot, sequence=entry.sequence, reason=reason)
+    async def _reject(self, entry: Entry, reason: str, word: str | None = None) -> None:
+        again = word in _SEALED_OTHERWISE and self._again(entry.payload)
+        log.warning(
+            "report rejected by the collector", boot=entry.boot, sequence=entry.sequence, reason=reason, again=again
+        )
         await asyncio.to_thread(self._outbox.reject, entry, reason)
         self.status.rejected += 1
 

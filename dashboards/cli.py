@@ -253,7 +253,9 @@ def verify(
     institution: Annotated[str | None, typer.Option(help="Only this one; without it all of them.")] = None,
     config: Config = None,
 ) -> None:
-    """Check every stored report's signature, its link to the one before, and the ledger by the reports. Changes nothing.
+    """Check every stored report's signature, its link to the one before, the ledger by the reports, and findings by their readings.
+
+    Changes nothing.
 
     Exit status: 0 all is as it was received, 1 something was edited, dropped, added or exchanged (each is named), 2 wrong usage.
     """
@@ -262,7 +264,8 @@ def verify(
         with reading(context.engine) as session:
             if institution is not None:
                 registry.known_institution(session, institution)
-            ids = [institution] if institution is not None else registry.institution_ids(session)
+            known = {*registry.institution_ids(session), *agents.institutions_of_agents(session)}
+            ids = [institution] if institution is not None else sorted(known)
         found = [verify_institution(context, name) for name in ids]
         if not any(item.agents or item.ledger.rows for item in found):
             raise UsageError("nothing was checked: no agent has been enrolled")
@@ -280,7 +283,7 @@ def _print_verified(found: Verified) -> None:
         for text in item.problems:
             typer.echo(f"  {text}")
     ledger = found.ledger
-    if not found.agents and not ledger.rows:
+    if not found.agents and not ledger.rows and not found.findings.findings:
         return
     said = "as the reports say" if not ledger.differing else f"{ledger.differing} are not as the reports say"
     typer.echo(f"{found.institution}\tledger\t{ledger.rows} rows: {said}")
@@ -288,6 +291,11 @@ def _print_verified(found: Verified) -> None:
         typer.echo(f"  {text}")
     if ledger.differing > len(ledger.problems):
         typer.echo(f"  and {ledger.differing - len(ledger.problems)} more")
+    findings = found.findings
+    said = f"{len(findings.problems)} problems" if findings.problems else "as their readings say"
+    typer.echo(f"{found.institution}\tfindings\t{findings.findings}: {said}")
+    for text in findings.problems:
+        typer.echo(f"  {text}")
 
 
 @app.command()

@@ -15,13 +15,13 @@ from http import HTTPStatus
 
 import structlog
 import uvicorn
-from apscheduler.schedulers.background import BackgroundScheduler
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from dashboards.door import Door
 from dashboards.job_threads import JobThreads
 from dashboards.logs import AccessLog
 from dashboards.prepare import prepare
+from dashboards.scheduler import Scheduler
 from dashboards.serve_error import ServeError
 from dashboards.watchdog import TurningServer, start_again, watchdog
 from dashboards.web.guard import SafeHeaders
@@ -30,7 +30,7 @@ from dashboards.workers import HANG_SECONDS, LISTENING_SECONDS, Worker, run_work
 from monitor.api.problems import RETRY_SECONDS, is_ours, problem_response
 from monitor.api.routes import build_api
 from monitor.collector.context import Context
-from monitor.collector.jobs import evaluate_due, note_clocks, note_listening, send_notices, wake_silent
+from monitor.collector.jobs import bring_back, evaluate_due, note_clocks, note_listening, send_notices, wake_silent
 from monitor.collector.settings import TlsSettings, host_and_port
 from monitor.store.accounts import user_names
 from monitor.store.engine import reading
@@ -104,13 +104,13 @@ def create_app(context: Context) -> ASGIApp:
 
 
 @contextmanager
-def jobs(context: Context, *, answers: bool = True) -> Iterator[BackgroundScheduler]:
+def jobs(context: Context, *, answers: bool = True) -> Iterator[Scheduler]:
     """Do what is due, again and again, until the block ends: evaluations, silences, notices.
 
     `answers` is whether this process takes reports in as well: it is who answers that notes that agents are heard.
     """
     threads = JobThreads(context.clock, niceness=0 if answers else JOBS_NICENESS)
-    scheduler = BackgroundScheduler(
+    scheduler = Scheduler(
         executors={"default": threads},
         timezone="UTC",
         job_defaults={"coalesce": True, "max_instances": 1, "misfire_grace_time": None},
@@ -119,6 +119,7 @@ def jobs(context: Context, *, answers: bool = True) -> Iterator[BackgroundSchedu
     for job, seconds in (
         *([(note_listening, LISTENING_SECONDS)] if answers else []),
         (note_clocks, CLOCK_SECONDS),
+        (bring_back, CLOCK_SECONDS),
         (evaluate_due, poll),
         (wake_silent, poll),
         (send_notices, NOTICE_SECONDS),

@@ -51,8 +51,8 @@ def _troubles(agent: AgentSummary, words: Words) -> Iterable[str]:
         yield text % {"count": agent.disputed}
     if agent.misdated:
         text = words.plural(
-            "%(count)s report says a time before the collector's word that it carries: the agent's clock is wrong, or somebody dates it back. It is kept as evidence and not counted.",
-            "%(count)s reports say a time before the collector's word that they carry: the agent's clock is wrong, or somebody dates them back. They are kept as evidence and not counted.",
+            "%(count)s report says a time before the collector's word that it carries, or one that has not come yet: the agent's clock is wrong, or somebody dates it back. It is kept as evidence and not counted.",
+            "%(count)s reports say a time before the collector's word that they carry, or one that has not come yet: the agent's clock is wrong, or somebody dates them back. They are kept as evidence and not counted.",
             agent.misdated,
         )
         yield text % {"count": agent.misdated}
@@ -79,8 +79,8 @@ def _troubles(agent: AgentSummary, words: Words) -> Iterable[str]:
         yield text % {"count": rest}
     if agent.chain.dropped:
         text = words.plural(
-            "%(count)s of them was given up by the agent itself: its store of unsent reports was full or damaged.",
-            "%(count)s of them were given up by the agent itself: its store of unsent reports was full or damaged.",
+            "%(count)s of them was given up by the agent itself: its store of unsent reports was full or damaged, or they had been refused.",
+            "%(count)s of them were given up by the agent itself: its store of unsent reports was full or damaged, or they had been refused.",
             agent.chain.dropped,
         )
         yield text % {"count": agent.chain.dropped}

@@ -25,6 +25,12 @@ SENTENCES: dict[str, tuple[str, ...]] = {
     "recorded_while_down": (
         _n("The recorder lists %(length)s of recordings while the video was down, the last from %(start)s on."),
     ),
+    "stream_told_otherwise": (
+        _n("Of %(length)s it was told that the video was down, and that it was not, the last from %(start)s on: the agent's clock was set, two agents disagree, or somebody took it back."),
+    ),
+    "view_told_otherwise": (
+        _n("Of %(length)s it was told that the picture was at fault, and that it was not, the last from %(start)s on: the agent's clock was set, two agents disagree, or somebody took it back."),
+    ),
     "recorder_exchanged": (_n("The recorder was exchanged for another one, first seen on %(exchanged)s."),),
     "camera_exchanged": (
         _n("The camera behind the channel was exchanged for another one, first seen on %(exchanged)s."),

@@ -23,7 +23,7 @@ from monitor.api.problems import Problem
 from monitor.api.together import AT_ONCE, Together
 from monitor.collector.arrival import NotProved
 from monitor.collector.assignment import assignment
-from monitor.collector.enrolment import Enrolled, EnrolmentError, Offer, enrol, rotate
+from monitor.collector.enrolment import Enrolled, EnrolmentError, Offer, WrongInstitution, enrol, rotate
 from monitor.collector.ingest import ingest_together
 from monitor.collector.nonce import new_nonce
 from monitor.collector.opening import ClockUnsure, first_error
@@ -61,6 +61,8 @@ class EnrolmentForm(KeyForm):
 
     code: Annotated[str, StringConstraints(min_length=1, max_length=100)]
     agent: Identifier
+    institution: Identifier | None = None
+    """Of the agent's site: a code of another one is refused, and stays good."""
 
 
 class EnrolmentGrant(BaseModel):
@@ -134,11 +136,12 @@ def _enrolment_routes(router: APIRouter, context: Context, counters: Counters) -
         form = _read(EnrolmentForm, await read_body(request, MAX_FORM_BYTES))
         offer = Offer(form.key, form.proof)
         try:
-            enrolled = await run_in_threadpool(enrol, context, form.code, form.agent, offer)
+            enrolled = await run_in_threadpool(enrol, context, form.code, form.agent, offer, form.institution)
         except EnrolmentError as error:
             limit.failed(client, now)
             counters.refuse("code")
-            raise Problem(HTTPStatus.FORBIDDEN, str(error)) from None
+            status = HTTPStatus.CONFLICT if isinstance(error, WrongInstitution) else HTTPStatus.FORBIDDEN
+            raise Problem(status, str(error)) from None
         return _grant(enrolled)
 
 

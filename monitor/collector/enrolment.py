@@ -34,6 +34,10 @@ class EnrolmentError(ValueError):
     """A code or key that can't be accepted; the sentence says why."""
 
 
+class WrongInstitution(EnrolmentError):
+    """A code of another institution than the site that shows it is of: it is not used up, and nobody's key is replaced."""
+
+
 @dataclass(frozen=True)
 class Enrolled:
     """What an agent gets when its key is registered."""
@@ -74,10 +78,10 @@ def create_code(context: Context, institution: str, agent: str | None = None, va
     return code
 
 
-def enrol(context: Context, code: str, agent: str, offer: Offer) -> Enrolled:
+def enrol(context: Context, code: str, agent: str, offer: Offer, institution: str | None = None) -> Enrolled:
     """Register the key of an agent that shows a code; the code is used up. Raises EnrolmentError.
 
-    The name that the operator wrote into the code wins over the one that the agent asks for. An agent that enrols
+    `institution` is that of the agent's site, where it says it (agents of before don't). The name that the operator wrote into the code wins over the one that the agent asks for. An agent that enrols
     again keeps its history; its earlier keys count as replaced, and the grant says so: two boxes may have one name.
     """
     now, plain = context.now(), plain_code(code)
@@ -86,11 +90,14 @@ def enrol(context: Context, code: str, agent: str, offer: Offer) -> Enrolled:
         found = agents.enrolment_of(session, plain)
         if found is None:
             raise EnrolmentError("there is no such code")
+        if institution is not None and institution != found.institution:
+            raise WrongInstitution(f"the code is for another institution than {institution}")
         if not agents.use_code(session, plain, now):
             raise EnrolmentError("this code has been used or has expired; ask for a new one")
         identity = Identity(found.institution, found.agent or agent)
         heard = agents.heard_from(session, identity.institution).get(identity.agent)
-        agents.enrol(session, identity.institution, identity.agent, now)
+        due = context.packs.silent_due(registry.known_institution(session, identity.institution).regulation, now)
+        agents.enrol(session, identity.institution, identity.agent, now, due)
         known = agent_keys(session, identity.institution, identity.agent)
         if key.id in known:
             raise EnrolmentError("this key has been registered before; make a new one")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -14,13 +13,13 @@ from monitor.collector.cases import Move, moves
 from monitor.collector.clocks import NOTED_FOR
 from monitor.collector.context import Context
 from monitor.collector.packs import Packs
-from monitor.evaluation.judge import judge
-from monitor.model.finding import Known, Look, Run, Stage, extend, undetermined_since
+from monitor.evaluation.judge import judge, of_silence_alone
+from monitor.model.finding import Known, Look, Run, Stage, extend, finding_id, undetermined_since
 from monitor.model.inventory import Institution, Inventory
 from monitor.model.kept import KeptIndexes
 from monitor.model.ledger import Facts, fold, with_approvals
 from monitor.model.observation import Kind, Subject
-from monitor.model.regulation import Regulation, Requirements
+from monitor.model.regulation import Regulation
 from monitor.model.span import Millis, isoformat
 from monitor.model.verdict import Episode, Outcome, Verdict, citation_json, evidence_json
 from monitor.store import agents, evaluations, registry, reports, views
@@ -156,10 +155,12 @@ def verdicts_as_of(session: Session, institution_id: str, as_of: Millis, packs: 
 
 
 def expected_reports(session: Session, institution_id: str, as_of: Millis) -> dict[str, Millis]:
-    """Return, for each agent that was expected to report at an instant, when its newest report had come in."""
-    return _expected(
-        reports.last_reports(session, institution_id, as_of), revoked_agents(session, institution_id, as_of)
-    )
+    """Return, for each agent that was expected to report at an instant, since when it would have been silent."""
+    heard = reports.last_reports(session, institution_id, as_of)
+    for agent in agents.agents_of(session, institution_id):
+        if agent.enrolled_at <= as_of:
+            heard[agent.id] = max(agent.enrolled_at, heard.get(agent.id, agent.enrolled_at))
+    return _expected(heard, revoked_agents(session, institution_id, as_of))
 
 
 def _expected(heard: Mapping[str, Millis], revoked: Mapping[str, Millis]) -> dict[str, Millis]:
@@ -177,10 +178,8 @@ def _judge(
     *,
     clocks_disputed: bool,
 ) -> tuple[Verdict, ...]:
-    if facts is None:  # nothing is declared: only that somebody has gone silent can be judged
-        facts = Facts(as_of, _nothing_declared(summary))
-        only = Requirements(agent_silence=regulation.requirements.agent_silence)
-        regulation = regulation.model_copy(update={"requirements": only})
+    if facts is None:
+        facts, regulation = Facts(as_of, nothing_declared(summary)), of_silence_alone(regulation)
     since = {key: at for key, items in runs.items() if (at := undetermined_since(items)) is not None}
     return judge(
         facts, regulation, last_reports=heard, undetermined_since=since, listening_since=listening,
@@ -188,7 +187,8 @@ def _judge(
     )  # fmt: skip
 
 
-def _nothing_declared(summary: registry.InstitutionSummary) -> Inventory:
+def nothing_declared(summary: registry.InstitutionSummary) -> Inventory:
+    """Return an institution as it stands while nothing is declared of it."""
     institution = Institution(id=summary.id, name=summary.name, timezone=summary.timezone)
     return Inventory(institution=institution, zones=(), cameras=())
 
@@ -262,7 +262,9 @@ def _finding(assessment: Assessment, move: Move) -> FindingRow:
     first = _reading(move, assessment.as_of)
     verdict = move.verdict
     return FindingRow(
-        id=finding_id(assessment, move),
+        id=finding_id(
+            assessment.institution, verdict.requirement.kind, str(verdict.subject), first.state, first.began, first.at
+        ),
         institution=assessment.institution,
         requirement=verdict.requirement.kind,
         subject=verdict.subject,
@@ -279,13 +281,3 @@ def _finding(assessment: Assessment, move: Move) -> FindingRow:
         regulation=assessment.regulation.id,
         regulation_version=assessment.regulation.version,
     )
-
-
-def finding_id(assessment: Assessment, move: Move) -> str:
-    """Return a finding's id: what it is about, when it began and when it was opened, as a digest."""
-    verdict, episode = move.verdict, move.episode
-    what = (
-        assessment.institution, verdict.requirement.kind, str(verdict.subject), episode.state,
-        str(episode.began), str(assessment.as_of),
-    )  # fmt: skip
-    return hashlib.sha256("\n".join(what).encode()).hexdigest()[:32]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,13 @@ from sqlalchemy.orm import Session
 
 from monitor.collector.clocks import NOTED_FOR
 from monitor.collector.context import Context
-from monitor.collector.evaluate import expected_reports
+from monitor.collector.evaluate import expected_reports, nothing_declared
 from monitor.collector.packs import pack_json
 from monitor.evidence.bundle import as_json, write_bundle
 from monitor.model.chain import write_chain
-from monitor.model.envelope import frame
+from monitor.model.envelope import Envelope, frame
 from monitor.model.finding import undetermined_since
+from monitor.model.jws import SignatureError
 from monitor.model.span import Millis, isoformat
 from monitor.store import registry, views
 from monitor.store.agents import AgentSummary, agents_of
@@ -24,7 +26,7 @@ from monitor.store.engine import reading
 from monitor.store.findings import FindingRow, Reading, changes_of, finding
 from monitor.store.keys import agent_keys
 from monitor.store.listening import listening_since
-from monitor.store.reports import stored_reports
+from monitor.store.reports import Position, StoredReport, stored_reports
 from monitor.store.verdicts import load_runs
 
 
@@ -38,11 +40,15 @@ def export_evidence(context: Context, finding_id: str, path: Path) -> int:
         row = finding(session, finding_id)
         if row is None:
             raise ExportError(f"there is no finding {finding_id}")
-        said = _reading(changes_of(session, row.institution, row.id))
+        changes = changes_of(session, row.institution, row.id)
+        if not changes:
+            raise ExportError(f"the readings of finding {finding_id} are gone: see `cradlewatch collector verify`")
+        said = _reading(changes)
         files, agents, count = _reports(session, row.institution, said.at)
         files["agents.json"] = as_json(agents)
         files["finding.json"] = as_json(row.to_json())
-        files["computation.json"] = as_json(_computation(session, row, said))
+        readings = [item.to_json() for item in changes]
+        files["computation.json"] = as_json(_computation(session, row, said) | {"readings": readings})
         files["regulation.json"] = as_json(pack_json(context.packs.get(row.regulation)))
     about = {"institution": row.institution, "finding": row.id, "made_at": isoformat(context.now())}
     write_bundle(path, files, about)
@@ -59,7 +65,7 @@ def _reports(session: Session, institution: str, until: Millis) -> tuple[dict[st
     about: dict[str, Any] = {}
     total = 0
     for agent in agents_of(session, institution):
-        rows = [row for row in stored_reports(session, institution, agent.id) if row.received_at <= until]
+        rows = _followed(list(stored_reports(session, institution, agent.id)), until)
         signed = [row for row in rows if row.key_id is not None]
         file = f"reports/{agent.id}.envelopes"
         files[file] = frame(row.envelope for row in signed)
@@ -76,6 +82,28 @@ def _reports(session: Session, institution: str, until: Millis) -> tuple[dict[st
         }
         total += len(signed)
     return files, about, total
+
+
+def _followed(stored: Sequence[StoredReport], until: Millis) -> list[StoredReport]:
+    """Return what had come in by then, and what that follows, whenever it came in: a backlog comes after newer reports."""
+    places = {row.position: row for row in stored if row.key_id is not None}
+    found = {row.position for row in stored if row.received_at <= until}
+    waiting = list(found)
+    while waiting:
+        row = places.get(waiting.pop())
+        before = None if row is None else _before(row)
+        if before is not None and before in places and before not in found:
+            found.add(before)
+            waiting.append(before)
+    return [row for row in stored if row.position in found]
+
+
+def _before(row: StoredReport) -> Position | None:
+    try:
+        after = Envelope.read(row.envelope).protected.after
+    except SignatureError:
+        return None  # the check of the bundle says so
+    return None if after is None else (after.boot, after.sequence)
 
 
 def _of_agent(session: Session, agent: AgentSummary) -> dict[str, Any]:
@@ -106,6 +134,9 @@ def _computation(session: Session, row: FindingRow, said: Reading) -> dict[str, 
         "as_of": said.at,
         "reading": said.to_json(),
         "inventory": None if approved is None else approved.model_dump(mode="json", by_alias=True),
+        "undeclared": nothing_declared(registry.known_institution(session, row.institution)).model_dump(
+            mode="json", by_alias=True
+        ),
         "waivers": [item.model_dump(mode="json") for item in registry.waivers(session, row.institution)],
         "approvals": {camera: [asdict(item) for item in items] for camera, items in approvals.items()},
         "last_reports": expected_reports(session, row.institution, said.at),

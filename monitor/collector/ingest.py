@@ -16,11 +16,10 @@ from monitor.collector.clocks import Standing, compare, offset_of
 from monitor.collector.context import Context
 from monitor.collector.intake import Intake, begin
 from monitor.collector.nonce import new_nonce, nonce_moment
-from monitor.collector.opening import ClockUnsure, Opened, Trust, look
+from monitor.collector.opening import MISDATED, ClockUnsure, Opened, Trust, look
 from monitor.model.envelope import Envelope
 from monitor.model.report import Receipt, Receipts
 from monitor.model.span import Millis, from_millis
-from monitor.regulations.problem import PackError
 from monitor.store.agents import Arrival, hold_institutions, reported
 from monitor.store.clocks import note_offset
 from monitor.store.engine import writing
@@ -28,6 +27,11 @@ from monitor.store.ledger import add_entries
 from monitor.store.reports import add_reports
 
 log = structlog.get_logger(__name__)
+
+_DOUBTS = {
+    "back_dated": "it says a time before its nonce was given, and counts for nothing: set the agent's clock",
+    "ahead": "it says a time ahead of the collector's clock, and counts for nothing: set the agent's clock",
+}
 
 Outcome = Receipts | Exception
 """What becomes of a request: its receipts, or why it isn't taken."""
@@ -130,7 +134,7 @@ def _answer(request: _Request, answers: Mapping[int, Rejected | str], nonce_key:
 
 
 def _is_misdated(seen: Opened | Rejected) -> bool:
-    return isinstance(seen, Rejected) and seen.reason in {"back_dated", "ahead"}
+    return isinstance(seen, Rejected) and seen.reason in MISDATED
 
 
 def _whose_clock(
@@ -161,7 +165,7 @@ def _compare_clocks(
 def _receipt(digest: str, answer: Rejected | str, doubt: str | None) -> Receipt:
     if isinstance(answer, Rejected):
         return Receipt(status="rejected", digest=digest, error=str(answer), reason=answer.reason)
-    error = None if doubt is None else "it says that it was written before its nonce was given: set the agent's clock"
+    error = None if doubt is None else _DOUBTS[doubt]
     status: Literal["stored", "already have it"] = "already have it" if answer == "had" else "stored"
     return Receipt(status=status, digest=digest, error=error, reason=doubt)
 
@@ -179,13 +183,13 @@ def _store(context: Context, group: Sequence[_Request], now: Millis) -> dict[int
         packs = hold_institutions(session, (who.institution for who in requests), now)
         positions = {who: [item.received.position for item in opened] for who, opened in requests.items()}
         for who, intake in begin(session, positions).items():
-            answers |= {id(item): intake.take(item.received, item.link) for item in requests[who]}
+            answers |= {id(item): intake.take(item.received, item.link(now)) for item in requests[who]}
             fresh = [item for item in requests[who] if answers[id(item)] == "stored"]
             intake.tell(told for item in fresh for told in item.told)
             intake.keep_disputed(now)
             if fresh:
                 new[who.institution] = fresh
-                due = _silent_due(context, packs.get(who.institution), now)
+                due = context.packs.silent_due(packs.get(who.institution), now)
                 arrivals[who.institution, who.agent] = _arrival(fresh, intake, due, now)
         add_reports(session, [item.received for items in new.values() for item in items], now)
         add_entries(session, {name: [entry for item in items for entry in item.entries] for name, items in new.items()})
@@ -199,12 +203,3 @@ def _arrival(new: Sequence[Opened], intake: Intake, due: Millis | None, now: Mil
     last = new[-1].received
     offset = offset_of(last.nonce_at, last.envelope.protected.written_at, now)
     return Arrival(len(new), newest.version, intake.chain, intake.forked, due, misdated, offset)
-
-
-def _silent_due(context: Context, regulation: str | None, now: Millis) -> Millis | None:
-    """Return when the agent counts as silent unless it reports again; None when nobody asks."""
-    try:
-        requirement = None if regulation is None else context.packs.get(regulation).requirements.agent_silence
-    except PackError:
-        return None  # a pack that can't be read must not lose a report; the evaluation says what is wrong with it
-    return None if requirement is None else now + requirement.silent_after + 1

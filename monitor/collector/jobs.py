@@ -7,19 +7,50 @@ import structlog
 from monitor.collector.clocks import note_clocks
 from monitor.collector.context import Context
 from monitor.collector.evaluate import evaluate
-from monitor.collector.notify import send_notices
+from monitor.collector.notify import LONGEST_WAIT, send_notices
 from monitor.model.span import MINUTE, Millis
 from monitor.regulations.problem import PackError
-from monitor.store import agents, evaluations
+from monitor.store import agents, evaluations, notices
 from monitor.store.engine import reading, writing
+from monitor.store.findings import began_by
 from monitor.store.listening import listens
+from monitor.store.verdicts import looked_by
 
-__all__ = ["evaluate_due", "note_clocks", "note_listening", "send_notices", "wake_silent"]
+__all__ = ["bring_back", "evaluate_due", "note_clocks", "note_listening", "send_notices", "wake_silent"]
 
 log = structlog.get_logger(__name__)
 
 AFTER_FAILURE: Millis = 5 * MINUTE
 """When an evaluation that failed is tried again."""
+
+
+APART: Millis = MINUTE
+"""So far may the clocks of the collector's machines be apart."""
+
+
+def bring_back(context: Context) -> int:
+    """Bring back what a clock that was ahead, and has been set back since, put into the future; return how much.
+
+    Else nothing would be judged, nobody be silent and nobody be told until then, and what is seen now would be dropped
+    beside what was seen later.
+    """
+    now = context.now()
+    due_latest = now + max(context.settings.evaluate_every, AFTER_FAILURE) + APART
+    owed_latest = now + LONGEST_WAIT + APART
+    with reading(
+        context.engine
+    ) as session:  # whoever was evaluated is due again, be it then: nothing is scanned for nothing
+        if not evaluations.is_any_due_after(session, due_latest) and not notices.is_any_due_after(session, owed_latest):
+            return 0
+    with writing(context.engine) as session:
+        due = evaluations.due_by(session, now, due_latest)
+        for institution_id in due:
+            if by := looked_by(session, institution_id, now, now + APART):
+                began_by(session, institution_id, now, now + APART, by)
+        heard = agents.heard_by(session, now, now + APART)
+        owed = notices.tried_by(session, now, owed_latest)
+    log.warning("the collector's clock was set back", evaluations=len(due), agents=heard, notices=owed)
+    return len(due) + heard + owed
 
 
 def evaluate_due(context: Context, limit: int = 100) -> int:

@@ -22,6 +22,8 @@ FIRST_WAIT: Millis = 30 * SECOND
 LONGEST_WAIT: Millis = 6 * HOUR
 GIVE_UP: Millis = 7 * DAY
 """What could not be sent for a week is no news: the page has it."""
+TRIED = 10
+"""So often it was tried at least: a clock that jumped ahead is no week."""
 SENDING: Millis = 2 * MINUTE
 """While one process sends, no other takes the same notice on; if it dies, another does after this long."""
 
@@ -94,7 +96,7 @@ def _send(context: Context, urls: Sequence[str], notice: notices.Notice) -> bool
         notices.taken(session, notice, notice.taken_by | taken)
         if done:
             notices.sent(session, notice, context.now())
-        elif now - notice.created > GIVE_UP:
+        elif now - notice.created > GIVE_UP and notice.attempts + 1 >= TRIED:
             notices.give_up(session, notice)
     if not done:
         log.warning("notice not sent to every address", finding=notice.finding, attempts=notice.attempts + 1)

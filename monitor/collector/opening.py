@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from functools import lru_cache
 from typing import Any
@@ -15,26 +15,20 @@ from monitor.collector.nonce import nonce_moment
 from monitor.model.chain import Link, Mark, Told
 from monitor.model.envelope import Envelope, Protected
 from monitor.model.observation import Kind, Observation
-from monitor.model.report import MAX_REPORT_BYTES, Report
+from monitor.model.report import EARLIEST, MAX_AHEAD, MAX_REPORT_BYTES, Report, is_back_dated
 from monitor.model.span import DAY, HOUR, Millis, isoformat, to_millis
 from monitor.regulations.messages import said
 from monitor.store.ledger import Entry
 from monitor.store.reports import Received
 
-MAX_AHEAD: Millis = DAY
-"""What lies further ahead of the centre's clock can't have been seen."""
-
-MAX_BEHIND: Millis = HOUR
-"""A report was written after its nonce was given. So much may the agent's clock be behind; more is no clock to go by."""
-
 OVERLAP: Millis = HOUR
 """So long after it was replaced a key may still have signed: another process of the agent had read it before."""
 
-EARLIEST: Millis = 1_577_836_800_000
-"""2020-01-01T00:00:00Z. A box without a clock starts in 1970: nothing was seen then, whatever it says."""
-
 MAX_VALID: Millis = 3660 * DAY
 """How long an observation may be said to hold: ten years."""
+
+MISDATED = frozenset({"back_dated", "ahead"})
+"""Why a report says a time that can't be."""
 
 LARGEST = 2**53
 """The largest number that every reader of JSON understands exactly."""
@@ -81,14 +75,13 @@ class Opened:
     entries: tuple[Entry, ...]
     """None of a report whose time can't be: it is kept, and counts for nothing."""
 
-    @property
-    def link(self) -> Link:
-        """What the chain is told of it."""
+    def link(self, now: Millis) -> Link:
+        """What the chain is told of it when it comes in."""
         protected = self.received.envelope.protected
         mark = Mark(
             place=self.received.envelope.place, nonce_at=self.received.nonce_at, written_at=protected.written_at
         )
-        return Link(protected.after, mark)
+        return Link(protected.after, mark, now)
 
     @property
     def told(self) -> list[Told]:
@@ -134,16 +127,16 @@ def open_envelope(
 ) -> Opened:
     """Read and check a report whose envelope is proved. Raises Rejected.
 
-    Where its time can't be, `trust` says what follows: by the centre's clock it is kept and counts for nothing, by the
-    agent's it counts. None: whose clock is right was not asked yet. What lies in the future is refused by the one and,
-    by the other, has to wait (ClockUnsure).
+    Where a time that it says can't be, `trust` says what follows: by the centre's clock it is kept and counts for
+    nothing, by the agent's it counts, or has to wait where it lies in the future (ClockUnsure). None: whose clock is right
+    was not asked yet.
     """
     identity, payload, protected = arrived.identity, envelope.payload, envelope.protected
     nonce_at = nonce_moment(nonce_key, identity.institution, identity.agent, protected.nonce)
     if nonce_at is None:
         raise Rejected("nonce", "the report carries no nonce that this collector gave to its agent")
     replaced = arrived.keys[protected.kid].replaced
-    if replaced is not None and nonce_at > replaced + OVERLAP:
+    if replaced is not None and replaced + OVERLAP < nonce_at <= now:
         raise Rejected("replaced_key", "the report is signed with a key that had been replaced when it was written")
     if len(payload) > MAX_REPORT_BYTES:
         raise Rejected("size", f"the report has {len(payload)} bytes; {MAX_REPORT_BYTES} are allowed")
@@ -154,17 +147,27 @@ def open_envelope(
     _check_header(report, protected)
     if _CONTROL.search(report.version):
         raise Rejected("content", "version holds a control character")
+    received = Received(report, envelope, nonce_at)
     try:
         _check_written(report, nonce_at, now)
     except Rejected as error:
-        if error.reason == "back_dated" and trust is Trust.CENTRE:
-            return Opened(Received(report, envelope, nonce_at, doubt=error.reason), ())
-        if error.reason == "ahead" and trust is Trust.AGENT:
-            raise ClockUnsure("the collector's clock disagrees with its agents'; send this again later") from None
-        if error.reason != "back_dated" or trust is None:
-            raise
-    entries = tuple(_entry(index, item, identity, now) for index, item in enumerate(report.observations))
-    return Opened(Received(report, envelope, nonce_at), entries)
+        if error.reason != "back_dated" or trust is not Trust.AGENT:
+            return _doubted(received, error, now, trust)
+    try:
+        entries = tuple(_entry(index, item, identity, now) for index, item in enumerate(report.observations))
+    except Rejected as error:
+        return _doubted(received, error, now, trust)
+    return Opened(received, entries)
+
+
+def _doubted(received: Received, error: Rejected, now: Millis, trust: Trust | None) -> Opened:
+    """Return a report that is kept and counts for nothing. Raises Rejected, ClockUnsure: it isn't kept, or not yet."""
+    if error.reason not in MISDATED or trust is None:
+        raise error
+    # A nonce of a moment to come says that the centre's own clock was set back: then it is no measure of what lies ahead.
+    if error.reason == "ahead" and (trust is Trust.AGENT or received.nonce_at > now):
+        raise ClockUnsure("the collector's clock disagrees with its agents'; send this again later") from None
+    return Opened(replace(received, doubt=error.reason), ())
 
 
 def first_error(error: ValidationError) -> str:
@@ -196,17 +199,13 @@ def _check_written(report: Report, nonce_at: Millis, now: Millis) -> None:
     except OverflowError:
         raise Rejected("content", "written_at: the instant is out of range") from None
     _check_instant("written_at", written, now)
-    if is_back_dated(written, nonce_at):
+    # A nonce of a moment to come was given by a clock that has been set back since: nobody knows when that was.
+    if nonce_at <= now and is_back_dated(written, nonce_at):
         raise Rejected(
             "back_dated",
             f"written_at is {_shown(written)}, and the report carries a nonce of {isoformat(nonce_at)}:"
             " set the agent's clock",
         )
-
-
-def is_back_dated(written: Millis, nonce_at: Millis) -> bool:
-    """Tell whether a report says that it was written before its nonce was given, or before there was anything to see."""
-    return written < max(nonce_at - MAX_BEHIND, EARLIEST)
 
 
 def _check_instant(name: str, at: Millis, now: Millis) -> None:

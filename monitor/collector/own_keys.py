@@ -46,6 +46,14 @@ class OwnKeyring:
             return self._keys
 
 
+def stored_nonce_key(session: Session) -> bytes:
+    """Return the key of nonces as it is stored: empty where none is, or none that can be read. Nothing is made."""
+    try:
+        return bytes.fromhex(collector_keys(session).get(NONCE, ""))
+    except ValueError:
+        return b""
+
+
 def signing_key(engine: Engine, now: Millis) -> PrivateKey:
     """Return the key that signs what agents are told: read each time, as another process may have replaced it."""
     return _private(_load(engine, now))

@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Lock
 
 from monitor.model.regulation import Regulation
+from monitor.model.span import Millis
 from monitor.regulations.loader import load
 from monitor.regulations.problem import PackError, Problem
 
@@ -35,6 +36,14 @@ class Packs:
             if pack_id not in self._loaded:
                 self._loaded[pack_id] = self._read(pack_id)
             return self._loaded[pack_id]
+
+    def silent_due(self, pack_id: str | None, now: Millis) -> Millis | None:
+        """Return when an agent counts as silent unless it reports after `now`; None when nobody asks."""
+        try:
+            requirement = None if pack_id is None else self.get(pack_id).requirements.agent_silence
+        except PackError:
+            return None  # a pack that can't be read must not lose a report; the evaluation says what is wrong with it
+        return None if requirement is None else now + requirement.silent_after + 1
 
     def unreadable(self, pack_ids: Iterable[str]) -> set[str]:
         """Return those of the packs that can't be read now."""

@@ -7,18 +7,20 @@ from dataclasses import dataclass, field
 
 from monitor.collector.context import Context
 from monitor.collector.nonce import nonce_moment
-from monitor.collector.opening import is_back_dated
+from monitor.collector.own_keys import stored_nonce_key
+from monitor.collector.verify_findings import FindingsChecked, check_findings
 from monitor.model.chain import Chain
 from monitor.model.envelope import Envelope, Place
 from monitor.model.jws import SignatureError
-from monitor.model.report import Report
+from monitor.model.report import Report, is_misdated
 from monitor.model.span import isoformat
+from monitor.store import registry
 from monitor.store.agents import AgentSummary, agents_of
 from monitor.store.engine import snapshot
-from monitor.store.keys import AgentKey, agent_keys
+from monitor.store.keys import AgentKey, readable_keys
 from monitor.store.ledger import Entry
 from monitor.store.rebuilt import Difference, Rebuilt, rebuilding
-from monitor.store.reports import Position, StoredReport, stored_reports
+from monitor.store.reports import Position, StoredReport, count_disputed, reporting_agents, stored_reports
 
 MOST_NAMED = 100
 """So many rows of one ledger are named; all are counted."""
@@ -56,11 +58,12 @@ class Verified:
     institution: str
     agents: list[Checked]
     ledger: LedgerChecked
+    findings: FindingsChecked
 
     @property
     def problems(self) -> list[str]:
         """All sentences."""
-        return [text for item in self.agents for text in item.problems] + self.ledger.problems
+        return [text for item in self.agents for text in item.problems] + self.ledger.problems + self.findings.problems
 
 
 def verify_institution(context: Context, institution: str) -> Verified:
@@ -68,19 +71,27 @@ def verify_institution(context: Context, institution: str) -> Verified:
 
     The ledger is made again in a temporary file: memory doesn't grow with it.
     """
-    nonce_key = context.keys().nonce
     with snapshot(context.engine) as session, rebuilding(institution) as rebuilt:
-        found = []
-        for agent in agents_of(session, institution):
-            keys = agent_keys(session, institution, agent.id)
+        found: list[Checked] = []
+        nonce_key = stored_nonce_key(session)
+        enrolled = agents_of(session, institution, unreadable=Chain())
+        for name in sorted(reporting_agents(session, institution) - {agent.id for agent in enrolled}):
+            text = f"agent {name} is gone: reports of it are stored"
+            found.append(Checked(institution, name, problems=[text]))
+        for agent in enrolled:
+            keys = readable_keys(session, institution, agent.id)
             rows = stored_reports(session, institution, agent.id)
             found.append(_verify(agent, keys, rows, nonce_key, _Telling(rebuilt, agent.id)))
+            found[-1].problems += _disputed_problems(agent, count_disputed(session, institution, agent.id))
         ledger = LedgerChecked(rebuilt.hold(session))
         for item in rebuilt.differences():
             ledger.differing += 1
             if ledger.differing <= MOST_NAMED:
                 ledger.problems.append(_sentence(institution, item))
-    return Verified(institution, found, ledger)
+        findings = check_findings(session, institution, context.packs)
+        if not registry.is_known(session, institution):
+            findings.problems.append(f"{institution} is gone from the register: what was stored of it is there")
+    return Verified(institution, found, ledger, findings)
 
 
 @dataclass
@@ -147,6 +158,7 @@ def _verify(
             checked.problems += _tell(telling, row, envelope.payload)
     telling.hand_on()
     checked.problems += _link_problems(agent.chain, agent.id, telling.rebuilt)
+    checked.problems += _chain_problems(agent, checked.reports - checked.unsigned, telling.rebuilt)
     if checked.reports != agent.reports:
         checked.problems.append(f"{agent.reports} reports were taken in, and {checked.reports} are stored")
     if misdated != agent.misdated:
@@ -186,25 +198,51 @@ def _row_problems(row: StoredReport, envelope: Envelope, agent: AgentSummary, se
         yield "the moment beside the signed bytes is not that of their nonce"
     elif row.nonce_at is not None and row.received_at < row.nonce_at:
         yield f"it is said to have come in at {isoformat(row.received_at)}, before its nonce was given"
-    elif row.nonce_at is not None and row.doubt is not None and not is_back_dated(row.written_at, row.nonce_at):
-        yield f"it is marked {row.doubt}, and was written when its nonce was given"
+    elif row.nonce_at is not None and row.doubt is not None and not _says_misdated(row, envelope):
+        yield f"it is marked {row.doubt}, and says no time that can't be"
+
+
+def _says_misdated(row: StoredReport, envelope: Envelope) -> bool:
+    try:
+        return is_misdated(Report.from_bytes(envelope.payload), row.nonce_at or 0, row.received_at)
+    except ValueError:
+        return False
 
 
 def _link_problems(chain: Chain, agent: str, rebuilt: Rebuilt) -> Iterator[str]:
     """Say which reports are gone or exchanged: what another one follows, and what the chain ended with when it came."""
     holes = {item.after for item in chain.segments}
+    untold = 0
     for item in rebuilt.unfollowed(agent):
         if item.after in holes:
             continue
+        untold += 1
         before, here = _name((item.after.boot, item.after.sequence)), _name(item.position)
         if item.here is not None:
             yield f"{before} is not the one that {here} follows"
-        elif not chain.settled:
+        elif untold > chain.settled:
             yield f"{before} is gone: {here} follows it"
     for segment in chain.segments:
         for end in (segment.first.place, segment.last.place):
             if not rebuilt.has(agent, (end.boot, end.sequence)):
                 yield f"{_name((end.boot, end.sequence))} is gone: it is an end of the agent's chain"
+
+
+def _chain_problems(agent: AgentSummary, signed: int, rebuilt: Rebuilt) -> Iterator[str]:
+    """Say where what is kept of the agent's chain isn't what the reports come to."""
+    linked = sum(item.count for item in agent.chain.segments)
+    if linked != signed:
+        yield f"{linked} reports are in the agent's chain, and {signed} are stored"
+    if agent.missing != agent.chain.missing:
+        yield f"{agent.missing} reports are noted as missing, and the agent's chain says {agent.chain.missing}"
+    for item in agent.chain.segments:
+        if item.after is not None and not item.forked and rebuilt.has(agent.id, (item.after.boot, item.after.sequence)):
+            yield f"{_name((item.after.boot, item.after.sequence))} is missing by the agent's chain, and is stored"
+
+
+def _disputed_problems(agent: AgentSummary, kept: int) -> Iterator[str]:
+    if kept != agent.disputed:
+        yield f"{agent.disputed} reports came in a second time with other bytes, and {kept} of them are kept"
 
 
 def _name(position: Position) -> str:

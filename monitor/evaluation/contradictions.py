@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from monitor.evaluation.basis import camera_subject, duration_text
 from monitor.model.calendar import local_date
-from monitor.model.ledger import Facts, evidence_of
+from monitor.model.ledger import Facts, Timeline, evidence_of
 from monitor.model.observation import Evidence, Observation, Subject
 from monitor.model.observation import Kind as ObservationKind
 from monitor.model.proof import KEPT, Proof
@@ -24,6 +24,8 @@ Kind = Literal[
     "other_view",
     "recorded_without_picture",
     "recorded_while_down",
+    "stream_told_otherwise",
+    "view_told_otherwise",
     "recorder_exchanged",
     "camera_exchanged",
     "same_picture",
@@ -45,6 +47,8 @@ SHOWN_WITH: Mapping[Kind, tuple[str, ...]] = {
     "other_view": ("retention", "recording_completeness", "uptime", "view"),
     "recorded_without_picture": ("view", "retention", "uptime"),
     "recorded_while_down": ("uptime", "retention", "view"),
+    "stream_told_otherwise": ("uptime",),
+    "view_told_otherwise": ("view",),
     "recorder_exchanged": ("storage_health", "uptime", "recorder_clock", "undeclared_channel", "measurability"),
     "camera_exchanged": ("view", "uptime", "retention", "measurability"),
     "same_picture": ("view", "uptime", "retention", "measurability"),
@@ -90,6 +94,8 @@ def contradictions(facts: Facts, apart: Millis | None = None) -> tuple[Contradic
             _other_view(facts, camera.id, proofs, apart),
             _recorded(facts, camera.id, "recorded_without_picture", _without_picture(facts, camera.id)),
             _recorded(facts, camera.id, "recorded_while_down", _down(facts, camera.id)),
+            _told_otherwise(facts, camera.id, "stream_told_otherwise", facts.streams.get(camera.id)),
+            _told_otherwise(facts, camera.id, "view_told_otherwise", facts.views.get(camera.id)),
             _exchanged(facts, camera_subject(camera.id), "camera_exchanged"),
             *_same_picture(facts, camera_subject(camera.id)),
         ]
@@ -231,6 +237,25 @@ def _recorded(facts: Facts, camera: str, kind: Kind, seen: tuple[Spans, Observat
     evidence = (evidence_of(reading.observation), *(() if last is None else (evidence_of(last),)))
     figures: dict[str, JsonValue] = {"seconds": total // 1000, "spans": listed}
     return Contradiction(kind, camera_subject(camera), start, ended, text, figures, evidence)
+
+
+def _told_otherwise(facts: Facts, camera: str, kind: Kind, timeline: Timeline | None) -> Contradiction | None:
+    """Of the same time a fault was told and that there was none: the better word counts, and is not the only one."""
+    if timeline is None or not timeline.denied:
+        return None
+    lately = timeline.denied.clip(facts.as_of - KEPT, facts.as_of).close_gaps(TOGETHER)
+    spans = [(start, end) for start, end in lately.tuples() if end - start >= SHORTEST]
+    if not spans:
+        return None
+    total, (start, end) = sum(b - a for a, b in spans), spans[-1]
+    what = "the stream was down" if kind == "stream_told_otherwise" else "the picture was at fault"
+    text = (
+        f"Of {duration_text(total)} it was told that {what}, and that it was not, the last from {isoformat(start)} on."
+    )
+    listed: list[JsonValue] = [{"start_at": isoformat(a), "end_at": isoformat(b)} for a, b in spans[-MOST_SPANS:]]
+    figures: dict[str, JsonValue] = {"seconds": total // 1000, "spans": listed}
+    evidence = () if timeline.last is None else (evidence_of(timeline.last),)
+    return Contradiction(kind, camera_subject(camera), start, end, text, figures, evidence)
 
 
 def _exchanged(facts: Facts, subject: Subject, kind: Kind) -> Contradiction | None:

@@ -20,7 +20,7 @@ from monitor.evaluation.view import judge_view
 from monitor.model.calendar import local_date
 from monitor.model.ledger import Facts
 from monitor.model.observation import Subject
-from monitor.model.regulation import Regulation
+from monitor.model.regulation import Regulation, Requirements
 from monitor.model.span import Millis
 from monitor.model.verdict import Verdict
 
@@ -81,3 +81,9 @@ def _with_waivers(facts: Facts, verdict: Verdict) -> Verdict:
     if not facts.waivers or kind in BY_TIME_OWED:
         return verdict
     return replace(verdict, waived=tuple(waived(facts, kind, subject).tuples()))
+
+
+def of_silence_alone(regulation: Regulation) -> Regulation:
+    """Return what can be judged where nothing is declared: only that somebody has gone silent."""
+    only = Requirements(agent_silence=regulation.requirements.agent_silence)
+    return regulation.model_copy(update={"requirements": only})

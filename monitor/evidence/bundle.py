@@ -6,6 +6,7 @@ import hashlib
 import json
 import zipfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,21 @@ def write_bundle(path: Path, files: Mapping[str, bytes], about: Mapping[str, Any
     index = {"schema": SCHEMA, **about, "files": digests}
     try:
         with zipfile.ZipFile(path, "x", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr(INDEX, as_json(index))
-            for name in digests:
-                archive.writestr(name, files[name])
+            for name, data in ((INDEX, as_json(index)), *((name, files[name]) for name in digests)):
+                archive.writestr(_entry(name), data, zipfile.ZIP_DEFLATED)
     except FileExistsError:
         raise BundleError(f"{path} is there already: give another --output") from None
     except OSError as error:
+        with suppress(OSError):
+            path.unlink()  # half a bundle would only be in the way
         raise BundleError(f"{path} can't be written: {error.strerror}") from None
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    """Return a file's entry without the machine's time, which says nothing here: the index has when it was made."""
+    entry = zipfile.ZipInfo(name)
+    entry.external_attr = 0o644 << 16
+    return entry
 
 
 def as_json(value: object) -> bytes:

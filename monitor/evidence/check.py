@@ -6,20 +6,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from monitor.evaluation.judge import judge
+from monitor.evaluation.judge import judge, of_silence_alone
 from monitor.evidence.bundle import Bundle, BundleError
+from monitor.evidence.readings import finding_problems
+from monitor.evidence.series import Series
 from monitor.model.calendar import Waiver
-from monitor.model.chain import Chain, read_chain
+from monitor.model.chain import read_chain
 from monitor.model.envelope import Envelope, unframe
 from monitor.model.inventory import Inventory
 from monitor.model.jws import SignatureError
-from monitor.model.ledger import fold, with_approvals
+from monitor.model.ledger import Facts, fold, with_approvals
 from monitor.model.observation import Observation, Subject
 from monitor.model.regulation import Regulation
-from monitor.model.report import Report
-from monitor.model.suite import BadKey, PublicKey
+from monitor.model.report import Report, is_misdated
+from monitor.model.span import Millis
+from monitor.model.suite import PublicKey
 from monitor.model.verdict import Verdict
 from monitor.model.view import Approval
 
@@ -45,9 +48,14 @@ def check_bundle(bundle: Bundle) -> Result:
     if not altered:
         result.holds.append(f"all {len(bundle.names())} files are those that the index names")
     try:
-        observations = [item for name in _agents(bundle) for item in _agent(bundle, name, result)]
+        until = bundle.json("computation.json")["as_of"]
+        observations = [item for name in _agents(bundle) for item in _agent(bundle, name, until, result)]
+        _told(bundle, result)
         _judged(bundle, observations, result)
-    except (ValidationError, BadKey, KeyError, TypeError, AttributeError) as error:
+    except BundleError:
+        raise
+    # Whoever made the bundle may have written anything into it.
+    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise BundleError(f"the bundle can't be read: {type(error).__name__}") from None
     return result
 
@@ -57,41 +65,78 @@ def _agents(bundle: Bundle) -> list[str]:
     return sorted(found)
 
 
-def _agent(bundle: Bundle, agent: str, result: Result) -> Iterator[Observation]:
-    """Check an agent's envelopes; give the observations of those whose signature holds."""
+def _agent(bundle: Bundle, agent: str, until: Millis, result: Result) -> Iterator[Observation]:
+    """Check an agent's envelopes; give the observations of those whose signature holds and that count."""
     about = bundle.json("agents.json")[agent]
     keys = {key_id: PublicKey.of(item["jwk"]) for key_id, item in about["keys"].items()}
-    data = bundle.read(about["reports"]["file"])
-    bodies = unframe(data, most=len(data)) if data else []
-    count = len(bodies)
-    if count != about["reports"]["count"]:
-        result.fails.append(
-            f"agent {agent}: {about['reports']['count']} reports are said to be there, and there are {count}"
-        )
+    bodies = _bodies(bundle, agent, about["reports"], result)
     envelopes: list[Envelope] = []
     for number, body in enumerate(bodies, 1):
         try:
             envelopes.append(_proved(body, keys, bundle.index["institution"], agent))
         except SignatureError as error:
             result.fails.append(f"agent {agent}, report {number} in the file: {error}")
-    broken = list(_broken_links(envelopes, read_chain(about["chain"])))
-    result.fails += [f"agent {agent}: {text}" for text in broken]
-    if len(envelopes) == count and not broken:
+    series = Series.of(envelopes)
+    wrong = list(series.wrong(read_chain(about["chain"]), about["missing"]))
+    result.fails += [f"agent {agent}: {text}" for text in wrong]
+    if len(envelopes) == len(bodies) and not wrong:
         result.holds.append(
-            f"agent {agent}: {count} reports, each signed by the agent's key and linked to the one before"
+            f"agent {agent}: {len(bodies)} reports, each signed by the agent's key and linked to the one before"
         )
-    if about["missing"]:
-        result.notes.append(f"agent {agent}: {about['missing']} reports are known to be missing")
-    if about["forked_at"] is not None:
-        result.notes.append(f"agent {agent}: its reports fork, a backup was restored or a copy of it ran")
+    result.notes += [f"agent {agent}: {text}" for text in series.notes(about["missing"])]
+    if about["forked_at"] is not None and not series.forks:
+        result.notes.append(f"agent {agent}: its reports forked later, a backup was restored or a copy of it ran")
     if any(item["revoked_at"] is not None for item in about["keys"].values()):
         result.notes.append(f"agent {agent}: a key of it was revoked later")
-    left_out = {tuple(item) for item in about["reports"].get("misdated", ())}
-    if left_out:
-        result.notes.append(f"agent {agent}: {len(left_out)} reports say a time that can't be, and count for nothing")
+    yield from _counted(bundle, agent, about["reports"], envelopes, until, result)
+
+
+def _bodies(bundle: Bundle, agent: str, about: dict[str, Any], result: Result) -> list[bytes]:
+    data = bundle.read(about["file"])
+    try:
+        bodies = unframe(data, most=len(data)) if data else []
+    except SignatureError as error:
+        result.fails.append(f"agent {agent}: {about['file']} can't be taken apart: {error}")
+        return []
+    if len(bodies) != about["count"]:
+        result.fails.append(
+            f"agent {agent}: {about['count']} reports are said to be there, and there are {len(bodies)}"
+        )
+    return bodies
+
+
+def _counted(
+    bundle: Bundle, agent: str, about: dict[str, Any], envelopes: list[Envelope], until: Millis, result: Result
+) -> Iterator[Observation]:
+    """Give what counts: not what says a time that can't be, nor what the collector had not received by then."""
+    received = _received(bundle, agent)
+    misdated = {tuple(item) for item in about.get("misdated", ())}
+    later = 0
     for item in envelopes:
-        if (item.place.boot, item.place.sequence) not in left_out:
-            yield from Report.from_bytes(item.payload).observations
+        place = (item.place.boot, item.place.sequence)
+        nonce_at, at = received.get(place, (0, until))
+        report = Report.from_bytes(item.payload)
+        if place in misdated:
+            if not is_misdated(report, nonce_at, at):
+                result.fails.append(
+                    f"agent {agent}: report {place[1]} of boot {place[0]} is left out, and says no time that can't be"
+                )
+        elif at > until:
+            later += 1
+        else:
+            yield from report.observations
+    if misdated:
+        result.notes.append(f"agent {agent}: {len(misdated)} reports say a time that can't be, and count for nothing")
+    if later:
+        result.notes.append(
+            f"agent {agent}: {later} reports came in later than the reading, by the collector's word, and don't count in it"
+        )
+
+
+def _received(bundle: Bundle, agent: str) -> dict[tuple[str, int], tuple[Millis, Millis]]:
+    """Return, by place, when each report's nonce was given and when it came in."""
+    rows = bundle.json(f"received/{agent}.json")
+    return {(boot, sequence): (nonce_at or 0, received_at) for boot, sequence, nonce_at, received_at in rows}
 
 
 def _proved(body: bytes, keys: dict[str, PublicKey], institution: str, agent: str) -> Envelope:
@@ -106,15 +151,21 @@ def _proved(body: bytes, keys: dict[str, PublicKey], institution: str, agent: st
     return envelope
 
 
-def _broken_links(envelopes: list[Envelope], chain: Chain) -> Iterator[str]:
-    """Say what is followed and not there, unless it was missing when the reports came in."""
-    places = {item.place for item in envelopes}
-    holes = {item.after for item in chain.segments}
-    for item in envelopes:
-        after = item.protected.after
-        if after is not None and after not in places and after not in holes and not chain.settled:
-            here = item.protected
-            yield f"report {after.sequence} of boot {after.boot}, which report {here.sequence} of boot {here.boot} follows, is not there"
+def _told(bundle: Bundle, result: Result) -> None:
+    """Hold the finding against the readings that made it. A bundle of before has none but the newest."""
+    finding, computation = bundle.json("finding.json"), bundle.json("computation.json")
+    if (finding["institution"], finding["id"]) != (bundle.index["institution"], bundle.index["finding"]):
+        result.fails.append("finding.json is another finding than the one that the index names")
+    if "readings" not in computation:
+        result.notes.append("the finding's readings are not in this bundle: its times and its state are not checked")
+        return
+    readings = computation["readings"]
+    problems = list(finding_problems(finding, readings))
+    if computation["reading"] not in readings:
+        problems.append("the reading that is computed again is none of its readings")
+    result.fails += [f"the finding: {text}" for text in problems]
+    if not problems:
+        result.holds.append(f"the finding is what its {len(readings)} readings say, and its id that of the first one")
 
 
 def _judged(bundle: Bundle, observations: list[Observation], result: Result) -> None:
@@ -127,6 +178,8 @@ def _judged(bundle: Bundle, observations: list[Observation], result: Result) -> 
         result.fails.append(f"the reports don't come to any verdict on {name}")
         return
     found = verdict.to_json()
+    if finding["citation"] != found["citation"]:
+        result.fails.append("the finding: it cites another text than its regulation")
     if (found["state"], found["measured"]) == (said["state"], said["measured"]):
         result.holds.append(f"the reports come to the same verdict as of {said['at']}: {name} is {found['state']}")
     else:
@@ -137,12 +190,18 @@ def _judged(bundle: Bundle, observations: list[Observation], result: Result) -> 
 def _verdict(bundle: Bundle, said: dict[str, Any], finding: dict[str, Any], seen: list[Observation]) -> Verdict | None:
     inventory = None if said["inventory"] is None else Inventory.model_validate(said["inventory"])
     facts = fold(seen, said["as_of"], inventory=inventory, waivers=_WAIVERS.validate_python(said["waivers"]))
+    regulation = Regulation.model_validate(bundle.json("regulation.json"))
     if facts is None:
-        return None
+        if "undeclared" not in said:
+            return None
+        facts, regulation = (
+            Facts(said["as_of"], Inventory.model_validate(said["undeclared"])),
+            of_silence_alone(regulation),
+        )
     facts = with_approvals(facts, _APPROVALS.validate_python(said["approvals"]))
     verdicts = judge(
         facts,
-        Regulation.model_validate(bundle.json("regulation.json")),
+        regulation,
         last_reports=said["last_reports"],
         undetermined_since={(kind, Subject.parse(subject)): at for kind, subject, at in said["undetermined_since"]},
         listening_since=said["listening_since"],
@@ -150,3 +209,18 @@ def _verdict(bundle: Bundle, said: dict[str, Any], finding: dict[str, Any], seen
     )
     wanted = (finding["requirement"], Subject.model_validate(finding["subject"]))
     return next((item for item in verdicts if item.key == wanted), None)
+
+
+def compare_pack(bundle: Bundle, installed: Regulation | None, result: Result) -> None:
+    """Say whether the bundle's regulation is that of this installation. Raises BundleError."""
+    try:
+        pack = Regulation.model_validate(bundle.json("regulation.json"))
+    except ValueError as error:
+        raise BundleError(f"the bundle can't be read: {type(error).__name__}") from None
+    name = f"regulation.json, {pack.id} version {pack.version},"
+    if installed is None:
+        result.notes.append(f"{name} is no pack of this installation: compare it with the collector's")
+    elif installed != pack:
+        result.notes.append(f"{name} differs from this installation's version {installed.version}: compare them")
+    else:
+        result.holds.append(f"{name} is the pack of this installation")

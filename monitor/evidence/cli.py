@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from monitor.evidence.bundle import Bundle
+    from monitor.model.regulation import Regulation
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -17,15 +21,34 @@ def verify(bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A file
     Exit status: 0 everything holds, 1 something doesn't, 2 the file is no bundle.
     """
     from monitor.evidence.bundle import Bundle, BundleError
-    from monitor.evidence.check import check_bundle
+    from monitor.evidence.check import check_bundle, compare_pack
 
     try:
-        result = check_bundle(Bundle(bundle))
+        opened = Bundle(bundle)
+        result = check_bundle(opened)
+        compare_pack(opened, _installed(opened), result)
     except BundleError as error:
-        typer.echo(str(error), err=True)
+        typer.echo(_plain(str(error)), err=True)
         raise typer.Exit(2) from None
     for title, lines in (("holds", result.holds), ("FAILS", result.fails), ("note", result.notes)):
         for line in lines:
-            typer.echo(f"{title:6} {line}")
+            typer.echo(f"{title:6} {_plain(line)}")
     typer.echo("not checked here: whether the keys are those of the agents; compare their ids with the collector's")
     raise typer.Exit(1 if result.fails else 0)
+
+
+def _plain(text: str) -> str:
+    """Return a line as it can be shown: whoever made the bundle may have put anything into it."""
+    return "".join(char if char.isprintable() else "\ufffd" for char in text)
+
+
+def _installed(bundle: Bundle) -> Regulation | None:
+    """Return this installation's pack of the name that the bundle says."""
+    from monitor.regulations.loader import load
+    from monitor.regulations.problem import PackError
+
+    said = bundle.json("regulation.json")
+    try:
+        return load(str(said.get("id")) if isinstance(said, dict) else "")
+    except PackError:
+        return None

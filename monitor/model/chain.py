@@ -57,6 +57,13 @@ class Link:
 
     after: Place | None
     mark: Mark
+    now: Millis | None = None
+    """When it came in, by the collector's clock; None: whenever. A moment that lies after it was given by a clock that has
+    been set back since: when that was nobody knows, and it puts nothing in order."""
+
+    def known(self, moment: Millis) -> bool:
+        """Tell whether a nonce's moment says when that was."""
+        return self.now is None or moment <= self.now
 
 
 @dataclass(frozen=True)
@@ -137,11 +144,6 @@ class Chain(Strict):
         kept = sorted(used, key=lambda item: item.first - item.last)[:MAX_TOLD]
         return self.model_copy(update={"told": tuple(sorted(kept, key=lambda item: (item.boot, item.first)))})
 
-    @property
-    def newest(self) -> Millis:
-        """The newest moment that any envelope proved; 0 before the first."""
-        return max((item.last.nonce_at for item in self.segments), default=0)
-
     def add(self, link: Link, stored: Stored) -> Chain:
         """Return the chain with one more envelope, which is not stored yet. Raises ChainError."""
         place, after = link.mark.place, link.after
@@ -164,20 +166,21 @@ class Chain(Strict):
         assert link.after is not None  # noqa: S101  (for the type checker: the caller looked)
         if stored(link.after.boot, link.after.sequence) is not None:
             return True
-        if link.mark.nonce_at < self.newest and not self._fits(link.mark.nonce_at):
+        newest = max((at for item in self.segments if link.known(at := item.last.nonce_at)), default=0)
+        if link.mark.nonce_at < newest and not self._fits(link):
             raise ChainError("unlinked", "the report is late, and the chain has no hole into which it could belong")
         return False
 
-    def _fits(self, nonce_at: Millis) -> bool:
+    def _fits(self, link: Link) -> bool:
         """Tell whether a late envelope may belong into a hole: before a segment whose predecessor is missing."""
+        ends = [item for item in self.segments if link.known(item.last.nonce_at)]
         for item in self.segments:
             if item.after is None or item.forked:
                 continue
             before = max(
-                (s.last.nonce_at for s in self.segments if s.last.nonce_at <= item.first.nonce_at and s is not item),
-                default=0,
+                (s.last.nonce_at for s in ends if s.last.nonce_at <= item.first.nonce_at and s is not item), default=0
             )
-            if before <= nonce_at <= item.first.nonce_at:
+            if before <= link.mark.nonce_at <= item.first.nonce_at:
                 return True
         return False
 
@@ -208,8 +211,9 @@ def _check_order(link: Link, before: Segment | None, behind: Segment | None) -> 
     place, after = link.mark.place, link.after
     if after is not None and after.boot == place.boot and after.sequence >= place.sequence:
         raise ChainError("order", "the report's number is not above that of the one before it")
-    early = before is not None and link.mark.nonce_at < before.last.nonce_at
-    late = behind is not None and link.mark.nonce_at > behind.first.nonce_at
+    at = link.mark.nonce_at
+    early = before is not None and link.known(before.last.nonce_at) and at < before.last.nonce_at
+    late = behind is not None and link.known(at) and at > behind.first.nonce_at
     if early or late:
         raise ChainError("nonce", "the report carries an older nonce than the one before it in the chain")
 

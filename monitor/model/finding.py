@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -173,3 +174,9 @@ def undetermined_since(runs: Sequence[Run]) -> Millis | None:
             break
         since = run.first
     return since
+
+
+def finding_id(institution: str, requirement: str, subject: str, state: str, began: Millis, opened: Millis) -> str:
+    """Return a finding's id: a digest of what it was when it opened. Whoever changes that has another finding."""
+    what = (institution, requirement, subject, state, str(began), str(opened))
+    return hashlib.sha256("\n".join(what).encode()).hexdigest()[:32]

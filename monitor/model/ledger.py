@@ -50,6 +50,7 @@ _SUBJECTS: dict[Kind, str | None] = {
 """Of what each kind of observation speaks; said of anything else it is no evidence. None: of any subject."""
 
 
+_GOOD = 1
 _UNKNOWN = 3
 """The weight of knowing nothing: it yields to everything else."""
 
@@ -87,6 +88,9 @@ class Timeline:
     """Until when the last state may be presumed to hold."""
     last: Observation | None = None
     """The newest observation: the evidence of the present."""
+    denied: Spans = field(default_factory=Spans.empty)
+    """When something else than up or ok was told by the very basis by which that counts: it was said otherwise afterwards,
+    or before."""
 
     def where(self, *states: str) -> Spans:
         """Return the time in any of `states`."""
@@ -285,11 +289,16 @@ def _laid(ordered: Sequence[Observation], as_of: Millis) -> Timeline:
         weight = _weight(item.state)
         key = (rank if weight < _UNKNOWN else 2 * len(_PRECEDENCE), weight, item.state, item.cause, item.basis)
         groups[key].append((item.start, min(item.end, as_of)))
-    taken = Spans.empty()
+    taken = denied = Spans.empty()
+    good: dict[int, Spans] = {}
     spans: list[StateSpan] = []
     for key in sorted(groups, key=lambda k: (k[0], k[1], k[2], k[3] or "", k[4] or "")):
         here = Spans.of(groups[key])
         free = here.subtract(taken)
+        if key[1] == _GOOD:
+            good[key[0]] = here.union(good.get(key[0], Spans.empty()))
+        elif key[1] > _GOOD and key[0] in good:
+            denied = denied.union(here.intersect(good[key[0]]))
         spans += [StateSpan(start, end, key[2], key[3], key[4]) for start, end in free.tuples()]
         taken = taken.union(here)
     spans.sort(key=lambda span: span.start)
@@ -298,14 +307,14 @@ def _laid(ordered: Sequence[Observation], as_of: Millis) -> Timeline:
     # The present is presumed by what showed it: another observation that ends at the same instant lends it nothing.
     end, shown = spans[-1].end, (spans[-1].state, spans[-1].cause, spans[-1].basis)
     showing = [o for o in ordered if o.start < end == min(o.end, as_of) and (o.state, o.cause, o.basis) == shown]
-    return Timeline(tuple(spans), max(item.expires for item in showing), showing[-1])
+    return Timeline(tuple(spans), max(item.expires for item in showing), showing[-1], denied)
 
 
 def _weight(state: str) -> int:
     """Return which of two states of one basis is believed: the lower one."""
     if state in _HINDSIGHT:
         return 0
-    return _UNKNOWN if state == "unknown" else 1 if state in {"up", "ok"} else 2
+    return _UNKNOWN if state == "unknown" else _GOOD if state in {"up", "ok"} else 2
 
 
 def _recordings(

@@ -10,9 +10,19 @@ from pydantic import AwareDatetime, Field, StringConstraints
 
 from monitor.model.inventory import Identifier, Strict
 from monitor.model.observation import Observation
+from monitor.model.span import DAY, HOUR, Millis, to_millis
 
 MAX_OBSERVATIONS = 20_000
 MAX_REPORT_BYTES = 4 * 1024 * 1024
+
+MAX_AHEAD: Millis = DAY
+"""What lies further ahead of the centre's clock can't have been seen."""
+
+MAX_BEHIND: Millis = HOUR
+"""A report was written after its nonce was given. So much may the agent's clock be behind; more is no clock to go by."""
+
+EARLIEST: Millis = 1_577_836_800_000
+"""2020-01-01T00:00:00Z. A box without a clock starts in 1970: nothing was seen then, whatever it says."""
 
 BootId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
 """Random, one for each start of the agent."""
@@ -68,3 +78,15 @@ class Receipts(Strict):
     server_time: datetime
     nonce: str | None = None
     """To be carried by the reports that are written from now on."""
+
+
+def is_back_dated(written: Millis, nonce_at: Millis) -> bool:
+    """Tell whether a report says that it was written before its nonce was given, or before there was anything to see."""
+    return written < max(nonce_at - MAX_BEHIND, EARLIEST)
+
+
+def is_misdated(report: Report, nonce_at: Millis, received_at: Millis) -> bool:
+    """Tell whether a report that came in at an instant says any time that can't be."""
+    written = to_millis(report.written_at)
+    said = [written, *(at for item in report.observations for at in (item.start, item.end))]
+    return is_back_dated(written, nonce_at) or min(said) < EARLIEST or max(said) > received_at + MAX_AHEAD

@@ -138,12 +138,15 @@ def use_code(session: Session, code: str, now: Millis) -> bool:
     return session.execute(statement).first() is not None
 
 
-def enrol(session: Session, institution_id: str, agent_id: str, now: Millis) -> None:
-    """Enter an agent; one of the same id keeps its history, and a fork of before is settled: a person saw to it."""
+def enrol(session: Session, institution_id: str, agent_id: str, now: Millis, silent_due: Millis | None = None) -> None:
+    """Enter an agent; one of the same id keeps its history, and a fork of before is settled: a person saw to it.
+
+    `silent_due` is when its silence becomes due, unless it reports: an agent that is never started is one too.
+    """
     row = {"institution_id": institution_id, "id": agent_id, "enrolled_at": now, "reports": 0}
     insert_new(session, AgentRow, [row])
     here = (AgentRow.institution_id == institution_id, AgentRow.id == agent_id)
-    session.execute(update(AgentRow).where(*here).values(enrolled_at=now, forked_at=None))
+    session.execute(update(AgentRow).where(*here).values(enrolled_at=now, forked_at=None, silent_due_at=silent_due))
 
 
 def chains_of_agents(session: Session, agents: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Chain]:
@@ -152,9 +155,14 @@ def chains_of_agents(session: Session, agents: Sequence[tuple[str, str]]) -> dic
     return {(row[0], row[1]): read_chain(row[2]) for result in found for row in result}
 
 
-def agents_of(session: Session, institution_id: str) -> list[AgentSummary]:
-    """Return an institution's agents."""
-    return _agents(session, AgentRow.institution_id == institution_id)
+def agents_of(session: Session, institution_id: str, *, unreadable: Chain | None = None) -> list[AgentSummary]:
+    """Return an institution's agents. A chain that can't be read (somebody edited it) is `unreadable`, where one is given."""
+    return _agents(session, AgentRow.institution_id == institution_id, unreadable=unreadable)
+
+
+def institutions_of_agents(session: Session) -> set[str]:
+    """Return the institutions that have agents, in the register or not."""
+    return set(session.scalars(select(AgentRow.institution_id).distinct()))
 
 
 def all_agents(session: Session) -> list[AgentSummary]:
@@ -162,7 +170,7 @@ def all_agents(session: Session) -> list[AgentSummary]:
     return _agents(session)
 
 
-def _agents(session: Session, *conditions: ColumnElement[bool]) -> list[AgentSummary]:
+def _agents(session: Session, *conditions: ColumnElement[bool], unreadable: Chain | None = None) -> list[AgentSummary]:
     rows = session.scalars(select(AgentRow).where(*conditions).order_by(AgentRow.institution_id, AgentRow.id))
     return [
         AgentSummary(
@@ -172,7 +180,7 @@ def _agents(session: Session, *conditions: ColumnElement[bool]) -> list[AgentSum
             last_report_at=row.last_report_at,
             reports=row.reports,
             version=row.version,
-            chain=read_chain(row.chain),
+            chain=_chain(row.chain, unreadable),
             missing=row.missing,
             forked_at=row.forked_at,
             disputed=row.disputed,
@@ -180,6 +188,15 @@ def _agents(session: Session, *conditions: ColumnElement[bool]) -> list[AgentSum
         )
         for row in rows
     ]
+
+
+def _chain(text: str | None, unreadable: Chain | None) -> Chain:
+    try:
+        return read_chain(text)
+    except ValueError:
+        if unreadable is None:
+            raise
+        return unreadable
 
 
 def heard_from(session: Session, institution_id: str) -> dict[str, Millis]:
@@ -232,6 +249,18 @@ def dispute(session: Session, institution_id: str, agent_id: str, count: int) ->
     """Note that `count` reports came in whose place is taken by other bytes."""
     here = (AgentRow.institution_id == institution_id, AgentRow.id == agent_id)
     session.execute(update(AgentRow).where(*here).values(disputed=AgentRow.disputed + count))
+
+
+def heard_by(session: Session, now: Millis, latest: Millis) -> int:
+    """Agents that were heard after `latest`, by a clock that has been set back since, were heard now; return how many.
+
+    Their silence is due so long after as it was.
+    """
+    row = AgentRow
+    ahead = row.last_report_at - now
+    moved = update(row).where(row.last_report_at > latest)
+    values = {"last_report_at": now, "silent_due_at": row.silent_due_at - ahead}
+    return len(session.execute(moved.values(**values).returning(row.id)).all())
 
 
 def due_silences(session: Session, now: Millis, limit: int = 500) -> list[tuple[str, str, Millis]]:

@@ -38,6 +38,18 @@ def claim(session: Session, institution_id: str, due: Millis, until: Millis) -> 
     return session.execute(taken).first() is not None
 
 
+def is_any_due_after(session: Session, latest: Millis) -> bool:
+    """Tell whether an evaluation is due after an instant: an index look-up."""
+    query = select(InstitutionRow.id).where(InstitutionRow.evaluate_due_at > latest).limit(1)
+    return session.execute(query).first() is not None
+
+
+def due_by(session: Session, now: Millis, latest: Millis) -> list[str]:
+    """Evaluations that are due after `latest`, by a clock that has been set back since, are due now; return whose."""
+    moved = update(InstitutionRow).where(InstitutionRow.evaluate_due_at > latest).values(evaluate_due_at=now)
+    return list(session.scalars(moved.returning(InstitutionRow.id)))
+
+
 def make_due(session: Session, institution_id: str, now: Millis) -> None:
     """Let an institution be evaluated now: something was decided that changes how it is judged."""
     session.execute(update(InstitutionRow).where(InstitutionRow.id == institution_id).values(evaluate_due_at=now))

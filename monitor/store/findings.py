@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, func, insert, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from monitor.model.finding import Known
@@ -19,8 +19,9 @@ from monitor.store.tables import FindingChange, FindingRecord
 from monitor.store.verdicts import CurrentVerdict, Key, current_verdicts
 
 __all__ = [
-    "CurrentVerdict", "FindingRow", "Reading", "add_finding", "change_finding", "changes_of", "count_open", "current_verdicts",
-    "cursor_of", "finding", "finding_rows", "known_findings", "open_counts",
+    "CurrentVerdict", "FindingRow", "Reading", "add_finding", "began_by", "change_finding", "changes_of", "count_open", "current_verdicts",
+    "cursor_of", "finding", "finding_ids", "finding_of", "finding_rows", "known_findings", "open_counts", "orphaned_changes",
+    "reading_numbers",
 ]  # fmt: skip
 
 
@@ -124,6 +125,38 @@ def finding(session: Session, finding_id: str) -> FindingRow | None:
     """Return one finding by its id, None when there is none."""
     rows = _rows(session, select(FindingRecord).where(FindingRecord.id == finding_id))
     return rows[0] if rows else None
+
+
+def finding_ids(session: Session, institution: str) -> list[str]:
+    """Return the ids of an institution's findings, those first that opened first."""
+    row = FindingRecord
+    return list(
+        session.scalars(select(row.id).where(row.institution_id == institution).order_by(row.opened_at, row.id))
+    )
+
+
+def finding_of(session: Session, institution: str, finding_id: str) -> FindingRow:
+    """Return a finding of an institution, which is there."""
+    here = (FindingRecord.institution_id == institution, FindingRecord.id == finding_id)
+    return _rows(session, select(FindingRecord).where(*here))[0]
+
+
+def reading_numbers(session: Session, institution: str, finding_id: str) -> tuple[list[int], int]:
+    """Return the numbers of the readings that are stored of a finding, and how many there should be."""
+    here = (FindingChange.institution_id == institution, FindingChange.finding_id == finding_id)
+    numbers = session.scalars(select(FindingChange.number).where(*here).order_by(FindingChange.number))
+    count = select(FindingRecord.changes).where(
+        FindingRecord.institution_id == institution, FindingRecord.id == finding_id
+    )
+    return list(numbers), session.scalars(count).one()
+
+
+def orphaned_changes(session: Session, institution: str) -> list[str]:
+    """Return of which findings readings are stored, and no finding."""
+    known = select(FindingRecord.id).where(FindingRecord.institution_id == institution)
+    row = FindingChange
+    query = select(row.finding_id).where(row.institution_id == institution, row.finding_id.not_in(known))
+    return list(session.scalars(query.distinct().order_by(row.finding_id)))
 
 
 def _rows(session: Session, query: Select[FindingRecord]) -> list[FindingRow]:
@@ -238,6 +271,16 @@ def change_finding(
         }
     session.execute(update(FindingRecord).where(*here).values(**values))
     _add_change(session, institution, finding_id, number, reading)
+
+
+def began_by(session: Session, institution: str, now: Millis, latest: Millis, by: Millis) -> None:
+    """Move times of findings after `latest`, by a clock that has been set back since, back by so much: a reading more each."""
+    late = or_(FindingRecord.began_at > latest, FindingRecord.ended_at > latest)
+    for row in _rows(session, select(FindingRecord).where(FindingRecord.institution_id == institution, late)):
+        began = row.began - by if row.began > latest else row.began
+        ended = row.ended - by if row.ended is not None and row.ended > latest else row.ended
+        moved = Reading(now, row.state, began, ended, row.reason, row.measured, row.evidence)
+        change_finding(session, institution, row.id, moved)
 
 
 def _add_change(session: Session, institution: str, finding_id: str, number: int, reading: Reading) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import select, update
@@ -35,6 +36,18 @@ class AgentKey:
 def agent_keys(session: Session, institution_id: str, agent_id: str) -> dict[str, AgentKey]:
     """Return an agent's keys by their id."""
     return keys_of_agents(session, [(institution_id, agent_id)])[institution_id, agent_id]
+
+
+def readable_keys(session: Session, institution_id: str, agent_id: str) -> dict[str, AgentKey]:
+    """Return those of an agent's keys that can be read, by their id: for a check, which goes on where one can't be."""
+    row = AgentKeyRow
+    query = select(row).where(row.institution_id == institution_id, row.agent_id == agent_id)
+    found = {}
+    for item in session.scalars(query):
+        with suppress(ValueError, TypeError, AttributeError):
+            public = PublicKey.of(json.loads(item.jwk))
+            found[item.id] = AgentKey(public, item.registered_at, item.replaced_at, item.revoked_at)
+    return found
 
 
 def keys_of_agents(session: Session, agents: Iterable[tuple[str, str]]) -> dict[tuple[str, str], dict[str, AgentKey]]:

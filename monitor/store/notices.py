@@ -53,6 +53,17 @@ def due_notices(session: Session, now: Millis, limit: int = 100) -> list[Notice]
     return [_notice(row, now) for row in session.scalars(query)]
 
 
+def is_any_due_after(session: Session, latest: Millis) -> bool:
+    """Tell whether a notice is due after an instant: an index look-up."""
+    return session.execute(select(NoticeRow.finding_id).where(NoticeRow.due_at > latest).limit(1)).first() is not None
+
+
+def tried_by(session: Session, now: Millis, latest: Millis) -> int:
+    """Notices that are due after `latest`, by a clock that has been set back since, are due now; return how many."""
+    moved = update(NoticeRow).where(NoticeRow.due_at > latest).values(due_at=now, created_at=now)
+    return len(session.execute(moved.returning(NoticeRow.finding_id)).all())
+
+
 def _notice(row: NoticeRow, now: Millis) -> Notice:
     return Notice(
         institution=row.institution_id,

@@ -200,6 +200,11 @@ def _summary(row: InstitutionRow) -> InstitutionSummary:
     )
 
 
+def is_known(session: Session, institution_id: str) -> bool:
+    """Tell whether an institution is in the register."""
+    return session.get(InstitutionRow, institution_id) is not None
+
+
 def institution_ids(session: Session) -> list[str]:
     """Return the ids of all institutions."""
     return list(session.scalars(select(InstitutionRow.id).order_by(InstitutionRow.id)))

@@ -72,7 +72,8 @@ def add_reports(session: Session, received: Sequence[Received], received_at: Mil
             "key_id": item.envelope.protected.kid,
             "nonce_at": item.nonce_at,
             "written_at": to_millis(item.report.written_at),
-            "received_at": received_at,
+            # It came in after its nonce was given, though the clock may have been set back in between.
+            "received_at": max(received_at, item.nonce_at),
             "doubt": item.doubt,
         }
         for item in received
@@ -105,6 +106,19 @@ def add_disputed(session: Session, received: Sequence[Received], received_at: Mi
     ]
     insert_new(session, DisputedReportRow, rows)
     return len(rows)
+
+
+def count_disputed(session: Session, institution_id: str, agent_id: str) -> int:
+    """Return how many disputed reports of an agent are kept."""
+    row = DisputedReportRow
+    query = select(func.count()).where(row.institution_id == institution_id, row.agent_id == agent_id)
+    return session.scalars(query).one()
+
+
+def reporting_agents(session: Session, institution_id: str) -> set[str]:
+    """Return the agents of an institution of which reports are stored."""
+    row = ReportRow
+    return set(session.scalars(select(row.agent_id).where(row.institution_id == institution_id).distinct()))
 
 
 @dataclass(frozen=True)

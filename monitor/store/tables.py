@@ -111,7 +111,7 @@ class AgentRow(Base):
     disputed: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     """Reports that came in twice with different bytes."""
     misdated: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
-    """Reports that say they were written before their nonce was given: kept, and counted for nothing."""
+    """Reports that say a time that can't be, before their nonce was given or yet to come: kept, and counted for nothing."""
     clock_offset: Mapped[int | None] = mapped_column(BigInteger)
     """The agent's clock minus the centre's, at least, in ms; 0 when it may be right."""
     clock_at: Mapped[int | None] = mapped_column(BigInteger)
@@ -189,7 +189,7 @@ class ReportRow(Base):
     written_at: Mapped[Instant]
     received_at: Mapped[Instant]
     doubt: Mapped[str | None] = mapped_column(String(40))
-    """Why nothing of it is in the ledger (back_dated); null for what counts."""
+    """Why nothing of it is in the ledger (back_dated, ahead); null for what counts."""
 
     __table_args__ = (
         ForeignKeyConstraint(["institution_id", "agent_id"], ["agent.institution_id", "agent.id"]),

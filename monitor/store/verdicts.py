@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import delete, select, tuple_
@@ -115,6 +115,31 @@ def _cause(text: str | None) -> Cause | None:
         return None
     value = json.loads(text)
     return Cause(value["requirement"], Subject.model_validate(value["subject"]))
+
+
+def looked_by(session: Session, institution_id: str, now: Millis, latest: Millis) -> Millis:
+    """Move looks after `latest`, by a clock that has been set back since, back so that the last was made now; return how far.
+
+    Else what is seen from now on would lie inside a run that says otherwise, and be dropped.
+    """
+    before = load_runs(session, institution_id)
+    newest = max((runs[-1].last for runs in before.values()), default=now)
+    if newest <= latest:
+        return 0
+    after = {key: tuple(_moved(runs, latest, newest - now)) for key, runs in before.items()}
+    save_runs(session, institution_id, before, after)
+    return newest - now
+
+
+def _moved(runs: Sequence[Run], latest: Millis, by: Millis) -> Iterator[Run]:
+    """Move what lies after an instant back, as far as what was seen before it allows."""
+    since = 0
+    for run in runs:
+        first = max(since, run.first - by if run.first > latest else run.first)
+        last = max(first, run.last - by if run.last > latest else run.last)
+        began = run.began if run.began is None or run.began <= latest else run.began - by
+        yield replace(run, first=first, last=last, began=began)
+        since = last + 1
 
 
 def save_runs(session: Session, institution_id: str, before: RunsByKey, after: RunsByKey) -> None:

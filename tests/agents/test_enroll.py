@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from agents.assignment import Assigned, Assignment, kept_assignment
 from agents.attest import AttestError, What, attest
@@ -21,10 +22,12 @@ from agents.site import Site, load_site
 from agents.state import State
 from monitor.model.clock import ManualClock
 from monitor.model.envelope import Envelope, Place
+from monitor.model.handover import hand_over
 from monitor.model.inventory import Inventory
 from monitor.model.observation import Source
 from monitor.model.report import Report
 from monitor.model.span import DAY, to_millis
+from monitor.model.suite import PrivateKey
 from support import raw_jws
 from support.enrolled import COLLECTOR_KEY, NONCE, enrol, enrol_at
 from support.loopback_collector import PROBLEM, LoopbackCollector, Reply, Request
@@ -71,7 +74,8 @@ async def test_a_code_registers_a_key_that_never_leaves(collector: LoopbackColle
     assert (enrolment.institution, enrolment.agent, enrolment.collector) == ("a", "nvr-box", collector.url)
     (request,) = collector.requests
     asked = json.loads(request.body)
-    assert (request.path, asked["code"], asked["agent"]) == ("/api/v1/enrolments", "ABCDEFGH", "box")
+    assert request.path == "/api/v1/enrolments"
+    assert (asked["code"], asked["agent"], asked["institution"]) == ("ABCDEFGH", "box", "a")
     collector.know(asked["key"])
     assert list(collector.keys) == [enrolment.key]
     raw_jws.check(asked["proof"].encode(), b"ABCDEFGH", collector.keys[enrolment.key])
@@ -86,6 +90,7 @@ async def test_a_code_registers_a_key_that_never_leaves(collector: LoopbackColle
     [
         (Reply(403, {"detail": "expired"}, PROBLEM), "the code is not accepted: a code works once and for some days; ask for a new one"),
         (Reply(404, {"detail": "no such code"}, PROBLEM), "no such code: a code works once and for some days; ask for a new one"),
+        (Reply(409, {"detail": "the code is for another institution than a"}, PROBLEM), "the code is for another institution than a: it is still good there; ask for a code for this one"),
         (Reply(200, b"<html>"), "the answer of URL can't be read: is this the collector's address?"),
         (Reply(200, {"institution": "a", "agent": "b", "key": {"kty": "oct"}, "nonce": NONCE}), "the answer of URL can't be read: is this the collector's address?"),
         (Reply(200, {"institution": "b", "agent": "b", "key": COLLECTOR_KEY, "nonce": NONCE}), "the code is for institution b, and site.yaml is of a: ask for a code for this one"),
@@ -145,6 +150,33 @@ async def test_the_chain_goes_on_with_the_same_collector_and_begins_with_another
     collector.other = lambda request: Reply(201, granted(collector, agent="another"))
     await enroll(state, "a", collector.url, "code")
     assert next_report() is None
+    state.put("history_told", "a another")
+    async with LoopbackCollector.running() as moved:  # by another address, with the same key: the same collector
+        moved.key = collector.key
+        moved.other = collector.other
+        await enroll(state, "a", moved.url, "code")
+        assert next_report() is not None
+        assert state.get("history_told") is not None
+        moved.key = Ed25519PrivateKey.generate()  # at the same address, with a key that nobody handed over: another one
+        moved.other = lambda request: Reply(201, granted(moved, agent="another"))
+        await enroll(state, "a", moved.url, "code")
+        assert next_report() is None
+        assert state.get("history_told") is None, "it was told nothing yet"
+        before, new = PrivateKey.of_pem(_pem(moved.key)), PrivateKey.make()
+        said = hand_over(before, new.public, 1).model_dump()
+
+        def rotated(request: Request) -> Reply:
+            if request.path == "/api/v1/handovers":
+                return Reply(200, {"handovers": [said]})
+            return Reply(201, granted(moved, agent="another", key=new.public.jwk))
+
+        moved.other = rotated
+        await enroll(state, "a", moved.url, "code")
+        assert next_report() is not None, "the one before handed over to it"
+
+
+def _pem(key: Ed25519PrivateKey) -> bytes:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
 # Rotation.

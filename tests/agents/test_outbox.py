@@ -61,6 +61,7 @@ def test_a_refused_report_is_kept_with_its_reason_and_blocks_nothing(tmp_path: P
     assert outbox.rejected() == [(BOOT, 1, "differs")]
     assert waiting(outbox) == [(BOOT, 2)]
     assert outbox.status().rejected == 1
+    assert [(item.boot, item.first, item.last, item.why) for item in outbox.gone()] == [(BOOT, 1, 1, "refused")]
 
 
 def test_a_full_queue_drops_the_oldest_and_says_which(tmp_path: Path) -> None:

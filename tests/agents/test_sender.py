@@ -305,6 +305,69 @@ async def test_what_an_earlier_key_signed_goes_alone_and_blocks_nothing(bench: B
     assert (len(bench.arrived()), bench.outbox.status().waiting) == (4, 0)
 
 
+async def test_what_was_sealed_with_an_earlier_key_is_reported_anew(bench: Bench) -> None:
+    """Its key was revoked and the agent enrolled again: what waited is said under the new key, once, and nobody misses it."""
+    bench.sender = Sender(bench.outbox, CLOCK, lambda: bench.link, seeded=random.Random(1), again=bench.reporter.again)
+    earlier = reporter_of(bench.outbox, "d" * 32, identity())
+    for number in (7, 8):
+        earlier.report([seen(number)])
+    bench.fill(1)
+    await bench.sender.drain()
+    told = [item for report in bench.collector.reports.values() for item in Report.model_validate(report).observations]
+    assert sorted(item.start for item in told if item.kind is not Kind.DROPPED) == [0, 7, 8]
+    assert (bench.outbox.status().waiting, bench.outbox.status().rejected) == (0, 2)
+    bench.fill(1)
+    await bench.sender.drain()
+    told = [item for report in bench.collector.reports.values() for item in Report.model_validate(report).observations]
+    ranges = [item.facts["ranges"] for item in told if item.kind is Kind.DROPPED]
+    known = [(one["boot"], n) for items in ranges for one in items for n in range(one["first"], one["last"] + 1)]  # type: ignore[union-attr, index, call-overload, arg-type, operator]
+    assert known == [("d" * 32, 1), ("d" * 32, 2)]
+
+
+async def test_what_is_refused_under_the_present_key_and_nonce_is_not_said_again(bench: Bench) -> None:
+    bench.sender = Sender(bench.outbox, CLOCK, lambda: bench.link, seeded=random.Random(1), again=bench.reporter.again)
+    bench.collector.reject, bench.collector.word = lambda report: "no such nonce", "nonce"
+    bench.fill(3)
+    await bench.sender.drain()
+    assert bench.outbox.status().rejected == 6, "once more with the nonce that came with the refusal, and no more"
+    assert bench.outbox.status().waiting == 0
+
+
+async def test_a_restored_backup_whose_key_was_replaced_keeps_what_it_has_until_it_is_enrolled_again(
+    bench: Bench,
+) -> None:
+    bench.collector.reject, bench.collector.word = lambda report: "replaced", "replaced_key"
+    bench.fill(3)
+    assert (await bench.sender.turn() or 0.0) > 600
+    assert bench.sender.status.standing is Standing.NOT_ACCEPTED
+    assert "enrol it again" in bench.sender.status.reason
+    assert (bench.outbox.status().waiting, bench.outbox.status().rejected) == (3, 0)
+
+
+async def test_a_new_enrolment_ends_the_wait_of_a_key_that_is_not_accepted(bench: Bench) -> None:
+    """A person enrols the agent again and looks whether it reports: not in a quarter of an hour, now."""
+    bench.collector.keys.clear()
+    bench.fill(1)
+    earlier, fresh = bench.link, Collector(bench.collector.url, SELF, seconds=5.0)
+    pauses: list[float] = []
+
+    class Slept(ManualClock):
+        async def sleep(self, seconds: float) -> None:
+            pauses.append(seconds)
+            if len(pauses) == 3:
+                bench.collector.know(SELF.key.public.jwk)
+                bench.link = fresh
+            await super().sleep(seconds)
+
+    bench.sender = Sender(bench.outbox, Slept(CLOCK.now()), lambda: bench.link, seeded=random.Random(1))
+    running = asyncio.create_task(bench.sender.run(asyncio.Event()))
+    await asyncio.wait_for(bench.collector.stored.wait(), 10)
+    running.cancel()
+    await asyncio.wait([running])
+    await earlier.close()
+    assert pauses == [15.0, 15.0, 15.0]
+
+
 async def test_what_an_earlier_version_left_unsigned_is_put_aside(bench: Bench) -> None:
     bench.outbox.put("e" * 32, lambda slot: b'{"schema":"cradlewatch.report/1"}')
     bench.fill(1)

@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, inspect, text
 
-from monitor.model.span import DAY, MINUTE, from_millis
+from monitor.model.span import MINUTE, from_millis
 from support import raw_jws
 from support.centre import NOW, Centre, span
 
@@ -106,7 +106,6 @@ FORGERIES: dict[str, tuple[str, Callable[[Forger], bytes]]] = {
     "another agent's nonce": ("nonce", lambda f: f.sign(nonce=f.other.nonce)),
     "an altered nonce": ("nonce", lambda f: f.sign(nonce=("B" if f.own.nonce[0] == "A" else "A") + f.own.nonce[1:])),
     "a nonce older than the report before": ("nonce", lambda f: f.sign(nonce=first_nonce(f))),
-    "written in two days": ("ahead", lambda f: f.written(NOW + 2 * DAY)),
     "a time in the header alone": ("content", lambda f: f.sign(written_at=NOW - MINUTE)),
     "a payload of another agent": ("content", lambda f: f.sign(f.payload.replace(b'"box"', b'"fox"'))),
     "a payload as deep as it goes": ("content", lambda f: f.sign(b'{"a":' * 100_000)),

@@ -63,6 +63,8 @@ class LoopbackCollector:
         self.largest_body = 2**30
         self.stored = asyncio.Event()
         self.reject: Callable[[dict[str, Any]], str | None] = lambda report: None
+        self.word = "content"
+        """The reason that goes with it."""
         self.other: Callable[[Request], Reply] = lambda request: Reply(404, {"title": "nothing here"}, PROBLEM)
 
     @property
@@ -137,7 +139,7 @@ class LoopbackCollector:
         digest, report = "sha256:" + hashlib.sha256(envelope).hexdigest(), json.loads(payload)
         reason = self.reject(report)
         if reason is not None:
-            return {"status": "rejected", "digest": digest, "error": reason}
+            return {"status": "rejected", "digest": digest, "error": reason, "reason": self.word}
         key = (report["institution"], report["agent"], report["boot"], report["sequence"])
         assert key == tuple(header[name] for name in ("institution", "agent", "boot", "sequence"))
         had = key in self.reports

@@ -125,6 +125,17 @@ def test_a_code_works_once(centre: Centre, client: TestClient) -> None:
     assert_problem(client.post("/api/v1/enrolments", json=form("AAAA", "b")), 403, "no such code")
 
 
+def test_a_code_of_another_institution_is_not_used_up_and_replaces_nobody(centre: Centre, client: TestClient) -> None:
+    """Whoever mixes two codes up must not take the name of a box that reports: both are called alike by default."""
+    centre.add("wj-0002")
+    code = create_code(centre.context, "wj-0002")
+    mixed_up = {**form(code, "box"), "institution": "wj-0001"}
+    assert_problem(client.post("/api/v1/enrolments", json=mixed_up), 409, "for another institution than wj-0001")
+    centre.see(span("camera/gate", "up", NOW - MINUTE, NOW), institution="wj-0002")
+    answer = client.post("/api/v1/enrolments", json={**form(code, "box"), "institution": "wj-0002"})
+    assert (answer.status_code, answer.json()["institution"]) == (201, "wj-0002")
+
+
 def test_a_key_is_registered_by_whoever_has_it(centre: Centre, client: TestClient) -> None:
     code = create_code(centre.context, "wj-0001")
     other = PrivateKey.make()

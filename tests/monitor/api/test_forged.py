@@ -18,7 +18,7 @@ from monitor.collector.enrolment import revoke
 from monitor.collector.nonce import new_nonce
 from monitor.collector.verify import verify_institution
 from monitor.model.envelope import MEDIA_TYPE, Envelope, frame
-from monitor.model.span import HOUR, MINUTE
+from monitor.model.span import DAY, HOUR, MINUTE
 from monitor.store import agents
 from monitor.store.engine import reading
 from support.centre import NOW, Centre, make_centre, span
@@ -61,8 +61,8 @@ def test_a_forged_report_changes_nothing_and_is_counted(centre: Centre, client: 
         assert answer.status_code in {200, 401, 413, 422}, (name, answer.text)
         assert '"stored"' not in answer.text, name
         assert everything(engine, *leave) == before, name
-        # These are told once the agent's row is locked; of one that is ahead its clock is noted.
-        if reason not in {"equivocation", "nonce", "order", "unlinked", "ahead"}:
+        # These are told once the agent's row is locked.
+        if reason not in {"equivocation", "nonce", "order", "unlinked"}:
             assert everything(engine) == whole, name
         found = refusals(client)
         assert {key: found[key] - counted.get(key, 0.0) for key in found if found[key] != counted.get(key)} == {
@@ -73,9 +73,11 @@ def test_a_forged_report_changes_nothing_and_is_counted(centre: Centre, client: 
     assert [item["status"] for item in good.json()["receipts"]] == ["stored"], "the true report is taken afterwards"
 
 
-@pytest.mark.parametrize("at", [NOW - 3 * HOUR, 925_000_000_000])
-def test_a_back_dated_report_is_kept_and_marked_and_counts_for_nothing(
-    centre: Centre, client: TestClient, engine: Engine, at: int
+@pytest.mark.parametrize(
+    ("at", "why"), [(NOW - 3 * HOUR, "back_dated"), (925_000_000_000, "back_dated"), (NOW + 2 * DAY, "ahead")]
+)
+def test_a_misdated_report_is_kept_and_marked_and_counts_for_nothing(
+    centre: Centre, client: TestClient, engine: Engine, at: int, why: str
 ) -> None:
     """A dead battery and a forger look alike: neither is believed, neither is lost, and the chain goes on."""
     forger = Forger(centre)
@@ -84,9 +86,9 @@ def test_a_back_dated_report_is_kept_and_marked_and_counts_for_nothing(
     bad = forger.written(at)
     answer = client.post("/api/v1/reports", content=frame([bad]), headers=TYPE)
     (receipt,) = answer.json()["receipts"]
-    assert (receipt["status"], receipt["reason"]) == ("stored", "back_dated")
+    assert (receipt["status"], receipt["reason"]) == ("stored", why)
     assert everything(engine, *leave) == before
-    assert refusals(client) == {"back_dated": 1.0}
+    assert refusals(client) == {why: 1.0}
     forger.own.after = Envelope.read(bad).place
     centre.see(span("camera/gate", "up", NOW, NOW + MINUTE))
     with reading(engine) as session:

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import Engine
+from sqlalchemy import Engine, update
 
 from monitor.collector.clocks import FRESH, NOTED_FOR, Standing, compare, note_clocks, offset_of
 from monitor.collector.evaluate import evaluate
+from monitor.collector.ingest import ingest
+from monitor.collector.jobs import bring_back, evaluate_due
 from monitor.collector.opening import ClockUnsure
-from monitor.model.observation import Kind
+from monitor.collector.verify import verify_institution
+from monitor.model.observation import Kind, Observation
 from monitor.model.report import Receipt
-from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Millis, from_millis
+from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Millis, from_millis, to_millis
 from monitor.store import agents
 from monitor.store.clocks import disputed_at
-from monitor.store.engine import reading
-from support.centre import INVENTORY, NOW, Centre, declared, instant, make_centre, span
+from monitor.store.engine import reading, writing
+from monitor.store.findings import finding_rows
+from monitor.store.tables import AgentRow, InstitutionRow
+from support.centre import INVENTORY, NOW, Centre, declared, index, instant, make_centre, span
 from support.packs import pack
 
 SITES = ("wj-0001", "wj-0002", "wj-0003", "wj-0004")
@@ -168,3 +175,150 @@ def test_an_offset_is_never_more_than_the_true_one(age: int, off: int, delay: in
     assert found == 0 or (found > 0) == (off > 0)
     assert offset_of(NOW - FRESH - 1, written, NOW) is None
     assert offset_of(NOW + 1, written, NOW) == max(0, written - NOW)
+
+
+@pytest.mark.parametrize("off", [2 * HOUR, 400 * DAY])
+def test_a_centre_that_ran_ahead_and_is_set_right_loses_no_report(district: District, off: Millis) -> None:
+    """The nonces that it gave meanwhile are of moments to come: they date nothing, and whoever carries them is not refused."""
+    everybody(district)
+    district.set_centre(off)
+    in_the_wrong(district)
+    district.set_centre(0)
+    for _ in range(8):
+        district.passes(30)
+        for site in SITES:
+            assert (receipt := district.report(site)).status == "stored", receipt
+            assert receipt.reason is None
+    with reading(district.centre.context.engine) as session:
+        found = agents.all_agents(session)
+    assert [item.misdated for item in found] == [0, 0, 0, 0]
+    assert [item.missing for item in found[2:]] == [0, 0], "of the others one was told to come again, and never did"
+    assert [verify_institution(district.centre.context, site).problems for site in SITES] == [[], [], [], []]
+
+
+def test_a_site_that_was_away_meanwhile_brings_its_reports_late(district: District) -> None:
+    """Its last nonce is one of those; it sends what is new first, as agents do, and then what waited."""
+    everybody(district)
+    district.set_centre(2 * HOUR)
+    in_the_wrong(district)
+    known = missing(district)
+    district.set_centre(0)
+    agent = district.centre.agents["wj-0001"]
+    waiting = [agent.envelope(district.centre.report(at_once(district)).to_bytes()) for _ in range(3)]
+    district.passes(300)
+    new = ingest(district.centre.context, [agent.envelope(district.centre.report(at_once(district)).to_bytes())])
+    agent.hear(new)
+    district.passes(60)
+    late = ingest(district.centre.context, waiting)
+    assert [item.status for item in (*new.receipts, *late.receipts)] == ["stored"] * 4
+    assert missing(district) == known
+
+
+def in_the_wrong(district: District) -> None:
+    """Let everybody report while the centre's clock is wrong; the first ones are told to come again."""
+    for _ in range(4):
+        district.passes(30)
+        for site in SITES:
+            with suppress(ClockUnsure):
+                district.report(site)
+
+
+def missing(district: District) -> int:
+    with reading(district.centre.context.engine) as session:
+        return sum(item.missing for item in agents.agents_of(session, "wj-0001"))
+
+
+def at_once(district: District) -> Observation:
+    return span("camera/gate", "up", district.true - 1000, district.true)
+
+
+def test_what_a_clock_that_ran_ahead_put_off_is_done_when_it_is_set_right(district: District) -> None:
+    """Nobody is judged only a year later, and nobody is believed to report until then."""
+    context = district.centre.context
+    everybody(district)
+    district.set_centre(400 * DAY)
+    in_the_wrong(district)
+    assert evaluate_due(context) == len(SITES)
+    with writing(context.engine) as session:
+        session.execute(update(AgentRow).values(silent_due_at=context.now() + HOUR))
+    district.set_centre(0)
+    district.passes(30)
+    assert evaluate_due(context) == 0
+    assert bring_back(context) == 2 * len(SITES)
+    assert bring_back(context) == 0
+    assert evaluate_due(context) == len(SITES)
+    with reading(context.engine) as session:
+        assert set(agents.heard_from(session, "wj-0001").values()) == {context.now()}
+        assert [due - context.now() for _, _, due in agents.due_silences(session, context.now() + DAY)] == [
+            HOUR for _ in SITES
+        ]
+
+
+@pytest.mark.parametrize("off", [3 * DAY, 3650 * DAY])
+def test_reports_of_an_agent_that_runs_years_ahead_are_kept_and_count_for_nothing(
+    district: District, off: Millis
+) -> None:
+    everybody(district)
+    for _ in range(3):
+        assert district.report("wj-0001", off=off).reason == "ahead"
+    mixed = district.centre.report(
+        span("camera/gate", "up", district.true + off, district.true + off + 1), at_once(district)
+    )
+    mixed = mixed.model_copy(update={"written_at": from_millis(district.true)})
+    assert [item.reason for item in district.centre.send(mixed)] == ["ahead"], "written after it was set right"
+    assert district.report("wj-0001").reason is None
+    with reading(district.centre.context.engine) as session:
+        (agent,) = agents.agents_of(session, "wj-0001")
+        assert (agent.state, agent.misdated, agent.missing, agent.reports) == ("misdated", 4, 0, 7)
+    assert verify_institution(district.centre.context, "wj-0001").problems == []
+
+
+def test_what_lies_ahead_of_a_centre_that_was_set_back_waits_with_two_agents_too(engine: Engine) -> None:
+    """Its own nonce, of a moment to come, says whose clock is wrong."""
+    centre: Centre = make_centre(engine)
+    centre.add()
+    true = centre.clock.now()
+    centre.clock.step(-30 * DAY / SECOND)
+    with pytest.raises(ClockUnsure):
+        centre.send(centre.report(span("camera/gate", "up", NOW, NOW + 1)).model_copy(update={"written_at": true}))
+
+
+@pytest.mark.parametrize("confirm_after", ["0s", "5m"])
+@pytest.mark.parametrize(
+    ("ahead", "back"),
+    [((100,), (35, 35)), ((35, 35), (100, 100)), ((35, 100, 35, 35), (100, 100)), ((35, 35), (35, 35))],
+)
+def test_what_is_seen_counts_after_a_clock_that_ran_ahead_was_set_right(
+    engine: Engine, confirm_after: str, ahead: tuple[int, ...], back: tuple[int, ...]
+) -> None:
+    """A run of looks that reaches into the year to come must not swallow what is seen now, nor keep a finding open."""
+    centre = make_centre(engine, pack(retention={"confirm_after": confirm_after}))
+    centre.add()
+
+    def looks(days: float) -> list[str]:
+        centre.clock.advance(600)
+        at = to_millis(centre.clock.now())
+        centre.see(declared(at), index("gate", at, days))
+        done = evaluate(centre.context, "wj-0001")
+        assert done is not None
+        with reading(engine) as session:
+            return [item.state for item in finding_rows(session, open_only=True) if item.requirement == "retention"]
+
+    def puts_off() -> None:
+        """Do what the job does that evaluates."""
+        with writing(engine) as session:
+            session.execute(update(InstitutionRow).values(evaluate_due_at=centre.context.now() + MINUTE))
+
+    assert looks(100) == []
+    centre.clock.step(400 * DAY / SECOND)
+    for days in ahead:
+        looks(days)
+    puts_off()
+    centre.clock.step(-400 * DAY / SECOND)
+    assert bring_back(centre.context) > 0
+    seen = [looks(days) for days in back]
+    assert seen[-1] == (["short"] if back[-1] < 90 else [])
+    with reading(engine) as session:
+        count = len([item for item in finding_rows(session) if item.requirement == "retention"])
+    assert count == len([pair for pair in pairwise((100, *ahead, *back)) if pair[0] > pair[1]]) or confirm_after == "5m"
+    assert verify_institution(centre.context, "wj-0001").findings.problems == []

@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from sqlalchemy import Engine, delete
 
 from monitor.collector.evaluate import evaluate, verdicts_as_of
+from monitor.collector.evidence import export_evidence
 from monitor.collector.jobs import evaluate_due, wake_silent
 from monitor.collector.packs import Packs
+from monitor.evidence.bundle import Bundle
+from monitor.evidence.check import check_bundle
 from monitor.model.calendar import Waiver
 from monitor.model.inventory import Inventory
 from monitor.model.observation import Kind, Observation, Subject
@@ -274,6 +277,25 @@ def test_silence_is_a_due_date(centre: Centre) -> None:
         summary = registry.institution(session, "wj-0001")
     assert summary is not None
     assert not summary.silent
+
+
+@pytest.mark.parametrize("declares", [False, True])
+def test_an_agent_that_is_enrolled_and_never_started_falls_silent(
+    engine: Engine, tmp_path: Path, *, declares: bool
+) -> None:
+    """Nobody else makes an evaluation due: and its bundle is to be checked like any other."""
+    centre = make_centre(engine)
+    began = now(centre)
+    centre.add()
+    if declares:
+        with writing(engine) as session:
+            registry.approve_inventory(session, Inventory.model_validate(INVENTORY))
+    centre.clock.advance(30 * 60 + 1)
+    assert (wake_silent(centre.context), evaluate_due(centre.context)) == (1, 1)
+    (row,) = findings(centre, requirement="agent_silence")
+    assert (str(row.subject), row.state, row.began) == ("agent/box", "silent", began)
+    export_evidence(centre.context, row.id, tmp_path / "b.zip")
+    assert check_bundle(Bundle(tmp_path / "b.zip")).fails == []
 
 
 def test_a_revoked_agent_is_silent_no_more(centre: Centre) -> None:

@@ -8,18 +8,22 @@ import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Engine
+from typer.testing import CliRunner
 
 from monitor.collector.evaluate import evaluate
 from monitor.collector.evidence import ExportError, export_evidence
+from monitor.collector.ingest import ingest
 from monitor.evidence.bundle import Bundle, BundleError, as_json
 from monitor.evidence.check import check_bundle
+from monitor.evidence.cli import app
 from monitor.model.envelope import frame, unframe
 from monitor.store.engine import reading
 from monitor.store.findings import finding_rows
-from support.centre import NOW, Centre, declared, index, make_centre, span
+from support.centre import BOOT, NOW, Centre, declared, index, make_centre, span
 from support.packs import pack
 
 
@@ -60,9 +64,25 @@ def changed(bundle: Path, name: str, change: Callable[[bytes], bytes], *, hide: 
     return target
 
 
+def edit(**changes: object) -> Callable[[bytes], bytes]:
+    """Return what changes keys of a JSON file."""
+    return lambda data: as_json(json.loads(data) | changes)
+
+
+def agents(change: Callable[[Any], object]) -> Callable[[bytes], bytes]:
+    """Return what changes what is said of the agent."""
+
+    def changed_of(data: bytes) -> bytes:
+        value = json.loads(data)
+        change(value["box"])
+        return as_json(value)
+
+    return changed_of
+
+
 def test_a_bundle_holds_and_each_change_of_it_is_told(bundle: Path) -> None:
     whole = check_bundle(Bundle(bundle))
-    assert (whole.fails, whole.notes, len(whole.holds)) == ([], [], 3)
+    assert (whole.fails, whole.notes, len(whole.holds)) == ([], [], 4)
     assert "retention of camera/gate is short" in whole.holds[-1]
     reports = "reports/box.envelopes"
     for name, change, said in [
@@ -75,6 +95,19 @@ def test_a_bundle_holds_and_each_change_of_it_is_told(bundle: Path) -> None:
             "come to another verdict",
         ),
         ("regulation.json", lambda data: data.replace(b'"required_days": 90', b'"required_days": 60'), "other figures"),
+        (reports, lambda data: data[:-5], "can't be taken apart"),
+        ("finding.json", edit(began_at="2020-01-01T00:00:00Z"), "began_at is 2020-01-01T00:00:00Z, and"),
+        ("finding.json", edit(ended_at="2026-11-23T04:00:00Z"), "ended_at is 2026-11-23T04:00:00Z, and None"),
+        ("finding.json", edit(reason="Nothing."), "no reading says its reason"),
+        ("finding.json", edit(institution="wj-0002"), "another finding than the one that the index names"),
+        ("finding.json", edit(citation={}), "it cites another text"),
+        ("computation.json", edit(readings=[]), "none of its readings is there"),
+        (
+            "agents.json",
+            agents(lambda box: box.update(missing=1)),
+            "1 reports are said to be missing, and its chain says 0",
+        ),
+        ("agents.json", agents(lambda box: box["reports"]["misdated"].append([BOOT, 1])), "report 1 of boot"),
         ("agents.json", lambda data: data.replace(b'"crv"', b'"crv "'), None),
     ]:
         target = changed(bundle, name, change)
@@ -88,6 +121,78 @@ def test_a_bundle_holds_and_each_change_of_it_is_told(bundle: Path) -> None:
     assert told == ["finding.json is not the file that the index names"]
 
 
+def settle(box: Any) -> None:
+    """Say that what is missing is told apart no more, and that it is nothing."""
+    box["chain"] = json.dumps(json.loads(box["chain"]) | {"settled": 1})
+    box["reports"]["count"] = 1
+
+
+def test_reports_that_are_left_out_are_told_whatever_is_said_of_the_chain(bundle: Path) -> None:
+    target = changed(bundle, "reports/box.envelopes", lambda data: frame(unframe(data)[1:]))
+    found = check_bundle(Bundle(changed(target, "agents.json", agents(settle))))
+    assert any("0 reports are said to be missing, and its chain says 1" in item for item in found.fails)
+    assert any("follow what is not there at 1 places: report 1 of boot" in item for item in found.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("computation.json", edit(as_of=10**30)),
+        ("computation.json", edit(last_reports={"box": 10**40})),
+        ("computation.json", edit(undetermined_since=[1])),
+        ("agents.json", lambda _: b"[1]"),
+        ("agents.json", lambda _: b"[" * 100_000),
+        ("received/box.json", lambda _: b"7"),
+        ("index.json", edit(finding=None, institution=None, files=[])),
+    ],
+)
+def test_a_bundle_that_says_anything_ends_in_a_sentence(
+    bundle: Path, name: str, change: Callable[[bytes], bytes]
+) -> None:
+    with pytest.raises(BundleError) as raised:
+        check_bundle(Bundle(changed(bundle, name, change, hide=name != "index.json")))
+    assert "\n" not in str(raised.value)
+
+
+def test_a_backlog_that_came_in_after_the_reading_is_there_and_does_not_count(engine: Engine, tmp_path: Path) -> None:
+    """Agents send what is new first: the chain is whole in the bundle, and the verdict that of what was known."""
+    centre: Centre = make_centre(engine, pack(retention={"confirm_after": "0s"}))
+    centre.add()
+    centre.see(declared(NOW - 3_600_000))
+    centre.clock.advance(60)
+    waiting = centre.report(index("gate", NOW - 1, 2), span("camera/room1", "up", NOW - 60_000, NOW))
+    late = [centre.agents["wj-0001"].envelope(waiting.to_bytes())]
+    centre.see(span("camera/gate", "up", NOW - 60_000, NOW), index("gate", NOW, 36))
+    centre.clock.advance(60)
+    evaluate(centre.context, "wj-0001")
+    centre.clock.advance(60)
+    assert [item.status for item in ingest(centre.context, late).receipts] == ["stored"]
+    with reading(engine) as session:
+        (row,) = [item for item in finding_rows(session) if item.requirement == "retention"]
+    assert export_evidence(centre.context, row.id, tmp_path / "b.zip") == 3
+    found = check_bundle(Bundle(tmp_path / "b.zip"))
+    assert (found.fails, len(found.holds)) == ([], 4)
+    assert [item.partition(",")[0] for item in found.notes] == ["agent box: 1 reports came in later than the reading"]
+
+
+def test_a_bundle_says_nothing_of_the_clock_of_the_machine_that_made_it(bundle: Path) -> None:
+    """A zip has no moment before 1980, and a collector's clock may be lost."""
+    with zipfile.ZipFile(bundle) as archive:
+        assert {item.date_time for item in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def test_names_in_a_bundle_are_shown_as_text(bundle: Path) -> None:
+    target = bundle.with_name("odd.zip")
+    with zipfile.ZipFile(bundle) as archive, zipfile.ZipFile(target, "w") as odd:
+        for name in archive.namelist():
+            data = archive.read(name)
+            odd.writestr(
+                name, data.replace(b'"agents.json"', b'"\\ud800\\u001b[31m"') if name == "index.json" else data
+            )
+    done = CliRunner().invoke(app, [str(target)])
+    assert (done.exit_code, "\ufffd\ufffd[31m is not the file" in done.output) == (1, True)
+
+
 def test_the_command_says_so_without_a_database_and_exits_by_it(bundle: Path, tmp_path: Path) -> None:
     code = (
         "import sys; sys.modules.update(dict.fromkeys(['sqlalchemy', 'fastapi', 'psycopg', 'cv2', 'av', 'httpx2']));"
@@ -99,7 +204,8 @@ def test_the_command_says_so_without_a_database_and_exits_by_it(bundle: Path, tm
         return done.returncode, done.stdout, done.stderr
 
     status, out, _ = run(bundle)
-    assert (status, "FAILS" in out, out.count("holds ")) == (0, False, 3)
+    assert (status, "FAILS" in out, out.count("holds ")) == (0, False, 4)
+    assert "note   regulation.json, test-pack version 1, is no pack of this installation" in out
     status, out, _ = run(changed(bundle, "reports/box.envelopes", lambda data: data[:-3] + b"x},"))
     assert (status, "FAILS" in out) == (1, True)
     (tmp_path / "no.zip").write_bytes(b"nothing")

@@ -13,11 +13,12 @@ import pytest
 from sqlalchemy import Engine, select
 
 from monitor.collector.evaluate import evaluate
-from monitor.collector.notify import GIVE_UP, LONGEST_WAIT, VIEW_STATES, send_notices, wait_after
+from monitor.collector.jobs import bring_back
+from monitor.collector.notify import GIVE_UP, LONGEST_WAIT, TRIED, VIEW_STATES, send_notices, wait_after
 from monitor.collector.settings import NoticeSettings, Settings, SettingsError
 from monitor.evaluation.view import CONDITIONS
 from monitor.model.observation import Kind
-from monitor.model.span import HOUR, MINUTE, SECOND
+from monitor.model.span import DAY, HOUR, MINUTE, SECOND
 from monitor.store.engine import reading
 from monitor.store.tables import NoticeRow
 from support.centre import NOW, Centre, declared, index, make_centre, span
@@ -146,9 +147,28 @@ def test_a_notice_is_given_up_after_a_week(engine: Engine, tmp_path: Path, webho
     centre = short(engine, tmp_path, webhook.url)
     webhook.refusing = True
     centre.clock.advance(GIVE_UP / SECOND + 1)
-    assert send_notices(centre.context) == 0
+    for number in range(TRIED):
+        (row,) = rows(engine)
+        assert row.due_at is not None, "a clock that jumps ahead gives nothing up at the first try"
+        assert send_notices(centre.context) == 0
+        centre.clock.advance(wait_after(number + 1) / SECOND + 120)
     (row,) = rows(engine)
     assert (row.due_at, row.sent_at) == (None, None)
+
+
+def test_a_notice_that_a_clock_put_off_is_sent_when_it_is_set_right(
+    engine: Engine, tmp_path: Path, webhook: Webhook
+) -> None:
+    centre = short(engine, tmp_path, webhook.url)
+    webhook.refusing = True
+    centre.clock.step(400 * DAY / SECOND)
+    assert send_notices(centre.context) == 0
+    centre.clock.step(-400 * DAY / SECOND)
+    webhook.refusing = False
+    assert send_notices(centre.context) == 0
+    assert bring_back(centre.context) == 1
+    assert send_notices(centre.context) == 1
+    assert len(webhook.taken) == 1
 
 
 @pytest.mark.parametrize("url", ["nonsense://x", "json://127.0.0.1:1/hook", "json://", "x"])

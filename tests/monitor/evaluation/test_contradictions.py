@@ -229,6 +229,28 @@ def test_footage_of_a_stream_that_was_down_is_one(minutes: int, basis: Basis, *,
         assert "contradictions" in Judged(seen)("uptime", GATE).measured
 
 
+@pytest.mark.parametrize(
+    ("minutes", "basis", "is_one"),
+    [(30, Basis.WATCHED, True), (9, Basis.WATCHED, False), (30, Basis.RECORDER_SAYS, False)],
+)
+def test_an_outage_that_is_taken_back_afterwards_stays_to_be_seen(minutes: int, basis: Basis, *, is_one: bool) -> None:
+    """Whoever has the agent's key may say of yesterday that the stream was up after all: that counts, and is shown."""
+    end = NOON - 5 * HOUR + minutes * MINUTE
+    down = during(GATE, Kind.STREAM, NOON - 5 * HOUR, end, "down", "stalled", basis=basis)
+    seen = [*healthy(), down]
+    assert kinds(seen) == (["stream_told_otherwise"] if is_one else [])
+    verdict = Judged(seen)("uptime", GATE)
+    assert verdict.state == "up"
+    assert ("contradictions" in verdict.measured) == is_one
+
+
+def test_a_picture_at_fault_that_is_taken_back_stays_to_be_seen() -> None:
+    black = during(GATE, Kind.VIEW, NOON - 5 * HOUR, NOON - 4 * HOUR, "black")
+    assert "view_told_otherwise" in kinds([*healthy(), black])
+    looped = during(GATE, Kind.VIEW, NOON - 5 * HOUR, NOON - 4 * HOUR, "looped")
+    assert "view_told_otherwise" not in kinds([*healthy(), looped]), "it is known in hindsight alone, and believed"
+
+
 def test_a_dark_room_a_short_blip_and_an_old_story_are_none() -> None:
     base = without(healthy(), Kind.VIEW, GATE)
     assert kinds([*base, during(GATE, Kind.VIEW, NOON - 5 * HOUR, NOON, "dark")]) == []

@@ -1,0 +1,57 @@
+"""An agent's envelopes as a series: what is not there, told by what follows it, whatever else is said of them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from monitor.model.chain import Chain
+from monitor.model.envelope import Envelope, Place
+
+
+@dataclass(frozen=True)
+class Series:
+    """What the signed links of some envelopes say of those that are not among them."""
+
+    holes: tuple[tuple[Place, Place], ...]
+    """(what is not there, what follows it)."""
+    forks: int
+    """So many are followed by more than one."""
+    beginnings: int
+
+    @classmethod
+    def of(cls, envelopes: Sequence[Envelope]) -> Series:
+        """Read the links."""
+        places = {item.place for item in envelopes}
+        links = [(item.protected.after, item.place) for item in envelopes]
+        followed = Counter(after for after, _ in links if after is not None)
+        holes = tuple((after, here) for after, here in links if after is not None and after not in places)
+        forks = sum(count > 1 for count in followed.values())
+        return cls(holes, forks, sum(after is None for after, _ in links))
+
+    def wrong(self, chain: Chain, missing: int) -> Iterator[str]:
+        """Say what is not there, unless it was missing when the reports came in, by the collector's word."""
+        known = {item.after for item in chain.segments}
+        for after, here in self.holes:
+            if after not in known and not chain.settled:
+                yield f"{_name(after)}, which {_name(here)} follows, is not there"
+        if missing != chain.missing:
+            yield f"{missing} reports are said to be missing, and its chain says {chain.missing}"
+
+    def notes(self, missing: int) -> Iterator[str]:
+        """Say what speaks neither for nor against it."""
+        if missing:
+            yield f"{missing} reports are known to be missing"
+        if self.holes:
+            named = ", ".join(_name(after) for after, _ in self.holes[:3])
+            more = "" if len(self.holes) <= 3 else " and others"
+            yield f"reports follow what is not there at {len(self.holes)} places: {named}{more}"
+        if self.forks:
+            yield "its reports fork, a backup was restored or a copy of it ran"
+        if self.beginnings > 1:
+            yield f"its series begins {self.beginnings} times: what it had kept was lost, or it was enrolled at another address"
+
+
+def _name(place: Place) -> str:
+    return f"report {place.sequence} of boot {place.boot}"
