@@ -14,7 +14,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from monitor.api.body import MAX_BATCH_BYTES, MAX_FORM_BYTES, MAX_SENT_BYTES, expand, read_body
+from monitor.api.body import MAX_BATCH_BYTES, MAX_FORM_BYTES, MAX_SENT_BYTES, expand, read_body, said_size
 from monitor.api.context import Context
 from monitor.api.limit import FailureLimit
 from monitor.api.load import Held
@@ -152,7 +152,7 @@ def _report_route(router: APIRouter, context: Context, counters: Counters) -> Ta
     @router.post("/reports", response_model=Receipts, openapi_extra=_ENVELOPES)
     async def reports(request: Request) -> Response:
         """Store reports; each is answered by itself, after it was stored."""
-        load.ask()
+        load.ask(said_size(request))
         with load.request() as held:
             bodies = await _envelopes(request, counters, held)
             with load.work():

@@ -22,10 +22,16 @@ def _free(_size: int) -> None:
     """Count nothing."""
 
 
+def said_size(request: Request) -> int | None:
+    """Return how many bytes a request says that its body has; None where it doesn't say."""
+    said = request.headers.get("content-length", "")
+    return int(said[:20]) if said.isascii() and said.isdigit() else None
+
+
 async def read_body(request: Request, limit: int, count: Callable[[int], None] = _free) -> bytes:
     """Return the body, its bytes counted as they come. Raises Problem (413) beyond `limit` bytes, said or sent."""
-    said = request.headers.get("content-length", "")
-    if said.isascii() and said.isdigit() and int(said[:20]) > limit:
+    said = said_size(request)
+    if said is not None and said > limit:
         raise _too_large(limit)
     body = bytearray()
     try:

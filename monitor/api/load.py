@@ -16,6 +16,8 @@ MOST_REQUESTS = 64
 """So many wait for the database or are at it."""
 MOST_BYTES = 96 * 1024 * 1024
 """So much is held of requests, as sent and expanded, those that are still coming in included."""
+LITTLE_BYTES = 64 * 1024
+"""A body of at most so much that is thrown away costs less than another connection does."""
 MOST_SECONDS = 120.0
 """A body that is not there after so long is waited for no more: agents give up earlier themselves."""
 PATIENCE_SECONDS = 10.0
@@ -54,10 +56,10 @@ class Load:
         finally:
             self.bytes -= held.bytes
 
-    def ask(self) -> None:
-        """Look whether there is a place, before anything of the body is read. Raises Problem (503) when all are taken."""
+    def ask(self, size: int | None = None) -> None:
+        """Look whether there is a place, before anything of a body of so many bytes is read. Raises Problem (503) when all are taken."""
         if self.requests >= self._most_requests:
-            raise self.full()
+            raise self.full(size=size)
 
     @contextmanager
     def work(self) -> Iterator[None]:
@@ -97,12 +99,13 @@ class Load:
         finally:
             self._coming.remove(held)
 
-    def full(self, detail: str = _FULL) -> Problem:
-        """Return the refusal, with a moment at which to come back."""
+    def full(self, detail: str = _FULL, size: int | None = None) -> Problem:
+        """Return the refusal, with a moment at which to come back; `size` of the body, None where it isn't known."""
         if self._turned_away is not None:
             self._turned_away.inc()
-        # What is still coming of the body is not read: the connection can't be used again.
-        headers = {"Retry-After": str(self._spread.randint(*RETRY_SECONDS)), "Connection": "close"}
+        headers = {"Retry-After": str(self._spread.randint(*RETRY_SECONDS))}
+        if size is None or size > LITTLE_BYTES:
+            headers["Connection"] = "close"  # what is still coming of the body is not read
         return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers)
 
 

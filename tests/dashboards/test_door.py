@@ -22,7 +22,7 @@ LAST = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 
 
 class Application:
-    """Reads a request's body, answers with how long it was, and at /wait not before it is let go."""
+    """Reads a request's body, answers with how long it was, and at /wait not before it is let go; at /full without reading it."""
 
     def __init__(self) -> None:
         self.go = threading.Event()
@@ -31,7 +31,7 @@ class Application:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             return
-        size, more = 0, True
+        size, more = 0, scope["path"] != "/full"
         while more:
             message = await receive()
             size += len(message.get("body", b""))
@@ -68,6 +68,15 @@ def _answer(connection: socket.socket) -> bytes:
         while part := connection.recv(65_536):
             found += part
     return found
+
+
+def test_a_body_that_nobody_read_does_not_stand_before_the_next_request() -> None:
+    with served(Application()) as address, socket.create_connection(address) as connection:
+        body = b"GET /wait HTTP/1.1" * 100
+        connection.sendall(b"POST /full HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body))
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 200"), "answered before the body came"
+        connection.sendall(body + b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc")
+        assert _answer(connection).endswith(b"\r\n\r\n3")
 
 
 def _pour(connection: socket.socket, part: bytes, most: int) -> int:

@@ -156,7 +156,11 @@ async def test_who_can_not_be_stored_holds_nobody_up(centre: Centre, engine: Eng
     assert isinstance(ingest_together(centre.context, [unframe(bad)])[0], Receipts)
 
 
-async def test_a_full_collector_says_so_before_it_reads_anything(centre: Centre) -> None:
+@pytest.mark.parametrize(("said", "connection"), [(b"", b"close"), (b"2000", None), (b"8000000", b"close")])
+async def test_a_full_collector_says_so_before_it_reads_anything(
+    centre: Centre, said: bytes, connection: bytes | None
+) -> None:
+    """What is still coming of a large body, or one of unknown size, is not read; one of a few reports is, and thrown away."""
     app = build_api(centre.context)
     app.state.counters.load._most_requests = 0
     sent: list[dict[str, Any]] = []
@@ -167,10 +171,11 @@ async def test_a_full_collector_says_so_before_it_reads_anything(centre: Centre)
     async def send(message: Any) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": "POST", "path": "/api/v1/reports", "query_string": b"", "headers": []}
+    given = [(b"content-length", said)] if said else []
+    scope = {"type": "http", "method": "POST", "path": "/api/v1/reports", "query_string": b"", "headers": given}
     await app({**scope, "app": app}, never, send)
     headers = dict(sent[0]["headers"])
-    assert (sent[0]["status"], headers[b"connection"]) == (503, b"close")
+    assert (sent[0]["status"], headers.get(b"connection")) == (503, connection)
     assert 5 <= int(headers[b"retry-after"]) <= 60
 
 
