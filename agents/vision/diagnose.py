@@ -153,8 +153,9 @@ def may_be_frozen(seen: Evidence, thresholds: Thresholds) -> bool:
 
 
 def _same_noise(e: Evidence, t: Thresholds) -> bool:
-    renewed, left = e.measures.repeat.renewed, e.beside.renewed_left
-    if renewed is None or left is None:
+    """Tell whether the sensor's noise is the same again. What is much more than the usual noise, or stripes, is none of it, and does come again."""
+    renewed, left, grain = e.measures.repeat.renewed, e.beside.renewed_left, e.beside.grain_left
+    if renewed is None or left is None or _striped(e, t) or (grain is not None and grain > t.frozen_most_grain):
         return False
     return renewed <= t.frozen_renewed and left <= t.frozen_renewed_left
 

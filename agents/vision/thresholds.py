@@ -62,6 +62,8 @@ class Thresholds:
     """The same noise coded anew reaches 0.83."""
     frozen_renewed_left: float = _most(0.5)
     """Of what is usual for the camera: white noise coded anew 0.3, and 0.7 at the lowest bit rates."""
+    frozen_most_grain: float = _most(3.0)
+    """Of the usual noise: diagonal stripes and snow are measured as noise, too."""
     noisy_grain: float = _least(4.0)
     """Standard deviation in levels after the encoder, which takes most of a sound sensor's noise away."""
     noisy_colour_grain: float = _least(2.0)
