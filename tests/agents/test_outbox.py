@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
 from agents.database import KEEP_DAMAGED, DatabaseError
-from agents.outbox import Outbox
+from agents.outbox import Outbox, Slot
 from support.damage import damage
 
 BOOT = "0" * 32
@@ -62,6 +62,16 @@ def test_a_refused_report_is_kept_with_its_reason_and_blocks_nothing(tmp_path: P
     assert waiting(outbox) == [(BOOT, 2)]
     assert outbox.status().rejected == 1
     assert [(item.boot, item.first, item.last, item.why) for item in outbox.gone()] == [(BOOT, 1, 1, "refused")]
+
+
+def test_what_tells_of_a_refused_report_outlives_samples(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "outbox.db", max_bytes=400)
+    put(outbox)
+    outbox.reject(outbox.take(1, 10)[0], "differs")
+    for _ in range(5):
+        put(outbox, size=100)
+    assert [sequence for _, sequence in waiting(outbox)] == [2, 4, 5, 6]
+    assert [(item.first, item.last, item.why) for item in outbox.gone()] == [(3, 3, "full")]
 
 
 def test_a_full_queue_drops_the_oldest_and_says_which(tmp_path: Path) -> None:
@@ -132,16 +142,23 @@ class Queue(RuleBasedStateMachine):
         super().__init__()
         self.path = self.folder / f"{next(self.names)}.db"
         self.outbox = Outbox(self.path, max_bytes=500)
-        self.model: list[tuple[str, int, int]] = []
+        self.model: list[tuple[str, int, int, bool]] = []
+        """Boot, number, size, and whether it tells of others, which outlives those that don't."""
         self.last = {BOOT: 0, OTHER: 0}
 
     @rule(boot=st.sampled_from([BOOT, OTHER]), size=st.integers(60, 200))
     def put(self, boot: str, size: int) -> None:
         self.last[boot] += 1
-        assert put(self.outbox, boot, size) == self.last[boot]
-        self.model.append((boot, self.last[boot], size))
+        tells: list[bool] = []
+
+        def write(slot: Slot) -> bytes:
+            tells.append(bool(slot.gone))
+            return f"{boot}/{slot.sequence}/".encode().ljust(size, b".")
+
+        assert self.outbox.put(boot, write) == self.last[boot]
+        self.model.append((boot, self.last[boot], size, tells[-1]))
         while sum(item[2] for item in self.model) > 500:
-            self.model.pop(0)
+            self.model.remove(min(self.model[:-1], key=lambda item: item[3]))
 
     @rule(count=st.integers(1, 4), done=st.integers(0, 4))
     def deliver(self, count: int, done: int) -> None:
