@@ -23,18 +23,14 @@ from agents.vision.diagnose import OK
 from agents.vision.eye import Eye
 from agents.vision.fingerprint import Fingerprint, merge
 from agents.vision.match import overlap
-from agents.watch.budget import Seat
+from agents.watch.budget import FULL_RETRIES, Seat
 from agents.watch.decoder import DecodeError, Decoder
-from agents.watch.failure import meaning
 from monitor.model.clock import Clock
 from monitor.model.observation import Kind, Observation, Source, StreamCause, Subject
 from monitor.model.span import DAY, SECOND, Basis, Millis, isoformat, to_millis
 from monitor.model.view import Proposal, view_id
 
 DEADLINES = Deadlines(connect=3.0, answer=4.0, total=8.0, first_frame=10.0, stall=10.0)
-
-FULL_RETRIES = 4
-"""How often a camera is tried again after its recorder said that it is full."""
 
 UNUSABLE = frozenset({"signal_lost", "black", "corrupt", "frozen", "dark", "bright"})
 """States in which a picture has nothing in it that a later one could be held against."""
@@ -190,7 +186,7 @@ class _Taker:
                 except StreamError as error:
                     if len(self._looks) >= self._taking.least_looks:
                         break
-                    if attempt == FULL_RETRIES or not await self._is_full(error, seat, since):
+                    if attempt == FULL_RETRIES or not await self._is_full(error, since, seat):
                         return Taken(self._camera.id, f"{error.stage}: {error.detail}", looks=len(self._looks))
             await clock.sleep(1.0 + attempt)
         return self._taken()
@@ -205,12 +201,9 @@ class _Taker:
         finally:
             await asyncio.gather(stream.close(), return_exceptions=True)
 
-    async def _is_full(self, error: StreamError, seat: Seat, since: float) -> bool:
+    async def _is_full(self, error: StreamError, since: float, seat: Seat) -> bool:
         """Tell whether a recorder that is full stands behind it: then the camera's turn comes when others are through."""
-        around = await self._station.around(self._camera, error.cause, since)
-        _, cause = meaning(error.cause, replace(around, was_playing=seat.is_playing))
-        if cause is StreamCause.RECORDER_FULL:
-            seat.refused()
+        _, cause = await self._station.meaning_of(self._camera, error, since, seat)
         return cause is StreamCause.RECORDER_FULL
 
     async def _look_on(self, stream: Stream) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from pydantic import JsonValue
 
@@ -16,9 +15,9 @@ from agents.station import Station
 from agents.views import ApprovedView, agreed_view
 from agents.vision.diagnose import OK
 from agents.vision.eye import Eye, Judged
-from agents.watch.budget import Seat
+from agents.watch.budget import FULL_RETRIES, Seat
 from agents.watch.decoder import DecodeError, Decoder
-from agents.watch.failure import SILENCE, meaning
+from agents.watch.failure import SILENCE
 from agents.watch.main_look import look_at_main
 from agents.watch.track import Sink
 from monitor.model.observation import Kind, Observation, StreamCause, Subject
@@ -30,8 +29,6 @@ FIRST_FRAMES_SECONDS = 1.5
 """By then the frames of healthy cameras have begun to arrive."""
 MAIN_SECONDS = 4.0
 """How long the recorded stream is looked at: two keyframes of most cameras."""
-FULL_RETRIES = 4
-"""How often a camera is tried again after its recorder said that it is full."""
 HOLDS_FOR: Millis = HOUR
 
 Tell = Callable[[str, str], None]
@@ -78,11 +75,8 @@ class Glance:
                     return
                 except StreamError as error:
                     self._tell(f"ended after {self._since(opened):.1f} s")
-                    found = await self._station.around(self._camera, error.cause, first)
-                    state, cause = meaning(error.cause, replace(found, was_playing=seat.is_playing))
+                    state, cause = await self._station.meaning_of(self._camera, error, first, seat)
                     self._tell(f"{error.stage}: {error.detail} -> {state}, {cause}")
-                    if cause is StreamCause.RECORDER_FULL:
-                        seat.refused()
                     again = cause is StreamCause.RECORDER_FULL or (attempt == 0 and self._too_early(cause, opened))
                     if not again or attempt == FULL_RETRIES:
                         self._saw(began, state, cause, error.detail)

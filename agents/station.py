@@ -27,8 +27,8 @@ from agents.scan.recorder import Channelled, RecorderScan
 from agents.scan.settings import SettingsScan
 from agents.secret import Credentials
 from agents.site import CameraConfig, RecorderConfig, Site
-from agents.watch.budget import Budget
-from agents.watch.failure import Around
+from agents.watch.budget import Budget, Seat
+from agents.watch.failure import Around, meaning
 from agents.watch.reach import GATEWAY_PORTS, Endpoint, Reach, tcp_greet, tcp_knock
 from agents.watch.track import Sink
 from agents.ways import Way, Ways
@@ -245,6 +245,16 @@ class Station:
             online = await self.scans[camera.recorder].channel_online(camera.channel or camera.id)
         others = any(at >= since for name, at in self._ran[camera.recorder].items() if name != camera.id)
         return Around(reached, online, others)
+
+    async def meaning_of(
+        self, camera: CameraConfig, error: StreamError, since: float, seat: Seat
+    ) -> tuple[str, StreamCause]:
+        """Return (state, cause) of a camera whose one look failed, tried since `since`; a seat that was refused learns of it."""
+        found = await self.around(camera, error.cause, since)
+        state, cause = meaning(error.cause, replace(found, was_playing=seat.is_playing))
+        if cause is StreamCause.RECORDER_FULL:
+            seat.refused()
+        return state, cause
 
     def settings(self, item: RecorderConfig) -> RecorderSettings:
         """Return all that a recorder's driver needs. Raises SecretError when its password can't be read."""

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 from agents.watch.refusals import Refusals
 
+FULL_RETRIES = 4
+"""How often a camera that is looked at once is tried again after its recorder said that it is full."""
 KEPT_FREE = 2
 """Sessions that people on site need."""
 TRIAL = KEPT_FREE + 1
