@@ -45,8 +45,7 @@ def readable_keys(session: Session, institution_id: str, agent_id: str) -> dict[
     found = {}
     for item in session.scalars(query):
         with suppress(ValueError, TypeError, AttributeError):
-            public = PublicKey.of(json.loads(item.jwk))
-            found[item.id] = AgentKey(public, item.registered_at, item.replaced_at, item.revoked_at)
+            found[item.id] = _key(item.jwk, item.registered_at, item.replaced_at, item.revoked_at)
     return found
 
 
@@ -55,9 +54,13 @@ def keys_of_agents(session: Session, agents: Iterable[tuple[str, str]]) -> dict[
     found: dict[tuple[str, str], dict[str, AgentKey]] = {who: {} for who in agents}
     for result in run_given(session, _KEYS_OF, {"institution": TEXT, "agent": TEXT}, list(found)):
         for institution_id, agent_id, key_id, jwk, registered, replaced, revoked in result:
-            key = AgentKey(PublicKey.of(json.loads(jwk)), registered, replaced, revoked)
-            found[institution_id, agent_id][key_id] = key
+            found[institution_id, agent_id][key_id] = _key(jwk, registered, replaced, revoked)
     return found
+
+
+def _key(jwk: str, registered: Millis, replaced: Millis | None, revoked: Millis | None) -> AgentKey:
+    """Return a row's key. Raises ValueError, TypeError or AttributeError where somebody edited it."""
+    return AgentKey(PublicKey.of(json.loads(jwk)), registered, replaced, revoked)
 
 
 def register_key(session: Session, institution_id: str, agent_id: str, key: PublicKey, now: Millis) -> None:
