@@ -48,7 +48,7 @@ class Together:
         return await found
 
     def _begin(self) -> None:
-        while self._waiting and len(self._tasks) < self._room and self._is_worth():
+        while self._waiting and len(self._tasks) < self._room and len(self._waiting) >= self._worth:
             if self._gathering is not None:
                 self._gathering.cancel()
                 self._gathering = None
@@ -57,16 +57,13 @@ class Together:
             task = asyncio.create_task(self._group(group))
             self._tasks.add(task)
             task.add_done_callback(self._ended)
-
-    def _is_worth(self) -> bool:
-        """Tell whether those who wait are a group: beside one a large one, else as many as the last time."""
-        if self._tasks:
-            return len(self._waiting) >= ENOUGH
-        if len(self._waiting) >= self._before:
-            return True
-        if self._gathering is None:
+        if self._waiting and not self._tasks and self._gathering is None:
             self._gathering = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._gathered)
-        return False
+
+    @property
+    def _worth(self) -> int:
+        """How many are a group: beside one a large one, else as many as the last time."""
+        return ENOUGH if self._tasks else self._before
 
     def _gathered(self) -> None:
         """Wait no longer."""
