@@ -37,9 +37,8 @@ def bring_back(context: Context) -> int:
     now = context.now()
     due_latest = now + max(context.settings.evaluate_every, AFTER_FAILURE) + APART
     owed_latest = now + LONGEST_WAIT + APART
-    with reading(
-        context.engine
-    ) as session:  # whoever was evaluated is due again, be it then: nothing is scanned for nothing
+    # Whoever was evaluated is due again, be it then: where nobody is, nothing is scanned for nothing.
+    with reading(context.engine) as session:
         if not evaluations.is_any_due_after(session, due_latest) and not notices.is_any_due_after(session, owed_latest):
             return 0
     with writing(context.engine) as session:

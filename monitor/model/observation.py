@@ -106,11 +106,11 @@ class Kind(StrEnum):
     facts {"first_day", "last_day" (UTC, by the recorder's clock), "seconds", "last_seen_at", "older_left": whether anything
     older is still listed}."""
     TWIN = "twin"
-    """Camera: other declared cameras that show the same. state same | own. facts {"cameras": [id, ...], "by": stream (frame by
+    """Camera: other declared cameras that show the same. state same | own | unknown. facts {"cameras": [id, ...], "by": stream (frame by
     frame) | view, "since_at" (UTC ms)}."""
     DROPPED = "dropped"
     """Agent: reports that it had to give up before the collector had them. state dropped. facts {"ranges": [{"boot", "first",
-    "last" (numbers), "why": full | old | damaged, "digests": the envelopes', in this order}]}."""
+    "last" (numbers), "why": full | old | damaged | refused, "digests": the envelopes', in this order}]}."""
     STORAGE = "storage"
     """Agent: how its own disk and files are. state ok | failing; detail: why. facts {"failing": [file, ...], "since_at" (UTC
     ms, null), "lost" (how many observations could not be kept), "damaged" (files set aside), "unreadable" (rows skipped)}."""
