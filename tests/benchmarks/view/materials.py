@@ -166,6 +166,19 @@ def asphalt(rng: np.random.Generator, colour: Colour) -> Image:
     return _stained(rng, shade(texture, 1 + 0.12 * grit), 0.08)
 
 
+def concrete(rng: np.random.Generator, colour: Colour) -> Image:
+    """A worn floor: slabs with faint joints, stains and scratches."""
+    worn = shade(filled(tint(rng, colour)), 1 + 0.1 * clouds(rng, SIZE, SIZE, cells=9))
+    step = int(rng.integers(110, 190))
+    for at in range(int(rng.integers(0, step)), SIZE, step):
+        for ends in (((at, 0), (at, SIZE)), ((0, at), (SIZE, at))):
+            cv2.line(worn, *ends, tuple(0.75 * value for value in colour), 2, cv2.LINE_AA)
+    for x, y, across, down in rng.integers((0, 0, -40, -40), (SIZE, SIZE, 40, 40), (60, 4)):
+        ends = (int(x), int(y)), (int(x + across), int(y + down))
+        cv2.line(worn, *ends, tuple(1.12 * value for value in colour), 1, cv2.LINE_AA)
+    return _stained(rng, worn, 0.05)
+
+
 def paving(rng: np.random.Generator, colour: Colour) -> Image:
     """Paving stones."""
     return _coursed(rng, colour, (int(rng.integers(50, 90)), int(rng.integers(40, 60))), (90, 95, 98), 12)
@@ -218,6 +231,7 @@ MATERIALS: Final[dict[str, Callable[[np.random.Generator, Colour], Image]]] = {
     "carpet": carpet,
     "speckled": speckled,
     "asphalt": asphalt,
+    "concrete": concrete,
     "paving": paving,
     "ceiling_grid": ceiling_grid,
     "sky": sky,

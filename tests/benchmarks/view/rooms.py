@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Final
 
@@ -63,6 +64,11 @@ class Family:
     outdoors: bool = False
     narrow: float = 0.0
     """0: a room; up to 0.12: a corridor, whose far wall is small."""
+    steep: float = 0.0
+    """Up to 0.2: the camera hangs high and looks down, so that the floor fills most of the view."""
+    pillars: tuple[int, int] = (0, 0)
+    marks: tuple[int, int] = (0, 0)
+    """Lines painted on the floor."""
 
 
 FAMILIES: Final[dict[str, Family]] = {
@@ -108,6 +114,21 @@ FAMILIES: Final[dict[str, Family]] = {
         shelves=(0, 0),
         tables=(0, 1),
         outdoors=True,
+    ),
+    "gymnasium": Family(
+        ("plaster", "two_tone"),
+        ("plaster", "panel"),
+        ("concrete", "concrete", "planks", "carpet"),
+        ("ceiling_grid",),
+        (150, 165, 172),
+        (95, 120, 140),
+        windows=(0, 3),
+        posters=(0, 2),
+        shelves=(0, 2),
+        tables=(0, 1),
+        steep=0.17,
+        pillars=(0, 4),
+        marks=(4, 9),
     ),
     # for scoring
     "dining": Family(
@@ -291,11 +312,32 @@ def door_leaf(rng: np.random.Generator) -> Image:
     return image
 
 
+def _mark(canvas: Image, geometry: Geometry, rng: np.random.Generator, count: int) -> None:
+    """Paint lines on the floor: along it, across it and in circles, thinner the farther away they are."""
+    colours = [materials.tint(rng, colour, 25) for colour in ((60, 50, 190), (210, 210, 205), (60, 190, 215))]
+    for _ in range(count):
+        colour = colours[int(rng.integers(0, len(colours)))]
+        first, second = rng.uniform(-0.1, 1.1, 2)
+        if rng.random() < 0.25:
+            angles = np.linspace(0, 2 * np.pi, 60)
+            spots = [(first + 0.14 * np.cos(angle), 0.5 * second + 0.25 + 0.16 * np.sin(angle)) for angle in angles]
+        elif rng.random() < 0.5:
+            spots = [(first, depth) for depth in np.linspace(0.02, 0.98, 60)]
+        else:
+            spots = [(across, np.clip(second, 0.05, 0.9)) for across in np.linspace(0.0, 1.0, 60)]
+        places = [geometry.on_floor(float(across), float(depth)) for across, depth in spots]
+        for (x, y, wide), (to_x, to_y, _) in itertools.pairwise(places):
+            ends = (round(x), round(y)), (round(to_x), round(to_y))
+            cv2.line(canvas, *ends, colour, max(1, round(0.006 * wide)), cv2.LINE_AA)
+
+
 def _furnish(canvas: Image, geometry: Geometry, rng: np.random.Generator, family: Family) -> None:
     """Draw what stands on the floor, far things first."""
     tables, shelves, cots = (
         int(rng.integers(fewest, most + 1)) for fewest, most in (family.tables, family.shelves, family.cots)
     )
+    if family.marks[1]:
+        _mark(canvas, geometry, rng, int(rng.integers(family.marks[0], family.marks[1] + 1)))
     pieces = [
         (rng.uniform(0.1, 0.75), rng.uniform(0.3, 0.85), rng.uniform(0.12, 0.22), 0.1, rng.uniform(0.06, 0.1))
         for _ in range(tables)
@@ -305,14 +347,20 @@ def _furnish(canvas: Image, geometry: Geometry, rng: np.random.Generator, family
         for _ in range(shelves)
     ]
     pieces += [(rng.uniform(0.05, 0.8), rng.uniform(0.25, 0.8), 0.12, 0.15, 0.04) for _ in range(cots)]
+    if family.pillars[1]:
+        pieces += [
+            (rng.uniform(0.0, 0.95), rng.uniform(0.4, 0.9), 0.04, 0.03, 0.5)
+            for _ in range(int(rng.integers(family.pillars[0], family.pillars[1] + 1)))
+        ]
     for across, depth, wide, long, high in sorted(pieces, key=lambda piece: -piece[1]):
         draw_box(canvas, geometry, rng, (across, depth, wide, long), high)
 
 
-def _frame(rng: np.random.Generator, width: int, height: int, narrow: float) -> tuple[Quad, Quad]:
+def _frame(rng: np.random.Generator, width: int, height: int, family: Family) -> tuple[Quad, Quad]:
     """Return the outline of the canvas and the far wall within it."""
-    left, right = rng.uniform(0.27, 0.36) + narrow, rng.uniform(0.62, 0.73) - narrow
-    top, bottom = rng.uniform(0.24, 0.31) + narrow / 2, rng.uniform(0.47, 0.56) - narrow / 3
+    narrow, steep = family.narrow, family.steep
+    left, right = rng.uniform(0.27, 0.36) + narrow - steep, rng.uniform(0.62, 0.73) - narrow + steep
+    top, bottom = rng.uniform(0.24, 0.31) + narrow / 2 - steep, rng.uniform(0.47, 0.56) - narrow / 3 - steep
     corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]], np.float32)
     return _UNIT * (width, height), (corners * (width, height)).astype(np.float32)
 
@@ -321,7 +369,7 @@ def draw_room(family_name: str, seed: int, width: int, height: int) -> Room:
     """Draw a room of a family on a canvas of `width` x `height`; the same seed gives the same room."""
     family = FAMILIES[family_name]
     rng = np.random.default_rng([seed, 7])
-    edge, wall = _frame(rng, width, height, family.narrow)
+    edge, wall = _frame(rng, width, height, family)
     canvas = np.zeros((height, width, 3), np.uint8)
     floor = np.array([wall[3], wall[2], edge[2] + (0.25 * width, 0), edge[3] - (0.25 * width, 0)], np.float32)
     paste(
