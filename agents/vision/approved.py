@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from agents.vision.match import Kept, Match
 from agents.vision.thresholds import Thresholds
 
@@ -14,7 +16,7 @@ def covered(seen: Match, t: Thresholds) -> bool:
     if not _telling(seen, t) or moved(seen, t) or blurred(seen, t):
         return False
     poor = seen.covered_ratio >= t.covered_poor_ratio and seen.covered_structure >= t.covered_structure
-    part = seen.covered_ratio >= t.covered_ratio or poor
+    part = (seen.covered_ratio >= t.covered_ratio or poor) and seen.rest_identity >= t.covered_rest_identity
     whole = seen.in_place <= t.covered_whole_in_place and seen.own_structure <= t.covered_whole_structure
     still = seen.covered_still is None or seen.covered_still >= t.covered_still
     return (part or whole) and (still or seen.covered_ratio >= t.covered_wide_ratio)
@@ -37,8 +39,11 @@ def away(seen: Match, t: Thresholds) -> bool:
 
 
 def _telling(seen: Match, t: Thresholds) -> bool:
-    """Tell whether the approved structure could be seen at all: in a dark room, behind its noise, it can't."""
-    return seen.visible >= t.approved_visible
+    """Tell whether the approved structure could be seen at all: in a dark room, behind its noise, it can't.
+
+    Where nearly as much is seen as it has, whatever it is, the light is enough: beside it a faint structure is weak.
+    """
+    return seen.visible >= t.approved_visible or seen.own_structure >= t.approved_own_structure
 
 
 def found_elsewhere(seen: Match, t: Thresholds) -> bool:
@@ -59,13 +64,14 @@ def _settled_elsewhere(seen: Match, t: Thresholds) -> bool:
 
 
 def _agrees_elsewhere(seen: Match, t: Thresholds) -> bool:
-    loose = seen.anchored <= t.moved_lost_anchored
+    identity = seen.identity if seen.sound is None else max(seen.identity, seen.sound.identity)
+    loose = seen.anchored <= t.moved_lost_anchored and identity <= t.moved_loose_identity
     gain = seen.registered - seen.identity
     better = gain >= t.moved_gain or (loose and gain >= t.moved_loose_gain)
     sure = seen.distinct >= t.moved_distinct and seen.registered >= (
         t.moved_loose_registered if loose else t.moved_registered
     )
-    return sure and better and seen.registered * seen.own_structure >= t.moved_explained
+    return sure and better and seen.registered * math.sqrt(seen.own_structure) >= t.moved_explained
 
 
 def _lost(seen: Match, t: Thresholds) -> bool:
@@ -79,8 +85,9 @@ def _lost(seen: Match, t: Thresholds) -> bool:
     gone = _gone(seen, t) and (sound is None or _gone(sound, t))
     anchored = seen.anchored if sound is None else max(seen.anchored, sound.anchored)
     most = t.moved_lost_anchored if sound is None else t.moved_lost_anchored_both
-    whole = seen.covered_ratio <= t.moved_lost_covered or seen.own_structure - seen.in_place >= t.moved_lost_strange
-    strange = seen.own_structure >= t.moved_lost_structure and whole
+    patchy = seen.covered_ratio <= t.moved_lost_covered or seen.rest_identity <= t.moved_lost_rest_identity
+    other = patchy or seen.own_structure - seen.in_place >= t.moved_lost_strange
+    strange = seen.own_structure >= t.moved_lost_structure and other
     return strange and ((gone and anchored <= most) or _gone_altogether(seen, t))
 
 

@@ -105,12 +105,18 @@ def _corrupt(e: Evidence, t: Thresholds) -> bool:
     )  # another view has other tiles on the grid than the usual ones
     new = times >= t.corrupt_seam_times if times is not None else seen.seam_share >= t.corrupt_seam_alone
     steps = new and seen.seam_share >= t.corrupt_seam_share and seen.seam_ratio >= t.corrupt_seam_ratio
-    seams = (
-        steps and not _dark(e, t) and not _dusk(e, t)
-    )  # where an encoder leaves the noise of full gain block by block
+    # in the dark an encoder leaves the noise of full gain block by block
+    seams = steps and not _dark(e, t) and not _dusk(e, t) and not _lies_still(e, t)
     unusual = beside.smeared_more is None or beside.smeared_more >= t.corrupt_smeared_more
     smeared = unusual and seen.smeared_ratio >= t.corrupt_smeared_ratio
-    return (seams or smeared or _concealed(e, t)) and not _striped(e, t)
+    return _concealed(e, t) or ((seams or smeared) and not _striped(e, t))
+
+
+def _lies_still(e: Evidence, t: Thresholds) -> bool:
+    """Tell whether something covers a part of the view and stays as it is: what was lost on the way is another part in each look."""
+    seen = e.match
+    still = seen is not None and seen.covered_still is not None and seen.covered_still >= t.covered_still
+    return seen is not None and still and approved.covered(seen, t)
 
 
 def _concealed(e: Evidence, t: Thresholds) -> bool:
@@ -119,7 +125,9 @@ def _concealed(e: Evidence, t: Thresholds) -> bool:
     A lens that is covered, out of focus or turned away leaves the sensor its noise.
     """
     left = e.beside.grain_left
-    noiseless = left is not None and left <= t.corrupt_grain_left
+    # stripes take a part of what is measured as noise
+    most = t.corrupt_grain_left / 2 if _striped(e, t) else t.corrupt_grain_left
+    noiseless = left is not None and left <= most
     lit = not _dark(e, t) and not _overexposed(e, t)
     away = e.match is not None and approved.away(e.match, t) and not _found_elsewhere(e, t)
     return noiseless and lit and away
@@ -131,15 +139,25 @@ def _found_elsewhere(e: Evidence, t: Thresholds) -> bool:
 
 
 def _frozen(e: Evidence, t: Thresholds) -> bool:
+    """Tell whether it is the same picture again. What is burnt out is the same in every picture, and has no noise."""
     same, changed, times = e.measures.repeat.same_ratio, e.measures.repeat.changed_ratio, e.beside.same_times
     if changed is None or changed > t.frozen_changed_ratio:
         return False
     if _same_noise(e, t):
         return True
-    if same is None:
+    if same is None or _new_noise(e, t) or _overexposed(e, t):
         return False
     unusual = times >= t.frozen_same_times if times is not None else same >= t.frozen_same_alone
     return same >= t.frozen_same_ratio and unusual
+
+
+def _new_noise(e: Evidence, t: Thresholds) -> bool:
+    """Tell whether the sensor's noise is as new as ever since the look before.
+
+    What is the same as in an older look has come again, then, as a recording does.
+    """
+    left = e.beside.renewed_left
+    return left is not None and left > t.frozen_same_renewed_left
 
 
 def may_be_frozen(seen: Evidence, thresholds: Thresholds) -> bool:
@@ -165,10 +183,10 @@ def _looped(e: Evidence, _: Thresholds) -> bool:
 
 
 def _covered(e: Evidence, t: Thresholds) -> bool:
-    """What hides nearly all may have folds that are as regular as stripes."""
+    """What hides a large part may have folds that are as regular as stripes, which leave no such part: they are sharp themselves."""
     if e.match is None or not approved.covered(e.match, t):
         return False
-    return e.match.covered_ratio >= t.covered_wide_ratio or not _striped_all_over(e, t)
+    return e.match.covered_ratio >= t.covered_striped_ratio or not _striped_all_over(e, t)
 
 
 def _moved(e: Evidence, t: Thresholds) -> bool:
@@ -238,6 +256,9 @@ _RULES: dict[str, Callable[[Evidence, Thresholds], bool]] = {
 """In the order in which one of several that hold is named."""
 
 STATES = tuple(_RULES)
+
+_EXCLUDED = frozenset({("moved", "covered")})
+"""What doesn't take over from a state that holds: nothing is covered in a view that is elsewhere, and that is so by its wider bounds, too."""
 
 _SLOW = frozenset({"moved", "blurred"})
 
@@ -318,5 +339,9 @@ def _named(holding: str | None, seen: Conditions) -> str:
     """Return the state that this look speaks for, given the one that holds."""
     if holding not in seen.staying:
         return seen.state
-    before = [state for state in seen.entering if STATES.index(state) < STATES.index(holding)]
+    before = [
+        state
+        for state in seen.entering
+        if STATES.index(state) < STATES.index(holding) and (holding, state) not in _EXCLUDED
+    ]
     return before[0] if before else holding

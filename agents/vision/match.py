@@ -67,6 +67,9 @@ class Match:
     """Share of the approved structure in that region."""
     covered_still: float | None
     """How far the region and its border are what they were in the look before; None without one."""
+    rest_identity: float
+    """Correlation of the edges outside that region with the approved ones where they were, -1..1; 1 where too few are left
+    to tell."""
     identity: float
     """Correlation of all edges with the approved ones where they were, -1..1; 1 where the view is in place."""
     registered: float
@@ -107,7 +110,10 @@ def match(
     paired = [view for view in approved if (view.light == "infrared") == (seen.light == "infrared")]
     found = [_compared(Pair(seen, view), before, same_light=bool(paired)) for view in paired or approved]
     best = max(found, key=lambda item: item.in_place, default=None)
-    if best is None or sound is None or best.in_place >= _SEARCHED_UNDER or best.identity >= _SURE_IDENTITY:
+    if best is None or sound is None:
+        return best
+    fits = best.in_place >= _SEARCHED_UNDER or best.identity >= _SURE_IDENTITY
+    if fits and best.registered <= best.identity:
         return best
     return replace(best, sound=kept(seen, sound))
 
@@ -153,6 +159,7 @@ def _compared(pair: Pair, before: Fingerprint | None, *, same_light: bool) -> Ma
         covered_ratio=float(region.mean()),
         covered_structure=ratio(float(pair.weight[region].sum()), float(pair.weight.sum())),
         covered_still=None if before is None else _still(region, pair.seen, before),
+        rest_identity=_rest_identity(pair, region),
         identity=identity,
         registered=found.score,
         anchored=fixed,
@@ -237,6 +244,13 @@ def _largest(mask: Mask) -> Mask:
     return np.asarray(labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax()), np.bool_)
 
 
+_EDGE_OF_REGION: Final = 5
+"""Cells around a region in which its own border may lie."""
+
+_REST_TELLS: Final = 0.15
+"""Share of all edges that must lie outside a region for them to say anything."""
+
+
 def _still(region: Mask, seen: Fingerprint, before: Fingerprint) -> float:
     """Return how far a region and its border show the same as in the look before, 0..1."""
     around = cv2.dilate(region.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
@@ -250,6 +264,16 @@ def _still(region: Mask, seen: Fingerprint, before: Fingerprint) -> float:
     ) + np.abs(mine.strength - yours.strength)
     changed = np.clip(turned / (floor + mine.strength + yours.strength), 0, 1)
     return 1 - float(changed[around].mean())
+
+
+def _rest_identity(pair: Pair, region: Mask) -> float:
+    """Return how far the edges outside a region are where they were, -1..1; 1 where it leaves too few of them to tell."""
+    mine, yours = _phasors(pair.approved), _phasors(pair.seen)
+    outside = cv2.dilate(region.astype(np.uint8), np.ones((_EDGE_OF_REGION, _EDGE_OF_REGION), np.uint8)) == 0
+    left, whole = (float((np.abs(view) ** 2).sum()) for view in (mine * outside, mine))
+    if ratio(left, whole) < _REST_TELLS:
+        return 1.0
+    return _correlation(mine * outside, yours * outside)
 
 
 def _sharpness(pair: Pair) -> tuple[float, float]:
@@ -287,13 +311,17 @@ and can be seen, hardly any look has so little."""
 _SEEN_AT_ALL: Final = 0.25
 """Share of the approved structure that must be to be seen: below, in the dark, there is nothing to be found anywhere."""
 
+_SEEN_INSTEAD: Final = 0.6
+"""Unless there is as much sharp structure as this of what the approved view has."""
+
 _REGISTER_FROM: Final = 0.1
 """A picture with less structure of its own shows nothing that could be found."""
 
 
 def _registered(pair: Pair) -> tuple[float, float, Registration]:
     """Return (correlation of edges where they were, the share that is anchored there, the best registration)."""
-    if pair.in_place >= _UNCOVERED or pair.visible < _SEEN_AT_ALL:
+    unlit = pair.visible < _SEEN_AT_ALL and pair.own_structure < _SEEN_INSTEAD
+    if pair.in_place >= _UNCOVERED or unlit:
         return 1.0, 1.0, Registration(0, 0, 0, 1, 1, 0, 1)
     mine, yours = _phasors(pair.approved), _phasors(pair.seen)
     identity = _correlation(mine, yours)

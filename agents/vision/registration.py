@@ -24,7 +24,7 @@ _FULL_OVERLAP: Final = 0.6
 """From this share on a smaller common part is no reason for doubt."""
 
 _ROTATIONS: Final = tuple(math.radians(degrees) for degrees in range(-32, 33, 4))
-_ZOOMS: Final = (0.67, 0.75, 0.84, 0.92, 1.0, 1.09, 1.19, 1.33, 1.5)
+_ZOOMS: Final = (0.67, 0.75, 0.84, 0.92, 1.0, 1.09, 1.19, 1.33, 1.5, 1.7)
 _BLOCK: Final = 12
 _WANDERS: Final = 5
 """Blocks of this many cells a side are tried at shifts of up to so many cells."""

@@ -55,7 +55,7 @@ class Repeat:
     changed_ratio: float | None
     """Share of all blocks that changed clearly since the last look: people, light; a running clock is a hundredth."""
     renewed: float | None = None
-    """What still blocks differ by from the most similar of the looks before, a pixel, in units of the picture's own noise.
+    """What still blocks differ by from the look before, a pixel, in units of the picture's own noise.
 
     A live sensor's noise is new in each look, whatever the room and the bit rate: 1.1 where it is white (two independent values differ
     by 2/sqrt(pi) deviations on average), 2 to 4 where neighbouring pixels share it. Of a frozen picture it is the same again, however it
@@ -75,7 +75,7 @@ def repeat(
         return Repeat(None, None)
     differences = [_difference(strips, plane) for plane in known]
     changed = float((differences[-1] > CHANGED_STEP).mean())
-    renewed = _still(differences) / grain if grain >= NOISE_GRAIN else None
+    renewed = _still(differences[-1]) / grain if grain >= NOISE_GRAIN else None
     telling = steps >= DETAIL_STEP
     if telling.sum() < max(LEAST_BLOCKS, LEAST_RATIO * telling.size):
         return Repeat(None, changed, renewed)
@@ -85,11 +85,10 @@ def repeat(
     return Repeat(same, changed, renewed)
 
 
-def _still(differences: Sequence[Field]) -> float:
-    """Return by how many levels a pixel the stillest blocks differ from the most similar look."""
-    flat = np.array(differences).reshape(len(differences), -1)
-    place = int(QUIET_SHARE * flat.shape[1])
-    return float(np.partition(flat, place, axis=1)[:, place].min())
+def _still(differences: Field) -> float:
+    """Return by how many levels a pixel the stillest blocks differ."""
+    place = int(QUIET_SHARE * differences.size)
+    return float(np.partition(differences.ravel(), place)[place])
 
 
 def _difference(one: Plane, other: Plane) -> Field:

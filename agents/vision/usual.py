@@ -57,15 +57,15 @@ class Usual:
 
     def beside(self, measures: Measures, light: Light) -> Beside:
         """Hold a look against the usual."""
-        known = self._known.get(_kind(light))
+        known, facts = self._known.get(_kind(light)), _facts(measures)
         if known is None:
-            return Beside(None, None, None, None, None, None, None, None)
-        facts = _facts(measures)
+            left = _grain_left(facts, self._known.get("coloured"))
+            return Beside(None, None, left, None, None, None, None, None)
         renewed = measures.repeat.renewed
         return Beside(
             tint_shift=shift(measures.tint.ends, known[:6]),
             grain_ratio=max(facts[place] / max(0.5, known[place]) for place in (6, 9)),
-            grain_left=facts[6] / known[6] if known[6] >= TELLING_GRAIN else None,
+            grain_left=_grain_left(facts, known),
             stripe_gain=facts[7] / max(1.0, known[7]),
             same_times=facts[8] / max(LEAST_SAME, known[8]),
             renewed_left=None if renewed is None or known[12] < NOISE_RENEWED else renewed / known[12],
@@ -103,6 +103,15 @@ def _facts(measures: Measures) -> _Facts:
         measures.smear.seam_share,
         measures.repeat.renewed or 0.0,
     )
+
+
+def _grain_left(facts: _Facts, known: _Facts | None) -> float | None:
+    """Return the share of the usual noise that is there.
+
+    A camera that was never seen without colour is held against its coloured pictures: in the dark, where a sensor gives up its
+    colours, it has more noise, and not less.
+    """
+    return facts[6] / known[6] if known is not None and known[6] >= TELLING_GRAIN else None
 
 
 def _kind(light: Light) -> Kind:

@@ -84,7 +84,7 @@ CASES: list[tuple[str, Evidence]] = [
     ("corrupt", evidence({"seam_times": 10, "grain_left": 1.1}, levels={"block_p90": 51}, smear={"seam_share": 0.1, "seam_ratio": 5})),
     ("corrupt", evidence({"seam_times": 10, "grain_left": 1.7}, levels={"block_p90": 90}, smear={"seam_share": 0.1, "seam_ratio": 5})),
     ("ok", evidence({"seam_times": 10}, smear={"seam_share": 0.1, "seam_ratio": 1.4})),
-    ("frozen", evidence({"same_times": 60}, repeat={"same_ratio": 0.3})),
+    ("frozen", evidence({"same_times": 60, "renewed_left": None}, repeat={"same_ratio": 0.3})),
     ("ok", evidence({"same_times": 1.2}, repeat={"same_ratio": 0.3})),
     ("ok", evidence({"same_times": 60}, repeat={"same_ratio": 0.3, "changed_ratio": 0.2})),
     ("frozen", evidence({"renewed_left": 0.2}, repeat={"renewed": 0.6})),
@@ -95,6 +95,9 @@ CASES: list[tuple[str, Evidence]] = [
     ("ok", evidence({"renewed_left": 0.08, "grain_left": 9.0}, repeat={"renewed": 0.25})),
     ("striped", evidence({"renewed_left": 0.08, "stripe_gain": 10}, repeat={"renewed": 0.25}, stripes={"stripe_level": 12, "stripe_ratio": 30, "stripe_even": 0.9})),
     ("ok", evidence(repeat={"renewed": None})),
+    ("frozen", evidence({"same_times": 90, "renewed_left": 0.7}, repeat={"same_ratio": 0.9})),
+    ("ok", evidence({"same_times": 90, "renewed_left": 0.9}, repeat={"same_ratio": 0.9})),
+    ("bright", evidence({"same_times": 90, "renewed_left": None}, repeat={"same_ratio": 0.9}, levels={"clipped_ratio": 0.82})),
     ("looped", evidence(looped=True)),
     ("noisy", evidence({"grain_ratio": 9}, grain={"grain": 9})),
     ("noisy", evidence({"grain_ratio": 9}, grain={"colour_grain": 5})),
@@ -113,7 +116,7 @@ CASES: list[tuple[str, Evidence]] = [
 
 IN_PLACE = Match(
     light="day", beside="day", same_light=True, in_place=0.95, visible=1, own_structure=1, coarse_in_place=0.95, sharpness=1,
-    covered_ratio=0, covered_structure=0, covered_still=1, identity=1, registered=1, anchored=1, settled=0, distinct=0,
+    covered_ratio=0, covered_structure=0, covered_still=1, rest_identity=1, identity=1, registered=1, anchored=1, settled=0, distinct=0,
     shift_x=0, shift_y=0, rotation=0, zoom=1,
 )  # fmt: skip
 GONE_IN_PARTS = replace(IN_PLACE, in_place=0.7, covered_ratio=0.18, covered_structure=0.4)
@@ -137,6 +140,39 @@ ZOOMED_OVER_BOARDS = replace(
 )  # fmt: skip
 FOUND_ELSEWHERE = replace(LOST, identity=0.2, registered=0.75, settled=0.7, distinct=9)
 AMONG_COTS = replace(ZOOMED, in_place=0.6, registered=0.336)
+MADE_BEDS = replace(
+    IN_PLACE, in_place=0.71, identity=0.28, registered=0.47, anchored=0, distinct=4.1, own_structure=0.8
+)
+ZOOMED_ON_A_FLOOR = replace(
+    IN_PLACE, in_place=0.28, identity=0.02, registered=0.52, anchored=0, distinct=5.4, own_structure=0.35, covered_ratio=0.51, covered_structure=0.43,
+    rest_identity=0.05,
+)  # fmt: skip
+ELSEWHERE_AND_HALF_BARE = replace(
+    LOST,
+    in_place=0.25,
+    identity=0.08,
+    own_structure=0.38,
+    covered_ratio=0.46,
+    covered_structure=0.52,
+    rest_identity=0.1,
+    covered_still=0.98,
+)
+HALF_HIDDEN = replace(
+    IN_PLACE,
+    in_place=0.5,
+    identity=0.45,
+    registered=0.45,
+    own_structure=0.45,
+    covered_ratio=0.45,
+    covered_structure=0.5,
+    rest_identity=0.9,
+    covered_still=0.97,
+)
+OUT_OF_FOCUS = replace(
+    IN_PLACE, in_place=0.5, sharpness=0.3, own_structure=0.1, coarse_in_place=0.8, identity=0.6, registered=0.6
+)
+FOLDED = replace(HALF_HIDDEN, in_place=0.3, coarse_in_place=0.25, own_structure=0.1, identity=0.2, registered=0.2)
+SEAMS = {"seam_share": 0.035, "seam_ratio": 2.6}
 STRIPES = {"stripe_level": 35, "stripe_ratio": 120, "stripe_even": 0.91}
 
 
@@ -167,6 +203,25 @@ STRIPES = {"stripe_level": 35, "stripe_ratio": 120, "stripe_even": 0.91}
         ("ok", evidence(), replace(LOST_OVER_BOARDS, sound=None)),
         ("moved", evidence(), ELSEWHERE_AND_SOFT_THERE),
         ("covered", evidence(), replace(ELSEWHERE_AND_SOFT_THERE, own_structure=0.5)),
+        ("moved", evidence(), replace(ELSEWHERE_AND_SOFT_THERE, own_structure=0.5, rest_identity=0.1)),
+        ("moved", evidence(), ELSEWHERE_AND_HALF_BARE),
+        ("covered", evidence(), replace(ELSEWHERE_AND_HALF_BARE, rest_identity=0.7)),
+        ("moved", evidence(), ZOOMED_ON_A_FLOOR),
+        ("ok", evidence(), replace(ZOOMED_ON_A_FLOOR, own_structure=0.15)),
+        ("moved", evidence(), replace(LOST, visible=0.22, own_structure=0.85)),
+        ("ok", evidence(), replace(LOST, visible=0.22)),
+        ("ok", evidence(), replace(MADE_BEDS, sound=Kept(in_place=0.9, identity=0.8, anchored=0.7))),
+        ("moved", evidence(), MADE_BEDS),
+        ("ok", evidence(), replace(MADE_BEDS, identity=0.35)),
+        ("covered", evidence(), HALF_HIDDEN),
+        ("covered", evidence({"seam_times": 3.3}, smear=SEAMS), HALF_HIDDEN),
+        ("corrupt", evidence({"seam_times": 3.3}, smear=SEAMS), replace(HALF_HIDDEN, covered_still=0.5)),
+        ("blurred", evidence(), OUT_OF_FOCUS),
+        ("ok", evidence(), replace(OUT_OF_FOCUS, coarse_in_place=0.55)),
+        ("covered", evidence({"stripe_gain": 35}, stripes=STRIPES), FOLDED),
+        ("striped", evidence({"stripe_gain": 35}, stripes=STRIPES), replace(FOLDED, covered_ratio=0.3)),
+        ("striped", evidence({"stripe_gain": 35, "grain_left": 0.25}, stripes=STRIPES), replace(LOST, in_place=0.2)),
+        ("corrupt", evidence({"stripe_gain": 35, "grain_left": 0.1}, stripes=STRIPES), replace(LOST, in_place=0.2)),
         ("corrupt", evidence({"grain_left": 0.1}), HIDDEN),
         ("corrupt", evidence({"grain_left": 0.1}), LOST),
         ("moved", evidence({"grain_left": 0.24}), FOUND_ELSEWHERE),
@@ -207,7 +262,7 @@ def test_a_still_picture_that_comes_again_in_part_calls_for_a_look_soon(
 
 def test_of_several_the_first_is_named() -> None:
     several = evidence(
-        {"same_times": 90, "tint_shift": 30},
+        {"same_times": 90, "tint_shift": 30, "renewed_left": 0.2},
         repeat={"same_ratio": 0.9},
         levels={"block_p90": 40},
         tint={"v_median": 30},

@@ -64,6 +64,14 @@ def test_one_look_that_shows_another_fault_costs_that_look_alone() -> None:
     assert course("covered", "covered", "ok", "black", "ok")[-1] == ("ok", 30)
 
 
+def test_what_has_moved_is_not_covered_while_it_holds_by_its_wider_bounds() -> None:
+    moved = Diagnosis("moved", 10)
+    both = Conditions(entering=("covered",), staying=frozenset({"moved", "covered"}))
+    assert look(look(moved, both, 20, LIMITS), both, 30, LIMITS) == moved
+    left = Conditions(entering=("covered",), staying=frozenset({"covered"}))
+    assert look(look(moved, left, 20, LIMITS), left, 30, LIMITS) == Diagnosis("covered", 20)
+
+
 def test_a_clock_that_is_set_moves_all_instants() -> None:
     waits = Diagnosis("ok", 5, "black", 10, 1, "covered", 7, 1)
     assert waits.shifted(100) == Diagnosis("ok", 105, "black", 110, 1, "covered", 107, 1)

@@ -329,6 +329,20 @@ def test_the_usual_is_learnt_from_sound_looks_and_apart_for_grey_ones() -> None:
     assert beside.tint_shift == pytest.approx(0, abs=1)
 
 
+def test_a_grey_look_s_noise_is_held_against_the_coloured_ones_where_no_other_grey_look_is_known() -> None:
+    usual = Usual()
+    for number in range(LEARNT_LOOKS):
+        usual.learn(seen(room(number)), "day")
+    assert usual.beside(seen(room(9, noise=0.1)), "infrared").grain_left == pytest.approx(0, abs=0.2)
+    for number in range(LEARNT_LOOKS):
+        usual.learn(seen(room(number, noise=4.0)), "infrared")
+    assert usual.beside(seen(room(9, noise=4.0)), "infrared").grain_left == pytest.approx(1, abs=0.2)
+    only_grey = Usual()
+    for number in range(LEARNT_LOOKS):
+        only_grey.learn(seen(room(number)), "infrared")
+    assert only_grey.beside(seen(room(9)), "day").grain_left is None, "by day there is less noise than in the dark"
+
+
 def test_the_usual_follows_slowly() -> None:
     usual = Usual()
     for number in range(LEARNT_LOOKS):

@@ -55,3 +55,12 @@ def test_gravel_before_a_quiet_sensor_is_not_frozen() -> None:
     yard, looks = np.asarray(np.clip(drawn_room(1) + gravel, 0, 255), np.uint8), Looks()
     views = [yard] * 4 + [lit(yard, 1.5)] * 2 + [lit(yard, 0.7)]
     assert "frozen" not in {looks.see(grainy(view, 1.0, seed)) for seed, view in enumerate(views)}
+
+
+def test_a_short_recording_that_is_played_again_is_not_frozen() -> None:
+    """Each of its pictures comes again after four looks, and none of them at the next look."""
+    room, looks = drawn_room(1), Looks()
+    recorded = [grainy(room, 2.0, seed) for seed in range(4)]
+    played = [looks.see(image) for image in recorded * 3]
+    assert "frozen" not in played
+    assert [looks.see(recorded[0]) for _ in range(3)][1:] == ["frozen", "frozen"]
