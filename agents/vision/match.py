@@ -68,8 +68,8 @@ class Match:
     covered_still: float | None
     """How far the region and its border are what they were in the look before; None without one."""
     rest_identity: float
-    """Correlation of the edges outside that region with the approved ones where they were, -1..1; 1 where too few are left
-    to tell."""
+    """Correlation of the edges outside that region with the approved ones where they were, -1..1; 1 where there is no region, or
+    too few are left to tell."""
     identity: float
     """Correlation of all edges with the approved ones where they were, -1..1; 1 where the view is in place."""
     registered: float
@@ -267,7 +267,9 @@ def _still(region: Mask, seen: Fingerprint, before: Fingerprint) -> float:
 
 
 def _rest_identity(pair: Pair, region: Mask) -> float:
-    """Return how far the edges outside a region are where they were, -1..1; 1 where it leaves too few of them to tell."""
+    """Return how far the edges outside a region are where they were, -1..1; 1 where there is none, or it leaves too few of them to tell."""
+    if not region.any():
+        return 1.0
     mine, yours = _phasors(pair.approved), _phasors(pair.seen)
     outside = cv2.dilate(region.astype(np.uint8), np.ones((_EDGE_OF_REGION, _EDGE_OF_REGION), np.uint8)) == 0
     left, whole = (float((np.abs(view) ** 2).sum()) for view in (mine * outside, mine))
