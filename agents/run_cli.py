@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import sys
 from wsgiref.simple_server import WSGIServer
 
 import cv2
 import structlog
 
+from agents.garbage import keep_swept, spare_what_stays
 from agents.metrics import serve_metrics
 from agents.regulation import site_regulation
 from agents.run import Service
 from agents.site import Site
 from agents.state import State
 from monitor.model.clock import SystemClock
-
-GARBAGE_OBJECTS = 10_000
-"""So many more objects than before are looked through for garbage; by default 700, which frames make several times a second."""
 
 
 def run_service(site: Site, state: State, metrics: str | None) -> None:
@@ -46,15 +43,9 @@ async def _run(site: Site, state: State, address: tuple[str, int] | None) -> Non
         if address is not None:
             server = _metrics_server(service, *address)
             stack.callback(server.shutdown)
-        _spare_what_stays()
+        spare_what_stays()
+        keep_swept(service.periodic)
         await service.run()
-
-
-def _spare_what_stays() -> None:
-    """Look through what comes from now on for garbage, and seldom: libraries and configuration stay for as long as the process."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(GARBAGE_OBJECTS)
 
 
 def _metrics_server(service: Service, host: str, port: int) -> WSGIServer:
