@@ -43,20 +43,23 @@ class Ways:
         Raises the StreamError of the first one that was tried when none has.
         """
         refused: StreamError | None = None
-        for way in ways[self._first(ways) :]:
-            try:
-                stream = await try_way(way)
-            except StreamError as error:
-                if error.cause not in NOT_THERE:
-                    raise
-                refused = refused or error
-                continue
-            self._take(way.url if way is not ways[0] else None)
-            return stream
-        self._taken = None
-        if refused is None:
-            raise ValueError("no way was given")
-        raise refused
+        try:
+            for way in ways[self._first(ways) :]:
+                try:
+                    stream = await try_way(way)
+                except StreamError as error:
+                    if error.cause not in NOT_THERE:
+                        raise
+                    refused = refused or error
+                    continue
+                self._take(way.url if way is not ways[0] else None)
+                return stream
+            self._taken = None
+            if refused is None:
+                raise ValueError("no way was given")
+            raise refused
+        finally:
+            del refused  # its traceback holds this frame, and with it all that was made for the attempt
 
     def _take(self, url: str | None) -> None:
         if url != self._taken:

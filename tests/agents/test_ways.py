@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import weakref
 from datetime import UTC, datetime
 from typing import cast
 
@@ -95,3 +98,27 @@ async def test_an_address_that_the_recorder_no_longer_gives_is_forgotten() -> No
     moved = Way("the main stream", "rtsp://192.0.2.10/moved")
     assert await ways.open([SUB, moved], device.open) is PLAYS
     assert device.asked == ["sub", "main", "sub", "moved"]
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["the next way is taken", "there is none"])
+async def test_a_way_that_leads_nowhere_leaves_nothing_behind(there: bool) -> None:
+    attempts: list[weakref.ref[StreamError]] = []
+
+    async def try_way(way: Way) -> Stream:
+        if there and way is MAIN:
+            return PLAYS
+        error = StreamError(StreamCause.NOT_FOUND, "describe", "no such stream")
+        attempts.append(weakref.ref(error))
+        try:
+            raise error
+        finally:
+            del error
+
+    gc.collect()
+    gc.disable()  # a camera that is away is tried again and again, and the collector of cycles comes by seldom
+    try:
+        with contextlib.suppress(StreamError):
+            await Ways(clock()).open([SUB, MAIN], try_way)
+        assert [attempt() for attempt in attempts] == [None] * (1 if there else 2)
+    finally:
+        gc.enable()
