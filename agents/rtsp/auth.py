@@ -17,7 +17,7 @@ _HASHES: dict[str, Callable[[bytes], str]] = {
     "SHA-256": lambda data: hashlib.sha256(data).hexdigest(),
 }
 _STRENGTH = ["MD5", "MD5-SESS", "SHA-256", "SHA-256-SESS"]
-_PARAMETER = re.compile(r'([A-Za-z][\w-]*)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))')
+_PARAMETER = re.compile(r'(?<![\w-])([A-Za-z][\w-]*)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]*))')
 _BREAKS_A_LINE = re.compile(r"[\x00-\x1f\x7f]")
 """What was quoted in a challenge is sent back: with one of these in it the request would be no line any more."""
 

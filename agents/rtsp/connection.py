@@ -9,6 +9,7 @@ from collections.abc import Callable
 from agents.rtsp.errors import MalformedError, Stage, StreamError
 from agents.rtsp.message import Message, render_refusal, render_request
 from agents.rtsp.rtp import AccessUnits
+from agents.rtsp.share import Share
 from agents.rtsp.wire import Wire
 from monitor.model.clock import Clock
 from monitor.model.observation import StreamCause
@@ -31,6 +32,7 @@ class Connection:
         self._waiting: tuple[int, asyncio.Future[Message]] | None = None
         self._unasked = 0
         self._at = 0.0
+        self._share = Share()
         self._units: AccessUnits | None = None
         self._channel = -1
         self._on_media: Callable[[], None] = _nothing
@@ -122,8 +124,11 @@ class Connection:
         self._on_late_answer(message)
 
     def on_read(self) -> None:
-        """Tell the stream that a read has been split."""
+        """Tell the stream that a read has been split; one that was dear is followed by a pause."""
         self._on_media()
+        pause = self._share.pause(self._at, self._clock.monotonic())
+        if pause:
+            self.wire.pause(pause)
 
     def on_closed(self, error: Exception | None) -> None:
         """Say why the connection has ended."""

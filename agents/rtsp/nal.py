@@ -20,6 +20,8 @@ _RECOVERY_POINT = 6
 """SEI payload type (ITU-T H.264 D.1.8)."""
 MAX_KEYFRAME_BYTES = 8 * 1024 * 1024
 MAX_SETS = 16
+MAX_UNITS = 4096
+"""Slices of a picture; no level of either codec has so many."""
 MAX_RUN_FRAMES = 300
 """Frames that a decoder may need after a recovery point; more is no point to begin at."""
 
@@ -117,8 +119,9 @@ class ParameterSets:
         self._rules = rules
         self._sets: dict[int, list[bytes]] = {kind: [] for kind in rules.parameter_sets}
         self._stamps: dict[int, int | None] = {}
-        self.size: tuple[int, int] | None = None
-        """Width and height in pixels; of several sets in force, the largest."""
+        self._unmeasured: list[bytes] = []
+        """Sets that came since the size was last asked for: to take them apart is dear, and a device may send thousands."""
+        self._size: tuple[int, int] | None = None
         for nal in described:
             self.add(nal, None)
 
@@ -138,7 +141,16 @@ class ParameterSets:
             return
         known.append(nal)
         if kind == self._rules.sps:
-            self.size = max(filter(None, map(self._measured, known)), key=lambda size: size[0] * size[1], default=None)
+            self._unmeasured = known
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Width and height in pixels; of several sets in force, the largest."""
+        if self._unmeasured:
+            sizes = filter(None, map(self._measured, self._unmeasured))
+            self._size = max(sizes, key=lambda size: size[0] * size[1], default=None)
+            self._unmeasured = []
+        return self._size
 
     def _measured(self, nal: bytes) -> tuple[int, int] | None:
         try:
@@ -173,7 +185,7 @@ class PictureAssembly:
         if self.broken or end - start <= rules.header_bytes:
             return
         self._bytes += end - start
-        if self._bytes > MAX_KEYFRAME_BYTES:
+        if self._bytes > MAX_KEYFRAME_BYTES or len(self._units) > MAX_UNITS:
             self.broken = True
             return
         kind = rules.kind(data[start])

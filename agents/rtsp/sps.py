@@ -5,6 +5,8 @@ from __future__ import annotations
 from agents.rtsp.bits import BitReader, without_emulation
 
 MAX_SPS_BYTES = 4096
+_READ_BYTES = 1024
+"""The size stands before this, with all scaling lists, too."""
 _HIGH_PROFILES = frozenset({100, 110, 122, 244, 44, 83, 86, 118, 128, 138, 139, 134, 135})
 
 
@@ -65,7 +67,7 @@ def h265_size(nal: bytes) -> tuple[int, int]:
 
 
 def _reader(nal: bytes, header_bytes: int) -> BitReader:
-    return BitReader(without_emulation(nal[header_bytes:MAX_SPS_BYTES]))
+    return BitReader(without_emulation(nal[header_bytes:_READ_BYTES]))
 
 
 def _plausible(width: int, height: int) -> tuple[int, int]:
@@ -81,7 +83,10 @@ def _skip_scaling_lists(reader: BitReader, count: int) -> None:
         last, following = 8, 8
         for _ in range(16 if index < 6 else 64):
             if following:
-                following = (last + reader.signed()) % 256
+                delta = reader.signed()
+                if not -128 <= delta <= 127:
+                    raise ValueError("a parameter set holds a number that is too large")
+                following = (last + delta) % 256
             last = following or last
 
 

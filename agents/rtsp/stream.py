@@ -269,6 +269,7 @@ class Stream:
         if left <= 0.001 and started and not self._last_look:
             # This machine may have stood still. What waits in the socket is taken first, and counts as new.
             self._last_look = True
+            self._connection.wire.resume()
             self._connection.wire.take()
             self._after("stall", TAKEN_SECONDS, self._check_stall)
             return

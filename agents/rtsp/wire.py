@@ -23,6 +23,10 @@ MAX_GARBAGE_BYTES = 64 * 1024
 _BEGINNING = re.compile(rb"\$[\x00-\x07]..[\x80\x81\x90\xa0\xb0]|RTSP/\d\.\d \d", re.DOTALL)
 """Where sense may begin again: a packet of RTP or RTCP on one of the first channels, or an answer."""
 _BEGINNING_BYTES = 10
+_PROTOCOL = b"RTSP/"
+_LINE_BREAKS = re.compile(rb"[\r\n]+")
+_FUTILE_BYTES = 256
+"""What looked like an answer and is none counts as so much garbage: to look at it costs more than to pass by."""
 
 
 class Receiver(Protocol):
@@ -166,8 +170,9 @@ class Parser:
 
     def _take_head(self) -> bool:
         data, start, end = self._buffer, self._start, self._end
-        if data[start] in b"\r\n":
-            self._start += 1  # some devices send a line break too many
+        breaks = _LINE_BREAKS.match(data, start, end)
+        if breaks is not None:  # some devices send a line break too many
+            self._start = breaks.end()
             return True
         try:
             return self._read_head(data, start, end)
@@ -179,11 +184,13 @@ class Parser:
     def _read_head(self, data: bytearray, start: int, end: int) -> bool:
         if not may_begin_message(bytes(self._view[start : min(end, start + 24)])):
             raise MalformedError("the device sends something other than RTSP")
-        found = HEAD_END.search(data, max(start, self._searched - 3), end)
-        if (found.start() if found else end) - start > MAX_HEAD_BYTES:
-            raise MalformedError(f"a message's head is longer than {MAX_HEAD_BYTES} bytes")
+        most = min(end, start + MAX_HEAD_BYTES + 4)
+        found = HEAD_END.search(data, max(start, self._searched - 3), most)
         if found is None:
-            self._searched = end
+            # Kept also where this is no head: each byte is searched once, however many heads seem to begin before it.
+            self._searched = max(self._searched, most)
+            if end - start > MAX_HEAD_BYTES:
+                raise MalformedError(f"a message's head is longer than {MAX_HEAD_BYTES} bytes")
             return False
         head = parse_head(bytes(self._view[start : found.start()]))
         self._body_bytes = head.body_length
@@ -196,8 +203,9 @@ class Parser:
         found = _BEGINNING.search(self._buffer, start + 1, end)
         # Without one, the last bytes may be the first ones of a beginning.
         self._start = found.start() if found else max(start + 1, end - _BEGINNING_BYTES + 1)
-        self._searched = self._start
-        self._skipped += self._start - start
+        self._searched = max(self._searched, self._start)
+        futile = self._buffer.startswith(_PROTOCOL, start)
+        self._skipped += max(self._start - start, _FUTILE_BYTES if futile else 0)
         if self._skipped > MAX_GARBAGE_BYTES:
             raise MalformedError("the device sends something other than packets and RTSP between them")
         return found is not None
@@ -216,6 +224,7 @@ class Wire(asyncio.BufferedProtocol):
         """Done when the socket is closed."""
         self._woken_at = self._then = 1
         """Bytes that must wait in the socket now, and after the next read."""
+        self._pause: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
@@ -255,6 +264,22 @@ class Wire(asyncio.BufferedProtocol):
         self._then = then
         self._wake_at(1)
 
+    def pause(self, seconds: float) -> None:
+        """Leave in the socket what comes in the next seconds: the sender waits, and so does nobody else."""
+        transport = self._transport
+        if transport is not None and not transport.is_closing() and self._pause is None:
+            transport.pause_reading()
+            self._pause = asyncio.get_running_loop().call_later(seconds, self.resume)
+
+    def resume(self) -> None:
+        """End the pause, if there is one."""
+        if self._pause is None:
+            return
+        self._pause.cancel()
+        self._pause = None
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
     def _wake_at(self, count: int) -> None:
         if self._transport is not None and count != self._woken_at:
             self._woken_at = count
@@ -277,4 +302,5 @@ class Wire(asyncio.BufferedProtocol):
     def _let_go(self) -> None:
         """End the circle of the receiver, this and the parser: its memory is free at once, not when a collector passes by."""
         self._receiver, self._transport = _Gone(), None
+        self.resume()
         self.parser.close()

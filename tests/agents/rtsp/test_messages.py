@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ipaddress
+import time
 from contextlib import suppress
 
 import pytest
@@ -140,6 +141,29 @@ def test_no_bytes_break_the_parser(chunks: list[bytes]) -> None:
 def test_no_bytes_after_a_right_beginning_break_the_parser(start: bytes, rest: bytes) -> None:
     with suppress(MalformedError):
         Parser(Collector()).feed(start + rest)
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [b"RTSP/1.0 2", b"RTSP/1.0 200 \n", b"RTSP/1.0 200 OK\n" * 8 + b"\n", b"$\x00", b"\xff$\x00\x00\x01\x80", b"\r\n"],
+)
+def test_garbage_that_looks_like_something_costs_no_more_than_other_garbage(garbage: bytes) -> None:
+    """A device that sends it would else hold up all others: so much as one read took three seconds once."""
+    parser = Parser(Collector())
+    parser.feed(rtp_like(1))
+    before = time.process_time()
+    with suppress(MalformedError):
+        parser.feed(garbage * (100_000 // len(garbage)))
+    assert time.process_time() - before < 0.3
+
+
+@pytest.mark.parametrize("challenge", ["Digest x=1, " + "a" * 4000, "Digest " + "a-" * 2000, "Digest x=1, " + "a " * 2000])
+def test_a_challenge_that_makes_no_sense_is_refused_at_once(challenge: str) -> None:
+    before = time.process_time()
+    for _ in range(4):
+        with pytest.raises(MalformedError):
+            choose_challenge([challenge])
+    assert time.process_time() - before < 0.1
 
 
 def test_endless_line_breaks_neither_fill_the_buffer_nor_make_messages() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from fractions import Fraction
 
 import av
@@ -417,3 +418,37 @@ def test_no_bytes_break_the_rtp_reader(datagrams: list[bytes]) -> None:
     units.want()
     for data in datagrams:
         feed(units, data)
+
+
+def test_parameter_sets_that_are_made_to_be_dear_are_taken_apart_seldom() -> None:
+    """Sixteen of them in each picture: a device would hold up all others if each were read as it comes."""
+
+    def code(number: int) -> str:
+        return "0" * ((number + 1).bit_length() - 1) + f"{number + 1:b}"
+
+    lists = "".join("1" + code(255) * (16 if number < 6 else 64) for number in range(12))
+    text = code(0) + code(3) + "0" + code(0) + code(0) + "0" + "1" + lists
+    text += "0" * (-len(text) % 8)
+    dear = b"\x67\x64\x00\x28" + bytes(int(text[at : at + 8], 2) for at in range(0, len(text), 8))
+    units, sequence = AccessUnits("h264", 90000), 0
+    before = time.process_time()
+    for picture in range(20):
+        for copy in range(16):
+            sequence += 1
+            packet = struct.pack(">BBHII", 0x80, 96, sequence, picture * 3600, 7) + dear + bytes([copy + 1])
+            units.packet(packet, 0, len(packet), 0.0)
+        assert units.size is None
+    assert time.process_time() - before < 1.0
+
+
+def test_a_picture_of_countless_slices_is_not_put_together() -> None:
+    units = AccessUnits("h264", 90000, (b"\x67\x42\x00\x28", b"\x68\xce"))
+    units.want()
+    crumbs = b"\x18" + b"\x00\x03\x65\x88\x80" * 1000
+    for sequence in range(20):
+        packet = struct.pack(">BBHII", 0x80, 96, sequence, 0, 7) + crumbs
+        units.packet(packet, 0, len(packet), 0.0)
+    packet = struct.pack(">BBHII", 0x80, 96, 20, 3600, 7) + b"\x41\x9a"
+    units.packet(packet, 0, len(packet), 0.0)
+    assert [event.keyframe for event in units.events] == [True]
+    assert units.events[0].keyframe_data is None
