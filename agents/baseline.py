@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import JsonValue
 
+from agents.glance import next_picture
 from agents.reporter import Reporter
 from agents.rtsp.errors import StreamError
 from agents.rtsp.request import Deadlines
@@ -30,7 +31,8 @@ from monitor.model.observation import Kind, Observation, Source, StreamCause, Su
 from monitor.model.span import DAY, SECOND, Basis, Millis, isoformat, to_millis
 from monitor.model.view import Proposal, view_id
 
-DEADLINES = Deadlines(connect=3.0, answer=4.0, total=8.0, first_frame=10.0, stall=10.0)
+DEADLINES = Deadlines(connect=3.0, answer=4.0, total=8.0, first_frame=25.0, stall=10.0)
+"""Many devices begin with their next keyframe, which may be 20 s away."""
 
 UNUSABLE = frozenset({"signal_lost", "black", "corrupt", "frozen", "dark", "bright"})
 """States in which a picture has nothing in it that a later one could be held against."""
@@ -57,6 +59,8 @@ class Taking:
     apart_seconds: float = 2.0
     most_seconds: float = 45.0
     """Keyframes may be 20 s apart."""
+    keyframe_seconds: float = 22.0
+    """So long one is waited for before frames from a recovery point on will do."""
 
 
 @dataclass(frozen=True)
@@ -228,7 +232,7 @@ class _Taker:
         clock = self._station.clock
         until = clock.monotonic() + self._taking.most_seconds
         while len(self._looks) < self._taking.looks and (left := until - clock.monotonic()) > 0:
-            keyframe = await stream.next_keyframe(left)
+            keyframe = await next_picture(stream, left, self._taking.keyframe_seconds)
             if keyframe is None:
                 return
             info = stream.info

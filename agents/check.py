@@ -29,7 +29,7 @@ from monitor.model.regulation import Regulation
 from monitor.model.span import HOUR, MINUTE, SECOND, Basis, Millis, isoformat, to_millis
 from monitor.model.verdict import Outcome, Verdict
 
-CHECK_DEADLINES = Deadlines(connect=3.0, answer=4.0, total=8.0, first_frame=4.0, stall=3.0)
+CHECK_DEADLINES = Deadlines(connect=3.0, answer=4.0, total=8.0, first_frame=9.0, stall=3.0)
 INDEX_WINDOW: Millis = 10 * MINUTE
 """A camera that only its index tells of is judged by the last minutes of it."""
 

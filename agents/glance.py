@@ -29,10 +29,23 @@ FIRST_FRAMES_SECONDS = 1.5
 """By then the frames of healthy cameras have begun to arrive."""
 MAIN_SECONDS = 4.0
 """How long the recorded stream is looked at: two keyframes of most cameras."""
+LEAST_SECONDS = 0.2
+"""In less than this no keyframe comes."""
 HOLDS_FOR: Millis = HOUR
 
 Tell = Callable[[str, str], None]
 """Told (subject, line) for --explain."""
+
+
+async def next_picture(stream: Stream, left: float, for_keyframe: float) -> bytes | None:
+    """Return the next picture within `left` seconds, None when there is none. Raises StreamError.
+
+    After `for_keyframe` seconds without a keyframe frames from a recovery point on will do, too: some streams never have another.
+    """
+    if left <= LEAST_SECONDS:
+        return None
+    first = min(left, for_keyframe)
+    return await stream.next_keyframe(first) or (await stream.next_keyframe(left - first) if left > first else None)
 
 
 class Glance:
@@ -162,8 +175,7 @@ class Glance:
         eye = Eye(bounds.day, [item.fingerprint for item in self._approved], by_light=bounds.of)
         began = to_millis(self._station.clock.now())
         for _ in range(2):
-            left = until - self._station.clock.monotonic()
-            keyframe = await stream.next_keyframe(left) if left > 0.2 else None
+            keyframe = await next_picture(stream, until - self._station.clock.monotonic(), seconds / 2)
             if keyframe is None:
                 break
             try:

@@ -61,6 +61,7 @@ class Stream:
         self._units = units
         self._info = info
         self._deadlines = deadlines
+        self._first_packet = deadlines.first_frame
         self._asked_at = float("-inf")
         """When the last keep-alive was sent."""
         self._events: deque[FrameEvent] = deque(maxlen=MAX_WAITING_EVENTS)
@@ -172,6 +173,10 @@ class Stream:
             self.want_keyframe()
             return None
 
+    def wait_for_first(self, seconds: float) -> None:
+        """Let the first packet take so long, where that is more than the deadline: many devices begin with their next keyframe."""
+        self._first_packet = max(self._deadlines.first_frame, seconds)
+
     async def close(self) -> None:
         """Send TEARDOWN, wait briefly for its answer, and close the socket in any case."""
         self._closing = True
@@ -197,6 +202,8 @@ class Stream:
             self._moved = units.moved
             if units.moved > 1:  # one timestamp alone has not moved
                 self._note_movement(self._loop.time())
+            else:
+                self._moved_at = self._loop.time()  # it has begun: from now on it has the deadline of a frame
         if not units.events or self._closing:
             units.events.clear()
             return
@@ -264,7 +271,8 @@ class Stream:
     def _check_stall(self) -> None:
         """End the stream when its timestamps have not moved for too long; else look again when they might not have."""
         now, started = self._loop.time(), self._units.moved > 1
-        limit = self._pace.limit(now) if started else self._deadlines.first_frame
+        first = self._deadlines.first_frame if self._units.moved else self._first_packet
+        limit = self._pace.limit(now) if started else first
         left = self._moved_at + limit - now
         if left <= 0.001 and started and not self._last_look:
             # This machine may have stood still. What waits in the socket is taken first, and counts as new.

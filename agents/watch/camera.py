@@ -32,6 +32,8 @@ from monitor.model.span import SECOND, Basis, Millis
 
 OPENING_RATIO = 0.25
 """Of a visit, until its first frame."""
+LATE_SECONDS = 2.0
+"""A first frame that comes later than this had waited for the device's next keyframe."""
 
 
 @dataclass(frozen=True)
@@ -164,6 +166,8 @@ class CameraWatch:
         """The monotonic second of the last look that worked."""
         self._doubt: _Failure | None = None
         """Why a stream that ran has failed, until it is back or has failed again."""
+        self._begins_late = False
+        """Whether the device was seen to begin with its next keyframe, however far away that is."""
         self._sampled = False
         self._shared_at = 0.0
         """The monotonic second at which the session was last one of turns: begun as a visit, or with others waiting."""
@@ -223,6 +227,8 @@ class CameraWatch:
                 except StreamError as error:
                     await self._failed(error, tried, seat)
                     return True
+                if self.stream.state != "up" or self._begins_late:
+                    stream.wait_for_first(self._patience)
                 try:
                     await self._watch(stream, seat)
                 except StreamError as error:
@@ -234,8 +240,8 @@ class CameraWatch:
                     break
                 # In the session that is the camera's anyway: nobody else's is taken for it, on site or here.
                 self._main_wanted = False
-                seconds, subject = self._timings.main_look, self.stream.subject
-                self._sink(await look_at_main(subject, self._main, self._clock, seconds, self._seen))
+                seconds, subject, patience = self._timings.main_look, self.stream.subject, self._patience
+                self._sink(await look_at_main(subject, self._main, self._clock, seconds, self._seen, patience))
         self._leave()
         return False
 
@@ -252,7 +258,9 @@ class CameraWatch:
         try:
             while True:
                 events = await stream.batch()
-                first = self._clock.monotonic() if first is None else first
+                if first is None:
+                    first = self._clock.monotonic()
+                    self._begins_late = self._begins_late or first - self._shared_at > LATE_SECONDS
                 if events:
                     self._take(events, self._gauge, sent)
                     self._seen(events[0].received_at, events[-1].received_at)
@@ -277,6 +285,11 @@ class CameraWatch:
         state.lost_packets += sum([event.lost for event in events])
         gauge.frames(events)
         self._eye.frames([(sent.at(at, stamp), size, key) for at, stamp, size, key, *_ in events])
+
+    @property
+    def _patience(self) -> float:
+        """For how long a first packet may be waited for, unless a camera that ran must soon be known to be lost."""
+        return min(self._timings.keyframe_wait, self._budget.turn(self._timings.turn_gap))
 
     def _main_due(self, first: float) -> bool:
         stays = self._stays(1) if self._budget.waiting else self._timings.steady

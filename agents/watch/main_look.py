@@ -23,15 +23,22 @@ Seen = Callable[[float, float], None]
 
 
 async def look_at_main(
-    subject: Subject, opener: Callable[[], Awaitable[Stream]], clock: Clock, seconds: float, seen: Seen
+    subject: Subject,
+    opener: Callable[[], Awaitable[Stream]],
+    clock: Clock,
+    seconds: float,
+    seen: Seen,
+    patience: float = 0.0,
 ) -> Observation:
     """Open the main stream, watch it for so many seconds, and return what it is; `seen` is told when frames came.
+
+    Its first packet may take `patience` seconds, where that is more than the stream's own deadline.
 
     A stream that breaks off has shown what it showed; one that shows nothing is unknown, with its cause.
     """
     at = to_millis(clock.now())
     try:
-        facts = await _measured(opener, clock, seconds, seen)
+        facts = await _measured(opener, clock, seconds, seen, patience)
     except StreamError as error:
         return Observation(
             subject=subject, kind=Kind.MAIN_STREAM, start=at, end=at, state="unknown", cause=error.cause,
@@ -43,14 +50,17 @@ async def look_at_main(
 
 
 async def _measured(
-    opener: Callable[[], Awaitable[Stream]], clock: Clock, seconds: float, seen: Seen
+    opener: Callable[[], Awaitable[Stream]], clock: Clock, seconds: float, seen: Seen, patience: float
 ) -> dict[str, JsonValue]:
     stream = await opener()
+    stream.wait_for_first(patience)
     gauge, until = Gauge(stream.info.clock_rate), clock.monotonic() + seconds
     newest: FrameEvent | None = None
     try:
-        while clock.monotonic() < until:
+        while clock.monotonic() < until or (patience and newest is None):
             events = await stream.batch()
+            if newest is None and patience:
+                until = clock.monotonic() + seconds  # what was waited for is not what is looked at
             for event in events:
                 gauge.frame(event)
             if events:

@@ -30,6 +30,8 @@ from monitor.model.view import Proposal, view_id
 from monitor.regulations.loader import load
 from support.enrolled import enrol
 from support.ports import closed_port
+from support.refreshing import refreshing
+from support.rtsp_device import serve
 from support.site import agent, behind, nvr, recorder, site_of, write_site
 from support.views import drawn_room, looked_at
 
@@ -294,3 +296,14 @@ async def test_what_the_service_learnt_of_a_recorder_s_sessions_is_heeded(tmp_pa
     state.close()
     assert [item.problem for item in taken] == ["", "", ""]
     assert (simulator.stats()["peak_sessions"], seats.refused_sessions) == (2 + 2, 0)
+
+
+async def test_the_view_of_a_camera_without_keyframes_is_taken_and_checked_all_the_same(tmp_path: Path) -> None:
+    async with serve(refreshing()) as device:
+        site = site_of(write_site(tmp_path, [{"id": "c1", "zones": ["room"], "stream": device.url()}]))
+        state = State(site.state_dir, "wj-0001")
+        taken = await views(site, state, replace(QUICK, looks=2, keyframe_seconds=1.0))
+        checked = await check(site, load("demo-nursery"), CLOCK, state=state, views=book_of(site, state))
+    assert taken["c1"].looks == 2
+    told = "".join(checked.explained.lines["camera/c1"])
+    assert "picture 352 x 288" in told

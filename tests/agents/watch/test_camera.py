@@ -20,6 +20,8 @@ from monitor.model.observation import Kind
 from monitor.model.span import DAY, SECOND, Basis
 from support.gstreamer import gst_server
 from support.parts import require
+from support.refreshing import begins_late
+from support.rtsp_device import Asked, Device, serve
 from support.site import behind, nvr, recorder, write_site
 from support.watching import PATIENT, QUICK, Watching, watching
 
@@ -99,6 +101,34 @@ async def test_cameras_of_every_codec_are_up_and_looked_at_without_keyframes_too
     assert {kind: (info.codec, info.width, info.height) for kind, info in infos.items() if info is not None} == {
         kind: ("h264" if kind == "refresh" else kind, 320, 240) for kind in kinds
     }
+
+
+async def test_a_camera_that_begins_with_its_next_keyframe_is_waited_for(tmp_path: Path) -> None:
+    """Its keyframes are further apart than a lost stream may stay unknown: it was down for as long as it was watched."""
+    async with serve(begins_late(2.5)) as device:
+        cameras = [{"id": "yard", "zones": ["gate"], "stream": device.url()}]
+        async with watching(write_site(tmp_path, cameras), QUICK, replace(PATIENT, first_frame=0.5)) as site:
+            await site.until_up()
+            await site.until(lambda: site.states("yard") != [])
+            assert site.states("yard") == [("up", None)]
+
+
+async def test_a_camera_that_ran_and_comes_back_without_a_frame_is_known_soon(tmp_path: Path) -> None:
+    device = Device(interval=0.05)
+
+    async def hang_up_later(_: Device, asked: Asked, writer: asyncio.StreamWriter) -> bool:
+        if asked.method == "PLAY" and device.methods().count("PLAY") == 1:
+            asyncio.get_running_loop().call_later(1.0, writer.transport.abort)
+        elif asked.method == "PLAY":
+            device.frames = 0
+        return True
+
+    device.override = hang_up_later
+    async with serve(device):
+        cameras = [{"id": "yard", "zones": ["gate"], "stream": device.url()}]
+        timings = replace(QUICK, keyframe_wait=100.0)
+        async with watching(write_site(tmp_path, cameras), timings, replace(PATIENT, first_frame=0.5)) as site:
+            await site.until(lambda: site.states("yard") == [("up", None), ("down", "stalled")], within=20)
 
 
 async def test_a_blip_is_logged_with_its_cause_and_its_length(tmp_path: Path) -> None:

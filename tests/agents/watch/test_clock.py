@@ -55,6 +55,9 @@ class Frames:
         self.waiting.append(asyncio.get_running_loop().create_future())
         return await self.waiting[-1]
 
+    def wait_for_first(self, seconds: float) -> None:
+        pass
+
     async def next_keyframe(self, timeout: float) -> bytes | None:
         await asyncio.get_running_loop().create_future()
         return None

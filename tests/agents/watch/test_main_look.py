@@ -16,9 +16,10 @@ from agents.simulators.onvif import OnvifSimulator
 from agents.simulators.recorder import Channel, RecorderState
 from monitor.model.observation import Kind, Observation
 from monitor.model.span import SECOND
+from support.refreshing import begins_late
 from support.rtsp_device import Asked, Device, render, serve
 from support.site import PASSWORD, behind, nvr, recorder, write_site
-from support.watching import QUICK, Watching, watching
+from support.watching import PATIENT, QUICK, Watching, watching
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -170,3 +171,14 @@ async def test_an_onvif_recorder_tells_where_its_streams_are(tmp_path: Path) -> 
             await site.until(lambda: bool(looks(site)))
     (seen,) = looks(site)
     assert (seen.state, seen.facts["width"]) == ("read", 640)
+
+
+async def test_a_main_stream_that_begins_with_its_next_keyframe_is_read(tmp_path: Path) -> None:
+    async with serve(Device(interval=0.05)) as sub, serve(begins_late(2.0)) as main:
+        cameras = [{"id": "c1", "zones": ["room"], "stream": sub.url(), "main_stream": main.url()}]
+        async with watching(write_site(tmp_path, cameras), SOON, replace(PATIENT, first_frame=1.0)) as site:
+            await site.until_up()
+            await look_and_go_on(site)
+            (seen,) = looks(site)
+    assert (seen.state, seen.cause) == ("read", None)
+    assert isinstance(seen.facts["frame_rate"], float)
