@@ -118,6 +118,15 @@ class Attempt:
         self.decided = True
         self._breaker._refuse(self._key)  # noqa: SLF001
 
+    def works(self) -> None:
+        """A request with the credentials was answered well: what others were refused is no wrong password."""
+        self._breaker._refusals.pop(self._key, None)  # noqa: SLF001
+
+    @property
+    def doubted(self) -> int:
+        """How often the credentials were refused in a row, on whatever connection: one was perhaps a missing right."""
+        return self._breaker._refusals.get(self._key, 0)  # noqa: SLF001
+
     def forbidden(self) -> None:
         """The device answered 403: a missing right if these credentials were accepted lately, else a refusal."""
         if self._breaker._is_proven(self._key):  # noqa: SLF001
@@ -141,6 +150,8 @@ class Breaker:
         self._owner = secrets.token_hex(8)
         self._locks: dict[tuple[str, str], asyncio.Lock] = {}
         self._accepted_at: dict[_Key, float] = {}
+        self._refusals: dict[_Key, int] = {}
+        """How often in a row, since this process last saw them work."""
         self._seen: dict[_Key, tuple[datetime, float]] = {}
         self._digests: dict[tuple[str, str, str], str] = {}
         self._digesting = asyncio.Lock()
@@ -303,6 +314,7 @@ class Breaker:
     def _accept(self, key: _Key) -> None:
         """Trust the password for a while; a refusal that came in between stands."""
         self._accepted_at[key] = self._clock.monotonic()
+        self._refusals.pop(key, None)
         self._write(
             "UPDATE login SET state = 'open', changed_at = ?, unfinished = 0, accepted_before = 1"
             " WHERE host = ? AND user = ? AND password_digest = ? AND state = 'in_flight'",
@@ -312,6 +324,7 @@ class Breaker:
     def _refuse(self, key: _Key) -> None:
         """Hold the password, and measure its day by this process's monotonic time from now on."""
         self._accepted_at.pop(key, None)
+        self._refusals[key] = self._refusals.get(key, 0) + 1
 
         def work(connection: sqlite3.Connection) -> None:
             self._upsert(connection, key, "refused")

@@ -16,6 +16,9 @@ from agents.rtsp.message import Message
 from agents.rtsp.request import Login, StreamRequest
 from monitor.model.observation import StreamCause
 
+MOST_REFUSALS = 2
+"""Of one login in a row: the first may have been one channel's, and a device that has another password now locks an account after a few."""
+
 Trace = Callable[[str], None]
 """Takes one line for each step, without secrets: what was asked, what was answered."""
 
@@ -45,6 +48,10 @@ class Requester:
         self._trace = trace
         self._authenticator: Authenticator | None = None
         self._attempt: Attempt | None = None
+        self._accepted = False
+        """Whether the login was accepted on this connection."""
+        self._renewed = False
+        """Whether a fresh nonce was taken since, of a device that didn't say that the old one is stale."""
 
     async def ask(self, method: str, url: str, headers: dict[str, str] | None = None) -> Message:
         """Send a request and return its answer, after the login if the first answer is a challenge.
@@ -68,7 +75,20 @@ class Requester:
         full = self._headers(method, url, headers)
         answer = await self._connection.ask(method, url, full, min(self._answer_seconds, left))
         self._trace(f"{method}{' with login' if 'Authorization' in full else ''}: {answer.status}")
+        self.answered(answer.status or 0)
         return answer
+
+    def answered(self, status: int) -> None:
+        """Take note of an answer: one that is no refusal accepts the login that went with the question."""
+        if self._authenticator is not None and 200 <= status < 300:
+            self._accepted, self._renewed = True, False
+            if self._attempt is not None:
+                self._attempt.works()
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the login that plays was refused to others so often that it must not go out any more, not even as a sign of life."""
+        return self._attempt is not None and self._attempt.doubted >= MOST_REFUSALS
 
     def tell(self, method: str, url: str, headers: dict[str, str]) -> None:
         """Send a request whose answer nobody waits for."""
@@ -80,14 +100,25 @@ class Requester:
             await self._connection.ask("TEARDOWN", url, self._headers("TEARDOWN", url, headers), seconds)
 
     def renew(self, answer: Message) -> bool:
-        """Take the fresh nonce of a 401 that only says that the old one is stale; false when it is a refusal."""
+        """Take the fresh nonce of a 401 that only says that the old one is stale; false when it is a refusal.
+
+        Some devices don't say so. A login that was accepted on this connection is sent once more with their fresh nonce:
+        taken for a refusal, it would hold all streams of the device for a day.
+        """
         try:
             challenge = choose_challenge(answer.headers.get("www-authenticate", []))
         except MalformedError:
             return False
-        if self._authenticator is None or not challenge.stale:
+        authenticator = self._authenticator
+        if authenticator is None:
             return False
-        self._authenticator.renew(challenge)
+        if not challenge.stale:
+            fresh = challenge.scheme == "digest" and challenge.nonce != authenticator.challenge.nonce
+            doubted = self._attempt is not None and self._attempt.doubted
+            if not fresh or not self._accepted or self._renewed or doubted:
+                return False
+            self._renewed = True
+        authenticator.renew(challenge)
         return True
 
     def refused(self, method: str) -> StreamError:
@@ -178,6 +209,11 @@ class Session:
     def keep_alive(self) -> None:
         """Send a sign of life; media tells whether the session lives, so nobody waits for the answer."""
         self.requester.tell(self.keep_alive_method, self.url, self.headers())
+
+    @property
+    def is_held(self) -> bool:
+        """Whether no sign of life may be sent, since its login was refused to others."""
+        return self.requester.is_held
 
     def not_understood(self) -> None:
         """The device doesn't know the method: the next sign of life is the other one."""

@@ -242,6 +242,7 @@ class Stream:
         """Look at the answer to a keep-alive: a refused login must not go out every half minute."""
         if not self._playing or self._closing:
             return
+        self._session.requester.answered(answer.status or 0)
         if answer.status in NOT_UNDERSTOOD:
             self._session.not_understood()
         elif answer.status == 401 and self._session.may_renew(answer):
@@ -302,6 +303,10 @@ class Stream:
         self._connection.forgive()
         if self._asked_at > 0:
             self._session.habit.borne()  # the one before
+        if self._session.is_held:
+            detail = "the device has refused the login to other streams meanwhile, so it is not sent again"
+            self._connection.fail(StreamError(StreamCause.CREDENTIALS_HELD, "media", detail))
+            return
         self._asked_at = self._loop.time()
         self._session.keep_alive()
         self._after("keep_alive", self._keep_alive_seconds, self._keep_alive)

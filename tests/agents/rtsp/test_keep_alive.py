@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
+from agents.breaker import Breaker
 from agents.rtsp import Stream, StreamError, StreamRequest, open_stream
 from agents.rtsp.keep_alive import Habit, KeepAlives, offered
 from monitor.model.clock import SystemClock
-from support.rtsp_device import Answer, Asked, Device, render, serve
-from support.rtsp_opening import LOOPBACK, PATIENT
+from monitor.model.observation import StreamCause
+from support.rtsp_device import TICKS, Answer, Asked, Device, render, serve
+from support.rtsp_opening import LOGIN, LOOPBACK, PATIENT, cause_of
 
 SHORT_SESSION = "7;timeout=2"
 """A sign of life each second."""
@@ -118,3 +121,62 @@ async def test_a_device_that_closes_on_a_method_it_does_not_know_is_asked_otherw
         assert not reading.done()
         await stream.close()
         await reading
+
+
+async def test_another_nonce_in_mid_stream_is_answered_once_more() -> None:
+    """As Axis' cameras do: a 401 with a fresh nonce, and no word of the old one being stale."""
+
+    async def expire(device: Device, asked: Asked, _: asyncio.StreamWriter) -> bool:
+        if asked.method == "GET_PARAMETER" and len(signs(device)) % 2:
+            device.nonce += "x"
+        return True
+
+    device = Device("viewer", "s3cret", session=SHORT_SESSION, override=expire)
+    async with serve(device):
+        stream = await open_stream(StreamRequest(device.url(), LOGIN), LOOPBACK, PATIENT, clock=SystemClock())
+        reading = asyncio.create_task(read(stream))
+        await until(lambda: len(signs(device)) >= 6)
+        assert not reading.done(), "the stream goes on"
+        await stream.close()
+        await reading
+
+
+async def test_a_nonce_that_is_another_one_each_time_ends_as_refusal() -> None:
+    async def expire(device: Device, asked: Asked, _: asyncio.StreamWriter) -> bool:
+        if asked.method == "GET_PARAMETER":
+            device.nonce += "x"
+        return True
+
+    device = Device("viewer", "s3cret", session=SHORT_SESSION, override=expire)
+    async with serve(device):
+        error = await cause_of(device.url(), LOGIN, PATIENT, within=30)
+    assert error.cause is StreamCause.UNAUTHORIZED
+    assert device.failed_logins == 2
+
+
+async def test_a_password_that_was_changed_is_not_found_out_by_each_stream_again(tmp_path: Path) -> None:
+    device = Device("viewer", "s3cret", session=SHORT_SESSION)
+    breaker = Breaker(tmp_path / "breaker.sqlite", SystemClock())
+    async with serve(device):
+        request = StreamRequest(device.url(), LOGIN)
+        streams = []
+        for number in range(6):
+            streams.append(await open_stream(request, LOOPBACK, PATIENT, clock=SystemClock(), breaker=breaker))
+            heard = await streams[-1].batch()
+            while heard[-1].rtp_timestamp < 10 * TICKS:  # their signs of life come apart, as those of streams that began apart
+                heard = await streams[-1].batch()
+        device.password = "another"
+        ended = await asyncio.gather(*(gathered(stream) for stream in streams))
+        failed = device.failed_logins
+    breaker.close()
+    assert set(ended) == {StreamCause.UNAUTHORIZED, StreamCause.CREDENTIALS_HELD}
+    assert failed == 2
+
+
+async def gathered(stream: Stream) -> StreamCause:
+    """Read to the end; return why it ended."""
+    with pytest.raises(StreamError) as caught:
+        async for _ in stream.frames():
+            pass
+    await stream.close()
+    return caught.value.cause
