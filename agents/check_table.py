@@ -16,6 +16,9 @@ _ORDER = {outcome: number for number, outcome in enumerate(MARKS)}
 _INDENT = max(map(len, MARKS.values())) + 2
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z")
 
+_LOOKS = frozenset({"stream", "view", "reach"})
+"""Evidence whose text says what a device answered, and what is to be done."""
+
 Row = tuple[str, str, str]
 """Mark, requirement with its state, and the sentence: what several subjects may have in common."""
 
@@ -48,11 +51,18 @@ def _worst_first(verdict: Verdict) -> tuple[int, bool, str, str, list[tuple[int,
 
 
 def _sentence(verdict: Verdict) -> str:
-    """Return the reason, and what contradicts what, as the centre's pages tell it beside the verdict."""
+    """Return the reason, what a device answered where that is no good, and what contradicts what, as the centre's pages tell it."""
     listed = verdict.measured.get("contradictions")
     told = [str(item.get("text")) for item in listed if isinstance(item, dict)] if isinstance(listed, list) else []
     cause = verdict.because_of
     if cause is None:
-        return " ".join((verdict.reason, *told))
+        return " ".join((verdict.reason, *_answered(verdict), *told))
     whose = "" if cause.subject == verdict.subject else f" of {cause.subject}"
     return " ".join((f"{verdict.reason} (because of {cause.requirement}{whose})", *told))
+
+
+def _answered(verdict: Verdict) -> Iterator[str]:
+    """Yield what the last look met with, as a sentence: the reason names its kind alone."""
+    texts = [item.text for item in verdict.evidence if item.kind in _LOOKS and item.text]
+    if verdict.outcome is not Outcome.MET and texts and texts[-1].lower() not in verdict.reason.lower():
+        yield f"{texts[-1][0].upper()}{texts[-1][1:].rstrip('.')}."

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from agents.check_table import check_table, local
-from monitor.model.observation import Subject
+from monitor.model.observation import Evidence, Subject
 from monitor.model.verdict import Cause, Outcome, Verdict
 from monitor.regulations.columns import width
 from support.packs import pack
@@ -89,4 +89,23 @@ def test_what_contradicts_what_stands_beneath_its_verdict() -> None:
     assert list(check_table([found], SHANGHAI, 120)) == [
         "met       view ok  camera/a",
         "          The picture is usable. The camera shows the same picture as b, since 2026-11-28 23:59:59.",
+    ]
+
+
+def test_what_a_device_answered_and_what_is_to_be_done_stands_beneath_what_is_not_met() -> None:
+    text = "the device asks for a login and none is configured: give username"
+    asks = Evidence("stream", "probe", 0, "sha256:0", text)
+    found = replace(
+        verdict("uptime", "a", Outcome.UNDETERMINED, "unknown", "Whether the camera runs is not known: unauthorized."),
+        evidence=(asks,),
+    )
+    good = replace(verdict("uptime", "b", Outcome.MET, "up", "Frames arrive."), evidence=(asks,))
+    assert list(check_table([found, good], SHANGHAI, 200)) == [
+        "unknown   uptime unknown  camera/a",
+        (
+            "          Whether the camera runs is not known: unauthorized."
+            " The device asks for a login and none is configured: give username."
+        ),
+        "met       uptime up       camera/b",
+        "          Frames arrive.",
     ]
