@@ -32,6 +32,8 @@ from monitor.model.span import SECOND, Basis, Millis
 
 OPENING_RATIO = 0.25
 """Of a visit, until its first frame."""
+OPENING_SECONDS = 5.0
+"""After this a session that plays nothing yet keeps nobody waiting who wants to know how many a recorder serves."""
 LATE_SECONDS = 2.0
 """A first frame that comes later than this had waited for the device's next keyframe."""
 
@@ -251,6 +253,7 @@ class CameraWatch:
         Raises StreamError when frames end.
         """
         looking = asyncio.create_task(self._look_on(stream))
+        opening = asyncio.get_running_loop().call_later(OPENING_SECONDS, seat.aside)
         self._gauge, sent = Gauge(stream.info.clock_rate), SenderTime(stream.info.clock_rate)
         self._shared_at = self._clock.monotonic()
         first: float | None = None
@@ -274,6 +277,7 @@ class CameraWatch:
                     seat.leaving()
                     return
         finally:
+            opening.cancel()
             looking.cancel()
             await _ended(looking)
 

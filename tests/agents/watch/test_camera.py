@@ -113,6 +113,21 @@ async def test_a_camera_that_begins_with_its_next_keyframe_is_waited_for(tmp_pat
             assert site.states("yard") == [("up", None)]
 
 
+async def test_a_camera_that_is_waited_for_keeps_nobody_from_knowing_what_its_recorder_serves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agents.watch.camera.OPENING_SECONDS", 0.3)
+    async with serve(begins_late(100.0)) as device:
+        cameras = [{"id": "yard", "zones": ["gate"], "stream": device.url()}]
+        async with watching(write_site(tmp_path, cameras), replace(QUICK, keyframe_wait=100.0)) as site:
+            camera = site.station.site.camera("yard")
+            assert camera is not None
+            budget = site.station.budget(camera)
+            await site.until(lambda: "PLAY" in device.methods())
+            budget.refused("another")
+            await site.until(lambda: budget.limit is not None)
+
+
 async def test_a_camera_that_ran_and_comes_back_without_a_frame_is_known_soon(tmp_path: Path) -> None:
     device = Device(interval=0.05)
 
