@@ -160,10 +160,11 @@ async def test_a_password_that_was_changed_is_not_found_out_by_each_stream_again
     async with serve(device):
         request = StreamRequest(device.url(), LOGIN)
         streams = []
-        for number in range(6):
+        for _ in range(6):
             streams.append(await open_stream(request, LOOPBACK, PATIENT, clock=SystemClock(), breaker=breaker))
             heard = await streams[-1].batch()
-            while heard[-1].rtp_timestamp < 10 * TICKS:  # their signs of life come apart, as those of streams that began apart
+            # Their signs of life come apart, as those of streams that began apart.
+            while heard[-1].rtp_timestamp < 10 * TICKS:
                 heard = await streams[-1].batch()
         device.password = "another"
         ended = await asyncio.gather(*(gathered(stream) for stream in streams))

@@ -157,7 +157,9 @@ def test_garbage_that_looks_like_something_costs_no_more_than_other_garbage(garb
     assert time.process_time() - before < 0.3
 
 
-@pytest.mark.parametrize("challenge", ["Digest x=1, " + "a" * 4000, "Digest " + "a-" * 2000, "Digest x=1, " + "a " * 2000])
+@pytest.mark.parametrize(
+    "challenge", ["Digest x=1, " + "a" * 4000, "Digest " + "a-" * 2000, "Digest x=1, " + "a " * 2000]
+)
 def test_a_challenge_that_makes_no_sense_is_refused_at_once(challenge: str) -> None:
     before = time.process_time()
     for _ in range(4):
