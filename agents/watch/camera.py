@@ -447,7 +447,7 @@ class CameraWatch:
         if asked - self._looked_at > self._assumed and self.view.state != "unknown":
             self._lose_sight()
         self._looked_at = asked
-        self._rhythm.looked()
+        self._rhythm.looked(looked.seconds)
         self.state.looks += 1
         approved = self._sight.views()
         self._eye.approved = tuple(item.fingerprint for item in approved)

@@ -32,6 +32,9 @@ MAX_ANSWER = 4 << 20
 _Answer = tuple[dict[str, Any], bytes]
 """What the child says, and the cells of the view."""
 
+_Timed = tuple[dict[str, Any], bytes, float]
+"""And how many seconds it took to say so."""
+
 Size = tuple[int | None, int | None]
 """Width and height in pixels, as the stream's parameter sets say; None while unknown."""
 
@@ -56,6 +59,8 @@ class Looked:
     height: int
     measures: Measures
     view: Fingerprint
+    seconds: float = 0.0
+    """For how long it kept the decoder from other cameras' pictures."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,7 @@ class Decoder:
         self._turn_seconds = turn_seconds
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
-        self._exchange: asyncio.Task[_Answer] | None = None
+        self._exchange: asyncio.Task[_Timed] | None = None
         self._started = False
         self.restarts = 0
 
@@ -90,9 +95,9 @@ class Decoder:
         if (width or 0) * (height or 0) > MAX_PIXELS:
             raise DecodeError(f"the stream announces a picture of {width} x {height}, larger than any camera's")
         header = {"camera": camera, "codec": {"h265": "hevc"}.get(codec, codec)}
-        answer, cells = await self._asked(header, keyframe)
+        answer, cells, seconds = await self._asked(header, keyframe)
         with _making_sense():
-            return _looked(answer, Fingerprint.from_parts(answer["view"], cells))
+            return _looked(answer, Fingerprint.from_parts(answer["view"], cells), seconds)
 
     async def look_at_file(self, camera: str, path: Path, offset_seconds: float, most: int) -> Filmed:
         """Decode and measure `most` keyframes of a recorded file, from the one before `offset_seconds` on.
@@ -100,21 +105,21 @@ class Decoder:
         Raises DecodeError, also for a file that can't be read.
         """
         where = {"path": str(path), "offset_seconds": offset_seconds, "most": most}
-        answer, _ = await self._asked({"camera": f"file/{camera}", "codec": "", **where}, b"")
+        answer, _, seconds = await self._asked({"camera": f"file/{camera}", "codec": "", **where}, b"")
         with _making_sense():
-            looks = tuple(_looked(item, Fingerprint.from_json(item["view"])) for item in answer["looks"])
+            looks = tuple(_looked(item, Fingerprint.from_json(item["view"]), seconds) for item in answer["looks"])
             return Filmed(str(answer["codec"]), float(answer["first_seconds"]), looks)
 
-    async def _asked(self, header: dict[str, Any], data: bytes) -> _Answer:
+    async def _asked(self, header: dict[str, Any], data: bytes) -> _Timed:
         """Wait for a turn, and ask the child. Raises DecodeError, also for what it could not decode."""
         await self._take_turn()
         self._exchange = asyncio.create_task(self._exchanged(json.dumps(header).encode() + b"\n" + data))
         self._exchange.add_done_callback(_heard)
         # Whoever is cancelled leaves the answer to be read by nobody: to kill the child would cost all others a second.
-        answer, cells = await asyncio.shield(self._exchange)
+        answer, cells, seconds = await asyncio.shield(self._exchange)
         if "error" in answer:
             raise DecodeError(str(answer["error"]))
-        return answer, cells
+        return answer, cells, seconds
 
     async def close(self) -> None:
         """End the child, and what it is at."""
@@ -130,12 +135,13 @@ class Decoder:
         except TimeoutError:
             raise DecoderBusyError(f"the decoder was busy for {self._turn_seconds:g} s") from None
 
-    async def _exchanged(self, request: bytes) -> _Answer:
+    async def _exchanged(self, request: bytes) -> _Timed:
         """Ask the child, and give the turn back. Raises DecodeError."""
         try:
-            process = await self._running()
+            process, loop = await self._running(), asyncio.get_running_loop()
+            began = loop.time()
             async with asyncio.timeout(self._look_seconds if process.returncode is None else 0):
-                return await _ask(process, request)
+                return *await _ask(process, request), loop.time() - began
         except (TimeoutError, OSError, EOFError, ValueError, TypeError) as error:
             await self._kill()
             raise DecoderKilledError("the decoder took too long or died on this keyframe") from error
@@ -177,11 +183,12 @@ class Decoder:
             transport.close()
 
 
-def _looked(answer: dict[str, Any], view: Fingerprint) -> Looked:
-    return Looked(int(answer["width"]), int(answer["height"]), Measures.from_json(answer["measures"]), view)
+def _looked(answer: dict[str, Any], view: Fingerprint, seconds: float) -> Looked:
+    measures = Measures.from_json(answer["measures"])
+    return Looked(int(answer["width"]), int(answer["height"]), measures, view, seconds)
 
 
-def _heard(exchange: asyncio.Task[_Answer]) -> None:
+def _heard(exchange: asyncio.Task[_Timed]) -> None:
     """Take note of an exchange's end, as nobody else may."""
     if not exchange.cancelled():
         exchange.exception()

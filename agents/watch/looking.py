@@ -8,6 +8,10 @@ MOST_SECONDS = 300.0
 COSTLY_FIRST_SECONDS = 60.0
 COSTLY_MOST_SECONDS = 3600.0
 """For pictures that kept the decoder busy until it was killed: all other cameras waited for that."""
+DEAR_SECONDS = 0.5
+"""A look that takes longer is dear; a usual one takes so long only where the whole machine is busy for a moment."""
+DEAR_TIMES = 10.0
+"""After a dear look so many times as long passes: a tenth of the decoder's time is one camera's, and the others' the rest."""
 
 
 class Rhythm:
@@ -19,15 +23,16 @@ class Rhythm:
         self._confirm_every = confirm_every
         self._failed = 0
         self._costly = 0
+        self._took = 0.0
 
     @property
     def failures(self) -> int:
         """How many looks in a row have failed."""
         return self._failed
 
-    def looked(self) -> None:
-        """A look worked."""
-        self._failed = 0
+    def looked(self, took: float = 0.0) -> None:
+        """A look worked, and kept the decoder busy for so many seconds."""
+        self._failed, self._took = 0, took
         self._costly = max(0, self._costly - 1)  # one good picture between bad ones doesn't buy all others a stop
 
     def broke(self, *, costly: bool) -> None:
@@ -41,4 +46,5 @@ class Rhythm:
             return max(self._look_every, min(COSTLY_FIRST_SECONDS * 2.0 ** (self._costly - 1), COSTLY_MOST_SECONDS))
         if self._failed > FORGIVEN:
             return max(self._look_every, min(self._look_every * 2.0 ** (self._failed - FORGIVEN), MOST_SECONDS))
-        return self._confirm_every if confirming or self._failed else self._look_every
+        usual = self._confirm_every if confirming or self._failed else self._look_every
+        return max(usual, DEAR_TIMES * self._took) if self._took > DEAR_SECONDS else usual

@@ -42,6 +42,20 @@ def test_the_wait_before_the_next_look(outcomes: list[str], seconds: float) -> N
     assert after(*outcomes).wait(confirming=False) == seconds
 
 
+@pytest.mark.parametrize(
+    ("took", "usual", "confirming"),
+    [(0.013, 10.0, 4.0), (0.45, 10.0, 4.0), (0.6, 10.0, 6.0), (1.5, 15.0, 15.0), (4.9, 49.0, 49.0)],
+)
+def test_a_dear_picture_is_looked_at_more_seldom(took: float, usual: float, confirming: float) -> None:
+    """Sixteen megapixels, or a long run of frames: two such cameras would else leave no time for the others."""
+    rhythm = Rhythm(10.0, 4.0)
+    rhythm.looked(took)
+    assert rhythm.wait(confirming=False) == pytest.approx(usual)
+    assert rhythm.wait(confirming=True) == pytest.approx(confirming)
+    rhythm.looked(0.013)
+    assert rhythm.wait(confirming=False) == 10.0
+
+
 def test_what_is_being_confirmed_is_looked_at_sooner() -> None:
     assert after("looked").wait(confirming=True) == 4.0
 
