@@ -54,6 +54,11 @@ class NalRules:
         """Return what each first byte of a payload means."""
         return bytes(FOREIGN if byte in self.foreign else self._meaning(self.kind(byte)) for byte in range(256))
 
+    def table_with_sei(self) -> bytes:
+        """Return the same where recovery points are looked for."""
+        plain = self.single_table()
+        return bytes(INTERESTING if self.kind(byte) == self.sei else plain[byte] for byte in range(256))
+
     def fragment_table(self) -> bytes:
         """Return what each fragment header means: interesting where it starts a keyframe's slice."""
         return bytes(
@@ -96,6 +101,10 @@ H265 = NalRules(
     foreign=frozenset({0x27, 0x47, 0x67}),  # in H.265 a layer above 31, or a reserved type
 )
 RULES: dict[NalCodec, NalRules] = {"h264": H264, "h265": H265}
+_TABLES = {
+    codec: (rules.single_table(), rules.table_with_sei(), rules.fragment_table()) for codec, rules in RULES.items()
+}
+"""Made once: a device that changes its codec with each packet would else have them made as often."""
 OTHER: dict[NalCodec, NalCodec] = {"h264": "h265", "h265": "h264"}
 
 
@@ -274,12 +283,7 @@ class NalPictures:
         """Begin with the description's parameter sets."""
         self.codec: NalCodec = codec
         self._rules = RULES[codec]
-        self._plain = self._rules.single_table()
-        self._with_sei = bytes(
-            INTERESTING if self._rules.kind(byte) == self._rules.sei else meaning
-            for byte, meaning in enumerate(self._plain)
-        )
-        self.fragments = self._rules.fragment_table()
+        self._plain, self._with_sei, self.fragments = _TABLES[codec]
         self.fragment_at = self._rules.header_bytes
         self.sets = ParameterSets(self._rules, parameter_sets)
         self.wanted = False

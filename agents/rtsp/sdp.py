@@ -68,7 +68,7 @@ def parse_description(body: bytes, base_url: str, request_url: str) -> Video:
         if not videos:
             kinds = sorted({section.kind for section in sections[1:] if section.kind.isalnum()})[:4]
             shown = ", ".join(kinds) or "no media"
-            raise StreamError(StreamCause.NO_VIDEO, "describe", f"the stream holds no video, but {shown}")
+            raise StreamError(StreamCause.NO_VIDEO, "describe", f"the stream holds no video, but {shown[:60]}")
         for video in videos:
             codec = _codec(video)
             if codec is not None:

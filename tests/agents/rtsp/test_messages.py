@@ -441,3 +441,10 @@ async def test_a_name_that_does_not_exist_is_no_connection() -> None:
     with pytest.raises(StreamError) as caught:
         await book("192.0.2.0/24").resolve("does-not-exist.invalid", 554)
     assert caught.value.cause == StreamCause.NO_CONNECTION
+
+
+def test_a_description_of_endless_words_is_told_in_a_short_sentence() -> None:
+    with pytest.raises(StreamError) as caught:
+        parse_description(b"v=0\r\nm=" + b"a" * 50_000 + b" 0 RTP/AVP 8\r\n", URL, URL)
+    assert caught.value.cause is StreamCause.NO_VIDEO
+    assert len(caught.value.detail) < 200

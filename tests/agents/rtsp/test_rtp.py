@@ -452,3 +452,19 @@ def test_a_picture_of_countless_slices_is_not_put_together() -> None:
     units.packet(packet, 0, len(packet), 0.0)
     assert [event.keyframe for event in units.events] == [True]
     assert units.events[0].keyframe_data is None
+
+
+def test_a_codec_that_changes_with_each_packet_costs_little() -> None:
+    h264 = next(nal for nal in encoded("libx264", (320, 240), {"profile": "baseline"}) if nal[0] & 31 == 7)
+    h265 = next(
+        nal for nal in encoded("libx265", (320, 240), {"x265-params": "log-level=none"}) if nal[0] >> 1 & 63 == 33
+    )
+    units, codecs = AccessUnits("h264", 90000), set()
+    before = time.process_time()
+    for _ in range(2000):
+        for nal in (h265, h264):
+            packet = struct.pack(">BBHII", 0x80, 96, 0, 5, 7) + nal
+            units.packet(packet, 0, len(packet), 0.0)
+            codecs.add(units.codec)
+    assert time.process_time() - before < 0.25
+    assert codecs == {"h264", "h265"}
