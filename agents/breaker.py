@@ -21,6 +21,7 @@ import ipaddress
 import os
 import secrets
 import sqlite3
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -113,10 +114,15 @@ class Attempt:
         self.decided = True
         self._breaker._accept(self._key)  # noqa: SLF001  (one class in two parts)
 
-    def refused(self) -> None:
-        """The device refused the credentials: nobody tries them again before a person or the next day."""
+    def refused(self, *, playing: bool = False) -> None:
+        """The device refused the credentials: nobody tries them again before a person or the next day.
+
+        `playing`: with them a stream had been opened, so they were right once.
+        """
         self.decided = True
         self._breaker._refuse(self._key)  # noqa: SLF001
+        if playing:
+            self._breaker._refusals[self._key] += 1  # noqa: SLF001
 
     def works(self) -> None:
         """A request with the credentials was answered well: what others were refused is no wrong password."""
@@ -124,8 +130,8 @@ class Attempt:
 
     @property
     def doubted(self) -> int:
-        """How often the credentials were refused in a row, on whatever connection: one was perhaps a missing right."""
-        return self._breaker._refusals.get(self._key, 0)  # noqa: SLF001
+        """How often streams that played with the credentials had them refused, in a row: one was perhaps a missing right."""
+        return self._breaker._refusals[self._key]  # noqa: SLF001
 
     def forbidden(self) -> None:
         """The device answered 403: a missing right if these credentials were accepted lately, else a refusal."""
@@ -150,8 +156,8 @@ class Breaker:
         self._owner = secrets.token_hex(8)
         self._locks: dict[tuple[str, str], asyncio.Lock] = {}
         self._accepted_at: dict[_Key, float] = {}
-        self._refusals: dict[_Key, int] = {}
-        """How often in a row, since this process last saw them work."""
+        self._refusals: Counter[_Key] = Counter()
+        """Of streams that played, since this process last saw the credentials work."""
         self._seen: dict[_Key, tuple[datetime, float]] = {}
         self._digests: dict[tuple[str, str, str], str] = {}
         self._digesting = asyncio.Lock()
@@ -324,7 +330,6 @@ class Breaker:
     def _refuse(self, key: _Key) -> None:
         """Hold the password, and measure its day by this process's monotonic time from now on."""
         self._accepted_at.pop(key, None)
-        self._refusals[key] = self._refusals.get(key, 0) + 1
 
         def work(connection: sqlite3.Connection) -> None:
             self._upsert(connection, key, "refused")

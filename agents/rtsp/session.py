@@ -121,12 +121,12 @@ class Requester:
         authenticator.renew(challenge)
         return True
 
-    def refused(self, method: str) -> StreamError:
+    def refused(self, method: str, *, playing: bool = False) -> StreamError:
         """Tell the breaker, and return the error."""
         if self._attempt is not None and self._aside:
             self._attempt.forbidden()
         elif self._attempt is not None:
-            self._attempt.refused()
+            self._attempt.refused(playing=playing)
         user = self._login.username if self._login else ""
         detail = f"the login of {user!r} was refused ({method} was answered 401 again)"
         return StreamError(StreamCause.UNAUTHORIZED, self._connection.stage, detail)
@@ -227,7 +227,7 @@ class Session:
         """Take a fresh nonce from a keep-alive's 401; where it is a refusal tell the breaker and return false."""
         if self.requester.renew(answer):
             return True
-        self.requester.refused(self.keep_alive_method)
+        self.requester.refused(self.keep_alive_method, playing=True)
         return False
 
     async def tear_down(self, seconds: float) -> None:
