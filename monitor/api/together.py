@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from fastapi.concurrency import run_in_threadpool
 
@@ -36,8 +37,8 @@ class Together:
         self._room = at_once
         self._waiting: deque[tuple[Bodies, asyncio.Future[Receipts]]] = deque()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._before = 0
-        """Requests in the last group."""
+        self._expected = 0
+        """So many are the next group, unless they take too long to come."""
         self._gathering: asyncio.TimerHandle | None = None
 
     async def give(self, bodies: Bodies) -> Receipts:
@@ -53,21 +54,20 @@ class Together:
                 self._gathering.cancel()
                 self._gathering = None
             group = self._next()
-            self._before = len(group)
             task = asyncio.create_task(self._group(group))
             self._tasks.add(task)
-            task.add_done_callback(self._ended)
+            task.add_done_callback(partial(self._ended, len(group)))
         if self._waiting and not self._tasks and self._gathering is None:
             self._gathering = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._gathered)
 
     @property
     def _worth(self) -> int:
-        """How many are a group: beside one a large one, else as many as the last time."""
-        return ENOUGH if self._tasks else self._before
+        """How many are a group: beside one a large one, else as many as are expected."""
+        return ENOUGH if self._tasks else self._expected
 
     def _gathered(self) -> None:
         """Wait no longer."""
-        self._gathering, self._before = None, 0
+        self._gathering, self._expected = None, 0
         self._begin()
 
     def _next(self) -> list[tuple[Bodies, asyncio.Future[Receipts]]]:
@@ -80,8 +80,10 @@ class Together:
             group.append(self._waiting.popleft())
         return group
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, count: int, task: asyncio.Task[None]) -> None:
+        """Wait for those who were answered as well as for those who came meanwhile: else two halves would take turns for ever."""
         self._tasks.discard(task)
+        self._expected = min(MOST_REQUESTS, count + len(self._waiting))
         self._begin()
 
     async def _group(self, group: list[tuple[Bodies, asyncio.Future[Receipts]]]) -> None:
