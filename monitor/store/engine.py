@@ -113,8 +113,8 @@ def _begin_sqlite(connection: Connection) -> None:
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Session]:
-    """Give a session over one transaction that only reads; it is rolled back at the end."""
-    with Session(engine) as session:
+    """Give a session over one transaction that only reads: PostgreSQL refuses to write, SQLite rolls it back at the end."""
+    with Session(engine.execution_options(postgresql_readonly=True)) as session:
         yield session
 
 

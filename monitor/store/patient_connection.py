@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import psycopg
 from psycopg.abc import PQGen
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import InvalidatePoolError
 
@@ -44,6 +45,16 @@ class PatientConnection(psycopg.Connection[Any]):
             gen if self.silence is None else self._heard(gen, interval, self.silence), interval, **more
         )
         return found
+
+    def rollback(self) -> None:
+        """End a transaction. One that could only read, and didn't fail, is committed, which comes to the same.
+
+        After a ROLLBACK psycopg has the server forget all that it prepared: each statement was planned anew for every group of reports.
+        """
+        if self.read_only and self.pgconn.transaction_status == TransactionStatus.INTRANS:
+            self.commit()
+        else:
+            super().rollback()
 
     def _heard(self, gen: PQGen[T], interval: float, most: float) -> PQGen[T]:
         """Pass on what a generator waits for; psycopg sends it nothing (0) each time that an interval went by in silence."""

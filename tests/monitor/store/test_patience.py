@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine, make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 
 from monitor.api.routes import build_api
 from monitor.collector.context import Context
@@ -122,6 +122,22 @@ def test_connections_that_the_server_has_closed_are_asked_once_they_lay_idle(
         assert ask(other, f"SELECT pg_terminate_backend({ended}, 5000)")
         monkeypatch.setattr(patient_connection, "TRUSTED_SECONDS", 0.0)
         assert ask(engine, "SELECT pg_backend_pid()") != ended, "nobody notices"
+
+
+def test_what_was_prepared_stays_so_after_reading_and_who_reads_can_not_write(emptied: Emptied) -> None:
+    """Else each statement of a group of reports is planned anew, since the one before it looked up keys."""
+    with ExitStack() as stack:
+        url = stack.enter_context(emptied.database())
+        engine = stack.enter_context(opened(url, REQUEST))
+        for _ in range(8):  # psycopg prepares what it has seen five times
+            with writing(engine) as session:
+                session.connection().exec_driver_sql("SELECT 42")
+            ask(engine, "SELECT 1")
+        assert ask(engine, "SELECT count(*) FROM pg_prepared_statements WHERE statement = 'SELECT 42'") == 1
+        with pytest.raises(DBAPIError, match="read-only transaction"):
+            ask(engine, "DELETE FROM agent")
+        with writing(engine) as session:
+            session.connection().exec_driver_sql("DELETE FROM agent")
 
 
 def test_who_waits_for_another_ones_lock_is_told_in_time(emptied: Emptied) -> None:
