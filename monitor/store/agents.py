@@ -152,7 +152,7 @@ def enrol(session: Session, institution_id: str, agent_id: str, now: Millis, sil
 def chains_of_agents(session: Session, agents: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Chain]:
     """Return how the chains of these agents (institution, agent) stand; one that isn't enrolled is left out."""
     found = run_given(session, _CHAINS, {"institution": TEXT, "agent": TEXT}, agents)
-    return {(row[0], row[1]): read_chain(row[2]) for result in found for row in result}
+    return {(row[0], row[1]): read_chain(row[2]) for row in found}
 
 
 def agents_of(session: Session, institution_id: str, *, unreadable: Chain | None = None) -> list[AgentSummary]:
@@ -214,7 +214,7 @@ def hold_institutions(session: Session, institutions: Iterable[str], now: Millis
     """
     rows = [(name, now) for name in set(institutions)]
     found = run_given(session, _HOLD, {"institution": TEXT, "at": NUMBER}, rows, "FOR UPDATE OF i")
-    return {row[0]: row[1] for result in found for row in result}
+    return {row[0]: row[1] for row in found}
 
 
 @dataclass(frozen=True)

@@ -52,9 +52,9 @@ def readable_keys(session: Session, institution_id: str, agent_id: str) -> dict[
 def keys_of_agents(session: Session, agents: Iterable[tuple[str, str]]) -> dict[tuple[str, str], dict[str, AgentKey]]:
     """Return the keys of agents (institution, agent) by their id: none of one that isn't enrolled."""
     found: dict[tuple[str, str], dict[str, AgentKey]] = {who: {} for who in agents}
-    for result in run_given(session, _KEYS_OF, {"institution": TEXT, "agent": TEXT}, list(found)):
-        for institution_id, agent_id, key_id, jwk, registered, replaced, revoked in result:
-            found[institution_id, agent_id][key_id] = _key(jwk, registered, replaced, revoked)
+    rows = run_given(session, _KEYS_OF, {"institution": TEXT, "agent": TEXT}, list(found))
+    for institution_id, agent_id, key_id, jwk, registered, replaced, revoked in rows:
+        found[institution_id, agent_id][key_id] = _key(jwk, registered, replaced, revoked)
     return found
 
 

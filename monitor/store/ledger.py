@@ -211,12 +211,12 @@ def _near(session: Session, spans: Mapping[str, Mapping[Lane, list[Piece]]]) -> 
     ]
     columns = {"institution": TEXT, "low": NUMBER, "high": NUMBER}
     found: dict[tuple[str, Lane], list[Piece]] = defaultdict(list)
-    for result in run_given(session, _NEAR, columns, windows):
-        for institution_id, *words, start, end, text, other in result:
-            lane: Lane = (words[0], words[1], words[2], words[3])
-            if lane in spans[institution_id]:
-                newest = Seen(text)
-                found[institution_id, lane].append(Piece(start, end, newest, newest if other is None else Seen(other)))
+    for row in run_given(session, _NEAR, columns, windows):
+        institution_id, kind, subject_kind, subject_id, rest, start, end, text, other = row
+        lane: Lane = (kind, subject_kind, subject_id, rest)
+        if lane in spans[institution_id]:
+            newest = Seen(text)
+            found[institution_id, lane].append(Piece(start, end, newest, newest if other is None else Seen(other)))
     return found
 
 

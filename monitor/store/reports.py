@@ -16,9 +16,11 @@ from monitor.store.tables import DisputedReportRow, ReportRow
 from monitor.store.upsert import insert_new, insert_rows
 
 _KNOWN = (
-    "SELECT r.institution_id, r.agent_id, r.boot, r.sequence, r.digest FROM {given} CROSS JOIN report AS r WHERE"
-    " r.institution_id = given.institution AND r.agent_id = given.agent AND r.boot = given.boot AND r.sequence = given.sequence"
+    "SELECT given.institution, given.agent, given.boot, given.sequence, (SELECT r.digest FROM report AS r WHERE"
+    " r.institution_id = given.institution AND r.agent_id = given.agent AND r.boot = given.boot AND r.sequence = given.sequence)"
+    " FROM {given}"
 )
+"""Not a join: a plan that PostgreSQL keeps from when the table was small would read all of it."""
 _KEY = {"institution": TEXT, "agent": TEXT, "boot": TEXT, "sequence": NUMBER}
 
 MAX_DISPUTED = 1000
@@ -55,8 +57,8 @@ Key = tuple[str, str, str, int]
 
 def known_digests(session: Session, wanted: Iterable[Key]) -> dict[Key, str]:
     """Return the digests of those of these reports that are stored already."""
-    results = run_given(session, _KNOWN, _KEY, list(dict.fromkeys(wanted)))
-    return {(row[0], row[1], row[2], row[3]): row[4] for result in results for row in result}
+    rows = run_given(session, _KNOWN, _KEY, list(dict.fromkeys(wanted)))
+    return {(row[0], row[1], row[2], row[3]): row[4] for row in rows if row[4] is not None}
 
 
 def add_reports(session: Session, received: Sequence[Received], received_at: Millis) -> None:

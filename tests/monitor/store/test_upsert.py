@@ -73,6 +73,6 @@ def test_what_a_statement_is_given_comes_back_as_it_was(engine: Engine) -> None:
     rows += [("absent", None), *(("many", number) for number in range(20_000))]
     columns = {"word": TEXT, "number": NUMBER}
     with reading(engine) as session:
-        parts = run_given(session, "SELECT given.word, given.number FROM {given}", columns, rows)
-        assert [tuple(row) for part in parts for row in part] == rows
+        found = run_given(session, "SELECT given.word, given.number FROM {given}", columns, rows)
+        assert [tuple(row) for row in found] == rows
         assert run_given(session, "SELECT 1 FROM {given}", columns, []) == []
