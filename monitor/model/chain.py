@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,7 +10,8 @@ from pydantic import Field, TypeAdapter
 
 from monitor.model.envelope import Place
 from monitor.model.inventory import Strict
-from monitor.model.report import BootId, Sequence
+from monitor.model.report import BootId
+from monitor.model.report import Sequence as Number
 from monitor.model.span import Millis
 
 MAX_SEGMENTS = 200
@@ -81,8 +82,8 @@ class Told(Strict):
     """Reports of one boot, [first, last], that the agent said it had to give up."""
 
     boot: BootId
-    first: Sequence
-    last: Sequence
+    first: Number
+    last: Number
 
 
 Stored = Callable[[str, int], str | None]
@@ -149,22 +150,32 @@ class Chain(Strict):
         place, after = link.mark.place, link.after
         segments = list(self.segments)
         tip = next((i for i, item in enumerate(segments) if after is not None and item.last.place == after), None)
-        next_one = next((i for i, item in enumerate(segments) if item.after == place), None)
+        next_one = _continued(segments, place)
         _check_order(link, None if tip is None else segments[tip], None if next_one is None else segments[next_one])
         forked = False
         if tip is None and next_one is None and after is not None:
             forked = self._follows_known(link, stored)
         elif tip is None and after is not None:
-            forked = stored(after.boot, after.sequence) is not None
+            forked = self._is_followed(after, stored)
         joined = _joined(link, None if tip is None else segments[tip], None if next_one is None else segments[next_one])
-        kept = [item for i, item in enumerate(segments) if i not in {tip, next_one}]
+        # Of several that follow what was missing until now one goes on from it; it is no hole before the others.
+        kept = [
+            item.model_copy(update={"forked": True}) if _is_at(item.after, place) else item
+            for i, item in enumerate(segments)
+            if i not in {tip, next_one}
+        ]
         kept.append(joined.model_copy(update={"forked": forked}) if forked else joined)
         return _bounded(self.model_copy(update={"segments": tuple(kept)}))
 
+    def _is_followed(self, after: Place, stored: Stored) -> bool:
+        """Tell whether another one follows this place: what is stored and no segment's end, and what is missing before a segment."""
+        known = any(_is_at(item.after, after) for item in self.segments)
+        return known or stored(after.boot, after.sequence) is not None
+
     def _follows_known(self, link: Link, stored: Stored) -> bool:
-        """Tell whether what it follows is stored (and so was followed by another). Raises ChainError: linked to nothing."""
+        """Tell whether what it follows was followed by another already. Raises ChainError: linked to nothing."""
         assert link.after is not None  # noqa: S101  (for the type checker: the caller looked)
-        if stored(link.after.boot, link.after.sequence) is not None:
+        if self._is_followed(link.after, stored):
             return True
         newest = max((at for item in self.segments if link.known(at := item.last.nonce_at)), default=0)
         if link.mark.nonce_at < newest and not self._fits(link):
@@ -204,6 +215,17 @@ def chain_of(links: Iterable[tuple[Link, Stored]]) -> Chain:
     for link, stored in links:
         chain = chain.add(link, stored)
     return chain
+
+
+def _is_at(after: Place | None, place: Place) -> bool:
+    """Tell whether this is the same place, of whatever bytes: two of one number are a fork too."""
+    return after is not None and (after.boot, after.sequence) == (place.boot, place.sequence)
+
+
+def _continued(segments: Sequence[Segment], place: Place) -> int | None:
+    """Return which segment goes on from a place; of several one that no fork began."""
+    found = [i for i, item in enumerate(segments) if item.after == place]
+    return min(found, key=lambda i: segments[i].forked, default=None)
 
 
 def _check_order(link: Link, before: Segment | None, behind: Segment | None) -> None:

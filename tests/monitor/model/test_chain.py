@@ -141,6 +141,25 @@ def test_a_restored_backup_is_a_fork() -> None:
     assert (chain.missing, len(chain.forks)) == (0, 1)
 
 
+@settings(max_examples=60)
+@given(st.permutations([*history(4), *(link(place(BOOTS[0], n), place(BOOTS[n], 1), 1) for n in (1, 2))]))
+def test_forks_are_seen_in_whatever_order_their_reports_come_in(items: list[Link]) -> None:
+    """What two continue may be the last to come: an agent sends what is new before its backlog."""
+    same = [Link(item.after, item.mark.model_copy(update={"nonce_at": 1})) for item in items]
+    chain = Store().add_all(same)
+    assert (len(chain.forks), chain.missing, chain.beginnings) == (2, 0, 1)
+    assert sum(item.count for item in chain.segments) == 6
+
+
+def test_two_that_continue_what_is_missing_are_a_fork_before_it_comes() -> None:
+    store = Store()
+    store.add_all(history(3))
+    store.add(link(place(BOOTS[0], 4), place(BOOTS[1], 1), 9))
+    assert len(store.chain.forks) == 0
+    chain = store.add_all([link(place(BOOTS[0], 4), place(BOOTS[2], 1), 9)])
+    assert (len(chain.forks), chain.missing) == (1, 1)
+
+
 def test_whoever_follows_other_bytes_than_are_stored_forks() -> None:
     store = Store()
     store.add_all(history(4))
