@@ -48,12 +48,12 @@ class Intake:
         before = self.known.get(received.position)
         if before is not None:
             return self._again(received, before)
-        forks = len(self.chain.forks)
+        forks = self.chain.fork_count
         try:
             self.chain = self.chain.add(link, self._stored)
         except ChainError as error:
             return Rejected(error.reason, str(error))
-        self.forked = self.forked or len(self.chain.forks) > forks
+        self.forked = self.forked or self.chain.fork_count > forks
         self.known[received.position] = received.digest
         return "stored"
 

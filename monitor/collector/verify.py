@@ -12,6 +12,7 @@ from monitor.collector.verify_findings import FindingsChecked, check_findings
 from monitor.model.chain import Chain
 from monitor.model.envelope import Envelope, Place
 from monitor.model.jws import SignatureError
+from monitor.model.numbers import Numbers
 from monitor.model.report import Report, is_misdated
 from monitor.model.span import isoformat
 from monitor.store import registry
@@ -220,7 +221,7 @@ def _link_problems(chain: Chain, agent: str, rebuilt: Rebuilt) -> Iterator[str]:
         before, here = _name((item.after.boot, item.after.sequence)), _name(item.position)
         if item.here is not None:
             yield f"{before} is not the one that {here} follows"
-        elif untold > chain.settled:
+        elif untold > chain.joined:
             yield f"{before} is gone: {here} follows it"
     for segment in chain.segments:
         for end in (segment.first.place, segment.last.place):
@@ -230,6 +231,11 @@ def _link_problems(chain: Chain, agent: str, rebuilt: Rebuilt) -> Iterator[str]:
 
 def _chain_problems(agent: AgentSummary, signed: int, rebuilt: Rebuilt) -> Iterator[str]:
     """Say where what is kept of the agent's chain isn't what the reports come to."""
+    for boot, known in agent.chain.boots.items():
+        kept = Numbers.parse(known.seen)
+        stored = rebuilt.numbers(agent.id, boot) - Numbers.of([(1, known.since)])
+        if kept != stored:
+            yield f"the agent's chain says that reports {_few(kept)} of boot {boot} came in, and {_few(stored)} are stored"
     linked = sum(item.count for item in agent.chain.segments)
     if linked != signed:
         yield f"{linked} reports are in the agent's chain, and {signed} are stored"
@@ -238,6 +244,11 @@ def _chain_problems(agent: AgentSummary, signed: int, rebuilt: Rebuilt) -> Itera
     for item in agent.chain.segments:
         if item.after is not None and not item.forked and rebuilt.has(agent.id, (item.after.boot, item.after.sequence)):
             yield f"{_name((item.after.boot, item.after.sequence))} is missing by the agent's chain, and is stored"
+
+
+def _few(numbers: Numbers) -> str:
+    text = str(numbers)
+    return text if len(text) <= 60 else f"{text[:60].rpartition(',')[0]},..."
 
 
 def _disputed_problems(agent: AgentSummary, kept: int) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from monitor.model.chain import Chain
+from monitor.model.chain import Boot, Chain
 from monitor.model.envelope import Envelope, Place
 
 
@@ -34,9 +34,10 @@ class Series:
         """Say what is not there, unless it was missing when the reports came in, by the collector's word."""
         known = {item.after for item in chain.segments}
         for after, here in self.holes:
-            if after not in known and not chain.settled:
+            came = chain.boots.get(after.boot, Boot()).has(after.sequence)
+            if after not in known and (came or not chain.joined):
                 yield f"{_name(after)}, which {_name(here)} follows, is not there"
-        if missing != chain.missing:
+        if chain.boots and missing != chain.missing:  # a bundle of before says it of segments alone
             yield f"{missing} reports are said to be missing, and its chain says {chain.missing}"
 
     def notes(self, missing: int) -> Iterator[str]:

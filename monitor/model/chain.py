@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
 
 from monitor.model.envelope import Place
 from monitor.model.inventory import Strict
+from monitor.model.numbers import PATTERN, Numbers
 from monitor.model.report import BootId
 from monitor.model.report import Sequence as Number
 from monitor.model.span import Millis
 
 MAX_SEGMENTS = 200
-"""So many are told apart; of older ones the count of what is missing stays."""
-
-
-MAX_TOLD = 1000
-"""So many ranges of reports that the agent gave up are told apart."""
+"""So many are told apart; what is missing stays known by number."""
+STILL_GROWING = 8
+"""So many segments that grew last are left as they are: what is missing behind them may be on its way."""
+MAX_BOOTS = 64
+"""Of so many boots it is known which numbers came in; of older ones how many are missing stays."""
+MAX_RANGES = 2000
+"""So many ranges of numbers of one boot are told apart."""
+MOST = 2**53
+"""No count is larger: an agent may say that it follows a report of any number."""
 
 
 class ChainError(ValueError):
@@ -86,6 +92,59 @@ class Told(Strict):
     last: Number
 
 
+_Ranges = Annotated[str, StringConstraints(pattern=PATTERN)]
+
+
+class Boot(Strict):
+    """Which reports of one boot came in, and which are known to have been written."""
+
+    seen: _Ranges = ""
+    upto: int = 0
+    """The largest number that a report has or follows."""
+    since: int = 0
+    """Numbers up to this one are told apart no more."""
+    told: _Ranges = ""
+    """What the agent said it had to give up, whether that is so or not."""
+    skipped: _Ranges = ""
+    """Numbers that no report had: the next one follows the one before them."""
+
+    @property
+    def missing(self) -> Numbers:
+        """The numbers that were written and didn't come in."""
+        return Numbers.of([(self.since + 1, self.upto)]) - self.no_hole
+
+    @property
+    def no_hole(self) -> Numbers:
+        """The numbers that are not missing."""
+        seen = Numbers.parse(self.seen)
+        return seen | Numbers.parse(self.skipped) if self.skipped else seen
+
+    @property
+    def dropped(self) -> Numbers:
+        """Those of the missing ones that the agent had to give up, by its own word."""
+        return self.missing & Numbers.parse(self.told) if self.told else Numbers()
+
+    def has(self, number: int) -> bool:
+        """Tell whether a report came in."""
+        return Numbers.parse(self.seen).count_in(number, number) == 1
+
+    def saw(self, number: int) -> Boot:
+        """Return it with one more that came in."""
+        if number <= self.since:
+            return self
+        seen = str(Numbers.parse(self.seen) | Numbers(((number, number),)))
+        return self.model_copy(update={"seen": seen, "upto": max(self.upto, number)})
+
+    def skips(self, first: int, last: int) -> Boot:
+        """Return it with numbers between a report and the one that it follows."""
+        found = Numbers.of([(max(first, self.since + 1), last)])
+        return self.model_copy(update={"skipped": str(Numbers.parse(self.skipped) | found)}) if found.ranges else self
+
+    def knows(self, number: int) -> Boot:
+        """Return it with a number that another report follows."""
+        return self if number <= self.upto else self.model_copy(update={"upto": number})
+
+
 Stored = Callable[[str, int], str | None]
 """(boot, sequence) -> the digest of the envelope that is stored there, None when none is."""
 
@@ -94,12 +153,17 @@ class Chain(Strict):
     """Segments, those first that grew longest ago. A whole chain is one."""
 
     segments: tuple[Segment, ...] = ()
+    boots: dict[BootId, Boot] = Field(default_factory=dict)
+    """Those first of which something came in longest ago."""
     settled: int = 0
-    """Reports that are missing between segments which are told apart no more."""
-    told: tuple[Told, ...] = ()
-    """What the agent said it had to give up, in order of boot and number."""
+    """Reports that are missing of what is told apart no more."""
     settled_told: int = 0
-    """So many of the settled ones it had told."""
+    """So many of the settled ones the agent had said it had to give up."""
+    joined: int = 0
+    """So many holes lie within segments."""
+    earlier_forks: int = 0
+    earlier_beginnings: int = 0
+    """So many lie within segments."""
 
     @property
     def forks(self) -> tuple[Segment, ...]:
@@ -107,43 +171,43 @@ class Chain(Strict):
         return tuple(item for item in self.segments if item.forked)
 
     @property
+    def fork_count(self) -> int:
+        """How often the chain forked."""
+        return self.earlier_forks + len(self.forks)
+
+    @property
     def beginnings(self) -> int:
         """How often the chain began: once, and again after each loss of the agent's state."""
-        return sum(item.after is None for item in self.segments)
+        return self.earlier_beginnings + sum(item.after is None for item in self.segments)
 
     @property
     def gaps(self) -> tuple[Gap, ...]:
-        """What is known to be missing."""
-        found = (_gap(item, self) for item in self._behind_gaps)
+        """What is known to be missing between segments."""
+        numbers = _Numbers(self)
+        found = (_gap(item, self, numbers) for item in self.segments if _is_behind_a_hole(item))
         return tuple(gap for gap in found if gap.count > 0)
-
-    @property
-    def _behind_gaps(self) -> list[Segment]:
-        return [item for item in self.segments if item.after is not None and not item.forked]
 
     @property
     def missing(self) -> int:
         """How many reports are known to be missing, at least."""
-        return self.settled + sum(gap.count for gap in self.gaps)
+        return min(MOST, self.settled + sum(len(item.missing) for item in self.boots.values()))
 
     @property
     def dropped(self) -> int:
         """How many of the missing ones the agent itself said that it had to give up."""
-        return self.settled_told + sum(gap.dropped for gap in self.gaps)
+        return min(MOST, self.settled_told + sum(len(item.dropped) for item in self.boots.values()))
 
     def tell(self, told: Iterable[Told]) -> Chain:
-        """Return the chain with what the agent says it had to give up; any order and any copies come to the same."""
-        joined: list[Told] = []
-        for item in sorted([*self.told, *told], key=lambda item: (item.boot, item.first, item.last)):
-            if joined and joined[-1].boot == item.boot and item.first <= joined[-1].last + 1:
-                joined[-1] = joined[-1].model_copy(update={"last": max(joined[-1].last, item.last)})
-            else:
-                joined.append(item)
-        holes = [hole for item in self._behind_gaps for hole in _holes(item, self)]
-        used = [item for item in joined if any(_overlap(item, hole) > 0 for hole in holes)]
-        # Of too many the shortest go: what is told no more counts as missing.
-        kept = sorted(used, key=lambda item: item.first - item.last)[:MAX_TOLD]
-        return self.model_copy(update={"told": tuple(sorted(kept, key=lambda item: (item.boot, item.first)))})
+        """Return the chain with what the agent says it had to give up; any order and any copies come to the same.
+
+        Of a boot of which nothing came in, and that no report follows, nothing is missing.
+        """
+        boots = dict(self.boots)
+        for item in told:
+            if (boot := boots.get(item.boot)) is not None:
+                ranges = Numbers.parse(boot.told) | Numbers.of([(max(item.first, boot.since + 1), item.last)])
+                boots[item.boot] = boot.model_copy(update={"told": str(ranges)})
+        return _bounded(self.model_copy(update={"boots": boots}))
 
     def add(self, link: Link, stored: Stored) -> Chain:
         """Return the chain with one more envelope, which is not stored yet. Raises ChainError."""
@@ -165,7 +229,17 @@ class Chain(Strict):
             if i not in {tip, next_one}
         ]
         kept.append(joined.model_copy(update={"forked": forked}) if forked else joined)
-        return _bounded(self.model_copy(update={"segments": tuple(kept)}))
+        return _bounded(self.model_copy(update={"segments": tuple(kept), "boots": self._grown(place, after)}))
+
+    def _grown(self, place: Place, after: Place | None) -> dict[str, Boot]:
+        boots = dict(self.boots)
+        if after is not None:
+            boots[after.boot] = boots.get(after.boot, Boot()).knows(after.sequence)
+        boot = boots.pop(place.boot, Boot()).saw(place.sequence)
+        if after is not None and after.boot == place.boot:
+            boot = boot.skips(after.sequence + 1, place.sequence - 1)
+        boots[place.boot] = boot
+        return boots
 
     def _is_followed(self, after: Place, stored: Stored) -> bool:
         """Tell whether another one follows this place: what is stored and no segment's end, and what is missing before a segment."""
@@ -201,7 +275,15 @@ _CHAIN = TypeAdapter(Chain)
 
 def read_chain(text: str | None) -> Chain:
     """Read a chain as `write_chain` wrote it; None is an empty one."""
-    return Chain() if text is None else _CHAIN.validate_json(text)
+    if text is None:
+        return Chain()
+    try:
+        return _CHAIN.validate_json(text)
+    except ValidationError:  # bundles of before told what was given up apart from the boots
+        found = json.loads(text)
+        if not isinstance(found, dict) or found.pop("told", None) is None:
+            raise
+        return _CHAIN.validate_python(found, strict=False)
 
 
 def write_chain(chain: Chain) -> str:
@@ -217,9 +299,10 @@ def chain_of(links: Iterable[tuple[Link, Stored]]) -> Chain:
     return chain
 
 
-def _is_at(after: Place | None, place: Place) -> bool:
+def _is_at(after: Place | None, place: Place | tuple[str, int]) -> bool:
     """Tell whether this is the same place, of whatever bytes: two of one number are a fork too."""
-    return after is not None and (after.boot, after.sequence) == (place.boot, place.sequence)
+    here = place if isinstance(place, tuple) else (place.boot, place.sequence)
+    return after is not None and (after.boot, after.sequence) == here
 
 
 def _continued(segments: Sequence[Segment], place: Place) -> int | None:
@@ -251,51 +334,128 @@ def _joined(link: Link, before: Segment | None, behind: Segment | None) -> Segme
     )
 
 
-Hole = tuple[str, int, int]
-"""(boot, last known number, last missing number)."""
+def _is_behind_a_hole(segment: Segment) -> bool:
+    return segment.after is not None and not segment.forked
 
 
-def _holes(segment: Segment, chain: Chain) -> Iterator[Hole]:
-    """Give what is missing before a segment: numbers of its own boot and of the one that it follows."""
+class _Numbers:
+    """What is known of a chain's boots, each read once."""
+
+    def __init__(self, chain: Chain) -> None:
+        self._boots = chain.boots
+        self._read: dict[str, tuple[Numbers, Numbers]] = {}
+
+    def hole(self, boot: str, upto: int) -> tuple[int, int, int]:
+        """Return the number before what is missing up to here, how many are missing, and how many of them were given up."""
+        if boot not in self._boots:
+            return upto, 0, 0
+        if boot not in self._read:
+            self._read[boot] = self._boots[boot].no_hole, Numbers.parse(self._boots[boot].told)
+        seen, told = self._read[boot]
+        hole = max(seen.run_to(upto)[0], self._boots[boot].since + 1), upto
+        return hole[0] - 1, max(0, hole[1] - hole[0] + 1), told.count_in(*hole)
+
+
+def _gap(segment: Segment, chain: Chain, numbers: _Numbers) -> Gap:
+    """Count what is missing before a segment: numbers of its own boot and of the one that it follows."""
     after, first = segment.after, segment.first
     assert after is not None  # noqa: S101  (for the type checker: the caller looked)
-    ends = [item.last.place for item in chain.segments if item is not segment]
-    wanted = {after.boot: after.sequence} | (
-        {first.place.boot: first.place.sequence - 1} if first.place.boot != after.boot else {}
-    )
-    for boot, upto in wanted.items():
-        yield boot, max((end.sequence for end in ends if end.boot == boot and end.sequence <= upto), default=0), upto
-
-
-def _overlap(told: Told, hole: Hole) -> int:
-    boot, known, upto = hole
-    return max(0, min(told.last, upto) - max(told.first - 1, known)) if told.boot == boot else 0
-
-
-def _gap(segment: Segment, chain: Chain) -> Gap:
-    """Count what is missing before a segment."""
-    holes = list(_holes(segment, chain))
-    count = sum(upto - known for _, known, upto in holes)
-    dropped = sum(_overlap(told, hole) for told in chain.told for hole in holes)
+    wanted = {first.place.boot: first.place.sequence - 1} | {after.boot: after.sequence}
+    holes = [numbers.hole(boot, upto) for boot, upto in wanted.items()]
     ends = [item.last for item in chain.segments if item is not segment]
     before = max((end.written_at for end in ends if end.nonce_at <= segment.first.nonce_at), default=None)
+    count, dropped = sum(item[1] for item in holes), sum(item[2] for item in holes)
     return Gap(count, before, segment.first.written_at, dropped)
 
 
 def _bounded(chain: Chain) -> Chain:
-    """Tell the two oldest of too many segments apart no more; what is missing between them stays counted."""
-    if len(chain.segments) <= MAX_SEGMENTS:
-        return chain
-    oldest, second, *rest = chain.segments
-    lost = _gap(second, chain) if second.after is not None and not second.forked else None
-    both = oldest.model_copy(
+    """Tell apart no more than may be: segments with a hole between them, boots, and the lowest numbers of a boot."""
+    if len(chain.segments) > MAX_SEGMENTS:
+        chain = _with_fewer_segments(chain)
+    while any(_ranges(item) > MAX_RANGES for item in chain.boots.values()):
+        chain = _with_fewer_ranges(chain)
+    while len(chain.boots) > MAX_BOOTS:
+        chain = _with_fewer_boots(chain)
+    return chain
+
+
+def _with_fewer_segments(chain: Chain) -> Chain:
+    """Join a quarter of the segments: first where all that is missing between two was given up, then where the least is missing.
+
+    What the first of two ended with is then no end any more. So it is none that grew lately: what comes next may follow it.
+    """
+    numbers = _Numbers(chain)
+    holes: list[tuple[bool, int, tuple[str, int], Place]] = []
+    for item in filter(_is_behind_a_hole, chain.segments):
+        assert item.after is not None  # noqa: S101  (for the type checker: it was looked for)
+        before, count, dropped = numbers.hole(item.after.boot, item.after.sequence)
+        holes.append((dropped < count, count, (item.after.boot, before), item.last.place))
+    segments = list(chain.segments)
+    growing = [(item.last.place.boot, item.last.place.sequence) for item in segments[-STILL_GROWING:]]
+    joined = 0
+    for *_, end, behind in sorted(holes, key=lambda hole: hole[:2]):
+        if joined == MAX_SEGMENTS // 4:
+            break
+        i = next((i for i, item in enumerate(segments) if _is_at(item.last.place, end)), None)
+        j = next((j for j, item in enumerate(segments) if item.last.place == behind), None)
+        if i is not None and j is not None and i != j and end not in growing:
+            segments = _with_joined(segments, i, j)
+            joined += 1
+    found = chain.model_copy(update={"segments": tuple(segments), "joined": chain.joined + joined})
+    return found if joined else _with_oldest_joined(found)
+
+
+def _with_oldest_joined(chain: Chain) -> Chain:
+    """Join the two segments that grew longest ago, whatever lies between them."""
+    behind = chain.segments[1]
+    changes = {
+        "segments": tuple(_with_joined(list(chain.segments), 0, 1)),
+        "joined": chain.joined + _is_behind_a_hole(behind),
+        "earlier_forks": chain.earlier_forks + behind.forked,
+        "earlier_beginnings": chain.earlier_beginnings + (behind.after is None),
+    }
+    return chain.model_copy(update=changes)
+
+
+def _with_joined(segments: list[Segment], i: int, j: int) -> list[Segment]:
+    """Return segments with two of them joined: it grew when the later one did."""
+    before, behind = segments[i], segments[j]
+    both = before.model_copy(update={"last": behind.last, "count": before.count + behind.count})
+    return [both if k == max(i, j) else item for k, item in enumerate(segments) if k != min(i, j)]
+
+
+def _ranges(boot: Boot) -> int:
+    return boot.seen.count(",") + boot.told.count(",") + boot.skipped.count(",")
+
+
+def _with_fewer_ranges(chain: Chain) -> Chain:
+    """Count what is missing among the lower half of a boot's ranges, and tell it apart no more."""
+    boots, settled, settled_told = dict(chain.boots), chain.settled, chain.settled_told
+    for name, boot in chain.boots.items():
+        if _ranges(boot) <= MAX_RANGES:
+            continue
+        ranges = Numbers.parse(max(boot.seen, boot.told, boot.skipped, key=lambda text: text.count(","))).ranges
+        low = Numbers.of([(1, ranges[len(ranges) // 2][0])])
+        settled += len(boot.missing & low)
+        settled_told += len(boot.dropped & low)
+        changes: dict[str, object] = {
+            column: str(Numbers.parse(text) - low)
+            for column, text in [("seen", boot.seen), ("told", boot.told), ("skipped", boot.skipped)]
+        }
+        changes["since"] = low.ranges[-1][1]
+        boots[name] = boot.model_copy(update=changes)
+    return chain.model_copy(update={"boots": boots, "settled": settled, "settled_told": settled_told})
+
+
+def _with_fewer_boots(chain: Chain) -> Chain:
+    """Forget a boot of which everything came in, else the one of which something came in longest ago."""
+    names = list(chain.boots)[:-STILL_GROWING]
+    name = next((name for name in names if not len(chain.boots[name].missing)), names[0])
+    boot = chain.boots[name]
+    return chain.model_copy(
         update={
-            "last": second.last,
-            "count": oldest.count + second.count,
-            "forked": oldest.forked or second.forked,
+            "boots": {other: item for other, item in chain.boots.items() if other != name},
+            "settled": chain.settled + len(boot.missing),
+            "settled_told": chain.settled_told + len(boot.dropped),
         }
     )
-    changes: dict[str, object] = {"segments": (both, *rest)}
-    if lost is not None:
-        changes |= {"settled": chain.settled + lost.count, "settled_told": chain.settled_told + lost.dropped}
-    return chain.model_copy(update=changes)

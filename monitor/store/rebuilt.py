@@ -25,6 +25,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, mapped_column
 
 from monitor.model.envelope import Place
+from monitor.model.numbers import Numbers
 from monitor.model.observation import Kind, digest_of_text
 from monitor.model.span import Millis, isoformat
 from monitor.store.engine import writing
@@ -135,6 +136,13 @@ class Rebuilt:
         """Tell whether an agent's report is there."""
         with Session(self._engine) as session:
             return session.get(_Link, (agent, *position)) is not None
+
+    def numbers(self, agent: str, boot: str) -> Numbers:
+        """Return which of an agent's reports of a boot are there."""
+        query = select(_Link.sequence).where(_Link.agent == agent, _Link.boot == boot).order_by(_Link.sequence)
+        with Session(self._engine) as session:
+            found = session.scalars(query.execution_options(yield_per=_PAGE))
+            return Numbers.of_series(found)
 
     def unfollowed(self, agent: str) -> Iterator[Follows]:
         """Give the reports of an agent whose predecessor is gone or another one, in the order in which they came."""

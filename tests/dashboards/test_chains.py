@@ -11,7 +11,7 @@ from dashboards.web.chains import chain_lines
 from dashboards.web.figures import Words
 from dashboards.web.i18n import Language
 from dashboards.web.times import Times
-from monitor.model.chain import Chain, Mark, Segment, Told
+from monitor.model.chain import Boot, Chain, Mark, Segment, Told
 from monitor.model.envelope import Place
 from monitor.model.span import HOUR, MINUTE
 from monitor.store.agents import AgentSummary
@@ -31,7 +31,11 @@ LATER = Segment(after=mark(62, 0).place, first=mark(63, NOW + 2 * MINUTE), last=
 
 
 def agent(*segments: Segment, forked_at: int | None = None, disputed: int = 0) -> AgentSummary:
-    chain = Chain(segments=segments)
+    seen = ",".join(f"{item.first.place.sequence}-{item.last.place.sequence}" for item in segments)
+    chain = Chain(
+        segments=segments,
+        boots={"a" * 32: Boot(seen=seen, upto=max([0, *(item.last.place.sequence for item in segments)]))},
+    )
     return AgentSummary("wj-0001", "box", NOW, NOW, 68, "0.1.0", chain, chain.missing, forked_at, disputed)
 
 

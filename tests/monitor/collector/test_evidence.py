@@ -121,17 +121,25 @@ def test_a_bundle_holds_and_each_change_of_it_is_told(bundle: Path) -> None:
     assert told == ["finding.json is not the file that the index names"]
 
 
-def settle(box: Any) -> None:
+def told_no_more(**changes: int) -> Callable[[Any], None]:
     """Say that what is missing is told apart no more, and that it is nothing."""
-    box["chain"] = json.dumps(json.loads(box["chain"]) | {"settled": 1})
-    box["reports"]["count"] = 1
+
+    def change(box: Any) -> None:
+        box["chain"] = json.dumps(json.loads(box["chain"]) | changes)
+        box["reports"]["count"] = 1
+
+    return change
 
 
 def test_reports_that_are_left_out_are_told_whatever_is_said_of_the_chain(bundle: Path) -> None:
-    target = changed(bundle, "reports/box.envelopes", lambda data: frame(unframe(data)[1:]))
-    found = check_bundle(Bundle(changed(target, "agents.json", agents(settle))))
-    assert any("0 reports are said to be missing, and its chain says 1" in item for item in found.fails)
-    assert any("follow what is not there at 1 places: report 1 of boot" in item for item in found.notes)
+    for changes, said in [
+        ({"settled": 1}, "0 reports are said to be missing, and its chain says 1"),
+        ({"joined": 1}, "follows, is not there"),
+    ]:
+        target = changed(bundle, "reports/box.envelopes", lambda data: frame(unframe(data)[1:]))
+        found = check_bundle(Bundle(changed(target, "agents.json", agents(told_no_more(**changes)))))
+        assert any(said in item for item in found.fails), found.fails
+        assert any("follow what is not there at 1 places: report 1 of boot" in item for item in found.notes)
 
 
 @pytest.mark.parametrize(

@@ -62,13 +62,14 @@ def drop_with_a_hole(connection: Connection) -> None:
     first = {**whole, "last": {**whole["last"], "place": places[1]}, "count": 2}
     second = {**whole, "after": places[2], "first": {**whole["first"], "place": places[3]}, "count": 3}
     chain["segments"] = [first, second]
+    chain["boots"][BOOT]["seen"] = "1-2,4-6"
     connection.execute(text("UPDATE agent SET chain = :new, missing = 1, reports = 4"), {"new": json.dumps(chain)})
     connection.execute(text("DELETE FROM report WHERE sequence IN (3, 5)"))
 
 
-def drop_and_settle(connection: Connection, settled: int) -> None:
-    """Drop a report, and say that so many are missing between what is told apart no more."""
-    chain = json.loads(connection.execute(text("SELECT chain FROM agent")).scalar_one()) | {"settled": settled}
+def drop_and_settle(connection: Connection, joined: int) -> None:
+    """Drop a report, and say that so many holes are told apart no more."""
+    chain = json.loads(connection.execute(text("SELECT chain FROM agent")).scalar_one()) | {"joined": joined}
     connection.execute(text("UPDATE agent SET chain = :new"), {"new": json.dumps(chain)})
     connection.execute(text("DELETE FROM report WHERE sequence = 3"))
 
@@ -77,9 +78,9 @@ R = f"of boot {BOOT}"
 TAMPERS: dict[str, tuple[Callable[[Connection], object], list[str]]] = {
     "nothing": (lambda c: None, []),
     "edited": (edited, [f"report 3 {R}: the signature is not that"]),
-    "dropped": (lambda c: c.execute(text("DELETE FROM report WHERE sequence = 3")), [f"report 3 {R} is gone: report 4 {R} follows it", "6 reports were taken in, and 5 are stored", "6 reports are in the agent's chain"]),
-    "the newest dropped": (lambda c: c.execute(text("DELETE FROM report WHERE sequence = 6")), [f"report 6 {R} is gone: it is an end of the agent's chain", "6 reports were taken in, and 5 are stored", "6 reports are in the agent's chain"]),
-    "the oldest dropped": (lambda c: c.execute(text("DELETE FROM report WHERE sequence = 1")), [f"report 1 {R} is gone: report 2 {R} follows it", f"report 1 {R} is gone: it is an end of", "6 reports were taken in", "6 reports are in the agent's chain"]),
+    "dropped": (lambda c: c.execute(text("DELETE FROM report WHERE sequence = 3")), [f"report 3 {R} is gone: report 4 {R} follows it", "6 reports were taken in, and 5 are stored", "6 reports are in the agent's chain", f"the agent's chain says that reports 1-6 {R} came in, and 1-2,4-6 are stored"]),
+    "the newest dropped": (lambda c: c.execute(text("DELETE FROM report WHERE sequence = 6")), [f"report 6 {R} is gone: it is an end of the agent's chain", "6 reports were taken in, and 5 are stored", "6 reports are in the agent's chain", "and 1-5 are stored"]),
+    "the oldest dropped": (lambda c: c.execute(text("DELETE FROM report WHERE sequence = 1")), [f"report 1 {R} is gone: report 2 {R} follows it", f"report 1 {R} is gone: it is an end of", "6 reports were taken in", "6 reports are in the agent's chain", "and 2-6 are stored"]),
     "exchanged": (swap, [f"report 2 {R}: the signed bytes in this place are those of wj-0001/box, 3 of", f"report 3 {R}: the signed bytes in this place are those of wj-0001/box, 2 of", f"report 2 {R} is not the one that report 2", f"report 3 {R} is not the one that report 4"]),
     "back-dated": (lambda c: c.execute(text("UPDATE report SET received_at = received_at - 86400000 WHERE sequence = 4")), [f"report 4 {R}: it is said to have come in at"]),
     "another moment": (lambda c: c.execute(text("UPDATE report SET nonce_at = nonce_at - 86400000 WHERE sequence = 4")), [f"report 4 {R}: the moment beside the signed bytes"]),
@@ -87,9 +88,9 @@ TAMPERS: dict[str, tuple[Callable[[Connection], object], list[str]]] = {
     "marked as misdated": (lambda c: c.execute(text("UPDATE report SET doubt = 'back_dated' WHERE sequence = 4")), [f"report 4 {R}: it is marked back_dated", "0 reports counted as misdated, and 1 are marked so"]),
     "a key removed": (lambda c: c.execute(text("DELETE FROM agent_key")), ["the key that signed it is not registered any more"] * 6),
     "a key that can't be read": (lambda c: c.execute(text("UPDATE agent_key SET jwk = '{}'")), ["the key that signed it is not registered any more"] * 6),
-    "dropped, and a hole made of one": (drop_with_a_hole, [f"report 5 {R} is gone: report 6 {R} follows it", "5 reports are in the agent's chain, and 4 are stored"]),
-    "dropped, and the chain said to be merged": (lambda c: drop_and_settle(c, 0), [f"report 3 {R} is gone: report 4 {R} follows it", "6 reports were taken in, and 5 are stored", "6 reports are in the agent's chain, and 5 are stored"]),
-    "dropped, and as many said to be missing": (lambda c: drop_and_settle(c, 1), ["6 reports were taken in, and 5 are stored", "6 reports are in the agent's chain, and 5 are stored", "0 reports are noted as missing, and the agent's chain says 1"]),
+    "dropped, and a hole made of one": (drop_with_a_hole, [f"report 5 {R} is gone: report 6 {R} follows it", "5 reports are in the agent's chain, and 4 are stored", "reports 1-2,4-6 of"]),
+    "dropped, and the chain said to be merged": (lambda c: drop_and_settle(c, 0), [f"report 3 {R} is gone: report 4 {R} follows it", "6 reports were taken in, and 5 are stored", "6 reports are in the agent's chain, and 5 are stored", "and 1-2,4-6 are stored"]),
+    "dropped, and a hole said to be told apart no more": (lambda c: drop_and_settle(c, 1), ["6 reports were taken in, and 5 are stored", "6 reports are in the agent's chain, and 5 are stored", "and 1-2,4-6 are stored"]),
     "the count of what is missing": (lambda c: c.execute(text("UPDATE agent SET missing = 2")), ["2 reports are noted as missing, and the agent's chain says 0"]),
     "the count of what came twice": (lambda c: c.execute(text("UPDATE agent SET disputed = 2")), ["2 reports came in a second time with other bytes, and 0 of them are kept"]),
     "the chain": (lambda c: c.execute(text("UPDATE agent SET chain = 'x'")), ["0 reports are in the agent's chain, and 6 are stored"]),

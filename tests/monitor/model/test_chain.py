@@ -10,7 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.model.chain import MAX_SEGMENTS, Chain, ChainError, Gap, Link, Mark, Told, read_chain, write_chain
+from monitor.model.chain import (
+    MAX_BOOTS,
+    MAX_SEGMENTS,
+    MOST,
+    Chain,
+    ChainError,
+    Gap,
+    Link,
+    Mark,
+    Told,
+    read_chain,
+    write_chain,
+)
 from monitor.model.envelope import Place
 
 BOOTS = ("a" * 32, "b" * 32, "c" * 32)
@@ -114,7 +126,66 @@ def test_what_was_given_up_stays_told_when_segments_are_told_apart_no_more(monke
             store.add(item)
             store.chain = store.chain.tell([Told(boot=BOOTS[0], first=number, last=number)] if number else [])
     assert store.chain.missing == store.chain.dropped == 2 * most - 1
-    assert len(store.chain.told) < most
+    assert len(store.chain.segments) <= most
+
+
+def test_what_was_given_up_is_told_apart_however_late_the_agent_says_so() -> None:
+    """A long backlog comes in quicker than what was given up of it is told."""
+    items = history(4 * MAX_SEGMENTS)
+    store = Store()
+    chain = store.add_all(items[::2])
+    assert (chain.missing, chain.dropped) == (2 * MAX_SEGMENTS - 1, 0)
+    chain = chain.tell(Told(boot=BOOTS[0], first=n + 1, last=n + 1) for n in range(1, len(items), 2))
+    assert (chain.missing, chain.dropped) == (2 * MAX_SEGMENTS - 1, 2 * MAX_SEGMENTS - 1)
+
+
+@given(st.sets(st.integers(0, 59)), st.integers(0, 59), st.integers(1, 4))
+def test_what_is_new_before_a_backlog_full_of_holes_is_neither_missing_nor_a_fork(
+    lost: set[int], since: int, step: int
+) -> None:
+    """The backlog oldest first, and what is new in between: more segments than are told apart."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("monitor.model.chain.MAX_SEGMENTS", 12)
+        came = [item for number, item in enumerate(history(60)) if number not in lost]
+        same = [Link(item.after, item.mark.model_copy(update={"nonce_at": 1})) for item in came]
+        backlog, new = same[:since], same[since:]
+        store = Store()
+        while backlog or new:
+            store.add_all([*backlog[: 5 * step], *new[:step]])
+            backlog, new = backlog[5 * step :], new[step:]
+    last = max((item.mark.place.sequence for item in came), default=0)
+    assert (store.chain.missing, store.chain.fork_count) == (last - len(came), 0)
+    assert read_chain(write_chain(store.chain)) == store.chain
+
+
+def test_a_report_of_another_boot_in_between_makes_nothing_missing() -> None:
+    """A person attests something beside the service: the next report of the service is lost."""
+    here = [place(BOOTS[0], n) for n in range(1, 6)] + [place(BOOTS[1], 1)] + [place(BOOTS[0], n) for n in (6, 7)]
+    items = [link(before, item, at) for at, (before, item) in enumerate(itertools.pairwise([None, *here]), 1) if item]
+    chain = Store().add_all([*items[:6], items[7]])
+    assert (chain.missing, [gap.count for gap in chain.gaps]) == (1, [1])
+
+
+def test_an_agent_that_claims_to_follow_what_never_was_makes_no_count_too_large_to_keep() -> None:
+    store = Store()
+    for number in range(1, 2 * MAX_BOOTS):
+        store.add(link(place(f"{number:032x}", 2**53), place(BOOTS[0], number), number))
+    assert store.chain.missing == MOST
+    assert len(store.chain.boots) == MAX_BOOTS
+    assert read_chain(write_chain(store.chain)) == store.chain
+
+
+def test_no_number_of_holes_makes_what_is_known_of_a_boot_grow_without_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monitor.model.chain.MAX_RANGES", 10)
+    store = Store()
+    items = history(100)
+    chain = store.add_all(items[::2])
+    chain = chain.tell(Told(boot=BOOTS[0], first=n + 1, last=n + 1) for n in range(1, 100, 4))
+    (boot,) = chain.boots.values()
+    assert (chain.missing, boot.seen.count(",") + boot.told.count(",") <= 10) == (49, True)
+    assert boot.since > 1
+    chain = chain.add(items[1], lambda boot, sequence: store.stored.get((boot, sequence)))
+    assert chain.missing == 49, "of what is told apart no more the count stays"
 
 
 def test_a_gap_says_between_when() -> None:

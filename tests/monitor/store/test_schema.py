@@ -1,11 +1,13 @@
 """Migrations: up and down on both databases, and equal to the tables that the code speaks of."""
 
+import json
 from pathlib import Path
 
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Engine, inspect, text
 
+from monitor.model.chain import read_chain
 from monitor.store import schema
 from monitor.store.engine import open_engine
 from monitor.store.tables import Base
@@ -31,6 +33,49 @@ def test_the_migrations_make_the_tables_that_the_code_speaks_of(engine: Engine) 
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, Base.metadata) == []
+
+
+def test_chains_of_before_know_by_number_what_came_in(empty_database_url: str) -> None:
+    """What was counted wrong where segments had been joined, or boots took turns, is counted anew."""
+    engine = open_engine(empty_database_url)
+    schema.migrate(engine, "0005")
+    boot = "a" * 32
+    mark = {"place": {"boot": boot, "sequence": 9, "digest": "sha256:" + "0" * 64}, "nonce_at": 1, "written_at": 1}
+    segment = {"after": None, "first": mark, "last": mark, "count": 5, "forked": False}
+    told = [{"boot": boot, "first": 2, "last": 3}]
+    chain = json.dumps({"segments": [segment], "settled": 70, "told": told, "settled_told": 1})
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO institution (id, name, timezone, regulation, created_at, evaluation) VALUES ('i', 'i', 'UTC', 'r', 1, 0)"
+            )
+        )
+        row = "('i', 'box', 1, 5, 0, 70, :chain)"
+        connection.execute(
+            text(
+                f"INSERT INTO agent (institution_id, id, enrolled_at, reports, disputed, missing, chain) VALUES {row}"
+            ),
+            {"chain": chain},
+        )
+        for number in (1, 4, 5, 8, 9):
+            values = {"boot": boot, "number": number, "bytes": b"x"}
+            connection.execute(
+                text(
+                    "INSERT INTO report (institution_id, agent_id, boot, sequence, digest, envelope, key_id, written_at, received_at)"
+                    " VALUES ('i', 'box', :boot, :number, 'd', :bytes, 'k', 1, 1)"
+                ),
+                values,
+            )
+    schema.migrate(engine)
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT chain, missing FROM agent")).one()
+    kept = read_chain(found.chain)
+    assert (found.missing, kept.missing, kept.dropped, kept.joined) == (4, 4, 2, 70)
+    schema.downgrade(engine, "0005")
+    with engine.connect() as connection:
+        before = json.loads(connection.execute(text("SELECT chain FROM agent")).scalar_one())
+    assert (before["told"], "boots" in before) == (told, False)
+    engine.dispose()
 
 
 def test_large_tables_begin_with_the_institution() -> None:
