@@ -47,7 +47,7 @@ def test_chains_of_before_know_by_number_what_came_in(empty_database_url: str) -
     with engine.begin() as connection:
         connection.execute(
             text(
-                "INSERT INTO institution (id, name, timezone, regulation, created_at, evaluation) VALUES ('i', 'i', 'UTC', 'r', 1, 0)"
+                "INSERT INTO institution (id, name, timezone, regulation, created_at, evaluation, open_findings, breached, undetermined, met, silent) VALUES ('i', 'i', 'UTC', 'r', 1, 0, 0, 0, 0, 0, false)"
             )
         )
         row = "('i', 'box', 1, 5, 0, 70, :chain)"
