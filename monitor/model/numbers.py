@@ -64,7 +64,7 @@ class Numbers:
 
     def run_to(self, number: int) -> tuple[int, int]:
         """Return the longest range that ends with this number and holds none of these; one without length where it is one of them."""
-        at = bisect_right(self.ranges, (number, number + 1)) - 1
+        at = bisect_right(self.ranges, number, key=lambda item: item[0]) - 1
         before = self.ranges[at][1] if at >= 0 else 0
         return min(before, number) + 1, number
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -48,7 +49,8 @@ class Centre:
     clock: ManualClock
     agents: dict[str, SigningAgent] = field(default_factory=dict)
     """Each institution's agent `box`."""
-    sequence: int = 0
+    sequences: Counter[str] = field(default_factory=Counter)
+    """The number of each institution's newest report."""
 
     def add(self, institution: str = "wj-0001", regulation: str = "test-pack") -> SigningAgent:
         """Enter an institution and enrol its agent; return it."""
@@ -59,12 +61,12 @@ class Centre:
 
     def report(self, *observations: Observation, institution: str = "wj-0001", boot: str = BOOT) -> Report:
         """Return the agent's next report."""
-        self.sequence += 1
+        self.sequences[institution] += 1
         return Report(
             institution=institution,
             agent="box",
             boot=boot,
-            sequence=self.sequence,
+            sequence=self.sequences[institution],
             written_at=self.clock.now(),
             monotonic_seconds=1.0,
             version="0.1.0",

@@ -20,9 +20,9 @@ def main(url: str, first: int, pem: str, nonce: str) -> None:
     engine = open_engine(url)
     centre = make_centre(engine, pack())
     sender = SigningAgent("wj-0001", "box", PrivateKey.of_pem(pem.encode()), nonce, place(engine, first - 1))
-    centre.sequence = first - 1
+    centre.sequences["wj-0001"] = first - 1
     while True:
-        start = NOW + centre.sequence * SECOND
+        start = NOW + centre.sequences["wj-0001"] * SECOND
         report = centre.report(span("camera/gate", "up", start, start + SECOND))
         (receipt,) = ingest(centre.context, [sender.envelope(report.to_bytes())]).receipts
         print(report.sequence, receipt.status, flush=True)

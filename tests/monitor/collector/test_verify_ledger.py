@@ -117,7 +117,7 @@ def test_of_many_rows_the_first_are_named_and_all_counted(centre: Centre, engine
 
 def test_what_comes_in_meanwhile_is_no_difference(centre: Centre, monkeypatch: pytest.MonkeyPatch) -> None:
     def slow(session: Session, institution: str, agent: str) -> Iterator[StoredReport]:
-        centre.see(span("camera/gate", "up", NOW + 20 + centre.sequence, NOW + 60))
+        centre.see(span("camera/gate", "up", NOW + 20 + centre.sequences.total(), NOW + 60))
         yield from stored_reports(session, institution, agent)
 
     monkeypatch.setattr(verify, "stored_reports", slow)
