@@ -34,6 +34,8 @@ STILL_RATIO = 0.03
 
 NOISE_GRAIN = 0.25
 """Levels of noise that come through the encoder well enough for it to be seen whether it is new."""
+NOISY_SHARE = 0.5
+"""Of that noise neighbouring pixels of a block differ by at least, or it has none: of white noise by 1.1, of smoothed by less."""
 QUIET_SHARE = 0.15
 """Of the blocks, those that differ least: where nothing moves."""
 
@@ -75,7 +77,7 @@ def repeat(
         return Repeat(None, None)
     differences = [_difference(strips, plane) for plane in known]
     changed = float((differences[-1] > CHANGED_STEP).mean())
-    renewed = _still(differences[-1]) / grain if grain >= NOISE_GRAIN else None
+    renewed = _renewed(differences[-1], steps, grain) if grain >= NOISE_GRAIN else None
     telling = steps >= DETAIL_STEP
     if telling.sum() < max(LEAST_BLOCKS, LEAST_RATIO * telling.size):
         return Repeat(None, changed, renewed)
@@ -85,10 +87,13 @@ def repeat(
     return Repeat(same, changed, renewed)
 
 
-def _still(differences: Field) -> float:
-    """Return by how many levels a pixel the stillest blocks differ."""
-    place = int(QUIET_SHARE * differences.size)
-    return float(np.partition(differences.ravel(), place)[place])
+def _renewed(differences: Field, steps: Field, grain: float) -> float | None:
+    """Return by how many levels of noise a pixel the stillest blocks differ, of those that have noise: what is burnt out has none."""
+    noisy = differences[steps >= NOISY_SHARE * grain]
+    if noisy.size < max(LEAST_BLOCKS, QUIET_SHARE * differences.size):
+        return None
+    place = int(QUIET_SHARE * noisy.size)
+    return float(np.partition(noisy, place)[place]) / grain
 
 
 def _difference(one: Plane, other: Plane) -> Field:

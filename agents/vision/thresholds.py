@@ -102,15 +102,14 @@ class Thresholds:
     corrupt_smeared_more: float = _least(0.18)
     """Than is usual for the camera: some are built of nothing but upright lines."""
     corrupt_void_ratio: float = _least(0.12)
-    corrupt_grain_left: float = _most(0.35)
-    """Of the usual noise, where the view is not in its place: slices that were concealed leave 0.35 at the most, covers and other views at least
-    0.42."""
+    corrupt_grain_left: float = _most(0.25)
+    """Of the usual noise, where the view is not in its place: nine in ten concealed slices leave less; covers at the lowest bit rates little more."""
     approved_visible: float = _least(0.35)
     """Where less of the approved structure could be seen in the look's light and noise, nothing is said about it."""
     approved_own_structure: float = _least(0.6)
     """Unless so much is seen in its stead: that is another view, which hides a faint one by its contrast."""
-    covered_ratio: float = _least(0.22)
-    """A hand or a cloth over a third of the view leaves its borders uncertain. Of 22,699 still looks of clean days one in a thousand reaches 0.09."""
+    covered_ratio: float = _least(0.25)
+    """A hand or a cloth over a third of the view leaves its borders uncertain."""
     covered_poor_ratio: float = _least(0.15)
     covered_structure: float = _least(0.35)
     """Of a view with bare walls a smaller region is found, though much of its structure is gone."""

@@ -64,3 +64,20 @@ def test_a_short_recording_that_is_played_again_is_not_frozen() -> None:
     played = [looks.see(image) for image in recorded * 3]
     assert "frozen" not in played
     assert [looks.see(recorded[0]) for _ in range(3)][1:] == ["frozen", "frozen"]
+
+
+def test_a_room_that_is_burnt_out_in_part_is_not_frozen() -> None:
+    """What is white has no noise that could be new."""
+    room, looks = drawn_room(1), Looks()
+    glare = room.copy()
+    glare[: HEIGHT * 2 // 5] = 255
+    assert "frozen" not in {looks.see(grainy(room, 2.0, seed)) for seed in range(4)}
+
+    def burnt(seed: int) -> Image:
+        seen = grainy(glare, 2.0, seed)
+        seen[: HEIGHT * 2 // 5] = 255
+        return seen
+
+    assert "frozen" not in {looks.see(burnt(seed)) for seed in range(10, 14)}
+    stands = burnt(99)
+    assert [looks.see(stands) for _ in range(3)][1:] == ["frozen", "frozen"]
