@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator
@@ -11,6 +12,15 @@ from typing import TypeVar
 
 BUSY_SECONDS = 15.0
 """So long another process (an `attest` beside the service) may hold the file."""
+
+COUNTED = "-commits"
+"""Ends the name of a small file beside the database that says how many commits it has had."""
+COUNT_TABLE = "commits"
+_COUNT_SCHEMA = (
+    f"CREATE TABLE IF NOT EXISTS {COUNT_TABLE} (one INTEGER PRIMARY KEY CHECK (one = 1), count INTEGER NOT NULL) STRICT",
+    f"INSERT OR IGNORE INTO {COUNT_TABLE} VALUES (1, 0)",  # noqa: S608  (our own name)
+)
+_COUNT = f"UPDATE {COUNT_TABLE} SET count = count + 1 RETURNING count"  # noqa: S608
 
 T = TypeVar("T")
 Rescue = Callable[[sqlite3.Connection, sqlite3.Connection], None]
@@ -40,7 +50,9 @@ class DatabaseError(Exception):
 class Database:
     """One SQLite file (WAL, synchronous=FULL): what was committed is on the disk.
 
-    A file that is damaged is renamed to NAME.damaged-N and a fresh one is begun: the agent never stops for it.
+    A file that is damaged is renamed to NAME.damaged-N and a fresh one is begun: the agent never stops for it. So is one that has had
+    more commits than are there: its log (-wal) is gone or cut short, or an older copy was put in its place, and SQLite alone would go
+    on from there as if nothing had been promised since. A file beside it counts them, unsynced: it never says more than is on the disk.
     May be shared by threads; each thread's transaction is alone.
     """
 
@@ -130,8 +142,15 @@ class Database:
             return True
 
     def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        count = None
         with _transaction(self._live()) as connection:
-            return work(connection)
+            before = connection.total_changes
+            done = work(connection)
+            if connection.total_changes != before:
+                (count,) = connection.execute(_COUNT).fetchone() or (None,)
+        if count is not None:
+            self._counted(count)
+        return done
 
     def _live(self) -> sqlite3.Connection:
         assert self._connection is not None  # noqa: S101  (for the type checker: `_run` opened it)
@@ -164,6 +183,7 @@ class Database:
             self._file = self.path.stat().st_ino
         except OSError as error:
             raise DatabaseError(f"{self.path} can't be made: {error.strerror}") from error
+        commits = self._commits()  # read before the database is: others may commit meanwhile
         connection = sqlite3.connect(self.path, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False)
         try:
             connection.execute("PRAGMA journal_mode=WAL")
@@ -171,12 +191,34 @@ class Database:
             if connection.execute("PRAGMA quick_check(1)").fetchone()[0] != "ok":
                 raise _damage("quick_check found damage")
             with _transaction(connection):
-                for statement in self._schema.split(";"):
+                for statement in (*self._schema.split(";"), *_COUNT_SCHEMA):
                     connection.execute(statement)
+                (count,) = connection.execute(f"SELECT count FROM {COUNT_TABLE}").fetchone()  # noqa: S608
+            if count < commits:
+                raise _damage("the latest commits are gone")
         except _SQLITE:
             connection.close()
             raise
         return connection
+
+    def _beside(self, suffix: str) -> Path:
+        return self.path.with_name(self.path.name + suffix)
+
+    def _counted(self, count: int) -> None:
+        """Leave word of a commit. A disk that refuses that alone is no matter: the commit is there, its loss would go unnoticed."""
+        with suppress(OSError):
+            file = os.open(self._beside(COUNTED), os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+            try:
+                os.pwrite(file, b"%020d\n" % count, 0)
+            finally:
+                os.close(file)
+
+    def _commits(self) -> int:
+        """Return how many commits there were, at least; 0 where nobody knows."""
+        try:
+            return int(self._beside(COUNTED).read_bytes())
+        except (OSError, ValueError):
+            return 0
 
     def _put_away(self) -> Path:
         """Rename the file and its log; they stay for a person to look at."""
@@ -184,8 +226,9 @@ class Database:
         places = [self.path.with_name(f"{self.path.name}.damaged-{number}") for number in range(1, KEEP_DAMAGED + 1)]
         free = [place for place in places if not place.exists()]
         target = free[0] if free else min(places, key=lambda place: place.stat().st_mtime)
+        self._beside(COUNTED).unlink(missing_ok=True)
         for suffix in ("-wal", "-shm", ""):
-            source = self.path.with_name(self.path.name + suffix)
+            source = self._beside(suffix)
             if source.exists():
                 source.replace(target.with_name(target.name + suffix))
         self.set_aside.append(target)

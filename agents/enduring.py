@@ -10,7 +10,7 @@ from typing import TypeVar
 
 import structlog
 
-from agents.database import Database, DatabaseError, Rescue
+from agents.database import COUNT_TABLE, Database, DatabaseError, Rescue
 
 T = TypeVar("T")
 
@@ -104,7 +104,8 @@ class Enduring(Database):
 
 def _copy(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
     """Put every row of `source` into `target`, in place of what stands there under the same key."""
-    for (table,) in target.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall():
+    tables = [name for (name,) in target.execute("SELECT name FROM sqlite_schema WHERE type = 'table'").fetchall()]
+    for table in (name for name in tables if name != COUNT_TABLE):
         rows = source.execute(f'SELECT * FROM "{table}"').fetchall()  # noqa: S608  (a name of our own schema)
         if rows:
             places = ", ".join("?" * len(rows[0]))

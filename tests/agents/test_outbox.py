@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
 import random
@@ -235,6 +236,70 @@ def test_nothing_acknowledged_is_lost_and_nothing_comes_twice_when_the_writer_is
         outbox.delivered(outbox.take(10_000, 10**9))
     assert outbox.status().waiting == 0
     assert not outbox.set_aside
+
+
+def test_a_log_that_is_gone_after_a_kill_is_noticed_and_the_chain_begins_anew(tmp_path: Path) -> None:
+    """SQLite takes it for a file that was closed, and the agent would follow a report that others have followed already."""
+    path = tmp_path / "outbox.db"
+    outbox = Outbox(path)
+    put(outbox)
+    outbox.close()
+    kill_a_writer(path, OTHER, 5)
+    path.with_name("outbox.db-wal").unlink()
+    outbox = Outbox(path)
+    assert [file.name for file in outbox.set_aside] == ["outbox.db.damaged-1"]
+    assert waiting(outbox) == [(BOOT, 1)], "what the file itself held is taken over"
+    assert after(outbox) is None
+    outbox.close()
+    assert not Outbox(path).set_aside
+
+
+def test_an_older_copy_in_its_place_is_noticed_too(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    outbox = Outbox(path)
+    put(outbox)
+    outbox.close()
+    older = path.read_bytes()
+    outbox = Outbox(path)
+    put(outbox)
+    outbox.close()
+    path.write_bytes(older)
+    assert len(Outbox(path).set_aside) == 1
+
+
+@pytest.mark.parametrize("said", [b"", b"nonsense", b"-5", b"9" * 5000, None])
+def test_a_count_that_says_nothing_accuses_nobody(tmp_path: Path, said: bytes | None) -> None:
+    path = tmp_path / "outbox.db"
+    outbox = Outbox(path)
+    put(outbox)
+    outbox.close()
+    beside = path.with_name("outbox.db-commits")
+    beside.unlink() if said is None else beside.write_bytes(said)
+    outbox = Outbox(path)
+    assert not outbox.set_aside
+    assert after(outbox) == (BOOT, 1, hashlib.sha256(b"%b/1/" % BOOT.encode()).digest())
+
+
+def test_a_person_who_looks_into_the_file_with_sqlite_changes_nothing(tmp_path: Path) -> None:
+    """Whoever closes it last takes the log along, and puts what is in it into the file."""
+    path = tmp_path / "outbox.db"
+    kill_a_writer(path, OTHER, 5)
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("SELECT count(*) FROM report").fetchone()
+    assert not path.with_name("outbox.db-wal").exists()
+    assert not Outbox(path).set_aside
+
+
+def after(outbox: Outbox) -> tuple[str, int, bytes] | None:
+    """Return what the next report follows; it is put in."""
+    slots: list[Slot] = []
+
+    def sealed(slot: Slot) -> bytes:
+        slots.append(slot)
+        return b"report"
+
+    outbox.put(BOOT, sealed)
+    return slots[0].after
 
 
 def test_two_processes_may_put_at_once(tmp_path: Path) -> None:
