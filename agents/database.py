@@ -10,6 +10,10 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import TypeVar
 
+import structlog
+
+log = structlog.get_logger()
+
 BUSY_SECONDS = 15.0
 """So long another process (an `attest` beside the service) may hold the file."""
 
@@ -119,7 +123,7 @@ class Database:
         except _SQLITE as error:
             if not _is_damage(error):
                 raise self._unusable(error) from error
-            self._connection = self._begin_afresh()
+            self._connection = self._begin_afresh(error)
         try:
             return self._transaction(work)
         except _SQLITE as error:
@@ -162,9 +166,9 @@ class Database:
         except _SQLITE as error:
             if not _is_damage(error):
                 raise DatabaseError(f"{self.path} can't be opened: {error}; look at its owner and mode") from error
-            return self._begin_afresh()
+            return self._begin_afresh(error)
 
-    def _begin_afresh(self) -> sqlite3.Connection:
+    def _begin_afresh(self, why: Exception) -> sqlite3.Connection:
         try:
             damaged = self._put_away()
             connection = self._connect()
@@ -172,6 +176,12 @@ class Database:
             raise DatabaseError(f"{self.path} is damaged and can't be set aside: {error.strerror}") from error
         except _SQLITE as error:
             raise DatabaseError(f"{self.path} can't be begun afresh: {error}") from error
+        log.error(
+            "a damaged file was set aside; what is whole of it is taken over",
+            file=str(self.path),
+            kept=damaged.name,
+            reason=str(why),
+        )
         if self._rescue is not None:
             with suppress(*_SQLITE), closing(sqlite3.connect(damaged)) as source, _transaction(connection):
                 self._rescue(source, connection)

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from structlog.testing import capture_logs
 
 from agents.database import KEEP_DAMAGED, DatabaseError
 from agents.outbox import Outbox, Slot
@@ -246,7 +247,9 @@ def test_a_log_that_is_gone_after_a_kill_is_noticed_and_the_chain_begins_anew(tm
     outbox.close()
     kill_a_writer(path, OTHER, 5)
     path.with_name("outbox.db-wal").unlink()
-    outbox = Outbox(path)
+    with capture_logs() as said:
+        outbox = Outbox(path)
+    assert [(line["kept"], line["reason"]) for line in said] == [("outbox.db.damaged-1", "the latest commits are gone")]
     assert [file.name for file in outbox.set_aside] == ["outbox.db.damaged-1"]
     assert waiting(outbox) == [(BOOT, 1)], "what the file itself held is taken over"
     assert after(outbox) is None
