@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -50,7 +51,9 @@ USUAL = Beside(
 )
 
 
-def evidence(beside: dict[str, float] | None = None, *, looped: bool = False, **parts: dict[str, Any]) -> Evidence:
+def evidence(
+    beside: Mapping[str, float | None] | None = None, *, looped: bool = False, **parts: dict[str, Any]
+) -> Evidence:
     """Return a sound look but for what is given: part=dict(measure=value)."""
     changed = {name: replace(getattr(SOUND, name), **values) for name, values in parts.items()}
     return Evidence(replace(SOUND, **changed), replace(USUAL, **(beside or {})), None, looped=looped)
