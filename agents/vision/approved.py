@@ -41,9 +41,10 @@ def away(seen: Match, t: Thresholds) -> bool:
 def _telling(seen: Match, t: Thresholds) -> bool:
     """Tell whether the approved structure could be seen at all: in a dark room, behind its noise, it can't.
 
-    Where nearly as much is seen as it has, whatever it is, the light is enough: beside it a faint structure is weak.
+    Where by day nearly as much is seen as it has, whatever it is, the light is enough: beside it a faint structure is weak.
     """
-    return seen.visible >= t.approved_visible or seen.own_structure >= t.approved_own_structure
+    by_day = seen.light == "day" and seen.own_structure >= t.approved_own_structure
+    return seen.visible >= t.approved_visible or by_day
 
 
 def found_elsewhere(seen: Match, t: Thresholds) -> bool:

@@ -314,7 +314,7 @@ _SEEN_AT_ALL: Final = 0.25
 """Share of the approved structure that must be to be seen: below, in the dark, there is nothing to be found anywhere."""
 
 _SEEN_INSTEAD: Final = 0.6
-"""Unless there is as much sharp structure as this of what the approved view has."""
+"""Unless there is by day as much sharp structure as this of what the approved view has: in the dark it may be noise."""
 
 _REGISTER_FROM: Final = 0.1
 """A picture with less structure of its own shows nothing that could be found."""
@@ -322,7 +322,8 @@ _REGISTER_FROM: Final = 0.1
 
 def _registered(pair: Pair) -> tuple[float, float, Registration]:
     """Return (correlation of edges where they were, the share that is anchored there, the best registration)."""
-    unlit = pair.visible < _SEEN_AT_ALL and pair.own_structure < _SEEN_INSTEAD
+    instead = pair.seen.light == "day" and pair.own_structure >= _SEEN_INSTEAD
+    unlit = pair.visible < _SEEN_AT_ALL and not instead
     if pair.in_place >= _UNCOVERED or unlit:
         return 1.0, 1.0, Registration(0, 0, 0, 1, 1, 0, 1)
     mine, yours = _phasors(pair.approved), _phasors(pair.seen)

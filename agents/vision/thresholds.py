@@ -107,7 +107,7 @@ class Thresholds:
     approved_visible: float = _least(0.35)
     """Where less of the approved structure could be seen in the look's light and noise, nothing is said about it."""
     approved_own_structure: float = _least(0.6)
-    """Unless so much is seen in its stead: that is another view, which hides a faint one by its contrast."""
+    """Unless so much is seen in its stead by day: that is another view, which hides a faint one by its contrast."""
     covered_ratio: float = _least(0.25)
     """A hand or a cloth over a third of the view leaves its borders uncertain."""
     covered_poor_ratio: float = _least(0.15)

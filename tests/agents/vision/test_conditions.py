@@ -213,6 +213,7 @@ STRIPES = {"stripe_level": 35, "stripe_ratio": 120, "stripe_even": 0.91}
         ("ok", evidence(), replace(ZOOMED_ON_A_FLOOR, own_structure=0.15)),
         ("moved", evidence(), replace(LOST, visible=0.22, own_structure=0.85)),
         ("ok", evidence(), replace(LOST, visible=0.22)),
+        ("ok", evidence(), replace(LOST, visible=0.22, own_structure=0.85, light="nap")),
         ("ok", evidence(), replace(MADE_BEDS, sound=Kept(in_place=0.9, identity=0.8, anchored=0.7))),
         ("moved", evidence(), MADE_BEDS),
         ("ok", evidence(), replace(MADE_BEDS, identity=0.35)),
