@@ -244,16 +244,20 @@ def _largest(mask: Mask) -> Mask:
     return np.asarray(labels == 1 + int(stats[1:, cv2.CC_STAT_AREA].argmax()), np.bool_)
 
 
-_EDGE_OF_REGION: Final = 5
-"""Cells around a region in which its own border may lie."""
+_BORDER: Final = 5
+"""Width of the brush, in cells, that adds to a region what its own border may lie in."""
 
 _REST_TELLS: Final = 0.15
 """Share of all edges that must lie outside a region for them to say anything."""
 
 
+def _with_border(region: Mask) -> Mask:
+    return np.asarray(cv2.dilate(region.astype(np.uint8), np.ones((_BORDER, _BORDER), np.uint8)), np.bool_)
+
+
 def _still(region: Mask, seen: Fingerprint, before: Fingerprint) -> float:
     """Return how far a region and its border show the same as in the look before, 0..1."""
-    around = cv2.dilate(region.astype(np.uint8), np.ones((5, 5), np.uint8)).astype(bool)
+    around = _with_border(region)
     if not around.any():
         return 1.0
     floor = max(FAINT, 2 * seen.noise, 2 * before.noise)
@@ -271,7 +275,7 @@ def _rest_identity(pair: Pair, region: Mask) -> float:
     if not region.any():
         return 1.0
     mine, yours = _phasors(pair.approved), _phasors(pair.seen)
-    outside = cv2.dilate(region.astype(np.uint8), np.ones((_EDGE_OF_REGION, _EDGE_OF_REGION), np.uint8)) == 0
+    outside = ~_with_border(region)
     left, whole = (float((np.abs(view) ** 2).sum()) for view in (mine * outside, mine))
     if ratio(left, whole) < _REST_TELLS:
         return 1.0
