@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
@@ -38,6 +39,8 @@ class Periodic:
         async def guarded() -> None:
             try:
                 await work()
+            except asyncio.CancelledError:
+                return  # `stop` does it, and the scheduler would log it as a failure
             except DatabaseError as error:
                 # Its sentence says all: a trace of where it was raised helps nobody on site.
                 log.error("a job waits for the disk", job=name, reason=str(error))  # noqa: TRY400

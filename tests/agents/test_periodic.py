@@ -58,6 +58,24 @@ async def test_a_job_that_outlasts_its_interval_runs_once_at_a_time_and_says_not
     assert caplog.records == []
 
 
+async def test_a_job_that_is_ended_with_the_service_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
+    begun: asyncio.Future[asyncio.Task[Any] | None] = asyncio.get_running_loop().create_future()
+
+    async def long() -> None:
+        begun.set_result(asyncio.current_task())
+        await asyncio.Event().wait()
+
+    periodic = Periodic(SystemClock())
+    periodic.every(60.0, long, name="long", first=0.0)
+    periodic.start()
+    async with asyncio.timeout(10):
+        job = await begun
+    assert job is not None
+    periodic.stop()
+    await asyncio.wait({job})
+    assert caplog.records == []
+
+
 async def test_a_wall_clock_that_is_set_back_does_not_silence_the_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     """APScheduler reads the wall clock by itself: it is turned back under its feet."""
     back = timedelta(0)
