@@ -74,6 +74,8 @@ class Database:
         self._file: int | None = None
         """The inode of the open file."""
         self._connection: sqlite3.Connection | None = None
+        self._folder: int | None = None
+        """The folder of the first opening, held so that its number is nobody else's."""
         self._closed = False
         self.problem: str | None = None
         """Why the file can't be used, one sentence; None when the last use went well."""
@@ -89,6 +91,9 @@ class Database:
         with self._lock:
             self._closed = True
             self._let_go()
+            if self._folder is not None:
+                os.close(self._folder)
+                self._folder = None
 
     def _let_go(self) -> None:
         if self._connection is not None:
@@ -188,6 +193,7 @@ class Database:
         return connection
 
     def _connect(self) -> sqlite3.Connection:
+        self._keep_to_folder()
         try:
             self.path.touch(mode=0o600, exist_ok=True)
             self._file = self.path.stat().st_ino
@@ -210,6 +216,17 @@ class Database:
             connection.close()
             raise
         return connection
+
+    def _keep_to_folder(self) -> None:
+        """Raise DatabaseError where another folder has taken the place of the one that the file lay in: its files are another agent's."""
+        folder = self.path.parent
+        try:
+            if self._folder is None:
+                self._folder = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            elif not os.path.samestat(os.fstat(self._folder), folder.stat()):
+                raise DatabaseError(f"{self.path} can't be used: another folder was put in the place of {folder}")
+        except OSError as error:
+            raise DatabaseError(f"{self.path} can't be made: {error.strerror}") from error
 
     def _beside(self, suffix: str) -> Path:
         return self.path.with_name(self.path.name + suffix)

@@ -71,12 +71,16 @@ class Enduring(Database):
         self._memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
         for statement in self._schema.split(";"):
             self._memory.execute(statement)
-        with suppress(sqlite3.Error, UnicodeDecodeError), closing(self._as_it_lies()) as source:
+        with suppress(sqlite3.Error, UnicodeDecodeError, DatabaseError), closing(self._as_it_lies()) as source:
             _copy(source, self._memory)
         return self._memory
 
     def _as_it_lies(self) -> sqlite3.Connection:
-        """Open the file for reading alone: with its log where that can be had, else as it was at its last checkpoint."""
+        """Open the file for reading alone: with its log where that can be had, else as it was at its last checkpoint.
+
+        Raises DatabaseError where it is another agent's.
+        """
+        self._keep_to_folder()
         for how in ("mode=ro", "immutable=1"):
             connection = sqlite3.connect(f"{self.path.absolute().as_uri()}?{how}", uri=True)
             try:

@@ -59,7 +59,8 @@ MAIN_PAUSE_SECONDS = 60.0
 """Between two cameras' looks at their main streams, at most."""
 MAIN_FIRST_SECONDS = 600.0
 """After a start the sub-streams are seen first: a look at a main stream takes pictures away from them for ten seconds."""
-CLOCK_LOOK_SECONDS = 5.0
+MIND_SECONDS = 5.0
+"""How often the service looks whether its clock was set, and whether its files are still its own."""
 PLAUSIBLE_FROM = datetime(2026, 1, 1, tzinfo=UTC)
 """A box without a battery wakes up in 1970: nothing is seen before its clock is set."""
 
@@ -125,7 +126,7 @@ class Service:
         self._stop.set()
 
     async def run(self) -> None:
-        """Watch until stopped by SIGTERM, SIGINT or `stop`."""
+        """Watch until stopped by SIGTERM, SIGINT or `stop`. Raises StateError when the state directory is taken away."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
@@ -139,6 +140,7 @@ class Service:
         tasks = [asyncio.create_task(watch.run(), name=f"watch {name}") for name, watch in self.watches.items()]
         tasks.append(asyncio.create_task(self.sender.run(self._wake), name="sender"))
         tasks.append(asyncio.create_task(self._mind_the_clock(), name="clock"))
+        tasks.append(asyncio.create_task(self._mind_the_state(), name="state"))
         self._schedule()
         self.periodic.start()
         log.info(
@@ -216,8 +218,21 @@ class Service:
     async def _mind_the_clock(self) -> None:
         """Notice by monotonic time that the wall clock was set, for the jobs go by the wall clock."""
         while True:
-            await self.clock.sleep(CLOCK_LOOK_SECONDS)
+            await self.clock.sleep(MIND_SECONDS)
             self._now()
+
+    async def _mind_the_state(self) -> None:
+        """End the service when its state directory is no longer there, or is another one. Raises StateError.
+
+        Gone at one look alone it may be on its way back; nothing is written elsewhere meanwhile.
+        """
+        gone = False
+        while True:
+            await self.clock.sleep(MIND_SECONDS)
+            why = self.state.taken_away()
+            if why is not None and gone:
+                raise StateError(why)
+            gone = why is not None
 
     async def _report_job(self) -> None:
         self._keep_job()

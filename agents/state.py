@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TextIO
 
 from pydantic import JsonValue, ValidationError
 
@@ -24,6 +25,8 @@ from monitor.model.envelope import KeyId, Nonce
 from monitor.model.inventory import Identifier, Strict
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID"
+_ASKED_MOST = 10_000
+"""So often is looked again while commands only ask whether a service runs: each does so for microseconds."""
 _NOT_IN_AN_ID = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -60,6 +63,8 @@ class State:
         counts, and what is to be kept is in memory or waits. Without, a person is told at once.
         """
         self.directory = directory
+        self._held: TextIO | None = None
+        """The lock file while `lock` holds it."""
         self.boot = secrets.token_hex(16)
         """This start of the agent: reports are numbered within it."""
         try:
@@ -199,7 +204,12 @@ class State:
         return Identity(enrolment.institution, enrolment.agent, key, enrolment.nonce)
 
     def save_enrolment(self, enrolment: Enrolment) -> None:
-        """Keep the enrolment, durably, readable by the owner alone; keys that it doesn't name are removed."""
+        """Keep the enrolment, durably, readable by the owner alone; keys that it doesn't name are removed.
+
+        Raises StateError when the directory is another one than that which is held.
+        """
+        if (why := self.taken_away()) is not None:
+            raise StateError(why)
         keep(self._enrolment_path, (enrolment.model_dump_json() + "\n").encode())
         self.put("enrolled_as", enrolment.agent)
         named = {key_path(self.directory, key) for key in (enrolment.key, enrolment.next_key) if key is not None}
@@ -223,24 +233,43 @@ class State:
                 yield  # a disk that refuses even this holds no second service's files either
                 return
         with stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                stream.seek(0)
-                holder = stream.read(20).strip() or "unknown"
-                raise StateError(
-                    f"another `agent run` (process {holder}) already uses {self.directory}: stop it first"
-                ) from None
+            _take_lock(stream, path)
             with suppress(OSError):  # the number is for people alone
                 os.truncate(path, 0)
                 os.write(stream.fileno(), f"{os.getpid()}\n".encode())
-            yield
+            self._held = stream
+            try:
+                yield
+            finally:
+                self._held = None
+
+    def taken_away(self) -> str | None:
+        """Return why the directory is another one than that which `lock` holds, one sentence; None while it is the same.
+
+        Also None when nobody can tell: a disk that fails is no directory that was moved.
+        """
+        if self._held is None:
+            return None
+        path = Path(self._held.name)
+        try:
+            if os.path.samestat(os.fstat(self._held.fileno()), path.stat()):
+                return None
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        except OSError:
+            return None
+        return (
+            f"the state directory {self.directory} was moved away, emptied or replaced while this `agent run` used it:"
+            " nothing more is written there; put it back if that was a mistake, and start the agent again"
+        )
 
     def is_running(self) -> bool:
         """Tell whether a service uses the directory now."""
         try:
-            with (self.directory / "run.lock").open("a+", encoding="ascii") as stream:
+            with (self.directory / "run.lock").open("r", encoding="ascii") as stream:
                 fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
         except OSError:
             return True
         return False
@@ -248,6 +277,36 @@ class State:
     @property
     def _enrolment_path(self) -> Path:
         return self.directory / "agent.json"
+
+
+def _take_lock(stream: TextIO, path: Path) -> None:
+    """Lock the file for this process alone, which a kill undoes. Raises StateError when a service holds it."""
+    for _ in range(_ASKED_MOST):
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if not _is_only_asked_for(stream):
+                break
+            os.sched_yield()
+        except OSError as error:
+            raise StateError(
+                f"{path} can't be locked ({error.strerror}): put state_dir on a disk of this machine"
+            ) from None
+        else:
+            return
+    stream.seek(0)
+    holder = stream.read(20).strip() or "unknown"
+    raise StateError(f"another `agent run` (process {holder}) already uses {path.parent}: stop it first")
+
+
+def _is_only_asked_for(stream: TextIO) -> bool:
+    """Tell whether those who hold the lock share it: `is_running` of a command does, for a moment."""
+    try:
+        fcntl.flock(stream, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    fcntl.flock(stream, fcntl.LOCK_UN)
+    return True
 
 
 def _machine_name() -> str:

@@ -287,6 +287,24 @@ async def test_a_wrong_password_and_kills_at_the_worst_moment_are_one_failed_log
     assert "s3cret-0" not in "".join(running.log)
 
 
+async def test_a_service_whose_state_was_replaced_ends_and_leaves_the_new_one_to_the_next(tmp_path: Path) -> None:
+    async with live() as simulator:
+        config = prepare(tmp_path, simulator)
+        state_dir = load_site(config).state_dir
+        async with service(config) as running:
+            await until(said(config, Kind.STREAM, "up"), running)
+            moved = now()
+            state_dir.rename(tmp_path / "away")
+            async with service(config) as another:
+                assert await asyncio.wait_for(running.process.wait(), 30) == 2
+                await until(said(config, Kind.STREAM, "up"), another)
+                assert await another.stop() == 0
+        assert "was moved away, emptied or replaced while this `agent run` used it" in running.log[-1]
+        assert "Traceback" not in "".join(running.log)
+        assert min(item.start for item in journal_of(config) if item.kind is Kind.STREAM) >= moved
+    assert (tmp_path / "away" / "journal.sqlite").exists()
+
+
 def test_a_wrong_address_for_metrics_is_one_sentence_and_2(tmp_path: Path) -> None:
     cameras = [{"id": "yard", "zones": ["gate"], "stream": f"rtsp://127.0.0.1:{closed_port()}/s"}]
     run: list[str | Path] = ["agent", "run", "--config", write_site(tmp_path, cameras), "--metrics"]

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from agents.database import DatabaseError
 from agents.state import State, StateError
 from monitor.model.suite import PrivateKey
 from support.enrolled import enrol
@@ -117,6 +121,7 @@ def test_the_agents_id_is_chosen_once(tmp_path: Path, monkeypatch: pytest.Monkey
 HOLDER = """
 import sys
 from pathlib import Path
+from agents.database import DatabaseError
 from agents.state import State
 with State(Path(sys.argv[1]), "a").lock():
     print("held", flush=True)
@@ -138,3 +143,97 @@ def test_a_second_service_on_the_same_directory_is_told_and_a_killed_one_frees_i
         holder.kill()
     with state.lock():
         assert (tmp_path / "run.lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_a_command_that_only_asks_whether_a_service_runs_keeps_none_from_starting(tmp_path: Path) -> None:
+    state = State(tmp_path, "a")
+    assert not state.is_running()
+    assert not (tmp_path / "run.lock").exists(), "asking as root must not leave a file that the service can't open"
+    (tmp_path / "run.lock").touch()
+    asking = threading.Event()
+
+    def ask() -> None:
+        while not asking.is_set():
+            state.is_running()
+
+    with ThreadPoolExecutor(2) as pool:
+        both = [pool.submit(ask), pool.submit(ask)]
+        try:
+            for _ in range(300):
+                with state.lock():
+                    assert state.is_running()
+        finally:
+            asking.set()
+        assert [one.result() for one in both] == [None, None]
+
+
+def test_a_directory_that_cannot_be_locked_is_not_said_to_be_in_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    state = State(tmp_path, "a")
+    with (
+        pytest.raises(StateError, match=r"run\.lock can't be locked \(No locks available\): put state_dir on"),
+        state.lock(),
+    ):
+        pass
+
+
+def test_a_directory_that_was_moved_or_replaced_is_known_to_be_another(tmp_path: Path) -> None:
+    here, away = tmp_path / "state", tmp_path / "away"
+    state = State(here, "a", enduring=True)
+    assert state.taken_away() is None, "nobody holds it"
+    with state.lock():
+        enrolment = enrol(state)
+        assert state.taken_away() is None
+        here.rename(away)
+        gone = state.taken_away()
+        assert gone is not None
+        assert gone.startswith(f"the state directory {here} was moved away, emptied or replaced while this `agent run`")
+        away.rename(here)
+        assert state.taken_away() is None, "the same one is back"
+        here.rename(away)
+        other = State(here, "a")
+        with other.lock():
+            assert (state.taken_away(), other.taken_away()) == (gone, None)
+            with pytest.raises(StateError, match="was moved away"):
+                state.save_enrolment(enrolment)
+        assert not (here / "agent.json").exists()
+        other.close()
+    state.close()
+
+
+def test_an_emptied_directory_is_not_the_one_that_was_locked(tmp_path: Path) -> None:
+    state = State(tmp_path, "a", enduring=True)
+    with state.lock():
+        for path in tmp_path.iterdir():
+            path.unlink()
+        with State(tmp_path, "a").lock():
+            assert state.taken_away() is not None
+
+
+def test_a_file_in_a_folder_that_took_anothers_place_is_never_written_to(tmp_path: Path) -> None:
+    """The queue, the journal, what is learnt: each is opened anew where its file was put away, and must not find another agent's."""
+    here, away = tmp_path / "state", tmp_path / "away"
+    state = State(here, "a", enduring=True)
+    outbox, journal = state.outbox(), state.journal()
+    state.put("mine", 1)
+    here.rename(away)
+    with pytest.raises(DatabaseError, match=r"outbox\.sqlite can't be made: No such file or directory"):
+        outbox.put("0" * 32, lambda slot: b"x")
+    other = State(here, "a")
+    theirs = other.outbox()
+    other.put("theirs", 2)
+    with pytest.raises(DatabaseError, match=f"another folder was put in the place of {here}"):
+        outbox.put("0" * 32, lambda slot: b"x")
+    with pytest.raises(DatabaseError, match=f"another folder was put in the place of {here}"):
+        journal.all(0)
+    state.put("mine", 3)
+    assert (state.get("mine"), state.get("theirs")) == (3, None), "in memory alone"
+    assert (other.get("mine"), theirs.status().waiting) == (None, 0)
+    for kept in (outbox, journal, theirs, state, other):
+        kept.close()
+    assert State(here, "a").get("mine") is None

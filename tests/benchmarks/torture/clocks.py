@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
-from agents.run import CLOCK_LOOK_SECONDS, Service
+from agents.run import MIND_SECONDS, Service
 from agents.watch.track import Track
 from agents.watch.wall import Wall
 from monitor.model.clock import ManualClock
@@ -54,9 +54,9 @@ def _live(seeded: random.Random) -> tuple[list[str], int]:
     truth: dict[str, float] = defaultdict(float)
     state, steps = "up", 0
     track.set(wall.now(), state)
-    for _ in range(int(MINUTES * 60 / CLOCK_LOOK_SECONDS)):
-        clock.advance(CLOCK_LOOK_SECONDS)
-        truth[state] += CLOCK_LOOK_SECONDS
+    for _ in range(int(MINUTES * 60 / MIND_SECONDS)):
+        clock.advance(MIND_SECONDS)
+        truth[state] += MIND_SECONDS
         if seeded.random() < 0.05:
             clock.step(seeded.choice(STEPS_SECONDS) * seeded.choice([-1, 1]))
             steps += 1
