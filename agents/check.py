@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import JsonValue
 
-from agents.glance import HOLDS_FOR, Glance
+from agents.glance import HOLDS_FOR, Glance, Waits
 from agents.rtsp.request import Deadlines
 from agents.scan.memory import Keep
 from agents.scan.recorder import Progress
@@ -29,7 +29,8 @@ from monitor.model.regulation import Regulation
 from monitor.model.span import HOUR, MINUTE, SECOND, Basis, Millis, isoformat, to_millis
 from monitor.model.verdict import Outcome, Verdict
 
-CHECK_DEADLINES = Deadlines(connect=3.0, answer=4.0, total=8.0, first_frame=9.0, stall=3.0)
+CHECK_DEADLINES = Deadlines(connect=3.0, answer=4.0, total=8.0, first_frame=9.0, stall=Deadlines().stall)
+"""A first packet is waited for as long as the service does, and a pause between frames is a stall where it is one there."""
 INDEX_WINDOW: Millis = 10 * MINUTE
 """A camera that only its index tells of is judged by the last minutes of it."""
 
@@ -100,12 +101,13 @@ async def check(  # noqa: PLR0913  (each is given by its name)
     memory: Keep | None = None,
     state: State,
     progress: Progress | None = None,
+    waits: Waits | None = None,
 ) -> Checked:
     """Look at everything (or at one camera and its recorder), and judge it by `regulation`.
 
     `history` is what the agent's journal holds, `seen_first` since when it knows each subject; `inventory` is the
     approved one where there is one, `views` are those approved of the cameras, `memory` knows what was seen of the
-    recorders before. `progress` is told how far the index scans are; readings go into the journal of `state` as they
+    recorders before. `progress` is told how far the index scans are, `waits` of cameras that send nothing yet; readings go into the journal of `state` as they
     come, so that a check which is cut off goes on where it was.
     Raises SecretError or OptionsError when the site can't be asked at all.
     """
@@ -131,6 +133,7 @@ async def check(  # noqa: PLR0913  (each is given by its name)
             explained.tell,
             views.of(item.id) if views else (),
             main=regulation.requirements.picture_quality is not None,
+            waits=waits,
         ).run()
         for item in cameras
         if site.has_stream(item)

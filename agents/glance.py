@@ -1,8 +1,9 @@
-"""One camera's stream looked at once, within ten seconds: does it run, what does it show."""
+"""One camera's stream looked at once, within ten seconds where frames come: does it run, what does it show."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 
 from pydantic import JsonValue
@@ -16,6 +17,7 @@ from agents.views import ApprovedView, agreed_view
 from agents.vision.diagnose import OK
 from agents.vision.eye import Eye, Judged
 from agents.watch.budget import FULL_RETRIES, Seat
+from agents.watch.camera import OPENING_SECONDS, Timings
 from agents.watch.decoder import DecodeError, Decoder
 from agents.watch.failure import SILENCE
 from agents.watch.main_look import look_at_main
@@ -24,7 +26,11 @@ from monitor.model.observation import Kind, Observation, StreamCause, Subject
 from monitor.model.span import HOUR, Basis, Millis, to_millis
 
 STREAM_SECONDS = 10.0
-"""A stream is looked at no longer than this, refusals and waiting for a turn aside."""
+"""A stream that sends is looked at no longer than this, refusals and waiting for a turn aside."""
+PATIENCE_SECONDS = Timings().keyframe_wait
+"""So long after PLAY was answered the service waits for a first packet: nothing is called down before that."""
+LATE_SECONDS = 3.0
+"""How long a stream is looked at whose first frame came that late."""
 FIRST_FRAMES_SECONDS = 1.5
 """By then the frames of healthy cameras have begun to arrive."""
 MAIN_SECONDS = 4.0
@@ -35,6 +41,8 @@ HOLDS_FOR: Millis = HOUR
 
 Tell = Callable[[str, str], None]
 """Told (subject, line) for --explain."""
+Waits = Callable[[str, float], None]
+"""Told (camera, seconds) when a stream that was opened sends nothing, and is waited for up to so many seconds."""
 
 
 async def next_picture(stream: Stream, left: float, for_keyframe: float) -> bytes | None:
@@ -61,9 +69,11 @@ class Glance:
         approved: Sequence[ApprovedView] = (),
         *,
         main: bool = False,
+        waits: Waits | None = None,
     ) -> None:
-        """Look at nothing yet. `main`: at the recorded stream as well, where time is left."""
+        """Look at nothing yet. `main`: at the recorded stream as well, where time is left. `waits` is told of a late stream."""
         self._approved = approved
+        self._waits = waits or (lambda _camera, _most: None)
         self._main = main
         self._station = station
         self._decoder = decoder
@@ -105,7 +115,7 @@ class Glance:
         """Open the stream, take frames, look at one or two keyframes. Raises StreamError when no frames come."""
         stream = await self._station.open(self._camera, self._tell)
         try:
-            first = await self._first_frames(stream, opened)
+            first = await self._first_frames(stream, opened, seat)
             seat.playing()
             self._station.runs(self._camera)
             left = STREAM_SECONDS - self._since(opened) - 0.5
@@ -154,17 +164,27 @@ class Glance:
         self._tell(f"main stream: {seen.detail or seen.facts}")
         self._sink(seen)
 
-    async def _first_frames(self, stream: Stream, opened: float) -> list[FrameEvent]:
-        """Return three frames or more. Raises StreamError when they don't come while the stream's time lasts."""
-        left = STREAM_SECONDS - self._since(opened)
+    async def _first_frames(self, stream: Stream, opened: float, seat: Seat) -> list[FrameEvent]:
+        """Return three frames, or as many as come while the stream's time lasts. Raises StreamError when none comes.
+
+        Many devices begin with their next keyframe: until the first packet the service's patience counts.
+        """
+        stream.wait_for_first(PATIENCE_SECONDS)
+        loop = asyncio.get_running_loop()
+        timers = [
+            loop.call_later(OPENING_SECONDS, seat.aside),
+            loop.call_later(STREAM_SECONDS - self._since(opened), self._waits, self._camera.id, PATIENCE_SECONDS),
+        ]
         try:
-            async with asyncio.timeout(left):
-                frames = await stream.batch()
+            frames = await stream.batch()
+        finally:
+            for timer in timers:
+                timer.cancel()
+        self._station.runs(self._camera)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(STREAM_SECONDS - self._since(opened), LATE_SECONDS)):
                 while len(frames) < 3:
                     frames += await stream.batch()
-        except TimeoutError:
-            detail = f"three frames had not arrived after {STREAM_SECONDS:g} s"
-            raise StreamError(StreamCause.TOO_SLOW, "media", detail) from None
         return frames
 
     async def _pictures(self, stream: Stream, seconds: float) -> None:
