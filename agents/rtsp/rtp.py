@@ -18,6 +18,9 @@ _HALF = 1 << 31
 _RESET_SECONDS = 2
 """A timestamp further back than this is a clock that was set anew; less is the order of B-frames."""
 
+RTCP = range(200, 208)
+"""The types of control packets. Payload types that look so with a marker are kept free for them (RFC 5761, 4)."""
+
 Coded = bytes
 """A keyframe with its parameter sets as Annex B, a JPEG file, or (not patient) several frames as Annex B."""
 
@@ -116,9 +119,11 @@ class AccessUnits:
             if payload >= end:
                 self.malformed += 1
                 return
-        self.packets += 1
         if sequence != self._next_sequence or ssrc != self._ssrc:
+            if second in RTCP:  # its length and its sender stand where a packet has its number and its timestamp
+                return
             self._discontinuity(sequence, ssrc)
+        self.packets += 1
         self._next_sequence = (sequence + 1) & 0xFFFF
         if timestamp != self._timestamp:
             self._begin(timestamp)

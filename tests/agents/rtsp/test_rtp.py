@@ -468,3 +468,45 @@ def test_a_codec_that_changes_with_each_packet_costs_little() -> None:
             codecs.add(units.codec)
     assert time.process_time() - before < 0.25
     assert codecs == {"h264", "h265"}
+
+
+def control(kind: int, sender: int, at: int, *, reports: int = 0, more: bytes = b"") -> bytes:
+    """A compound of control packets: a sender's report (200) or another kind, as at the NTP second `at`."""
+    body = struct.pack(">IIIII", at, 0, (90_000 * at) & 0xFFFFFFFF, 7, 700) + bytes(24 * reports)
+    return struct.pack(">BBHI", 0x80 | reports, kind, (len(body) + 4) // 4, sender) + body + more
+
+
+def test_control_packets_on_the_media_s_channel_disturb_no_frame() -> None:
+    """Some devices ignore that two channels were agreed on, and send the reports between the packets of a picture."""
+    sps, pps, key = b"\x67" + b"s" * 8, b"\x68" + b"p" * 4, b"\x65" + b"\x88" + b"k" * 3000
+
+    def frames(units: AccessUnits, *, reports: bool) -> list[tuple[int, int, bool, int, bytes | None]]:
+        units.want()
+        sequence = 10
+        for number in range(4):
+            whole = [sps, pps, *fragments("h264", key, 1000)] if number % 2 == 0 else [b"\x41" + b"\x80" * 300]
+            for part in whole:
+                feed(units, packet(sequence, 3000 * number, part, marker=part is whole[-1]))
+                sequence += 1
+                if reports:
+                    feed(units, control(200, sender=1, at=4_000_000_000 + sequence))
+                    feed(units, control(200, sender=2, at=4_000_000_000 + sequence, reports=1))
+                    feed(units, control(203, sender=1, at=5))
+        units.finish()
+        return [event[1:] for event in units.events]
+
+    plain = frames(AccessUnits("h264", 90_000), reports=False)
+    assert any(event[-1] for event in plain)
+    assert frames(AccessUnits("h264", 90_000), reports=True) == plain
+
+
+def test_control_packets_alone_move_nothing() -> None:
+    """A camera whose encoder hangs may go on with its reports: it has stalled."""
+    units = AccessUnits("h264", 90_000)
+    for number in range(3):
+        feed(units, packet(number, 3000 * number, b"\x41" + b"\x80" * 50, marker=1))
+    before = units.moved, units.newest, units.packets
+    for number in range(20):
+        for sender in (1, 2):  # of the picture and of the sound
+            feed(units, control(200, sender, 4_000_000_000 + number, more=control(202, sender, 3)))
+    assert (units.moved, units.newest, units.packets) == before
