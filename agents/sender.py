@@ -163,9 +163,10 @@ class Sender:
         except Refused as error:
             await self._split_or_reject(entries, error)
             return
-        except NotAccepted:
+        except NotAccepted as error:
             if not _signed_by_another(entries, collector):
-                raise
+                await self._put_spoilt_aside(entries, collector, error)
+                return
             for entry in entries:
                 await self._reject(
                     entry, "signed with an earlier key, which the collector accepts no more", "revoked_key"
@@ -208,6 +209,18 @@ class Sender:
                 await self._reject(entry, receipt.error or "no reason given", receipt.reason)
         if any(receipt is None for _, receipt in pairs):
             raise CollectorError("the collector did not answer for every report")
+
+    async def _put_spoilt_aside(self, entries: Sequence[Entry], collector: Collector, error: NotAccepted) -> None:
+        """Put aside what names the agent's own key and wasn't signed with it as it stands. Raises `error` where there is none.
+
+        Memory that failed between the signing and the disk leaves such a report, and the collector, which answers nobody whose
+        first report isn't proved, would never take the next. Nobody signed what it says, so it isn't said again either.
+        """
+        spoilt = [entry for entry in entries if not _is_signed(entry, collector)]
+        if not spoilt:
+            raise error
+        for entry in spoilt:
+            await self._reject(entry, "its signature does not verify: it was damaged before it was stored")
 
     async def _split_or_reject(self, entries: Sequence[Entry], error: Refused) -> None:
         """The request as a whole was refused: go on with one report at a time.
@@ -258,6 +271,17 @@ def _key_of(entry: Entry) -> str | None:
 def _signed_by_another(entries: Sequence[Entry], collector: Collector) -> bool:
     """Tell whether the key of these reports is not the one of the enrolment."""
     return collector.identity is not None and _key_of(entries[0]) != collector.identity.key.public.id
+
+
+def _is_signed(entry: Entry, collector: Collector) -> bool:
+    """Tell whether a report verifies under the key of the enrolment."""
+    if collector.identity is None:
+        return False
+    try:
+        Envelope.read(entry.payload).verify(collector.identity.key.public)
+    except SignatureError:
+        return False
+    return True
 
 
 def _receipts(body: bytes) -> Receipts:

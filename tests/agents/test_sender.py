@@ -17,9 +17,11 @@ from agents.outbox import Entry, Outbox
 from agents.reporter import REPORT_BYTES, Reporter
 from agents.sender import IDLE_SECONDS, NOT_ACCEPTED_WAIT_SECONDS, Sender, Standing
 from monitor.model.clock import ManualClock
+from monitor.model.envelope import Envelope, Header
 from monitor.model.observation import Kind, Observation, Subject
 from monitor.model.report import MAX_REPORT_BYTES, Report
 from monitor.model.span import MINUTE
+from monitor.model.suite import PrivateKey
 from support.enrolled import NONCE, identity
 from support.loopback_collector import PROBLEM, LoopbackCollector, Reply
 
@@ -284,6 +286,37 @@ async def test_a_key_that_is_not_accepted_is_told_and_tried_seldom(bench: Bench)
         "it does not accept this agent; enrol it again with `cradlewatch agent enroll`"
     )
     assert bench.outbox.status().waiting == 1
+
+
+@pytest.mark.parametrize("before", [0, 2])
+async def test_a_report_that_was_damaged_before_it_was_stored_is_put_aside_and_told(bench: Bench, before: int) -> None:
+    """The collector answers nobody whose first report isn't proved: all that comes after it waited for a quarter of an hour each time."""
+    bench.sender = Sender(bench.outbox, CLOCK, lambda: bench.link, seeded=random.Random(1), again=bench.reporter.again)
+    bench.fill(before)
+    seal = Envelope.seal
+
+    def failing(payload: bytes, key: PrivateKey, header: Header) -> bytes:
+        return seal(payload, key, header).replace(b'"state":"read"', b'"state":"resd"')
+
+    with pytest.MonkeyPatch.context() as memory:
+        memory.setattr(Envelope, "seal", failing)
+        bench.fill(1)
+    bench.fill(2)
+    for _ in range(4):
+        await bench.sender.turn()
+    assert bench.sender.status.standing is Standing.OK
+    assert (len(bench.arrived()), bench.outbox.status().waiting, bench.outbox.status().rejected) == (before + 2, 0, 1)
+    said = "a bad signature" if before else "its signature does not verify: it was damaged before it was stored"
+    assert bench.outbox.rejected() == [(BOOT, before + 1, said)]
+    bench.fill(1)
+    await bench.sender.drain()
+    reports = [Report.model_validate(report) for report in bench.collector.reports.values()]
+    told = [item.facts["ranges"] for report in reports for item in report.observations if item.kind is Kind.DROPPED]
+    assert [(one["boot"], one["first"], one["last"]) for items in told for one in items] == [  # type: ignore[union-attr, index, call-overload]
+        (BOOT, before + 1, before + 1)
+    ]
+    states = {item.state for report in reports for item in report.observations if item.kind is Kind.DISKS}
+    assert states == {"read"}, "what nobody signed is not said again"
 
 
 async def test_what_an_earlier_key_signed_goes_alone_and_blocks_nothing(bench: Bench) -> None:

@@ -128,14 +128,30 @@ class LoopbackCollector:
         envelopes = list(_netstrings(body))
         if any(raw_jws.header_of(item)["kid"] not in self.keys for item in envelopes):
             return Reply(401, {"title": "who are you"}, PROBLEM)
-        receipts = [self._receipt(envelope) for envelope in envelopes]
+        receipts: list[dict[str, str]] = []
+        for envelope in envelopes:
+            if not self._is_signed(envelope):  # what comes after it is left unanswered
+                digest = "sha256:" + hashlib.sha256(envelope).hexdigest()
+                said = {"status": "rejected", "digest": digest, "error": "a bad signature", "reason": "signature"}
+                receipts.append(said)
+                break
+            receipts.append(self._receipt(envelope))
+        if all(item["status"] == "rejected" and item["reason"] == "signature" for item in receipts):
+            return Reply(401, {"title": "who are you"}, PROBLEM)
         self.nonces += 1
         nonce = f"nonce-{self.nonces:020d}"
         return Reply(200, {"receipts": receipts, "server_time": "2026-11-23T04:00:00Z", "nonce": nonce})
 
+    def _is_signed(self, envelope: bytes) -> bool:
+        line, _, payload = envelope.partition(b"\n")
+        try:
+            raw_jws.check(line, payload, self.keys[raw_jws.header_of(envelope)["kid"]])
+        except InvalidSignature:
+            return False
+        return True
+
     def _receipt(self, envelope: bytes) -> dict[str, str]:
-        header, (line, _, payload) = raw_jws.header_of(envelope), envelope.partition(b"\n")
-        raw_jws.check(line, payload, self.keys[header["kid"]])
+        header, (_, _, payload) = raw_jws.header_of(envelope), envelope.partition(b"\n")
         digest, report = "sha256:" + hashlib.sha256(envelope).hexdigest(), json.loads(payload)
         reason = self.reject(report)
         if reason is not None:
