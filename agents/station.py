@@ -251,7 +251,8 @@ class Station:
     ) -> tuple[str, StreamCause]:
         """Return (state, cause) of a camera whose one look failed, tried since `since`; a seat that was refused learns of it."""
         found = await self.around(camera, error.cause, since)
-        state, cause = meaning(error.cause, replace(found, was_playing=seat.is_playing))
+        found = replace(found, was_playing=seat.is_playing, unresolved=error.unresolved)
+        state, cause = meaning(error.cause, found)
         if cause is StreamCause.RECORDER_FULL:
             seat.refused()
         return state, cause

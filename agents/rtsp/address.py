@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import socket
+import threading
 from collections.abc import Iterable
 
 from agents.rtsp.errors import StreamError
@@ -20,8 +22,9 @@ _BROADCAST = ipaddress.ip_address("255.255.255.255")
 class AddressBook:
     """Names to addresses, inside the declared networks only.
 
-    A name keeps the address of its first resolution, so that a changed DNS answer can't lead the agent (and its
-    credentials) elsewhere; `forget` lets it be resolved anew.
+    A name keeps the address of its first resolution for as long as the agent runs, so that a changed DNS answer can't lead
+    the agent (and its credentials) elsewhere, not to another device of the same network either; `forget` lets it be
+    resolved anew.
     """
 
     def __init__(self, networks: Iterable[Network], resolve_seconds: float = 5.0) -> None:
@@ -29,6 +32,8 @@ class AddressBook:
         self._networks = tuple(networks)
         self._resolve_seconds = resolve_seconds
         self._pinned: dict[str, str] = {}
+        self._asking: dict[str, asyncio.Future[list[str]]] = {}
+        """Look-ups under way; one that hangs serves all later attempts until it ends."""
 
     def allows(self, address: str) -> bool:
         """Tell whether the numeric address may be contacted; a text that is no address may not."""
@@ -72,16 +77,43 @@ class AddressBook:
         self._pinned.pop(host, None)
 
     async def _look_up(self, host: str, port: int) -> list[str]:
-        loop = asyncio.get_running_loop()
+        if host not in self._asking:
+            self._asking[host] = _in_a_thread(host, port)
+            self._asking[host].add_done_callback(lambda _: self._asking.pop(host, None))
         try:
             async with asyncio.timeout(self._resolve_seconds):
-                found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
-            raise StreamError(StreamCause.NO_CONNECTION, "connect", f"the name {host} could not be resolved") from None
+                found = await asyncio.shield(self._asking[host])
         except TimeoutError:
             detail = f"the name {host} was not resolved within {self._resolve_seconds:g} s"
-            raise StreamError(StreamCause.NO_CONNECTION, "connect", detail) from None
-        return [str(sockaddr[0]) for *_, sockaddr in found]
+            raise StreamError(StreamCause.NO_CONNECTION, "connect", detail, unresolved=True) from None
+        if not found:
+            detail = f"the name {host} could not be resolved"
+            raise StreamError(StreamCause.NO_CONNECTION, "connect", detail, unresolved=True)
+        return found
+
+
+def _in_a_thread(host: str, port: int) -> asyncio.Future[list[str]]:
+    """Look a name up in a thread of its own; without an address the answer is empty.
+
+    The system's resolver hangs for half a minute where the site's name server is gone. Among the event loop's own few threads
+    such look-ups would keep all else waiting that needs one, and a stop, too.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[list[str]] = loop.create_future()
+
+    def tell(found: list[str]) -> None:
+        if not answer.done():
+            answer.set_result(found)
+
+    def ask() -> None:
+        found: list[str] = []
+        with contextlib.suppress(OSError, UnicodeError):
+            found = [str(place[0]) for *_, place in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(tell, found)
+
+    threading.Thread(target=ask, name=f"name {host}", daemon=True).start()
+    return answer
 
 
 def _parse(text: str) -> Address | None:

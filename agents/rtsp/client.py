@@ -139,7 +139,7 @@ class _Opening:
         except BaseException as error:
             connecting.close()
             if isinstance(error, OSError):  # a timeout is one too
-                raise _no_connection(error, where, seconds) from None
+                raise _no_connection(error, where, seconds, _kept(self._request.host, address)) from None
             raise
         self._trace(f"connected to {where} after {(self._loop.time() - before) * 1000:.0f} ms")
         return await self._wrap(connecting)
@@ -225,13 +225,21 @@ class _Opening:
         return Session(requester, video.play_url, identifier, timeout_seconds, channel, method, self._habit)
 
 
-def _no_connection(error: OSError, where: str, seconds: float) -> StreamError:
+def _kept(host: str, address: str) -> str:
+    """Return what to do where the address is a name's; nothing where it is written down."""
+    written = host == address or ":" in host
+    return (
+        "" if written else f"; the agent keeps the address of {host} while it runs: start it anew if that has changed"
+    )
+
+
+def _no_connection(error: OSError, where: str, seconds: float, kept: str) -> StreamError:
     if isinstance(error, TimeoutError) and error.errno is None:
-        detail = f"{where} did not complete a connection within {seconds:.3g} s"
+        detail = f"{where} did not complete a connection within {seconds:.3g} s{kept}"
         return StreamError(StreamCause.NO_CONNECTION, "connect", detail)
     if isinstance(error, ConnectionRefusedError):
-        return StreamError(StreamCause.REFUSED, "connect", f"{where} refuses connections")
-    detail = f"{where} cannot be reached ({error.strerror or type(error).__name__})"
+        return StreamError(StreamCause.REFUSED, "connect", f"{where} refuses connections{kept}")
+    detail = f"{where} cannot be reached ({error.strerror or type(error).__name__}){kept}"
     return StreamError(StreamCause.NO_CONNECTION, "connect", detail)
 
 

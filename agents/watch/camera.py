@@ -375,7 +375,8 @@ class CameraWatch:
         power closes its streams a moment before it stops to answer, and then it is the recorder that is gone.
         """
         around = await self._surroundings(error.cause, tried)
-        around = replace(around, was_playing=seat.is_playing, never_ran=self._newest is None)
+        ran = self._newest is not None
+        around = replace(around, was_playing=seat.is_playing, never_ran=not ran, unresolved=error.unresolved)
         state, cause = meaning(error.cause, around)
         if cause is StreamCause.RECORDER_FULL:
             seat.refused()

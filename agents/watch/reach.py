@@ -13,7 +13,8 @@ from agents.rtsp.errors import StreamError
 from monitor.model.clock import Clock
 from monitor.model.observation import StreamCause
 
-Answer = Literal["open", "refused", "silent"]
+Answer = Literal["open", "refused", "silent", "nameless"]
+"""How a port answers; nameless: its host's name has no address now, and nobody was asked."""
 Endpoint = tuple[str, int]
 
 GATEWAY_PORTS = (80, 443, 53)
@@ -52,13 +53,19 @@ def tcp_knock(addresses: AddressBook, seconds: float = 2.0) -> Knock:
     """Return a knock by TCP handshake inside the site's declared networks."""
 
     async def knock(host: str, port: int) -> Answer:
+        resolved = False
         try:
             async with asyncio.timeout(seconds):
                 address = await addresses.resolve(host, port)
+                resolved = True
                 _, writer = await asyncio.open_connection(address, port)
         except ConnectionRefusedError:
             return "refused"
-        except (OSError, TimeoutError, StreamError):
+        except StreamError as error:
+            return "nameless" if error.unresolved else "silent"
+        except TimeoutError:
+            return "silent" if resolved else "nameless"
+        except OSError:
             return "silent"
         writer.close()
         with contextlib.suppress(OSError):
@@ -163,7 +170,11 @@ class Reach:
         opened = [place for place, answer in zip(places, answers, strict=True) if answer == "open"]
         if opened and await self._anything_comes_back(opened):
             return Reached("up", None, "the recorder answers")
-        if opened or "refused" in answers or await self._others_answer(recorder_id):
+        others = not opened and "refused" not in answers and await self._others_answer(recorder_id)
+        if others and set(answers) == {"nameless"}:
+            name = places[0][0]
+            return Reached("unknown", StreamCause.NO_CONNECTION, f"the name {name} has no address: nobody was asked")
+        if opened or "refused" in answers or others:
             what = "its services refuse the connection" if "refused" in answers else "it is silent"
             what = "it accepts connections and answers nothing" if opened else what
             return Reached("down", StreamCause.RECORDER_UNREACHABLE, f"{what} while the site's line is whole")
@@ -185,7 +196,7 @@ class Reach:
         knocks = [asyncio.create_task(self._knock(*place)) for place in places]
         try:
             for answer in asyncio.as_completed(knocks):
-                if await answer != "silent":
+                if await answer in {"open", "refused"}:
                     return True
             return False
         finally:

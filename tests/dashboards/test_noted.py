@@ -43,6 +43,11 @@ EN = Words(Times(ZoneInfo("Asia/Shanghai"), Language.EN))
         ),
         ("no frame for 5 s: no packet arrives", "5 秒没有画面：未收到任何数据包"),
         ("127.0.0.1:554 refuses connections", "127.0.0.1:554 拒绝连接"),
+        (
+            "192.0.2.9:554 refuses connections; the agent keeps the address of cam.lan while it runs: start it anew if that has changed",
+            "192.0.2.9:554 拒绝连接；采集端运行期间沿用 cam.lan 的原地址：若地址已变，请重新启动采集端",
+        ),
+        ("the name cam.lan could not be resolved", "域名 cam.lan 无法解析"),
         (LOGIN_REFUSED, "登录被拒：请更正密码，再运行 agent check --retry-credentials"),
     ],
 )

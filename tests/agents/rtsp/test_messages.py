@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import ipaddress
+import threading
 import time
 from contextlib import suppress
 
@@ -413,11 +414,11 @@ async def test_a_name_is_resolved_once_and_pinned(monkeypatch: pytest.MonkeyPatc
     answers = [["192.0.2.10"], ["192.0.2.66"]]
     asked: list[str] = []
 
-    async def getaddrinfo(host: str, port: int, **_: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+    def getaddrinfo(host: str, port: int, **_: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
         asked.append(host)
         return [(2, 1, 6, "", (address, port)) for address in answers.pop(0)]
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr("agents.rtsp.address.socket.getaddrinfo", getaddrinfo)
     addresses = book("192.0.2.0/24")
     assert await addresses.resolve("nvr.example", 554) == "192.0.2.10"
     assert await addresses.resolve("nvr.example", 554) == "192.0.2.10"
@@ -427,10 +428,10 @@ async def test_a_name_is_resolved_once_and_pinned(monkeypatch: pytest.MonkeyPatc
 
 
 async def test_a_name_that_leads_outside_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def getaddrinfo(_: str, port: int, **__: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+    def getaddrinfo(_: str, port: int, **__: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
         return [(2, 1, 6, "", ("203.0.113.7", port))]
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr("agents.rtsp.address.socket.getaddrinfo", getaddrinfo)
     with pytest.raises(StreamError) as caught:
         await book("192.0.2.0/24").resolve("elsewhere.example", 554)
     assert caught.value.cause == StreamCause.NOT_ALLOWED
@@ -440,7 +441,36 @@ async def test_a_name_that_leads_outside_is_refused(monkeypatch: pytest.MonkeyPa
 async def test_a_name_that_does_not_exist_is_no_connection() -> None:
     with pytest.raises(StreamError) as caught:
         await book("192.0.2.0/24").resolve("does-not-exist.invalid", 554)
-    assert caught.value.cause == StreamCause.NO_CONNECTION
+    assert (caught.value.cause, caught.value.unresolved) == (StreamCause.NO_CONNECTION, True)
+    assert caught.value.again().unresolved
+
+
+async def test_a_name_server_that_hangs_holds_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's resolver waits for half a minute, in threads that the outbox and the logins need, too."""
+    asked: list[str] = []
+    over = threading.Event()
+
+    def getaddrinfo(host: str, port: int, **_: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+        asked.append(host)
+        over.wait(60)
+        return [(2, 1, 6, "", ("192.0.2.10", port))]
+
+    monkeypatch.setattr("agents.rtsp.address.socket.getaddrinfo", getaddrinfo)
+    addresses = AddressBook([ipaddress.ip_network("192.0.2.0/24")], resolve_seconds=0.1)
+    names = [f"camera{number}.example" for number in range(64)]
+    for _ in range(2):
+        failed = await asyncio.gather(*(addresses.resolve(name, 554) for name in names), return_exceptions=True)
+        assert [item.unresolved for item in failed if isinstance(item, StreamError)] == [True] * 64
+    async with asyncio.timeout(5):
+        assert await asyncio.to_thread(lambda: "free") == "free"
+    assert sorted(asked) == sorted(names), "one look-up each: a later attempt waits for the one that hangs"
+    assert all(one.daemon for one in threading.enumerate() if one.name.startswith("name camera")), "and no stop does"
+    over.set()
+    async with asyncio.timeout(20):
+        while True:
+            with suppress(StreamError):
+                assert await addresses.resolve(names[0], 554) == "192.0.2.10"
+                break
 
 
 def test_a_description_of_endless_words_is_told_in_a_short_sentence() -> None:

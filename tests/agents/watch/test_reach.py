@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import socket
+import threading
 from collections import Counter
 from collections.abc import Mapping
 
@@ -52,6 +54,10 @@ def reach_of(door: Door, clock: ManualClock | None = None) -> Reach:
         ("silent", "silent", "silent", "open", "down"),
         ("silent", "silent", "silent", "refused", "down"),
         ("silent", "silent", "silent", "silent", "unknown"),
+        ("nameless", "nameless", "silent", "silent", "unknown"),
+        ("nameless", "nameless", "nameless", "nameless", "unknown"),
+        ("nameless", "open", "silent", "silent", "up"),
+        ("nameless", "silent", "open", "silent", "down"),
     ],
 )
 async def test_table(web: Answer, streams: Answer, other: Answer, gateway: Answer, state: str) -> None:
@@ -184,3 +190,25 @@ async def test_a_recorder_that_hangs_is_unreachable_though_its_kernel_accepts() 
         assert (found.state, found.cause) == ("down", StreamCause.RECORDER_UNREACHABLE)
         assert "answers nothing" in found.detail
         stop.set()
+
+
+async def test_a_recorder_whose_name_cannot_be_resolved_is_not_said_to_be_unreachable() -> None:
+    """The site's name server comes up after the agent: nobody has asked the recorder anything."""
+    door = Door({NVR: "nameless", STREAMS: "nameless", OTHER: "open", GATEWAY: "open"})
+    reached = await reach_of(door).ask("nvr")
+    assert (reached.state, reached.cause) == ("unknown", StreamCause.NO_CONNECTION)
+    assert reached.detail == "the name 192.0.2.10 has no address: nobody was asked"
+
+
+async def test_a_name_without_an_address_is_told_from_a_silent_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    over = threading.Event()
+
+    def getaddrinfo(host: str, *_: object, **__: object) -> list[object]:
+        if host == "hangs.example":
+            over.wait(60)
+        raise socket.gaierror(socket.EAI_AGAIN, "later")
+
+    monkeypatch.setattr("agents.rtsp.address.socket.getaddrinfo", getaddrinfo)
+    knock = tcp_knock(AddressBook([ipaddress.ip_network("127.0.0.0/8")]), 0.2)
+    assert await asyncio.gather(knock("gone.example", 80), knock("hangs.example", 80)) == ["nameless", "nameless"]
+    over.set()
