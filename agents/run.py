@@ -30,6 +30,7 @@ from agents.station import Station
 from agents.storage import File, Storage
 from agents.summary import sum_up
 from agents.views import ViewBook
+from agents.watch.awake import Awake
 from agents.watch.camera import CameraWatch, Sight, Timings, Tools
 from agents.watch.decoder import Decoder
 from agents.watch.failure import Around
@@ -90,7 +91,9 @@ class Service:
         self._owes_history = False
         self.station = Station(site, clock, self.pending.append, learnt=state.learnt_budgets(), memory=state)
         self.decoder = Decoder()
-        self.tools = Tools(self.decoder, clock, self.pending.append, self._timings(), seed=hash(state.boot) & 0xFFFF)
+        self.awake = Awake(clock)
+        seed = hash(state.boot) & 0xFFFF
+        self.tools = Tools(self.decoder, clock, self.pending.append, self._timings(), seed, self.awake)
         self.views = ViewBook(state, [item.id for item in site.cameras])
         self.watches = {item.id: self._watch(item) for item in site.cameras if site.has_stream(item)}
         holds_for = round(self._holds_for() * SECOND)
@@ -101,7 +104,7 @@ class Service:
         }
         self.twins = Twins(self.watches, self.pending.append)
         self.life = Track(Subject(kind="agent", id=state.agent), Kind.AGENT, self.pending.append, holds_for)
-        self._wall = Wall(clock, self._stepped)
+        self._wall = Wall(clock, self._stepped, self.awake, self._stood_still)
         self.periodic = Periodic(clock)
         self.index_progress: dict[str, float] = {}
         """Share of the first index scan that is done, by camera."""
@@ -133,6 +136,7 @@ class Service:
         await self._wait_for_clock()
         if self._stop.is_set():
             return
+        self.awake.begin()
         self._declare()
         if (trouble := await self.station.gateway_trouble()) is not None:
             log.warning(trouble)
@@ -140,6 +144,7 @@ class Service:
         tasks = [asyncio.create_task(watch.run(), name=f"watch {name}") for name, watch in self.watches.items()]
         tasks.append(asyncio.create_task(self.sender.run(self._wake), name="sender"))
         tasks.append(asyncio.create_task(self._mind_the_clock(), name="clock"))
+        tasks.append(asyncio.create_task(self.awake.run(), name="awake"))
         tasks.append(asyncio.create_task(self._mind_the_state(), name="state"))
         self._schedule()
         self.periodic.start()
@@ -484,6 +489,13 @@ class Service:
             track.flush(old)
             track.restart(new)
         self.periodic.begin_again()
+
+    def _stood_still(self, old: Millis, new: Millis) -> None:
+        """This process did nothing for a while: what it would have seen then is unknown, and so is that it ran."""
+        log.warning("this process stood still; nothing was watched meanwhile", seconds=(new - old) / SECOND)
+        for track in (*self.reach.values(), self.life):
+            track.flush(old)
+            track.restart(new)
 
     def _now(self) -> Millis:
         return self._wall.now()

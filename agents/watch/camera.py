@@ -17,6 +17,7 @@ from agents.rtsp.stream import Stream, StreamInfo
 from agents.views import ApprovedView, agreed_view
 from agents.vision.diagnose import OK, Diagnosis, look
 from agents.vision.eye import Eye
+from agents.watch.awake import Awake
 from agents.watch.budget import Budget, Seat
 from agents.watch.decoder import DecodeError, Decoder, DecoderBusyError, DecoderKilledError
 from agents.watch.failure import Around, meaning
@@ -91,6 +92,8 @@ class Tools:
     timings: Timings
     seed: int = 0
     """Of the jitter: cameras that come back together don't stampede."""
+    awake: Awake | None = None
+    """Knows when the process stood still; None: it never does."""
 
 
 @dataclass
@@ -175,7 +178,9 @@ class CameraWatch:
         """The monotonic second at which the session was last one of turns: begun as a visit, or with others waiting."""
         self._rhythm = Rhythm(timings.look_every, timings.confirm_every)
         self._look_due = 0.0
-        self._wall_clock = Wall(tools.clock, self._stepped)
+        self._awake_since: Millis = 0
+        """When the process last stood still, until when."""
+        self._wall_clock = Wall(tools.clock, self._stepped, tools.awake, self._stood_still)
 
     async def run(self) -> None:
         """Connect, watch, and connect again; ends only when cancelled."""
@@ -316,6 +321,8 @@ class CameraWatch:
     def _seen(self, first: float, last: float) -> None:
         """Frames came between two monotonic instants: the wall clock is read once for all of them."""
         at = self._wall(first)
+        # What was taken when the process ran again may have come before: that it runs now is all that it shows.
+        at, last_at = max(at, self._awake_since), at + round((last - first) * SECOND)
         held = self._is_held_again(last)
         basis = Basis.SAMPLED if self._sampled else Basis.WATCHED
         if self._doubt is not None:
@@ -324,7 +331,7 @@ class CameraWatch:
             self._bridge(at)
         if self.stream.state != "up" or held:
             self.stream.set(at, "up", basis=basis)
-        self._seen_until = max(self._seen_until, at + round((last - first) * SECOND))
+        self._seen_until = max(self._seen_until, last_at)
 
     @property
     def _assumed(self) -> float:
@@ -499,8 +506,21 @@ class CameraWatch:
             track.restart(new)
         self._seen_until += new - old
         self._looked_until += new - old
+        self._awake_since += new - old
         self._last_visit = self._last_look = None
         self._diagnosis = self._diagnosis.shifted(new - old)
+
+    def _stood_still(self, old: Millis, new: Millis) -> None:
+        """Nobody watched from `old` to `new`: what was seen ends there, and what is seen from now on begins anew."""
+        self._awake_since = new
+        self._doubt = None
+        if self.stream.state == "up":
+            self.stream.forget(min(old, self._seen_until))
+        else:
+            self.stream.flush(old)
+            self.stream.restart(new)
+        self.view.forget(min(old, self._looked_until))
+        self._last_visit = self._last_look = None
 
     def _now(self) -> Millis:
         return self._wall_clock.now()

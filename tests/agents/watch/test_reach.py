@@ -210,5 +210,6 @@ async def test_a_name_without_an_address_is_told_from_a_silent_port(monkeypatch:
 
     monkeypatch.setattr("agents.rtsp.address.socket.getaddrinfo", getaddrinfo)
     knock = tcp_knock(AddressBook([ipaddress.ip_network("127.0.0.0/8")]), 0.2)
-    assert await asyncio.gather(knock("gone.example", 80), knock("hangs.example", 80)) == ["nameless", "nameless"]
+    answers = await asyncio.gather(knock("gone.example", 80), knock("hangs.example", 80))
+    assert set(answers) == {"nameless"}
     over.set()
