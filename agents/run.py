@@ -129,10 +129,12 @@ class Service:
         self._stop.set()
 
     async def run(self) -> None:
-        """Watch until stopped by SIGTERM, SIGINT or `stop`. Raises StateError when the state directory is taken away."""
+        """Watch until stopped by SIGTERM, SIGINT, SIGHUP or `stop`. Raises StateError when the state directory is taken away."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self.stop)
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup's wish
+            loop.add_signal_handler(signal.SIGHUP, self.stop)
         await self._wait_for_clock()
         if self._stop.is_set():
             return

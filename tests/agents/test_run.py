@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 import subprocess
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -285,6 +286,18 @@ async def test_a_wrong_password_and_kills_at_the_worst_moment_are_one_failed_log
         states = {(item.state, item.cause) for item in journal_of(config) if item.kind is Kind.STREAM}
     assert states <= {("unknown", "credentials_held"), ("unknown", "unauthorized")}
     assert "s3cret-0" not in "".join(running.log)
+
+
+async def test_a_terminal_that_is_closed_ends_the_service_with_its_last_words(tmp_path: Path) -> None:
+    async with live() as simulator:
+        config = prepare(tmp_path, simulator, rhythm={**RHYTHM, "report_every": "1h"})
+        async with service(config) as running:
+            # Seen and not yet written down: the next report would be an hour away.
+            await until(lambda: simulator.stats().get("requests_play", 0) > 0, running)
+            await until(lambda: any("watching" in line for line in running.log), running)
+            running.process.send_signal(signal.SIGHUP)
+            assert await asyncio.wait_for(running.process.wait(), 30) == 0
+    assert said(config, Kind.AGENT, "up")()
 
 
 async def test_a_service_whose_state_was_replaced_ends_and_leaves_the_new_one_to_the_next(tmp_path: Path) -> None:
