@@ -251,7 +251,7 @@ class Station:
     ) -> tuple[str, StreamCause]:
         """Return (state, cause) of a camera whose one look failed, tried since `since`; a seat that was refused learns of it."""
         found = await self.around(camera, error.cause, since)
-        found = replace(found, was_playing=seat.is_playing, unresolved=error.unresolved)
+        found = replace(found, was_playing=seat.is_playing, inconclusive=error.inconclusive)
         state, cause = meaning(error.cause, found)
         if cause is StreamCause.RECORDER_FULL:
             seat.refused()

@@ -85,10 +85,10 @@ class AddressBook:
                 found = await asyncio.shield(self._asking[host])
         except TimeoutError:
             detail = f"the name {host} was not resolved within {self._resolve_seconds:g} s"
-            raise StreamError(StreamCause.NO_CONNECTION, "connect", detail, unresolved=True) from None
+            raise StreamError(StreamCause.NO_CONNECTION, "connect", detail, inconclusive=True) from None
         if not found:
             detail = f"the name {host} could not be resolved"
-            raise StreamError(StreamCause.NO_CONNECTION, "connect", detail, unresolved=True)
+            raise StreamError(StreamCause.NO_CONNECTION, "connect", detail, inconclusive=True)
         return found
 
 

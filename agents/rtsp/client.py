@@ -217,9 +217,12 @@ class _Opening:
         _succeed(answer, self._connection)
         try:
             identifier, timeout_seconds = session_of(answer.header("Session") or "")
-            channel = interleaved_of(answer.header("Transport"))
         except MalformedError as error:
             raise StreamError(StreamCause.PROTOCOL_ERROR, "setup", str(error)) from None
+        try:
+            channel = interleaved_of(answer.header("Transport"))
+        except MalformedError as error:
+            raise StreamError(StreamCause.PROTOCOL_ERROR, "setup", str(error), inconclusive=True) from None
         self._trace(f"session timeout {timeout_seconds:g} s, channel {channel}")
         method = self._habit.method(public)
         return Session(requester, video.play_url, identifier, timeout_seconds, channel, method, self._habit)

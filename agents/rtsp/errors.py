@@ -13,17 +13,17 @@ Stage = Literal["connect", "options", "describe", "setup", "play", "media"]
 class StreamError(Exception):
     """A stream failed; `cause` is what an observation says, `detail` one sentence for people, without secrets."""
 
-    def __init__(self, cause: StreamCause, stage: Stage, detail: str, *, unresolved: bool = False) -> None:
-        """Keep cause, stage and detail. `unresolved`: the name has no address now, so nobody was asked anything."""
+    def __init__(self, cause: StreamCause, stage: Stage, detail: str, *, inconclusive: bool = False) -> None:
+        """Keep cause, stage and detail. `inconclusive`: it says nothing of the device."""
         super().__init__(detail)
-        self.unresolved = unresolved
+        self.inconclusive = inconclusive
         self.cause = cause
         self.stage: Stage = stage
         self.detail = detail
 
     def again(self) -> StreamError:
         """Return the same error, to be raised: what was raised once holds on to all that it came through."""
-        return StreamError(self.cause, self.stage, self.detail, unresolved=self.unresolved)
+        return StreamError(self.cause, self.stage, self.detail, inconclusive=self.inconclusive)
 
     def __str__(self) -> str:
         """Return CAUSE at STAGE: DETAIL."""

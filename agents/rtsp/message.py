@@ -96,6 +96,10 @@ def render_refusal(cseq: int) -> bytes:
     return f"RTSP/1.0 501 Not Implemented\r\nCSeq: {cseq}\r\n\r\n".encode()
 
 
+NOT_INTERLEAVED = "the device does not send the stream over the RTSP connection (TCP interleaved)"
+"""Whoever takes it by UDP may see the camera: that the agent doesn't is no outage."""
+
+
 def status_error(status: int, stage: Stage) -> StreamError:
     """Return the error that an answer other than 2xx stands for. The server's own words are not repeated."""
     method = stage.upper()
@@ -110,6 +114,8 @@ def status_error(status: int, stage: Stage) -> StreamError:
     if status in (453, 500, 503):
         detail = f"the device serves no further session ({method} was answered {status})"
         return StreamError(StreamCause.RECORDER_FULL, stage, detail)
+    if status == 461:
+        return StreamError(StreamCause.PROTOCOL_ERROR, stage, f"{NOT_INTERLEAVED}; it answered 461", inconclusive=True)
     if 300 <= status < 400:
         detail = f"{method} was answered by a redirect ({status}) that leads elsewhere, and is not followed"
         return StreamError(StreamCause.PROTOCOL_ERROR, stage, detail)
@@ -144,7 +150,7 @@ def interleaved_of(transport: str | None) -> int:
             return channel
     if "tcp" in transport.lower():
         return 0
-    raise MalformedError("the device does not send the stream over the RTSP connection (TCP interleaved)")
+    raise MalformedError(NOT_INTERLEAVED)
 
 
 def _number(text: str | None) -> int | None:

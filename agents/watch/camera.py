@@ -383,7 +383,7 @@ class CameraWatch:
         """
         around = await self._surroundings(error.cause, tried)
         ran = self._newest is not None
-        around = replace(around, was_playing=seat.is_playing, never_ran=not ran, unresolved=error.unresolved)
+        around = replace(around, was_playing=seat.is_playing, never_ran=not ran, inconclusive=error.inconclusive)
         state, cause = meaning(error.cause, around)
         if cause is StreamCause.RECORDER_FULL:
             seat.refused()

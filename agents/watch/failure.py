@@ -34,16 +34,16 @@ class Around:
     never_ran: bool = False
     """No frame of it has come since the agent's start."""
     site_answers: bool = True
-    unresolved: bool = False
-    """Its name has no address now: nobody was asked anything."""
+    inconclusive: bool = False
+    """It says nothing of the camera: its name has no address now, or it serves its stream in another way than the agent takes it."""
 
 
 def meaning(cause: StreamCause, around: Around) -> tuple[str, StreamCause]:
     """Return (state, cause) of a camera whose stream failed with `cause`.
 
     A refused login, a missing right, a forbidden address, a certificate that isn't the known one, a codec that isn't
-    watched say nothing of the camera; nor does a name that can't be resolved, for then nobody was asked; nor a recorder that
-    is gone or full, or a cut line; nor an address at which there is nothing, a port at which nobody speaks RTSP, or a first
+    watched say nothing of the camera; nor does a name that can't be resolved, for then nobody was asked; nor a transport that
+    it doesn't offer; nor a recorder that is gone or full, or a cut line; nor an address at which there is nothing, a port at which nobody speaks RTSP, or a first
     request that nobody answers, while the recorder has the camera on line: others may hold all sessions of one that refuses
     by silence. What remains is down, so also a stream that ran: recorders go on listing a camera that has just gone for a
     while.
@@ -58,10 +58,10 @@ def meaning(cause: StreamCause, around: Around) -> tuple[str, StreamCause]:
         return "down", StreamCause.CHANNEL_OFFLINE
     if cause is StreamCause.NOT_FOUND and around.channel_online:
         return "unknown", StreamCause.NO_STREAM
-    silent = cause in SILENCE and not around.unresolved
+    silent = cause in SILENCE and not around.inconclusive
     if cause is StreamCause.RECORDER_FULL or (silent and around.others_up and not around.was_playing):
         return "unknown", StreamCause.RECORDER_FULL
     unserved = cause in UNSERVED or (cause in SILENCE and around.never_ran)
-    if around.unresolved or (unserved and around.channel_online):
+    if around.inconclusive or (unserved and around.channel_online):
         return "unknown", cause
     return "down", cause

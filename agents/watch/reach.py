@@ -62,7 +62,7 @@ def tcp_knock(addresses: AddressBook, seconds: float = 2.0) -> Knock:
         except ConnectionRefusedError:
             return "refused"
         except StreamError as error:
-            return "nameless" if error.unresolved else "silent"
+            return "nameless" if error.inconclusive else "silent"
         except TimeoutError:
             return "silent" if resolved else "nameless"
         except OSError:

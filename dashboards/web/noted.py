@@ -66,6 +66,8 @@ NOTES: tuple[str, ...] = (
     _n("the device serves no further session (%(method)s was answered %(status)s)"),
     _n("there is no such stream (%(method)s was answered %(status)s)"),
     _n("the stream holds no video, but %(shown)s"),
+    _n("the device does not send the stream over the RTSP connection (TCP interleaved)"),
+    _n("it answered 461"),
     _n("the video is in %(codec)s; H.264, H.265 and MJPEG can be watched"),
     _n("no stream is known, and the recorder tells of none: write stream in site.yaml"),
     # Who answers at the site.

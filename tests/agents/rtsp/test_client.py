@@ -106,6 +106,15 @@ async def test_a_nonce_that_is_always_stale_ends_as_refusal() -> None:
     assert len(device.asked) < 6
 
 
+async def test_a_camera_that_streams_by_udp_alone_is_not_judged() -> None:
+    async with serve(Device(statuses={"SETUP": 461})) as device:
+        error = await cause_of(device.url(), deadlines=PATIENT, within=30)
+    assert (error.cause, error.inconclusive) == (StreamCause.PROTOCOL_ERROR, True)
+    assert error.detail.startswith("the device does not send the stream over the RTSP connection")
+    async with serve(Device(statuses={"SETUP": 400})) as device:
+        assert not (await cause_of(device.url(), deadlines=PATIENT, within=30)).inconclusive
+
+
 @pytest.mark.parametrize(
     ("method", "status", "cause", "stage"),
     [

@@ -441,8 +441,8 @@ async def test_a_name_that_leads_outside_is_refused(monkeypatch: pytest.MonkeyPa
 async def test_a_name_that_does_not_exist_is_no_connection() -> None:
     with pytest.raises(StreamError) as caught:
         await book("192.0.2.0/24").resolve("does-not-exist.invalid", 554)
-    assert (caught.value.cause, caught.value.unresolved) == (StreamCause.NO_CONNECTION, True)
-    assert caught.value.again().unresolved
+    assert (caught.value.cause, caught.value.inconclusive) == (StreamCause.NO_CONNECTION, True)
+    assert caught.value.again().inconclusive
 
 
 async def test_a_name_server_that_hangs_holds_up_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -460,7 +460,7 @@ async def test_a_name_server_that_hangs_holds_up_nobody_else(monkeypatch: pytest
     names = [f"camera{number}.example" for number in range(64)]
     for _ in range(2):
         failed = await asyncio.gather(*(addresses.resolve(name, 554) for name in names), return_exceptions=True)
-        assert [item.unresolved for item in failed if isinstance(item, StreamError)] == [True] * 64
+        assert [item.inconclusive for item in failed if isinstance(item, StreamError)] == [True] * 64
     async with asyncio.timeout(5):
         assert await asyncio.to_thread(lambda: "free") == "free"
     assert sorted(asked) == sorted(names), "one look-up each: a later attempt waits for the one that hangs"

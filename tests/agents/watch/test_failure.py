@@ -36,12 +36,14 @@ def test_a_refused_login_or_a_forbidden_address_says_nothing_of_the_camera(cause
 @pytest.mark.parametrize(
     ("cause", "around", "expected"),
     [
+        # A camera that streams by UDP alone.
+        (Cause.PROTOCOL_ERROR, Around(inconclusive=True), ("unknown", Cause.PROTOCOL_ERROR)),
         # A name that can't be resolved: nobody was asked.
-        (Cause.NO_CONNECTION, Around(unresolved=True), ("unknown", Cause.NO_CONNECTION)),
-        (Cause.NO_CONNECTION, Around(ANSWERS, unresolved=True, others_up=True), ("unknown", Cause.NO_CONNECTION)),
-        (Cause.NO_CONNECTION, Around(ANSWERS, channel_online=False, unresolved=True), ("down", Cause.CHANNEL_OFFLINE)),
-        (Cause.NO_CONNECTION, Around(GONE, unresolved=True), ("unknown", Cause.RECORDER_UNREACHABLE)),
-        (Cause.NO_CONNECTION, Around(site_answers=False, unresolved=True), ("unknown", Cause.BLIND)),
+        (Cause.NO_CONNECTION, Around(inconclusive=True), ("unknown", Cause.NO_CONNECTION)),
+        (Cause.NO_CONNECTION, Around(ANSWERS, inconclusive=True, others_up=True), ("unknown", Cause.NO_CONNECTION)),
+        (Cause.NO_CONNECTION, Around(ANSWERS, channel_online=False, inconclusive=True), ("down", Cause.CHANNEL_OFFLINE)),
+        (Cause.NO_CONNECTION, Around(GONE, inconclusive=True), ("unknown", Cause.RECORDER_UNREACHABLE)),
+        (Cause.NO_CONNECTION, Around(site_answers=False, inconclusive=True), ("unknown", Cause.BLIND)),
         # A camera that is reached directly.
         (Cause.REFUSED, Around(), ("down", Cause.REFUSED)),
         (Cause.NO_CONNECTION, Around(), ("down", Cause.NO_CONNECTION)),
