@@ -11,11 +11,12 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic_core import ErrorDetails
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from monitor.regulations.messages import quoted, said
+from monitor.store.engine import is_away
 
 log = structlog.get_logger(__name__)
 
@@ -50,28 +51,22 @@ def is_ours(path: str) -> bool:
     return path.startswith(_OURS)
 
 
-_ABSENT = "the database does not answer; nothing is acknowledged, try again later"
+_ABSENT = "the database does not answer or takes nothing now; nothing is acknowledged, try again later"
 _FAILED = "the server failed; it is in its log"
 
 
 def response_to(path: str, error: Exception) -> JSONResponse:
     """Return what a request for a path of the API is answered when its work raises.
 
-    A Problem as it says, 503 where the database does not answer, else 500; these two are logged.
+    A Problem as it says, 503 where the database does not answer or takes nothing, else 500; these two are logged.
     """
     if isinstance(error, Problem):
         return problem_response(error.status, error.detail, error.headers)
-    if _is_absent(error):
-        log.error("the database did not answer", path=path, reason=type(error).__name__)
+    if is_away(error):
+        log.error("the database did not answer, or takes nothing", path=path, reason=type(error).__name__)
         return problem_response(HTTPStatus.SERVICE_UNAVAILABLE, _ABSENT, {"Retry-After": str(RETRY_SECONDS)})
     log.error("a request failed", path=path, exc_info=error)
     return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, _FAILED)
-
-
-def _is_absent(error: Exception) -> bool:
-    if isinstance(error, DBAPIError):
-        return isinstance(error, OperationalError) or error.connection_invalidated
-    return isinstance(error, PoolTimeout)
 
 
 def install_problems(app: FastAPI, page_error: PageError | None = None) -> None:
@@ -98,7 +93,7 @@ def install_problems(app: FastAPI, page_error: PageError | None = None) -> None:
         found = response_to(request.url.path, error)
         if page_error is None or is_ours(request.url.path):
             return found
-        detail = error.detail if isinstance(error, Problem) else _ABSENT if _is_absent(error) else _FAILED
+        detail = error.detail if isinstance(error, Problem) else _ABSENT if is_away(error) else _FAILED
         return page_error(request, found.status_code, detail)
 
     app.add_exception_handler(Problem, of_any)

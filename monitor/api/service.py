@@ -13,6 +13,7 @@ from monitor.api.context import Context
 from monitor.api.metrics import StoreCollector, counted
 from monitor.api.problems import Problem
 from monitor.store import schema
+from monitor.store.engine import only_reads
 
 
 def service_routes(context: Context, registry: CollectorRegistry) -> APIRouter:
@@ -34,14 +35,16 @@ def service_routes(context: Context, registry: CollectorRegistry) -> APIRouter:
 
     @router.get("/health/ready")
     def ready() -> dict[str, str]:
-        """Tell whether the database answers and has this program's schema."""
+        """Tell whether the database answers, takes what is stored, and has this program's schema."""
         try:
             with context.engine.connect() as connection:
-                current = schema.is_current(connection)
+                current, closed = schema.is_current(connection), only_reads(connection)
         except SQLAlchemyError:
             raise _not_ready("the database does not answer") from None
         if not current:
             raise _not_ready("the database has another schema: run `cradlewatch collector migrate`")
+        if closed:
+            raise _not_ready("the database only reads now (a standby, or set so): nothing can be stored")
         return {"status": "ok"}
 
     return router

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import structlog
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from monitor.collector.arrival import Arrivals, Identity, NotProved, Rejected, check_in
@@ -22,7 +20,7 @@ from monitor.model.report import Receipt, Receipts
 from monitor.model.span import Millis, from_millis
 from monitor.store.agents import Arrival, hold_institutions, reported
 from monitor.store.clocks import note_offset
-from monitor.store.engine import writing
+from monitor.store.engine import is_away, writing
 from monitor.store.ledger import add_entries
 from monitor.store.reports import add_reports
 
@@ -56,8 +54,8 @@ def ingest_together(context: Context, requests: Sequence[Sequence[bytes]]) -> li
     try:
         return _together(context, requests)
     except Exception as error:  # noqa: BLE001  (whatever one of them caused is no matter of the others)
-        # A database that doesn't answer is not asked once more for each of them.
-        if len(requests) == 1 or isinstance(error, OperationalError | PoolTimeout):
+        # A database that is away is not asked once more for each of them.
+        if len(requests) == 1 or is_away(error):
             return [error] * len(requests)
     return [outcome for item in requests for outcome in ingest_together(context, [item])]
 

@@ -11,7 +11,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import Pool
 
@@ -80,6 +81,25 @@ def with_patience(engine: Engine, patience: Patience) -> Engine:
     if engine.dialect.name == "sqlite":
         return engine
     return open_engine(engine.url.render_as_string(hide_password=False), patience=patience)
+
+
+_ONLY_READS = "25006"
+"""PostgreSQL's word (SQLSTATE) for what can't be written because the server, or the database, only reads."""
+
+
+def is_away(error: Exception) -> bool:
+    """Tell whether the database doesn't answer or takes nothing now, whatever it is asked: the same may pass later."""
+    if isinstance(error, DBAPIError):
+        only_reads = getattr(error.orig, "sqlstate", None) == _ONLY_READS
+        return isinstance(error, OperationalError) or error.connection_invalidated or only_reads
+    return isinstance(error, PoolTimeout)
+
+
+def only_reads(connection: Connection) -> bool:
+    """Tell whether PostgreSQL would refuse to write: a standby, or set so. SQLite says it when it is written to, no sooner."""
+    if connection.dialect.name != "postgresql":
+        return False
+    return str(connection.exec_driver_sql("SHOW transaction_read_only").scalar_one()) == "on"
 
 
 def _owners_alone(connection: Any) -> None:

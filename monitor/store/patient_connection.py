@@ -56,6 +56,14 @@ class PatientConnection(psycopg.Connection[Any]):
         else:
             super().rollback()
 
+    def set_read_only(self, value: bool | None) -> None:
+        """Let the next transactions only read, or do what the server lets them.
+
+        SQLAlchemy takes "only read" back by "read and write", which would pass over a server that is set to only read
+        (`default_transaction_read_only`): whoever moves a database elsewhere relies on it that nothing more is stored here.
+        """
+        super().set_read_only(value or None)
+
     def _heard(self, gen: PQGen[T], interval: float, most: float) -> PQGen[T]:
         """Pass on what a generator waits for; psycopg sends it nothing (0) each time that an interval went by in silence."""
         silent = 0.0

@@ -9,21 +9,23 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import psycopg
 import pytest
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 
 from monitor.api.auth import SESSION_COOKIE
 from monitor.api.body import MAX_BATCH_BYTES
 from monitor.api.routes import build_api
 from monitor.collector.enrolment import create_code, revoke
 from monitor.collector.evaluate import evaluate
+from monitor.collector.ingest import ingest_together
 from monitor.collector.settings import Settings
 from monitor.model.calendar import Waiver
 from monitor.model.enrolment import prove_possession
-from monitor.model.envelope import MEDIA_TYPE, frame
+from monitor.model.envelope import MEDIA_TYPE, frame, unframe
 from monitor.model.inventory import Inventory, Jurisdiction, Level
 from monitor.model.jws import SignatureError
 from monitor.model.observation import Subject
@@ -35,7 +37,9 @@ from monitor.model.suite import PrivateKey, PublicKey
 from monitor.store import registry
 from monitor.store.accounts import create_api_token, create_session, create_user, delete_session
 from monitor.store.engine import open_engine, writing
+from monitor.store.schema import NEWEST
 from support.centre import INVENTORY, NOW, Centre, declared, index, make_centre, span
+from support.databases import BOTH
 from support.packs import pack
 from support.signing import SigningAgent, offer
 
@@ -639,6 +643,8 @@ def test_health(centre: Centre, client: TestClient, engine: Engine) -> None:
         session.connection().exec_driver_sql("UPDATE alembic_version SET version_num = '0000'")
     assert_problem(client.get("/health/ready"), 503, "cradlewatch collector migrate")
     assert client.get("/health/live").status_code == 200
+    with writing(engine) as session:  # another test may get this database, emptied
+        session.connection().exec_driver_sql(f"UPDATE alembic_version SET version_num = '{NEWEST}'")
 
 
 def test_a_database_that_is_gone_is_not_this_programs_fault() -> None:
@@ -651,6 +657,29 @@ def test_a_database_that_is_gone_is_not_this_programs_fault() -> None:
         answer = client.post("/api/v1/reports", content=batch(sender, b"x"), headers=TYPE)
         assert_problem(answer, 503, "nothing is acknowledged, try again later")
         assert "retry-after" in answer.headers
+
+
+@pytest.mark.parametrize("database_url", BOTH[1:], indirect=True)
+def test_a_server_that_only_reads_is_asked_again_later(centre: Centre, engine: Engine) -> None:
+    """As a standby after a failover, or a hosted server whose disk is nearly full."""
+    sealed = batch(centre.agents["wj-0001"], centre.report(span("camera/gate", "up", NOW - MINUTE, NOW)).to_bytes())
+    word = "on"
+
+    @event.listens_for(engine, "checkout")
+    def as_the_server_says(connection: psycopg.Connection[Any], *_: object) -> None:
+        connection.execute(f"SET default_transaction_read_only = {word}".encode())
+        connection.commit()
+
+    with TestClient(build_api(centre.context), raise_server_exceptions=False) as client:
+        answer = client.post("/api/v1/reports", content=sealed, headers=TYPE)
+        assert_problem(answer, 503, "nothing is acknowledged, try again later")
+        assert "retry-after" in answer.headers
+        assert_problem(client.get("/health/ready"), 503, "only reads")
+        outcomes = ingest_together(centre.context, [unframe(sealed)] * 3)
+        assert len(set(map(id, outcomes))) == 1, "it is not asked once more for each of them"
+        word = "off"
+        assert client.get("/health/ready").status_code == 200
+        assert client.post("/api/v1/reports", content=sealed, headers=TYPE).json()["receipts"][0]["status"] == "stored"
 
 
 def test_openapi_describes_the_contract(client: TestClient) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from monitor.api.routes import build_api
@@ -20,10 +20,10 @@ from monitor.collector.context import Context
 from monitor.collector.settings import Settings
 from monitor.model.envelope import MEDIA_TYPE, frame
 from monitor.store import patient_connection
-from monitor.store.engine import open_engine, reading, with_patience, writing
+from monitor.store.engine import is_away, open_engine, reading, with_patience, writing
 from monitor.store.patience import JOB, REQUEST, Patience
 from support.centre import Centre, make_centre
-from support.databases import Emptied, PostgresServer
+from support.databases import BOTH, Emptied, PostgresServer
 from support.stalling import StallingLine, stalling
 
 pytestmark = pytest.mark.postgres
@@ -62,7 +62,7 @@ def refused(client: TestClient, centre: Centre) -> float:
     answer = client.post("/api/v1/reports", content=frame([envelope]), headers={"Content-Type": MEDIA_TYPE})
     assert (answer.status_code, answer.json()["detail"]) == (
         503,
-        "the database does not answer; nothing is acknowledged, try again later",
+        "the database does not answer or takes nothing now; nothing is acknowledged, try again later",
     )
     assert int(answer.headers["Retry-After"]) > 0
     return time.monotonic() - began
@@ -180,3 +180,15 @@ def test_a_host_that_is_gone_is_noticed_by_tcp(postgres_server: PostgresServer, 
             assert tcp.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
             assert tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 15
             assert tcp.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == 30_000
+
+
+@pytest.mark.parametrize("database_url", BOTH[1:], indirect=True)
+def test_what_the_server_is_set_to_holds_after_a_connection_was_used_to_only_read(database_url: str) -> None:
+    engine = open_engine(f"{database_url}&options=-c%20default_transaction_read_only%3Don", connections=1)
+    for _ in range(2):
+        with pytest.raises(DBAPIError, match="read-only transaction") as refused, writing(engine) as session:
+            session.execute(text("CREATE TABLE anything (x int)"))
+        assert is_away(refused.value)
+        with reading(engine) as session:
+            assert session.execute(text("SELECT 1")).scalar_one() == 1
+    engine.dispose()
