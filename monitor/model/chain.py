@@ -203,10 +203,13 @@ class Chain(Strict):
         Of a boot of which nothing came in, and that no report follows, nothing is missing.
         """
         boots = dict(self.boots)
+        more: dict[str, list[tuple[int, int]]] = {}
         for item in told:
             if (boot := boots.get(item.boot)) is not None:
-                ranges = Numbers.parse(boot.told) | Numbers.of([(max(item.first, boot.since + 1), item.last)])
-                boots[item.boot] = boot.model_copy(update={"told": str(ranges)})
+                more.setdefault(item.boot, []).append((max(item.first, boot.since + 1), item.last))
+        for name, ranges in more.items():  # each boot's at once: a report may tell of tens of thousands
+            found = Numbers.parse(boots[name].told) | Numbers.of(ranges)
+            boots[name] = boots[name].model_copy(update={"told": str(found)})
         return _bounded(self.model_copy(update={"boots": boots}))
 
     def add(self, link: Link, stored: Stored) -> Chain:

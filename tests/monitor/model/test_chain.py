@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import random
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import given, settings
@@ -24,6 +25,7 @@ from monitor.model.chain import (
     write_chain,
 )
 from monitor.model.envelope import Place
+from monitor.model.numbers import Numbers
 
 BOOTS = ("a" * 32, "b" * 32, "c" * 32)
 
@@ -137,6 +139,19 @@ def test_what_was_given_up_is_told_apart_however_late_the_agent_says_so() -> Non
     assert (chain.missing, chain.dropped) == (2 * MAX_SEGMENTS - 1, 0)
     chain = chain.tell(Told(boot=BOOTS[0], first=n + 1, last=n + 1) for n in range(1, len(items), 2))
     assert (chain.missing, chain.dropped) == (2 * MAX_SEGMENTS - 1, 2 * MAX_SEGMENTS - 1)
+
+
+def test_thousands_of_ranges_that_were_given_up_are_put_together_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One report may tell of tens of thousands: one after the other they would hold up all agents for minutes."""
+    store = Store()
+    store.add_all(history(2))
+    told = [Told(boot=BOOTS[0], first=4 * n, last=4 * n + 1) for n in range(1, 1500)]
+    made = Mock(wraps=Numbers.of)
+    monkeypatch.setattr(Numbers, "of", made)
+    chain = store.chain.tell(iter(told))
+    assert made.call_count < 20
+    monkeypatch.undo()
+    assert chain.boots[BOOTS[0]].told == ",".join(f"{item.first}-{item.last}" for item in told)
 
 
 @given(st.sets(st.integers(0, 59)), st.integers(0, 59), st.integers(1, 4))
