@@ -22,6 +22,7 @@ from monitor.regulations.messages import said
 from monitor.regulations.problem import PackError
 from monitor.store import accounts, registry
 from monitor.store.engine import DatabaseUrlError, parse_url
+from monitor.store.schema import SchemaError
 
 QUIET: dict[str, Any] = {
     "no_args_is_help": True,
@@ -47,7 +48,7 @@ def sentences() -> Iterator[None]:
         fail(f"{'.'.join(str(part) for part in first['loc'])}: {said(first)}")
     except (
         SettingsError, DatabaseUrlError, ServeError, PackError, registry.RegisterError, accounts.AccountError, UsageError, ExportError, RotationError,
-        BundleError
+        BundleError, SchemaError
     ) as error:  # fmt: skip
         fail(str(error))
     except SQLAlchemyError as error:

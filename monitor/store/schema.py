@@ -24,6 +24,10 @@ _LOCK = 0x43_52_41_44
 """PostgreSQL's advisory lock for migrations: two processes that start together migrate one after the other."""
 
 
+class SchemaError(Exception):
+    """A database whose schema this program doesn't know; the sentence says what to do."""
+
+
 def config(connection: Connection | None = None) -> Config:
     """Return Alembic's configuration; no file is read."""
     from alembic.config import Config
@@ -35,11 +39,12 @@ def config(connection: Connection | None = None) -> Config:
 
 
 def migrate(engine: Engine, revision: str = HEAD) -> None:
-    """Upgrade to `revision`, in one transaction: all of it or nothing."""
+    """Upgrade to `revision`, in one transaction: all of it or nothing. Raises SchemaError."""
     from alembic import command
 
     with engine.execution_options(cradlewatch_writes=True).begin() as connection:
         _one_at_a_time(connection)
+        check_known(connection)
         command.upgrade(config(connection), revision)
 
 
@@ -64,6 +69,19 @@ def current(connection: Connection) -> str | None:
         return None
     found: str | None = connection.execute(select(_VERSIONS.c.version_num)).scalar_one_or_none()
     return found
+
+
+def check_known(connection: Connection) -> None:
+    """Raise SchemaError where a newer program has migrated the database: this one can't tell what it would break."""
+    from alembic.script import ScriptDirectory
+
+    found = current(connection)
+    known = {script.revision for script in ScriptDirectory.from_config(config()).walk_revisions()}
+    if found is not None and found not in known:
+        raise SchemaError(
+            f"the database has the schema {found[:40]} of a newer version of cradlewatch (this one knows up to {NEWEST}):"
+            " install that version again, or restore a backup from before its migration"
+        )
 
 
 def is_current(connection: Connection) -> bool:

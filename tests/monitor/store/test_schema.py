@@ -3,10 +3,12 @@
 import json
 from pathlib import Path
 
+import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
 
+from dashboards.prepare import prepare
 from monitor.model.chain import read_chain
 from monitor.store import schema
 from monitor.store.engine import open_engine
@@ -26,6 +28,19 @@ def test_up_and_down_again(empty_database_url: str) -> None:
         assert set(inspect(engine).get_table_names()) == {*Base.metadata.tables, "alembic_version"}
         schema.downgrade(engine, "base")
         assert inspect(engine).get_table_names() == ["alembic_version"]
+    engine.dispose()
+
+
+def test_a_schema_of_a_newer_program_is_left_alone(empty_database_url: str) -> None:
+    """As when a new version is taken back after it has migrated."""
+    engine = open_engine(empty_database_url)
+    schema.migrate(engine)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0999'"))
+    with pytest.raises(schema.SchemaError, match="0999 of a newer version"):
+        schema.migrate(engine)
+    with pytest.raises(schema.SchemaError, match="0999 of a newer version"):
+        prepare(engine, may_migrate=False)
     engine.dispose()
 
 
