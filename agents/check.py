@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from pydantic import JsonValue
 
-from agents.glance import HOLDS_FOR, Glance, Waits
+from agents.glance import HOLDS_FOR, Glance
 from agents.rtsp.request import Deadlines
 from agents.scan.memory import Keep
 from agents.scan.recorder import Progress
@@ -101,13 +101,12 @@ async def check(  # noqa: PLR0913  (each is given by its name)
     memory: Keep | None = None,
     state: State,
     progress: Progress | None = None,
-    waits: Waits | None = None,
 ) -> Checked:
     """Look at everything (or at one camera and its recorder), and judge it by `regulation`.
 
     `history` is what the agent's journal holds, `seen_first` since when it knows each subject; `inventory` is the
     approved one where there is one, `views` are those approved of the cameras, `memory` knows what was seen of the
-    recorders before. `progress` is told how far the index scans are, `waits` of cameras that send nothing yet; readings go into the journal of `state` as they
+    recorders before. `progress` is told how far the index scans are; readings go into the journal of `state` as they
     come, so that a check which is cut off goes on where it was.
     Raises SecretError or OptionsError when the site can't be asked at all.
     """
@@ -133,7 +132,6 @@ async def check(  # noqa: PLR0913  (each is given by its name)
             explained.tell,
             views.of(item.id) if views else (),
             main=regulation.requirements.picture_quality is not None,
-            waits=waits,
         ).run()
         for item in cameras
         if site.has_stream(item)

@@ -75,7 +75,6 @@ def _check(site: Site, *, camera: str | None, retry_credentials: bool) -> Checke
                 retry_credentials=retry_credentials,
                 memory=memory_of(state),
                 progress=meter.told,
-                waits=meter.waits,
                 state=state,
             )
         )
@@ -94,7 +93,7 @@ def memory_of(state: State) -> Keep:
 
 
 class _Progress:
-    """What a check waits for, on standard error; of the index scans one line that renews itself on a terminal, few lines elsewhere."""
+    """How far the index scans are, on standard error: one line that renews itself on a terminal, few lines elsewhere."""
 
     def __init__(self, cameras: int) -> None:
         self._cameras = cameras
@@ -113,15 +112,6 @@ class _Progress:
         read = sum(value >= 1.0 for value in self._shares.values())
         line = f"reading the recorders' index: {percent} % ({read} of {self._cameras} cameras)"
         typer.echo(f"\r{line}" if self._terminal else line, err=True, nl=not self._terminal)
-
-    def waits(self, camera: str, most: float) -> None:
-        """Say why the check takes longer than usual."""
-        line = (
-            f"camera {camera}: the stream was opened and no frame came so far; it is waited for, up to {most:.0f} s,"
-            " as some cameras begin with their next keyframe"
-        )
-        typer.echo(f"\r\033[K{line}" if self._terminal else line, err=True)
-        self._shown = -1
 
     def done(self) -> None:
         """Leave the terminal with a fresh line."""

@@ -1,9 +1,8 @@
-"""One camera's stream looked at once, within ten seconds where frames come: does it run, what does it show."""
+"""One camera's stream looked at once, within ten seconds: does it run, what does it show."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Sequence
 
 from pydantic import JsonValue
@@ -26,11 +25,13 @@ from monitor.model.observation import Kind, Observation, StreamCause, Subject
 from monitor.model.span import HOUR, Basis, Millis, to_millis
 
 STREAM_SECONDS = 10.0
-"""A stream that sends is looked at no longer than this, refusals and waiting for a turn aside."""
+"""A stream is looked at no longer than this, refusals and waiting for a turn aside."""
 PATIENCE_SECONDS = Timings().keyframe_wait
 """So long after PLAY was answered the service waits for a first packet: nothing is called down before that."""
-LATE_SECONDS = 3.0
-"""How long a stream is looked at whose first frame came that late."""
+LATE = (
+    f"the stream was opened, and no frame came in time; some cameras begin with their next keyframe, which the service waits for, {PATIENCE_SECONDS:.0f} s: "
+    "check again, or look at `agent run`; a channel without a camera sends nothing either"
+)
 FIRST_FRAMES_SECONDS = 1.5
 """By then the frames of healthy cameras have begun to arrive."""
 MAIN_SECONDS = 4.0
@@ -41,8 +42,6 @@ HOLDS_FOR: Millis = HOUR
 
 Tell = Callable[[str, str], None]
 """Told (subject, line) for --explain."""
-Waits = Callable[[str, float], None]
-"""Told (camera, seconds) when a stream that was opened sends nothing, and is waited for up to so many seconds."""
 
 
 async def next_picture(stream: Stream, left: float, for_keyframe: float) -> bytes | None:
@@ -69,11 +68,9 @@ class Glance:
         approved: Sequence[ApprovedView] = (),
         *,
         main: bool = False,
-        waits: Waits | None = None,
     ) -> None:
-        """Look at nothing yet. `main`: at the recorded stream as well, where time is left. `waits` is told of a late stream."""
+        """Look at nothing yet. `main`: at the recorded stream as well, where time is left."""
         self._approved = approved
-        self._waits = waits or (lambda _camera, _most: None)
         self._main = main
         self._station = station
         self._decoder = decoder
@@ -112,10 +109,14 @@ class Glance:
         return early and cause in SILENCE and self._camera.recorder is not None
 
     async def _stream(self, began: Millis, opened: float, seat: Seat) -> None:
-        """Open the stream, take frames, look at one or two keyframes. Raises StreamError when no frames come."""
+        """Open the stream, take frames, look at one or two keyframes. Raises StreamError when it breaks off."""
         stream = await self._station.open(self._camera, self._tell)
         try:
             first = await self._first_frames(stream, opened, seat)
+            if not first:
+                self._tell(LATE)
+                self._saw(began, "unknown", StreamCause.STALLED, LATE)
+                return
             seat.playing()
             self._station.runs(self._camera)
             left = STREAM_SECONDS - self._since(opened) - 0.5
@@ -165,26 +166,23 @@ class Glance:
         self._sink(seen)
 
     async def _first_frames(self, stream: Stream, opened: float, seat: Seat) -> list[FrameEvent]:
-        """Return three frames, or as many as come while the stream's time lasts. Raises StreamError when none comes.
+        """Return three frames, or as many as come while the stream's time lasts. Raises StreamError.
 
-        Many devices begin with their next keyframe: until the first packet the service's patience counts.
+        Many devices begin with their next keyframe: one that sends nothing while a look lasts is not down, as the service would still wait.
         """
         stream.wait_for_first(PATIENCE_SECONDS)
-        loop = asyncio.get_running_loop()
-        timers = [
-            loop.call_later(OPENING_SECONDS, seat.aside),
-            loop.call_later(STREAM_SECONDS - self._since(opened), self._waits, self._camera.id, PATIENCE_SECONDS),
-        ]
+        aside = asyncio.get_running_loop().call_later(OPENING_SECONDS, seat.aside)
+        frames: list[FrameEvent] = []
         try:
-            frames = await stream.batch()
-        finally:
-            for timer in timers:
-                timer.cancel()
-        self._station.runs(self._camera)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(max(STREAM_SECONDS - self._since(opened), LATE_SECONDS)):
+            async with asyncio.timeout(STREAM_SECONDS - 0.5 - self._since(opened)):
                 while len(frames) < 3:
                     frames += await stream.batch()
+                    aside.cancel()
+                    self._station.runs(self._camera)
+        except TimeoutError:
+            pass  # what came by then is what there is
+        finally:
+            aside.cancel()
         return frames
 
     async def _pictures(self, stream: Stream, seconds: float) -> None:
