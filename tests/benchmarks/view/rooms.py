@@ -69,6 +69,8 @@ class Family:
     pillars: tuple[int, int] = (0, 0)
     marks: tuple[int, int] = (0, 0)
     """Lines painted on the floor."""
+    passers: tuple[int, int] = (0, 0)
+    """Persons close to the camera, in pictures that are played forth and back like footage."""
 
 
 FAMILIES: Final[dict[str, Family]] = {
@@ -129,6 +131,22 @@ FAMILIES: Final[dict[str, Family]] = {
         steep=0.17,
         pillars=(0, 4),
         marks=(4, 9),
+    ),
+    "depot": Family(
+        ("plaster", "panel"),
+        ("plaster", "panel"),
+        ("plaster", "concrete"),
+        ("ceiling_grid",),
+        (155, 165, 170),
+        (150, 158, 162),
+        windows=(0, 2),
+        posters=(0, 2),
+        shelves=(1, 4),
+        tables=(0, 1),
+        steep=0.17,
+        pillars=(0, 2),
+        marks=(0, 3),
+        passers=(1, 2),
     ),
     # for scoring
     "dining": Family(

@@ -15,13 +15,15 @@ import numpy.typing as npt
 
 from benchmarks.view.dressing import Overlay, overlay
 from benchmarks.view.materials import Image
-from benchmarks.view.rooms import Geometry, draw_room
+from benchmarks.view.people import Crowd, blend, scaled
+from benchmarks.view.rooms import FAMILIES, Geometry, Room, draw_room
 
 FOOTAGE: Final = Path(__file__).parents[4] / "shared" / "footage"
 """Real scenes, where present; the project ships none."""
 _WIDER: Final = 1.6
 """A drawn canvas is wider and higher than the view by this, so that a turned camera still sees the room."""
 _FOOTAGE_FRAMES: Final = 120
+_PASSING_FRAMES: Final = 60
 
 _FOOTAGE_GEOMETRY: Final = {
     # floor (far left, far right, near right, near left) and far wall, as shares of the frame, read off the pictures
@@ -100,14 +102,14 @@ class Stage:
             self.geometry = _footage_geometry(name, self._canvases[0], mirrored=mirrored)
         else:
             room = draw_room(scene.base, scene.seed, round(scene.width * _WIDER), round(scene.height * _WIDER))
-            self._canvases, self.geometry = (room.canvas,), room.geometry
+            self._canvases, self.geometry = _passed(room, scene), room.geometry
         self._seed = scene.seed
         self._overlays: dict[tuple[str, int], Overlay] = {}
         self._views: OrderedDict[tuple[int, frozenset[tuple[str, int]], Pose], Image] = OrderedDict()
 
     @property
     def frame_count(self) -> int:
-        """How many different pictures the base has: 1 where it is drawn."""
+        """How many different pictures the base has: 1 where it is drawn and nobody passes."""
         return len(self._canvases)
 
     def matrix(self, pose: Pose) -> Matrix:
@@ -142,9 +144,34 @@ class Stage:
                 self._overlay(name, seed).apply(canvas)
         view = cv2.warpAffine(canvas, self.matrix(pose), (self.width, self.height), borderMode=cv2.BORDER_REFLECT_101)
         self._views[key] = np.asarray(view, np.uint8)
-        if len(self._views) > (2 * _FOOTAGE_FRAMES if self.footage else 6):
+        if len(self._views) > (2 * _FOOTAGE_FRAMES if self.frame_count > 1 else 6):
             self._views.popitem(last=False)
         return self._views[key]
+
+
+def _passed(room: Room, scene: Scene) -> tuple[Image, ...]:
+    """Return the room, or where persons pass close to the camera the pictures of that, from one side of their way to the other."""
+    fewest, most = FAMILIES[scene.base].passers
+    if not most:
+        return (room.canvas,)
+    rng = np.random.default_rng([scene.seed, 101])
+    crowd = Crowd.of(scene.seed)
+    ways = [
+        (int(rng.integers(0, 6)), rng.uniform((0.2, 0.55), (0.8, 0.8), (2, 2)), float(rng.uniform(0.4, 1.1)))
+        for _ in range(int(rng.integers(fewest, most + 1)))
+    ]
+    height, width = room.canvas.shape[:2]
+    pictures = []
+    for step in range(_PASSING_FRAMES):
+        canvas = room.canvas.copy()
+        share = step / (_PASSING_FRAMES - 1)
+        for person, (first, last), tall in ways:
+            x, feet = first + (last - first) * share
+            high = round(tall * scene.height * (0.5 + feet))
+            sprite = crowd.figures[person][step // 4 % len(crowd.figures[person])]
+            blend(canvas, scaled(sprite, high // 2, high), round(x * width - high / 4), round(feet * height - high / 2))
+        pictures.append(canvas)
+    return tuple(pictures)
 
 
 def _footage_geometry(name: str, frame: Image, *, mirrored: bool) -> Geometry:
