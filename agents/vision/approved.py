@@ -16,10 +16,18 @@ def covered(seen: Match, t: Thresholds) -> bool:
     if not _telling(seen, t) or moved(seen, t) or blurred(seen, t):
         return False
     poor = seen.covered_ratio >= t.covered_poor_ratio and seen.covered_structure >= t.covered_structure
-    part = (seen.covered_ratio >= t.covered_ratio or poor) and seen.rest_identity >= t.covered_rest_identity
+    told = seen.rest_share >= t.covered_rest_share
+    another = seen.rest_identity < t.covered_rest_identity if told else _elsewhere_seen(seen, t)
+    part = (seen.covered_ratio >= t.covered_ratio or poor) and not another
     whole = seen.in_place <= t.covered_whole_in_place and seen.own_structure <= t.covered_whole_structure
     still = seen.covered_still is None or seen.covered_still >= t.covered_still
     return (part or whole) and (still or seen.covered_ratio >= t.covered_wide_ratio)
+
+
+def _elsewhere_seen(seen: Match, t: Thresholds) -> bool:
+    """Tell whether what is sharp is another view, where too little lies outside the region that lacks structure to tell by that."""
+    sharp = seen.own_structure >= t.moved_lost_structure and seen.covered_sharp >= t.moved_other_sharp
+    return sharp and seen.identity <= t.moved_other_identity
 
 
 def moved(seen: Match, t: Thresholds) -> bool:
@@ -61,7 +69,13 @@ def _settled_elsewhere(seen: Match, t: Thresholds) -> bool:
     more, gain = seen.settled - seen.anchored, seen.registered - seen.identity
     fits = seen.registered >= t.moved_registered and seen.settled >= t.moved_settled
     both = more >= t.moved_settled_some and gain >= t.moved_settled_gain
-    return fits and gain > 0 and (more >= t.moved_settled_more or both)
+    return (fits and gain > 0 and (more >= t.moved_settled_more or both)) or _faintly_elsewhere(seen, t)
+
+
+def _faintly_elsewhere(seen: Match, t: Thresholds) -> bool:
+    """Tell whether what little is seen fits elsewhere, in parts too, and nothing where it was: zoomed to a bare floor a view has hardly an edge."""
+    fits = seen.registered >= t.moved_faint_registered and seen.settled >= t.moved_faint_settled
+    return fits and seen.identity <= t.moved_other_identity and seen.settled - seen.anchored >= t.moved_settled_some
 
 
 def _agrees_elsewhere(seen: Match, t: Thresholds) -> bool:
@@ -86,7 +100,9 @@ def _lost(seen: Match, t: Thresholds) -> bool:
     gone = _gone(seen, t) and (sound is None or _gone(sound, t))
     anchored = seen.anchored if sound is None else max(seen.anchored, sound.anchored)
     most = t.moved_lost_anchored if sound is None else t.moved_lost_anchored_both
-    patchy = seen.covered_ratio <= t.moved_lost_covered or seen.rest_identity <= t.moved_lost_rest_identity
+    told = seen.rest_share >= t.covered_rest_share
+    another = seen.rest_identity <= t.moved_lost_rest_identity if told else _elsewhere_seen(seen, t)
+    patchy = seen.covered_ratio <= t.moved_lost_covered or another
     other = patchy or seen.own_structure - seen.in_place >= t.moved_lost_strange
     strange = seen.own_structure >= t.moved_lost_structure and other
     return strange and ((gone and anchored <= most) or _gone_altogether(seen, t))

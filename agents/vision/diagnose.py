@@ -184,15 +184,15 @@ def _looped(e: Evidence, _: Thresholds) -> bool:
 
 def _covered(e: Evidence, t: Thresholds) -> bool:
     """What hides a large part may have folds that are as regular as stripes, which leave no such part: they are sharp themselves."""
-    if e.match is None or not approved.covered(e.match, t):
+    if e.match is None or _noisy(e, t) or not approved.covered(e.match, t):
         return False
     return e.match.covered_ratio >= t.covered_striped_ratio or not _striped_all_over(e, t)
 
 
 def _moved(e: Evidence, t: Thresholds) -> bool:
     """What exposure leaves of a view is found anywhere, and nowhere."""
-    lit = not _overexposed(e, t) and not _striped_all_over(e, t)
-    return lit and e.match is not None and approved.moved(e.match, t)
+    clear = not _overexposed(e, t) and not _striped_all_over(e, t) and not _noisy(e, t)
+    return clear and e.match is not None and approved.moved(e.match, t)
 
 
 def _blurred(e: Evidence, t: Thresholds) -> bool:

@@ -12,6 +12,7 @@ from agents.vision.loop import Frame, Loop
 from agents.vision.match import Match, match, surely
 from agents.vision.measure import Measures, Scores
 from agents.vision.recurrence import MOVES_RATIO, Recurrence
+from agents.vision.settling import Settling
 from agents.vision.thresholds import Thresholds
 from agents.vision.usual import Usual
 
@@ -49,8 +50,7 @@ class Eye:
         by_light: Callable[[Light], Thresholds] | None = None,
     ) -> None:
         """Remember nothing yet. `by_light` gives the thresholds of a look's light, where they differ."""
-        self.approved = tuple(approved)
-        """The approved views, one or more for each light; they may be set anew at any time."""
+        self._settling = [Settling(view) for view in approved]
         self._thresholds = by_light or (lambda _: thresholds)
         self._usual = Usual()
         self._before: Fingerprint | None = None
@@ -60,6 +60,16 @@ class Eye:
         self._recurrence = Recurrence()
         self._still_looks = 0
         """So many looks in a row show the picture of a look before."""
+
+    @property
+    def approved(self) -> tuple[Fingerprint, ...]:
+        """The approved views, one or more for each light; they may be set anew at any time."""
+        return tuple(item.approved for item in self._settling)
+
+    @approved.setter
+    def approved(self, views: Sequence[Fingerprint]) -> None:
+        known = {id(item.approved): item for item in self._settling}
+        self._settling = [known.get(id(view)) or Settling(view) for view in views]
 
     @property
     def loop(self) -> Loop:
@@ -84,7 +94,8 @@ class Eye:
         """Judge one look."""
         beside = self._usual.beside(measures, view.light)
         colourless = view.light == "infrared"
-        matched = match(view, self.approved, self._before, self._sound.get(colourless)) if self.approved else None
+        settled = [item.view for item in self._settling]
+        matched = match(view, settled, self._before, self._sound.get(colourless)) if settled else None
         self._before = view
         thresholds = self._thresholds(view.light)
         looped = self._loop.looping or self._recurrence.looping
@@ -100,6 +111,9 @@ class Eye:
             self._usual.learn(measures, view.light)
             if matched is not None and surely(matched):
                 self._sound[colourless] = view
+                for item in self._settling:
+                    if item.approved.light == view.light:
+                        item.learn(view)
         scores = (
             measures.as_scores()
             | {"looped": float(looped)}

@@ -35,7 +35,7 @@ _TURNS: Final = 32
 """Directions over half a turn."""
 
 _COHERENCES: Final = 7
-_STEADIEST: Final = 15
+STEADIEST: Final = 15
 
 LIT: Final = 0
 DARK: Final = 1
@@ -111,7 +111,7 @@ class Fingerprint:
     @cached_property
     def steadiness(self) -> Field:
         """Share 0..1 of how far each cell stayed the same."""
-        return (self.steady / np.float32(_STEADIEST)).astype(np.float32)
+        return (self.steady / np.float32(STEADIEST)).astype(np.float32)
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON: some numbers, and the cells as one text."""
@@ -160,7 +160,7 @@ def fingerprint(picture: Picture) -> Fingerprint:
         strength=_strength_code(found.middle.strength),
         angle=_angle_code(found.middle.cosine, found.middle.sine),
         fine=_strength_code(found.fine),
-        steady=np.full((ROWS, COLUMNS), _STEADIEST, np.uint8),
+        steady=np.full((ROWS, COLUMNS), STEADIEST, np.uint8),
         shade=_shade(found.luma),
         coarse_strength=_strength_code(found.coarse.strength),
         coarse_angle=_angle_code(found.coarse.cosine, found.coarse.sine),
@@ -190,7 +190,7 @@ def merge(views: Sequence[Fingerprint]) -> Fingerprint:
         strength=_strength_code(strength),
         angle=_angle_code(cosine, sine),
         fine=_strength_code(np.median([view.fine_strength for view in views], axis=0)),
-        steady=np.asarray(np.rint(_STEADIEST * agreement), np.uint8),
+        steady=np.asarray(np.rint(STEADIEST * agreement), np.uint8),
         shade=np.asarray(np.median([view.shade for view in views], axis=0), np.uint8),
         coarse_strength=_strength_code(coarse_strength),
         coarse_angle=_angle_code(coarse_cosine, coarse_sine),
@@ -278,7 +278,7 @@ def _planes(cells: bytes) -> dict[str, Codes]:
         "strength": _STRONGEST,
         "fine": _STRONGEST,
         "coarse_strength": _STRONGEST,
-        "steady": _STEADIEST,
+        "steady": STEADIEST,
         "shade": CLIPPED,
     }
     for name, limit in limits.items():

@@ -68,8 +68,11 @@ class Match:
     covered_still: float | None
     """How far the region and its border are what they were in the look before; None without one."""
     rest_identity: float
-    """Correlation of the edges outside that region with the approved ones where they were, -1..1; 1 where there is no region, or
-    too few are left to tell."""
+    """Correlation of the edges outside that region with the approved ones where they were, -1..1; 1 where there is no region."""
+    rest_share: float
+    """Share of all approved edges that lie outside it."""
+    covered_sharp: float
+    """How many cells well inside that region have clear and sharp edges, relative to all such of the approved view."""
     identity: float
     """Correlation of all edges with the approved ones where they were, -1..1; 1 where the view is in place."""
     registered: float
@@ -145,6 +148,7 @@ _SEARCHED_UNDER: Final = 0.6
 
 def _compared(pair: Pair, before: Fingerprint | None, *, same_light: bool) -> Match:
     region = _covered_region(pair)
+    rest_identity, rest_share = _rest(pair, region)
     sharpness, coarse_in_place = _sharpness(pair)
     identity, fixed, found = _registered(pair)
     return Match(
@@ -159,7 +163,9 @@ def _compared(pair: Pair, before: Fingerprint | None, *, same_light: bool) -> Ma
         covered_ratio=float(region.mean()),
         covered_structure=ratio(float(pair.weight[region].sum()), float(pair.weight.sum())),
         covered_still=None if before is None else _still(region, pair.seen, before),
-        rest_identity=_rest_identity(pair, region),
+        rest_identity=rest_identity,
+        rest_share=rest_share,
+        covered_sharp=pair.sharp_share(_inner(region)),
         identity=identity,
         registered=found.score,
         anchored=fixed,
@@ -247,8 +253,9 @@ def _largest(mask: Mask) -> Mask:
 _BORDER: Final = 5
 """Width of the brush, in cells, that adds to a region what its own border may lie in."""
 
-_REST_TELLS: Final = 0.15
-"""Share of all edges that must lie outside a region for them to say anything."""
+
+def _inner(region: Mask) -> Mask:
+    return np.asarray(cv2.erode(region.astype(np.uint8), np.ones((3, 3), np.uint8)), np.bool_)
 
 
 def _with_border(region: Mask) -> Mask:
@@ -270,16 +277,14 @@ def _still(region: Mask, seen: Fingerprint, before: Fingerprint) -> float:
     return 1 - float(changed[around].mean())
 
 
-def _rest_identity(pair: Pair, region: Mask) -> float:
-    """Return how far the edges outside a region are where they were, -1..1; 1 where there is none, or it leaves too few of them to tell."""
+def _rest(pair: Pair, region: Mask) -> tuple[float, float]:
+    """Return how far the edges outside a region are where they were, -1..1, and their share of all; 1 and 1 where there is none."""
     if not region.any():
-        return 1.0
+        return 1.0, 1.0
     mine, yours = _phasors(pair.approved), _phasors(pair.seen)
     outside = ~_with_border(region)
     left, whole = (float((np.abs(view) ** 2).sum()) for view in (mine * outside, mine))
-    if ratio(left, whole) < _REST_TELLS:
-        return 1.0
-    return _correlation(mine * outside, yours * outside)
+    return _correlation(mine * outside, yours * outside), ratio(left, whole)
 
 
 def _sharpness(pair: Pair) -> tuple[float, float]:
@@ -320,7 +325,7 @@ _SEEN_AT_ALL: Final = 0.25
 _SEEN_INSTEAD: Final = 0.6
 """Unless there is by day as much sharp structure as this of what the approved view has: in the dark it may be noise."""
 
-_REGISTER_FROM: Final = 0.1
+_REGISTER_FROM: Final = 0.06
 """A picture with less structure of its own shows nothing that could be found."""
 
 

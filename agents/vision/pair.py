@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from agents.vision.fingerprint import CLIPPED, DARK, Fingerprint
 from agents.vision.quantile import quantile
-from agents.vision.structure import ROWS, Edges, Field, smoothed
+from agents.vision.structure import COLUMNS, ROWS, Edges, Field, smoothed
 
 Mask = npt.NDArray[np.bool_]
 """Which cells, shape (rows, columns)."""
@@ -95,11 +95,15 @@ class Pair:
     @cached_property
     def own_structure(self) -> float:
         """How many cells have clear and sharp edges, whichever, relative to the approved view; at most 1."""
+        return min(1.0, self.sharp_share(np.ones((ROWS, COLUMNS), np.bool_)))
+
+    def sharp_share(self, where: Mask) -> float:
+        """Return how many cells there have clear and sharp edges, whichever, relative to all such of the approved view."""
         floor = max(2 * FAINT, 2 * self.seen.noise, 2 * self.approved.noise)
         inner = slice(OVERLAY_ROWS, -OVERLAY_ROWS)
         approved = (self.approved.edges.strength > floor)[inner].mean()
-        seen = (self.sharp * (self.seen.edges.strength > floor))[inner].mean()
-        return min(1.0, ratio(float(seen), float(approved)))
+        seen = (self.sharp * (where & (self.seen.edges.strength > floor)))[inner].mean()
+        return ratio(float(seen), float(approved))
 
     @cached_property
     def coarse(self) -> tuple[Field, Field]:

@@ -115,6 +115,8 @@ class Thresholds:
     """Of a view with bare walls a smaller region is found, though much of its structure is gone."""
     covered_rest_identity: float = _least(0.3)
     """Correlation where they were of the edges that are not in that region: of a view that is covered in part the rest is as it was."""
+    covered_rest_share: float = _least(0.15)
+    """Share of all edges that must lie outside the region for them to say anything."""
     covered_still: float = _least(0.75)
     """People move: close to the lens they reach 0.73 between two looks, a trembling hand 0.77."""
     covered_wide_ratio: float = _least(0.6)
@@ -140,6 +142,9 @@ class Thresholds:
     moved_settled_some: float = _least(0.1)
     moved_settled_gain: float = _least(0.15)
     """The same where edges agree better there as a whole, too: the walls of a corridor run where they ran, however it is zoomed."""
+    moved_faint_registered: float = _least(0.45)
+    moved_faint_settled: float = _least(0.15)
+    """The same where nothing fits where it was: of 3,600 looks at covers none reaches these, of 27,000 others one."""
     moved_explained: float = _least(0.3)
     """That correlation times the root of the sharp structure that is seen at all: little of it is soon found somewhere, and chance falls with the
     root of how much agrees. Covers and lost slices reach 0.29."""
@@ -160,6 +165,10 @@ class Thresholds:
     """What is missing from a view that is lost is missing in patches; of a covered one, what is not covered fits."""
     moved_lost_rest_identity: float = _most(0.2)
     """Or what isn't missing doesn't fit either: correlation of the edges outside the largest region without structure."""
+    moved_other_identity: float = _most(0.05)
+    moved_other_sharp: float = _least(0.02)
+    """Where too little lies outside the region: correlation of all edges, and sharp structure well inside it, relative to the approved. Of 1,200 looks at
+    covers of most of the view 1 in 200 has such, of another view half."""
     moved_lost_strange: float = _least(0.5)
     """Sharp structure that is not the approved one, as a share of that: a cover leaves 0.32 at the most, another view 0.63."""
     blurred_sharpness: float = _most(0.75)

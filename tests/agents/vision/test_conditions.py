@@ -119,7 +119,7 @@ CASES: list[tuple[str, Evidence]] = [
 
 IN_PLACE = Match(
     light="day", beside="day", same_light=True, in_place=0.95, visible=1, own_structure=1, coarse_in_place=0.95, sharpness=1,
-    covered_ratio=0, covered_structure=0, covered_still=1, rest_identity=1, identity=1, registered=1, anchored=1, settled=0, distinct=0,
+    covered_ratio=0, covered_structure=0, covered_still=1, rest_identity=1, rest_share=1, covered_sharp=0, identity=1, registered=1, anchored=1, settled=0, distinct=0,
     shift_x=0, shift_y=0, rotation=0, zoom=1,
 )  # fmt: skip
 GONE_IN_PARTS = replace(IN_PLACE, in_place=0.7, covered_ratio=0.18, covered_structure=0.4)
@@ -171,6 +171,14 @@ HALF_HIDDEN = replace(
     rest_identity=0.9,
     covered_still=0.97,
 )
+ANOTHER_BARE_ROOM = replace(
+    LOST, in_place=0.14, identity=-0.06, own_structure=0.27, covered_ratio=0.75, covered_structure=0.76, rest_share=0.06, rest_identity=0.4,
+    covered_sharp=0.1,
+)  # fmt: skip
+ZOOMED_TO_A_BARE_FLOOR = replace(
+    LOST, in_place=0.32, identity=-0.05, registered=0.49, settled=0.22, own_structure=0.11, covered_ratio=0.67, covered_structure=0.55,
+    rest_share=0.12,
+)  # fmt: skip
 OUT_OF_FOCUS = replace(
     IN_PLACE, in_place=0.5, sharpness=0.3, own_structure=0.1, coarse_in_place=0.8, identity=0.6, registered=0.6
 )
@@ -211,6 +219,14 @@ STRIPES = {"stripe_level": 35, "stripe_ratio": 120, "stripe_even": 0.91}
         ("covered", evidence(), replace(ELSEWHERE_AND_HALF_BARE, rest_identity=0.7)),
         ("moved", evidence(), ZOOMED_ON_A_FLOOR),
         ("ok", evidence(), replace(ZOOMED_ON_A_FLOOR, own_structure=0.15)),
+        ("moved", evidence(), ANOTHER_BARE_ROOM),
+        ("covered", evidence(), replace(ANOTHER_BARE_ROOM, covered_sharp=0.01)),
+        ("covered", evidence(), replace(ANOTHER_BARE_ROOM, identity=0.1)),
+        ("moved", evidence(), ZOOMED_TO_A_BARE_FLOOR),
+        ("covered", evidence(), replace(ZOOMED_TO_A_BARE_FLOOR, settled=0.1)),
+        ("covered", evidence(), replace(ZOOMED_TO_A_BARE_FLOOR, registered=0.4)),
+        ("noisy", evidence({"grain_ratio": 40}, grain={"grain": 40}), LOST),
+        ("noisy", evidence({"grain_ratio": 40}, grain={"grain": 40}), HALF_HIDDEN),
         ("moved", evidence(), replace(LOST, visible=0.22, own_structure=0.85)),
         ("ok", evidence(), replace(LOST, visible=0.22)),
         ("ok", evidence(), replace(LOST, visible=0.22, own_structure=0.85, light="nap")),

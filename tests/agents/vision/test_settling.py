@@ -1,0 +1,78 @@
+"""What was in the approved view and left: it stops counting, by so much and no more, and only for an hour."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from agents.vision.fingerprint import Fingerprint, fingerprint, merge
+from agents.vision.match import Match, match
+from agents.vision.settling import SETTLED_LOOKS, Settling
+from support.views import Image, drawn_room, grainy, hidden, looked_at, person
+
+ROOM = drawn_room(2)
+OCCUPIED = person(person(ROOM, 0.3, 1.2), 0.7, 1.1)
+ENOUGH = 12
+
+
+def seen(image: Image, at: int) -> Fingerprint:
+    return fingerprint(looked_at(grainy(image, 3, at), kilobits=256))
+
+
+EMPTY = [seen(ROOM, at) for at in range(ENOUGH)]
+
+
+def beside(look: Fingerprint, view: Fingerprint) -> Match:
+    found = match(look, [view], None)
+    assert found is not None
+    return found
+
+
+def settled(view: Fingerprint, looks: list[Fingerprint]) -> Settling:
+    found = Settling(view)
+    for look in looks:
+        found.learn(look)
+    return found
+
+
+def test_who_stood_there_while_the_view_was_approved_stops_counting() -> None:
+    approved = merge([seen(OCCUPIED, at) for at in range(50, 53)])
+    before, after = beside(EMPTY[0], approved), beside(EMPTY[0], settled(approved, EMPTY).view)
+    assert after.in_place > before.in_place + 0.3
+    assert after.identity > before.identity + 0.3
+    assert before.covered_structure > 0.2
+    assert after.covered_structure < 0.1
+
+
+def test_a_view_that_stays_stays_as_it_was() -> None:
+    approved = merge([seen(ROOM, at) for at in range(50, 53)])
+    kept = settled(approved, EMPTY).view
+    weight = approved.steady[approved.strength > np.median(approved.strength)].astype(float)
+    left = kept.steady[approved.strength > np.median(approved.strength)].astype(float)
+    assert left.sum() >= 0.97 * weight.sum()
+
+
+@pytest.mark.parametrize("shown", [ROOM, hidden(ROOM, 0.3, "hand"), drawn_room(3), np.full_like(ROOM, 128)])
+def test_nothing_is_ever_added_and_what_counts_never_falls_below_its_share(shown: Image) -> None:
+    approved = merge([seen(OCCUPIED, at) for at in range(50, 53)])
+    view = settled(approved, [seen(shown, at) for at in range(ENOUGH)] * 4).view
+    assert (view.steady <= approved.steady).all()
+    whole, left = beside(approved, approved), beside(approved, view)
+    assert left.in_place == pytest.approx(whole.in_place, abs=0.02), "what is left of the view is still the view"
+    assert int(view.steady.sum()) >= 0.35 * int(approved.steady.sum())
+
+
+def test_a_part_of_the_place_that_was_covered_after_the_hour_is_missed_for_ever() -> None:
+    approved = merge([seen(ROOM, at) for at in range(50, 53)])
+    found = settled(approved, [EMPTY[at % ENOUGH] for at in range(SETTLED_LOOKS)])
+    known = found.view
+    for look in [seen(hidden(ROOM, 0.3, "hand"), at) for at in range(ENOUGH)]:
+        found.learn(look)
+    assert found.view is known
+
+
+def test_one_passer_by_takes_nothing_away() -> None:
+    approved = merge([seen(ROOM, at) for at in range(50, 53)])
+    with_somebody = seen(person(ROOM, 0.5, 1.2), 70)
+    view = settled(approved, [*EMPTY[:3], with_somebody, with_somebody, *EMPTY[3:6]]).view
+    assert int(view.steady.sum()) >= 0.97 * int(approved.steady.sum())
