@@ -5,14 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from agents.vision.eye import Eye
 from agents.vision.fingerprint import Fingerprint, fingerprint, merge
 from agents.vision.match import Match, match
+from agents.vision.measure import measure
 from agents.vision.settling import SETTLED_LOOKS, Settling
+from agents.vision.thresholds import Thresholds
 from support.views import Image, drawn_room, grainy, hidden, looked_at, person
 
 ROOM = drawn_room(2)
 OCCUPIED = person(person(ROOM, 0.3, 1.2), 0.7, 1.1)
 ENOUGH = 12
+SOUND = measure(looked_at(grainy(ROOM, 3, 1)), None)[0]
 
 
 def seen(image: Image, at: int) -> Fingerprint:
@@ -76,3 +80,35 @@ def test_one_passer_by_takes_nothing_away() -> None:
     with_somebody = seen(person(ROOM, 0.5, 1.2), 70)
     view = settled(approved, [*EMPTY[:3], with_somebody, with_somebody, *EMPTY[3:6]]).view
     assert int(view.steady.sum()) >= 0.97 * int(approved.steady.sum())
+
+
+def watching(approved: Fingerprint) -> Eye:
+    return Eye(Thresholds(), [approved])
+
+
+def presence(eye: Eye, look: Fingerprint) -> float:
+    found = eye.look(SOUND, look).matched
+    assert found is not None
+    return found.in_place
+
+
+def with_somebody() -> Fingerprint:
+    return merge([seen(person(ROOM, 0.5, 0.9), at) for at in range(50, 53)])
+
+
+def test_an_eye_forgets_nothing_while_the_same_views_are_in_force() -> None:
+    approved = with_somebody()
+    eye = watching(approved)
+    first, *_ = [presence(eye, look) for look in EMPTY]
+    eye.approved = (approved,)
+    assert presence(eye, EMPTY[0]) > first + 0.25
+    eye.approved = (with_somebody(),)
+    assert presence(eye, EMPTY[0]) == pytest.approx(first, abs=0.05)
+
+
+def test_an_eye_learns_nothing_from_a_covered_lens() -> None:
+    approved = merge([seen(ROOM, at) for at in range(50, 53)])
+    eye = watching(approved)
+    covered = [seen(hidden(ROOM, 0.5, "sticker"), at) for at in range(ENOUGH)]
+    assert {eye.look(SOUND, look).conditions.state for look in covered * 4} == {"covered"}
+    assert presence(eye, EMPTY[0]) == pytest.approx(presence(watching(approved), EMPTY[0]))
