@@ -24,6 +24,8 @@ MAX_BOOTS = 64
 """Of so many boots it is known which numbers came in; of older ones how many are missing stays."""
 MAX_RANGES = 2000
 """So many ranges of numbers of one boot are told apart."""
+MAX_RANGES_IN_ALL = 4000
+"""And of all boots together: each report reads and writes them all."""
 MOST = 2**53
 """No count is larger: an agent may say that it follows a report of any number."""
 
@@ -375,8 +377,8 @@ def _bounded(chain: Chain) -> Chain:
     """Tell apart no more than may be: segments with a hole between them, boots, and the lowest numbers of a boot."""
     if len(chain.segments) > MAX_SEGMENTS:
         chain = _with_fewer_segments(chain)
-    while any(_ranges(item) > MAX_RANGES for item in chain.boots.values()):
-        chain = _with_fewer_ranges(chain)
+    while (most := _most_ranges(chain)) is not None:
+        chain = _with_fewer_ranges(chain, most)
     while len(chain.boots) > MAX_BOOTS:
         chain = _with_fewer_boots(chain)
     return chain
@@ -431,11 +433,20 @@ def _ranges(boot: Boot) -> int:
     return boot.seen.count(",") + boot.told.count(",") + boot.skipped.count(",")
 
 
-def _with_fewer_ranges(chain: Chain) -> Chain:
-    """Count what is missing among the lower half of a boot's ranges, and tell it apart no more."""
+def _most_ranges(chain: Chain) -> int | None:
+    """Return how many ranges a boot may keep where there are too many; None where there aren't."""
+    counts = [_ranges(item) for item in chain.boots.values()]
+    largest = max(counts, default=0)
+    if largest > MAX_RANGES:
+        return MAX_RANGES
+    return largest - 1 if sum(counts) > MAX_RANGES_IN_ALL else None
+
+
+def _with_fewer_ranges(chain: Chain, most: int) -> Chain:
+    """Count what is missing among the lower half of a boot's ranges where it has more than `most`, and tell it apart no more."""
     boots, settled, settled_told = dict(chain.boots), chain.settled, chain.settled_told
     for name, boot in chain.boots.items():
-        if _ranges(boot) <= MAX_RANGES:
+        if _ranges(boot) <= most:
             continue
         ranges = Numbers.parse(max(boot.seen, boot.told, boot.skipped, key=lambda text: text.count(","))).ranges
         low = Numbers.of([(1, ranges[len(ranges) // 2][0])])

@@ -286,3 +286,24 @@ def test_no_number_of_holes_makes_the_chain_grow_without_bound() -> None:
         store.add(link(place(BOOTS[0], 2 * number), place(BOOTS[0], 2 * number + 1), number))
     assert len(store.chain.segments) == MAX_SEGMENTS
     assert store.chain.missing == 2 * MAX_SEGMENTS + 1
+
+
+def test_many_boots_with_many_ranges_stay_small_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each report reads and writes the whole chain; what is told apart no more is counted all the same."""
+    monkeypatch.setattr("monitor.model.chain.MAX_RANGES", 30)
+    monkeypatch.setattr("monitor.model.chain.MAX_RANGES_IN_ALL", 50)
+    store = Store()
+    places = [place(boot, 2 * n + 1) for boot in BOOTS for n in range(25)]
+    for at, here in enumerate(places, 1):
+        store.add(link(place(here.boot, here.sequence - 1) if here.sequence > 1 else None, here, at))
+    store.chain = store.chain.tell(
+        Told(boot=boot, first=4 * n + 2, last=4 * n + 2) for boot in BOOTS for n in range(12)
+    )
+    chain = store.chain
+    ranges = sum(boot.seen.count(",") + boot.told.count(",") + boot.skipped.count(",") for boot in chain.boots.values())
+    assert ranges <= 50
+    assert chain.missing == 3 * 24
+    assert 0 < chain.dropped <= 3 * 12, (
+        "what is told of numbers that are told apart no more is not known to be among the missing"
+    )
+    assert all(boot.upto == 49 for boot in chain.boots.values())
