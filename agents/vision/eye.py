@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from agents.vision import approved as rules
 from agents.vision.diagnose import Conditions, Evidence, conditions, may_be_frozen
 from agents.vision.fingerprint import Fingerprint
 from agents.vision.light import Light
@@ -95,7 +96,8 @@ class Eye:
         beside = self._usual.beside(measures, view.light)
         colourless = view.light == "infrared"
         settled = [item.view for item in self._settling]
-        matched = match(view, settled, self._before, self._sound.get(colourless)) if settled else None
+        before, sound = self._before, self._sound.get(colourless)
+        matched = match(view, settled, before, sound) if settled else None
         self._before = view
         thresholds = self._thresholds(view.light)
         looped = self._loop.looping or self._recurrence.looping
@@ -112,7 +114,11 @@ class Eye:
             if matched is not None and surely(matched):
                 self._sound[colourless] = view
                 for item in self._settling:
-                    if item.approved.light == view.light:
+                    if (
+                        item.approved.light == view.light
+                        and item.learns
+                        and not _wrong(item, view, before, sound, thresholds)
+                    ):
                         item.learn(view)
         scores = (
             measures.as_scores()
@@ -133,3 +139,16 @@ class Eye:
         self._recurrence.looked(still=still, moved=moved)
         if still:
             self._loop.still()
+
+
+def _wrong(
+    item: Settling, seen: Fingerprint, before: Fingerprint | None, sound: Fingerprint | None, t: Thresholds
+) -> bool:
+    """Tell whether a look is covered or moved beside the view as it was approved, though not beside what counts of it now.
+
+    Such a look must not be learnt from: a cover that grows by a little each few minutes would be learnt away.
+    """
+    if item.view is item.approved:
+        return False
+    matched = match(seen, [item.approved], before, sound)
+    return matched is not None and (rules.covered(matched, t) or rules.moved(matched, t))

@@ -40,9 +40,14 @@ class Settling:
         self._looks = 0
         self._share: Field = np.ones((ROWS, COLUMNS), np.float32)
 
+    @property
+    def learns(self) -> bool:
+        """Whether looks are still learnt from."""
+        return self._looks < SETTLED_LOOKS
+
     def learn(self, seen: Fingerprint) -> None:
         """Take in a look that surely shows the view and nothing wrong."""
-        if self._looks >= SETTLED_LOOKS:
+        if not self.learns:
             return
         self._looks += 1
         pair = Pair(seen, self.approved)

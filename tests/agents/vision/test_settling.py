@@ -112,3 +112,19 @@ def test_an_eye_learns_nothing_from_a_covered_lens() -> None:
     covered = [seen(hidden(ROOM, 0.5, "sticker"), at) for at in range(ENOUGH)]
     assert {eye.look(SOUND, look).conditions.state for look in covered * 4} == {"covered"}
     assert presence(eye, EMPTY[0]) == pytest.approx(presence(watching(approved), EMPTY[0]))
+
+
+def test_a_cover_that_grows_by_a_little_each_few_minutes_is_named_where_one_brought_in_at_once_is() -> None:
+    """Whoever cuts the agent's power begins the hour anew: what is learnt within it must hide no more than a cover may hide anyway."""
+    room = drawn_room(5)
+    approved = merge([seen(room, at) for at in range(50, 53)])
+    sound, slowly = measure(looked_at(grainy(room, 3, 1)), None)[0], Eye(Thresholds(), [approved])
+    at_once, named = {}, {}
+    for share in (0.15, 0.2, 0.24, 0.28, 0.32, 0.36, 0.4, 0.44, 0.48, 0.52):
+        looks = [seen(hidden(room, share, "sticker"), at) for at in range(3)]
+        fresh = Eye(Thresholds(), [approved])
+        at_once[share] = [fresh.look(sound, look).conditions.state for look in looks][-1]
+        named[share] = [slowly.look(sound, looks[at % 3]).conditions.state for at in range(30)][-1]
+    assert at_once[0.36] == "covered", "the case is at hand"
+    assert {named[share] for share in (0.44, 0.48, 0.52)} == {"covered"}, named
+    assert named[0.2] == "ok"
