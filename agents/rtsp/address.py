@@ -8,6 +8,7 @@ import ipaddress
 import socket
 import threading
 from collections.abc import Iterable
+from functools import partial
 
 from agents.rtsp.errors import StreamError
 from monitor.model.observation import StreamCause
@@ -61,11 +62,8 @@ class AddressBook:
         if host in self._pinned:
             return self._pinned[host]
         candidates = [host] if _parse(host) is not None else await self._look_up(host, port)
-        for candidate in candidates:
-            if self.allows(candidate):
-                address = str(_parse(candidate))
-                # Another look-up of the same name may have been quicker: the first pin stays.
-                return self._pinned.setdefault(host, address)
+        if (address := self._pin(host, candidates)) is not None:
+            return address
         shown = host if candidates == [host] else f"{host} ({', '.join(candidates[:3])})"
         detail = (
             f"{shown} lies outside the site's declared networks: add its network to `networks` or correct the address"
@@ -79,7 +77,7 @@ class AddressBook:
     async def _look_up(self, host: str, port: int) -> list[str]:
         if host not in self._asking:
             self._asking[host] = _in_a_thread(host, port)
-            self._asking[host].add_done_callback(lambda _: self._asking.pop(host, None))
+            self._asking[host].add_done_callback(partial(self._answered, host))
         try:
             async with asyncio.timeout(self._resolve_seconds):
                 found = await asyncio.shield(self._asking[host])
@@ -90,6 +88,20 @@ class AddressBook:
             detail = f"the name {host} could not be resolved"
             raise StreamError(StreamCause.NO_CONNECTION, "connect", detail, inconclusive=True)
         return found
+
+    def _answered(self, host: str, answer: asyncio.Future[list[str]]) -> None:
+        """Keep an answer that came when nobody waited any more: where the first of two name servers is gone, each takes that long."""
+        self._asking.pop(host, None)
+        if not answer.cancelled():
+            self._pin(host, answer.result())
+
+    def _pin(self, host: str, candidates: Iterable[str]) -> str | None:
+        """Keep the first address that may be contacted, and return it; None where there is none."""
+        for candidate in candidates:
+            if self.allows(candidate):
+                # Another look-up of the same name may have been quicker: the first pin stays.
+                return self._pinned.setdefault(host, str(_parse(candidate)))
+        return None
 
 
 def _in_a_thread(host: str, port: int) -> asyncio.Future[list[str]]:

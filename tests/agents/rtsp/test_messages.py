@@ -478,3 +478,25 @@ def test_a_description_of_endless_words_is_told_in_a_short_sentence() -> None:
         parse_description(b"v=0\r\nm=" + b"a" * 50_000 + b" 0 RTP/AVP 8\r\n", URL, URL)
     assert caught.value.cause is StreamCause.NO_VIDEO
     assert len(caught.value.detail) < 200
+
+
+async def test_a_name_that_is_always_resolved_too_late_is_known_at_the_next_attempt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where the first of two name servers is gone the system's resolver asks the second one after five seconds, each time."""
+    late = threading.Event()
+
+    def getaddrinfo(_: str, port: int, **__: object) -> list[tuple[int, int, int, str, tuple[str, int]]]:
+        late.wait(60)
+        return [(2, 1, 6, "", ("203.0.113.9", port)), (2, 1, 6, "", ("192.0.2.10", port))]
+
+    monkeypatch.setattr("agents.rtsp.address.socket.getaddrinfo", getaddrinfo)
+    addresses = AddressBook([ipaddress.ip_network("192.0.2.0/24")], resolve_seconds=0.05)
+    with pytest.raises(StreamError, match="was not resolved within"):
+        await addresses.resolve("camera.example", 554)
+    late.set()
+    for thread in [one for one in threading.enumerate() if one.name == "name camera.example"]:
+        await asyncio.to_thread(thread.join)
+    late.clear()
+    assert await addresses.resolve("camera.example", 554) == "192.0.2.10"
+    late.set()
