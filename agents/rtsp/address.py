@@ -33,6 +33,8 @@ class AddressBook:
         self._networks = tuple(networks)
         self._resolve_seconds = resolve_seconds
         self._pinned: dict[str, str] = {}
+        self._since: dict[str, float] = {}
+        """When each was pinned, by the event loop's time."""
         self._asking: dict[str, asyncio.Future[list[str]]] = {}
         """Look-ups under way; one that hangs serves all later attempts until it ends."""
 
@@ -73,6 +75,13 @@ class AddressBook:
     def forget(self, host: str) -> None:
         """Let the name be resolved anew, as after a person changed the site's addresses."""
         self._pinned.pop(host, None)
+        self._since.pop(host, None)
+
+    def kept_seconds(self, host: str) -> float:
+        """Return for how long the address of a name has been kept; 0 for an address."""
+        if host not in self._since or _parse(host) is not None:
+            return 0.0
+        return asyncio.get_running_loop().time() - self._since[host]
 
     async def _look_up(self, host: str, port: int) -> list[str]:
         if host not in self._asking:
@@ -100,6 +109,7 @@ class AddressBook:
         for candidate in candidates:
             if self.allows(candidate):
                 # Another look-up of the same name may have been quicker: the first pin stays.
+                self._since.setdefault(host, asyncio.get_running_loop().time())
                 return self._pinned.setdefault(host, str(_parse(candidate)))
         return None
 

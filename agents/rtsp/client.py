@@ -25,6 +25,8 @@ from monitor.model.clock import Clock
 from monitor.model.observation import StreamCause
 
 DEFAULT_DEADLINES = Deadlines()
+KEPT_SECONDS = 300.0
+"""A name whose address is older may have another one by now; a check, or an agent that has just begun, asked a moment ago."""
 _OPTIONS_DECIDES = frozenset({453, 500, 503})
 """Answers to OPTIONS that end the matter; others leave it to DESCRIBE, as devices answer OPTIONS carelessly."""
 
@@ -124,6 +126,13 @@ class _Opening:
             self._session.requester.tell("TEARDOWN", self._session.url, self._session.headers())
         self._connection.fail(error)
 
+    def _kept(self) -> str:
+        """Return what to do where the address is a name's and was asked for long ago; nothing where it was a moment ago, as in a check."""
+        host = self._request.host
+        if self._addresses.kept_seconds(host) <= KEPT_SECONDS:
+            return ""
+        return f"; the agent keeps the address of {host} while it runs: start it anew if that has changed"
+
     async def _connect(self, address: str) -> str | None:
         """Connect to the address; return the certificate's fingerprint, None without TLS."""
         port = self._request.port
@@ -139,7 +148,7 @@ class _Opening:
         except BaseException as error:
             connecting.close()
             if isinstance(error, OSError):  # a timeout is one too
-                raise _no_connection(error, where, seconds, _kept(self._request.host, address)) from None
+                raise _no_connection(error, where, seconds, self._kept()) from None
             raise
         self._trace(f"connected to {where} after {(self._loop.time() - before) * 1000:.0f} ms")
         return await self._wrap(connecting)
@@ -226,14 +235,6 @@ class _Opening:
         self._trace(f"session timeout {timeout_seconds:g} s, channel {channel}")
         method = self._habit.method(public)
         return Session(requester, video.play_url, identifier, timeout_seconds, channel, method, self._habit)
-
-
-def _kept(host: str, address: str) -> str:
-    """Return what to do where the address is a name's; nothing where it is written down."""
-    written = host == address or ":" in host
-    return (
-        "" if written else f"; the agent keeps the address of {host} while it runs: start it anew if that has changed"
-    )
 
 
 def _no_connection(error: OSError, where: str, seconds: float, kept: str) -> StreamError:
