@@ -30,7 +30,7 @@ from monitor.model.span import HOUR, MINUTE, SECOND, Basis, Millis, isoformat, t
 from monitor.model.verdict import Outcome, Verdict
 
 CHECK_DEADLINES = Deadlines(connect=3.0, answer=4.0, total=8.0, first_frame=9.0, stall=Deadlines().stall)
-"""A first packet is waited for as long as the service does, and a pause between frames is a stall where it is one there."""
+"""A pause between frames is a stall where it is one for the service."""
 INDEX_WINDOW: Millis = 10 * MINUTE
 """A camera that only its index tells of is judged by the last minutes of it."""
 

@@ -16,16 +16,20 @@ def covered(seen: Match, t: Thresholds) -> bool:
     if not _telling(seen, t) or moved(seen, t) or blurred(seen, t):
         return False
     poor = seen.covered_ratio >= t.covered_poor_ratio and seen.covered_structure >= t.covered_structure
-    told = seen.rest_share >= t.covered_rest_share
-    another = seen.rest_identity < t.covered_rest_identity if told else _elsewhere_seen(seen, t)
-    part = (seen.covered_ratio >= t.covered_ratio or poor) and not another
+    strange = _is_strange(seen, t, rest=seen.rest_identity < t.covered_rest_identity)
+    part = (seen.covered_ratio >= t.covered_ratio or poor) and not strange
     whole = seen.in_place <= t.covered_whole_in_place and seen.own_structure <= t.covered_whole_structure
     still = seen.covered_still is None or seen.covered_still >= t.covered_still
     return (part or whole) and (still or seen.covered_ratio >= t.covered_wide_ratio)
 
 
-def _elsewhere_seen(seen: Match, t: Thresholds) -> bool:
-    """Tell whether what is sharp is another view, where too little lies outside the region that lacks structure to tell by that."""
+def _is_strange(seen: Match, t: Thresholds, *, rest: bool) -> bool:
+    """Tell whether what can be seen beside the region that lacks structure is another view: `rest` does where enough lies there.
+
+    Else what is sharp does, wherever it is.
+    """
+    if seen.rest_share >= t.covered_rest_share:
+        return rest
     sharp = seen.own_structure >= t.moved_lost_structure and seen.covered_sharp >= t.moved_other_sharp
     return sharp and seen.identity <= t.moved_other_identity
 
@@ -100,9 +104,8 @@ def _lost(seen: Match, t: Thresholds) -> bool:
     gone = _gone(seen, t) and (sound is None or _gone(sound, t))
     anchored = seen.anchored if sound is None else max(seen.anchored, sound.anchored)
     most = t.moved_lost_anchored if sound is None else t.moved_lost_anchored_both
-    told = seen.rest_share >= t.covered_rest_share
-    another = seen.rest_identity <= t.moved_lost_rest_identity if told else _elsewhere_seen(seen, t)
-    patchy = seen.covered_ratio <= t.moved_lost_covered or another
+    elsewhere = _is_strange(seen, t, rest=seen.rest_identity <= t.moved_lost_rest_identity)
+    patchy = seen.covered_ratio <= t.moved_lost_covered or elsewhere
     other = patchy or seen.own_structure - seen.in_place >= t.moved_lost_strange
     strange = seen.own_structure >= t.moved_lost_structure and other
     return strange and ((gone and anchored <= most) or _gone_altogether(seen, t))

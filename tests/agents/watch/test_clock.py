@@ -103,10 +103,8 @@ class Frames:
             await asyncio.sleep(0)
 
 
-@pytest.mark.parametrize("step", [-HOUR, HOUR, -20 * 365 * 24 * HOUR, 24 * HOUR])
-async def test_what_was_watched_is_told_on_each_clock_and_the_step_is_not(step: Millis) -> None:
-    clock, seen = ManualClock(START), list[Observation]()
-    stream = Frames(clock)
+def watching(stream: Frames, tools: Tools) -> CameraWatch:
+    """Return the watch of a camera that is alone and plays this stream."""
 
     async def opener() -> Any:
         return stream
@@ -114,8 +112,15 @@ async def test_what_was_watched_is_told_on_each_clock_and_the_step_is_not(step: 
     async def around(cause: StreamCause, since: float) -> Around:
         return Around()
 
+    return CameraWatch("gate", opener, around, Budget(None), tools)
+
+
+@pytest.mark.parametrize("step", [-HOUR, HOUR, -20 * 365 * 24 * HOUR, 24 * HOUR])
+async def test_what_was_watched_is_told_on_each_clock_and_the_step_is_not(step: Millis) -> None:
+    clock, seen = ManualClock(START), list[Observation]()
+    stream = Frames(clock)
     tools = Tools(Decoder(), clock, seen.append, Timings(backoff_first=0.0, backoff_most=0.0))
-    watch = CameraWatch("gate", opener, around, Budget(None), tools)
+    watch = watching(stream, tools)
     watch._diagnosis = Diagnosis("ok", T0)
     task = asyncio.create_task(watch.run())
     began = to_millis(clock.now())
@@ -148,16 +153,9 @@ async def test_what_came_out_of_the_socket_after_a_standstill_says_nothing_of_it
     """A stopped process, a disk that held it up: its sockets held the frames of the first seconds, and the camera may have stalled since."""
     clock, seen = ManualClock(START), list[Observation]()
     stream = Frames(clock)
-
-    async def opener() -> Any:
-        return stream
-
-    async def around(cause: StreamCause, since: float) -> Around:
-        return Around()
-
     timings = Timings(backoff_first=0.0, backoff_most=0.0)
     tools = Tools(Decoder(), clock, seen.append, timings, awake=Awake(clock))
-    watch = CameraWatch("gate", opener, around, Budget(None), tools)
+    watch = watching(stream, tools)
     task = asyncio.create_task(watch.run())
     for _ in range(10):
         clock.advance(1)
