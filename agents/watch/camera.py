@@ -410,11 +410,13 @@ class CameraWatch:
             await clock.sleep(max(0.0, self._look_due - clock.monotonic()))
         self._look_due = clock.monotonic()
         while True:
-            await self._look(stream, await self._next_keyframe(stream))
-            # Counted from when this look was due: a keyframe comes some time after that, which must not add up.
+            keyframe = await self._next_keyframe(stream)
+            came = clock.monotonic()
+            await self._look(stream, keyframe)
             now = clock.monotonic()
             soon = self._undecided or self._diagnosis.confirming
-            self._look_due = max(self._look_due + self._rhythm.wait(confirming=soon), now)
+            every = self.state.rates.keyframe_seconds if self.state.rates else None
+            self._look_due = max(came + self._rhythm.wait(confirming=soon, keyframe_seconds=every), now)
             await clock.sleep(self._look_due - now)
 
     async def _next_keyframe(self, stream: Stream) -> bytes:

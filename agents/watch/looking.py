@@ -12,6 +12,8 @@ DEAR_SECONDS = 0.5
 """A look that takes longer is dear; a usual one takes so long only where the whole machine is busy for a moment."""
 DEAR_TIMES = 10.0
 """After a dear look so many times as long passes: a tenth of the decoder's time is one camera's, and the others' the rest."""
+JITTER_SECONDS = 0.05
+"""By so much a keyframe may come late and still be the one that was reckoned with."""
 
 
 class Rhythm:
@@ -40,11 +42,17 @@ class Rhythm:
         self._failed += 1
         self._costly += costly
 
-    def wait(self, *, confirming: bool) -> float:
-        """Return how long to wait for the next look."""
+    def wait(self, *, confirming: bool, keyframe_seconds: float | None = None) -> float:
+        """Return how long after the last keyframe that was looked at the next one is looked at.
+
+        Where keyframes come every `keyframe_seconds`, it is the last one within the usual distance of two looks: what begins just after a
+        look is seen no later than that.
+        """
         if self._failed and self._costly:
             return max(self._look_every, min(COSTLY_FIRST_SECONDS * 2.0 ** (self._costly - 1), COSTLY_MOST_SECONDS))
         if self._failed > FORGIVEN:
             return max(self._look_every, min(self._look_every * 2.0 ** (self._failed - FORGIVEN), MOST_SECONDS))
         usual = self._confirm_every if confirming or self._failed else self._look_every
-        return max(usual, DEAR_TIMES * self._took) if self._took > DEAR_SECONDS else usual
+        if self._took > DEAR_SECONDS:
+            return max(usual, DEAR_TIMES * self._took)
+        return max(0.0, usual - max(0.0, (keyframe_seconds or 0.0) - JITTER_SECONDS))

@@ -78,18 +78,20 @@ def known_after(keyframes: float, first: float, fault: float, looks: int, blind:
     """
     rhythm, due, now, shown = Rhythm(10.0, 4.0), 0.0, 0.0, -blind
     while shown < looks:
-        now = (
-            first + math.ceil((max(due, now + 1e-6) - first) / keyframes) * keyframes
-        )  # not the one that was looked at
+        now = next_keyframe(max(due, now + 1e-6), keyframes, first)  # not the one that was looked at
         shown += now >= fault
         rhythm.looked()
-        due = max(due + rhythm.wait(confirming=0 < shown < looks), now)
+        due = now + rhythm.wait(confirming=0 < shown < looks, keyframe_seconds=keyframes)
     return now - fault
+
+
+def next_keyframe(after: float, keyframes: float, first: float) -> float:
+    return first + math.ceil((after - first) / keyframes) * keyframes
 
 
 @pytest.mark.parametrize(
     ("keyframes", "most", "blurred", "frozen"),
-    [(1, 14, 18, 24), (2, 14, 18, 24), (4, 16, 20, 24), (10, 20, 30, 30), (20, 40, 60, 60)],
+    [(1, 14, 18, 24), (2, 14, 18, 24), (4, 12, 16, 20), (10, 20, 30, 30), (20, 40, 60, 60)],
 )
 def test_a_fault_is_known_after_so_many_seconds_by_the_distance_of_the_keyframes(
     keyframes: float, most: float, blurred: float, frozen: float
@@ -99,3 +101,24 @@ def test_a_fault_is_known_after_so_many_seconds_by_the_distance_of_the_keyframes
     for expected, looks, blind in ((most, 2, 0), (blurred, 3, 0), (frozen, 2, 1)):
         worst = max(known_after(keyframes, first, fault, looks, blind) for first, fault in moments)
         assert expected - 0.2 < worst <= expected
+
+
+@given(st.floats(0.1, 30.0), st.floats(0.0, 1.0), st.floats(0.0, 0.04))
+def test_what_begins_after_a_look_is_seen_within_ten_seconds_wherever_keyframes_allow_it(
+    keyframes: float, first: float, late: float
+) -> None:
+    """A keyframe that is a little late is no reason to take the one before it, or to wait for the one after."""
+    rhythm, now = Rhythm(10.0, 4.0), first * keyframes
+    for _ in range(20):
+        rhythm.looked()
+        due = now + rhythm.wait(confirming=False, keyframe_seconds=keyframes)
+        came = next_keyframe(max(due - late, now + 1e-6), keyframes, first * keyframes)
+        assert came - now <= max(10.05, keyframes) + 1e-3
+        assert came - now > min(10.0, keyframes) / 2 or keyframes > 10
+        now = came
+
+
+def test_a_second_between_keyframes_costs_no_look_more() -> None:
+    for early_or_late in (-0.03, 0.0, 0.03):
+        due = after("looked").wait(confirming=False, keyframe_seconds=1.0)
+        assert next_keyframe(due, 1.0, early_or_late) == pytest.approx(10.0 + early_or_late)
