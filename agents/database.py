@@ -83,6 +83,7 @@ class Database:
             self._connection = self._open()
         except DatabaseError as error:
             if not patient:
+                self.close()
                 raise
             self.problem = str(error)
 

@@ -221,14 +221,14 @@ class State:
         """Hold the directory for the one service on it. Raises StateError when another one runs; a kill frees it."""
         path = self.directory / "run.lock"
         try:
-            stream = path.open("a+", encoding="ascii")
+            stream = path.open("a+", encoding="ascii", errors="replace")
         except OSError as error:
             if not self._enduring:
                 raise StateError(
                     f"{path} can't be made ({error.strerror}): correct its owner, or free the disk"
                 ) from None
             try:
-                stream = path.open("r", encoding="ascii")
+                stream = path.open("r", encoding="ascii", errors="replace")
             except OSError:
                 yield  # a disk that refuses even this holds no second service's files either
                 return
@@ -295,7 +295,8 @@ def _take_lock(stream: TextIO, path: Path) -> None:
         else:
             return
     stream.seek(0)
-    holder = stream.read(20).strip() or "unknown"
+    holder = stream.read(20).strip()
+    holder = holder if holder.isdecimal() else "unknown"  # the file may hold anything
     raise StateError(f"another `agent run` (process {holder}) already uses {path.parent}: stop it first")
 
 

@@ -134,6 +134,15 @@ def test_a_place_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
         Outbox(tmp_path / "nowhere" / "outbox.db")
 
 
+def test_a_file_that_cannot_be_opened_leaves_no_handle(tmp_path: Path) -> None:
+    (tmp_path / "outbox.db").mkdir()
+    before = set(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        with pytest.raises(DatabaseError):
+            Outbox(tmp_path / "outbox.db")
+    assert set(os.listdir("/proc/self/fd")) == before
+
+
 class Queue(RuleBasedStateMachine):
     """Any order of putting, taking, delivering, refusing and reopening, against a plain list."""
 

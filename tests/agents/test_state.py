@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -143,6 +144,17 @@ def test_a_second_service_on_the_same_directory_is_told_and_a_killed_one_frees_i
         holder.kill()
     with state.lock():
         assert (tmp_path / "run.lock").read_text() == f"{os.getpid()}\n"
+
+
+def test_a_held_lock_file_may_hold_anything(tmp_path: Path) -> None:
+    path = tmp_path / "run.lock"
+    path.write_bytes("proc\u00e9s\x00".encode("latin-1"))
+    state = State(tmp_path, "a")
+    with path.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert state.is_running()
+        with pytest.raises(StateError, match=r"\(process unknown\) already uses"), state.lock():
+            pass
 
 
 def test_a_command_that_only_asks_whether_a_service_runs_keeps_none_from_starting(tmp_path: Path) -> None:
