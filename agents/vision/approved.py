@@ -28,10 +28,13 @@ def _is_strange(seen: Match, t: Thresholds, *, rest: bool) -> bool:
 
     Else what is sharp does, wherever it is.
     """
-    if seen.rest_share >= t.covered_rest_share:
-        return rest
-    sharp = seen.own_structure >= t.moved_lost_structure and seen.covered_sharp >= t.moved_other_sharp
-    return sharp and seen.identity <= t.moved_other_identity
+    return rest if seen.rest_share >= t.covered_rest_share else _is_other(seen, t)
+
+
+def _is_other(seen: Match, t: Thresholds) -> bool:
+    """Tell whether there is sharp structure well inside the region, and all edges agree by chance at the most: the more there are, the more do."""
+    own = seen.own_structure - t.moved_other_structure
+    return own >= 0 and seen.covered_sharp >= t.moved_other_sharp and seen.identity <= t.moved_other_chance * own
 
 
 def moved(seen: Match, t: Thresholds) -> bool:
@@ -107,7 +110,9 @@ def _lost(seen: Match, t: Thresholds) -> bool:
     elsewhere = _is_strange(seen, t, rest=seen.rest_identity <= t.moved_lost_rest_identity)
     patchy = seen.covered_ratio <= t.moved_lost_covered or elsewhere
     other = patchy or seen.own_structure - seen.in_place >= t.moved_lost_strange
-    strange = seen.own_structure >= t.moved_lost_structure and other
+    much = seen.own_structure >= t.moved_lost_structure
+    little = seen.rest_share < t.covered_rest_share and _is_other(seen, t)
+    strange = (much or little) and other
     return strange and ((gone and anchored <= most) or _gone_altogether(seen, t))
 
 

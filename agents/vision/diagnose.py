@@ -109,7 +109,7 @@ def _corrupt(e: Evidence, t: Thresholds) -> bool:
     seams = steps and not _dark(e, t) and not _dusk(e, t) and not _lies_still(e, t)
     unusual = beside.smeared_more is None or beside.smeared_more >= t.corrupt_smeared_more
     smeared = unusual and seen.smeared_ratio >= t.corrupt_smeared_ratio
-    return _concealed(e, t) or ((seams or smeared) and not _striped(e, t))
+    return _concealed(e, t) or _between(e, t) or ((seams or smeared) and not _striped(e, t))
 
 
 def _lies_still(e: Evidence, t: Thresholds) -> bool:
@@ -119,18 +119,29 @@ def _lies_still(e: Evidence, t: Thresholds) -> bool:
     return seen is not None and still and approved.covered(seen, t)
 
 
+def _between(e: Evidence, t: Thresholds) -> bool:
+    """Tell whether rows of the picture were filled from those around them, as a decoder does with what it has lost."""
+    more, left = e.beside.between_more, e.beside.grain_left
+    unusual = more is None or more >= t.corrupt_between_more
+    noiseless = left is None or left <= t.corrupt_between_grain_left
+    return unusual and noiseless and e.measures.smear.between_ratio >= t.corrupt_between_ratio and not _striped(e, t)
+
+
 def _concealed(e: Evidence, t: Thresholds) -> bool:
     """Tell whether what stands in the view's place was made up by a decoder: it is softly drawn on from what was left, and has no noise.
 
     A lens that is covered, out of focus or turned away leaves the sensor its noise.
     """
-    left = e.beside.grain_left
+    left = e.beside.grain_kept
     # stripes take a part of what is measured as noise
     most = t.corrupt_grain_left / 2 if _striped(e, t) else t.corrupt_grain_left
     noiseless = left is not None and left <= most
     lit = not _dark(e, t) and not _overexposed(e, t)
     away = e.match is not None and approved.away(e.match, t) and not _found_elsewhere(e, t)
-    return noiseless and lit and away
+    if not (noiseless and lit and away) or e.match is None:
+        return False
+    filled = e.beside.between_more is None or e.beside.between_more >= t.corrupt_between_some
+    return filled or e.match.in_place <= t.corrupt_lost_in_place
 
 
 def _found_elsewhere(e: Evidence, t: Thresholds) -> bool:

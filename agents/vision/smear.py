@@ -24,6 +24,8 @@ GREY_STEP, GREY_ON_RATIO = 8, 0.5
 """Where half of a grey part's edges have grey beyond them by so many levels, it is no decoder's."""
 DRAWN_SHARE, DRAWN_STEP = 0.25, 0.15
 """From row to row it then differs by this share of that, or by this step, at most."""
+BETWEEN_SHARE, BETWEEN_STEP = 0.15, 1.5
+"""A row of blocks lies between those above and below it where it is as near to half-way, of a change across by so many levels."""
 DRAWN_RATIO, TEXTURED_RATIO = 0.7, 0.15
 """Of the width of a band must be drawn out, and with texture: lost data is lost to the end of a row."""
 
@@ -40,6 +42,8 @@ class Smear:
     """Share of bands of the picture that are one row drawn out."""
     void_ratio: float
     """Share of blocks of exactly the grey or green that a decoder begins with."""
+    between_ratio: float
+    """Share of rows of blocks that lie half-way between the row above and the row below, though much changes across them."""
 
 
 def smear(luma: Plane, cells: Cells) -> Smear:
@@ -53,6 +57,7 @@ def smear(luma: Plane, cells: Cells) -> Smear:
         seam_share=max(0.0, on - off),
         smeared_ratio=_smeared(luma),
         void_ratio=_void(luma, cells),
+        between_ratio=_between(cells),
     )
 
 
@@ -96,6 +101,20 @@ def _patches(steps: npt.NDArray[Any], columns: int) -> npt.NDArray[np.float32]:
 
     lines = steps.sum(axis=1, dtype=np.uint16).astype(np.float32) / np.float32(steps.shape[1])
     return np.asarray(cv2.resize(lines, (columns, len(steps)), interpolation=cv2.INTER_AREA), np.float32)
+
+
+def _between(cells: Cells) -> float:
+    """Return the share of rows of blocks that are half-way between their neighbours.
+
+    Decoders fill lost rows from what is left above and below: softly downwards, with all the columns' differences across. What lies before a lens
+    is as smooth either way, but for a cloth that hangs in folds.
+    """
+    y = cells.y.astype(np.int16)
+    if y.shape[0] < 3 or y.shape[1] < 3:
+        return 0.0
+    down = np.abs(y[2:] - 2 * y[1:-1] + y[:-2])[:, 1:-1].mean(axis=1)
+    across = np.abs(y[1:-1, 2:] - 2 * y[1:-1, 1:-1] + y[1:-1, :-2]).mean(axis=1)
+    return float(((down <= BETWEEN_SHARE * across) & (across >= BETWEEN_STEP)).mean())
 
 
 def _void(luma: Plane, cells: Cells) -> float:

@@ -20,6 +20,8 @@ LEAST_SAME = 0.005
 LEAST_SEAMS = 0.01
 NOISE_RENEWED = 0.8
 """White noise is new by 1.1, what a camera or an encoder has smoothed by more; less is a fine pattern, of gravel or a fence."""
+LATELY = 0.3
+"""Share by which the noise of lately follows each sound look."""
 TELLING_GRAIN = 0.4
 """Of so much noise, in levels, an encoder that has less to do leaves more, not nothing."""
 
@@ -36,6 +38,8 @@ class Beside:
     """Its noise, or that of its colours, in units of the usual, at least half a level."""
     grain_left: float | None
     """The share of its luma's usual noise that is there; None where that is too little to tell."""
+    grain_kept: float | None
+    """The same of the noise that there was lately: an encoder at a given rate that had noise or a crowd to code saves on noise for minutes after."""
     stripe_gain: float | None
     """By how much stronger its strongest regular pattern is, in units of the usual, at least a level."""
     same_times: float | None
@@ -44,6 +48,8 @@ class Beside:
     """Its `renewed` in units of the usual; None where that is no noise's."""
     smeared_more: float | None
     """Its `smeared_ratio` less the usual."""
+    between_more: float | None
+    """Its `between_ratio` less the usual."""
     seam_times: float | None
     """Its `seam_share` in units of the usual, at least a hundredth."""
 
@@ -54,22 +60,27 @@ class Usual:
 
     _first: dict[Kind, list[_Facts]] = field(default_factory=dict)
     _known: dict[Kind, _Facts] = field(default_factory=dict)
+    _lately: dict[Kind, float] = field(default_factory=dict)
+    """Noise of the last sound looks."""
 
     def beside(self, measures: Measures, light: Light) -> Beside:
         """Hold a look against the usual."""
-        known, facts = self._known.get(_kind(light)), _facts(measures)
+        kind, facts = _kind(light), _facts(measures)
+        known = self._known.get(kind)
         if known is None:
             left = _grain_left(facts, self._known.get("coloured"))
-            return Beside(None, None, left, None, None, None, None, None)
+            return Beside(None, None, left, left, None, None, None, None, None, None)
         renewed = measures.repeat.renewed
         return Beside(
             tint_shift=shift(measures.tint.ends, known[:6]),
             grain_ratio=max(facts[place] / max(0.5, known[place]) for place in (6, 9)),
             grain_left=_grain_left(facts, known),
+            grain_kept=facts[6] / self._lately[kind] if min(known[6], self._lately[kind]) >= TELLING_GRAIN else None,
             stripe_gain=facts[7] / max(1.0, known[7]),
             same_times=facts[8] / max(LEAST_SAME, known[8]),
             renewed_left=None if renewed is None or known[12] < NOISE_RENEWED else renewed / known[12],
             smeared_more=facts[10] - known[10],
+            between_more=facts[13] - known[13],
             seam_times=facts[11] / max(LEAST_SEAMS, known[11]),
         )
 
@@ -77,6 +88,7 @@ class Usual:
         """Take a sound look in."""
         kind, facts = _kind(light), _facts(measures)
         known = self._known.get(kind)
+        self._lately[kind] = (1 - LATELY) * self._lately.get(kind, facts[6]) + LATELY * facts[6]
         if known is not None:
             self._known[kind] = tuple(
                 (1 - FOLLOWS) * old + FOLLOWS * new for old, new in zip(known, facts, strict=True)
@@ -102,6 +114,7 @@ def _facts(measures: Measures) -> _Facts:
         measures.smear.smeared_ratio,
         measures.smear.seam_share,
         measures.repeat.renewed or 0.0,
+        measures.smear.between_ratio,
     )
 
 
