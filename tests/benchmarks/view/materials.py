@@ -166,6 +166,34 @@ def asphalt(rng: np.random.Generator, colour: Colour) -> Image:
     return _stained(rng, shade(texture, 1 + 0.12 * grit), 0.08)
 
 
+def gravel(rng: np.random.Generator, colour: Colour) -> Image:
+    """Small stones, each of its own shade."""
+    texture = filled(tuple(0.7 * value for value in colour))
+    count = 9000
+    places = rng.integers(0, SIZE, (count, 2))
+    for (x, y), size, light in zip(places, rng.integers(2, 6, count), rng.uniform(0.75, 1.25, count), strict=True):
+        cv2.circle(texture, (int(x), int(y)), int(size), tuple(float(light) * value for value in colour), -1)
+    return _stained(rng, texture, 0.05)
+
+
+def roughcast(rng: np.random.Generator, colour: Colour) -> Image:
+    """A wall of coarse plaster in raking light."""
+    bumps = cv2.GaussianBlur(rng.standard_normal((SIZE, SIZE)).astype(np.float32), (0, 0), 2.0)
+    relief = cv2.Sobel(bumps, cv2.CV_32F, 1, 0) + cv2.Sobel(bumps, cv2.CV_32F, 0, 1)
+    return _stained(rng, shade(filled(tint(rng, colour)), 1 + 0.1 * relief / relief.std()), 0.05)
+
+
+def blocks(rng: np.random.Generator, colour: Colour) -> Image:
+    """A wall of bare concrete blocks."""
+    return _coursed(rng, colour, (int(rng.integers(40, 64)), int(rng.integers(20, 32))), (170, 172, 172), 9)
+
+
+def setts(rng: np.random.Generator, colour: Colour) -> Image:
+    """Small square stones."""
+    size = int(rng.integers(14, 24))
+    return _coursed(rng, colour, (size, size), (80, 82, 84), 20)
+
+
 def concrete(rng: np.random.Generator, colour: Colour) -> Image:
     """A worn floor: slabs with faint joints, stains and scratches."""
     worn = shade(filled(tint(rng, colour)), 1 + 0.1 * clouds(rng, SIZE, SIZE, cells=9))
@@ -231,6 +259,10 @@ MATERIALS: Final[dict[str, Callable[[np.random.Generator, Colour], Image]]] = {
     "carpet": carpet,
     "speckled": speckled,
     "asphalt": asphalt,
+    "gravel": gravel,
+    "roughcast": roughcast,
+    "blocks": blocks,
+    "setts": setts,
     "concrete": concrete,
     "paving": paving,
     "ceiling_grid": ceiling_grid,
