@@ -84,3 +84,20 @@ def test_where_a_low_bit_rate_leaves_no_noise_nothing_is_said_by_it() -> None:
     judged = eye.look(measure(picture, None)[0], fingerprint(picture))
     assert judged.scores["grain_left"] is None
     assert judged.conditions.state != "corrupt"
+
+
+def test_after_a_burst_that_took_the_encoder_s_bits_rows_between_their_neighbours_still_tell() -> None:
+    """A camera at a given rate that had snow to code saves on noise for minutes: then a cover has none, either."""
+    room = drawn_room(1)
+    eye = watching(room)
+    for seed in range(6):
+        assert named(eye, looked_at(grainy(room, 0.1, 20 + seed), kilobits=300)) == "ok"
+    hand = room.copy()
+    hand[:, : WIDTH * 2 // 3] = (95, 120, 185)
+    cover = np.asarray(cv2.GaussianBlur(hand, (0, 0), 25), np.uint8)
+    picture = looked_at(grainy(cover, 0.3, 9), kilobits=300)
+    judged = eye.look(measure(picture, None)[0], fingerprint(picture))
+    assert judged.scores["grain_left"] is not None
+    assert judged.scores["grain_left"] < Thresholds().corrupt_grain_left
+    assert judged.conditions.state in {"covered", "blurred"}
+    assert named(eye, slices_lost(room, 2, 8)) == "corrupt"

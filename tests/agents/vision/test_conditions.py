@@ -43,12 +43,12 @@ SOUND = Measures(
     grain=Grain(noise=1.5, grain=0.8, colour_grain=0.2),
     tint=Tint(-4, 0, 4, -4, 0, 4),
     stripes=Stripes(stripe_level=1, stripe_ratio=4, stripe_even=0.1, roll_level=0.5, roll_share=0.1),
-    smear=Smear(seam_ratio=1, seam_share=0.001, smeared_ratio=0, void_ratio=0),
+    smear=Smear(seam_ratio=1, seam_share=0.001, smeared_ratio=0, void_ratio=0, between_ratio=0),
     repeat=Repeat(same_ratio=0.0, changed_ratio=0.01, renewed=2.9),
 )
 USUAL = Beside(
-    tint_shift=1, grain_ratio=1, grain_left=1, stripe_gain=1, same_times=0, renewed_left=1, smeared_more=0, seam_times=1
-)
+    tint_shift=1, grain_ratio=1, grain_left=1, grain_kept=1, stripe_gain=1, same_times=0, renewed_left=1, smeared_more=0, between_more=0, seam_times=1
+)  # fmt: skip
 
 
 def evidence(
@@ -59,6 +59,8 @@ def evidence(
     return Evidence(replace(SOUND, **changed), replace(USUAL, **(beside or {})), None, looped=looped)
 
 
+FILLED = {"grain_kept": 0.1, "between_more": 0.1}
+"""Next to no noise, and some rows that lie between their neighbours."""
 CASES: list[tuple[str, Evidence]] = [
     ("ok", evidence()),
     ("signal_lost", evidence(drawn={"flat_ratio": 0.95}, grain={"noise": 0.0})),
@@ -79,6 +81,11 @@ CASES: list[tuple[str, Evidence]] = [
     ("signal_lost", evidence(levels={"clipped_ratio": 0.97}, drawn={"flat_ratio": 0.97, "drawn_ratio": 0.97}, grain={"noise": 0.0})),
     ("corrupt", evidence({"smeared_more": 0.3}, smear={"smeared_ratio": 0.4})),
     ("ok", evidence({"smeared_more": 0.01}, smear={"smeared_ratio": 0.4})),
+    ("corrupt", evidence({"between_more": 0.3, "grain_left": 0.2}, smear={"between_ratio": 0.3})),
+    ("corrupt", evidence({"between_more": None, "grain_left": None}, smear={"between_ratio": 0.3})),
+    ("ok", evidence({"between_more": 0.3}, smear={"between_ratio": 0.3})),
+    ("ok", evidence({"between_more": 0.05, "grain_left": 0.2}, smear={"between_ratio": 0.3})),
+    ("ok", evidence({"between_more": 0.1, "grain_left": 0.2}, smear={"between_ratio": 0.1})),
     ("corrupt", evidence(smear={"void_ratio": 0.3})),
     ("corrupt", evidence({"seam_times": 10}, smear={"seam_share": 0.1, "seam_ratio": 5})),
     ("ok", evidence(smear={"seam_share": 0.1, "seam_ratio": 5})),
@@ -98,8 +105,8 @@ CASES: list[tuple[str, Evidence]] = [
     ("ok", evidence({"renewed_left": 0.08, "grain_left": 9.0}, repeat={"renewed": 0.25})),
     ("striped", evidence({"renewed_left": 0.08, "stripe_gain": 10}, repeat={"renewed": 0.25}, stripes={"stripe_level": 12, "stripe_ratio": 30, "stripe_even": 0.9})),
     ("ok", evidence(repeat={"renewed": None})),
-    ("frozen", evidence({"same_times": 90, "renewed_left": 0.7}, repeat={"same_ratio": 0.9})),
-    ("ok", evidence({"same_times": 90, "renewed_left": 0.9}, repeat={"same_ratio": 0.9})),
+    ("frozen", evidence({"same_times": 90, "renewed_left": 0.43}, repeat={"same_ratio": 0.9})),
+    ("ok", evidence({"same_times": 90, "renewed_left": 0.5}, repeat={"same_ratio": 0.9})),
     ("bright", evidence({"same_times": 90, "renewed_left": None}, repeat={"same_ratio": 0.9}, levels={"clipped_ratio": 0.82})),
     ("looped", evidence(looped=True)),
     ("noisy", evidence({"grain_ratio": 9}, grain={"grain": 9})),
@@ -221,6 +228,10 @@ STRIPES = {"stripe_level": 35, "stripe_ratio": 120, "stripe_even": 0.91}
         ("ok", evidence(), replace(ZOOMED_ON_A_FLOOR, own_structure=0.15)),
         ("moved", evidence(), ANOTHER_BARE_ROOM),
         ("covered", evidence(), replace(ANOTHER_BARE_ROOM, covered_sharp=0.01)),
+        ("moved", evidence(), replace(ANOTHER_BARE_ROOM, own_structure=0.13)),
+        ("moved", evidence(), replace(ANOTHER_BARE_ROOM, own_structure=0.5, identity=0.09)),
+        ("covered", evidence(), replace(ANOTHER_BARE_ROOM, own_structure=0.13, identity=0.02)),
+        ("covered", evidence(), replace(ANOTHER_BARE_ROOM, own_structure=0.08)),
         ("covered", evidence(), replace(ANOTHER_BARE_ROOM, identity=0.1)),
         ("moved", evidence(), ZOOMED_TO_A_BARE_FLOOR),
         ("covered", evidence(), replace(ZOOMED_TO_A_BARE_FLOOR, settled=0.1)),
@@ -240,17 +251,25 @@ STRIPES = {"stripe_level": 35, "stripe_ratio": 120, "stripe_even": 0.91}
         ("ok", evidence(), replace(OUT_OF_FOCUS, coarse_in_place=0.55)),
         ("covered", evidence({"stripe_gain": 35}, stripes=STRIPES), FOLDED),
         ("striped", evidence({"stripe_gain": 35}, stripes=STRIPES), replace(FOLDED, covered_ratio=0.3)),
-        ("striped", evidence({"stripe_gain": 35, "grain_left": 0.25}, stripes=STRIPES), replace(LOST, in_place=0.2)),
-        ("corrupt", evidence({"stripe_gain": 35, "grain_left": 0.1}, stripes=STRIPES), replace(LOST, in_place=0.2)),
-        ("corrupt", evidence({"grain_left": 0.1}), HIDDEN),
-        ("corrupt", evidence({"grain_left": 0.1}), LOST),
-        ("moved", evidence({"grain_left": 0.24}), FOUND_ELSEWHERE),
+        (
+            "striped",
+            evidence({"stripe_gain": 35, **FILLED, "grain_kept": 0.25}, stripes=STRIPES),
+            replace(LOST, in_place=0.2),
+        ),
+        ("corrupt", evidence({"stripe_gain": 35, **FILLED}, stripes=STRIPES), replace(LOST, in_place=0.2)),
+        ("corrupt", evidence({"grain_kept": 0.1}), HIDDEN),
+        ("covered", evidence({"grain_kept": 0.1}), replace(HIDDEN, in_place=0.13)),
+        ("corrupt", evidence(FILLED), replace(HIDDEN, in_place=0.13)),
+        ("corrupt", evidence({**FILLED, "between_more": None}), replace(HIDDEN, in_place=0.13)),
+        ("covered", evidence({**FILLED, "grain_kept": None}), replace(HIDDEN, in_place=0.13)),
+        ("corrupt", evidence(FILLED), LOST),
+        ("moved", evidence({**FILLED, "grain_kept": 0.24}), FOUND_ELSEWHERE),
         ("moved", evidence({"seam_times": 3.3}, smear={"seam_share": 0.035, "seam_ratio": 2.6}), FOUND_ELSEWHERE),
         ("corrupt", evidence({"seam_times": 3.3}, smear={"seam_share": 0.035, "seam_ratio": 2.6}), IN_PLACE),
         ("corrupt", evidence({"seam_times": 9}, smear={"seam_share": 0.14, "seam_ratio": 2.6}), FOUND_ELSEWHERE),
-        ("covered", evidence({"grain_left": 0.4}), HIDDEN),
-        ("covered", evidence({"grain_left": 0.1}, levels={"block_p90": 40, "luma_p95": 50}), HIDDEN),
-        ("ok", evidence({"grain_left": 0.1}), IN_PLACE),
+        ("covered", evidence({"grain_left": 0.1, "grain_kept": 0.4}), HIDDEN),
+        ("covered", evidence(FILLED, levels={"block_p90": 40, "luma_p95": 50}), HIDDEN),
+        ("ok", evidence(FILLED), IN_PLACE),
     ],
 )
 def test_what_a_look_beside_the_approved_view_shows(state: str, seen: Evidence, match: Match) -> None:
@@ -304,7 +323,7 @@ def test_what_is_not_known_yet_is_no_fault() -> None:
             repeat=Repeat(None, None),
             stripes=replace(SOUND.stripes, roll_level=None, roll_share=None),
         ),
-        Beside(None, None, None, None, None, None, None, None),
+        Beside(None, None, None, None, None, None, None, None, None, None),
         None,
     )
     assert conditions(unknown, LIMITS) == Conditions((), frozenset())

@@ -220,6 +220,21 @@ def test_a_test_card_is_drawn() -> None:
     assert found.drawn_ratio > Thresholds().placeholder_drawn_ratio
 
 
+def test_rows_that_lie_between_their_neighbours_are_seen_and_folds_without_ends_are_their_like() -> None:
+    """A decoder fills what it lost from above and below: every column goes on, softly."""
+    picture = room()
+    filled = picture.luma.astype(np.float32)
+    share = np.linspace(0, 1, 128)[:, None]
+    filled[96:224] = (1 - share) * filled[95] + share * filled[224]
+    found = seen(with_luma(picture, filled.astype(np.uint8))).smear.between_ratio
+    assert found - seen(picture).smear.between_ratio > Thresholds().corrupt_between_more
+    flat = picture.luma.copy()
+    flat[96:224] = 90
+    assert seen(with_luma(picture, flat)).smear.between_ratio <= seen(picture).smear.between_ratio
+    ramp = np.tile(np.linspace(30, 200, WIDTH).astype(np.uint8), (HEIGHT, 1))
+    assert seen(with_luma(picture, ramp)).smear.between_ratio == 0, "what goes evenly across is a shade, not lost"
+
+
 def test_damage_is_seen() -> None:
     picture, limits = room(), Thresholds()
     smeared = picture.luma.copy()
@@ -327,6 +342,24 @@ def test_the_usual_is_learnt_from_sound_looks_and_apart_for_grey_ones() -> None:
     beside = usual.beside(seen(room(9, noise=9.0)), "nap")
     assert beside.grain_ratio == pytest.approx(6, rel=0.2)
     assert beside.tint_shift == pytest.approx(0, abs=1)
+
+
+def test_noise_is_also_held_against_that_of_lately() -> None:
+    """After a burst that took its bits, an encoder leaves no noise for minutes: then a picture without any says nothing."""
+    usual = Usual()
+    for number in range(LEARNT_LOOKS):
+        usual.learn(seen(room(number)), "day")
+    quiet = seen(room(9, noise=0.1))
+    before = usual.beside(quiet, "day")
+    assert before.grain_kept == pytest.approx(before.grain_left, rel=0.05)
+    for number in range(6):
+        usual.learn(seen(room(20 + number, noise=0.2)), "day")
+    after = usual.beside(quiet, "day")
+    assert after.grain_left == pytest.approx(before.grain_left, rel=0.2)
+    assert after.grain_kept is None
+    for number in range(6):
+        usual.learn(seen(room(40 + number)), "day")
+    assert usual.beside(quiet, "day").grain_kept == pytest.approx(before.grain_kept, rel=0.5)
 
 
 def test_a_grey_look_s_noise_is_held_against_the_coloured_ones_where_no_other_grey_look_is_known() -> None:
