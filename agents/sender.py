@@ -90,6 +90,8 @@ class Sender:
         self._backlog: int | None = None
         """Up to this id reports are backlog; None: all that wait now are."""
         self._sent_new = False
+        self._doubt: str | None = None
+        """Why what was taken last counts for nothing at the collector; None: it counts."""
         self.status = SenderStatus()
 
     async def turn(self) -> float | None:
@@ -201,6 +203,7 @@ class Sender:
         await asyncio.to_thread(self._outbox.delivered, [*stored, *had], nonce)
         self.status.stored += len(stored)
         self.status.already_had += len(had)
+        self._tell_doubt([receipt for _, receipt in pairs if receipt is not None and receipt.status != "rejected"])
         for entry, receipt in pairs:
             if receipt is not None and receipt.status == "rejected":
                 if receipt.reason == "replaced_key" and not _signed_by_another([entry], collector):
@@ -209,6 +212,13 @@ class Sender:
                 await self._reject(entry, receipt.error or "no reason given", receipt.reason)
         if any(receipt is None for _, receipt in pairs):
             raise CollectorError("the collector did not answer for every report")
+
+    def _tell_doubt(self, taken: Sequence[Receipt]) -> None:
+        """Say once why what the collector took counts for nothing there: only somebody at the site can set its clock."""
+        for receipt in taken:
+            if receipt.error is not None and self._doubt is None:
+                log.warning("reports are kept by the collector and count for nothing", reason=receipt.error)
+            self._doubt = receipt.error
 
     async def _put_spoilt_aside(self, entries: Sequence[Entry], collector: Collector, error: NotAccepted) -> None:
         """Put aside what names the agent's own key and wasn't signed with it as it stands. Raises `error` where there is none.

@@ -15,7 +15,7 @@ from monitor.collector.nonce import nonce_moment
 from monitor.model.chain import Link, Mark, Told
 from monitor.model.envelope import Envelope, Protected
 from monitor.model.observation import Kind, Observation
-from monitor.model.report import EARLIEST, MAX_AHEAD, MAX_REPORT_BYTES, Report, is_back_dated
+from monitor.model.report import EARLIEST, MAX_AHEAD, MAX_AHEAD_IN_DOUBT, MAX_REPORT_BYTES, Report, is_back_dated
 from monitor.model.span import DAY, HOUR, Millis, isoformat, to_millis
 from monitor.regulations.messages import said
 from monitor.store.ledger import Entry
@@ -148,13 +148,16 @@ def open_envelope(
     if _CONTROL.search(report.version):
         raise Rejected("content", "version holds a control character")
     received = Received(report, envelope, nonce_at)
+    # A nonce of a moment to come says that the centre's own clock was set back.
+    in_doubt = trust is Trust.AGENT or nonce_at > now
+    latest = now + (MAX_AHEAD_IN_DOUBT if in_doubt else MAX_AHEAD)
     try:
-        _check_written(report, nonce_at, now)
+        _check_written(report, nonce_at, now, latest)
     except Rejected as error:
         if error.reason != "back_dated" or trust is not Trust.AGENT:
             return _doubted(received, error, now, trust)
     try:
-        entries = tuple(_entry(index, item, identity, now) for index, item in enumerate(report.observations))
+        entries = tuple(_entry(index, item, identity, now, latest) for index, item in enumerate(report.observations))
     except Rejected as error:
         return _doubted(received, error, now, trust)
     return Opened(received, entries)
@@ -164,7 +167,7 @@ def _doubted(received: Received, error: Rejected, now: Millis, trust: Trust | No
     """Return a report that is kept and counts for nothing. Raises Rejected, ClockUnsure: it isn't kept, or not yet."""
     if error.reason not in MISDATED or trust is None:
         raise error
-    # A nonce of a moment to come says that the centre's own clock was set back: then it is no measure of what lies ahead.
+    # Where the centre's own clock was set back it is no measure of what lies ahead.
     if error.reason == "ahead" and (trust is Trust.AGENT or received.nonce_at > now):
         raise ClockUnsure("the collector's clock disagrees with its agents'; send this again later") from None
     return Opened(replace(received, doubt=error.reason), ())
@@ -193,12 +196,12 @@ def _check_header(report: Report, header: Protected) -> None:
         raise Rejected("content", "the report and its envelope differ in who wrote it, when or as which")
 
 
-def _check_written(report: Report, nonce_at: Millis, now: Millis) -> None:
+def _check_written(report: Report, nonce_at: Millis, now: Millis, latest: Millis) -> None:
     try:
         written = to_millis(report.written_at)
     except OverflowError:
         raise Rejected("content", "written_at: the instant is out of range") from None
-    _check_instant("written_at", written, now)
+    _check_instant("written_at", written, now, latest)
     # A nonce of a moment to come was given by a clock that has been set back since: nobody knows when that was.
     if nonce_at <= now and is_back_dated(written, nonce_at):
         raise Rejected(
@@ -208,11 +211,11 @@ def _check_written(report: Report, nonce_at: Millis, now: Millis) -> None:
         )
 
 
-def _check_instant(name: str, at: Millis, now: Millis) -> None:
-    if at > now + MAX_AHEAD:
+def _check_instant(name: str, at: Millis, now: Millis, latest: Millis) -> None:
+    if at > latest:
         raise Rejected(
             "ahead",
-            f"{name} is {_shown(at)}, more than a day ahead of the collector's clock ({isoformat(now)}): set the agent's clock",
+            f"{name} is {_shown(at)}, too far ahead of the collector's clock ({isoformat(now)}): set the agent's clock",
         )
     if at < EARLIEST:
         raise Rejected("back_dated", f"{name} is {_shown(at)}, before 2020: set the agent's clock")
@@ -225,13 +228,12 @@ def _shown(at: Millis) -> str:
         return "out of range"
 
 
-def _entry(index: int, item: Observation, identity: Identity, now: Millis) -> Entry:
+def _entry(index: int, item: Observation, identity: Identity, now: Millis, latest: Millis) -> Entry:
     """Check one observation and write it down. Sentences are put together for what is refused alone."""
     _check_subject(index, item, identity)
-    latest = now + MAX_AHEAD
     if not (EARLIEST <= item.start <= latest and EARLIEST <= item.end <= latest):
-        _check_instant(f"observations.{index}.start", item.start, now)
-        _check_instant(f"observations.{index}.end", item.end, now)
+        _check_instant(f"observations.{index}.start", item.start, now, latest)
+        _check_instant(f"observations.{index}.end", item.end, now, latest)
     if not 0 <= item.expires <= now + MAX_VALID:
         raise Rejected(
             "content",

@@ -15,8 +15,10 @@ from monitor.model.span import DAY, HOUR, Millis, to_millis
 MAX_OBSERVATIONS = 20_000
 MAX_REPORT_BYTES = 4 * 1024 * 1024
 
-MAX_AHEAD: Millis = DAY
-"""What lies further ahead of the centre's clock can't have been seen."""
+MAX_AHEAD: Millis = HOUR
+"""What lies ahead of the centre's clock can't have been seen. So much may the agent's clock be ahead; more is no clock to go by."""
+MAX_AHEAD_IN_DOUBT: Millis = DAY
+"""The same where it is the centre's own clock that may be behind."""
 
 MAX_BEHIND: Millis = HOUR
 """A report was written after its nonce was given. So much may the agent's clock be behind; more is no clock to go by."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from pydantic import JsonValue
+from structlog.testing import capture_logs
 
 from agents.collector import Collector, collector_url
 from agents.identity import Identity
@@ -439,6 +440,17 @@ async def test_a_rejected_report_is_put_aside_and_the_others_go_on(bench: Bench)
     assert bench.arrived() == [1, 3, 4, 5]
     assert bench.outbox.rejected() == [(BOOT, 2, "differs")]
     assert bench.sender.status.rejected == 1
+
+
+async def test_that_reports_count_for_nothing_is_said_once(bench: Bench) -> None:
+    """Nobody at the site would know that its clock is wrong: the reports themselves are taken."""
+    bench.collector.doubt = lambda report: "set the agent's clock" if report["sequence"] in {2, 3, 4, 6} else None
+    with capture_logs() as said:
+        for _ in range(7):
+            bench.fill(1)
+            await bench.sender.drain()
+    assert [item["reason"] for item in said if "count for nothing" in item["event"]] == ["set the agent's clock"] * 2
+    assert (bench.arrived(), bench.sender.status.rejected) == ([1, 2, 3, 4, 5, 6, 7], 0)
 
 
 async def test_a_report_that_is_too_large_for_the_collector_is_found_and_put_aside(bench: Bench) -> None:

@@ -65,6 +65,8 @@ class LoopbackCollector:
         self.reject: Callable[[dict[str, Any]], str | None] = lambda report: None
         self.word = "content"
         """The reason that goes with it."""
+        self.doubt: Callable[[dict[str, Any]], str | None] = lambda report: None
+        """Why what is stored counts for nothing."""
         self.other: Callable[[Request], Reply] = lambda request: Reply(404, {"title": "nothing here"}, PROBLEM)
 
     @property
@@ -165,7 +167,9 @@ class LoopbackCollector:
             self.digests.append(digest)
         self.reports[key] = report
         self.stored.set()
-        return {"status": "already have it" if had else "stored", "digest": digest}
+        doubt = self.doubt(report)
+        told = {} if doubt is None else {"error": doubt, "reason": "ahead"}
+        return {"status": "already have it" if had else "stored", "digest": digest, **told}
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

@@ -74,7 +74,13 @@ def test_a_forged_report_changes_nothing_and_is_counted(centre: Centre, client: 
 
 
 @pytest.mark.parametrize(
-    ("at", "why"), [(NOW - 3 * HOUR, "back_dated"), (925_000_000_000, "back_dated"), (NOW + 2 * DAY, "ahead")]
+    ("at", "why"),
+    [
+        (NOW - 3 * HOUR, "back_dated"),
+        (925_000_000_000, "back_dated"),
+        (NOW + 2 * HOUR, "ahead"),
+        (NOW + 2 * DAY, "ahead"),
+    ],
 )
 def test_a_misdated_report_is_kept_and_marked_and_counts_for_nothing(
     centre: Centre, client: TestClient, engine: Engine, at: int, why: str
