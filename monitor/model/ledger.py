@@ -176,7 +176,7 @@ def fold(
     together = _together(by_subject, indexes or {})
     readings, refusals = _recordings(together, declared, clocks, as_of)
     instants: dict[tuple[Kind, Subject], Instant] = {
-        (kind, subject): Instant(items[-1], items[-1].expires < as_of)
+        (kind, subject): Instant(items[-1], items[-1].holds_until < as_of)
         for (kind, subject), items in by_subject.items()
         if kind in _INSTANTS
     }
@@ -307,7 +307,7 @@ def _laid(ordered: Sequence[Observation], as_of: Millis) -> Timeline:
     # The present is presumed by what showed it: another observation that ends at the same instant lends it nothing.
     end, shown = spans[-1].end, (spans[-1].state, spans[-1].cause, spans[-1].basis)
     showing = [o for o in ordered if o.start < end == min(o.end, as_of) and (o.state, o.cause, o.basis) == shown]
-    return Timeline(tuple(spans), max(item.expires for item in showing), showing[-1], denied)
+    return Timeline(tuple(spans), max(item.holds_until for item in showing), showing[-1], denied)
 
 
 def _weight(state: str) -> int:

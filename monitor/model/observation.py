@@ -14,7 +14,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, JsonValue, StringConstraints, ValidationInfo, field_validator, model_validator
 
 from monitor.model.inventory import Strict
-from monitor.model.span import Basis, Millis
+from monitor.model.span import DAY, Basis, Millis
 
 At = Annotated[Millis, Field(ge=0, le=2**47)]
 """An instant that a calendar can show in any time zone: 1970 to the year 6429."""
@@ -124,6 +124,13 @@ class Kind(StrEnum):
 
 SPAN_KINDS = frozenset({Kind.STREAM, Kind.REACH, Kind.VIEW, Kind.AGENT})
 
+STATEMENTS = frozenset({Kind.INVENTORY, Kind.BASELINE, Kind.ATTESTATION})
+"""What a person says, for as long as he says."""
+LONGEST_PRESENCE: Millis = DAY
+"""A state that is watched is told of again within minutes. Whoever says that it holds for years says more than was seen."""
+LONGEST_READING: Millis = 7 * DAY
+"""What is read of a device now and then is read again within three days, unless `site.yaml` says otherwise."""
+
 
 LONGEST_TEXT = 1000
 """The longest text in facts, in characters; a fingerprint's cells (48 x 36 of them, `view.Proposal`) are the one exception."""
@@ -179,8 +186,8 @@ class Observation(Strict):
     """One thing seen on one subject.
 
     A span kind has [start, end), UTC milliseconds; an instant kind has `end` equal to `start`. `expires` is the
-    instant from which the last state may no longer be presumed to hold: after it the ledger says unknown.
-    Not-a-number and infinity are errors: JSON has neither.
+    instant from which the last state may no longer be presumed to hold: after it the ledger says unknown. The sender says it,
+    within bounds (`holds_until`). Not-a-number and infinity are errors: JSON has neither.
     """
 
     subject: Subject
@@ -221,6 +228,14 @@ class Observation(Strict):
             msg = f"{self.kind} is an instant: end must equal start"
             raise ValueError(msg)
         return self
+
+    @property
+    def holds_until(self) -> Millis:
+        """Until when it may be presumed to hold: as it says, but a look is no promise of what comes long after it."""
+        if self.kind in STATEMENTS:
+            return self.expires
+        longest = LONGEST_PRESENCE if self.kind in SPAN_KINDS else LONGEST_READING
+        return min(self.expires, self.end + longest)
 
     def sort_key(self) -> tuple[Millis, Millis, str]:
         """Order observations by time seen, and by content where the time is the same: so a fold is order-free."""

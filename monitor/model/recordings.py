@@ -114,7 +114,7 @@ class Index:
             locked=correct(self.locked.subtract(apart), offsets).clip(0, until),
             scanned=correct(self.scanned, offsets).subtract(self._untold(offsets)).clip(0, until),
             read_at=self.newest.start,
-            expires=self.newest.expires,
+            expires=self.newest.holds_until,
             observation=self.newest,
             clock_unverified=lost,
         )

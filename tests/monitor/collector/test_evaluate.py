@@ -20,7 +20,7 @@ from monitor.evidence.check import check_bundle
 from monitor.model.calendar import Waiver
 from monitor.model.inventory import Inventory
 from monitor.model.observation import Kind, Observation, Subject
-from monitor.model.span import HOUR, MINUTE, Millis, from_millis
+from monitor.model.span import DAY, HOUR, MINUTE, Millis, from_millis
 from monitor.regulations.loader import load
 from monitor.regulations.problem import PackError
 from monitor.store import registry
@@ -296,6 +296,44 @@ def test_an_agent_that_is_enrolled_and_never_started_falls_silent(
     assert (str(row.subject), row.state, row.began) == ("agent/box", "silent", began)
     export_evidence(centre.context, row.id, tmp_path / "b.zip")
     assert check_bundle(Bundle(tmp_path / "b.zip")).fails == []
+
+
+def test_what_is_said_to_hold_for_years_is_presumed_for_days_at_most(centre: Centre) -> None:
+    """One last report and an agent that is switched off then must not leave a site in order for ten years."""
+    at, far = now(centre), now(centre) + 3600 * DAY
+    disks = {"disks": [{"id": "1", "state": "ok", "capacity_bytes": 10**12, "kind": "disk"}], "gone": [], "swapped": []}
+    centre.see(
+        declared(at),
+        span("camera/gate", "up", at - HOUR, at, expires=far),
+        span("camera/gate", "ok", at - HOUR, at, kind=Kind.VIEW, expires=far),
+        span("recorder/nvr", "up", at - HOUR, at, kind=Kind.REACH, expires=far),
+        instant("recorder/nvr", Kind.DISKS, at, disks, expires=far),
+        instant("recorder/nvr", Kind.CLOCK, at, {"offset_seconds": 0.0}, expires=far),
+        index("gate", at, 100).model_copy(update={"expires": far}),
+    )
+    asked = {
+        ("uptime", "recorder/nvr"), ("uptime", "camera/gate"), ("view", "camera/gate"), ("storage_health", "recorder/nvr"),
+        ("recorder_clock", "recorder/nvr"), ("retention", "camera/gate"),
+    }  # fmt: skip
+
+    def outcomes(as_of: Millis) -> set[str]:
+        with reading(centre.context.engine) as session:
+            found = verdicts_as_of(session, "wj-0001", as_of, centre.context.packs)
+        told = {(item.key[0], str(item.subject)): item.outcome.value for item in found}
+        return {told[key] for key in asked if key in told}
+
+    assert outcomes(at) == {"met"}
+    assert outcomes(at + 8 * DAY) == {"undetermined"}
+
+
+def test_nobody_has_seen_what_the_centre_has_not_reached(centre: Centre) -> None:
+    """A clock set ahead, and what is seen now would stand for tonight, when the box may be off."""
+    at = now(centre)
+    centre.see(declared(at), span("camera/gate", "up", at - HOUR, at))
+    ahead = span("camera/gate", "up", at, at + 20 * HOUR, expires=at + 21 * HOUR)
+    assert [item.reason for item in centre.send(centre.report(ahead))] == ["ahead"]
+    pass_time(centre, 10 * HOUR)
+    assert verdict(centre, "uptime", "camera/gate").outcome == "undetermined"
 
 
 def test_a_revoked_agent_is_silent_no_more(centre: Centre) -> None:
