@@ -105,9 +105,10 @@ class StoreCollector(Collector):
             yield from _agents(session)
             yield from _findings(session)
             late = GaugeMetricFamily(
-                "cradlewatch_evaluations_late", "Institutions whose evaluation is more than five minutes late."
+                "cradlewatch_evaluations_late", "Institutions whose evaluation is more than five minutes late, or fails."
             )
-            late.add_metric([], evaluations.count_late(session, self._context.now()))
+            every = self._context.settings.evaluate_every
+            late.add_metric([], evaluations.count_late(session, self._context.now(), every))
             yield late
             yield self._unjudged(session)
             yield from _clocks(session, self._context.now())

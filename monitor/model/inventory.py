@@ -27,6 +27,16 @@ def _plain(text: str) -> str:
 Name = Annotated[str, StringConstraints(max_length=200), AfterValidator(_plain)]
 
 
+def _of_the_day(value: time) -> time:
+    """Refuse a zone: it can't be compared with a time that has none. Raises ValueError."""
+    if value.tzinfo is not None:
+        raise ValueError("must be the institution's local time, without a zone: write it like 07:30")
+    return value
+
+
+LocalTime = Annotated[time, AfterValidator(_of_the_day)]
+
+
 class Strict(BaseModel):
     """A frozen value whose unknown keys are errors."""
 
@@ -91,8 +101,8 @@ class Institution(Strict):
 class OpeningHours(Strict):
     """When children may be there, local time; `close` after `open` on the same day."""
 
-    open: time
-    close: time
+    open: LocalTime
+    close: LocalTime
     days: tuple[Weekday, ...] = (Weekday.MON, Weekday.TUE, Weekday.WED, Weekday.THU, Weekday.FRI)
 
     @model_validator(mode="after")
@@ -124,8 +134,8 @@ class Closure(Strict):
 class Nap(Strict):
     """When children sleep, local time."""
 
-    start: time = Field(alias="from")
-    to: time
+    start: LocalTime = Field(alias="from")
+    to: LocalTime
 
 
 class Zone(Strict):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
 from monitor.model.span import MINUTE, Millis
@@ -73,7 +73,13 @@ def stand(session: Session, institution_id: str, standing: Standing) -> None:
     session.execute(update(InstitutionRow).where(InstitutionRow.id == institution_id).values(**standing.__dict__))
 
 
-def count_late(session: Session, now: Millis) -> int:
-    """Return how many institutions should have been evaluated more than five minutes ago."""
-    query = select(func.count()).select_from(InstitutionRow)
-    return session.scalars(query.where(InstitutionRow.evaluate_due_at < now - 5 * MINUTE)).one()
+def count_late(session: Session, now: Millis, every: Millis) -> int:
+    """Return how many institutions should have been evaluated more than five minutes ago, or were tried and weren't.
+
+    One that fails is due again soon, each time: what tells is how long its last evaluation lies before that. `every` is the
+    time between two that go well.
+    """
+    row, within = InstitutionRow, 2 * (every + 5 * MINUTE)
+    last = func.coalesce(row.evaluated_at, row.created_at)
+    late = or_(row.evaluate_due_at < now - 5 * MINUTE, row.evaluate_due_at - last > within)
+    return session.scalars(select(func.count()).select_from(row).where(late)).one()

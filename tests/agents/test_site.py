@@ -251,6 +251,7 @@ WRONG = [
     ("[192.0.2.0/24]", "[site]", f'site.yaml:3: networks[0]: is no network: {SHAPE} "192.0.2.0/24"'),
     ('open: "07:30"', 'open: "18:30"', ("site.yaml:4: hours: close must be later than open on the same day; who is open over midnight leaves hours out:"
      " then all of the day counts as open")),
+    ('open: "07:30"', 'open: "07:30+08:00"', "site.yaml:4: hours.open: must be the institution's local time, without a zone: write it like 07:30"),
     ("days: [mon,", "days: [monday,", "site.yaml:4: hours.days[0]: 'monday' is not known here; write 'mon', 'tue', 'wed', 'thu', 'fri', 'sat' or 'sun'"),
     ("to: 2027-02-12", "to: 2027-02-01", "site.yaml:5: closures[0]: to must not be before from"),
     ("to: 2027-02-12", "to: 2027-02-30", "site.yaml:5: closures[0].to: '2027-02-30' is not a date; write it as 2021-03-31"),

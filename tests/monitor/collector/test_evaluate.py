@@ -25,6 +25,7 @@ from monitor.regulations.loader import load
 from monitor.regulations.problem import PackError
 from monitor.store import registry
 from monitor.store.engine import open_engine, reading, writing
+from monitor.store.evaluations import count_late
 from monitor.store.findings import FindingRow, changes_of, current_verdicts, finding_rows
 from monitor.store.keys import revoke_keys
 from monitor.store.tables import (
@@ -375,6 +376,48 @@ def test_a_pack_that_cannot_be_read_keeps_nobody_else_waiting(centre: Centre) ->
             "wj-0000": True,
             "wj-0001": False,
         }
+
+
+def test_an_evaluation_that_fails_again_and_again_is_late(
+    centre: Centre, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is due anew after each failure, a little later: nobody would hear of it."""
+
+    def late() -> int:
+        with reading(engine) as session:
+            return count_late(session, now(centre), centre.context.settings.evaluate_every)
+
+    centre.see(declared(now(centre)))
+    for _ in range(5):
+        assert evaluate_due(centre.context) == 1
+        centre.clock.advance(60)
+        assert late() == 0
+    monkeypatch.setattr("monitor.collector.jobs.evaluate", lambda *_: 1 / 0)
+    found = []
+    for _ in range(6):
+        assert evaluate_due(centre.context) == 0
+        found.append(late())
+        centre.clock.advance(300)
+    assert found == [0, 0, 1, 1, 1, 1]
+    monkeypatch.undo()
+    assert (evaluate_due(centre.context), late()) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"hours": {"open": "07:30+08:00", "close": "18:00"}},
+        {"hours": {"open": "07:30", "close": "18:00Z"}},
+        {"naps": [{"from": "12:00", "to": "14:00-05:00"}]},
+    ],
+)
+def test_an_odd_declaration_hides_nobody(centre: Centre, odd: dict[str, Any]) -> None:
+    """What can't be read is passed over for what was declared before, whatever is odd about it."""
+    at = now(centre)
+    centre.see(declared(at - 1), span("camera/gate", "ok", at - HOUR, at, kind=Kind.VIEW))
+    centre.see(declared(at, {**INVENTORY, **odd}), span("camera/gate", "dark", at, at + MINUTE, kind=Kind.VIEW))
+    pass_time(centre, MINUTE)
+    assert verdict(centre, "view", "camera/gate").state == "dark"
 
 
 def test_a_directory_of_packs_that_vanishes_takes_only_its_own_packs_along(tmp_path: Path) -> None:
