@@ -105,7 +105,8 @@ class StoreCollector(Collector):
             yield from _agents(session)
             yield from _findings(session)
             late = GaugeMetricFamily(
-                "cradlewatch_evaluations_late", "Institutions whose evaluation is more than five minutes late, or fails."
+                "cradlewatch_evaluations_late",
+                "Institutions whose evaluation is more than five minutes late, or fails.",
             )
             every = self._context.settings.evaluate_every
             late.add_metric([], evaluations.count_late(session, self._context.now(), every))

@@ -22,6 +22,8 @@ STILL_GROWING = 8
 """So many segments that grew last are left as they are: what is missing behind them may be on its way."""
 MAX_BOOTS = 64
 """Of so many boots it is known which numbers came in; of older ones how many are missing stays."""
+MAX_TOLD_BOOTS = MAX_BOOTS // 2
+"""Of so many boots of which nothing is here yet one report may tell what was given up."""
 MAX_RANGES = 2000
 """So many ranges of numbers of one boot are told apart."""
 MAX_RANGES_IN_ALL = 4000
@@ -202,11 +204,14 @@ class Chain(Strict):
     def tell(self, told: Iterable[Told]) -> Chain:
         """Return the chain with what the agent says it had to give up; any order and any copies come to the same.
 
-        Of a boot of which nothing came in, and that no report follows, nothing is missing.
+        Of a boot of which nothing came in, and that no report follows, nothing is missing. It may be on its way: what is new
+        goes before a backlog, and tells of all of it.
         """
-        boots = dict(self.boots)
+        ranges = list(told)
+        fresh = [name for name in dict.fromkeys(item.boot for item in ranges) if name not in self.boots]
+        boots = dict.fromkeys(fresh[:MAX_TOLD_BOOTS], Boot()) | self.boots
         more: dict[str, list[tuple[int, int]]] = {}
-        for item in told:
+        for item in ranges:
             if (boot := boots.get(item.boot)) is not None:
                 more.setdefault(item.boot, []).append((max(item.first, boot.since + 1), item.last))
         for name, ranges in more.items():  # each boot's at once: a report may tell of tens of thousands
@@ -379,9 +384,7 @@ def _bounded(chain: Chain) -> Chain:
         chain = _with_fewer_segments(chain)
     while (most := _most_ranges(chain)) is not None:
         chain = _with_fewer_ranges(chain, most)
-    while len(chain.boots) > MAX_BOOTS:
-        chain = _with_fewer_boots(chain)
-    return chain
+    return _with_fewer_boots(chain) if len(chain.boots) > MAX_BOOTS else chain
 
 
 def _with_fewer_segments(chain: Chain) -> Chain:
@@ -462,14 +465,16 @@ def _with_fewer_ranges(chain: Chain, most: int) -> Chain:
 
 
 def _with_fewer_boots(chain: Chain) -> Chain:
-    """Forget a boot of which everything came in, else the one of which something came in longest ago."""
+    """Forget boots that are too many: those of which everything came in, then those only told of, then those of which something came in longest ago."""
     names = list(chain.boots)[:-STILL_GROWING]
-    name = next((name for name in names if not len(chain.boots[name].missing)), names[0])
-    boot = chain.boots[name]
+    whole = {name: not len(chain.boots[name].missing) for name in names}
+    names.sort(key=lambda name: (not whole[name], not chain.boots[name].upto))
+    forgotten = [chain.boots[name] for name in names[: len(chain.boots) - MAX_BOOTS]]
+    gone = set(names[: len(forgotten)])
     return chain.model_copy(
         update={
-            "boots": {other: item for other, item in chain.boots.items() if other != name},
-            "settled": chain.settled + len(boot.missing),
-            "settled_told": chain.settled_told + len(boot.dropped),
+            "boots": {name: item for name, item in chain.boots.items() if name not in gone},
+            "settled": chain.settled + sum(len(boot.missing) for boot in forgotten),
+            "settled_told": chain.settled_told + sum(len(boot.dropped) for boot in forgotten),
         }
     )

@@ -118,6 +118,38 @@ def test_what_the_agent_says_it_gave_up_is_told_apart_from_what_is_missing_unexp
     assert read_chain(write_chain(chain)) == chain
 
 
+@given(st.sets(st.integers(0, 9), max_size=8), st.integers(0, 10))
+def test_what_was_given_up_may_be_told_before_anything_of_its_boot_is_there(lost: set[int], when: int) -> None:
+    """What is new goes before a backlog, and tells of all of it."""
+    items = history(4, 2, 4)
+    told = [
+        Told(boot=item.boot, first=item.sequence, last=item.sequence) for n in lost if (item := items[n].mark.place)
+    ]
+    store = Store()
+    for number, item in enumerate(items):
+        if number == when:
+            store.chain = store.chain.tell(told)
+        if number not in lost:
+            store.add(Link(item.after, item.mark.model_copy(update={"nonce_at": 1})))
+    chain = store.chain.tell(told)
+    assert chain.missing == chain.dropped
+    assert sum(gap.count for gap in chain.gaps) == sum(gap.dropped for gap in chain.gaps) == chain.missing
+    assert read_chain(write_chain(chain)) == chain
+
+
+def test_boots_that_are_only_told_of_put_no_other_out() -> None:
+    """An agent may say anything: what is known to be missing stays told apart."""
+    store = Store()
+    store.add_all([item for number, item in enumerate(history(6, 4)) if number != 2])
+    known = store.chain
+    for number in range(40):
+        names = (f"{100 * number + n:032x}" for n in range(100))
+        store.chain = store.chain.tell(Told(boot=name, first=1, last=9) for name in names)
+    assert len(store.chain.boots) == MAX_BOOTS
+    assert {name: store.chain.boots[name] for name in known.boots} == known.boots
+    assert (store.chain.missing, store.chain.dropped) == (1, 0)
+
+
 def test_what_was_given_up_stays_told_when_segments_are_told_apart_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
     most = 12
     monkeypatch.setattr("monitor.model.chain.MAX_SEGMENTS", most)
