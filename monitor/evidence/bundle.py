@@ -62,6 +62,9 @@ class Bundle:
         entries = self._archive.infolist()
         if len(entries) > MAX_FILES or sum(item.file_size for item in entries) > MAX_BYTES:
             raise BundleError(f"{path} is too large for an evidence bundle")
+        # Programs disagree on which of two files of one name they show: one could be checked and the other read.
+        if len({item.filename for item in entries}) != len(entries):
+            raise BundleError(f"{path} is no evidence bundle: it holds two files of one name")
         index = self.json(INDEX) if INDEX in self._archive.namelist() else None
         if not isinstance(index, dict) or index.get("schema") != SCHEMA or not isinstance(index.get("files"), dict):
             raise BundleError(f"{path} is no evidence bundle: it has no {INDEX} of {SCHEMA}")

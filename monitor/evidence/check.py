@@ -21,7 +21,7 @@ from monitor.model.ledger import Facts, fold, with_approvals
 from monitor.model.observation import Observation, Subject
 from monitor.model.regulation import Regulation
 from monitor.model.report import Report, is_misdated
-from monitor.model.span import Millis
+from monitor.model.span import Millis, parse_instant
 from monitor.model.suite import PublicKey
 from monitor.model.verdict import Verdict
 from monitor.model.view import Approval
@@ -110,6 +110,10 @@ def _counted(
 ) -> Iterator[Observation]:
     """Give what counts: not what says a time that can't be, nor what the collector had not received by then."""
     received = _received(bundle, agent)
+    undated = [item.place for item in envelopes if (item.place.boot, item.place.sequence) not in received]
+    result.fails += [
+        f"agent {agent}: when report {item.sequence} of boot {item.boot} came in is not said" for item in undated
+    ]
     misdated = {tuple(item) for item in about.get("misdated", ())}
     later = 0
     for item in envelopes:
@@ -160,6 +164,8 @@ def _told(bundle: Bundle, result: Result) -> None:
         result.notes.append("the finding's readings are not in this bundle: its times and its state are not checked")
         return
     readings = computation["readings"]
+    if parse_instant(computation["reading"]["at"]) != computation["as_of"]:
+        result.fails.append("the verdict is computed again as of another instant than that of its reading")
     problems = list(finding_problems(finding, readings))
     if computation["reading"] not in readings:
         problems.append("the reading that is computed again is none of its readings")
@@ -185,6 +191,11 @@ def _judged(bundle: Bundle, observations: list[Observation], result: Result) -> 
     else:
         what = "other figures" if found["state"] == said["state"] else f"{found['state']}, not {said['state']}"
         result.fails.append(f"the reports come to another verdict as of {said['at']} on {name}: {what}")
+    # Sentences and what they rest on may be others in another version of this program.
+    if found["reason"] != said["reason"]:
+        result.notes.append(f"computed again the reason reads: {found['reason']}")
+    if found["evidence"] != said["evidence"]:
+        result.notes.append("computed again it rests on other evidence than its reading names")
 
 
 def _verdict(bundle: Bundle, said: dict[str, Any], finding: dict[str, Any], seen: list[Observation]) -> Verdict | None:

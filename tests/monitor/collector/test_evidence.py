@@ -102,6 +102,8 @@ def test_a_bundle_holds_and_each_change_of_it_is_told(bundle: Path) -> None:
         ("finding.json", edit(institution="wj-0002"), "another finding than the one that the index names"),
         ("finding.json", edit(citation={}), "it cites another text"),
         ("computation.json", edit(readings=[]), "none of its readings is there"),
+        ("computation.json", edit(as_of=NOW + 120_001), "as of another instant"),
+        ("received/box.json", lambda _: b"[]", "when report 1 of boot"),
         (
             "agents.json",
             agents(lambda box: box.update(missing=1)),
@@ -119,6 +121,34 @@ def test_a_bundle_holds_and_each_change_of_it_is_told(bundle: Path) -> None:
         assert said is None or any(said in item for item in found), (name, found)
     told = check_bundle(Bundle(changed(bundle, "finding.json", lambda data: data + b" ", hide=False))).fails
     assert told == ["finding.json is not the file that the index names"]
+
+
+def test_a_reason_or_evidence_that_nothing_comes_to_is_noted(bundle: Path) -> None:
+    """Not a failure: another version of this program may say it in other words."""
+    for said, lie, note in [
+        ("reason", "All recordings are kept.", "computed again the reason reads: "),
+        ("evidence", [], "computed again it rests on other evidence"),
+    ]:
+
+        def rewrite(data: bytes, said: str = said, lie: object = lie) -> bytes:
+            value = json.loads(data)
+            for item in (value, value.get("reading", {}), *value.get("readings", ())):
+                if said in item:
+                    item[said] = lie
+            return as_json(value)
+
+        target = changed(changed(bundle, "finding.json", rewrite), "computation.json", rewrite)
+        found = check_bundle(Bundle(target))
+        assert (found.fails, len(found.notes)) == ([], 1)
+        assert found.notes[0].startswith(note)
+
+
+def test_two_files_of_one_name_are_no_bundle(bundle: Path) -> None:
+    """Programs disagree on which of them they show: one would be checked and the other read."""
+    with zipfile.ZipFile(bundle, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
+        archive.writestr("finding.json", archive.read("finding.json"))
+    with pytest.raises(BundleError, match="two files of one name"):
+        Bundle(bundle)
 
 
 def told_no_more(**changes: int) -> Callable[[Any], None]:
