@@ -204,7 +204,9 @@ def _signed_routes(router: APIRouter, context: Context, counters: Counters) -> N
         who = await asked(request, body)
         form = _read(KeyForm, body)
         try:
-            enrolled = await run_in_threadpool(rotate, context, who.identity, Offer(form.key, form.proof))
+            enrolled = await run_in_threadpool(
+                rotate, context, who.identity, who.header.kid, Offer(form.key, form.proof)
+            )
         except EnrolmentError as error:
             counters.refuse("code")
             raise Problem(HTTPStatus.FORBIDDEN, str(error)) from None

@@ -108,12 +108,16 @@ def enrol(context: Context, code: str, agent: str, offer: Offer, institution: st
     return replace(_granted(context, identity, now), replaces_heard=heard if counted else None)
 
 
-def rotate(context: Context, identity: Identity, offer: Offer) -> Enrolled:
-    """Register a new key for an agent that has proved itself by the one before. Raises EnrolmentError."""
+def rotate(context: Context, identity: Identity, by: str, offer: Offer) -> Enrolled:
+    """Register a new key for an agent that has proved itself by the key `by`, which has to count still. Raises EnrolmentError."""
     now = context.now()
     key = _offered(offer, f"{identity.institution}/{identity.agent}")
     with writing(context.engine) as session:
+        agents.hold_agent(session, identity.institution, identity.agent)
         known = agent_keys(session, identity.institution, identity.agent)
+        if by not in known or known[by].revoked is not None or known[by].replaced is not None:
+            # Since it was looked at: a key must not outlive its own revocation in one that it registers.
+            raise EnrolmentError("the key that signed this request counts no more")
         if key.id in known:
             raise EnrolmentError("this key has been registered before; make a new one")
         if len(known) >= MAX_KEYS:
@@ -129,6 +133,7 @@ def revoke(context: Context, institution: str, agent: str) -> int:
     """
     now = context.now()
     with writing(context.engine) as session:
+        agents.hold_agent(session, institution, agent)
         if not agent_keys(session, institution, agent):
             raise registry.RegisterError(f"institution {institution} has no agent {agent} with a key")
         make_due(session, institution, now)

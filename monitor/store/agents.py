@@ -149,6 +149,12 @@ def enrol(session: Session, institution_id: str, agent_id: str, now: Millis, sil
     session.execute(update(AgentRow).where(*here).values(enrolled_at=now, forked_at=None, silent_due_at=silent_due))
 
 
+def hold_agent(session: Session, institution_id: str, agent_id: str) -> None:
+    """Lock an agent's row until the transaction ends: its keys are registered and revoked one after the other."""
+    here = (AgentRow.institution_id == institution_id, AgentRow.id == agent_id)
+    session.execute(select(AgentRow.id).where(*here).with_for_update()).all()
+
+
 def chains_of_agents(session: Session, agents: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Chain]:
     """Return how the chains of these agents (institution, agent) stand; one that isn't enrolled is left out."""
     found = run_given(session, _CHAINS, {"institution": TEXT, "agent": TEXT}, agents)

@@ -14,11 +14,15 @@ from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
 from monitor.api.routes import build_api
-from monitor.collector.enrolment import revoke
+from monitor.collector.enrolment import EnrolmentError, Offer, revoke, rotate
 from monitor.collector.nonce import new_nonce
+from monitor.collector.signed_request import who_asks
 from monitor.collector.verify import verify_institution
+from monitor.model.enrolment import prove_possession
 from monitor.model.envelope import MEDIA_TYPE, Envelope, frame
+from monitor.model.signed import request_text
 from monitor.model.span import DAY, HOUR, MINUTE
+from monitor.model.suite import PrivateKey
 from monitor.store import agents
 from monitor.store.engine import reading
 from support.centre import NOW, Centre, make_centre, span
@@ -148,6 +152,23 @@ def test_a_revoked_key_signs_nothing_any_more(centre: Centre, client: TestClient
     headers = forger.own.authorization("GET", "/api/v1/agents/self/assignment")
     assert client.get("/api/v1/agents/self/assignment", headers=headers).status_code == 401
     assert refusals(client) == {"revoked_key": 2.0}
+
+
+@pytest.mark.parametrize("ended_by", ["revoked", "replaced"])
+def test_a_key_that_counts_no_more_since_it_was_looked_at_registers_no_other(centre: Centre, ended_by: str) -> None:
+    """A thief who asks at the very moment must not keep a key that nobody knows to be his."""
+    own, path, fresh = centre.agents["wj-0001"], "/api/v1/agents/self/keys", PrivateKey.make()
+    signed = own.authorization("POST", path, b"")["Authorization"]
+    asked = who_asks(centre.context, signed, request_text("POST", path, b""))
+    if ended_by == "revoked":
+        revoke(centre.context, "wj-0001", "box")
+    else:
+        SigningAgent.enrolled(centre.context, "wj-0001")
+    before = everything(centre.context.engine)
+    offered = Offer(fresh.public.jwk, prove_possession(fresh, "wj-0001/box"))
+    with pytest.raises(EnrolmentError, match="counts no more"):
+        rotate(centre.context, asked.identity, asked.header.kid, offered)
+    assert everything(centre.context.engine) == before
 
 
 def test_a_replaced_key_signs_nothing_new(centre: Centre, client: TestClient) -> None:
