@@ -85,9 +85,14 @@ class Opened:
 
     @property
     def told(self) -> list[Told]:
-        """Return what the agent says it had to give up; a range that can't be read says nothing."""
-        found = (item.facts.get("ranges") for item in self.received.report.observations if item.kind is Kind.DROPPED)
-        return [told for ranges in found if isinstance(ranges, list) for item in ranges if (told := _told(item))]
+        """Return what the agent says it had to give up."""
+        return given_up(self.received.report)
+
+
+def given_up(report: Report) -> list[Told]:
+    """Return what a report says that the agent had to give up; a range that can't be read says nothing."""
+    found = (item.facts.get("ranges") for item in report.observations if item.kind is Kind.DROPPED)
+    return [told for ranges in found if isinstance(ranges, list) for item in ranges if (told := _told(item))]
 
 
 def _told(value: Any) -> Told | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from monitor.collector.context import Context
 from monitor.collector.nonce import nonce_moment
 from monitor.collector.own_keys import stored_nonce_key
+from monitor.collector.verify_chain import ChainBeside
 from monitor.collector.verify_findings import FindingsChecked, check_findings
 from monitor.model.chain import Chain
 from monitor.model.envelope import Envelope, Place
@@ -21,7 +22,14 @@ from monitor.store.engine import snapshot
 from monitor.store.keys import AgentKey, readable_keys
 from monitor.store.ledger import Entry
 from monitor.store.rebuilt import Difference, Rebuilt, rebuilding
-from monitor.store.reports import Position, StoredReport, count_disputed, reporting_agents, stored_reports
+from monitor.store.reports import (
+    DisputedReport,
+    Position,
+    StoredReport,
+    disputed_reports,
+    reporting_agents,
+    stored_reports,
+)
 
 MOST_NAMED = 100
 """So many rows of one ledger are named; all are counted."""
@@ -83,7 +91,7 @@ def verify_institution(context: Context, institution: str) -> Verified:
             keys = readable_keys(session, institution, agent.id)
             rows = stored_reports(session, institution, agent.id)
             found.append(_verify(agent, keys, rows, nonce_key, _Telling(rebuilt, agent.id)))
-            found[-1].problems += _disputed_problems(agent, count_disputed(session, institution, agent.id))
+            found[-1].problems += _disputed_problems(agent, keys, disputed_reports(session, institution, agent.id))
         ledger = LedgerChecked(rebuilt.hold(session))
         for item in rebuilt.differences():
             ledger.differing += 1
@@ -110,9 +118,9 @@ class _Telling:
         if len(self._links) >= _REPORTS_AT_ONCE:
             self.hand_on()
 
-    def tell(self, position: Position, payload: bytes) -> None:
-        """Take a report that counts. Raises ValueError when it can't be read."""
-        self._entries.append((position, [Entry.of(item) for item in Report.from_bytes(payload).observations]))
+    def tell(self, position: Position, report: Report) -> None:
+        """Take a report that counts. Raises ValueError when it can't be written down."""
+        self._entries.append((position, [Entry.of(item) for item in report.observations]))
         if len(self._entries) >= _REPORTS_AT_ONCE:
             self.hand_on()
 
@@ -139,24 +147,26 @@ def _verify(
     agent: AgentSummary, keys: Mapping[str, AgentKey], rows: Iterable[StoredReport], secret: bytes, telling: _Telling
 ) -> Checked:
     checked = Checked(agent.institution, agent.id)
+    beside = ChainBeside(agent)
     misdated = 0
     for row in rows:
         checked.reports += 1
         misdated += row.doubt is not None
         if row.key_id is None:
             checked.unsigned += 1
-            checked.problems += _tell(telling, row, row.envelope)
+            checked.problems += _tell(telling, row, row.envelope, ChainBeside(agent))
             continue
         try:
-            envelope = _proved(row, keys)
+            envelope = _signed(row.envelope, keys)
         except SignatureError as error:
             checked.problems.append(f"{_name(row.position)}: {error}")
             telling.link(row, None)
             continue
         telling.link(row, envelope.protected.after)
+        beside.link(row, envelope)
         checked.problems += [f"{_name(row.position)}: {text}" for text in _row_problems(row, envelope, agent, secret)]
         if (envelope.protected.institution, envelope.protected.agent) == (agent.institution, agent.id):
-            checked.problems += _tell(telling, row, envelope.payload)
+            checked.problems += _tell(telling, row, envelope.payload, beside)
     telling.hand_on()
     checked.problems += _link_problems(agent.chain, agent.id, telling.rebuilt)
     checked.problems += _chain_problems(agent, checked.reports - checked.unsigned, telling.rebuilt)
@@ -164,22 +174,26 @@ def _verify(
         checked.problems.append(f"{agent.reports} reports were taken in, and {checked.reports} are stored")
     if misdated != agent.misdated:
         checked.problems.append(f"{agent.misdated} reports counted as misdated, and {misdated} are marked so")
+    # A row that is gone or changed is named above; what follows from it for the chain need not be.
+    if not checked.problems:
+        checked.problems = [*beside.problems, *beside.compare(telling.rebuilt, keys.values())]
     return checked
 
 
-def _tell(telling: _Telling, row: StoredReport, payload: bytes) -> Iterator[str]:
+def _tell(telling: _Telling, row: StoredReport, payload: bytes, beside: ChainBeside) -> Iterator[str]:
     """Hand on what counts of a report; say so when it can't be read."""
-    if row.doubt is not None:
-        return
     try:
-        telling.tell(row.position, payload)
+        report = Report.from_bytes(payload)
+        beside.read(report)
+        if row.doubt is None:
+            telling.tell(row.position, report)
     except ValueError:
         yield f"{_name(row.position)}: its content can't be read"
 
 
-def _proved(row: StoredReport, keys: Mapping[str, AgentKey]) -> Envelope:
+def _signed(data: bytes, keys: Mapping[str, AgentKey]) -> Envelope:
     """Return a row's envelope, once its signature holds. Raises SignatureError."""
-    envelope = Envelope.read(row.envelope)
+    envelope = Envelope.read(data)
     key = keys.get(envelope.protected.kid)
     if key is None:
         raise SignatureError("unknown_key", "the key that signed it is not registered any more")
@@ -251,7 +265,22 @@ def _few(numbers: Numbers) -> str:
     return text if len(text) <= 60 else f"{text[:60].rpartition(',')[0]},..."
 
 
-def _disputed_problems(agent: AgentSummary, kept: int) -> Iterator[str]:
+def _disputed_problems(
+    agent: AgentSummary, keys: Mapping[str, AgentKey], rows: Iterable[DisputedReport]
+) -> Iterator[str]:
+    kept = 0
+    for row in rows:
+        kept += 1
+        name = f"the other {_name(row.position)}"
+        try:
+            envelope = _signed(row.envelope, keys)
+        except SignatureError as error:
+            yield f"{name}: {error}"
+            continue
+        header = envelope.protected
+        said = (header.institution, header.agent, header.boot, header.sequence, envelope.digest)
+        if said != (agent.institution, agent.id, *row.position, row.digest):
+            yield f"{name}: the signed bytes are those of another"
     if kept != agent.disputed:
         yield f"{agent.disputed} reports came in a second time with other bytes, and {kept} of them are kept"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,9 +18,11 @@ from sqlalchemy import (
     and_,
     create_engine,
     event,
+    func,
     insert,
     select,
     text,
+    union,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, mapped_column
 
@@ -70,6 +72,22 @@ class _Link(_Scratch):
     after_boot: Mapped[str | None]
     after_sequence: Mapped[int | None]
     after_digest: Mapped[str | None]
+
+
+@dataclass(frozen=True)
+class BootKnown:
+    """What the stored reports tell of one boot of an agent."""
+
+    seen: Numbers = field(default_factory=Numbers)
+    upto: int = 0
+    """The largest number that a report has or follows."""
+    skipped: Numbers = field(default_factory=Numbers)
+    """Numbers that no report had: the next one follows the one before them."""
+
+    @property
+    def missing(self) -> Numbers:
+        """The numbers that were written and aren't there."""
+        return Numbers.of([(1, self.upto)]) - self.seen - self.skipped
 
 
 @dataclass(frozen=True)
@@ -143,6 +161,38 @@ class Rebuilt:
         with Session(self._engine) as session:
             found = session.scalars(query.execution_options(yield_per=_PAGE))
             return Numbers.of_series(found)
+
+    def boots(self, agent: str) -> set[str]:
+        """Return the boots of which an agent's reports tell: their own, and those that they follow."""
+        own, before = select(_Link.boot), select(_Link.after_boot).where(_Link.after_boot.is_not(None))
+        here = _Link.agent == agent
+        with Session(self._engine) as session:
+            return {str(name) for name in session.scalars(union(own.where(here), before.where(here)))}
+
+    def known(self, agent: str, boot: str) -> BootKnown:
+        """Return what an agent's reports tell of one boot."""
+        follows = (_Link.agent == agent, _Link.after_boot == boot)
+        within = select(_Link.after_sequence, _Link.sequence).where(*follows, _Link.boot == boot)
+        seen = self.numbers(agent, boot)
+        with Session(self._engine) as session:
+            followed = session.scalars(select(func.max(_Link.after_sequence)).where(*follows)).one() or 0
+            jumps = session.execute(within.where(_Link.after_sequence < _Link.sequence - 1))
+            skipped = Numbers.of((int(after or 0) + 1, number - 1) for after, number in jumps)
+        return BootKnown(seen, max([followed, *(last for _, last in seen.ranges[-1:])]), skipped)
+
+    def forks(self, agent: str) -> int:
+        """Return how many of an agent's reports follow what another one follows, too."""
+        follow = (_Link.agent == agent, _Link.after_boot.is_not(None))
+        places = select(_Link.after_boot, _Link.after_sequence).where(*follow).distinct().subquery()
+        with Session(self._engine) as session:
+            followed = session.scalars(select(func.count()).select_from(places)).one()
+            return session.scalars(select(func.count()).select_from(_Link).where(*follow)).one() - followed
+
+    def beginnings(self, agent: str) -> int:
+        """Return how many of an agent's reports follow none."""
+        query = select(func.count()).select_from(_Link).where(_Link.agent == agent, _Link.after_boot.is_(None))
+        with Session(self._engine) as session:
+            return session.scalars(query).one()
 
     def unfollowed(self, agent: str) -> Iterator[Follows]:
         """Give the reports of an agent whose predecessor is gone or another one, in the order in which they came."""

@@ -110,11 +110,23 @@ def add_disputed(session: Session, received: Sequence[Received], received_at: Mi
     return len(rows)
 
 
-def count_disputed(session: Session, institution_id: str, agent_id: str) -> int:
-    """Return how many disputed reports of an agent are kept."""
+@dataclass(frozen=True)
+class DisputedReport:
+    """Other bytes for a report that is stored already, as their row lies in the store."""
+
+    position: Position
+    digest: str
+    envelope: bytes
+
+
+def disputed_reports(session: Session, institution_id: str, agent_id: str) -> Iterator[DisputedReport]:
+    """Give an agent's disputed reports."""
     row = DisputedReportRow
-    query = select(func.count()).where(row.institution_id == institution_id, row.agent_id == agent_id)
-    return session.scalars(query).one()
+    query = select(row.boot, row.sequence, row.digest, row.envelope)
+    here = (row.institution_id == institution_id, row.agent_id == agent_id)
+    order = (row.boot, row.sequence, row.digest)
+    for boot, sequence, digest, envelope in session.execute(query.where(*here).order_by(*order)):
+        yield DisputedReport((boot, sequence), digest, envelope)
 
 
 def reporting_agents(session: Session, institution_id: str) -> set[str]:

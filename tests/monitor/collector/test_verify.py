@@ -7,16 +7,20 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, text
 
 from monitor.collector.evaluate import evaluate
 from monitor.collector.verify import verify_institution
-from monitor.model.envelope import Envelope
+from monitor.model.chain import read_chain
+from monitor.model.envelope import Envelope, Place
+from monitor.model.observation import Kind
 from monitor.store.engine import open_engine
 from monitor.store.schema import migrate
-from support.centre import BOOT, NOW, Centre, make_centre, span
+from support.centre import BOOT, NOW, Centre, instant, make_centre, span
+from support.signing import SigningAgent
 
 
 @pytest.fixture
@@ -130,6 +134,97 @@ def test_what_was_known_to_be_missing_is_no_problem_of_the_store(centre: Centre)
     centre.agents["wj-0001"].envelope(centre.report().to_bytes())  # written, and lost on the way
     centre.clock.advance(60)
     centre.see(span("camera/gate", "up", NOW, NOW + 1))
+    assert problems(centre) == []
+
+
+def chain(change: Callable[[dict[str, Any]], object]) -> Callable[[Connection], None]:
+    """Change what is kept of the chain, and what is noted as missing with it."""
+
+    def tamper(connection: Connection) -> None:
+        found = json.loads(connection.execute(text("SELECT chain FROM agent")).scalar_one())
+        change(found)
+        new = json.dumps(found)
+        values = {"new": new, "missing": read_chain(new).missing}
+        connection.execute(text("UPDATE agent SET chain = :new, missing = :missing"), values)
+
+    return tamper
+
+
+def sql(statement: str, **values: object) -> Callable[[Connection], None]:
+    return lambda connection: connection.execute(text(statement), values) and None
+
+
+CHAIN_TAMPERS: dict[str, tuple[Callable[[Connection], None], str]] = {
+    "what nobody gave up said to be given up": (chain(lambda c: c["boots"][BOOT].update(told="7,9")), "gave up reports 7 of boot"),
+    "a hole said to be none": (chain(lambda c: c["boots"][BOOT].update(skipped="7,11-12")), "2 reports are missing by what is stored, and the agent's chain says 1"),
+    "a hole exchanged for another": (chain(lambda c: c["boots"][BOOT].update(skipped="7")), "never were reports 7 of boot"),
+    "a hole where nothing was": (chain(lambda c: c["boots"][BOOT].update(upto=99)), "had 99 reports"),
+    "a hole of which nothing tells": (chain(lambda c: c.update(settled=4)), "4 more reports are missing"),
+    "when a hole ended": (chain(lambda c: c["segments"][1]["first"].update(written_at=NOW)), "something else of report 8 of"),
+    "what an end was": (chain(lambda c: c["segments"][0]["last"].update(nonce_at=NOW)), "something else of report 6 of"),
+    "what follows a hole": (chain(lambda c: c["segments"][1].update(after=None)), "report 7 of boot"),
+    "whether a chain began": (chain(lambda c: c.update(earlier_beginnings=1)), "begin a chain 1 times, and the agent's chain says 2"),
+    "a fork said to be none": (chain(lambda c: c["segments"][-1].update(forked=False)), "is missing by the agent's chain, and is stored"),
+    "a fork not noted": (sql("UPDATE agent SET forked_at = NULL"), "its chain forked by"),
+    "another enrolment": (sql("UPDATE agent SET enrolled_at = enrolled_at + 86400000"), "no key of it was registered then"),
+    "other bytes edited": (sql("UPDATE disputed_report SET envelope = :new", new=b"x"), "the other report 1 of boot"),
+    "other bytes for another report": (sql("UPDATE disputed_report SET sequence = 2"), "the other report 2 of boot"),
+}  # fmt: skip
+
+
+def test_what_is_kept_of_a_chain_and_beside_it_is_what_the_reports_come_to(centre: Centre, engine: Engine) -> None:
+    """The inspector sees it: what is missing unexplained, forks, and what came twice with other bytes."""
+    own = centre.agents["wj-0001"]
+    own.envelope(centre.report().to_bytes())  # 7: written, and lost on the way
+    centre.clock.advance(60)
+    centre.see(span("camera/gate", "up", NOW, NOW + 1))
+    own.envelope(centre.report().to_bytes())  # 9: given up
+    centre.clock.advance(60)
+    ranges = [{"boot": BOOT, "first": 9, "last": 9, "why": "full", "digests": []}]
+    centre.see(instant("agent/box", Kind.DROPPED, centre.context.now(), {"ranges": ranges}, state="dropped"))
+    other = centre.report().model_copy(update={"sequence": 1})
+    assert [item.reason for item in centre.send(other)] == ["equivocation"]
+    before = own.after = centre_end(engine)
+    for _ in range(2):  # both follow the same one
+        own.after = before
+        centre.clock.advance(60)
+        centre.see()
+    assert problems(centre) == []
+    with engine.begin() as connection:
+        for table in ("agent", "disputed_report"):
+            connection.execute(text(f"DROP TABLE IF EXISTS kept_{table}"))
+            connection.execute(text(f"CREATE TABLE kept_{table} AS SELECT * FROM {table}"))
+    for name, (tamper, said) in CHAIN_TAMPERS.items():
+        with engine.begin() as connection:
+            tamper(connection)
+        found = problems(centre)
+        assert any(said in item for item in found), (name, found)
+        with engine.begin() as connection:
+            connection.execute(text("DELETE FROM disputed_report"))
+            connection.execute(text("INSERT INTO disputed_report SELECT * FROM kept_disputed_report"))
+            columns = ("chain", "missing", "forked_at", "enrolled_at")
+            values = connection.execute(text(f"SELECT {', '.join(columns)} FROM kept_agent")).mappings().one()
+            new = ", ".join(f"{column} = :{column}" for column in columns)
+            connection.execute(text(f"UPDATE agent SET {new}"), dict(values))
+    assert problems(centre) == []
+
+
+def centre_end(engine: Engine) -> Place:
+    """Return the end of the agent's chain."""
+    with engine.connect() as connection:
+        found = read_chain(connection.execute(text("SELECT chain FROM agent")).scalar_one())
+    return found.segments[-1].last.place
+
+
+def test_a_fork_that_a_person_saw_to_is_no_problem(centre: Centre, engine: Engine) -> None:
+    own = centre.agents["wj-0001"]
+    before = centre_end(engine)
+    for _ in range(2):
+        own.after = before
+        centre.clock.advance(60)
+        centre.see()
+    centre.clock.advance(60)
+    centre.agents["wj-0001"] = SigningAgent.enrolled(centre.context, "wj-0001")
     assert problems(centre) == []
 
 
