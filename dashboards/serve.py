@@ -33,7 +33,7 @@ from monitor.collector.context import Context
 from monitor.collector.jobs import bring_back, evaluate_due, note_clocks, note_listening, send_notices, wake_silent
 from monitor.collector.settings import TlsSettings, host_and_port
 from monitor.store.accounts import user_names
-from monitor.store.engine import reading
+from monitor.store.engine import in_its_words, is_away, reading
 from monitor.store.patience import JOB, REQUEST
 
 log = structlog.get_logger(__name__)
@@ -142,7 +142,9 @@ def _safely(job: Callable[[Context], int], context: Context) -> Callable[[], Non
         try:
             job(context)
         except Exception as error:
-            log.exception("a job failed, it is tried again", job=job.__name__, error=type(error).__name__)
+            # What the database says is told in one line: it comes each second until somebody has seen to it.
+            said = {"exc_info": False, "reason": in_its_words(error)} if is_away(error) else {}
+            log.exception("a job failed, it is tried again", job=job.__name__, error=type(error).__name__, **said)
 
     return run
 

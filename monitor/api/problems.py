@@ -16,7 +16,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
 from monitor.regulations.messages import quoted, said
-from monitor.store.engine import is_away
+from monitor.store.engine import in_its_words, is_away
 
 log = structlog.get_logger(__name__)
 
@@ -63,7 +63,7 @@ def response_to(path: str, error: Exception) -> JSONResponse:
     if isinstance(error, Problem):
         return problem_response(error.status, error.detail, error.headers)
     if is_away(error):
-        log.error("the database did not answer, or takes nothing", path=path, reason=type(error).__name__)
+        log.error("the database did not answer, or takes nothing", path=path, reason=in_its_words(error))
         return problem_response(HTTPStatus.SERVICE_UNAVAILABLE, _ABSENT, {"Retry-After": str(RETRY_SECONDS)})
     log.error("a request failed", path=path, exc_info=error)
     return problem_response(HTTPStatus.INTERNAL_SERVER_ERROR, _FAILED)

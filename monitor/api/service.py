@@ -13,7 +13,7 @@ from monitor.api.context import Context
 from monitor.api.metrics import StoreCollector, counted
 from monitor.api.problems import Problem
 from monitor.store import schema
-from monitor.store.engine import only_reads
+from monitor.store.engine import is_full, only_reads
 
 
 def service_routes(context: Context, registry: CollectorRegistry) -> APIRouter:
@@ -39,12 +39,15 @@ def service_routes(context: Context, registry: CollectorRegistry) -> APIRouter:
         try:
             with context.engine.connect() as connection:
                 current, closed = schema.is_current(connection), only_reads(connection)
-        except SQLAlchemyError:
+            full = is_full(context.engine)
+        except (SQLAlchemyError, OSError):
             raise _not_ready("the database does not answer") from None
         if not current:
             raise _not_ready("the database has another schema: run `cradlewatch collector migrate`")
         if closed:
             raise _not_ready("the database only reads now (a standby, or set so): nothing can be stored")
+        if full:
+            raise _not_ready("the disk of the database is full or is only read: nothing can be stored; make room on it")
         return {"status": "ok"}
 
     return router

@@ -207,11 +207,11 @@ class Chain(Strict):
         Of a boot of which nothing came in, and that no report follows, nothing is missing. It may be on its way: what is new
         goes before a backlog, and tells of all of it.
         """
-        ranges = list(told)
-        fresh = [name for name in dict.fromkeys(item.boot for item in ranges) if name not in self.boots]
+        items = list(told)
+        fresh = [name for name in dict.fromkeys(item.boot for item in items) if name not in self.boots]
         boots = dict.fromkeys(fresh[:MAX_TOLD_BOOTS], Boot()) | self.boots
         more: dict[str, list[tuple[int, int]]] = {}
-        for item in ranges:
+        for item in items:
             if (boot := boots.get(item.boot)) is not None:
                 more.setdefault(item.boot, []).append((max(item.first, boot.since + 1), item.last))
         for name, ranges in more.items():  # each boot's at once: a report may tell of tens of thousands

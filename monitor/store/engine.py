@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -23,6 +24,9 @@ DEFAULT_URL = "sqlite:///cradlewatch.db"
 
 BUSY_SECONDS = 30
 """How long a writer waits for another one on SQLite."""
+
+LEAST_FREE = 1024 * 1024
+"""So many bytes have to be free on the disk of a SQLite file: less, and a report may not be stored any more."""
 
 KEPT_CONNECTIONS = 10
 MOST_CONNECTIONS = 40
@@ -93,6 +97,21 @@ def is_away(error: Exception) -> bool:
         only_reads = getattr(error.orig, "sqlstate", None) == _ONLY_READS
         return isinstance(error, OperationalError) or error.connection_invalidated or only_reads
     return isinstance(error, PoolTimeout)
+
+
+def in_its_words(error: Exception) -> str:
+    """Return what the database says of an error, such as that its disk is full: one line, and nothing that a statement was given."""
+    said = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+    return said.partition("\n")[0][:200]
+
+
+def is_full(engine: Engine) -> bool:
+    """Tell whether the disk of a SQLite file takes nothing more, or is only read. A PostgreSQL server sees to its own."""
+    path = engine.url.database
+    if engine.dialect.name != "sqlite" or not path or path == ":memory:":
+        return False
+    disk = os.statvfs(Path(path).absolute().parent)
+    return disk.f_bavail * disk.f_frsize < LEAST_FREE or bool(disk.f_flag & os.ST_RDONLY)
 
 
 def only_reads(connection: Connection) -> bool:

@@ -7,6 +7,7 @@ import gzip
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -15,6 +16,7 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, event
+from structlog.testing import capture_logs
 
 from monitor.api.auth import SESSION_COOKIE
 from monitor.api.body import MAX_BATCH_BYTES
@@ -28,7 +30,7 @@ from monitor.model.enrolment import prove_possession
 from monitor.model.envelope import MEDIA_TYPE, frame, unframe
 from monitor.model.inventory import Inventory, Jurisdiction, Level
 from monitor.model.jws import SignatureError
-from monitor.model.observation import Subject
+from monitor.model.observation import Kind, Subject
 from monitor.model.regulation import Regulation
 from monitor.model.report import Receipts
 from monitor.model.signed import check_answer
@@ -37,9 +39,10 @@ from monitor.model.suite import PrivateKey, PublicKey
 from monitor.store import registry
 from monitor.store.accounts import create_api_token, create_session, create_user, delete_session
 from monitor.store.engine import open_engine, writing
-from monitor.store.schema import NEWEST
-from support.centre import INVENTORY, NOW, Centre, declared, index, make_centre, span
+from monitor.store.schema import NEWEST, migrate
+from support.centre import INVENTORY, NOW, Centre, declared, index, instant, make_centre, span
 from support.databases import BOTH
+from support.disks import small_disk
 from support.packs import pack
 from support.signing import SigningAgent, offer
 
@@ -657,6 +660,30 @@ def test_a_database_that_is_gone_is_not_this_programs_fault() -> None:
         answer = client.post("/api/v1/reports", content=batch(sender, b"x"), headers=TYPE)
         assert_problem(answer, 503, "nothing is acknowledged, try again later")
         assert "retry-after" in answer.headers
+
+
+def test_a_full_disk_is_said_and_what_could_not_be_stored_comes_again(tmp_path: Path) -> None:
+    """Whoever is on duty reads why, and a machine that asks is told before he does."""
+    with small_disk(tmp_path / "disk", kib=6144) as disk:
+        engine = open_engine(f"sqlite:///{disk.path / 'centre.db'}")
+        migrate(engine)
+        centre = make_centre(engine)
+        centre.add()
+        facts = {"channels": [{"id": str(number), "name": "x" * 900, "online": True} for number in range(200)]}
+        seen = [instant("recorder/nvr", Kind.CHANNELS, NOW - number, facts) for number in range(12)]
+        sealed = batch(centre.agents["wj-0001"], centre.report(*seen).to_bytes())
+        with TestClient(build_api(centre.context), raise_server_exceptions=False) as client:
+            assert client.get("/health/ready").status_code == 200
+            disk.fill()
+            with capture_logs() as said:
+                assert_problem(client.post("/api/v1/reports", content=sealed, headers=TYPE), 503, "try again later")
+            assert [item["reason"] for item in said if "takes nothing" in item["event"]] == ["database or disk is full"]
+            assert_problem(client.get("/health/ready"), 503, "the disk of the database is full")
+            disk.free()
+            assert client.get("/health/ready").status_code == 200
+            answer = client.post("/api/v1/reports", content=sealed, headers=TYPE)
+            assert answer.json()["receipts"][0]["status"] == "stored"
+        engine.dispose()
 
 
 @pytest.mark.parametrize("database_url", BOTH[1:], indirect=True)

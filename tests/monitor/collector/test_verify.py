@@ -150,11 +150,11 @@ def chain(change: Callable[[dict[str, Any]], object]) -> Callable[[Connection], 
     return tamper
 
 
-def sql(statement: str, **values: object) -> Callable[[Connection], None]:
-    return lambda connection: connection.execute(text(statement), values) and None
+def sql(statement: str, **values: object) -> Callable[[Connection], object]:
+    return lambda connection: connection.execute(text(statement), values)
 
 
-CHAIN_TAMPERS: dict[str, tuple[Callable[[Connection], None], str]] = {
+CHAIN_TAMPERS: dict[str, tuple[Callable[[Connection], object], str]] = {
     "what nobody gave up said to be given up": (chain(lambda c: c["boots"][BOOT].update(told="7,9")), "gave up reports 7 of boot"),
     "a hole said to be none": (chain(lambda c: c["boots"][BOOT].update(skipped="7,11-12")), "2 reports are missing by what is stored, and the agent's chain says 1"),
     "a hole exchanged for another": (chain(lambda c: c["boots"][BOOT].update(skipped="7")), "never were reports 7 of boot"),

@@ -122,9 +122,8 @@ def test_what_the_agent_says_it_gave_up_is_told_apart_from_what_is_missing_unexp
 def test_what_was_given_up_may_be_told_before_anything_of_its_boot_is_there(lost: set[int], when: int) -> None:
     """What is new goes before a backlog, and tells of all of it."""
     items = history(4, 2, 4)
-    told = [
-        Told(boot=item.boot, first=item.sequence, last=item.sequence) for n in lost if (item := items[n].mark.place)
-    ]
+    places = [items[number].mark.place for number in lost]
+    told = [Told(boot=at.boot, first=at.sequence, last=at.sequence) for at in places]
     store = Store()
     for number, item in enumerate(items):
         if number == when:
