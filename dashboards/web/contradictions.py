@@ -37,6 +37,9 @@ SENTENCES: dict[str, tuple[str, ...]] = {
         _n("The camera behind the channel is not the declared one, seen so since %(start)s."),
     ),
     "same_picture": (_n("This camera shows the same as another declared one (%(camera)s), since %(start)s."),),
+    "closed_afterwards": (
+        _n("Of days that were declared closed afterwards %(length)s are missing or were down, the last from %(start)s on; by that declaration nothing is owed of them."),
+    ),
 }  # fmt: skip
 """By kind; the first one whose figures are all there is used."""
 

@@ -8,13 +8,13 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from monitor.evaluation.basis import camera_subject, duration_text
+from monitor.evaluation.basis import camera_subject, duration_text, institution
 from monitor.model.calendar import local_date
 from monitor.model.ledger import Facts, Timeline, evidence_of
 from monitor.model.observation import Evidence, Observation, Subject
 from monitor.model.observation import Kind as ObservationKind
 from monitor.model.proof import KEPT, Proof
-from monitor.model.span import HOUR, MINUTE, Basis, Millis, Spans, isoformat, parse_instant
+from monitor.model.span import DAY, HOUR, MINUTE, Basis, Millis, Spans, isoformat, parse_instant
 from monitor.model.verdict import Verdict
 
 Key = tuple[str, Subject]
@@ -29,6 +29,7 @@ Kind = Literal[
     "recorder_exchanged",
     "camera_exchanged",
     "same_picture",
+    "closed_afterwards",
 ]
 
 SHORTEST: Millis = 10 * MINUTE
@@ -37,6 +38,8 @@ TOGETHER: Millis = 5 * MINUTE
 """Stretches this near to each other are one."""
 LASTS: Millis = HOUR
 """What was seen so lately still holds: the index is read once an hour."""
+CLOSED_LATELY: Millis = 100 * DAY
+"""So far back what was declared closed afterwards may still be asked after."""
 MOST_SPANS = 20
 CONTRADICTION = "contradiction"
 """The cause of a verdict that can't be reached because its evidence is contradicted."""
@@ -52,6 +55,7 @@ SHOWN_WITH: Mapping[Kind, tuple[str, ...]] = {
     "recorder_exchanged": ("storage_health", "uptime", "recorder_clock", "undeclared_channel", "measurability"),
     "camera_exchanged": ("view", "uptime", "retention", "measurability"),
     "same_picture": ("view", "uptime", "retention", "measurability"),
+    "closed_afterwards": ("retention", "uptime"),
 }
 """With which verdict on the same subject each is shown: the first that there is."""
 
@@ -98,6 +102,7 @@ def contradictions(facts: Facts, apart: Millis | None = None) -> tuple[Contradic
             _told_otherwise(facts, camera.id, "view_told_otherwise", facts.views.get(camera.id)),
             _exchanged(facts, camera_subject(camera.id), "camera_exchanged"),
             *_same_picture(facts, camera_subject(camera.id)),
+            _closed_afterwards(facts, camera.id),
         ]
     found += [
         _exchanged(facts, Subject(kind="recorder", id=item.id), "recorder_exchanged")
@@ -292,6 +297,30 @@ def _same_picture(facts: Facts, subject: Subject) -> list[Contradiction]:
         for camera in facts.inventory.cameras
         if camera.id != subject.id and isinstance(told, list) and camera.id in told
     ]  # fmt: skip
+
+
+def _closed_afterwards(facts: Facts, camera: str) -> Contradiction | None:
+    """Days were declared closed when they were past, and something is missing of them: nothing is owed of it, and that is to be seen."""
+    late = facts.closed_late.clip(facts.as_of - CLOSED_LATELY, facts.as_of)
+    if not late:
+        return None
+    timeline, reading = facts.streams.get(camera, Timeline()), facts.recordings.get(camera)
+    wrong = timeline.where("down").intersect(late)
+    if reading is not None:
+        wrong = wrong.union(reading.scanned.intersect(late).subtract(reading.footage).subtract(reading.locked))
+    spans = [(start, end) for start, end in wrong.close_gaps(TOGETHER).tuples() if end - start >= SHORTEST]
+    if not spans:
+        return None
+    total, (start, end) = sum(b - a for a, b in spans), spans[-1]
+    text = (
+        f"Of days that were declared closed afterwards {duration_text(total)} are missing or were down, the last from"
+        f" {isoformat(start)} on; nothing is owed of them by that declaration."
+    )
+    listed: list[JsonValue] = [{"start_at": isoformat(a), "end_at": isoformat(b)} for a, b in spans[-MOST_SPANS:]]
+    declared = facts.instant(ObservationKind.INVENTORY, institution(facts))
+    evidence = () if declared is None else (evidence_of(declared.observation, "as declared"),)
+    figures: dict[str, JsonValue] = {"seconds": total // 1000, "spans": listed}
+    return Contradiction("closed_afterwards", camera_subject(camera), start, end, text, figures, evidence)
 
 
 def _instant(value: JsonValue) -> Millis | None:

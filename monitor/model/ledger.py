@@ -6,16 +6,18 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
-from monitor.model.calendar import Waiver
+from monitor.model.calendar import Waiver, closure_spans
 from monitor.model.clock_offsets import Offset, clock_offsets
-from monitor.model.inventory import Inventory
+from monitor.model.inventory import Closure, Inventory
 from monitor.model.observation import Evidence, Kind, Observation, Subject
 from monitor.model.proof import Proof, read_proofs
 from monitor.model.recordings import Index, RecordingFacts, dated
 from monitor.model.span import Basis, Millis, Spans
 from monitor.model.view import Approval
+
+_CLOSURES = TypeAdapter(tuple[Closure, ...])
 
 _PRECEDENCE = (Basis.WATCHED, Basis.SAMPLED, Basis.RECORDER_SAYS, Basis.INDEX, Basis.ATTESTED)
 
@@ -144,6 +146,8 @@ class Facts:
     """By recorder: how its clock was off."""
     attestations: Mapping[tuple[str, Subject], tuple[Observation, ...]] = field(default_factory=dict)
     waivers: tuple[Waiver, ...] = ()
+    closed_late: Spans = field(default_factory=Spans.empty)
+    """Closed time that was declared when it was past: none of what the agent's first declaration says, nor of an approved inventory."""
     approvals: Mapping[str, tuple[Approval, ...]] = field(default_factory=dict)
     """Every approval of a view of each camera up to `as_of`, in order of time."""
 
@@ -200,6 +204,7 @@ def fold(
         offsets={name: tuple(steps) for name, steps in clocks.items()},
         attestations=_attestations(by_subject),
         waivers=tuple(waivers),
+        closed_late=_closed_late(by_subject, declared) if inventory is None else Spans.empty(),
     )
 
 
@@ -241,6 +246,26 @@ def _declared(by_subject: Mapping[tuple[Kind, Subject], list[Observation]]) -> I
         except ValidationError:
             continue  # a newer agent may declare what this version can't read: the last readable one stands
     return None
+
+
+def _closed_late(by_subject: Mapping[tuple[Kind, Subject], list[Observation]], declared: Inventory) -> Spans:
+    """Return which of the declared closed time was past when it was first declared. What the first declaration says was so before."""
+    if not declared.closures:
+        return Spans.empty()
+    zone, before, known, late = declared.institution.zone_info, None, None, Spans.empty()
+    items = [item for (kind, _), group in by_subject.items() if kind is Kind.INVENTORY for item in group]
+    for item in sorted(items, key=Observation.sort_key):
+        told = item.facts.get("closures", [])
+        if told == before:
+            continue  # the service declares the same at each start
+        try:
+            closed = closure_spans(_CLOSURES.validate_python(told), zone)
+        except ValidationError:
+            continue
+        if known is not None:
+            late = late.union(closed.subtract(known).clip(0, item.start))
+        before, known = told, closed if known is None else known.union(closed)
+    return late.intersect(closure_spans(declared.closures, zone))
 
 
 def _first_seen(

@@ -2,18 +2,37 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.evaluation.contradictions import SHORTEST, Contradiction, contradictions
+from monitor.model.calendar import local_date
+from monitor.model.ledger import fold
 from monitor.model.observation import Kind, Observation, Subject
 from monitor.model.proof import KEPT, read_proof
 from monitor.model.span import DAY, HOUR, MINUTE, Basis, Millis, isoformat
 from support.packs import pack
-from support.scene import GATE, NOON, NVR, ROOM1, Judged, at, during, facts_of, healthy, index, without
+from support.scene import (
+    GATE,
+    INSTITUTION,
+    INVENTORY,
+    MIDNIGHT,
+    NOON,
+    NVR,
+    ROOM1,
+    Judged,
+    at,
+    during,
+    facts_of,
+    healthy,
+    index,
+    without,
+)  # fmt: skip
 
 NIGHT = NOON - 9 * HOUR
 """Three in the morning."""
@@ -327,3 +346,45 @@ def test_cameras_that_show_the_same_picture_are_a_fact_of_each_as_long_as_it_is_
 def test_a_twin_that_is_not_declared_or_nonsense_is_none(odd: Any) -> None:
     assert kinds([*healthy(), twin(odd)]) == []
     assert [item.start for item in found([*healthy(), twin(["room1"], since_at=odd)])] == [NOON]
+
+
+# Days that are declared closed when they are past.
+
+
+def declared(when: Millis, *days: str) -> Observation:
+    facts = INVENTORY.model_dump(mode="json", by_alias=True)
+    facts["closures"] = [{"from": day, "to": day} for day in days]
+    return at(INSTITUTION, Kind.INVENTORY, facts, when, state="declared", holds=365 * DAY)
+
+
+def closed(seen: list[Observation], **more: Any) -> list[Contradiction]:
+    facts = fold(seen, NOON, **more)
+    assert facts is not None
+    return [item for item in contradictions(facts) if item.kind == "closed_afterwards"]
+
+
+def test_a_gap_that_is_declared_closed_afterwards_stays_to_be_seen() -> None:
+    """Nothing is owed of it by the declaration; without this nobody would know that there was anything."""
+    day, hole = MIDNIGHT - 3 * DAY, (MIDNIGHT - 3 * DAY, MIDNIGHT - 2 * DAY)
+    gap = index(GATE, [(NOON - 100 * DAY, hole[0]), (hole[1], NOON - 20_000)])
+    before = [item for item in healthy(NOON - 10 * DAY) if item.kind not in {Kind.INVENTORY, Kind.RECORDINGS}]
+    seen = [*before, gap, index(ROOM1, [(NOON - 100 * DAY, NOON - 20_000)])]
+    name = local_date(day, INVENTORY.institution.zone_info).isoformat()
+    late = [declared(NOON - 9 * DAY), declared(NOON - 8 * DAY), declared(NOON - HOUR, name)]
+    (fact,) = closed([*seen, *late])
+    assert (fact.subject, fact.start, fact.end, fact.figures["seconds"]) == (GATE, *hole, DAY // 1000)
+    assert closed([*late, *seen, declared(NOON, name)]) == [replace(fact, evidence=ANY)], "and stays so"
+    for unseen, why in [
+        ([declared(NOON - 9 * DAY), declared(day - HOUR, name)], "declared before"),
+        ([declared(NOON - HOUR, name)], "what the agent says first was so"),
+        ([*late, declared(NOON - MINUTE)], "taken back: the gap is owed"),
+        ([declared(NOON - 9 * DAY, name), declared(NOON - 5 * DAY), declared(NOON - HOUR, name)], "known before"),
+    ]:
+        assert closed([*seen, *unseen]) == [], why
+    assert closed([*seen, *late], inventory=INVENTORY) == [], "an officer approved what counts"
+    odd = late[-1].model_copy(update={"facts": {**late[-1].facts, "closures": [{"from": "then"}]}})
+    assert closed([*seen, declared(NOON - 9 * DAY), odd]) == []
+    down = during(GATE, Kind.STREAM, hole[0], hole[0] + HOUR, "down")
+    full = index(GATE, [(NOON - 100 * DAY, NOON - 20_000)])
+    (fact,) = closed([*without(before, Kind.STREAM, GATE), full, down, *late])
+    assert fact.figures["seconds"] == HOUR // 1000
