@@ -67,21 +67,30 @@ class FilmedLook:
 
 
 class Timeline:
-    """A stream's own timestamps made to run: from 0, never back, missing ones one frame after the one before."""
+    """A stream's own timestamps made to run: from 0, never back, missing ones one frame after the one before.
+
+    Some containers give a timestamp to the first of several frames only: what was assumed for the others is part of the
+    time up to the next timestamp.
+    """
 
     def __init__(self, frame_seconds: float) -> None:
         """Take the nominal distance of two frames."""
         self._step = frame_seconds
         self._last_raw: float | None = None
+        self._assumed = 0.0
+        """Since that timestamp, for frames without one of their own."""
         self._now = -frame_seconds
 
     def __call__(self, raw: float | None) -> float:
         """Return the running time of a frame whose decoding timestamp reads `raw` seconds."""
-        step = self._step
-        if raw is not None:
-            if self._last_raw is not None and 0 < raw - self._last_raw < SANE_STEP_SECONDS:
-                step = raw - self._last_raw
-            self._last_raw = raw
+        step, passed = self._step, 0.0 if raw is None or self._last_raw is None else raw - self._last_raw
+        if raw is None or raw == self._last_raw:
+            self._assumed += step
+        elif 0 < passed < SANE_STEP_SECONDS:
+            step, self._assumed = max(0.0, passed - self._assumed), max(0.0, self._assumed - passed)
+        else:
+            self._assumed = 0.0
+        self._last_raw = raw if raw is not None else self._last_raw
         self._now += step
         return self._now
 
@@ -205,6 +214,8 @@ class _Run:
     """Frames since the last keyframe that no decoder has seen yet."""
     held_bytes: int = 0
     chain: _Chain | None = None
+    begins_anew: bool = True
+    """Whether what is marked as a keyframe can be decoded alone: where pictures are renewed bit by bit, it is but where that begins."""
     frames: list[FrameSize] = field(default_factory=list)
 
     def packet(self, packet: av.Packet[Any], at: float) -> Iterator[FilmedLook]:
@@ -214,9 +225,14 @@ class _Run:
             yield from self._decoded_up_to(self.due)
         self.frames.append(FrameSize(at, packet.size, bool(packet.is_keyframe)))
         if packet.is_keyframe:
-            self.held, self.held_bytes, self.chain = [], 0, None
+            picture = None
             if at >= self.due - MOMENT_SECONDS:
-                yield from self._keyframe(packet, at)
+                picture = _alone(self.coding, packet)
+                self.begins_anew = picture is not None
+            if self.begins_anew:
+                self.held, self.held_bytes, self.chain = [], 0, None
+            if picture is not None:
+                yield self._look(at, picture)
         self.held.append((packet, at))
         self.held_bytes += packet.size
         if self.held_bytes > MAX_HELD_BYTES:
@@ -226,11 +242,6 @@ class _Run:
         """Yield the look that was still due within the file."""
         if self.held and self.held[-1][1] >= self.due:
             yield from self._decoded_up_to(self.due)
-
-    def _keyframe(self, packet: av.Packet[Any], at: float) -> Iterator[FilmedLook]:
-        picture = _alone(self.coding, packet)
-        if picture is not None:
-            yield self._look(at, picture)
 
     def _decoded_up_to(self, until: float) -> Iterator[FilmedLook]:
         """Decode what is held up to a time; frames without a keyframe before them are tried all the same."""

@@ -46,15 +46,16 @@ def video(
     fps: int = 2,
     keyframe_every: float = 2.0,
     times: Callable[[int], float] | None = None,
+    options: dict[str, str] | None = None,
 ) -> Path:
-    """Write a file; `times` gives the second of each frame where they are not even."""
+    """Write a file; `times` gives the second of each frame where they are not even, `options` further ones of the encoder."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=fps)
         assert isinstance(stream, av.VideoStream)
         stream.width, stream.height, stream.gop_size = WIDTH, HEIGHT, max(1, round(keyframe_every * fps))
         stream.pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
         stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
-        stream.options = dict(OPTIONS.get(codec, {}))
+        stream.options = {**OPTIONS.get(codec, {}), **(options or {})}
         for number in range(round(seconds * fps)):
             at = times(number) if times else number / fps
             picture = _full_range(draw(START + at)) if codec == "mjpeg" else draw(START + at)
@@ -171,6 +172,14 @@ def test_a_keyframe_near_the_due_time_will_do(folder: Path) -> None:
     assert [look.at_seconds for look in file_looks(path, 10.0)] == [0, 12, 21, 30]
 
 
+def test_pictures_that_are_renewed_bit_by_bit_are_looked_at_as_often_as_others(folder: Path) -> None:
+    refreshed = {"x264-params": "intra-refresh=1:scenecut=0"}
+    path = video(folder / "refreshed.mp4", ROOM, 45, fps=4, keyframe_every=6, options=refreshed)
+    at = [look.at_seconds for look in file_looks(path, 10.0)]
+    assert len(at) == 5, "no keyframe but the first can be decoded alone, though the file marks more of them"
+    assert all(0 <= found - due <= 4 for found, due in zip(at, range(0, 50, 10), strict=True))
+
+
 def test_looks_go_by_the_video_s_own_time(folder: Path) -> None:
     """A frame in half a second, then one in five: the rate says nothing."""
     path = video(folder / "variable.mkv", ROOM, 20, times=lambda n: n / 2 if n < 20 else 10 + (n - 20) * 5)
@@ -200,6 +209,20 @@ def test_a_stream_s_time_never_runs_back_whatever_its_timestamps(raw: list[float
 def test_the_same_time_again_and_again_counts_as_frames() -> None:
     timeline = Timeline(0.5)
     assert [timeline(7.0) for _ in range(4)] == [0.0, 0.5, 1.0, 1.5]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        pytest.param([5.0, None, None, 5.3, 5.4], id="one timestamp for several frames"),
+        pytest.param([5.0, 5.0, 5.0, 5.3, 5.4], id="the same one for several frames"),
+        pytest.param([5.0, None, None, 5.1, 5.2, 5.4], id="frames that are closer than they should be"),
+    ],
+)
+def test_what_is_assumed_for_frames_without_a_timestamp_is_no_further_time(raw: list[float | None]) -> None:
+    timeline = Timeline(0.1)
+    found = [timeline(item) for item in raw]
+    assert found[-1] == pytest.approx(0.4)
 
 
 def test_a_baseline_is_an_image_a_video_or_a_fingerprint(folder: Path) -> None:
