@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,8 +18,14 @@ SLOTS = 1 << 14
 LATEST_RATE = 2.0
 """Tokens a second at most, in the long run, so that the table of the latest holds two hours of a fast stream."""
 
-PACE_FRAMES = 64
-"""Frames by which a stream's rate is told."""
+PACE_SECONDS = 2.0
+"""By the frames of so long a stream's rate is told; what took twice as long was not watched all the time, and tells nothing."""
+
+PACE_TIMES = 3
+"""So often in a row a stream is seen to be too fast before fewer of its windows make a token: a sender may send a burst."""
+
+TICKS = 32
+"""A second, in a table. They are counted by whole numbers: the distance of two frames is told as well in the second year as in the first hour."""
 
 ARCHIVED_SHARE = 1 / 512
 """Of the tokens, chosen by their content, go into the table for months: one in ten minutes or so."""
@@ -48,6 +55,8 @@ ARCHIVED_RUN = 5
 """So many archived tokens in a row at one distance, each another one: an old recording played for an hour."""
 
 _WORD = (1 << 64) - 1
+_TICKS = (1 << 32) - 1
+_HALF = 1 << 31
 _GOLDEN = 0x9E3779B97F4A7C15
 _MIXER = 0xBF58476D1CE4E5B9
 
@@ -60,19 +69,20 @@ class _Table:
     """Tokens and when they were last seen, the newest in each slot."""
 
     tags: np.ndarray[tuple[int], np.dtype[np.uint32]]
-    seconds: np.ndarray[tuple[int], np.dtype[np.float32]]
+    ticks: np.ndarray[tuple[int], np.dtype[np.uint32]]
 
     @classmethod
     def empty(cls) -> _Table:
         # Filled, not zeroed by the system: what it takes it takes at once, not page by page over hours, like a leak.
-        return cls(np.full(SLOTS, 0, np.uint32), np.full(SLOTS, 0, np.float32))
+        return cls(np.full(SLOTS, 0, np.uint32), np.full(SLOTS, 0, np.uint32))
 
     def swap(self, token: int, at: float) -> float | None:
-        """Put a token in; return when it was seen before, None where it wasn't or another one took its place."""
-        slot, tag = token % SLOTS, (token >> 14 & 0xFFFFFFFF) or 1
-        before = float(self.seconds[slot]) if int(self.tags[slot]) == tag else None
-        self.tags[slot], self.seconds[slot] = tag, at
-        return before
+        """Put a token in; return how many seconds before it was seen, None where it wasn't or another one took its place."""
+        slot, tag, now = token % SLOTS, (token >> 14 & _TICKS) or 1, math.floor(at * TICKS) & _TICKS
+        passed = (now - int(self.ticks[slot]) + _HALF & _TICKS) - _HALF
+        lag = passed / TICKS if int(self.tags[slot]) == tag else None
+        self.tags[slot], self.ticks[slot] = tag, now
+        return lag
 
 
 class Loop:
@@ -87,8 +97,11 @@ class Loop:
         self._hash = 0
         self._sizes: deque[int] = deque(maxlen=WINDOW)
         self._began: float | None = None
-        self._frames = 0
         self._one_in = 1
+        """Of the windows one makes a token: a power of two that only grows, for tokens of a denser time have those of a thinner one among them."""
+        self._paced: tuple[float, int] = -math.inf, 0
+        """Since when frames are counted, and how many there were."""
+        self._rates: deque[float] = deque(maxlen=PACE_TIMES)
         self._run: deque[tuple[float, float | None, int]] = deque(maxlen=RUN_TOKENS)
         """(seconds, distance to the same token before, token)."""
         self._copied: tuple[float, int] | None = None
@@ -105,26 +118,27 @@ class Loop:
     def frames(self, frames: Sequence[Frame]) -> None:
         """Take note of coded frames in their order: a site's cameras have a thousand a second, most of which are no token."""
         sizes, word, one_in, mixer = self._sizes, _WORD, self._one_in, _MIXER
+        since, count = self._paced
         for at_seconds, size, _ in frames:
-            if self._frames < PACE_FRAMES:
-                self._pace(at_seconds)
-                one_in = self._one_in
+            if not 0 <= at_seconds - since < PACE_SECONDS:
+                self._pace(at_seconds, since, count)
+                one_in, since, count = self._one_in, at_seconds, 0
+            count += 1
             sizes.append(size)
             hashed = self._hash = ((self._hash << 8) + (size * _GOLDEN & word)) & word
             mixed = (hashed ^ hashed >> 29) * mixer & word
             if not (mixed >> 40) % one_in and len(set(sizes)) >= WINDOW // 2:
                 self._token(at_seconds, mixed)
+        self._paced = since, count
 
     def _token(self, at_seconds: float, mixed: int) -> None:
         """Take note of a window that is a token."""
         at = at_seconds - (self._began or 0.0)
-        before = self._latest.swap(mixed, at)
-        lag = None if before is None else at - before
+        lag = self._latest.swap(mixed, at)
         self._run.append((at, lag, mixed))
         self._follow(at, lag)
         if ((mixed >> 40) // self._one_in) % round(1 / ARCHIVED_SHARE) == 0:
-            old = self._archive.swap(mixed, at)
-            self._archived.append((None if old is None else at - old, mixed))
+            self._archived.append((self._archive.swap(mixed, at), mixed))
 
     def still(self) -> None:
         """The picture stood still: what has come again so far came of that, and is no loop."""
@@ -140,16 +154,15 @@ class Loop:
         """Different tokens of the last seconds, to compare two streams by."""
         return frozenset(token for *_, token in self._run)
 
-    def _pace(self, at_seconds: float) -> None:
-        """Settle, after the first frames, on how many windows make a token: a power of two, for good."""
+    def _pace(self, at_seconds: float, since: float, count: int) -> None:
+        """Let fewer windows make a token where the stream is faster than its tokens may be: it may have begun slowly, or in a visit."""
         if self._began is None:
             self._began = at_seconds
-        self._frames += 1
-        passed = at_seconds - self._began
-        if self._frames == PACE_FRAMES and passed > 0:
-            rate = self._frames / passed
-            while rate / self._one_in > LATEST_RATE:
-                self._one_in *= 2
+        if not PACE_SECONDS <= at_seconds - since <= 2 * PACE_SECONDS:
+            return
+        self._rates.append(count / (at_seconds - since))
+        while len(self._rates) == PACE_TIMES and min(self._rates) / self._one_in > LATEST_RATE:
+            self._one_in *= 2
 
     @property
     def looping(self) -> bool:

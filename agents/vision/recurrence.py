@@ -11,6 +11,10 @@ import numpy.typing as npt
 
 from agents.vision.loop import Frame
 
+BACK_SECONDS = 4.0
+"""So far frames may lie behind those before them and belong to the second that is being counted: they come in the order in which they are
+decoded, not shown, and a sender's clock that runs fast is laid on ours anew, by three seconds."""
+
 KEPT_SECONDS = 3 * 3600
 """Of one value a second, whether there was a frame, whether the picture stood still, and whether nothing moved: 76 KB a camera."""
 
@@ -96,11 +100,13 @@ class Recurrence:
     def frames(self, frames: Sequence[Frame]) -> None:
         """Take note of coded frames in their order."""
         for at_seconds, size, keyframe in frames:
-            second = math.floor(at_seconds)
+            second, late = math.floor(at_seconds), at_seconds % 1
             if second != self._second:
-                self._begin(second)
+                if self._second is not None and 0 < self._second - at_seconds <= BACK_SECONDS:
+                    second, late = self._second, 0.0
+                else:
+                    self._begin(second)
             if not keyframe:
-                late = at_seconds - second
                 early = 1 - late
                 sums, counts = self._bytes, self._frames
                 sums[0] += early * size

@@ -108,6 +108,28 @@ def test_a_copy_is_found_within_its_second_run(fps: int, gop: int) -> None:
     assert found[-1] >= 300 + 3 * 64
 
 
+@pytest.mark.parametrize(
+    ("rate", "visits", "seconds", "apart"),
+    [
+        pytest.param(25, 1, 2.5, 60.0, id="a connection that is lost at once"),
+        pytest.param(25, 5, 2.5, 300.0, id="turns"),
+        pytest.param(6, 1, 60.0, 0.0, id="a camera that is slow at night"),
+        pytest.param(25, 1, 60.0, 200 * 86400.0, id="half a year"),
+    ],
+)
+def test_a_loop_is_found_however_the_stream_began(rate: int, visits: int, seconds: float, apart: float) -> None:
+    loop, at, part = Loop(), 1000.0, lively(60, 2, fps=25)
+    for visit in range(visits):
+        for size, _ in lively(seconds, 10 + visit, fps=rate):
+            loop.frame(at, size)
+            at += 1 / rate
+        at += apart
+    for size, _ in part * 2:
+        loop.frame(at, size)
+        at += 1 / 25
+    assert loop.looping
+
+
 @given(st.integers(0, 99), st.lists(st.integers(1, 90), min_size=1, max_size=40))
 @settings(max_examples=4)
 def test_frames_taken_in_batches_tell_what_they_tell_one_by_one(seed: int, batches: list[int]) -> None:
@@ -291,6 +313,19 @@ def test_a_loop_that_is_no_whole_number_of_seconds_long_is_found(rate: float) ->
     assert found[0] <= 150 + 50 + 100
 
 
+def test_frames_that_are_sent_before_those_that_are_shown_before_them_hide_no_loop() -> None:
+    """With bidirectional frames every other one is shown before the one that was sent before it."""
+    part = lively(50, 4, fps=10)
+    sizes = lively(150, 54, fps=10) + [frame for run in range(4) for frame in anew(part, run)]
+    recurrence, found = Recurrence(), []
+    for number, (size, keyframe) in enumerate(sizes):
+        recurrence.frame((number - (-1) ** number) / 10, size, keyframe=keyframe)
+        if number % 100 == 0 and recurrence.looping:
+            found.append(number / 10)
+    assert found
+    assert found[0] <= 150 + 50 + 100
+
+
 def test_memory_is_bounded() -> None:
     loop, recurrence = Loop(), Recurrence()
     rng = np.random.default_rng(8)
@@ -298,7 +333,7 @@ def test_memory_is_bounded() -> None:
         loop.frame(number * 0.5, int(size))
         recurrence.frame(number * 0.5, int(size), keyframe=number % 10 == 0)
     tables = (loop._latest, loop._archive)
-    assert sum(table.tags.nbytes + table.seconds.nbytes for table in tables) == 16 * SLOTS <= 1 << 18
+    assert sum(table.tags.nbytes + table.ticks.nbytes for table in tables) == 16 * SLOTS <= 1 << 18
     assert recurrence._ring.nbytes == 4 * KEPT_SECONDS
     assert recurrence._unmoved.nbytes == recurrence._stood.nbytes == KEPT_SECONDS
 
