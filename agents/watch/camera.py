@@ -37,6 +37,8 @@ OPENING_SECONDS = 5.0
 """After this a session that plays nothing yet keeps nobody waiting who wants to know how many a recorder serves."""
 LATE_SECONDS = 2.0
 """A first frame that comes later than this had waited for the device's next keyframe."""
+SURE_BEGINS = 3
+"""So often a device is seen to begin at once before it is believed to do so always: a keyframe may have been near by chance."""
 
 
 @dataclass(frozen=True)
@@ -173,6 +175,10 @@ class CameraWatch:
         """Why a stream that ran has failed, until it is back or has failed again."""
         self._begins_late = False
         """Whether the device was seen to begin with its next keyframe, however far away that is."""
+        self._at_once = 0
+        """How often it was seen to begin at once."""
+        self._hurried = False
+        """Whether the first packet is waited for less long than a healthy device may take, for the sake of the others' turns."""
         self._sampled = False
         self._shared_at = 0.0
         """The monotonic second at which the session was last one of turns: begun as a visit, or with others waiting."""
@@ -234,8 +240,7 @@ class CameraWatch:
                 except StreamError as error:
                     await self._failed(error, tried, seat)
                     return True
-                if self.stream.state != "up" or self._begins_late:
-                    stream.wait_for_first(self._patience)
+                self._wait_for_first(stream)
                 try:
                     await self._watch(stream, seat)
                 except StreamError as error:
@@ -268,7 +273,8 @@ class CameraWatch:
                 events = await stream.batch()
                 if first is None:
                     first = self._clock.monotonic()
-                    self._begins_late = self._begins_late or first - self._shared_at > LATE_SECONDS
+                    late = first - self._shared_at > LATE_SECONDS
+                    self._begins_late, self._at_once = self._begins_late or late, self._at_once + (not late)
                 if events:
                     self._take(events, self._gauge, sent)
                     self._seen(events[0].received_at, events[-1].received_at)
@@ -294,6 +300,14 @@ class CameraWatch:
         state.lost_packets += sum([event.lost for event in events])
         gauge.frames(events)
         self._eye.frames([(sent.at(at, stamp), size, key) for at, stamp, size, key, *_ in events])
+
+    def _wait_for_first(self, stream: Stream) -> None:
+        """Give a stream the time that it may take to begin, unless what ran must soon be known to be lost."""
+        patience, self._hurried = self._patience, False
+        if self.stream.state != "up" or self._begins_late:
+            stream.wait_for_first(patience)
+            always_at_once = not self._begins_late and self._at_once >= SURE_BEGINS
+            self._hurried = patience < self._timings.keyframe_wait and not always_at_once
 
     @property
     def _patience(self) -> float:
@@ -383,7 +397,9 @@ class CameraWatch:
         """
         around = await self._surroundings(error.cause, tried)
         ran = self._newest is not None
-        around = replace(around, was_playing=seat.is_playing, never_ran=not ran, inconclusive=error.inconclusive)
+        cut_short = self._hurried and error.cause is StreamCause.STALLED and not seat.is_playing
+        tells_nothing = error.inconclusive or cut_short
+        around = replace(around, was_playing=seat.is_playing, never_ran=not ran, inconclusive=tells_nothing)
         state, cause = meaning(error.cause, around)
         if cause is StreamCause.RECORDER_FULL:
             seat.refused()

@@ -12,11 +12,17 @@ from typing import Any
 
 import pytest
 
+from agents.rtsp.errors import StreamError
+from agents.rtsp.rtp import FrameEvent
+from agents.rtsp.stream import StreamInfo
 from agents.simulators.seats import WhenFull
-from agents.watch.budget import KEPT_FREE, TRIAL, TRY_AGAIN_SECONDS, Budget
+from agents.watch.budget import KEPT_FREE, TRIAL, TRY_AGAIN_SECONDS, Budget, Seat
 from agents.watch.camera import CameraWatch, Timings, Tools
 from agents.watch.decoder import Decoder
+from agents.watch.failure import Around
+from agents.watch.reach import Reached
 from monitor.model.clock import ManualClock
+from monitor.model.observation import StreamCause
 from monitor.model.span import Basis, to_millis
 from support.site import behind, nvr, recorder, write_site
 from support.watching import PATIENT, QUICK, Watching, watching
@@ -133,6 +139,73 @@ async def test_a_visit_is_short_enough_for_all_to_be_seen_within_five_minutes(
     await asyncio.gather(*tasks, return_exceptions=True)
     assert lasted == pytest.approx(seconds, abs=0.6)
     assert cameras / share * lasted < 300
+
+
+@pytest.mark.parametrize(
+    ("cameras", "channel", "begun", "state"),
+    [
+        pytest.param(64, True, [], "unknown", id="its next keyframe may be further away than its turn is long"),
+        pytest.param(64, True, [0.5, 1.5, 3.0, 0.5], "unknown", id="it begins with its next keyframe"),
+        pytest.param(64, True, [0.5, 0.5, 0.5], "down", id="it always began at once"),
+        pytest.param(64, False, [], "down", id="the recorder says that it is gone"),
+        pytest.param(4, True, [], "down", id="it was waited for as long as it may take"),
+    ],
+)
+async def test_a_turn_too_short_for_a_keyframe_says_nothing_of_a_camera(
+    cameras: int, channel: bool, begun: list[float], state: str
+) -> None:
+    clock, budget = ManualClock(datetime(2026, 11, 23, tzinfo=UTC)), Budget(1 + KEPT_FREE)
+
+    async def others(name: str) -> None:
+        async with budget.session(name):
+            await asyncio.get_running_loop().create_future()
+
+    async def around(*_: Any) -> Around:
+        return Around(Reached("up", None, ""), channel_online=channel)
+
+    watch = CameraWatch("c0", never, around, budget, Tools(Decoder(), clock, lambda _: None, Timings()))
+    tasks = [asyncio.create_task(others(f"c{number}")) for number in range(cameras)]
+    while budget.held + budget.waiting < cameras:  # noqa: ASYNC110  (nothing tells)
+        await asyncio.sleep(0)
+    for after in [*begun, None]:
+        stream, seat = Begins(clock, after), Seat(budget, "c0")
+        watch._wait_for_first(stream)  # type: ignore[arg-type]
+        with suppress(StreamError):
+            await watch._watch(stream, seat)  # type: ignore[arg-type]
+        if seat.is_playing:
+            watch._leave()
+        else:
+            await watch._failed(GONE, clock.monotonic(), seat)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert (watch.stream.state, watch.stream.cause) == (state, "stalled" if channel else "channel_offline")
+
+
+GONE = StreamError(StreamCause.STALLED, "media", "no frame since PLAY was answered")
+
+
+class Begins:
+    """A stream that begins so many seconds after PLAY was answered, and ends with its visit; None: it doesn't begin."""
+
+    info = StreamInfo("h264", 352, 288, 90_000, None, None)
+
+    def __init__(self, clock: ManualClock, after: float | None) -> None:
+        self._clock, self._after, self._frames = clock, after, 0
+
+    def wait_for_first(self, seconds: float) -> None:
+        assert seconds <= 25.0
+
+    async def next_keyframe(self, timeout: float) -> bytes | None:
+        await asyncio.get_running_loop().create_future()
+        return None
+
+    async def batch(self) -> list[FrameEvent]:
+        if self._after is None:
+            raise GONE
+        self._clock.advance(5.0 if self._frames else self._after)
+        self._frames += 1
+        return [FrameEvent(self._clock.monotonic(), 450_000 * self._frames, 900, False, 0)]
 
 
 async def never(*_: Any) -> Any:
