@@ -166,6 +166,8 @@ class CameraWatch:
         self._newest: FrameEvent | None = None
         self._seen_until: Millis = 0
         self._looked_until: Millis = 0
+        self._followed_since: Millis = 0
+        """Since when the stream was watched without an outage, or was visited in turns that all saw it."""
         self._last_visit: Millis | None = None
         self._last_look: Millis | None = None
         """When the picture was last seen, if the stream has been watched since."""
@@ -341,8 +343,8 @@ class CameraWatch:
         basis = Basis.SAMPLED if self._sampled else Basis.WATCHED
         if self._doubt is not None:
             self._settle(self._doubt)  # it is back: a blip, logged with its own cause
-        if self.stream.state != "up":
-            self._bridge(at)
+        if self.stream.state != "up" and not self._bridge(at):
+            self._followed_since = at
         if self.stream.state != "up" or held:
             self.stream.set(at, "up", basis=basis)
         self._seen_until = max(self._seen_until, last_at)
@@ -362,21 +364,23 @@ class CameraWatch:
         self.stream.holds_for = self.view.holds_for = self._holds_for
         return True
 
-    def _bridge(self, at: Millis) -> None:
-        """Between two visits that both saw frames, frames are assumed: basis sampled says so."""
+    def _bridge(self, at: Millis) -> bool:
+        """Between two visits that both saw frames, frames are assumed: basis sampled says so. Return whether it is so."""
         last, self._last_visit = self._last_visit, None
-        if last is not None and 0 < at - last <= round(self._assumed * SECOND):
-            self._sink(
-                Observation(
-                    subject=self.stream.subject,
-                    kind=Kind.STREAM,
-                    start=last,
-                    end=at,
-                    state="up",
-                    basis=Basis.SAMPLED,
-                    expires=at + round(self._assumed * SECOND),
-                )
+        if last is None or not 0 < at - last <= round(self._assumed * SECOND):
+            return False
+        self._sink(
+            Observation(
+                subject=self.stream.subject,
+                kind=Kind.STREAM,
+                start=last,
+                end=at,
+                state="up",
+                basis=Basis.SAMPLED,
+                expires=at + round(self._assumed * SECOND),
             )
+        )
+        return True
 
     def _leave(self) -> None:
         """End a visit that went well: until the next one nothing is watched."""
@@ -489,9 +493,11 @@ class CameraWatch:
             # Another light, or a view approved since: from this look on it agrees with another view.
             since = at if self.view.state == state and self.view.cause != agreed else self._known_since(at)
             facts = {**scores, "thresholds": self._bounds_digest}
-            if judged.looped_since is not None and state == "looped" and self.view.state != state:
-                self._was_looped(self._wall(judged.looped_since), since, facts)
             basis = Basis.SAMPLED if self._sampled else Basis.WATCHED
+            if judged.looped_since is not None and state == "looped" and self.view.state != state:
+                # What was played before an outage, too, was not seen while it lasted.
+                began = max(self._wall(judged.looped_since), self._followed_since)
+                self._was_looped(began, since, basis, facts)
             self.view.set(since, state, agreed, basis=basis, facts=facts)
             self._looked_until = at
 
@@ -500,7 +506,7 @@ class CameraWatch:
         since = self._diagnosis.since
         return at if self.view.state in {None, "unknown"} and since <= self._looked_until else since
 
-    def _was_looped(self, start: Millis, end: Millis, facts: dict[str, JsonValue]) -> None:
+    def _was_looped(self, start: Millis, end: Millis, basis: Basis, facts: dict[str, JsonValue]) -> None:
         """Say that the pictures since `start` were a recording, though each of them looked well: only now it is known."""
         if start < end:
             self._sink(
@@ -510,7 +516,7 @@ class CameraWatch:
                     start=start,
                     end=end,
                     state="looped",
-                    basis=Basis.WATCHED,
+                    basis=basis,
                     expires=end + self.view.holds_for,
                     facts=facts,
                 )
@@ -525,6 +531,7 @@ class CameraWatch:
         self._seen_until += new - old
         self._looked_until += new - old
         self._awake_since += new - old
+        self._followed_since = new
         self._last_visit = self._last_look = None
         self._diagnosis = self._diagnosis.shifted(new - old)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 
 from agents.rtsp.errors import StreamError
 from agents.rtsp.stream import StreamInfo
+from agents.vision.diagnose import Conditions
+from agents.vision.eye import Judged
 from agents.vision.fingerprint import fingerprint
 from agents.vision.measure import measure
 from agents.vision.picture import Picture
@@ -98,6 +101,38 @@ async def test_what_was_seen_before_and_after_an_outage_is_not_said_of_it(pictur
     camera.clock.advance(HOUR / SECOND)
     await camera.look(2)
     assert camera.views() == [(state, 10, 30), (state, 3640, 3650)]
+
+
+@pytest.mark.parametrize(
+    ("ends", "gap", "began"),
+    [
+        pytest.param("fail", 3600, 3630, id="an outage"),
+        pytest.param("leave", 290, 5, id="turns"),
+        pytest.param("leave", 900, 930, id="a turn that comes late"),
+    ],
+)
+async def test_a_recording_is_played_since_it_began_but_not_through_what_nobody_saw(
+    ends: str, gap: int, began: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera = Watched()
+    watch, played_at = camera.watch, camera.clock.monotonic() + 5
+    watch._seen(played_at, played_at)
+    await camera.look(3)
+    await camera.fail() if ends == "fail" else watch._leave()
+    camera.clock.advance(gap)
+    watch._shared_at = camera.clock.monotonic()
+    watch._seen(watch._shared_at, watch._shared_at)
+    judge = watch._eye.look
+
+    def recorded(*seen: Any) -> Judged:
+        looped = Conditions(("looped",), frozenset({"looped"}))
+        return replace(judge(*seen), conditions=looped, looped_since=played_at)
+
+    monkeypatch.setattr(watch._eye, "look", recorded)
+    await camera.look(2)
+    found = [item for item in camera.seen if item.state == "looped"]
+    assert [(item.start - T0) // SECOND for item in found] == [began]
+    assert {item.basis for item in found} == {Basis.SAMPLED if ends == "leave" else Basis.WATCHED}
 
 
 async def test_a_turn_that_comes_late_leaves_the_time_before_it_unknown() -> None:
