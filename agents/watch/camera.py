@@ -18,6 +18,7 @@ from agents.views import ApprovedView, agreed_view
 from agents.vision.diagnose import OK, Diagnosis, look
 from agents.vision.eye import Eye
 from agents.watch.awake import Awake
+from agents.watch.begins import Begins
 from agents.watch.budget import Budget, Seat
 from agents.watch.decoder import DecodeError, Decoder, DecoderBusyError, DecoderKilledError
 from agents.watch.failure import Around, meaning
@@ -35,10 +36,6 @@ OPENING_RATIO = 0.25
 """Of a visit, until its first frame."""
 OPENING_SECONDS = 5.0
 """After this a session that plays nothing yet keeps nobody waiting who wants to know how many a recorder serves."""
-LATE_SECONDS = 2.0
-"""A first frame that comes later than this had waited for the device's next keyframe."""
-SURE_BEGINS = 3
-"""So often a device is seen to begin at once before it is believed to do so always: a keyframe may have been near by chance."""
 
 
 @dataclass(frozen=True)
@@ -175,10 +172,7 @@ class CameraWatch:
         """The monotonic second of the last look that worked."""
         self._doubt: _Failure | None = None
         """Why a stream that ran has failed, until it is back or has failed again."""
-        self._begins_late = False
-        """Whether the device was seen to begin with its next keyframe, however far away that is."""
-        self._at_once = 0
-        """How often it was seen to begin at once."""
+        self._begins = Begins()
         self._hurried = False
         """Whether the first packet is waited for less long than a healthy device may take, for the sake of the others' turns."""
         self._sampled = False
@@ -275,8 +269,7 @@ class CameraWatch:
                 events = await stream.batch()
                 if first is None:
                     first = self._clock.monotonic()
-                    late = first - self._shared_at > LATE_SECONDS
-                    self._begins_late, self._at_once = self._begins_late or late, self._at_once + (not late)
+                    self._begins.began(first - self._shared_at)
                 if events:
                     self._take(events, self._gauge, sent)
                     self._seen(events[0].received_at, events[-1].received_at)
@@ -306,10 +299,9 @@ class CameraWatch:
     def _wait_for_first(self, stream: Stream) -> None:
         """Give a stream the time that it may take to begin, unless what ran must soon be known to be lost."""
         patience, self._hurried = self._patience, False
-        if self.stream.state != "up" or self._begins_late:
+        if self.stream.state != "up" or self._begins.late:
             stream.wait_for_first(patience)
-            always_at_once = not self._begins_late and self._at_once >= SURE_BEGINS
-            self._hurried = patience < self._timings.keyframe_wait and not always_at_once
+            self._hurried = patience < self._timings.keyframe_wait and not self._begins.always_at_once
 
     @property
     def _patience(self) -> float:
