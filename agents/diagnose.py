@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.recorded_looks import FilmedLook, UnreadableError, file_looks, still_picture
-from agents.vision.diagnose import OK, Diagnosis, look
+from agents.vision.diagnose import OK, Conditions, Diagnosis, look
 from agents.vision.eye import Eye
 from agents.vision.fingerprint import Fingerprint, fingerprint, merge
 from agents.vision.measure import Scores, Trace, measure
@@ -145,7 +145,9 @@ def diagnose(
     baseline = _Baseline(approved)
     for filmed in file_looks(path, every, progress):
         view = fingerprint(filmed.picture)
-        sample, trace, diagnosis = _looked(filmed, view, eye, trace, diagnosis, thresholds)
+        sample, trace, judged = _looked(filmed, view, eye, trace)
+        before = round(samples[-1].at_seconds * SECOND) if samples else None
+        diagnosis = look(diagnosis, judged, round(filmed.at_seconds * SECOND), thresholds, before)
         if not baseline.done:
             eye.approved = tuple(baseline.take(filmed.at_seconds, view, sound=sample.state == OK))
         samples.append(sample)
@@ -153,15 +155,12 @@ def diagnose(
     return Diagnosed(str(path), every, tuple(samples), tuple(alarms(zip(samples, diagnoses, strict=True))))
 
 
-def _looked(
-    filmed: FilmedLook, view: Fingerprint, eye: Eye, trace: Trace | None, diagnosis: Diagnosis, thresholds: Thresholds
-) -> tuple[Sample, Trace, Diagnosis]:
+def _looked(filmed: FilmedLook, view: Fingerprint, eye: Eye, trace: Trace | None) -> tuple[Sample, Trace, Conditions]:
     for frame in filmed.frames:
         eye.frame(frame.at_seconds, frame.bytes, keyframe=frame.keyframe)
     measures, kept = measure(filmed.picture, trace)
     judged = eye.look(measures, view)
-    diagnosis = look(diagnosis, judged.conditions, round(filmed.at_seconds * SECOND), thresholds)
-    return Sample(round(filmed.at_seconds, 3), judged.conditions.state, judged.scores), kept, diagnosis
+    return Sample(round(filmed.at_seconds, 3), judged.conditions.state, judged.scores), kept, judged.conditions
 
 
 def alarms(course: Iterable[tuple[Sample, Diagnosis]]) -> list[Alarm]:

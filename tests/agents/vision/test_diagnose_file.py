@@ -134,6 +134,14 @@ def test_without_json_a_table_shows_measures_beside_thresholds(capped: Path) -> 
         assert part in out
 
 
+def test_a_frozen_picture_began_at_the_look_that_showed_it_first(folder: Path) -> None:
+    still = ROOM(START + 41)
+    path = video(folder / "freezes.mp4", lambda at: still if at >= START + 41 else ROOM(at), 90)
+    frozen = next(item for item in said(path)["alarms"] if item["state"] == "frozen")
+    assert frozen["from_seconds"] == pytest.approx(50, abs=4), "known by the one after it"
+    assert frozen["raised_at_seconds"] >= frozen["from_seconds"] + 16
+
+
 def test_looks_may_be_closer(capped: Path) -> None:
     document = said(capped, "--every", "4")
     assert document["every_seconds"] == 4.0
