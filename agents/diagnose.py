@@ -140,7 +140,7 @@ def diagnose(
     progress: Callable[[float], None] = lambda _: None,
 ) -> Diagnosed:
     """Look through a video file. Raises UnreadableError when no picture comes out of it."""
-    samples, diagnoses = [], []
+    samples, diagnoses = list[Sample](), list[Diagnosis]()
     eye, trace, diagnosis = Eye(thresholds, approved), None, Diagnosis()
     baseline = _Baseline(approved)
     for filmed in file_looks(path, every, progress):
