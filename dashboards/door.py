@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -24,6 +25,8 @@ class Door(HttpToolsProtocol):
         self._got_on = False
         self._kept = 0
         self._patience: asyncio.TimerHandle | None = None
+        self.when_answered: Callable[[], None] | None = None
+        """Called once, when the first request is answered or the connection is over."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Wait for a request, not for ever."""
@@ -33,6 +36,7 @@ class Door(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
         self._wait_no_more()
+        self.leave()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -64,7 +68,14 @@ class Door(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Wait for the next request."""
         super().on_response_complete()
+        self.leave()
         self._await_head()
+
+    def leave(self) -> None:
+        """Say that the first request needs nothing any more."""
+        if self.when_answered is not None:
+            tell, self.when_answered = self.when_answered, None
+            tell()
 
     def _is_idle(self) -> bool:
         cycle = cast("RequestResponseCycle | None", self.cycle)  # none before the first request

@@ -23,7 +23,8 @@ from dashboards.logs import AccessLog
 from dashboards.prepare import prepare
 from dashboards.scheduler import Scheduler
 from dashboards.serve_error import ServeError
-from dashboards.watchdog import TurningServer, start_again, watchdog
+from dashboards.server import CollectorServer
+from dashboards.watchdog import start_again, watchdog
 from dashboards.web.guard import SafeHeaders
 from dashboards.web.pages import build_pages
 from dashboards.workers import HANG_SECONDS, LISTENING_SECONDS, Worker, run_workers
@@ -52,6 +53,8 @@ JOBS_NICENESS = 5
 judgements get less, not nothing. Not where one process does both: there a job that waits for the machine holds up who answers."""
 YOUNG_OBJECTS = 20_000
 """So many new objects before they are looked through: those of a group of reports go by themselves."""
+QUEUE = 65_535
+"""So many connections may wait to be taken; the system cuts it to its own bound (net.core.somaxconn, mostly 4,096)."""
 HANDED_DOWN = "fd:"
 """Before the number of a socket that whoever started the collector has opened: nobody can take its port meanwhile."""
 
@@ -162,7 +165,7 @@ def listen(address: str) -> socket.socket:
     try:
         found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         found.bind((host, port))
-        found.listen(2048)
+        found.listen(QUEUE)
     except OSError as error:
         found.close()
         raise ServeError(
@@ -210,6 +213,7 @@ def _config(app: ASGIApp | Worker, tls: TlsSettings | None, workers: int) -> uvi
         access_log=False,
         log_config=None,
         server_header=False,
+        backlog=QUEUE,
         timeout_graceful_shutdown=REQUESTS_END_SECONDS,
         timeout_worker_healthcheck=HANG_SECONDS,
     )
@@ -282,7 +286,7 @@ def serve(
     keep_what_is_loaded()
     with listening, jobs(context.within(JOB), answers=workers == 1) as scheduler:
         if workers == 1:
-            server = TurningServer(config)
+            server = CollectorServer(config)
             with watchdog(server, HANG_SECONDS, partial(start_again, listening)):
                 server.run(sockets=[listening])
             return

@@ -15,7 +15,8 @@ import uvicorn
 from uvicorn.supervisors.multiprocess import Process
 
 from dashboards.serve_error import ServeError
-from dashboards.watchdog import TurningServer, turns_of_time
+from dashboards.server import CollectorServer
+from dashboards.watchdog import turns_of_time
 from monitor.model.clock import Clock, SystemClock
 
 log = structlog.get_logger(__name__)
@@ -46,10 +47,10 @@ class WorkerProcess(Process):
         self._ending = 0.0
 
     @property
-    def server(self) -> TurningServer:
+    def server(self) -> CollectorServer:
         """What serves, in the worker's own process."""
-        if not isinstance(self._server, TurningServer):
-            self._server = TurningServer(config=self.config)
+        if not isinstance(self._server, CollectorServer):
+            self._server = CollectorServer(config=self.config)
         return self._server
 
     def pong(self) -> None:

@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from socket import socket
 
 import structlog
-import uvicorn
 
+from dashboards.server import CollectorServer
 from monitor.model.clock import Clock, SystemClock
 
 log = structlog.get_logger(__name__)
@@ -21,17 +21,6 @@ TURN_SECONDS = 0.25
 """How often whoever is looked after is looked at."""
 SHOWN_FRAMES = 6
 """Of where the event loop hangs, the innermost ones."""
-
-
-class TurningServer(uvicorn.Server):
-    """A server that counts the turns of its event loop, ten a second."""
-
-    turns = 0
-
-    async def on_tick(self, counter: int) -> bool:
-        """Count a turn."""
-        self.turns += 1
-        return await super().on_tick(counter)
 
 
 def turns_of_time(clock: Clock, wait: Callable[[float], bool]) -> Iterator[float]:
@@ -47,7 +36,7 @@ def turns_of_time(clock: Clock, wait: Callable[[float], bool]) -> Iterator[float
 
 
 @contextmanager
-def watchdog(server: TurningServer, limit_seconds: float, again: Callable[[], object]) -> Iterator[None]:
+def watchdog(server: CollectorServer, limit_seconds: float, again: Callable[[], object]) -> Iterator[None]:
     """Call `again` from a thread once the server's event loop hasn't turned for so long; to be entered in the loop's thread.
 
     A thread sees what holds up the loop alone (a deadlock, a call that waits for ever), not what lets no thread run.

@@ -99,14 +99,27 @@ class Load:
         finally:
             self._coming.remove(held)
 
-    def full(self, detail: str = _FULL, size: int | None = None) -> Problem:
-        """Return the refusal, with a moment at which to come back; `size` of the body, None where it isn't known."""
+    def has_place(self, coming: int) -> bool:
+        """Tell whether there is a place for one more beside `coming`, who have one or will ask for one next."""
+        return max(self.requests, coming) < self._most_requests
+
+    def turn_away(self) -> int:
+        """Count somebody who is turned away; return in how many seconds to come back, each at a moment of their own."""
         if self._turned_away is not None:
             self._turned_away.inc()
-        headers = {"Retry-After": str(self._spread.randint(*RETRY_SECONDS))}
-        if size is None or size > LITTLE_BYTES:
-            headers["Connection"] = "close"  # what is still coming of the body is not read
-        return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers)
+        return self._spread.randint(*RETRY_SECONDS)
+
+    def full(self, detail: str = _FULL, size: int | None = None) -> Problem:
+        """Return the refusal, with a moment at which to come back; `size` of the body, None where it isn't known."""
+        return refusal(self.turn_away(), detail, close=size is None or size > LITTLE_BYTES)
+
+
+def refusal(seconds: int, detail: str = _FULL, *, close: bool) -> Problem:
+    """Return that there is no place, and after how many seconds to come back; `close` where the rest of the body isn't read."""
+    headers = {"Retry-After": str(seconds)}
+    if close:
+        headers["Connection"] = "close"
+    return Problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, headers)
 
 
 class Held:

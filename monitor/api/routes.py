@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI, Request
@@ -37,6 +39,12 @@ class Api(FastAPI):
         await response(scope, receive, send)
 
 
+@asynccontextmanager
+async def _to_the_server(app: FastAPI) -> AsyncIterator[dict[str, object]]:
+    """Show the server what is in the works, as the lifespan's state: it turns those away whom it need not even let in."""
+    yield {"load": app.state.counters.load}
+
+
 def new_app() -> Api:
     """Return an application without routes. FastAPI's own pages of documentation load scripts from afar: they are off."""
     return Api(
@@ -46,6 +54,7 @@ def new_app() -> Api:
         docs_url=None,
         redoc_url=None,
         openapi_url="/openapi.json",
+        lifespan=_to_the_server,
     )
 
 

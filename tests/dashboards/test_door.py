@@ -9,12 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 import pytest
-import uvicorn
 from starlette.types import Receive, Scope, Send
 
-from benchmarks.agent_process import until
 from dashboards import door
-from dashboards.serve import configure, listen
+from support.answering import answering
 
 MIB = 1024 * 1024
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -47,18 +45,12 @@ class Application:
 
 @contextmanager
 def served(application: Application) -> Iterator[tuple[str, int]]:
-    """Serve as the collector does, in a thread."""
-    with listen("127.0.0.1:0") as listening:
-        server = uvicorn.Server(configure(application, None))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        until(lambda: server.started, 10, "the server is there")
+    """Serve as the collector does; let go who waits at the end."""
+    with answering(application) as (_, address):
         try:
-            yield listening.getsockname()
+            yield address
         finally:
             application.go.set()
-            server.should_exit = True
-            thread.join()
 
 
 def _answer(connection: socket.socket) -> bytes:

@@ -51,13 +51,14 @@ def alone() -> None:
     """Be a single process at a free port, which is printed; it starts itself again where its event loop hangs for two seconds."""
     from dashboards import logs
     from dashboards.serve import listen
-    from dashboards.watchdog import TurningServer, start_again, watchdog
+    from dashboards.server import CollectorServer
+    from dashboards.watchdog import start_again, watchdog
 
     logs.configure()
     with listen(sys.argv[-1] if sys.argv[-2:-1] == ["--listen"] else "127.0.0.1:0") as listening:
         sys.stdout.write(f"{listening.getsockname()[1]}\n")
         sys.stdout.flush()
-        server = TurningServer(uvicorn.Config(answer, lifespan="off", access_log=False, log_config=None))
+        server = CollectorServer(uvicorn.Config(answer, lifespan="off", access_log=False, log_config=None))
         with watchdog(server, 2, partial(start_again, listening)):
             server.run(sockets=[listening])
 

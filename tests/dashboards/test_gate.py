@@ -1,0 +1,352 @@
+"""Whom the gate lets in: real sockets, an application with few places, and a herd before it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import socket
+import threading
+from collections.abc import Callable, Iterator, MutableMapping
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+from prometheus_client import Counter
+from starlette.types import Receive, Scope, Send
+
+from benchmarks.agent_process import until
+from dashboards import gate
+from dashboards.serve import create_app
+from dashboards.server import CollectorServer
+from monitor.api.load import RETRY_SECONDS, Load
+from monitor.api.routes import REPORTS
+from support.answering import answering
+from support.dashboard import District
+
+PLACES = 3
+REPORT = b"POST /api/v1/reports HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+Address = tuple[str, int]
+
+
+class Application:
+    """Has three places for reports, who keep them until they are let go; answers anything else at once."""
+
+    def __init__(self) -> None:
+        self.turned_away = Counter("turned_away", "How many.", registry=None)
+        self.load = Load(most_requests=PLACES, turned_away=self.turned_away)
+        self.inside: list[str] = []
+        self.clients: list[str] = []
+        self._go = threading.Semaphore(0)
+
+    def let_go(self, number: int) -> None:
+        """Answer so many of those who keep a place."""
+        for _ in range(number):
+            self._go.release()
+
+    def away(self) -> float:
+        """Return how many were told to return."""
+        return next(iter(self.turned_away.collect())).samples[0].value
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(scope, receive, send)
+            return
+        self.clients.append(scope["client"][0])
+        if scope["path"] == REPORTS:
+            await self._take(receive)
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _live(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+        scope["state"]["load"] = self.load
+        for kind in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{kind}.complete"})
+
+    async def _take(self, receive: Receive) -> None:
+        with self.load.work():
+            self.inside.append((await receive())["body"].decode())
+            await asyncio.to_thread(self._go.acquire)
+
+
+@contextmanager
+def served(application: Application, address: str = "127.0.0.1:0") -> Iterator[tuple[CollectorServer, Address]]:
+    """Serve; let go who is inside at the end."""
+    with answering(application, address) as found:
+        try:
+            yield found
+        finally:
+            application.let_go(1000)
+
+
+@pytest.fixture
+def application() -> Application:
+    return Application()
+
+
+@pytest.fixture
+def herd() -> Iterator[Callable[..., socket.socket]]:
+    """Open connections, which say something at once; all are closed in the end."""
+    with ExitStack() as stack:
+
+        def opened(address: Address, said: bytes = REPORT) -> socket.socket:
+            connection = stack.enter_context(socket.create_connection(address, 20))
+            connection.sendall(said)
+            return connection
+
+        yield opened
+
+
+Herd = Callable[..., socket.socket]
+
+
+def head_of(connection: socket.socket) -> bytes:
+    """Return the first answer's head."""
+    found = b""
+    while b"\r\n\r\n" not in found:
+        part = connection.recv(65_536)
+        assert part, "the connection ended without an answer"
+        found += part
+    return found
+
+
+def all_of(connection: socket.socket) -> bytes:
+    """Return all that comes until the other side ends the connection, as it should be ended."""
+    found = b""
+    while part := connection.recv(65_536):
+        found += part
+    return found
+
+
+def fill(application: Application, address: Address, herd: Herd) -> list[socket.socket]:
+    """Take all places."""
+    found = [herd(address) for _ in range(PLACES)]
+    until(lambda: application.load.requests == PLACES, 10, "all places are taken")
+    return found
+
+
+def test_of_a_herd_as_many_are_let_in_as_there_are_places_and_the_rest_is_told_to_return(
+    application: Application, herd: Herd
+) -> None:
+    with served(application) as (_, address):
+        inside = fill(application, address, herd)
+        others = [herd(address) for _ in range(500)]
+        waits = set()
+        for other in others:
+            head, _, body = all_of(other).partition(b"\r\n\r\n")
+            assert head.startswith(b"HTTP/1.1 503 Service Unavailable\r\n")
+            headers = dict(line.split(": ", 1) for line in head.decode().lower().split("\r\n")[1:])
+            assert (headers["connection"], headers["content-length"]) == ("close", str(len(body)))
+            assert (json.loads(body)["status"], headers["content-type"]) == (503, "application/problem+json")
+            waits.add(int(headers["retry-after"]))
+        assert waits <= set(range(RETRY_SECONDS[0], RETRY_SECONDS[1] + 1))
+        assert len(waits) > 30, "not all at once"
+        assert (application.away(), len(application.inside)) == (500, PLACES)
+        application.let_go(PLACES)
+        assert all(head_of(one).startswith(b"HTTP/1.1 200") for one in inside)
+
+
+def test_it_is_the_same_answer_as_behind_the_gate(empty: District, herd: Herd) -> None:
+    """Of the real application: header by header, byte by byte, and counted in the same metric."""
+
+    async def asked(address: Address) -> httpx2.Response:
+        async with httpx2.AsyncClient(base_url=f"http://{address[0]}:{address[1]}") as client:
+            await client.get("/health/live")  # a connection that is kept passes the gate
+            return await client.post(REPORTS, content=b"abc" * 30_000)
+
+    with answering(create_app(empty.context)) as (server, address):
+        server.lifespan.state["load"]._most_requests = 0
+        behind = asyncio.run(asked(address))
+        at_the_gate = all_of(herd(address))
+        shown = all_of(herd(address, LIVE.replace(b"/health/live", b"/metrics")))
+    head, _, body = at_the_gate.partition(b"\r\n\r\n")
+    names = {line.split(b":")[0].decode().lower() for line in head.split(b"\r\n")[1:]}
+    assert (behind.status_code, behind.content) == (503, body)
+    assert set(behind.headers) - {"date"} == names
+    assert b"cradlewatch_requests_turned_away_total 2.0" in shown
+
+
+def test_the_newest_is_let_in_first(application: Application, herd: Herd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "WAIT_SECONDS", 60.0)
+    with served(application) as (_, address):
+        fill(application, address, herd)
+        first = herd(address, REPORT.replace(b"abc", b"old"))
+        second = herd(address, REPORT.replace(b"abc", b"new"))
+        application.let_go(1)
+        until(lambda: len(application.inside) == PLACES + 1, 10, "another one is inside")
+        application.let_go(1)
+        until(lambda: len(application.inside) == PLACES + 2, 10, "and another one")
+        application.let_go(PLACES)
+        assert head_of(first).startswith(b"HTTP/1.1 200")
+        assert head_of(second).startswith(b"HTTP/1.1 200")
+        assert application.inside[PLACES:] == ["new", "old"]
+
+
+def test_people_and_probes_are_let_in_while_reports_wait(
+    application: Application, herd: Herd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "WAIT_SECONDS", 60.0)
+    with served(application) as (_, address):
+        fill(application, address, herd)
+        waiting = [herd(address) for _ in range(20)]
+        for _ in range(PLACES + 1):
+            assert all_of(herd(address, LIVE)).startswith(b"HTTP/1.1 200")
+        slow = herd(address, LIVE[:2])
+        slow.sendall(LIVE[2:])
+        assert all_of(slow).startswith(b"HTTP/1.1 200")
+        application.let_go(len(waiting) + PLACES)
+        assert all(head_of(one).startswith(b"HTTP/1.1 200") for one in waiting)
+
+
+def test_who_says_nothing_or_half_has_no_place(application: Application, herd: Herd) -> None:
+    with served(application) as (_, address):
+        for said in (b"", REPORT[:10], REPORT[:-1]):
+            for _ in range(5 * PLACES):
+                herd(address, said)
+        for _ in range(PLACES):
+            application.let_go(1)
+            assert head_of(herd(address)).startswith(b"HTTP/1.1 200")
+
+
+def test_who_says_nothing_for_long_is_waited_for_inside(
+    application: Application, herd: Herd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "SILENT_SECONDS", 0.0)
+    application.let_go(3)
+    with served(application) as (server, address):
+        slow = [herd(address, said) for said in (b"", REPORT[:10], REPORT[:-1])]
+        until(lambda: len(server.server_state.connections) == 3, 10, "they are inside")
+        for one, left in zip(slow, (REPORT, REPORT[10:], REPORT[-1:]), strict=True):
+            one.sendall(left)
+            assert head_of(one).startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"POST /api/v1/reports HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"POST /api/v1/reports HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\n",
+        b"POST /api/v1/reports HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n",
+    ],
+    ids=["without a length", "long", "waits to be asked"],
+)
+def test_a_body_that_may_take_its_time_is_waited_for_inside(application: Application, herd: Herd, said: bytes) -> None:
+    with served(application) as (server, address):
+        held = herd(address, said)
+        until(lambda: len(server.server_state.connections) == 1, 10, "it is inside")
+        assert all_of(herd(address, LIVE)).startswith(b"HTTP/1.1 200")
+        held.close()
+
+
+def test_a_place_is_given_back_however_it_ends(application: Application, herd: Herd) -> None:
+    with served(application) as (_, address):
+        for one in fill(application, address, herd):
+            one.close()
+        application.let_go(PLACES)
+        until(lambda: application.load.requests == 0, 10, "nobody is inside")
+        kept = fill(application, address, herd)
+        application.let_go(PLACES)
+        assert all(head_of(one).startswith(b"HTTP/1.1 200") for one in kept)
+        for one in kept:
+            one.sendall(REPORT)  # on the same connection again: that is no matter of the gate's
+        until(lambda: len(application.inside) == 3 * PLACES, 10, "each came twice")
+        application.let_go(PLACES)
+        until(lambda: application.load.requests == 0, 10, "nobody is inside")
+        application.let_go(1)
+        assert head_of(herd(address)).startswith(b"HTTP/1.1 200"), "kept connections hold no place"
+
+
+def test_who_goes_before_there_is_a_place_leaves_nothing(
+    application: Application, herd: Herd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "WAIT_SECONDS", 60.0)
+    with served(application) as (server, address):
+        fill(application, address, herd)
+        for said in (b"", REPORT[:10], REPORT):
+            herd(address, said).close()
+        reset = herd(address)
+        reset.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        reset.close()
+        application.let_go(PLACES + 2)
+        until(lambda: len(application.inside) >= PLACES + 1, 10, "they are let in")
+        application.let_go(1)
+        assert head_of(herd(address)).startswith(b"HTTP/1.1 200")
+        until(lambda: application.load.requests == 0, 10, "nobody is inside")
+        assert server.servers[0]._reporting == 0  # type: ignore[attr-defined]
+
+
+def test_no_file_is_left_open(application: Application, herd: Herd) -> None:
+    with served(application) as (_, address):
+        assert all_of(herd(address, LIVE)).startswith(b"HTTP/1.1 200")
+        inside, before = fill(application, address, herd), _open_files()
+        with ExitStack() as stack:
+            for said in (b"", REPORT[:10], REPORT, LIVE):
+                for _ in range(20):
+                    stack.enter_context(herd(address, said))
+        until(lambda: _open_files() == before, 10, "all are closed")
+        application.let_go(PLACES)
+        assert all(head_of(one).startswith(b"HTTP/1.1 200") for one in inside)
+
+
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_told_to_stop_who_waits_is_told_to_return(
+    application: Application, herd: Herd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "WAIT_SECONDS", 60.0)
+    with served(application) as (server, address):
+        inside = fill(application, address, herd)
+        waiting, silent = [herd(address) for _ in range(5)], herd(address, b"")
+        head_of(herd(address, LIVE))  # those before are taken
+        server.should_exit = True
+        assert all(all_of(one).startswith(b"HTTP/1.1 503") for one in waiting)
+        assert all_of(silent) == b""
+        application.let_go(PLACES)
+        assert all(head_of(one).startswith(b"HTTP/1.1 200") for one in inside)
+
+
+def test_where_no_more_files_can_be_opened_who_waits_makes_room(
+    application: Application, herd: Herd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gate, "WAIT_SECONDS", 60.0)
+    with served(application) as (_, address), ExitStack() as stack:
+        inside, waiting = fill(application, address, herd), herd(address)
+        head_of(herd(address, LIVE))
+        ready = [stack.enter_context(socket.socket()) for _ in range(2)]
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        with socket.socket() as last:
+            lowest = last.fileno()  # no lower one is free
+        resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, hard))
+        try:
+            for connection in ready:
+                connection.settimeout(20)
+                connection.connect(address)
+                connection.sendall(LIVE)
+            assert all_of(waiting).startswith(b"HTTP/1.1 503"), "it made room"
+            assert all_of(ready[0]).startswith(b"HTTP/1.1 200")
+            assert all_of(ready[1]).startswith(b"HTTP/1.1 200"), "the second has the room of the first"
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        application.let_go(PLACES)
+        assert all(head_of(one).startswith(b"HTTP/1.1 200") for one in inside)
+
+
+def _has_ipv6() -> bool:
+    with suppress(OSError), socket.create_server(("::1", 0), family=socket.AF_INET6):
+        return True
+    return False
+
+
+@pytest.mark.skipif(not _has_ipv6(), reason="this machine has no IPv6")
+def test_by_ipv6_the_application_sees_who_asks(application: Application, herd: Herd) -> None:
+    with served(application, "[::1]:0") as (_, address):
+        assert all_of(herd(address, LIVE)).startswith(b"HTTP/1.1 200")
+        application.let_go(1)
+        assert head_of(herd(address)).startswith(b"HTTP/1.1 200")
+        assert application.clients == ["::1", "::1"]
