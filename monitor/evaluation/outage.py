@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
+
+import numpy as np
 
 from monitor.evaluation.basis import camera_subject
 from monitor.model.calendar import open_time
@@ -46,14 +48,13 @@ def effective_timeline(facts: Facts, camera_id: str, start: Millis, end: Millis)
     spans = [span for span in known if span.state != "unknown"]
     free = Spans.of([(span.start, span.end) for span in spans]).gaps(start, end)
     up, holes = _from_index(facts, camera_id, free)
+    off = _off(facts) if holes else Spans.empty()
     spans += [StateSpan(a, b, "up", None, Basis.INDEX) for a, b in up.tuples()]
-    spans += [StateSpan(a, b, "down", _hole_cause(facts, a, b), Basis.INDEX) for a, b in holes.tuples()]
+    spans += [StateSpan(a, b, "down", _hole_cause(off, a, b), Basis.INDEX) for a, b in holes.tuples()]
     rest = free.subtract(up).subtract(holes)
     for span in (item for item in known if item.state == "unknown"):
-        inside = rest.clip(span.start, span.end)
-        spans += [replace(span, start=a, end=b) for a, b in inside.tuples()]
-        rest = rest.subtract(inside)
-    spans += [StateSpan(a, b, "unknown") for a, b in rest.tuples()]
+        spans += [replace(span, start=a, end=b) for a, b in rest.clip(span.start, span.end).tuples()]
+    spans += [StateSpan(a, b, "unknown") for a, b in rest.subtract(time_in(known, "unknown")).tuples()]
     return tuple(sorted(spans, key=lambda span: span.start))
 
 
@@ -93,18 +94,20 @@ def _from_index(facts: Facts, camera_id: str, free: Spans) -> tuple[Spans, Spans
     return up, speaks.subtract(footage)
 
 
-def _hole_cause(facts: Facts, start: Millis, end: Millis) -> str:
-    """Return site_power when the agent was off for the same time as the hole, else no_footage."""
+def _off(facts: Facts) -> Spans:
+    """Return when the agent was off between two times that it ran."""
     running = Spans.of([(s.start, s.end) for line in facts.agents.values() for s in line.spans])
     if running.start is None or running.end is None:
-        return StreamCause.NO_FOOTAGE
-    same = any(
-        abs(a - start) <= SITE_POWER_TOLERANCE
-        and abs(b - end) <= SITE_POWER_TOLERANCE
-        and 2 * (min(b, end) - max(a, start)) >= end - start
-        for a, b in running.gaps(running.start, running.end).tuples()
-    )
-    return StreamCause.SITE_POWER if same else StreamCause.NO_FOOTAGE
+        return Spans.empty()
+    return running.gaps(running.start, running.end)
+
+
+def _hole_cause(off: Spans, start: Millis, end: Millis) -> str:
+    """Return site_power when the agent was off for the same time as the hole, else no_footage."""
+    a, b = off.pairs[:, 0], off.pairs[:, 1]
+    near = (np.abs(a - start) <= SITE_POWER_TOLERANCE) & (np.abs(b - end) <= SITE_POWER_TOLERANCE)
+    same = near & (2 * (np.minimum(b, end) - np.maximum(a, start)) >= end - start)
+    return StreamCause.SITE_POWER if same.any() else StreamCause.NO_FOOTAGE
 
 
 def recorder_timeline(facts: Facts, recorder_id: str, start: Millis, end: Millis) -> tuple[StateSpan, ...]:
@@ -139,14 +142,16 @@ def outages(spans: Iterable[StateSpan]) -> list[Outage]:
     return found
 
 
-def too_long(outage: Outage, spans: Sequence[StateSpan], requirement: Uptime, facts: Facts, due: Spans) -> bool:
+def too_long(outage: Outage, down_and_due: Spans, requirement: Uptime, facts: Facts) -> bool:
     """Tell whether an outage exceeds what the pack allows, in or out of opening hours; only down, due time counts."""
     stop = facts.as_of if outage.end is None else outage.end
-    down = time_in(spans, "down").intersect(due).clip(outage.start, stop)
+    down = down_and_due.clip(outage.start, stop)
+    allowed = min(requirement.longest_outage_in_hours, requirement.longest_outage_out_of_hours)
+    if down.total() <= max(allowed, requirement.grace):  # at any hour: of a flapping camera's thousands, nearly all
+        return False
     opened = (
         open_time(facts.inventory, outage.start, stop) if facts.inventory.hours else Spans.window(outage.start, stop)
     )
     in_hours = down.intersect(opened).total()
     out_of_hours = down.total() - in_hours
-    beyond = in_hours > requirement.longest_outage_in_hours or out_of_hours > requirement.longest_outage_out_of_hours
-    return beyond and down.total() > requirement.grace
+    return in_hours > requirement.longest_outage_in_hours or out_of_hours > requirement.longest_outage_out_of_hours

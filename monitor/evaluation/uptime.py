@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from pydantic import JsonValue
 
@@ -66,7 +67,7 @@ class _Case:
     def is_free(self) -> bool:
         """Tell whether nothing is owed at present, and no outage is on that had been too long before."""
         as_of = self.facts.as_of
-        return not self.due.clip(as_of - 1, as_of) and all(outage.end is not None for outage in self.exceeding())
+        return not self.due.clip(as_of - 1, as_of) and all(outage.end is not None for outage in self.exceeding)
 
     def not_owed(self, now: StateSpan, what: str) -> Verdict:
         """Return what is to be said of a subject that is down while nothing is owed of it: neither met nor breached."""
@@ -101,10 +102,11 @@ class _Case:
             "outages": listed[-20:],
         }
 
-    def exceeding(self) -> list[Outage]:
-        """Return the outages that are longer than the pack allows."""
-        spans, facts = self.spans, self.facts
-        return [o for o in outages(spans) if too_long(o, spans, self.requirement, facts, self.due)]
+    @cached_property
+    def exceeding(self) -> tuple[Outage, ...]:
+        """The outages that are longer than the pack allows."""
+        down = time_in(self.spans, "down").intersect(self.due)  # once: a camera that flaps has thousands of outages
+        return tuple(o for o in outages(self.spans) if too_long(o, down, self.requirement, self.facts))
 
 
 def judge_uptime(judgement: Judgement, requirement: Uptime) -> list[Verdict]:
@@ -136,7 +138,7 @@ def _recorder(facts: Facts, requirement: Uptime, recorder_id: str) -> Verdict:
     else:
         reason = f"Whether the recorder runs is not known: {_why_unknown(timeline, now)}."
         verdict = case.verdict(Outcome.UNDETERMINED, _unknown_state(now), reason)
-    return replace(verdict, episodes=tuple(_episode(outage, "unreachable") for outage in case.exceeding()))
+    return replace(verdict, episodes=tuple(_episode(outage, "unreachable") for outage in case.exceeding))
 
 
 def _camera(facts: Facts, requirement: Uptime, camera: Camera, recorders: dict[str, Verdict]) -> Verdict:
@@ -151,7 +153,7 @@ def _camera(facts: Facts, requirement: Uptime, camera: Camera, recorders: dict[s
     recorder = recorders.get(camera.recorder or "")
     verdict = _present(case, camera)
     episodes = _ratio_episode(case, verdict) or tuple(
-        _episode(outage, "down", _explained(outage, recorder, facts.as_of)) for outage in case.exceeding()
+        _episode(outage, "down", _explained(outage, recorder, facts.as_of)) for outage in case.exceeding
     )
     return replace(verdict, episodes=episodes, because_of=_because_of(case, verdict, recorder))
 
@@ -183,7 +185,7 @@ def _by_ratio(case: _Case) -> Verdict:
     requirement = case.requirement
     down, owed = time_in(case.spans, "down").intersect(case.due).total(), case.due.total()
     if owed and down / owed > 1 - requirement.minimum_ratio:
-        first = min(span.start for span in case.spans if span.state == "down" and case.due.clip(span.start, span.end))
+        first = next(span.start for span in case.spans if span.state == "down" and case.due.clip(span.start, span.end))
         share, need = f"{1 - down / owed:.2%}", f"{requirement.minimum_ratio:.2%}"
         reason = f"Up for at most {share} of the window's due time; {need} are required."
         return case.verdict(Outcome.BREACHED, "down", reason, first)

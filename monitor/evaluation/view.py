@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from pydantic import JsonValue
 
@@ -149,7 +150,7 @@ def view_runs(spans: Sequence[StateSpan], approvals: Sequence[Approval]) -> list
         if current is not None:
             if current.state == span.state:
                 continue
-            end = _end(current, span, spans[:index], approvals)
+            end = _end(current, span, islice(spans, index), approvals)
             if end is None:
                 continue
             runs[-1] = Run(current.state, current.start, end)
@@ -157,7 +158,7 @@ def view_runs(spans: Sequence[StateSpan], approvals: Sequence[Approval]) -> list
     return runs
 
 
-def _end(run: Run, span: StateSpan, before: Sequence[StateSpan], approvals: Sequence[Approval]) -> Millis | None:
+def _end(run: Run, span: StateSpan, before: Iterable[StateSpan], approvals: Sequence[Approval]) -> Millis | None:
     """Return when `span`, which shows something else, ends the run; None when it is no evidence that it is over."""
     if run.state not in AGAINST_APPROVED or span.state != "ok":
         return span.start

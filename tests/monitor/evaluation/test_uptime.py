@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from time import process_time
 from typing import Any
 
 import pytest
 
+from monitor.evaluation.judge import judge
 from monitor.model.calendar import Waiver
 from monitor.model.inventory import Closure, Inventory
 from monitor.model.observation import Kind, Observation, Subject
@@ -26,6 +28,7 @@ from support.scene import (
     ROOM1,
     Judged,
     during,
+    facts_of,
     healthy,
     index,
     without,
@@ -347,3 +350,20 @@ def test_a_watched_camera_of_which_nothing_is_heard_is_unknown_however_fresh_its
     ]
     verdict = Judged(seen)("uptime", GATE)
     assert (verdict.outcome, verdict.state) == (Outcome.UNDETERMINED, "unknown")
+
+
+def test_a_camera_that_flaps_for_a_month_costs_no_minutes() -> None:
+    step, down = 6 * MINUTE, 40 * SECOND
+    starts = range(NOON - 30 * DAY, NOON, step)
+    long = NOON - 3 * DAY, NOON - 3 * DAY + 2 * HOUR
+    flaps: list[tuple[Millis, Millis, str, str | None]] = []
+    for at in starts:
+        flaps += [(at, at + step - down, "up", None), (at + step - down, at + step, "down", "closed")]
+    kept = [item for item in flaps if not long[0] <= item[0] < long[1]]
+    seen = without(healthy(NOON - 30 * DAY), Kind.STREAM, GATE)
+    seen += watched(GATE, Kind.STREAM, *kept, (*long, "down", "no_connection"), (NOON - SECOND, NOON, "up", None))
+    facts, regulation = facts_of(seen), pack(uptime={"window": "30d", "grace": "5m", "minimum_ratio": 0.5})
+    before = process_time()
+    verdicts = {item.key: item for item in judge(facts, regulation)}
+    assert process_time() - before < 4  # the whole month looked through for each outage takes a minute
+    assert episodes(verdicts["uptime", GATE]) == [("down", long[0] - down, long[1])]
