@@ -56,7 +56,7 @@ def _check(site: Site, *, camera: str | None, retry_credentials: bool) -> Checke
         judged_by = site_regulation(site, state)
         journal = state.journal()
         try:
-            history: list[Observation] = journal.all(to_millis(clock.now()))
+            history: list[Observation] = journal.all(to_millis(clock.now()), spans=False)
             seen_first = journal.first_seen()
         finally:
             journal.close()

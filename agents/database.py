@@ -26,6 +26,8 @@ _COUNT_SCHEMA = (
 )
 _COUNT = f"UPDATE {COUNT_TABLE} SET count = count + 1 RETURNING count"  # noqa: S608
 
+_WRITE, _READ = "BEGIN IMMEDIATE", "BEGIN"
+
 T = TypeVar("T")
 Rescue = Callable[[sqlite3.Connection, sqlite3.Connection], None]
 """Copies rows from (damaged, fresh); may stop with sqlite3.Error at any point."""
@@ -110,28 +112,39 @@ class Database:
         DatabaseError when it can't be done now (disk full, locked): nothing was changed then.
         """
         with self._lock:
-            try:
-                done = self._run(work)
-            except DatabaseError as error:
-                self.problem = str(error)
-                raise
+            done = self._noted(work, _WRITE)
             self.problem = None
             return done
 
-    def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work`, which only reads, as `run` does; it waits for nobody who writes, and nobody waits for it.
+
+        That it went well says nothing of writing, so that `problem` stays.
+        """
+        with self._lock:
+            return self._noted(work, _READ)
+
+    def _noted(self, work: Callable[[sqlite3.Connection], T], begin: str) -> T:
+        try:
+            return self._run(work, begin)
+        except DatabaseError as error:
+            self.problem = str(error)
+            raise
+
+    def _run(self, work: Callable[[sqlite3.Connection], T], begin: str) -> T:
         if self._closed:
             raise DatabaseError(f"{self.path} is closed")
         if self._connection is None or self._is_elsewhere():
             self._let_go()
             self._connection = self._open()
         try:
-            return self._transaction(work)
+            return self._transaction(work, begin)
         except _SQLITE as error:
             if not _is_damage(error):
                 raise self._unusable(error) from error
             self._connection = self._begin_afresh(error)
         try:
-            return self._transaction(work)
+            return self._transaction(work, begin)
         except _SQLITE as error:
             raise self._unusable(error) from error
 
@@ -151,9 +164,9 @@ class Database:
         except OSError:
             return True
 
-    def _transaction(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _transaction(self, work: Callable[[sqlite3.Connection], T], begin: str) -> T:
         count = None
-        with _transaction(self._live()) as connection:
+        with _transaction(self._live(), begin) as connection:
             before = connection.total_changes
             done = work(connection)
             if connection.total_changes != before:
@@ -277,8 +290,8 @@ def _is_damage(error: sqlite3.Error | UnicodeDecodeError) -> bool:
 
 
 @contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    connection.execute("BEGIN IMMEDIATE")
+def _transaction(connection: sqlite3.Connection, begin: str = _WRITE) -> Iterator[sqlite3.Connection]:
+    connection.execute(begin)
     try:
         yield connection
         connection.execute("COMMIT")

@@ -53,6 +53,10 @@ class Enduring(Database):
                     raise
                 return self._in_memory(self._stand_in(str(error)), work)
 
+    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run `work` as `run` does: what stands in for the file is read where it does."""
+        return self.run(work)
+
     def try_again(self) -> None:
         """Where the file can be written again, put into it what was kept in memory; to be called now and then."""
         with self._lock:

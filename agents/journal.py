@@ -15,6 +15,8 @@ from monitor.model.span import DAY, Millis, Spans
 
 KEEP: Millis = 100 * DAY
 """The longest window that a pack asks for, and some days."""
+PRUNED_AT_ONCE = 1000
+"""So many spans go in one transaction: whoever watches cameras may wait for it."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS span (
@@ -22,6 +24,7 @@ CREATE TABLE IF NOT EXISTS span (
     cause TEXT NOT NULL, basis TEXT NOT NULL, source TEXT NOT NULL,
     start INTEGER NOT NULL, "end" INTEGER NOT NULL, expires INTEGER NOT NULL, said TEXT NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS span_of ON span (subject_kind, subject, kind, state, cause, basis, source, "end");
+CREATE INDEX IF NOT EXISTS span_ended ON span ("end");
 CREATE TABLE IF NOT EXISTS instant (
     digest TEXT PRIMARY KEY, subject_kind TEXT NOT NULL, subject TEXT NOT NULL, kind TEXT NOT NULL,
     at INTEGER NOT NULL, expires INTEGER NOT NULL, content TEXT NOT NULL, low INTEGER, high INTEGER,
@@ -44,6 +47,8 @@ class Journal:
         self._database = Database(path, _SCHEMA, patient=patient)
         self.unreadable = 0
         """Rows that the last reading of everything had to leave out."""
+        self.unreadable_spans = 0
+        """Rows that the last reading of a stretch of time had to leave out."""
 
     @property
     def set_aside(self) -> list[Path]:
@@ -74,31 +79,33 @@ class Journal:
         if items:
             self._database.run(work)
 
-    def all(self, as_of: Millis, *, indexes: bool = True) -> list[Observation]:
+    def all(self, as_of: Millis, *, indexes: bool = True, spans: bool = True) -> list[Observation]:
         """Return what was seen up to `as_of` (UTC ms): feed for monitor.model.ledger.fold.
 
-        Without `indexes` the readings of cameras' indexes are left out, of which there are megabytes. A row that can't be
-        read any more is left out: what it said is unknown.
+        Without `indexes` the readings of cameras' indexes are left out, of which there are megabytes; without `spans`
+        when something was up, and looked well: a camera that loses its connection each minute leaves half a million, of
+        three kilobytes each. A row that can't be read any more is left out: what it said is unknown.
         """
 
         def work(connection: sqlite3.Connection) -> list[tuple[str, dict[str, Millis]]]:
-            spans = connection.execute('SELECT said, start, "end", expires FROM span WHERE start <= ?', (as_of,))
+            sql = 'SELECT said, start, "end", expires FROM span WHERE start <= ? AND ?'
+            told = connection.execute(sql, (as_of, spans))
             edges = ("start", "end", "expires")
-            found = [(said, dict(zip(edges, values, strict=True))) for said, *values in spans]
+            found = [(said, dict(zip(edges, values, strict=True))) for said, *values in told]
             instants = connection.execute(
                 "SELECT said FROM instant WHERE at <= ? AND (? OR kind != 'recordings' OR subject_kind != 'camera')",
                 (as_of, indexes),
             )
             return found + [(said, {}) for (said,) in instants]
 
-        rows = self._database.run(work)
+        rows = self._database.read(work)
         found = [item for item in (_read(said, edges) for said, edges in rows) if item is not None]
         self.unreadable = len(rows) - len(found)
         return found
 
     def spans_between(self, low: Millis, high: Millis) -> list[Observation]:
         """Return what held in [low, high) as few spans, cut at its edges; nothing is presumed beyond an edge that was cut."""
-        rows = self._database.run(
+        rows = self._database.read(
             lambda connection: connection.execute(
                 'SELECT said, start, "end", expires FROM span WHERE "end" > ? AND start < ? ORDER BY start', (low, high)
             ).fetchall()
@@ -107,11 +114,13 @@ class Journal:
         for said, start, end, expires in rows:
             edges = {"start": max(start, low), "end": min(end, high), "expires": expires if end <= high else high}
             found.append(_read(said, edges))
-        return [item for item in found if item is not None]
+        readable = [item for item in found if item is not None]
+        self.unreadable_spans = len(found) - len(readable)
+        return readable
 
     def index_windows(self, camera: str, since: Millis = 0) -> list[tuple[Millis, Millis, Millis]]:
         """Return the windows of a camera's index that were read at or after `since`: (low, high, read at), UTC ms."""
-        rows = self._database.run(
+        rows = self._database.read(
             lambda connection: connection.execute(
                 "SELECT low, high, at FROM instant WHERE subject_kind = 'camera' AND subject = ? AND kind = ?"
                 " AND at >= ? AND low IS NOT NULL ORDER BY at",
@@ -122,7 +131,7 @@ class Journal:
 
     def index_names(self, as_of: Millis) -> dict[str, list[Name]]:
         """Return the names of all readings of each camera's index up to `as_of` (UTC ms), in the order of a fold."""
-        rows = self._database.run(
+        rows = self._database.read(
             lambda connection: connection.execute(
                 "SELECT subject, at, digest FROM instant WHERE kind = 'recordings' AND subject_kind = 'camera' AND at <= ?"
                 " ORDER BY subject, at, digest",
@@ -138,7 +147,7 @@ class Journal:
         """Return the readings of a camera's index by their names, given in order; unreadable ones left out."""
         if not names:
             return []
-        rows = self._database.run(
+        rows = self._database.read(
             lambda connection: connection.execute(
                 "SELECT at, digest, said FROM instant WHERE kind = 'recordings' AND subject_kind = 'camera' AND subject = ?"
                 " AND at BETWEEN ? AND ? ORDER BY at, digest",
@@ -151,7 +160,7 @@ class Journal:
 
     def of(self, subject: Subject, kind: Kind, since: Millis = 0) -> list[Observation]:
         """Return the instants of `kind` on a subject seen at or after `since`, in order of time; unreadable ones left out."""
-        rows = self._database.run(
+        rows = self._database.read(
             lambda connection: connection.execute(
                 "SELECT said FROM instant WHERE subject_kind = ? AND subject = ? AND kind = ? AND at >= ?"
                 " ORDER BY at, digest",
@@ -162,23 +171,25 @@ class Journal:
 
     def first_seen(self) -> dict[Subject, Millis]:
         """Return when each subject was first spoken of; this outlives what is pruned."""
-        rows = self._database.run(
+        rows = self._database.read(
             lambda connection: connection.execute("SELECT subject_kind, subject, at FROM first_seen").fetchall()
         )
         return {Subject(kind=kind, id=subject): at for kind, subject, at in rows}
 
-    def prune(self, as_of: Millis, keep: Millis = KEEP) -> int:
+    def prune(self, as_of: Millis, keep: Millis = KEEP, *, most: int = PRUNED_AT_ONCE) -> int:
         """Forget what is older than `keep` before `as_of`, but the newest word of each kind on each subject.
 
-        Returns how many rows went.
+        Returns how many rows went: at most `most` spans at once, so that nobody waits long for the file. To be called until
+        nothing goes.
         """
         oldest = as_of - keep
 
         def work(connection: sqlite3.Connection) -> int:
             spans = connection.execute(
-                'DELETE FROM span WHERE "end" < ? AND id NOT IN (SELECT id FROM (SELECT id, row_number() OVER'
-                ' (PARTITION BY subject_kind, subject, kind ORDER BY "end" DESC) AS place FROM span) WHERE place = 1)',
-                (oldest,),
+                'DELETE FROM span WHERE id IN (SELECT id FROM span AS old WHERE "end" < ? AND EXISTS (SELECT 1 FROM span AS newer'
+                " WHERE newer.subject_kind = old.subject_kind AND newer.subject = old.subject AND newer.kind = old.kind"
+                ' AND newer."end" > old."end") LIMIT ?)',
+                (oldest, most),
             ).rowcount
             # A statement holds until it expires, and stays in the record for as long again as everything else.
             instants = connection.execute(

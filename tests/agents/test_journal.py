@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import random
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
+from agents import database
+from agents.database import DatabaseError
 from agents.journal import KEEP, Journal
 from monitor.model.inventory import Inventory
 from monitor.model.ledger import fold
@@ -209,3 +214,78 @@ def test_it_folds_to_the_same_facts_in_any_order_and_with_copies(
     assert {key: (value.footage, value.scanned) for key, value in found.recordings.items()} == {
         key: (value.footage, value.scanned) for key, value in expected.recordings.items()
     }
+
+
+def test_who_reads_waits_for_no_writer_and_no_writer_for_who_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`agent check` reads all of it beside a service, whose cameras nobody watches while it waits."""
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
+    path = tmp_path / "journal.sqlite"
+    service, check = Journal(path), Journal(path)
+    service.append([stream(NOW, NOW + MINUTE)])
+    later = stream(NOW + HOUR, NOW + HOUR + MINUTE)
+
+    def reading_all(connection: sqlite3.Connection) -> int:
+        rows = connection.execute("SELECT said FROM span")
+        first = rows.fetchone()
+        service.append([later])
+        return len([first, *rows])
+
+    def writing(connection: sqlite3.Connection) -> list[Observation]:
+        connection.execute("DELETE FROM span")
+        return check.all(NOW + DAY)
+
+    assert check._database.read(reading_all) == 1
+    assert service._database.run(writing) == [stream(NOW, NOW + MINUTE), later]
+    assert check.all(NOW + DAY) == []
+
+
+def test_that_it_can_be_read_does_not_say_that_it_can_be_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.01)
+    path = tmp_path / "journal.sqlite"
+    journal, other = Journal(path), Journal(path)
+
+    def meanwhile(_: sqlite3.Connection) -> None:
+        with pytest.raises(DatabaseError):
+            journal.append([stream(NOW, NOW + MINUTE)])
+        assert journal.all(NOW + DAY) == []
+
+    other._database.run(meanwhile)
+    assert journal.problem is not None
+    journal.append([stream(NOW, NOW + MINUTE)])
+    assert journal.problem is None
+
+
+def test_what_is_old_goes_in_portions_and_the_newest_word_stays(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.sqlite")
+    flaps = [stream(NOW + n * MINUTE, NOW + n * MINUTE + 1, "down" if n % 2 else "up") for n in range(25)]
+    journal.append([*flaps, instant(Kind.CLOCK, NOW, offset_seconds=0), instant(Kind.CLOCK, NOW + 9, offset_seconds=2)])
+    went: list[int] = []
+    while not went or went[-1]:
+        went.append(journal.prune(NOW + KEEP + DAY, most=10))
+    assert went == [11, 10, 4, 0]
+    assert [(item.kind, item.start) for item in journal.all(NOW + DAY)] == [
+        (Kind.STREAM, flaps[-1].start),
+        (Kind.CLOCK, NOW + 9),
+    ]
+
+
+def test_what_holds_over_time_can_be_left_out(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal.sqlite")
+    journal.append([stream(NOW, NOW + MINUTE), instant(Kind.CLOCK, NOW, offset_seconds=0)])
+    assert [item.kind for item in journal.all(NOW + DAY, spans=False)] == [Kind.CLOCK]
+
+
+def test_a_span_that_cannot_be_read_any_more_is_counted_where_it_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    journal = Journal(path)
+    journal.append([stream(NOW, NOW + MINUTE), stream(NOW + HOUR, NOW + HOUR + 1)])
+    with closing(sqlite3.connect(path)) as other, other:
+        other.execute("UPDATE span SET said = '{' WHERE start = ?", (NOW,))
+    assert [item.start for item in journal.spans_between(NOW, NOW + DAY)] == [NOW + HOUR]
+    assert journal.unreadable_spans == 1
+    journal.spans_between(NOW + MINUTE + 1, NOW + DAY)
+    assert journal.unreadable_spans == 0
