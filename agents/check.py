@@ -139,7 +139,7 @@ async def check(  # noqa: PLR0913  (each is given by its name)
     journal = state.journal()
     told, kinds = 0, KEPT_KINDS | {Kind.FOOTAGE_LOST} if memory is state else KEPT_KINDS
 
-    def keep() -> None:
+    async def keep() -> None:
         nonlocal told
         journal.append([item for item in seen[told:] if item.kind in kinds])
         told = len(seen)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from threading import Lock
 
 from monitor.model.observation import SPAN_KINDS, Observation
 
@@ -11,36 +13,56 @@ MOST = 20_000
 
 
 class Queue:
-    """Observations for one place, in order."""
+    """Observations for one place, in order. One thread may store them while others hold more."""
 
     def __init__(self, most: int = MOST) -> None:
         """Hold at most `most`."""
         self._items: list[Observation] = []
+        self._out: list[Observation] = []
+        """What is being stored now: earlier than all others."""
+        self._lock = Lock()
         self._most = most
         self.lost = 0
         """How many had to go."""
 
     def __len__(self) -> int:
         """Return how many are held."""
-        return len(self._items)
+        return len(self._out) + len(self._items)
 
     def append(self, item: Observation) -> None:
         """Hold one more."""
-        self._items.append(item)
+        with self._lock:
+            self._items.append(item)
+            self._bound()
+
+    def items(self) -> list[Observation]:
+        """Return what is held."""
+        with self._lock:
+            return [*self._out, *self._items]
+
+    @contextmanager
+    def storing(self) -> Iterator[list[Observation]]:
+        """Yield what is held: it is stored when this ends well, and held on when it raises. One at a time."""
+        with self._lock:
+            self._out, self._items = self._items, []
+        try:
+            yield self._out
+        except BaseException:
+            with self._lock:
+                self._items = [*self._out, *self._items]
+                self._out = []
+                self._bound()
+            raise
+        with self._lock:
+            self._out = []
+
+    def _bound(self) -> None:
         if len(self._items) > self._most:
             self._items = melted(self._items)
             # A fifth at once: what has to be done at the bound is not done at each observation.
             over = max(0, len(self._items) - self._most * 4 // 5)
             self.lost += over
             del self._items[:over]
-
-    def items(self) -> list[Observation]:
-        """Return what is held."""
-        return list(self._items)
-
-    def stored(self, count: int) -> None:
-        """The first `count` are stored."""
-        del self._items[:count]
 
 
 class Held:

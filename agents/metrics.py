@@ -89,7 +89,7 @@ class AgentCollector(Collector):
         progress = GaugeMetricFamily(
             "cradlewatch_index_progress_ratio", "Share of the index scan under way that is done", labels=labels
         )
-        for verdict in self._service.verdicts:
+        for verdict in self._service.judging.verdicts:
             days = verdict.measured.get("held_days")
             if verdict.requirement.kind == "retention" and isinstance(days, int):
                 held.add_metric([self._institution, verdict.subject.id], days)

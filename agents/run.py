@@ -8,15 +8,17 @@ import random
 import signal
 from datetime import UTC, datetime
 from functools import partial
+from threading import Lock
 
 import structlog
 from pydantic import JsonValue
 
 from agents.assignment import Assigned
+from agents.beside import Beside
 from agents.collector import CollectorError
 from agents.held import Held
 from agents.history import tell_history
-from agents.indexes import JournalIndexes
+from agents.judging import Asked, Judging
 from agents.link import Link
 from agents.periodic import Periodic
 from agents.proving import Proving
@@ -37,13 +39,10 @@ from agents.watch.failure import Around
 from agents.watch.track import Track
 from agents.watch.twins import Twins
 from agents.watch.wall import Wall
-from monitor.evaluation.judge import judge
 from monitor.model.clock import Clock
-from monitor.model.ledger import Facts, first_seen, fold, with_approvals
 from monitor.model.observation import Kind, Observation, Source, StreamCause, Subject
 from monitor.model.regulation import Regulation
-from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Millis
-from monitor.model.verdict import Verdict
+from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Millis, to_millis
 
 LAST_WORDS_SECONDS = 3.0
 CONNECTIONS_A_SECOND = 32
@@ -79,7 +78,7 @@ class Service:
         self.declared_regulation = regulation
         self.pending = Held()
         self.journal = state.journal()
-        self.indexes = JournalIndexes(self.journal)
+        self.judging = Judging(self.journal)
         self.outbox = state.outbox()
         self.storage = Storage()
         self.link = Link(state)
@@ -111,10 +110,11 @@ class Service:
         self.rounds = {name: self._rounds(scan) for name, scan in self.station.scans.items()}
         self._reconnects: dict[tuple[str, str], int] = {}
         """How often each camera had reconnected when its recorder's index was last read."""
-        self.verdicts: tuple[Verdict, ...] = ()
-        self.facts: Facts | None = None
-        """As last judged."""
         self.proving = Proving(site, self.station, self.decoder, state, self.views, clock, self.pending.append)
+        self._keeping = Beside("keeping")
+        """Where what was seen is stored and reported."""
+        self._reporting = Lock()
+        """Held by whoever writes reports: the sender may have one to say anew."""
         self._wake = asyncio.Event()
         self._stop = asyncio.Event()
 
@@ -142,7 +142,7 @@ class Service:
         self._declare()
         if (trouble := await self.station.gateway_trouble()) is not None:
             log.warning(trouble)
-        self._keep_job()
+        await self._keep_job()
         tasks = [asyncio.create_task(watch.run(), name=f"watch {name}") for name, watch in self.watches.items()]
         tasks.append(asyncio.create_task(self.sender.run(self._wake), name="sender"))
         tasks.append(asyncio.create_task(self._mind_the_clock(), name="clock"))
@@ -183,13 +183,15 @@ class Service:
 
     async def _last_words(self) -> None:
         """Say what was seen up to the end, and try for a moment to send it."""
-        self._keep_job()
+        await self._keep_job()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_SECONDS):
                 await self.sender.drain()
         await self.decoder.close()
         await self.station.close()
         await self.link.close()
+        self.judging.close()
+        self._keeping.close()
         self.journal.close()
         self.outbox.close()
 
@@ -242,54 +244,63 @@ class Service:
             gone = why is not None
 
     async def _report_job(self) -> None:
-        self._keep_job()
+        await self._keep_job()
         self.views.refresh()  # somebody may have approved a view beside this process
 
-    def _keep_job(self) -> None:
-        """Write down everything seen since the last time; report it when enrolled."""
+    async def _keep_job(self) -> None:
+        """Write down everything seen since the last time; report it when enrolled.
+
+        The disk is waited for beside the loop: one that is slow, or a file that a command holds, delays nobody's watching.
+        """
         now = self._now()
         for watch in self.watches.values():
             watch.flush(now)
         for track in (*self.reach.values(), self.life):
             track.flush(now)
+        if await self._keeping.do(partial(self._keep, now)):
+            self._wake.set()
+
+    def _keep(self, now: Millis) -> bool:
+        """Store what is held; tell whether there may be reports to send."""
         self.state.learn_budgets({name: budget.learnt for name, budget in self.station.budgets.items()})
         told = self.storage.look(now, self.state.agent, self._files(), self.pending)
         if told is not None:
             self.pending.append(told)
         self.storage.attempt("journal", self._keep_in_journal)
-        if self.storage.attempt("outbox", self._write_reports):
-            self._wake.set()
-            if self._owes_history:
+        with self._reporting:
+            written = self.storage.attempt("outbox", self._write_reports)
+            if written and self._owes_history:
                 self.storage.attempt("history", self._tell_history)
+        return written
 
     def _keep_in_journal(self) -> None:
-        seen = self.pending.journal.items()
-        self.journal.append(seen)
-        self.pending.journal.stored(len(seen))
+        with self.pending.journal.storing() as seen:
+            self.journal.append(seen)
 
     def _write_reports(self) -> None:
         reporter = self._reporter()
-        seen = self.pending.reports.items()
-        if reporter is not None:
-            reporter.report(seen)
-        self.pending.reports.stored(len(seen))
+        with self.pending.reports.storing() as seen:
+            if reporter is not None:
+                reporter.report(seen)
 
     def _report_again(self, sealed: bytes) -> bool:
         """Report anew what a report says that was sealed with an earlier key or nonce. Raises CollectorError, DatabaseError."""
-        try:
-            reporter = self._reporter()
-        except StateError as error:
-            raise CollectorError(str(error)) from None
-        return reporter is not None and reporter.again(sealed)
+        with self._reporting:
+            try:
+                reporter = self._reporter()
+            except StateError as error:
+                raise CollectorError(str(error)) from None
+            return reporter is not None and reporter.again(sealed)
 
     def _files(self) -> tuple[File, ...]:
         """Return how each of the agent's files stands."""
         journal, outbox = self.journal, self.outbox
         for kept in (self.state, self.station.breaker, self.station.pins):
             kept.try_again()
+        unreadable = journal.unreadable + journal.unreadable_spans + self.judging.indexes.unreadable
         return (
             File("state", self.state.problem),
-            File("journal", journal.problem, len(journal.set_aside), journal.unreadable + self.indexes.unreadable),
+            File("journal", journal.problem, len(journal.set_aside), unreadable),
             File("outbox", outbox.problem, len(outbox.set_aside), self.storage.garbled(outbox)),
             File("breaker", self.station.breaker.problem),
             File("pins", self.station.pins.problem),
@@ -317,12 +328,13 @@ class Service:
 
     async def _summary_job(self) -> None:
         """Report the days that ended since the last time, each as few spans."""
-        self.storage.attempt("summary", self._sum_up)
+        await self._keeping.do(partial(self.storage.attempt, "summary", partial(self._sum_up, self._now())))
 
-    def _sum_up(self) -> None:
-        reporter = self._reporter()
-        if reporter is not None:
-            sum_up(self.journal, self.state, reporter, self._now())
+    def _sum_up(self, now: Millis) -> None:
+        with self._reporting:
+            reporter = self._reporter()
+            if reporter is not None:
+                sum_up(self.journal, self.state, reporter, now)
 
     async def _assignment_job(self) -> None:
         await self.assigned.pull()
@@ -386,8 +398,8 @@ class Service:
         await self.rounds[recorder_id].round(
             retention.required_days if retention else 2, calm=partial(self._is_calm, "index"), every=every
         )
-        self._keep_job()
-        self._judge()
+        await self._keep_job()
+        await self._judge()
 
     def _is_calm(self, job: str, camera: str) -> bool:
         """Tell whether a camera's stream is up, and was since this job last asked."""
@@ -398,35 +410,36 @@ class Service:
         self._reconnects[job, camera] = now
         return watch.stream.state == "up" and before == now
 
-    def _judge(self) -> None:
-        """Judge what the journal holds, for the metrics: on site the same figures are seen as at the centre."""
-        now = self._now()
-        assignment = self.assigned.current()
-        declared = self.site.inventory()
-        inventory = assignment.apply_to(declared) if assignment is not None else declared
-        waivers = assignment.waivers if assignment is not None else ()
-        seen, indexes = self.journal.all(now, indexes=False), self.indexes.as_of(now)
-        facts = fold(seen, now, inventory=inventory, waivers=waivers, indexes=indexes)
-        if facts is not None:
-            facts = with_approvals(facts, self.views.approvals())
-            self.facts = first_seen(facts, self.journal.first_seen())
-            self.verdicts = judge(self.facts, self.regulation)
+    async def _judge(self) -> None:
+        """Judge what the journal holds, for the metrics and the proofs: on site the same figures are seen as at the centre."""
+        assignment, declared = self.assigned.current(), self.site.inventory()
+        await self.judging.judge(
+            Asked(
+                self._now(),
+                assignment.apply_to(declared) if assignment is not None else declared,
+                assignment.waivers if assignment is not None else (),
+                self.views.approvals(),
+                self.regulation,
+            )
+        )
 
     async def _proof_job(self, recorder_id: str) -> None:
         """Prove the footage of the recorder's camera whose turn it is, in its quiet hours."""
-        if await self.proving.turn(recorder_id, self.facts, self.verdicts, self.regulation) is not None:
-            self._keep_job()
-            self._judge()
+        known = self.judging
+        if await self.proving.turn(recorder_id, known.facts, known.verdicts, self.regulation) is not None:
+            await self._keep_job()
+            await self._judge()
 
     async def _prune_job(self) -> None:
-        self.journal.prune(self._now())
+        while await self._keeping.do(partial(self.journal.prune, self._now())):
+            pass  # one transaction after the other: what was seen is written in between
         self._declare()
 
     # --- parts --------------------------------------------------------------------------------------------------------
 
     def _declare(self) -> None:
         """Say what the institution has: it travels with the reports."""
-        now = self._now()
+        now = to_millis(self.clock.now())  # in whichever thread: a step of the clock is the loop's to notice
         facts: dict[str, JsonValue] = self.site.inventory().model_dump(mode="json", by_alias=True)
         self.pending.append(
             Observation(

@@ -78,7 +78,7 @@ class Sender:
         """Ask `collector` before each turn, so that an enrolment counts at once; None: not enrolled, send nothing.
 
         `seeded` gives the jitter, which keeps a district's agents apart after the collector was away. `again` reports anew
-        what a report says that was sealed with an earlier key or nonce, and tells whether it did.
+        what a report says that was sealed with an earlier key or nonce, and tells whether it did: in a thread.
         """
         self._again = again
         self._outbox = outbox
@@ -245,7 +245,7 @@ class Sender:
         raise error
 
     async def _reject(self, entry: Entry, reason: str, word: str | None = None) -> None:
-        again = word in _SEALED_OTHERWISE and self._again(entry.payload)
+        again = word in _SEALED_OTHERWISE and await asyncio.to_thread(self._again, entry.payload)
         log.warning(
             "report rejected by the collector", boot=entry.boot, sequence=entry.sequence, reason=reason, again=again
         )

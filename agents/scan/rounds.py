@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import date, timedelta
 from typing import Protocol
 from zoneinfo import ZoneInfo
@@ -19,7 +20,7 @@ from monitor.model.calendar import day_start, local_date
 from monitor.model.clock_offsets import PLAUSIBLE_FROM
 from monitor.model.inventory import Strict
 from monitor.model.observation import Kind, Subject
-from monitor.model.recordings import LISTED_LATE, read_recordings
+from monitor.model.recordings import LISTED_LATE, RecordingFacts, read_recordings
 from monitor.model.span import DAY, HOUR, Millis, Spans
 
 EDGE_EVERY: Millis = 12 * HOUR
@@ -72,7 +73,7 @@ class Rounds:
         zone: ZoneInfo,
         journal: Journal,
         kept: Kept,
-        keep: Callable[[], None],
+        keep: Callable[[], Awaitable[None]],
         now: Callable[[], Millis],
         progress: Progress | None = None,
         name: str = "index",
@@ -108,7 +109,7 @@ class Rounds:
             answered, earliest = await self._scan.earliest(item)
             if not answered:
                 return False
-            earliest = self._claimed_from(item, earliest)
+            earliest = await asyncio.to_thread(self._claimed_from, item, earliest)
             if earliest is None and self._scan.tell_unlisted(item):
                 return False  # it is looked for again in the next round
             known = known.model_copy(update={"earliest": earliest})
@@ -127,7 +128,7 @@ class Rounds:
 
         What an exchanged recorder held, or this one when it was last read long ago, would else stay in the ledger.
         """
-        facts = read_recordings(self._journal.of(camera_subject(item), Kind.RECORDINGS), [], FOR_EVER)
+        facts = self._read_so_far(item)
         footage = facts.footage.union(facts.locked).clip(PLAUSIBLE_FROM, FOR_EVER) if facts is not None else None
         starts = (earliest, footage.start if footage is not None else None)
         return min((start for start in starts if start is not None), default=None)
@@ -161,13 +162,13 @@ class Rounds:
         later = known.model_copy(update=update)
         self._put(item, later)
         if "recent_at" in update:
-            self._tell_written(item, later)
+            await self._tell_written(item, later)
         return later
 
     async def _fill(self, item: Channelled, known: CameraScan, required_days: int) -> bool:
         """Read what was never read, the newest first; return whether nothing is left."""
         wanted = self._wanted(known, required_days)
-        before = self._windows(item, known)
+        before = await self._windows(item, known)
         mine: list[Read] = []  # beside the journal: where it can't be written, the same part is not read for ever
         while left := plan.missing(wanted, [*before, *mine]):
             window = plan.newest_part(left, wanted[1] + LISTED_LATE + plan.BEYOND, self._zone)
@@ -178,7 +179,7 @@ class Rounds:
                 return False
         self._tell(item, 1.0)
         if mine:
-            self._tell_written(item, known)
+            await self._tell_written(item, known)
         return True
 
     async def _upkeep(self, item: Channelled, known: CameraScan, required_days: int) -> bool:
@@ -187,7 +188,7 @@ class Rounds:
         if not 0 <= now - (known.edge_at or now) < self.far_edge_every:
             read, update = await self._edge(item, known, wanted), {"edge_at": now}
         elif not 0 <= now - (known.recheck_at or now) < RECHECK_EVERY:
-            window = plan.stalest(wanted, self._windows(item, known), self._zone)
+            window = plan.stalest(wanted, await self._windows(item, known), self._zone)
             until = min(window[1], wanted[1]) if window is not None else 0
             read = window is None or until <= window[0] or await self._read(item, (window[0], until)) is not None
             update = {"recheck_at": now}
@@ -199,7 +200,7 @@ class Rounds:
 
     async def _edge(self, item: Channelled, known: CameraScan, wanted: Window) -> bool:
         """Read from where footage began, as far as is known, to where it begins now; return whether that was answered."""
-        facts = read_recordings(self._journal.of(camera_subject(item), Kind.RECORDINGS, known.began_at), [], FOR_EVER)
+        facts = await asyncio.to_thread(self._read_so_far, item, known.began_at)
         footage = facts.footage.clip(PLAUSIBLE_FROM, FOR_EVER) if facts is not None else Spans.empty()
         start = plan.edge_day(footage, self._zone)
         days = plan.EDGE_DAYS
@@ -220,7 +221,7 @@ class Rounds:
         footage = await self._scan.read(item, window, progress=progress)
         if footage is not None:
             self._note_written(item, footage)
-        self._keep()
+        await self._keep()
         return footage
 
     # --- how much is written -----------------------------------------------------------------------------------------
@@ -244,20 +245,23 @@ class Rounds:
             return {}
         return {date.fromisoformat(day): size if isinstance(size, int) else None for day, size in days.items()}
 
-    def _tell_written(self, item: Channelled, known: CameraScan) -> None:
+    async def _tell_written(self, item: Channelled, known: CameraScan) -> None:
         """Say what each day takes, once the whole of it was read: as told, else as estimated from the bit rate."""
         told, today = self._written(item), local_date(self._now(), self._zone)
         guessed: written.Days = {}
         if not told or None in told.values():
-            rates = written.rates_of(self._journal.of(camera_subject(item), Kind.MAIN_STREAM))
-            readings = self._journal.of(camera_subject(item), Kind.RECORDINGS, known.began_at) if rates else []
-            facts = read_recordings(readings, [], FOR_EVER)
-            if facts is not None:
-                guessed = written.estimated(facts.footage.union(facts.locked), rates, self._zone, self._now())
+            guessed = await asyncio.to_thread(self._estimated, item, known, self._now())
         facts_told = written.facts_of(told, guessed, today)
         if facts_told is not None:
             self._scan.tell_written(item, facts_told, WRITTEN_HOLDS)
-            self._keep()
+            await self._keep()
+
+    def _estimated(self, item: Channelled, known: CameraScan, now: Millis) -> written.Days:
+        rates = written.rates_of(self._journal.of(camera_subject(item), Kind.MAIN_STREAM))
+        facts = self._read_so_far(item, known.began_at) if rates else None
+        if facts is None:
+            return {}
+        return written.estimated(facts.footage.union(facts.locked), rates, self._zone, now)
 
     # --- what is known -----------------------------------------------------------------------------------------------
 
@@ -267,8 +271,13 @@ class Rounds:
         read_to = known.read_to if known.read_to is not None and known.read_to >= PLAUSIBLE_FROM else now
         return plan.wanted_from(read_to, required_days, known.earliest), read_to - LISTED_LATE
 
-    def _windows(self, item: Channelled, known: CameraScan) -> list[Read]:
-        return [Read(*row) for row in self._journal.index_windows(item.camera, known.began_at)]
+    def _read_so_far(self, item: Channelled, since: Millis = 0) -> RecordingFacts | None:
+        """Return what all readings of a camera's index come to. For a thread: there are megabytes of them."""
+        return read_recordings(self._journal.of(camera_subject(item), Kind.RECORDINGS, since), [], FOR_EVER)
+
+    async def _windows(self, item: Channelled, known: CameraScan) -> list[Read]:
+        rows = await asyncio.to_thread(self._journal.index_windows, item.camera, known.began_at)
+        return [Read(*row) for row in rows]
 
     def _teller(self, item: Channelled, before: float, after: float) -> Callable[[float], None]:
         """Return what is told the share of one part, and tells that of the whole."""

@@ -83,6 +83,12 @@ def _with_waivers(facts: Facts, verdict: Verdict) -> Verdict:
     return replace(verdict, waived=tuple(waived(facts, kind, subject).tuples()))
 
 
+def of_retention_alone(regulation: Regulation) -> Regulation:
+    """Return what is judged of the recorders' indexes alone: whether footage is held as long as asked."""
+    only = Requirements(retention=regulation.requirements.retention)
+    return regulation.model_copy(update={"requirements": only})
+
+
 def of_silence_alone(regulation: Regulation) -> Regulation:
     """Return what can be judged where nothing is declared: only that somebody has gone silent."""
     only = Requirements(agent_silence=regulation.requirements.agent_silence)

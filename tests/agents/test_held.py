@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.database import DatabaseError
 from agents.held import Held, Queue, melted
 from monitor.model.observation import Kind, Observation, Subject
 from monitor.model.span import MINUTE, Basis, Spans
@@ -47,10 +49,30 @@ def test_one_may_be_stored_while_the_other_waits() -> None:
     held = Held()
     held.append(reading(1))
     held.append(reading(2))
-    held.journal.stored(1)
-    held.append(reading(3))
-    assert [item.start for item in held.journal.items()] == [2, 3]
+    with held.journal.storing() as seen:
+        assert [item.start for item in seen] == [1, 2]
+        held.append(reading(3))
+        assert [item.start for item in held.journal.items()] == [1, 2, 3]
+    assert [item.start for item in held.journal.items()] == [3]
     assert [item.start for item in held.reports.items()] == [1, 2, 3]
+
+
+def test_what_could_not_be_stored_is_held_before_what_came_meanwhile() -> None:
+    queue = Queue(most=50)
+    for at in range(50):
+        queue.append(reading(at))
+
+    def fail() -> None:
+        with queue.storing():
+            for at in range(50, 60):
+                queue.append(reading(at))
+            assert len(queue) == 60
+            raise DatabaseError
+
+    with pytest.raises(DatabaseError):
+        fail()
+    assert queue.items() == [reading(at) for at in range(20, 60)]
+    assert queue.lost == 20
 
 
 SPANS = st.lists(

@@ -51,7 +51,7 @@ class Nights:
         if read:
             await self.service._look_job("nvr")
             await self.service._index_job("nvr")
-        self.service._judge()
+        await self.service._judge()
 
     async def poll(self, times: int = 1) -> list[tuple[str, str, str | None]]:
         """Let the proof's job run so many times; return what was said: camera, state, cause."""
@@ -67,7 +67,9 @@ class Nights:
         return sorted(found, key=lambda item: (item.start, str(item.facts["which"])))
 
     def retention(self, camera: str) -> Verdict:
-        return next(v for v in self.service.verdicts if v.requirement.kind == "retention" and v.subject.id == camera)
+        return next(
+            v for v in self.service.judging.verdicts if v.requirement.kind == "retention" and v.subject.id == camera
+        )
 
     async def restart(self) -> None:
         await self.service._last_words()

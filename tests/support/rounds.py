@@ -30,7 +30,7 @@ def rounds_over(
     journal = state.journal()
     told = len(seen)
 
-    def keep() -> None:
+    async def keep() -> None:
         nonlocal told
         journal.append(seen[told:])
         told = len(seen)

@@ -68,14 +68,10 @@ def torture(runs: int, seed: int) -> list[str]:
 def _store(held: Held, journal: Journal, reporter: Reporter) -> int:
     """Store what is held, as the service does; return how often the disk refused."""
     refused = 2
-    with suppress(DatabaseError):
-        seen = held.journal.items()
+    with suppress(DatabaseError), held.journal.storing() as seen:
         journal.append(seen)
-        held.journal.stored(len(seen))
         refused -= 1
-    with suppress(DatabaseError):
-        seen = held.reports.items()
+    with suppress(DatabaseError), held.reports.storing() as seen:
         reporter.report(seen)
-        held.reports.stored(len(seen))
         refused -= 1
     return refused
