@@ -168,7 +168,7 @@ def asphalt(rng: np.random.Generator, colour: Colour) -> Image:
 
 def gravel(rng: np.random.Generator, colour: Colour) -> Image:
     """Small stones, each of its own shade."""
-    texture = filled(tuple(0.7 * value for value in colour))
+    texture = 0.7 * filled(colour)
     count = 9000
     places = rng.integers(0, SIZE, (count, 2))
     for (x, y), size, light in zip(places, rng.integers(2, 6, count), rng.uniform(0.75, 1.25, count), strict=True):
@@ -188,7 +188,7 @@ def blocks(rng: np.random.Generator, colour: Colour) -> Image:
     return _coursed(rng, colour, (int(rng.integers(40, 64)), int(rng.integers(20, 32))), (170, 172, 172), 9)
 
 
-def setts(rng: np.random.Generator, colour: Colour) -> Image:
+def cobbles(rng: np.random.Generator, colour: Colour) -> Image:
     """Small square stones."""
     size = int(rng.integers(14, 24))
     return _coursed(rng, colour, (size, size), (80, 82, 84), 20)
@@ -262,7 +262,7 @@ MATERIALS: Final[dict[str, Callable[[np.random.Generator, Colour], Image]]] = {
     "gravel": gravel,
     "roughcast": roughcast,
     "blocks": blocks,
-    "setts": setts,
+    "cobbles": cobbles,
     "concrete": concrete,
     "paving": paving,
     "ceiling_grid": ceiling_grid,

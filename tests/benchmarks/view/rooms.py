@@ -165,7 +165,7 @@ FAMILIES: Final[dict[str, Family]] = {
     "passage": Family(
         ("blocks", "roughcast"),
         ("blocks",),
-        ("setts", "gravel"),
+        ("cobbles", "gravel"),
         ("sky", "plaster"),
         (130, 145, 160),
         (120, 128, 135),
