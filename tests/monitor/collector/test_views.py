@@ -136,8 +136,8 @@ def turned_away(centre: Centre) -> None:
     """The gate's view 1 was approved; then the camera was turned, and somebody proposes what it shows now."""
     centre.see(proposal(NOW - 50 * MINUTE, 1))
     confirm(centre)
-    centre.see(looked("ok", NOW, NOW + HOUR, 1), looked("moved", NOW + HOUR, NOW + 2 * HOUR))
     centre.clock.advance(2 * 3600)
+    centre.see(looked("ok", NOW, NOW + HOUR, 1), looked("moved", NOW + HOUR, NOW + 2 * HOUR))
     evaluate(centre.context, SITE)
     assert moved(centre) == [("moved", None)]
     centre.see(proposal(NOW + 2 * HOUR, 2, overlap=0.1, state="moved"))
