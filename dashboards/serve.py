@@ -210,6 +210,9 @@ def _config(app: ASGIApp | Worker, tls: TlsSettings | None, workers: int) -> uvi
         factory=isinstance(app, Worker),
         workers=workers,
         http=Door,
+        # Nobody here speaks WebSocket. Where a library for it lies beside, whoever asked for it would leave the door without
+        # a word, and a place among the reports would be taken for ever.
+        ws="none",
         access_log=False,
         log_config=None,
         server_header=False,

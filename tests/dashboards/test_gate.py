@@ -260,6 +260,31 @@ def test_a_place_is_given_back_however_it_ends(application: Application, herd: H
         assert head_of(herd(address)).startswith(b"HTTP/1.1 200"), "kept connections hold no place"
 
 
+class NeverHeardOf(asyncio.Protocol):
+    """What a WebSocket library puts in the place of the door."""
+
+    def __init__(self, **_: object) -> None:
+        """Take what the server gives."""
+
+
+def test_nobody_leaves_the_door_for_another_protocol_and_keeps_a_place(
+    application: Application, herd: Herd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a library for WebSockets is installed beside the collector."""
+    monkeypatch.setattr("uvicorn.protocols.websockets.auto.AutoWebSocketsProtocol", NeverHeardOf)
+    asks = REPORT.replace(b"Host: x", b"Host: x\r\nConnection: Upgrade\r\nUpgrade: websocket")
+    with served(application) as (server, address):
+        application.let_go(2 * PLACES + 1)
+        for _ in range(2 * PLACES):
+            assert head_of(herd(address, asks)).startswith(b"HTTP/1.1 200")
+        assert head_of(herd(address)).startswith(b"HTTP/1.1 200")
+        until(lambda: _reporting(server) == 0, 10, "all places are free")
+
+
+def _reporting(server: CollectorServer) -> int:
+    return server.servers[0]._reporting  # type: ignore[attr-defined, no-any-return]
+
+
 def test_who_goes_before_there_is_a_place_leaves_nothing(
     application: Application, herd: Herd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
