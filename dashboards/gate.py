@@ -43,6 +43,7 @@ class _Visitor:
     connection: socket.socket
     number: int
     came_at: float
+    """Of one who waits for a place: when its report was there as a whole."""
 
 
 class Gate:
@@ -160,7 +161,7 @@ class Gate:
             return True
         what = wants(self._first, size)
         if what is Wants.TO_REPORT:
-            self._waiting.append(visitor)
+            self._waiting.append(_Visitor(visitor.connection, visitor.number, self._loop.time()))
         elif what is Wants.ANYTHING_ELSE:
             self._let_in(visitor.connection, self._make())
         return what is not Wants.NOT_SAID

@@ -9,6 +9,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -283,6 +284,27 @@ def test_nobody_leaves_the_door_for_another_protocol_and_keeps_a_place(
 
 def _reporting(server: CollectorServer) -> int:
     return server.servers[0]._reporting  # type: ignore[attr-defined, no-any-return]
+
+
+def test_who_needed_long_to_say_a_report_waits_for_a_place_as_long_as_others(
+    application: Application, herd: Herd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A long line is no reason to be turned away at once."""
+    monkeypatch.setattr(gate, "WAIT_SECONDS", 60.0)
+    monkeypatch.setattr(gate, "SILENT_SECONDS", 600.0)
+    with served(application) as (server, address):
+        fill(application, address, herd)
+        slow = herd(address, REPORT[:-1])
+        silent = server.servers[0]._silent  # type: ignore[attr-defined]
+        until(lambda: len(silent) == 1, 10, "it has begun")
+        ((number, visitor),) = silent.items()
+        silent[number] = replace(visitor, came_at=visitor.came_at - 120)
+        slow.sendall(REPORT[-1:])
+        until(lambda: not silent, 10, "all of it is there")
+        application.let_go(1)
+        until(lambda: len(application.inside) == PLACES + 1, 10, "it is let in")
+        application.let_go(1000)
+        assert head_of(slow).startswith(b"HTTP/1.1 200")
 
 
 def test_who_goes_before_there_is_a_place_leaves_nothing(
