@@ -14,6 +14,8 @@ DEAR_TIMES = 10.0
 """After a dear look so many times as long passes: a tenth of the decoder's time is one camera's, and the others' the rest."""
 JITTER_SECONDS = 0.05
 """By so much a keyframe may come late and still be the one that was reckoned with."""
+SOONEST_SHARE = 0.25
+"""Of the usual distance passes in any case: keyframes that came seldom in the last minute may come with each frame in this one."""
 
 
 class Rhythm:
@@ -55,4 +57,4 @@ class Rhythm:
         usual = self._confirm_every if confirming or self._failed else self._look_every
         if self._took > DEAR_SECONDS:
             return max(usual, DEAR_TIMES * self._took)
-        return max(0.0, usual - max(0.0, (keyframe_seconds or 0.0) - JITTER_SECONDS))
+        return max(SOONEST_SHARE * usual, usual - max(0.0, (keyframe_seconds or 0.0) - JITTER_SECONDS))

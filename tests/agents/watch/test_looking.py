@@ -122,3 +122,14 @@ def test_a_second_between_keyframes_costs_no_look_more() -> None:
     for early_or_late in (-0.03, 0.0, 0.03):
         due = after("looked").wait(confirming=False, keyframe_seconds=1.0)
         assert next_keyframe(due, 1.0, early_or_late) == pytest.approx(10.0 + early_or_late)
+
+
+@pytest.mark.parametrize(("confirming", "most"), [(False, 25), (True, 61)])
+def test_keyframes_that_suddenly_come_with_each_frame_are_not_all_looked_at(confirming: bool, most: int) -> None:
+    """Their distance is that of the last minute: of a quiet night, until the first children come."""
+    rhythm, now, looks = Rhythm(10.0, 4.0), 0.0, 0
+    while now < 60.0:
+        rhythm.looked()
+        looks += 1
+        now = next_keyframe(now + max(0.04, rhythm.wait(confirming=confirming, keyframe_seconds=20.0)), 0.04, 0.0)
+    assert looks <= most
