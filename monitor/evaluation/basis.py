@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, TypeVar
 
-from monitor.model.calendar import closure_spans, open_time
+from monitor.model.calendar import closure_spans, local_date, open_time
 from monitor.model.clock_offsets import never_right
 from monitor.model.inventory import Camera
 from monitor.model.ledger import Facts
 from monitor.model.observation import Subject
-from monitor.model.regulation import Due, DueTime, Regulation, Requirement
+from monitor.model.recordings import RecordingFacts
+from monitor.model.regulation import Due, DueTime, Regulation, Requirement, Retention
 from monitor.model.span import Millis, Spans, to_millis
 from monitor.model.verdict import Verdict
 
@@ -96,6 +97,24 @@ def waived(facts: Facts, requirement: str, subject: Subject) -> Spans:
 def hours_known(facts: Facts, due: DueTime, camera: Camera) -> bool:
     """Tell whether what is due can be computed at all: opening hours must be declared where the pack counts them."""
     return facts.inventory.hours is not None or due.of(camera, facts.inventory) is Due.ALWAYS
+
+
+def commissioned_on(facts: Facts, camera: Camera) -> date | None:
+    """Return when a camera came, as far as it may claim: no later than the agent first saw it."""
+    if camera.commissioned is None:
+        return None
+    first = facts.inventory_seen.get(camera_subject(camera.id))
+    if first is None:
+        return camera.commissioned
+    return min(camera.commissioned, local_date(first, facts.inventory.institution.zone_info))
+
+
+def new_since(facts: Facts, requirement: Retention, camera: Camera, reading: RecordingFacts) -> Millis | None:
+    """Return the first footage of a camera that is new, else None."""
+    commissioned = commissioned_on(facts, camera)
+    today = local_date(facts.as_of, facts.inventory.institution.zone_info)
+    new = commissioned is not None and commissioned >= today - timedelta(days=requirement.required_days)
+    return reading.footage.start if new else None
 
 
 def unread(facts: Facts, camera: Camera) -> str | None:

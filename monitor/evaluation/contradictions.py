@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Literal
 
 from pydantic import JsonValue
 
-from monitor.evaluation.basis import camera_subject, duration_text, institution
-from monitor.model.calendar import local_date
+from monitor.evaluation.basis import camera_subject, due_spans, duration_text, hours_known, institution, new_since
+from monitor.model.calendar import day_start, local_date
+from monitor.model.inventory import Camera
 from monitor.model.ledger import Facts, Timeline, evidence_of
 from monitor.model.observation import Evidence, Observation, Subject
 from monitor.model.observation import Kind as ObservationKind
 from monitor.model.proof import KEPT, Proof
+from monitor.model.regulation import Requirements, Retention, Uptime
 from monitor.model.span import DAY, HOUR, MINUTE, Basis, Millis, Spans, isoformat, parse_instant
 from monitor.model.verdict import Verdict
 
 Key = tuple[str, Subject]
+_NOTHING_ASKED = Requirements()
 Kind = Literal[
     "unplayable",
     "wrong_camera",
@@ -85,11 +89,12 @@ class Contradiction:
         }
 
 
-def contradictions(facts: Facts, apart: Millis | None = None) -> tuple[Contradiction, ...]:
+def contradictions(facts: Facts, asked: Requirements = _NOTHING_ASKED) -> tuple[Contradiction, ...]:
     """Return all contradictions that the facts hold, cameras first, in the order in which they are declared.
 
-    Two failures of a proof count when they are on different calendar days, or at least `apart` where a pack says so.
+    Two failures of a proof count when they are on different calendar days, or so far apart as the pack says.
     """
+    apart = asked.retention.proof_failures_apart if asked.retention is not None else None
     found: list[Contradiction | None] = []
     for camera in facts.inventory.cameras:
         proofs = facts.proofs.get(camera.id, ())
@@ -102,7 +107,7 @@ def contradictions(facts: Facts, apart: Millis | None = None) -> tuple[Contradic
             _told_otherwise(facts, camera.id, "view_told_otherwise", facts.views.get(camera.id)),
             _exchanged(facts, camera_subject(camera.id), "camera_exchanged"),
             *_same_picture(facts, camera_subject(camera.id)),
-            _closed_afterwards(facts, camera.id),
+            _closed_afterwards(facts, camera, asked),
         ]
     found += [
         _exchanged(facts, Subject(kind="recorder", id=item.id), "recorder_exchanged")
@@ -299,19 +304,19 @@ def _same_picture(facts: Facts, subject: Subject) -> list[Contradiction]:
     ]  # fmt: skip
 
 
-def _closed_afterwards(facts: Facts, camera: str) -> Contradiction | None:
-    """Days were declared closed when they were past, and something is missing of them: nothing is owed of it, and that is to be seen."""
+def _closed_afterwards(facts: Facts, camera: Camera, asked: Requirements) -> Contradiction | None:
+    """Days were declared closed when they were past, and something that was owed is missing of them: that is to be seen."""
     late = facts.closed_late.clip(facts.as_of - CLOSED_LATELY, facts.as_of)
     if not late:
         return None
-    timeline, reading = facts.streams.get(camera, Timeline()), facts.recordings.get(camera)
-    wrong = timeline.where("down").intersect(late)
-    if reading is not None:
-        wrong = wrong.union(reading.scanned.intersect(late).subtract(reading.footage).subtract(reading.locked))
-    spans = [(start, end) for start, end in wrong.close_gaps(TOGETHER).tuples() if end - start >= SHORTEST]
+    open_all_along = replace(facts, inventory=facts.inventory.model_copy(update={"closures": ()}))
+    wrong = _missing(open_all_along, camera, asked.retention).union(_was_down(open_all_along, camera, asked.uptime))
+    wrong = wrong.intersect(late)
+    near = [(wrong.clip(start, end).total(), start, end) for start, end in wrong.close_gaps(TOGETHER).tuples()]
+    spans = [(start, end) for length, start, end in near if length >= SHORTEST]
     if not spans:
         return None
-    total, (start, end) = sum(b - a for a, b in spans), spans[-1]
+    total, (start, end) = sum(length for length, *_ in near if length >= SHORTEST), spans[-1]
     text = (
         f"Of days that were declared closed afterwards {duration_text(total)} are missing or were down, the last from"
         f" {isoformat(start)} on; nothing is owed of them by that declaration."
@@ -320,7 +325,30 @@ def _closed_afterwards(facts: Facts, camera: str) -> Contradiction | None:
     declared = facts.instant(ObservationKind.INVENTORY, institution(facts))
     evidence = () if declared is None else (evidence_of(declared.observation, "as declared"),)
     figures: dict[str, JsonValue] = {"seconds": total // 1000, "spans": listed}
-    return Contradiction("closed_afterwards", camera_subject(camera), start, end, text, figures, evidence)
+    return Contradiction("closed_afterwards", camera_subject(camera.id), start, end, text, figures, evidence)
+
+
+def _missing(facts: Facts, camera: Camera, asked: Retention | None) -> Spans:
+    """Return what is owed of a camera's recordings, and was not found: what is older than asked may have been deleted."""
+    reading = facts.recordings.get(camera.id)
+    if asked is None or reading is None or not hours_known(facts, asked.due, camera):
+        return Spans.empty()
+    zone = facts.inventory.institution.zone_info
+    first_day = local_date(facts.as_of, zone) - timedelta(days=asked.required_days)
+    start = max(facts.as_of - asked.required_days * DAY, day_start(first_day, zone))
+    start = max(start, new_since(facts, asked, camera, reading) or start)
+    end = max(start, facts.as_of - asked.newest_lag)
+    owed = due_spans(facts, asked.due, camera, asked.kind, start, end).intersect(reading.scanned)
+    return owed.subtract(reading.footage.close_gaps(asked.gap_tolerance)).subtract(reading.locked)
+
+
+def _was_down(facts: Facts, camera: Camera, asked: Uptime | None) -> Spans:
+    """Return when a camera was down that is owed."""
+    down = facts.streams.get(camera.id, Timeline()).where("down")
+    if asked is None or not down or not hours_known(facts, asked.due, camera):
+        return Spans.empty()
+    start = facts.as_of - CLOSED_LATELY
+    return due_spans(facts, asked.due, camera, asked.kind, start, facts.as_of).intersect(down)
 
 
 def _instant(value: JsonValue) -> Millis | None:

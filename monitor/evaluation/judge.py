@@ -62,8 +62,7 @@ def judge(
     `clocks_disputed`: the centre's clock disagrees with its agents', so that no clock is judged.
     """
     judgement = Judgement(facts, regulation, last_reports, undetermined_since or {}, listening_since, clocks_disputed)
-    retention = regulation.requirements.retention
-    judgement.contradictions = contradictions(facts, retention.proof_failures_apart if retention else None)
+    judgement.contradictions = contradictions(facts, regulation.requirements)
     today = local_date(facts.as_of, facts.inventory.institution.zone_info)
     asked = {item.kind: item for item in regulation.requirements.all() if item.in_force(today)}
     for kind, judge_kind in JUDGES.items():

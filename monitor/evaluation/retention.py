@@ -10,7 +10,16 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import JsonValue
 
-from monitor.evaluation.basis import Judgement, camera_subject, days_text, due_spans, hours_known, unread
+from monitor.evaluation.basis import (
+    Judgement,
+    camera_subject,
+    commissioned_on,
+    days_text,
+    due_spans,
+    hours_known,
+    new_since,
+    unread,
+)
 from monitor.evaluation.causes import expiry_days, losses_that_count, retention_causes, retention_warnings, sentence
 from monitor.evaluation.forecast import Forecast
 from monitor.evaluation.outlook import outlooks
@@ -194,7 +203,7 @@ def day_ledger(facts: Facts, requirement: Retention, camera_id: str, days: int) 
     if camera is None or reading is None or not hours_known(facts, requirement.due, camera):
         return tuple(DayHeld(day, 0, 0, "unknown") for day in dates)
     due, closed = due_table(facts, requirement, camera, reading.footage)
-    _, table = measure(reading.footage, due, closed, facts, requirement, _since(facts, requirement, camera, reading))
+    _, table = measure(reading.footage, due, closed, facts, requirement, new_since(facts, requirement, camera, reading))
     known = reading.scanned.close_gaps(requirement.newest_lag).held_between(table.edges) >= np.diff(table.edges)
     held = table.ratio() >= requirement.day_held_ratio
     off = closed.held_between(table.edges) >= np.diff(table.edges)
@@ -216,24 +225,6 @@ def day_ledger(facts: Facts, requirement: Retention, camera_id: str, days: int) 
     return tuple(result)
 
 
-def _commissioned(facts: Facts, camera: Camera) -> date | None:
-    """Return when a camera came, as far as it may claim: no later than the agent first saw it."""
-    if camera.commissioned is None:
-        return None
-    first = facts.inventory_seen.get(camera_subject(camera.id))
-    if first is None:
-        return camera.commissioned
-    return min(camera.commissioned, local_date(first, facts.inventory.institution.zone_info))
-
-
-def _since(facts: Facts, requirement: Retention, camera: Camera, reading: RecordingFacts) -> Millis | None:
-    """Return the first footage of a camera that is new, else None."""
-    commissioned = _commissioned(facts, camera)
-    today = local_date(facts.as_of, facts.inventory.institution.zone_info)
-    new = commissioned is not None and commissioned >= today - timedelta(days=requirement.required_days)
-    return reading.footage.start if new else None
-
-
 def judge_retention(judgement: Judgement, requirement: Retention) -> list[Verdict]:
     """Judge every camera of the institution."""
     foretold = outlooks(judgement.facts, requirement.required_days)
@@ -248,7 +239,7 @@ def _judge(facts: Facts, requirement: Retention, camera: Camera, foretold: Forec
     if reading is None or unknown is not None:
         return _unknown(facts, requirement, camera, reading, unknown or "")
     due, closed = due_table(facts, requirement, camera, reading.footage)
-    since = _since(facts, requirement, camera, reading)
+    since = new_since(facts, requirement, camera, reading)
     figures, _ = measure(reading.footage, due, closed, facts, requirement, since)
     verdict = _decide(facts, requirement, camera, figures, foretold, new=since is not None)
     verdict = _with_causes(facts, requirement, camera, verdict, foretold)
@@ -326,7 +317,7 @@ def _with_causes(
 
 def _history_whole(facts: Facts, camera: Camera, figures: Held) -> bool:
     """Tell whether a new camera's history reaches back to the day it was commissioned: a hole since is a gap in it."""
-    commissioned = _commissioned(facts, camera)
+    commissioned = commissioned_on(facts, camera)
     return commissioned is not None and figures.begins <= commissioned
 
 

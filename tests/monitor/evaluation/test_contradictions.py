@@ -15,6 +15,7 @@ from monitor.model.calendar import local_date
 from monitor.model.ledger import fold
 from monitor.model.observation import Kind, Observation, Subject
 from monitor.model.proof import KEPT, read_proof
+from monitor.model.regulation import Regulation
 from monitor.model.span import DAY, HOUR, MINUTE, Basis, Millis, isoformat
 from support.packs import pack
 from support.scene import (
@@ -64,7 +65,8 @@ def failed(when: Millis) -> list[Observation]:
 
 
 def found(seen: list[Observation], as_of: Millis = NOON, apart: Millis | None = None) -> list[Contradiction]:
-    return list(contradictions(facts_of(seen, as_of), apart))
+    retention = {} if apart is None else {"proof_failures_apart": f"{apart // 1000}s"}
+    return list(contradictions(facts_of(seen, as_of), pack(retention=retention).requirements))
 
 
 def kinds(seen: list[Observation], as_of: Millis = NOON) -> list[str]:
@@ -351,16 +353,20 @@ def test_a_twin_that_is_not_declared_or_nonsense_is_none(odd: Any) -> None:
 # Days that are declared closed when they are past.
 
 
-def declared(when: Millis, *days: str) -> Observation:
-    facts = INVENTORY.model_dump(mode="json", by_alias=True)
+def declared(when: Millis, *days: str, **gate: Any) -> Observation:
+    facts = INVENTORY.model_dump(mode="json", by_alias=True) | {"hours": {"open": "07:00", "close": "18:00"}}
+    facts["cameras"][0] |= gate
     facts["closures"] = [{"from": day, "to": day} for day in days]
     return at(INSTITUTION, Kind.INVENTORY, facts, when, state="declared", holds=365 * DAY)
 
 
-def closed(seen: list[Observation], **more: Any) -> list[Contradiction]:
-    facts = fold(seen, NOON, **more)
+def closed(
+    seen: list[Observation], asked: Regulation | None = None, as_of: Millis = NOON, **more: Any
+) -> list[Contradiction]:
+    facts = fold(seen, as_of, **more)
     assert facts is not None
-    return [item for item in contradictions(facts) if item.kind == "closed_afterwards"]
+    found = contradictions(facts, (asked or pack()).requirements)
+    return [item for item in found if item.kind == "closed_afterwards"]
 
 
 def test_a_gap_that_is_declared_closed_afterwards_stays_to_be_seen() -> None:
@@ -388,3 +394,44 @@ def test_a_gap_that_is_declared_closed_afterwards_stays_to_be_seen() -> None:
     full = index(GATE, [(NOON - 100 * DAY, NOON - 20_000)])
     (fact,) = closed([*without(before, Kind.STREAM, GATE), full, down, *late])
     assert fact.figures["seconds"] == HOUR // 1000
+
+
+def declared_late(day: Millis, **camera: Any) -> list[Observation]:
+    """A day is declared closed a day after it; of the gate's camera more is said."""
+    name = local_date(day, INVENTORY.institution.zone_info).isoformat()
+    return [declared(day - 2 * DAY, **camera), declared(day + 2 * DAY, name, **camera)]
+
+
+def test_of_a_day_that_is_closed_afterwards_nothing_is_missing_that_nobody_had_asked_for() -> None:
+    before = [item for item in healthy(NOON - 10 * DAY) if item.kind not in {Kind.INVENTORY, Kind.RECORDINGS}]
+    day = MIDNIGHT - 3 * DAY
+    hole = index(GATE, [(NOON - 100 * DAY, day), (day + DAY, NOON - 20_000)])
+    assert len(closed([*before, hole, *declared_late(day)])) == 1
+
+    old = MIDNIGHT - 95 * DAY
+    kept = index(GATE, [(MIDNIGHT - 91 * DAY, NOON - 20_000)])
+    assert closed([*before, kept, *declared_late(old)]) == [], "it was there for ninety days, and was deleted then"
+    assert closed([*before, hole, *declared_late(day)], pack(retention=None)) == [], "no pack asks for recordings"
+
+    new = index(GATE, [(day + DAY, NOON - 20_000)])
+    came = local_date(day + DAY, INVENTORY.institution.zone_info).isoformat()
+    assert closed([*before, new, *declared_late(day, commissioned=came)]) == [], "the camera came after that day"
+
+    night = index(GATE, [(NOON - 100 * DAY, day), (day + 6 * HOUR, NOON - 20_000)])
+    by_day = pack(retention={"due": {"default": "opening_hours"}})
+    assert closed([*before, night, *declared_late(day)], by_day) == [], "nobody asks for nights"
+    assert len(closed([*before, night, *declared_late(day)])) == 1
+
+    minutes = range(day, day + DAY, 4 * MINUTE)
+    files = [(start, start + 4 * MINUTE - 20_000) for start in minutes]
+    parts = index(GATE, [(NOON - 100 * DAY, day), *files, (day + DAY, NOON - 20_000)])
+    assert closed([*before, parts, *declared_late(day)]) == [], "the seams of files are no holes, as on other days"
+
+
+def test_what_is_missing_of_a_day_that_is_closed_afterwards_is_counted_without_what_is_there() -> None:
+    before = [item for item in healthy(NOON - 10 * DAY) if item.kind not in {Kind.INVENTORY, Kind.RECORDINGS}]
+    day = MIDNIGHT - 3 * DAY
+    files = [(start, start + 2 * MINUTE) for start in range(day, day + DAY, 4 * MINUTE)]
+    half = index(GATE, [(NOON - 100 * DAY, day), *files, (day + DAY, NOON - 20_000)])
+    (fact,) = closed([*before, half, *declared_late(day)])
+    assert fact.figures["seconds"] == DAY // 2000
