@@ -427,9 +427,15 @@ class CameraWatch:
             await self._look(stream, keyframe)
             now = clock.monotonic()
             soon = self._undecided or self._diagnosis.confirming
-            every = self.state.rates.keyframe_seconds if self.state.rates else None
-            self._look_due = max(came + self._rhythm.wait(confirming=soon, keyframe_seconds=every), now)
+            wait = self._rhythm.wait(confirming=soon, keyframe_seconds=self._keyframe_seconds)
+            self._look_due = max(came + wait, now)
             await clock.sleep(self._look_due - now)
+
+    @property
+    def _keyframe_seconds(self) -> float | None:
+        """From one keyframe to the next: as lately, else as in the minute before."""
+        lately = None if self._gauge is None else self._gauge.keyframe_seconds
+        return lately or (None if self.state.rates is None else self.state.rates.keyframe_seconds)
 
     async def _next_keyframe(self, stream: Stream) -> bytes:
         """Wait for a keyframe, however long; one that doesn't come for long leaves the view unknown."""

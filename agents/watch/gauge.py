@@ -76,6 +76,13 @@ class Gauge:
                 self._frames += 1
                 self._bytes += event.bytes
 
+    @property
+    def keyframe_seconds(self) -> float | None:
+        """From one keyframe to the next, on average since the rates were last taken; None before the second."""
+        if self._first is None or self._last is None or not self._keyframes:
+            return None
+        return self._seconds(self._first, self._last) / self._keyframes
+
     def take(self, newest: FrameEvent | None, at_least: float = LONGEST_SECONDS) -> Rates | None:
         """Return the rates since they were last taken, None while that is too short; `newest` came last.
 

@@ -51,6 +51,19 @@ def test_between_keyframes_the_rates_are_exact_wherever_the_stream_was_joined(
     assert rates == pytest.approx((15.0, BIT_RATE, 2.0), rel=0.001 if jitter < 0.1 else 0.2)
 
 
+def test_the_distance_of_keyframes_is_known_from_the_second_one_on_and_taking_the_rates_begins_anew() -> None:
+    gauge, made = Gauge(CLOCK), frames(9)
+    assert gauge.keyframe_seconds is None
+    gauge.frames(made[:30])
+    assert gauge.keyframe_seconds is None
+    gauge.frames(made[30:])
+    assert gauge.keyframe_seconds == pytest.approx(2.0)
+    assert gauge.take(made[-1]) is not None
+    assert gauge.keyframe_seconds is None
+    gauge.frames(frames(9, gop=60)[-61:])
+    assert gauge.keyframe_seconds is not None
+
+
 def test_a_sender_whose_clock_runs_wrong_is_measured_by_ours() -> None:
     assert rates_of(frames(30, clock=45_000)) == pytest.approx((15.0, BIT_RATE, 2.0), rel=0.01)
 
