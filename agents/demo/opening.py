@@ -14,7 +14,7 @@ from typing import Final
 from agents.demo import centre as centres
 from agents.demo.centre import Access, Centre
 from agents.demo.desk import Desk, Simulators
-from agents.demo.institution import AGENT, DIVISION_CODE, PACK, Institution
+from agents.demo.institution import AGENT, DIVISION_CODE, PACK, Began, Institution
 from agents.demo.plan import PASSWORD_FILE, script, site_file
 from agents.demo.planted import Notes
 from agents.demo.processes import Child, Children, DemoError, command
@@ -144,6 +144,12 @@ class Opening:
         """Enrol and start the agents, a few at a time, each until its institution has been looked at in full."""
         seats = asyncio.Semaphore(AT_ONCE if self._load <= BUSY_LOAD else 2)
         judged = {item.id: asyncio.Event() for item in self._district}
+        unmeasured = {
+            item.id: sum(
+                plant.requirement == "measurability" and plant.began is Began.FIRST_LOOK for plant in item.plants
+            )
+            for item in self._district
+        }
 
         async def start(item: Institution) -> None:
             async with seats:
@@ -155,7 +161,8 @@ class Opening:
             while not all(event.is_set() for event in judged.values()):
                 self._children.check()
                 for row in await self._centre.institutions():
-                    if row["met"] and not row["undetermined"] and not judged[row["id"]].is_set():
+                    # What is planted so that it can't be measured may be found before all the rest has been looked at.
+                    if row["met"] and row["undetermined"] <= unmeasured[row["id"]] and not judged[row["id"]].is_set():
                         judged[row["id"]].set()
                         patience.reschedule(asyncio.get_running_loop().time() + JUDGED_SECONDS)
                         self._progress(f"{row['id']} 已首次核查 has been looked at once: {row['name']}")
