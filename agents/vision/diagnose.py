@@ -137,8 +137,7 @@ def _concealed(e: Evidence, t: Thresholds) -> bool:
     most = t.corrupt_grain_left / 2 if _striped(e, t) else t.corrupt_grain_left
     noiseless = left is not None and left <= most
     lit = not _dark(e, t) and not _overexposed(e, t)
-    away = e.match is not None and approved.away(e.match, t) and not _found_elsewhere(e, t)
-    if not (noiseless and lit and away) or e.match is None:
+    if e.match is None or not (noiseless and lit and approved.away(e.match, t)) or _found_elsewhere(e, t):
         return False
     filled = e.beside.between_more is None or e.beside.between_more >= t.corrupt_between_some
     return filled or e.match.in_place <= t.corrupt_lost_in_place

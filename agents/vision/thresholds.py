@@ -174,12 +174,13 @@ class Thresholds:
     moved_lost_rest_identity: float = _most(0.2)
     """Or what isn't missing doesn't fit either: correlation of the edges outside the largest region without structure."""
     moved_other_identity: float = _most(0.05)
+    """All edges agree no more where they were, of a faint view that is found elsewhere."""
     moved_other_structure: float = _least(0.1)
     moved_other_chance: float = _most(0.4)
-    """What little is seen of another view agrees by this share of what is more than that, at the most."""
+    """Where too little lies outside the region: all edges agree by this share of the sharp structure above that, at the most. Of 2,518 looks at covers of most
+    of the view 1 in 250 is such."""
     moved_other_sharp: float = _least(0.02)
-    """Where too little lies outside the region: correlation of all edges, and sharp structure well inside it, relative to the approved. Of 1,200 looks at
-    covers of most of the view 1 in 200 has such, of another view half."""
+    """And so much of it is sharp well inside the region, relative to the approved."""
     moved_lost_strange: float = _least(0.5)
     """Sharp structure that is not the approved one, as a share of that: a cover leaves 0.32 at the most, another view 0.63."""
     blurred_sharpness: float = _most(0.75)

@@ -14,7 +14,7 @@ from monitor.model.report import Report
 from monitor.model.span import isoformat
 from monitor.store.agents import AgentSummary
 from monitor.store.keys import AgentKey
-from monitor.store.rebuilt import BootKnown, Rebuilt
+from monitor.store.rebuilt import BootKnown, Rebuilt, moment
 from monitor.store.reports import Position, StoredReport
 
 
@@ -79,7 +79,7 @@ class ChainBeside:
             yield f"the stored reports begin a chain {beginnings} times, and the agent's chain says {chain.beginnings} times"
         registered = {key.registered for key in keys}
         if registered and agent.enrolled_at not in registered:
-            yield f"it is said to have been enrolled at {_moment(agent.enrolled_at)}, and no key of it was registered then"
+            yield f"it is said to have been enrolled at {moment(agent.enrolled_at)}, and no key of it was registered then"
 
     def _boots(self, known: Mapping[str, BootKnown]) -> Iterator[str]:
         for name, boot in self.agent.chain.boots.items():
@@ -100,10 +100,3 @@ def _position(mark: Mark) -> Position:
 
 def _name(position: Position) -> str:
     return f"report {position[1]} of boot {position[0]}"
-
-
-def _moment(at: int) -> str:
-    try:
-        return isoformat(at)
-    except (OverflowError, ValueError, TypeError):  # whoever edits a row may write anything
-        return str(at)

@@ -338,11 +338,12 @@ def _readings_at(session: Session, camera_id: str, instants: tuple[Millis, Milli
 def _name(row: dict[str, Any]) -> str:
     subject = f"{row['kind']} of {row['subject_kind']}/{row['subject_id']}"
     if "lane" in row:
-        return f"span {subject}, {row['lane']}, from {_moment(row['start_at'])}"
-    return f"instant {subject} at {_moment(row['at'])}"
+        return f"span {subject}, {row['lane']}, from {moment(row['start_at'])}"
+    return f"instant {subject} at {moment(row['at'])}"
 
 
-def _moment(at: Millis) -> str:
+def moment(at: Millis) -> str:
+    """Return an instant of a row as people read it, or what stands there where that is none."""
     try:
         return isoformat(at)
     except (OverflowError, ValueError, TypeError):  # whoever edits a row may write anything

@@ -26,6 +26,7 @@ from monitor.api.load import RETRY_SECONDS, Load
 from monitor.api.routes import REPORTS
 from support.answering import answering
 from support.dashboard import District
+from support.parts import require
 
 PLACES = 3
 REPORT = b"POST /api/v1/reports HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
@@ -390,8 +391,8 @@ def _has_ipv6() -> bool:
     return False
 
 
-@pytest.mark.skipif(not _has_ipv6(), reason="this machine has no IPv6")
 def test_by_ipv6_the_application_sees_who_asks(application: Application, herd: Herd) -> None:
+    require("IPv6 on the loopback interface", present=_has_ipv6())
     with served(application, "[::1]:0") as (_, address):
         assert all_of(herd(address, LIVE)).startswith(b"HTTP/1.1 200")
         application.let_go(1)
