@@ -64,7 +64,19 @@ def _telling(seen: Match, t: Thresholds) -> bool:
 
 def found_elsewhere(seen: Match, t: Thresholds) -> bool:
     """Tell whether the approved structure is found, and not where it was."""
-    return _agrees_elsewhere(seen, t) or _settled_elsewhere(seen, t)
+    return _agrees_elsewhere(seen, t) or _settled_elsewhere(seen, t) or _zoomed(seen, t)
+
+
+def _zoomed(seen: Match, t: Thresholds) -> bool:
+    """Tell whether the view is found nearer or farther, about its own middle.
+
+    A lens zooms about its axis. What agrees by chance does so at any shift and turn, so that a little more says much here.
+    """
+    gain = seen.zoomed - seen.identity
+    far = max(seen.zoom, 1 / seen.zoom) >= t.moved_zoomed_times
+    best = far and seen.zoomed >= max(seen.registered, t.moved_zoomed) and gain >= t.moved_zoomed_gain
+    lost = seen.anchored <= t.moved_lost_anchored
+    return best or (lost and seen.zoomed >= t.moved_zoomed_lost and gain >= t.moved_zoomed_lost_gain)
 
 
 def _settled_elsewhere(seen: Match, t: Thresholds) -> bool:

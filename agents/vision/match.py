@@ -90,6 +90,8 @@ class Match:
     rotation: float
     """Degrees."""
     zoom: float
+    zoomed: float
+    """`registered` about the view's own middle, nearer or farther alone; 0 where that needn't be asked."""
     sound: Kept | None = None
     """Beside the last look that surely showed the approved view; None without one, or where that needn't be asked."""
 
@@ -175,6 +177,7 @@ def _compared(pair: Pair, before: Fingerprint | None, *, same_light: bool) -> Ma
         shift_y=found.shift_y,
         rotation=found.rotation,
         zoom=found.zoom,
+        zoomed=found.zoomed,
     )
 
 

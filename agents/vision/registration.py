@@ -59,6 +59,10 @@ _FITS_AT_ALL: Final = 0.3
 """Agreement from which it is worth asking block by block."""
 _FINE_ROTATIONS: Final = tuple(math.radians(degrees) for degrees in (-2, 0, 2))
 _FINE_ZOOMS: Final = (0.96, 1.0, 1.04)
+_ZOOMED_TIMES: Final = 1.15
+"""A lens that is zoomed by less moves hardly anything by more than a cell or two."""
+_OFF_CELLS: Final = 2
+"""A lens zooms about its axis, and the sensor's middle is no farther from that."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,8 @@ class Registration:
     settled: float = 0.0
     """Share of the approved edges that lie in blocks which fit there better than nearby, as `anchored` says of where they were; 0
     where the view has not moved by as much as blocks tell."""
+    zoomed: float = 0.0
+    """The best score about the view's own middle, nearer or farther and not turned, wherever it is found; 0 where none was tried."""
 
     @property
     def score(self) -> float:
@@ -109,11 +115,15 @@ def register(approved: Phasors, seen: Phasors, aspect: float, held: float = 0.0)
         for turn in _FINE_ROTATIONS
         for scale in _FINE_ZOOMS
     ]
-    tried = _tried(approved, seen, aspect, [(0.0, 1.0), *finer])
+    zooms = [(0.0, rough.about_middle() * scale) for scale in _FINE_ZOOMS]
+    tried = _tried(approved, seen, aspect, [(0.0, 1.0), *finer, *zooms])
     around = len(_FINE_ROTATIONS) * len(_FINE_ZOOMS)
     numbers = [first + int(tried.best[first : first + around].argmax()) for first in range(1, len(finer), around)]
     places = [tried.registration(number) for number in sorted({0, *numbers}, key=lambda number: -tried.best[number])]
-    return _best_settled([replace(place, settled=_settled(approved, seen, aspect, place)) for place in places])
+    best = _best_settled([replace(place, settled=_settled(approved, seen, aspect, place)) for place in places])
+    return replace(
+        best, zoomed=max(tried.unshifted(number, _OFF_CELLS) for number in range(1 + len(finer), len(tried.turns)))
+    )
 
 
 def _best_settled(places: Sequence[Registration]) -> Registration:
@@ -229,6 +239,21 @@ class _Tried:
     def unmoved(self) -> float:
         """Return the agreement where the view was; the turns have that of none."""
         return float(self.agreement[self.turns.index((0.0, 1.0)), 0, 0])
+
+    def unshifted(self, number: int, most: int) -> float:
+        """Return the best score of one of the turns at shifts of at most so many cells."""
+        near = np.arange(-most, most + 1)
+        agreement, overlap = (part[number][np.ix_(near, near)] for part in (self.agreement, self.overlap))
+        return float((agreement * np.sqrt(np.minimum(1, overlap / _FULL_OVERLAP))).max())
+
+    def about_middle(self) -> float:
+        """Return the zoom that agrees best about the middle, not turned, of those that are far enough from none."""
+        straight = [
+            (self.unshifted(number, 1), zoom)
+            for number, (rotation, zoom) in enumerate(self.turns)
+            if rotation == 0 and abs(math.log(zoom)) >= math.log(_ZOOMED_TIMES)
+        ]
+        return max(straight, default=(0.0, 1.0))[1]
 
     def registration(self, number: int) -> Registration:
         """Return the best shift of one of the turns."""

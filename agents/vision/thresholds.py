@@ -119,7 +119,7 @@ class Thresholds:
     covered_ratio: float = _least(0.25)
     """A hand or a cloth over a third of the view leaves its borders uncertain."""
     covered_poor_ratio: float = _least(0.15)
-    covered_structure: float = _least(0.35)
+    covered_structure: float = _least(0.45)
     """Of a view with bare walls a smaller region is found, though much of its structure is gone."""
     covered_rest_identity: float = _least(0.3)
     """Correlation where they were of the edges that are not in that region: of a view that is covered in part the rest is as it was."""
@@ -153,6 +153,14 @@ class Thresholds:
     moved_faint_registered: float = _least(0.45)
     moved_faint_settled: float = _least(0.15)
     """The same where nothing fits where it was: of 3,600 looks at covers none reaches these, of 27,000 others one."""
+    moved_zoomed_times: float = _least(1.19)
+    """A view is hardly cut by less, and its middle fits where it was."""
+    moved_zoomed: float = _least(0.3)
+    moved_zoomed_gain: float = _least(0.15)
+    """Correlation about the view's middle, nearer or farther, where that is the best place; and by how much it is better than where they were."""
+    moved_zoomed_lost: float = _least(0.4)
+    moved_zoomed_lost_gain: float = _least(0.2)
+    """The same where nothing larger fits where it was, though another place agrees better by chance."""
     moved_explained: float = _least(0.3)
     """That correlation times the root of the sharp structure that is seen at all: little of it is soon found somewhere, and chance falls with the
     root of how much agrees. Covers and lost slices reach 0.29."""

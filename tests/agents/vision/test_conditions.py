@@ -127,9 +127,9 @@ CASES: list[tuple[str, Evidence]] = [
 IN_PLACE = Match(
     light="day", beside="day", same_light=True, in_place=0.95, visible=1, own_structure=1, coarse_in_place=0.95, sharpness=1,
     covered_ratio=0, covered_structure=0, covered_still=1, rest_identity=1, rest_share=1, covered_sharp=0, identity=1, registered=1, anchored=1, settled=0, distinct=0,
-    shift_x=0, shift_y=0, rotation=0, zoom=1,
+    shift_x=0, shift_y=0, rotation=0, zoom=1, zoomed=0,
 )  # fmt: skip
-GONE_IN_PARTS = replace(IN_PLACE, in_place=0.7, covered_ratio=0.18, covered_structure=0.4)
+GONE_IN_PARTS = replace(IN_PLACE, in_place=0.7, covered_ratio=0.18, covered_structure=0.47)
 HIDDEN = replace(IN_PLACE, in_place=0.1, covered_ratio=0.85, covered_structure=0.9, own_structure=0.05)
 LOST = replace(IN_PLACE, in_place=0.23, identity=0.03, registered=0.26, anchored=0, distinct=4, own_structure=0.47)
 ZOOMED = replace(IN_PLACE, in_place=0.5, identity=0.24, registered=0.38, anchored=0.02, distinct=3.6, own_structure=0.7)
@@ -186,6 +186,13 @@ ZOOMED_TO_A_BARE_FLOOR = replace(
     LOST, in_place=0.32, identity=-0.05, registered=0.49, settled=0.22, own_structure=0.11, covered_ratio=0.67, covered_structure=0.55,
     rest_share=0.12,
 )  # fmt: skip
+ZOOMED_BY_HALF = replace(
+    IN_PLACE, in_place=0.41, identity=0.25, registered=0.56, zoomed=0.56, zoom=1.63, anchored=0, settled=0.03, distinct=4.1, own_structure=0.18,
+    covered_ratio=0.38, covered_structure=0.4, rest_identity=0.41, rest_share=0.41,
+)  # fmt: skip
+ZOOMED_AND_FOUND_NOWHERE = replace(
+    ZOOMED_BY_HALF, in_place=0.14, identity=-0.05, registered=0.52, zoomed=0.44, zoom=1.77, shift_x=0.4, shift_y=-0.5, rotation=-16,
+)  # fmt: skip
 OUT_OF_FOCUS = replace(
     IN_PLACE, in_place=0.5, sharpness=0.3, own_structure=0.1, coarse_in_place=0.8, identity=0.6, registered=0.6
 )
@@ -198,6 +205,7 @@ STRIPES = {"stripe_level": 35, "stripe_ratio": 120, "stripe_even": 0.91}
     ("state", "seen", "match"),
     [
         ("covered", evidence(), GONE_IN_PARTS),
+        ("ok", evidence(), replace(GONE_IN_PARTS, covered_structure=0.41)),
         ("striped", evidence({"stripe_gain": 35}, stripes=STRIPES), GONE_IN_PARTS),
         ("covered", evidence({"stripe_gain": 35}, stripes=STRIPES), HIDDEN),
         ("moved", evidence(), LOST),
@@ -236,6 +244,13 @@ STRIPES = {"stripe_level": 35, "stripe_ratio": 120, "stripe_even": 0.91}
         ("moved", evidence(), ZOOMED_TO_A_BARE_FLOOR),
         ("covered", evidence(), replace(ZOOMED_TO_A_BARE_FLOOR, settled=0.1)),
         ("covered", evidence(), replace(ZOOMED_TO_A_BARE_FLOOR, registered=0.4)),
+        ("moved", evidence(), ZOOMED_BY_HALF),
+        ("covered", evidence(), replace(ZOOMED_BY_HALF, zoomed=0.38)),
+        ("covered", evidence(), replace(ZOOMED_BY_HALF, zoom=1.13, anchored=0.1)),
+        ("covered", evidence(), replace(ZOOMED_BY_HALF, registered=0.35, zoomed=0.35)),
+        ("moved", evidence(), ZOOMED_AND_FOUND_NOWHERE),
+        ("covered", evidence(), replace(ZOOMED_AND_FOUND_NOWHERE, zoomed=0.38)),
+        ("covered", evidence(), replace(ZOOMED_AND_FOUND_NOWHERE, anchored=0.1)),
         ("noisy", evidence({"grain_ratio": 40}, grain={"grain": 40}), LOST),
         ("noisy", evidence({"grain_ratio": 40}, grain={"grain": 40}), HALF_HIDDEN),
         ("moved", evidence(), replace(LOST, visible=0.22, own_structure=0.85)),

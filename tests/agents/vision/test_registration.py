@@ -95,3 +95,25 @@ def test_what_has_moved_settles_block_by_block_where_it_is_found(seed: int, degr
 @given(st.integers(0, 999))
 def test_another_view_settles_nowhere(seed: int) -> None:
     assert register(outlines(seed), outlines(seed + 1000), 4 / 3).settled < 0.2
+
+
+@settings(max_examples=8)
+@given(st.integers(0, 999), st.sampled_from([0.7, 0.8, 1.25, 1.4, 1.6, 1.75]))
+def test_what_is_zoomed_is_found_about_its_middle_though_another_place_fits_by_chance(seed: int, zoom: float) -> None:
+    approved = outlines(seed)
+    nearer = warped(approved, 0.0, zoom, 4 / 3)
+    found = register(approved, nearer, 4 / 3)
+    assert found.zoomed == pytest.approx(found.score, abs=0.02)
+    assert found.zoomed > 0.6
+    distracted = nearer + np.complex64(1.2) * warped(approved, 0.2, 1.0, 4 / 3, (12, 8))
+    other = register(approved, distracted, 4 / 3)
+    assert abs(other.shift_x) > 0.1
+    assert other.zoomed > agreement(approved, distracted) + 0.2
+
+
+@settings(max_examples=8)
+@given(st.integers(0, 999))
+def test_neither_another_view_nor_a_turned_one_is_found_about_its_middle(seed: int) -> None:
+    approved = outlines(seed)
+    assert register(approved, outlines(seed + 1000), 4 / 3).zoomed < 0.3
+    assert register(approved, warped(approved, 0.4, 1.0, 4 / 3, (8, 5)), 4 / 3).zoomed < 0.3
