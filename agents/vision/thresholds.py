@@ -134,6 +134,10 @@ class Thresholds:
     covered_whole_in_place: float = _most(0.25)
     covered_whole_structure: float = _most(0.2)
     """Hardly anything in place, and hardly anything sharp instead: covered as a whole, whatever its pattern."""
+    moved_rest_share: float = _most(0.1)
+    moved_rest_identity: float = _most(0.6)
+    """Where a region lacks its structure: share of the edges that lie outside it, and their correlation where they were, with which the camera looks
+    where it did. Of 7,200 looks of cameras that had moved two have more of both."""
     moved_registered: float = _least(0.4)
     """Correlation of the edges with the approved ones where they are now."""
     moved_gain: float = _least(0.25)

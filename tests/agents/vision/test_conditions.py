@@ -143,10 +143,12 @@ LOST_OVER_BOARDS = replace(
     LOST, in_place=0.54, identity=0.02, own_structure=0.48, sound=Kept(in_place=0.57, identity=0.1, anchored=0.0)
 )
 CROWDED = Kept(in_place=0.47, identity=0.19, anchored=0.04)
-ELSEWHERE_AND_SOFT_THERE = replace(LOST, own_structure=0.93, covered_ratio=0.45, covered_structure=0.5)
+ELSEWHERE_AND_SOFT_THERE = replace(
+    LOST, own_structure=0.93, covered_ratio=0.45, covered_structure=0.5, rest_identity=0.4
+)
 ZOOMED_OVER_BOARDS = replace(
     IN_PLACE, in_place=0.81, identity=0.45, registered=0.48, anchored=0, settled=0.56, distinct=5, own_structure=0.57,
-    covered_ratio=0.28, covered_structure=0.3,
+    covered_ratio=0.28, covered_structure=0.3, rest_identity=0.5,
 )  # fmt: skip
 FOUND_ELSEWHERE = replace(LOST, identity=0.2, registered=0.75, settled=0.7, distinct=9)
 AMONG_COTS = replace(ZOOMED, in_place=0.6, registered=0.336)
@@ -184,7 +186,11 @@ ANOTHER_BARE_ROOM = replace(
 )  # fmt: skip
 ZOOMED_TO_A_BARE_FLOOR = replace(
     LOST, in_place=0.32, identity=-0.05, registered=0.49, settled=0.22, own_structure=0.11, covered_ratio=0.67, covered_structure=0.55,
-    rest_share=0.12,
+    rest_share=0.12, rest_identity=0.3,
+)  # fmt: skip
+HIDDEN_AND_FOUND_ELSEWHERE = replace(
+    HIDDEN, in_place=0.42, identity=0.21, registered=0.5, anchored=0.02, settled=0.1, distinct=5, own_structure=0.46, covered_ratio=0.52,
+    covered_structure=0.56, rest_identity=0.83, rest_share=0.14,
 )  # fmt: skip
 ZOOMED_BY_HALF = replace(
     IN_PLACE, in_place=0.41, identity=0.25, registered=0.56, zoomed=0.56, zoom=1.63, anchored=0, settled=0.03, distinct=4.1, own_structure=0.18,
@@ -244,6 +250,10 @@ STRIPES = {"stripe_level": 35, "stripe_ratio": 120, "stripe_even": 0.91}
         ("moved", evidence(), ZOOMED_TO_A_BARE_FLOOR),
         ("covered", evidence(), replace(ZOOMED_TO_A_BARE_FLOOR, settled=0.1)),
         ("covered", evidence(), replace(ZOOMED_TO_A_BARE_FLOOR, registered=0.4)),
+        ("covered", evidence(), HIDDEN_AND_FOUND_ELSEWHERE),
+        ("moved", evidence(), replace(HIDDEN_AND_FOUND_ELSEWHERE, rest_identity=0.5)),
+        ("moved", evidence(), replace(HIDDEN_AND_FOUND_ELSEWHERE, rest_share=0.06)),
+        ("moved", evidence(), replace(HIDDEN_AND_FOUND_ELSEWHERE, covered_ratio=0.2)),
         ("moved", evidence(), ZOOMED_BY_HALF),
         ("covered", evidence(), replace(ZOOMED_BY_HALF, zoomed=0.38)),
         ("covered", evidence(), replace(ZOOMED_BY_HALF, zoom=1.13, anchored=0.1)),
