@@ -1,14 +1,15 @@
-"""What an approved view shows that doesn't stay: learnt from the sound looks after it was approved."""
+"""What a view shows that doesn't stay: told by later looks while it is taken, learnt from sound ones thereafter."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
 import numpy as np
 
-from agents.vision.fingerprint import STEADIEST, Fingerprint
-from agents.vision.pair import Pair, ratio
+from agents.vision.fingerprint import STEADIEST, Codes, Fingerprint
+from agents.vision.pair import Mask, Pair, ratio
 from agents.vision.structure import COLUMNS, ROWS, Field
 
 SETTLED_LOOKS: Final = 360
@@ -26,6 +27,38 @@ _USUALLY: Final = 0.5
 
 _KEPT: Final = 0.4
 """Share of the structure that goes on counting, however much is missing: else a view could be taken away bit by bit."""
+
+MOST_GONE: Final = 1 - _KEPT
+"""Share of the structure that later looks may take away while a view is taken: with more it is none of the place."""
+
+
+def without_what_left(view: Fingerprint, later: Sequence[Fingerprint]) -> tuple[Fingerprint, float]:
+    """Return a view less steady where later looks don't show its structure, and the share of it that this takes.
+
+    What couldn't be seen later, in the dark or behind noise, goes on counting. What is new in the later looks never
+    counts. Raises ValueError for no looks at all.
+    """
+    if not later:
+        raise ValueError("without a later look nobody knows what has left")
+    pairs = [Pair(seen, view) for seen in later]
+    counts = _counting(np.mean([np.where(_visible(pair), pair.present, 1) for pair in pairs], axis=0))
+    weight = Pair(view, view).weight
+    gone = ratio(float((weight * (1 - counts)).sum()), float(weight.sum()))
+    return replace(view, steady=_steady(view, counts)), gone
+
+
+def _visible(pair: Pair) -> Mask:
+    """Return where the view's structure could be seen in a look if it were there."""
+    return np.asarray((pair.expected > 2 * pair.seen.noise) & ~pair.blind, np.bool_)
+
+
+def _counting(share: Field) -> Field:
+    """Return how far cells count of which the structure is where it was in such a share of the looks."""
+    return np.asarray(np.clip((share - _NEVER) / (_USUALLY - _NEVER), 0, 1), np.float32)
+
+
+def _steady(view: Fingerprint, counts: Field) -> Codes:
+    return np.asarray(np.rint(STEADIEST * view.steadiness * counts), np.uint8)
 
 
 class Settling:
@@ -54,10 +87,10 @@ class Settling:
         visible = pair.expected > 2 * seen.noise
         step = 1 / (min(self._looks, _MEMORY) + _BELIEVED)
         self._share += np.where(visible, step * (pair.present - self._share), 0).astype(np.float32)
-        counts = np.clip((self._share - _NEVER) / (_USUALLY - _NEVER), 0, 1)
+        counts = _counting(self._share)
         left = ratio(float((self._weight * counts).sum()), float(self._weight.sum()))
         if left < _KEPT:
             counts = 1 - (1 - counts) * ((1 - _KEPT) / (1 - left))
-        steady = np.asarray(np.rint(STEADIEST * self.approved.steadiness * counts), np.uint8)
+        steady = _steady(self.approved, counts)
         if not np.array_equal(steady, self.view.steady):
             self.view = replace(self.approved, steady=steady)

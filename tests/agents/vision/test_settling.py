@@ -1,4 +1,4 @@
-"""What was in the approved view and left: it stops counting, by so much and no more, and only for an hour."""
+"""What was in a view and left: it never counts, or stops counting, by so much and no more, and only for an hour."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from agents.vision.eye import Eye
 from agents.vision.fingerprint import Fingerprint, fingerprint, merge
 from agents.vision.match import Match, match
 from agents.vision.measure import measure
-from agents.vision.settling import SETTLED_LOOKS, Settling
+from agents.vision.settling import MOST_GONE, SETTLED_LOOKS, Settling, without_what_left
 from agents.vision.thresholds import Thresholds
-from support.views import Image, drawn_room, grainy, hidden, looked_at, person
+from support.views import Image, drawn_room, grainy, hidden, lit, looked_at, person, turned
 
 ROOM = drawn_room(2)
 OCCUPIED = person(person(ROOM, 0.3, 1.2), 0.7, 1.1)
@@ -37,6 +37,49 @@ def settled(view: Fingerprint, looks: list[Fingerprint]) -> Settling:
     for look in looks:
         found.learn(look)
     return found
+
+
+def test_who_has_left_at_a_second_round_never_counts_and_the_place_does() -> None:
+    view = merge([seen(person(ROOM, 0.3, 1.2), at) for at in range(50, 53)])
+    kept, gone = without_what_left(view, EMPTY[:3])
+    assert 0.1 < gone < MOST_GONE
+    assert (kept.steady <= view.steady).all()
+    assert beside(EMPTY[5], view).in_place < 0.85
+    assert beside(EMPTY[5], kept).in_place > 0.97
+    assert beside(seen(hidden(ROOM, 0.5, "hand"), 60), kept).in_place < 0.6, "a cover still takes much of it"
+
+
+def test_a_place_that_stays_counts_as_before_whoever_walks_by_in_one_of_the_later_looks() -> None:
+    view = merge([seen(ROOM, at) for at in range(50, 53)])
+    kept, gone = without_what_left(view, EMPTY[:3])
+    assert gone < 0.03
+    _, passed = without_what_left(view, [EMPTY[0], seen(person(ROOM, 0.5, 1.2), 70), EMPTY[1]])
+    assert passed < gone + 0.03
+    assert int(kept.steady.sum()) >= 0.95 * int(view.steady.sum())
+
+
+def test_who_has_come_at_a_second_round_is_not_added() -> None:
+    view = merge([seen(ROOM, at) for at in range(50, 53)])
+    kept, gone = without_what_left(view, [seen(person(ROOM, 0.5, 0.9), at) for at in range(3)])
+    assert 0.02 < gone < MOST_GONE
+    assert (kept.steady <= view.steady).all()
+    assert beside(EMPTY[5], kept).in_place > 0.97
+
+
+def test_a_camera_that_was_turned_between_the_rounds_keeps_less_of_its_view_than_a_view_needs() -> None:
+    view = merge([seen(ROOM, at) for at in range(50, 53)])
+    elsewhere = turned(ROOM, 0.3, 0.1)
+    assert without_what_left(view, [seen(elsewhere, at) for at in range(3)])[1] > 0.5
+
+
+def test_what_could_not_be_seen_at_a_second_round_has_not_left() -> None:
+    view = merge([seen(ROOM, at) for at in range(50, 53)])
+    dark = [seen(lit(ROOM, 0.02), at) for at in range(3)]
+    assert without_what_left(view, dark)[1] < 0.1
+    bare = merge([fingerprint(looked_at(np.full_like(ROOM, 150))) for _ in range(2)])
+    assert without_what_left(bare, EMPTY[:2])[1] < MOST_GONE, "a wall without anything on it loses nothing"
+    with pytest.raises(ValueError, match="without a later look"):
+        without_what_left(view, [])
 
 
 def test_who_stood_there_while_the_view_was_approved_stops_counting() -> None:
