@@ -8,9 +8,10 @@ import shutil
 
 import typer
 
-from agents.baseline import BaselineError, Taken, Taking, approve, as_json, take_views
+from agents.baseline import BaselineError, approve, as_json
 from agents.site import Site
 from agents.state import State
+from agents.taking import Taken, Taking, take_views
 from agents.views import ViewBook
 from monitor.model.clock import SystemClock
 from monitor.model.span import to_millis
@@ -26,7 +27,9 @@ _CLOSING = {
 }
 
 
-def print_baseline(site: Site, state: State, *, camera: str | None, by: str | None, as_json_only: bool) -> int:
+def print_baseline(
+    site: Site, state: State, taking: Taking, *, camera: str | None, by: str | None, as_json_only: bool
+) -> int:
     """Take views, print them, and approve them in the name of `by` unless that is None. Returns the exit status.
 
     0: a view of every camera that was asked for; 1: not of every one. Raises BaselineError, SecretError, OptionsError,
@@ -38,13 +41,16 @@ def print_baseline(site: Site, state: State, *, camera: str | None, by: str | No
         raise BaselineError(f"--camera {camera}: {site.path} has no such camera; there are {known}")
     if by is not None and not by.strip():
         raise BaselineError("--by is empty: write the name of the person who vouches for these views")
-    clock, taking = SystemClock(), Taking()
+    clock = SystemClock()
     running = state.is_running()
     turns = ", one at a time beside the running service" if running else ""
-    typer.echo(f"looking at {len(cameras)} cameras for up to {taking.most_seconds:.0f} s each{turns}", err=True)
+    again = f", and once more {taking.again_seconds:.0f} s later" if taking.again_looks else ""
+    typer.echo(f"looking at {len(cameras)} cameras for up to {taking.most_seconds:.0f} s each{again}{turns}", err=True)
     book = ViewBook(state, [item.id for item in site.cameras])
     learnt = state.learnt_budgets()
-    taken = asyncio.run(take_views(site, clock, book, cameras, taking, one_at_a_time=running, learnt=learnt))
+    taken = asyncio.run(
+        take_views(site, clock, book, cameras, taking, one_at_a_time=running, learnt=learnt, told=_tell)
+    )
     if by is not None:
         taken = approve(site, state, clock, book, taken, by)
     if as_json_only:
@@ -52,6 +58,13 @@ def print_baseline(site: Site, state: State, *, camera: str | None, by: str | No
     else:
         print_table(taken)
     return 1 if any(item.problem for item in taken) else 0
+
+
+def _tell(cameras: int, seconds: float) -> None:
+    """Say on standard error what is waited for."""
+    typer.echo(
+        f"a second look at {cameras} cameras in {seconds:.0f} s, so that whoever stands there may leave", err=True
+    )
 
 
 def print_table(taken: list[Taken]) -> None:
@@ -81,4 +94,5 @@ def _beside(item: Taken) -> str:
 
 
 def _outcome(item: Taken) -> str:
-    return item.problem or {"shown": ""}.get(item.outcome, item.outcome)
+    outcome = {"shown": ""}.get(item.outcome, item.outcome)
+    return item.problem or "; ".join(part for part in (outcome, item.note) if part)

@@ -148,21 +148,29 @@ def baseline(
     camera: Annotated[str | None, typer.Option(help="Look at this camera alone.")] = None,
     approve: Annotated[bool, typer.Option("--approve", help="Approve the views that are taken.")] = False,
     by: Annotated[str | None, typer.Option(help="Who vouches for them; with --approve.")] = None,
+    once: Annotated[
+        bool,
+        typer.Option("--once", help="Without the second look a minute later, where nobody stands before a camera."),
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")] = False,
 ) -> None:
     """Take each camera's view, and show how far it is the approved one. Once enrolled, --approve proposes it.
+
+    It looks twice, a minute apart: what has left by then, as whoever stood there, is no part of the view.
 
     Exit status: 0 a view of every camera, 1 not of every one, 2 wrong usage or configuration.
     """
     from agents.baseline import BaselineError
     from agents.baseline_cli import print_baseline
+    from agents.taking import Taking
 
     if approve != (by is not None):
         fail("give --approve and --by NAME together: somebody vouches for a view that is approved")
     site = site_of(config)
     state = state_of(site)
     try:
-        status = print_baseline(site, state, camera=camera, by=by, as_json_only=as_json)
+        taking = Taking().once if once else Taking()
+        status = print_baseline(site, state, taking, camera=camera, by=by, as_json_only=as_json)
     except (BaselineError, SecretError, OptionsError, StateError, DatabaseError, OSError) as error:
         fail(error)
     finally:

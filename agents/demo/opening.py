@@ -94,9 +94,12 @@ class Opening:
                 group.create_task(self._approve_views(item))
 
     async def _approve_views(self, item: Institution) -> None:
-        """Let somebody on site approve what the cameras show, where the institution does that, before it is enrolled."""
+        """Let somebody on site approve what the cameras show, where the institution does that, before it is enrolled.
+
+        At one look each: nobody stands large before a simulated camera, and whoever starts a demo waits for it.
+        """
         if item.views_approved:
-            arguments = [command(), "agent", "baseline", *self._site(item), "--approve", "--by", BY]
+            arguments = [command(), "agent", "baseline", *self._site(item), "--once", "--approve", "--by", BY]
             await self._children.run(f"baseline-{item.id}", arguments)
         self._approved[item.id].set()
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from agents.baseline import BaselineError, Compared, Taken, Taking, approve, take_views
+from agents.baseline import BaselineError, approve
 from agents.baseline_cli import print_table
 from agents.check import check
 from agents.cli import app
@@ -20,6 +20,7 @@ from agents.simulators.camera import Fault
 from agents.simulators.seats import WhenFull
 from agents.site import Site
 from agents.state import State
+from agents.taking import Compared, Taken, Taking, take_views
 from agents.views import ViewBook
 from agents.vision.fingerprint import Fingerprint, fingerprint
 from monitor.model.clock import SystemClock
@@ -37,7 +38,7 @@ from support.views import drawn_room, looked_at
 
 pytestmark = pytest.mark.timeout(120)
 
-QUICK = Taking(looks=3, apart_seconds=0.2, most_seconds=15.0)
+QUICK = Taking(looks=3, apart_seconds=0.2, most_seconds=15.0).once
 CLOCK = SystemClock()
 
 
@@ -200,7 +201,7 @@ def test_nobody_approves_a_view_without_a_name(
 async def test_the_command_prints_json_alone_and_approves(tmp_path: Path) -> None:
     async with recorder(1) as simulator:
         config = write_site(tmp_path, behind(simulator), [nvr(simulator)])
-        done = await agent("baseline", "--config", config, "--json", "--approve", "--by", "李园长")
+        done = await agent("baseline", "--config", config, "--once", "--json", "--approve", "--by", "李园长")
     assert done.status == 0, done.err
     content = done.json()
     assert (content["schema"], content["institution"]) == ("cradlewatch.baseline/1", "wj-0001")
@@ -219,9 +220,15 @@ def test_a_table_for_people_says_what_is_the_same_and_what_is_missing(
     book.approve("c1", view, 1, "李园长")
     (held,) = book.of("c1")
     same = replace(taken_of(view), compared=(Compared(held, 1.0),))
-    print_table([same, Taken("gone", "connect: refused")])
+    noted = replace(taken_of(view, "c2"), outcome="approved", note="noted")
+    print_table([same, Taken("gone", "connect: refused"), noted])
     out = capsys.readouterr().out
-    for part in ("the same: overlap 100%, approved by 李园长 on site", "connect: refused", "--approve --by NAME"):
+    for part in (
+        "the same: overlap 100%, approved by 李园长 on site",
+        "connect: refused",
+        "--approve --by NAME",
+        "approved; noted",
+    ):
         assert part in out
     state.close()
 

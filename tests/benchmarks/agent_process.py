@@ -84,7 +84,7 @@ class Agent:
 
 def approve_views(config: Path) -> None:
     """Take and approve every camera's view. Raises subprocess.CalledProcessError when one has none."""
-    command = [str(COMMAND), "agent", "baseline", "--config", str(config), "--approve", "--by", "bench"]
+    command = [str(COMMAND), "agent", "baseline", "--config", str(config), "--once", "--approve", "--by", "bench"]
     subprocess.run(command, check=True, capture_output=True)
 
 

@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 
 from agents.assignment import Assignment
-from agents.baseline import Taken, approve
+from agents.baseline import approve
 from agents.identity import keep, key_path
 from agents.state import Enrolment, State
+from agents.taking import Taken
 from agents.views import ViewBook
 from agents.vision.fingerprint import fingerprint
 from monitor.collector.arrival import Identity
