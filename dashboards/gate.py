@@ -94,7 +94,7 @@ class Gate:
 
     async def wait_closed(self) -> None:
         """Wait for those who are on their way in."""
-        await asyncio.gather(*self._entering)
+        await asyncio.gather(*self._entering, return_exceptions=True)
 
     def _take(self) -> None:
         """Take what waits in the system's queue."""
@@ -169,8 +169,8 @@ class Gate:
     def _turn(self) -> None:
         """Let in whom there is a place for, and wait no longer for others than they or it may."""
         while self._waiting and self._load.has_place(self._reporting):
-            self._reporting += 1
             door = self._make()
+            self._reporting += 1
             door.when_answered = self._answered
             self._let_in(self._waiting.pop().connection, door)
         now = self._loop.time()
@@ -213,6 +213,9 @@ class Gate:
     async def _enter(self, connection: socket.socket, door: Door) -> None:
         try:
             await self._loop.connect_accepted_socket(lambda: door, connection)
-        except OSError:  # it broke off meanwhile
+        except BaseException as error:
+            # However it ends, the place and the file are free again: else one report less has a place from now on.
             connection.close()
             door.leave()
+            if not isinstance(error, OSError):  # it broke off meanwhile
+                raise

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import httpx2
@@ -325,6 +326,72 @@ def test_who_goes_before_there_is_a_place_leaves_nothing(
         assert head_of(herd(address)).startswith(b"HTTP/1.1 200")
         until(lambda: application.load.requests == 0, 10, "nobody is inside")
         assert server.servers[0]._reporting == 0  # type: ignore[attr-defined]
+
+
+def test_thousands_that_are_reset_at_any_moment_leave_no_place_and_no_file_taken(
+    application: Application, herd: Herd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before a byte, within the report, while it waits, inside, after the answer; a place may be free or not."""
+    monkeypatch.setattr(gate, "SILENT_SECONDS", 0.01)
+    monkeypatch.setattr(gate, "WAIT_SECONDS", 0.02)
+    chance = Random(11)
+    with served(application) as (server, address):
+        assert all_of(herd(address, LIVE)).startswith(b"HTTP/1.1 200")
+        before, kept = _open_files(), list[socket.socket]()
+        for _ in range(3000):
+            if len(kept) > chance.randrange(2 * PLACES):
+                _reset(kept.pop(chance.randrange(len(kept))))
+            else:
+                kept.append(one := socket.create_connection(address, 20))
+                one.sendall(REPORT[: chance.choice((0, chance.randrange(len(REPORT)), len(REPORT), len(REPORT)))])
+            application.let_go(chance.randrange(2))
+            if kept and not chance.randrange(4):
+                kept[0].setblocking(False)
+                with suppress(OSError):
+                    kept[0].recv(1)
+        for one in kept:
+            _reset(one)
+        application.let_go(1000)
+        until(lambda: application.load.requests == _reporting(server) == 0, 20, "all places are free")
+        until(lambda: _open_files() <= before, 20, "all are closed")
+        assert len(application.inside) > PLACES
+        assert len({len(said) for said in application.inside}) == 1, "nobody is let in with half a report"
+
+
+def _reset(connection: socket.socket) -> None:
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    connection.close()
+
+
+class Refusing:
+    """An event loop that takes no connection: some do where a socket's number belongs to one that was closed behind their back."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+    async def connect_accepted_socket(self, *_: object) -> None:
+        raise RuntimeError("File descriptor 9 is used by transport")
+
+
+def test_whoever_fails_to_be_let_in_gives_the_place_back(
+    application: Application, herd: Herd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with served(application) as (server, address):
+        assert all_of(herd(address, LIVE)).startswith(b"HTTP/1.1 200")
+        before, door = _open_files(), server.servers[0]
+        with monkeypatch.context() as patched:
+            patched.setattr(door, "_loop", Refusing(door._loop))  # type: ignore[attr-defined]
+            for _ in range(2 * PLACES):
+                one = herd(address)
+                with suppress(ConnectionResetError):  # nobody has read what it said
+                    assert one.recv(1) == b""
+                one.close()
+        until(lambda: _reporting(server) == 0, 10, "all places are free")
+        until(lambda: _open_files() <= before, 10, "all are closed")
+        fill(application, address, herd)
 
 
 def test_no_file_is_left_open(application: Application, herd: Herd) -> None:
