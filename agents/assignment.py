@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Literal
 
@@ -86,22 +87,27 @@ class Assigned:
         self._collector = collector
         self.problem = ""
         """Why the newest assignment isn't used, one sentence; empty when it is."""
+        self._current: Assignment | None = None
 
     def current(self) -> Assignment | None:
-        """Return the last good assignment, while the agent is enrolled."""
-        return kept_assignment(self._state) if self._state.has_enrolment() else None
+        """Return the last good assignment, while the agent is enrolled: as of the last `refresh`."""
+        return self._current
+
+    def refresh(self) -> None:
+        """Look whether the agent is enrolled, and read what is kept. May be done in a thread."""
+        self._current = kept_assignment(self._state) if self._state.has_enrolment() else None
 
     async def pull(self) -> Assignment | None:
         """Ask for it; return it when it is new, else None. On any failure the last good one stays (see `problem`)."""
         try:
-            collector = self._collector()
+            collector = await asyncio.to_thread(self._collector)
             if collector is None:
                 return None
-            answer = await collector.get(PATH, self._unless_known(collector))
+            answer = await collector.get(PATH, await asyncio.to_thread(self._unless_known, collector))
             if answer.status == 304:
                 self.problem = ""
                 return None
-            assignment = self._read(answer.body)
+            assignment = await asyncio.to_thread(self._read, answer.body)
         except CollectorError as error:
             self.problem = str(error)
             log.warning("assignment not pulled", reason=self.problem)
@@ -109,6 +115,7 @@ class Assigned:
         self._state.put(
             _KEY, {"from": collector.url, "etag": answer.headers.get("etag", ""), "body": answer.body.decode()}
         )
+        await asyncio.to_thread(self.refresh)
         self.problem = ""
         return assignment
 

@@ -22,13 +22,16 @@ import os
 import secrets
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import Future
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
+from agents.beside import Beside
 from agents.database import DatabaseError
 from agents.enduring import Enduring
 from monitor.model.clock import Clock
@@ -96,6 +99,7 @@ class _Row:
     owner: str
 
 
+T = TypeVar("T")
 _Leave = tuple[Literal["alone", "beside others"] | None, LoginHeld | None]
 
 
@@ -140,6 +144,12 @@ class Attempt:
         else:
             self.refused()
 
+    def unused(self) -> None:
+        """Nothing was sent after all."""
+        if self._alone and not self.decided:
+            self._breaker._write(partial(self._breaker._take_back, self._key))  # noqa: SLF001
+        self.decided = True
+
     def unclear(self) -> None:
         """The device answered, and its answer says nothing about the credentials (busy, an error of its own)."""
         if self._alone and not self.decided:
@@ -148,7 +158,10 @@ class Attempt:
 
 
 class Breaker:
-    """Guards every login of the agent. One object for a process; the file may be shared with other processes."""
+    """Guards every login of the agent. One object for a process; the file may be shared with other processes.
+
+    The disk is waited for in a thread of its own, in order: by a login before its credentials go out, and by nobody else.
+    """
 
     def __init__(self, path: Path, clock: Clock) -> None:
         """Open or make the SQLite file; where the disk refuses it, what is known is in memory until it doesn't."""
@@ -162,6 +175,7 @@ class Breaker:
         self._digests: dict[tuple[str, str, str], str] = {}
         self._digesting = asyncio.Lock()
         self._in_progress: set[_Key] = set()
+        self._beside = Beside("breaker")
         self._database = Enduring(path, _TABLES, _rescue)
         self._salt = self._database.run(self._prepare)
 
@@ -175,7 +189,8 @@ class Breaker:
         self._database.try_again()
 
     def close(self) -> None:
-        """Close the file."""
+        """Write the outcomes that are still to be written, and close the file."""
+        self._beside.finish()
         self._database.close()
 
     @asynccontextmanager
@@ -188,7 +203,7 @@ class Breaker:
         """
         key = await self._key(host, user, password)
         async with self._lock(key):
-            while not (leave := self._ask_leave(key)):
+            while not (leave := await self._ask_leave(key)):
                 await self._clock.sleep(0.05)
             if leave == "alone":
                 attempt = Attempt(self, key, alone=True)
@@ -212,7 +227,7 @@ class Breaker:
             where.append("user = ?")
             values.append(user)
         statement = f"DELETE FROM login WHERE {' AND '.join(where)}"  # noqa: S608  (fixed texts)
-        return self._database.run(lambda connection: connection.execute(statement, values).rowcount)
+        return self._in_turn(lambda connection: connection.execute(statement, values).rowcount)
 
     def held(self) -> list[LoginHeld]:
         """Return every login that would be held now. Raises DatabaseError."""
@@ -221,13 +236,17 @@ class Breaker:
             rows = connection.execute("SELECT host, user, password_digest FROM login ORDER BY host, user").fetchall()
             return [self._hold(connection, _Key(*row)) for row in rows]
 
-        return [hold for hold in self._database.run(work) if hold is not None]
+        return [hold for hold in self._in_turn(work) if hold is not None]
 
     def _prepare(self, connection: sqlite3.Connection) -> bytes:
         """Return the file's salt, made on first use; forget what is old."""
         connection.execute("INSERT OR IGNORE INTO salt (only, value) VALUES (1, ?)", (os.urandom(16),))
         connection.execute("DELETE FROM login WHERE changed_at < ?", (_millis(self._clock.now() - FORGET_AFTER),))
         return bytes(connection.execute("SELECT value FROM salt").fetchone()[0])
+
+    def _in_turn(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a transaction after all outcomes that were told, and wait for it."""
+        return self._beside.wait_for(lambda: self._database.run(work))
 
     async def _key(self, host: str, user: str, password: str) -> _Key:
         """Return the key, which holds a salted slow digest of the password and not the password."""
@@ -282,17 +301,23 @@ class Breaker:
             self._seen[key] = row.changed_at, monotonic
         return timedelta(seconds=now - monotonic)
 
-    def _ask_leave(self, key: _Key) -> Literal["alone", "beside others"] | None:
+    async def _ask_leave(self, key: _Key) -> Literal["alone", "beside others"] | None:
         """Return how the login may go, None while another process is at it.
 
         What goes alone is written down, durably, before its credentials go out. Raises LoginHeld, also when it can't be
         written down: then nothing may be sent.
         """
         work = self._look if self._is_trusted(key) else self._begin
+        if self._beside.closed:
+            raise LoginHeld(key.host, key.user, "the agent ends", self._clock.now())
+        asked = self._beside.begin(lambda: self._database.run(lambda connection: work(connection, key)))
         try:
-            leave, hold = self._database.run(lambda connection: work(connection, key))
+            leave, hold = await asyncio.wrap_future(asked)
         except DatabaseError as error:
             raise LoginHeld(key.host, key.user, str(error), self._clock.now()) from error
+        except asyncio.CancelledError:
+            self._beside.later(partial(self._take_back_granted, key, asked))
+            raise
         if hold is not None:
             raise hold
         return leave
@@ -309,23 +334,39 @@ class Breaker:
             self._upsert(connection, key, "in_flight")
         return "alone", hold
 
+    def _take_back_granted(self, key: _Key, asked: Future[_Leave]) -> None:
+        """Undo what was written for a login that was given up while it waited for its leave."""
+        if not asked.cancelled() and asked.exception() is None and asked.result()[0] == "alone":
+            with suppress(DatabaseError):  # as in _write
+                self._database.run(partial(self._take_back, key))
+
+    def _take_back(self, key: _Key, connection: sqlite3.Connection) -> None:
+        """Undo that an attempt was begun: no credentials went out."""
+        connection.execute(
+            "UPDATE login SET state = 'open', changed_at = ?, unfinished = max(unfinished - 1, 0)"
+            " WHERE host = ? AND user = ? AND password_digest = ? AND state = 'in_flight' AND owner = ?",
+            (self._millis(), *key.row, self._owner),
+        )
+
     def _release(self, key: _Key, *, finished: bool) -> None:
         """End an attempt without a verdict: `finished` when the device did answer."""
-        self._write(
+        statement = (
             "UPDATE login SET state = 'open', changed_at = ?, unfinished = CASE WHEN ? THEN 0 ELSE unfinished END"
-            " WHERE host = ? AND user = ? AND password_digest = ?",
-            (self._millis(), finished, *key.row),
+            " WHERE host = ? AND user = ? AND password_digest = ?"
         )
+        values = (self._millis(), finished, *key.row)
+        self._write(lambda connection: connection.execute(statement, values))
 
     def _accept(self, key: _Key) -> None:
         """Trust the password for a while; a refusal that came in between stands."""
         self._accepted_at[key] = self._clock.monotonic()
         self._refusals.pop(key, None)
-        self._write(
+        statement = (
             "UPDATE login SET state = 'open', changed_at = ?, unfinished = 0, accepted_before = 1"
-            " WHERE host = ? AND user = ? AND password_digest = ? AND state = 'in_flight'",
-            (self._millis(), *key.row),
+            " WHERE host = ? AND user = ? AND password_digest = ? AND state = 'in_flight'"
         )
+        values = (self._millis(), *key.row)
+        self._write(lambda connection: connection.execute(statement, values))
 
     def _refuse(self, key: _Key) -> None:
         """Hold the password, and measure its day by this process's monotonic time from now on."""
@@ -337,13 +378,19 @@ class Breaker:
             if row is not None:
                 self._since(key, row)
 
-        with suppress(DatabaseError):  # as in _write
-            self._database.run(work)
+        self._write(work)
 
-    def _write(self, statement: str, values: tuple[object, ...]) -> None:
-        """Write an outcome. Where it fails the attempt stays in flight, which holds it; the next one says what is wrong."""
-        with suppress(DatabaseError):
-            self._database.run(lambda connection: connection.execute(statement, values))
+    def _write(self, work: Callable[[sqlite3.Connection], object]) -> None:
+        """Write an outcome, before anybody else is given leave; whoever tells it doesn't wait for that.
+
+        Where it fails the attempt stays in flight, which holds it; the next one says what is wrong.
+        """
+
+        def written() -> None:
+            with suppress(DatabaseError):
+                self._database.run(work)
+
+        self._beside.later(written)
 
     def _upsert(self, connection: sqlite3.Connection, key: _Key, state: str) -> None:
         """Write that an attempt begins or was refused; a refusal also ends the memory of an acceptance."""

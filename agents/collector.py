@@ -199,7 +199,7 @@ class Collector:
                 raise self._not_its_key(again) from None
             self._pinned = replace(self._pinned, key=key)
             if self._keep_key is not None:
-                self._keep_key(key)
+                await asyncio.to_thread(self._keep_key, key)
 
     async def _handed_over(self, pinned: PublicKey, why: SignatureError) -> PublicKey:
         """Return the key that the pinned one was handed over to. Raises CollectorError where it was to none."""

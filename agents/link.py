@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from threading import Lock
+
 import structlog
 
 from agents.collector import Collector, CollectorError, Pinned
@@ -32,7 +34,7 @@ def _keep(state: State, before: dict[str, str], key: PublicKey) -> None:
 
 
 class Link:
-    """Gives the collector of the current enrolment."""
+    """Gives the collector of the current enrolment. It is read from the disk each time: to be asked in a thread."""
 
     def __init__(self, state: State) -> None:
         """Read the enrolment from `state`, each time anew."""
@@ -40,20 +42,22 @@ class Link:
         self._enrolment: Enrolment | None = None
         self._collector: Collector | None = None
         self._left: list[Collector] = []
+        self._lock = Lock()
 
     def __call__(self) -> Collector | None:
         """Return the collector; None when not enrolled. Raises CollectorError when the enrolment can't be read."""
-        try:
-            enrolment = self._state.enrolment()
-            if enrolment != self._enrolment:
-                identity = self._state.identity()
-                if self._collector is not None:
-                    self._left.append(self._collector)
-                self._collector = None if enrolment is None else collector_of(self._state, enrolment, identity)
-                self._enrolment = enrolment
-        except StateError as error:
-            raise CollectorError(str(error)) from None
-        return self._collector
+        with self._lock:
+            try:
+                enrolment = self._state.enrolment()
+                if enrolment != self._enrolment:
+                    identity = self._state.identity()
+                    if self._collector is not None:
+                        self._left.append(self._collector)
+                    self._collector = None if enrolment is None else collector_of(self._state, enrolment, identity)
+                    self._enrolment = enrolment
+            except StateError as error:
+                raise CollectorError(str(error)) from None
+            return self._collector
 
     async def close(self) -> None:
         """Close all connections."""

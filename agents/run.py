@@ -83,6 +83,7 @@ class Service:
         self.storage = Storage()
         self.link = Link(state)
         self.assigned = Assigned(state, self.link)
+        self.assigned.refresh()
         jitter = random.Random(state.boot)  # noqa: S311  (no secret)
         self.sender = Sender(self.outbox, clock, self.link, seeded=jitter, again=self._report_again)
         self.reporter: Reporter | None = None
@@ -238,14 +239,14 @@ class Service:
         gone = False
         while True:
             await self.clock.sleep(MIND_SECONDS)
-            why = self.state.taken_away()
+            why = await asyncio.to_thread(self.state.taken_away)
             if why is not None and gone:
                 raise StateError(why)
             gone = why is not None
 
     async def _report_job(self) -> None:
         await self._keep_job()
-        self.views.refresh()  # somebody may have approved a view beside this process
+        await self._refresh()
 
     async def _keep_job(self) -> None:
         """Write down everything seen since the last time; report it when enrolled.
@@ -261,8 +262,13 @@ class Service:
             self._wake.set()
 
     def _keep(self, now: Millis) -> bool:
-        """Store what is held; tell whether there may be reports to send."""
+        """Store what is held; tell whether there may be reports to send.
+
+        What was learnt goes first, for it was put before it was told of.
+        """
         self.state.learn_budgets({name: budget.learnt for name, budget in self.station.budgets.items()})
+        for name, file in (("state", self.state), ("pins", self.station.pins)):
+            self.storage.attempt(name, file.settle)
         told = self.storage.look(now, self.state.agent, self._files(), self.pending)
         if told is not None:
             self.pending.append(told)
@@ -338,7 +344,12 @@ class Service:
 
     async def _assignment_job(self) -> None:
         await self.assigned.pull()
-        self.views.refresh()
+        await self._refresh()
+
+    async def _refresh(self) -> None:
+        """See what others did beside this process: somebody may have enrolled the agent, or approved a view."""
+        await self._keeping.do(self.assigned.refresh)
+        await self._keeping.do(self.views.refresh)
 
     async def _budget_job(self) -> None:
         for budget in self.station.budgets.values():

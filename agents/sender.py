@@ -75,7 +75,7 @@ class Sender:
         seeded: random.Random,
         again: Callable[[bytes], bool] = lambda _sealed: False,
     ) -> None:
-        """Ask `collector` before each turn, so that an enrolment counts at once; None: not enrolled, send nothing.
+        """Ask `collector` before each turn, in a thread, so that an enrolment counts at once; None: not enrolled, send nothing.
 
         `seeded` gives the jitter, which keeps a district's agents apart after the collector was away. `again` reports anew
         what a report says that was sealed with an earlier key or nonce, and tells whether it did: in a thread.
@@ -97,7 +97,7 @@ class Sender:
     async def turn(self) -> float | None:
         """Send one batch; return the seconds to wait before the next turn: 0 when there is more, None when empty."""
         try:
-            collector = self._collector()
+            collector = await asyncio.to_thread(self._collector)
             if collector is None:
                 self.status.standing, self.status.reason = Standing.NOT_ENROLLED, ""
                 return None
@@ -146,15 +146,15 @@ class Sender:
 
     async def _pause(self, seconds: float) -> None:
         """Wait, but no longer than until the agent is enrolled anew."""
-        before = self._present()
-        while seconds > 0 and self._present() is before:
+        before = await self._present()
+        while seconds > 0 and await self._present() is before:
             await self._clock.sleep(min(seconds, IDLE_SECONDS))
             seconds -= IDLE_SECONDS
 
-    def _present(self) -> Collector | None:
+    async def _present(self) -> Collector | None:
         """Return the collector of the present enrolment; None without one, or when it can't be read."""
         try:
-            return self._collector()
+            return await asyncio.to_thread(self._collector)
         except CollectorError:
             return None
 

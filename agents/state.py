@@ -16,6 +16,7 @@ from typing import TextIO
 
 from pydantic import JsonValue, ValidationError
 
+from agents.behind import Behind
 from agents.database import Database, DatabaseError
 from agents.enduring import Enduring
 from agents.identity import Identity, IdentityError, keep, key_path, read_key
@@ -60,7 +61,8 @@ class State:
         """Open or make the directory. Raises StateError: it can't be made, or it is another institution's.
 
         With `enduring` (the service) a disk that refuses its files is no reason not to watch: what can be read of them
-        counts, and what is to be kept is in memory or waits. Without, a person is told at once.
+        counts, and what is to be kept is in memory or waits. Nor does `get` or `put` wait for a disk that is slow, then:
+        what was put is written beside, and what others put is seen after the next `settle`. Without, a person is told at once.
         """
         self.directory = directory
         self._held: TextIO | None = None
@@ -71,6 +73,7 @@ class State:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._enduring = enduring
             self._kept: Database = (Enduring if enduring else Database)(directory / "state.sqlite", _SCHEMA)
+            self._behind = Behind("state", self._kept, "SELECT key, value FROM kept", _write) if enduring else None
         except OSError as error:
             raise StateError(
                 f"the state directory {directory} can't be made ({error.strerror}): correct state_dir or its owner"
@@ -92,9 +95,14 @@ class State:
         if isinstance(self._kept, Enduring):
             self._kept.try_again()
 
+    def settle(self) -> None:
+        """Wait until what was put is written, and see what others put. For a thread of the service. Raises DatabaseError."""
+        if self._behind is not None:
+            self._behind.settle()
+
     def close(self) -> None:
         """Close the files."""
-        self._kept.close()
+        (self._behind or self._kept).close()
 
     def outbox(self) -> Outbox:
         """Open the queue of reports."""
@@ -132,26 +140,20 @@ class State:
 
     def get(self, key: str) -> JsonValue:
         """Return what was kept under `key`; None when nothing was, or when it can't be read any more."""
-        row = self._kept.run(
-            lambda connection: connection.execute("SELECT value FROM kept WHERE key = ?", (key,)).fetchone()
-        )
+        text = self._behind.get(key) if self._behind is not None else self._read(key)
         try:
-            value: JsonValue = json.loads(row[0]) if row else None
+            value: JsonValue = json.loads(text) if text is not None else None
         except ValueError:
             return None
         return value
 
     def put(self, key: str, value: JsonValue) -> None:
-        """Keep a value under `key`, durably; None forgets it."""
-        text = json.dumps(value)
-
-        def work(connection: sqlite3.Connection) -> None:
-            if value is None:
-                connection.execute("DELETE FROM kept WHERE key = ?", (key,))
-            else:
-                connection.execute("INSERT OR REPLACE INTO kept VALUES (?, ?)", (key, text))
-
-        self._kept.run(work)
+        """Keep a value under `key`, durably (for the service: once it has settled); None forgets it."""
+        text = None if value is None else json.dumps(value)
+        if self._behind is not None:
+            self._behind.put(key, text)
+        else:
+            self._kept.run(lambda connection: _write(connection, key, text))
 
     def learnt_budgets(self) -> dict[str, int]:
         """Return the session budgets learnt so far, by recorder."""
@@ -274,9 +276,22 @@ class State:
             return True
         return False
 
+    def _read(self, key: str) -> str | None:
+        row = self._kept.run(
+            lambda connection: connection.execute("SELECT value FROM kept WHERE key = ?", (key,)).fetchone()
+        )
+        return str(row[0]) if row else None
+
     @property
     def _enrolment_path(self) -> Path:
         return self.directory / "agent.json"
+
+
+def _write(connection: sqlite3.Connection, key: str, text: str | None) -> None:
+    if text is None:
+        connection.execute("DELETE FROM kept WHERE key = ?", (key,))
+    else:
+        connection.execute("INSERT OR REPLACE INTO kept VALUES (?, ?)", (key, text))
 
 
 def _take_lock(stream: TextIO, path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
 from collections.abc import Mapping, Sequence
@@ -10,7 +11,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from agents.breaker import Breaker
-from agents.database import DatabaseError
 from agents.pins import Pins
 from agents.recorders.base import Recorder, StreamPlayback
 from agents.recorders.registry import DRIVERS
@@ -110,8 +110,8 @@ class Station:
             await scan.close()
         for driver in self.drivers.values():
             await driver.close()
-        self.pins.close()
-        self.breaker.close()
+        for file in (self.pins, self.breaker):
+            await asyncio.to_thread(file.close)
 
     def budget(self, camera: CameraConfig) -> Budget:
         """Return the sessions that the camera shares."""
@@ -189,19 +189,13 @@ class Station:
         return stream
 
     def _fingerprint(self, camera: CameraConfig, host: str | None, place: str) -> str | None:
-        """Return the fingerprint that site.yaml gives (the camera's, or that of a recorder's host), else the kept one.
-
-        Raises StreamError when what was kept can't be read: then nobody can say that it is the same device.
-        """
+        """Return the fingerprint that site.yaml gives (the camera's, or that of a recorder's host), else the kept one."""
         recorder = self.site.recorder(camera.recorder)
         if camera.tls_fingerprint is not None:
             return camera.tls_fingerprint
         if recorder is not None and recorder.tls_fingerprint and urlsplit(recorder.url or "").hostname == host:
             return recorder.tls_fingerprint
-        try:
-            return self.pins.get(place)
-        except DatabaseError as error:
-            raise StreamError(StreamCause.CERTIFICATE, "connect", str(error)) from error
+        return self.pins.get(place)
 
     def _makers_url(self, camera: CameraConfig, *, main: bool) -> str | None:
         recorder = self.site.recorder(camera.recorder)

@@ -62,7 +62,8 @@ class ViewBook:
         self.refresh()
 
     def refresh(self) -> None:
-        """Read again: an officer confirmed, or somebody approved a view beside the service."""
+        """Read again: an officer confirmed, or somebody approved a view beside the service. May be done in a thread."""
+        in_force, approvals = dict[str, tuple[ApprovedView, ...]](), dict[str, tuple[Approval, ...]]()
         assignment = kept_assignment(self._state) if self._state.has_enrolment() else None
         assigned = assignment.views if assignment is not None else ()
         for camera in self._cameras:
@@ -70,9 +71,10 @@ class ViewBook:
             kept = _kept(self._state.get(_key(camera)))
             views = {item.light: item for item in self._views(kept, confirmed=False)}
             views |= {item.light: item for item in self._views(confirmed, confirmed=True)}
-            self._in_force[camera] = tuple(views.values())
+            in_force[camera] = tuple(views.values())
             said = [item.approval() for item in confirmed] if assignment is not None else list(map(_approval, kept))
-            self._approvals[camera] = tuple(sorted(said, key=lambda item: item.at))
+            approvals[camera] = tuple(sorted(said, key=lambda item: item.at))
+        self._in_force, self._approvals = in_force, approvals
 
     def of(self, camera: str) -> tuple[ApprovedView, ...]:
         """Return the views in force of a camera, one a light: the officer's, else those approved on site."""

@@ -19,6 +19,9 @@ from monitor.model.observation import StreamCause
 MOST_REFUSALS = 2
 """Of one login in a row: the first may have been one channel's, and a device that has another password now locks an account after a few."""
 
+LONG_WAIT_SECONDS = 1.0
+"""For the turn to log in: what is short of time after that was not made so by the device."""
+
 Trace = Callable[[str], None]
 """Takes one line for each step, without secrets: what was asked, what was answered."""
 
@@ -165,6 +168,8 @@ class Requester:
         if self._breaker is None:
             yield None
             return
+        now = asyncio.get_running_loop().time
+        asked = now()
         async with contextlib.AsyncExitStack() as stack:
             attempt = self._breaker.attempt(self._address, login.username, login.password)
             try:
@@ -175,6 +180,10 @@ class Requester:
             except TimeoutError:
                 detail = "another login to the same device had no outcome yet, and only one goes at a time"
                 raise StreamError(StreamCause.CREDENTIALS_HELD, self._connection.stage, detail) from None
+            if now() - asked > LONG_WAIT_SECONDS and self._until - now() < self._answer_seconds:
+                granted.unused()  # the device would be called too slow, whose answer nobody had waited for
+                detail = "the turn to log in came too late to wait for the device's answer"
+                raise StreamError(StreamCause.CREDENTIALS_HELD, self._connection.stage, detail)
             yield granted
 
 
