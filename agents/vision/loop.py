@@ -24,6 +24,11 @@ PACE_SECONDS = 2.0
 PACE_TIMES = 3
 """So often in a row a stream is seen to be too fast before fewer of its windows make a token: a sender may send a burst."""
 
+SLOW_RATE = LATEST_RATE / 4
+SLOW_TIMES = 300
+"""And so often in a row, ten minutes, too slow before more of them do: a longer burst, or a main stream that was watched for a while, would
+else hide every loop of a stream that is slow again."""
+
 TICKS = 32
 """A second, in a table. They are counted by whole numbers: the distance of two frames is told as well in the second year as in the first hour."""
 
@@ -98,7 +103,9 @@ class Loop:
         self._sizes: deque[int] = deque(maxlen=WINDOW)
         self._began: float | None = None
         self._one_in = 1
-        """Of the windows one makes a token: a power of two that only grows, for tokens of a denser time have those of a thinner one among them."""
+        """Of the windows one makes a token: a power of two, for so tokens of a denser time have those of a thinner one among them."""
+        self._slow = 0
+        """So often in a row the stream was too slow for that."""
         self._paced: tuple[float, int] = -math.inf, 0
         """Since when frames are counted, and how many there were."""
         self._rates: deque[float] = deque(maxlen=PACE_TIMES)
@@ -155,7 +162,10 @@ class Loop:
         return frozenset(token for *_, token in self._run)
 
     def _pace(self, at_seconds: float, since: float, count: int) -> None:
-        """Let fewer windows make a token where the stream is faster than its tokens may be: it may have begun slowly, or in a visit."""
+        """Let fewer windows make a token where the stream is faster than its tokens may be: it may have begun slowly, or in a visit.
+
+        And more where it is slower for long; but not while a loop is known, whose further tokens would have been seen by nobody.
+        """
         if self._began is None:
             self._began = at_seconds
         if not PACE_SECONDS <= at_seconds - since <= 2 * PACE_SECONDS:
@@ -163,6 +173,10 @@ class Loop:
         self._rates.append(count / (at_seconds - since))
         while len(self._rates) == PACE_TIMES and min(self._rates) / self._one_in > LATEST_RATE:
             self._one_in *= 2
+        slow = self._one_in > 1 and not self._known and self._rates[-1] / self._one_in < SLOW_RATE
+        self._slow = self._slow + 1 if slow else 0
+        if self._slow == SLOW_TIMES:
+            self._one_in, self._slow = self._one_in // 2, 0
 
     @property
     def looping(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -128,6 +129,35 @@ def test_a_loop_is_found_however_the_stream_began(rate: int, visits: int, second
         loop.frame(at, size)
         at += 1 / 25
     assert loop.looping
+
+
+def test_a_burst_hides_no_loop_of_later_days() -> None:
+    """Whoever can play a recording can also send thousands of frames a second for a moment before."""
+    loop, at = Loop(), 1000.0
+    for size, _ in lively(30, 3, fps=2000):
+        loop.frame(at, size)
+        at += 1 / 2000
+    assert loop._one_in >= 1000
+    for size, _ in lively(3 * 3600, 4, fps=5):
+        loop.frame(at, size)
+        at += 1 / 5
+    assert loop._one_in <= 8
+    for size, _ in lively(120, 5, fps=5) * 2:
+        loop.frame(at, size)
+        at += 1 / 5
+    assert loop.looping
+
+
+def test_a_loop_that_is_known_stays_known_while_the_stream_is_slower_than_it_was() -> None:
+    loop, at, part = Loop(), 1000.0, lively(90, 10, fps=5)
+    for size, _ in lively(60, 6, fps=25):
+        loop.frame(at, size)
+        at += 1 / 25
+    for number, (size, _) in enumerate(part * 30):
+        loop.frame(at, size)
+        at += 1 / 5
+        if number >= 4 * len(part) and number % 50 == 0:
+            assert loop.looping, number / len(part)
 
 
 @given(st.integers(0, 99), st.lists(st.integers(1, 90), min_size=1, max_size=40))
@@ -336,6 +366,23 @@ def test_memory_is_bounded() -> None:
     assert sum(table.tags.nbytes + table.ticks.nbytes for table in tables) == 16 * SLOTS <= 1 << 18
     assert recurrence._ring.nbytes == 4 * KEPT_SECONDS
     assert recurrence._unmoved.nbytes == recurrence._stood.nbytes == KEPT_SECONDS
+
+
+def test_ninety_days_take_no_more_memory_than_one() -> None:
+    """Of each six hours a minute or so, at rates that change, with visits, bursts and clocks that jump."""
+    loop, recurrence, rng, at = Loop(), Recurrence(), np.random.default_rng(9), 1000.0
+    after_a_day = 0
+    for hour in range(0, 90 * 24, 6):
+        rate = int(rng.choice((1, 5, 15, 25)))
+        sizes = rng.integers(20, 30_000, 300) if hour % 7 else np.tile(rng.integers(20, 3000, 75), 4)
+        frames = [(at + n / rate, int(size), n % (2 * rate) == 0) for n, size in enumerate(sizes)]
+        loop.frames(frames)
+        recurrence.frames(frames)
+        assert isinstance(loop.looping, bool)
+        at += 6 * 3600.0 if hour % 50 else float(rng.normal(0, 1e6))
+        after_a_day = after_a_day or (len(pickle.dumps((loop, recurrence))) if hour == 24 else 0)
+    assert len(pickle.dumps((loop, recurrence))) <= after_a_day + 1000
+    assert loop._one_in <= 32
 
 
 FRAMES = st.lists(st.tuples(st.floats(-1e9, 1e9), st.integers(0, 1 << 30), st.booleans()), max_size=60)
