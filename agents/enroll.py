@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -13,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from agents.collector import Collector, CollectorError, NotAccepted, Pinned, Refused, collector_url
 from agents.history import forget_history
-from agents.identity import IdentityError, make_key
+from agents.identity import IdentityError, make_key, read_key
 from agents.state import Enrolment, State
 from monitor.model.authority import Authority, plain_fingerprint, read_authority
 from monitor.model.enrolment import plain_code, prove_possession
@@ -21,6 +23,8 @@ from monitor.model.handover import PATH as HANDOVERS
 from monitor.model.handover import Handovers, follow
 from monitor.model.suite import BadKey, PrivateKey, PublicKey
 
+_OFFERED = "key_offered"
+"""Which key was offered last, and the digest of the code with which it was."""
 _IDENTIFIER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -80,7 +84,7 @@ async def enroll(
     shown = None if client is None else _shown(*client, address)
     pinned = Pinned(await _pinned(address, trust), client=shown)
     try:
-        key = make_key(state.directory)
+        key = _key_for(state, code)
         name = state.agent if state.is_enrolled() else state.own_name
         granted = await _ask(address, pinned, code, (institution, agent or name), key)
         enrolment = granted.enrolment(address, key, pinned)
@@ -101,7 +105,23 @@ async def enroll(
             " one again under a name of its own (--agent NAME), and that one too: each with a new code"
         )
     keep_enrolment(state, enrolment, goes_on=same)
+    state.put(_OFFERED, None)
     return enrolment
+
+
+def _key_for(state: State, code: str) -> PrivateKey:
+    """Return the key that is registered with a code: the same one each time, until the enrolment is kept.
+
+    The collector's answer may be lost on the line, or the box be cut off before it is kept; the code is used up by
+    then, and the collector answers once more to whoever has the key that used it. Raises IdentityError.
+    """
+    shown, before = hashlib.sha256(plain_code(code).encode("utf-8", "surrogatepass")).hexdigest(), state.get(_OFFERED)
+    if isinstance(before, dict) and before.get("code") == shown:
+        with suppress(IdentityError):  # gone meanwhile: another one is made
+            return read_key(state.directory, str(before.get("key")))
+    key = make_key(state.directory)
+    state.put(_OFFERED, {"code": shown, "key": key.public.id})
+    return key
 
 
 def keep_enrolment(state: State, enrolment: Enrolment, *, goes_on: bool) -> None:

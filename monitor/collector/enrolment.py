@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
+from sqlalchemy.orm import Session
 
 from monitor.collector.arrival import Identity
 from monitor.collector.context import Context
@@ -83,6 +84,9 @@ def enrol(context: Context, code: str, agent: str, offer: Offer, institution: st
 
     `institution` is that of the agent's site, where it says it (agents of before don't). The name that the operator wrote into the code wins over the one that the agent asks for. An agent that enrols
     again keeps its history; its earlier keys count as replaced, and the grant says so: two boxes may have one name.
+
+    Whoever shows the code once more with the very key that it registered is answered once more, for as long as the code
+    is valid: the first answer may have been lost on the line. Nothing changes then, and nobody else can have that key.
     """
     now, plain = context.now(), plain_code(code)
     key = _offered(offer, plain)
@@ -92,20 +96,49 @@ def enrol(context: Context, code: str, agent: str, offer: Offer, institution: st
             raise EnrolmentError("there is no such code")
         if institution is not None and institution != found.institution:
             raise WrongInstitution(f"the code is for another institution than {institution}")
-        if not agents.use_code(session, plain, now):
-            raise EnrolmentError("this code has been used or has expired; ask for a new one")
         identity = Identity(found.institution, found.agent or agent)
-        heard = agents.heard_from(session, identity.institution).get(identity.agent)
-        due = context.packs.silent_due(registry.known_institution(session, identity.institution).regulation, now)
-        agents.enrol(session, identity.institution, identity.agent, now, due)
-        known = agent_keys(session, identity.institution, identity.agent)
-        if key.id in known:
-            raise EnrolmentError("this key has been registered before; make a new one")
-        register_key(session, identity.institution, identity.agent, key, now)
-    counted = any(item.replaced is None and item.revoked is None for item in known.values())
-    if counted:
-        log.warning("an enrolment replaced an agent's key", institution=identity.institution, agent=identity.agent)
-    return replace(_granted(context, identity, now), replaces_heard=heard if counted else None)
+        if agents.use_code(session, plain, now):
+            heard = _register(context, session, identity, key, now)
+        else:
+            heard = _registered_by(session, plain, identity, key, now)
+    return replace(_granted(context, identity, now), replaces_heard=heard)
+
+
+def _register(context: Context, session: Session, identity: Identity, key: PublicKey, now: Millis) -> Millis | None:
+    """Register a key by a code; return when the agent was heard whose key it replaces, None where it replaces none."""
+    heard = agents.heard_from(session, identity.institution).get(identity.agent)
+    due = context.packs.silent_due(registry.known_institution(session, identity.institution).regulation, now)
+    agents.enrol(session, identity.institution, identity.agent, now, due)
+    known = agent_keys(session, identity.institution, identity.agent)
+    if key.id in known:
+        raise EnrolmentError("this key has been registered before; make a new one")
+    register_key(session, identity.institution, identity.agent, key, now)
+    if not any(item.replaced is None and item.revoked is None for item in known.values()):
+        return None
+    log.warning("an enrolment replaced an agent's key", institution=identity.institution, agent=identity.agent)
+    return heard
+
+
+def _registered_by(session: Session, code: str, identity: Identity, key: PublicKey, now: Millis) -> Millis | None:
+    """Return what `_register` did when this key was registered by this code. Raises EnrolmentError where it wasn't, or counts no more."""
+    session.expire_all()  # who used the code meanwhile may have done so since it was read
+    found = agents.enrolment_of(session, code)
+    known = agent_keys(session, identity.institution, identity.agent)
+    mine = known.get(key.id)
+    valid = found is not None and now < found.expires
+    if not valid or found is None or mine is None or mine.registered != found.used:
+        raise EnrolmentError("this code has been used or has expired; ask for a new one")
+    if mine.replaced is not None or mine.revoked is not None:
+        raise EnrolmentError("the key that was registered with this code counts no more; ask for a new code")
+    counted = [
+        item
+        for item in known.values()
+        if item.replaced == mine.registered and (item.revoked is None or item.revoked > mine.registered)
+    ]
+    if not counted:
+        return None
+    reported = agents.last_report_at(session, identity.institution, identity.agent)
+    return max(item.registered for item in counted) if reported is None else reported
 
 
 def rotate(context: Context, identity: Identity, by: str, offer: Offer) -> Enrolled:

@@ -205,6 +205,12 @@ def _chain(text: str | None, unreadable: Chain | None) -> Chain:
         return unreadable
 
 
+def last_report_at(session: Session, institution_id: str, agent_id: str) -> Millis | None:
+    """Return when an agent's newest report came in; None before the first."""
+    here = (AgentRow.institution_id == institution_id, AgentRow.id == agent_id)
+    return session.scalars(select(AgentRow.last_report_at).where(*here)).one_or_none()
+
+
 def heard_from(session: Session, institution_id: str) -> dict[str, Millis]:
     """Return, for each agent, since when it would be silent: its newest report, or its enrolment before the first."""
     return {

@@ -111,6 +111,45 @@ async def test_what_goes_wrong_is_one_sentence_and_the_earlier_enrolment_stays(
     assert state.identity() is not None
 
 
+async def test_an_enrolment_whose_answer_was_lost_is_asked_for_with_the_same_key(
+    collector: LoopbackCollector, state: State
+) -> None:
+    """The code is used up then, and only who has the key that used it is answered once more."""
+    earlier = enrol(state, "https://c.example")
+
+    def offered() -> list[str]:
+        return [json.loads(item.body)["key"]["x"] for item in collector.requests]
+
+    for _ in range(2):
+        collector.faults = [Reply(raw=b"")]
+        with pytest.raises(EnrolError, match="try again"):
+            await enroll(state, "a", collector.url, "code")
+    collector.other = lambda request: Reply(201, granted(collector))
+    assert state.enrolment() == earlier
+    again = State(state.directory, "a")  # by another process
+    enrolment = await enroll(again, "a", collector.url, " CO-DE ")
+    assert len(set(offered())) == 1
+    assert [path.name for path in state.directory.glob("*.key")] == [f"agent-{enrolment.key}.key"]
+    await enroll(state, "a", collector.url, "code")
+    assert len(set(offered())) == 2, "an enrolment of its own"
+    collector.faults = [Reply(raw=b"")]
+    with pytest.raises(EnrolError, match="try again"):
+        await enroll(state, "a", collector.url, "code2")
+    await enroll(state, "a", collector.url, "code3")
+    assert len(set(offered())) == 4, "each code has a key of its own"
+
+
+async def test_a_key_that_was_offered_and_is_gone_is_made_anew(collector: LoopbackCollector, state: State) -> None:
+    collector.faults = [Reply(raw=b"")]
+    with pytest.raises(EnrolError, match="try again"):
+        await enroll(state, "a", collector.url, "code")
+    for path in state.directory.glob("*.key"):
+        path.unlink()
+    collector.other = lambda request: Reply(201, granted(collector))
+    assert await enroll(state, "a", collector.url, "code") == state.enrolment()
+    assert state.identity() is not None
+
+
 async def test_who_takes_the_name_of_another_box_is_told_and_who_enrols_again_is_not(
     collector: LoopbackCollector, state: State
 ) -> None:

@@ -38,7 +38,8 @@ from monitor.model.span import DAY, HOUR, MINUTE, from_millis, isoformat
 from monitor.model.suite import PrivateKey, PublicKey
 from monitor.store import registry
 from monitor.store.accounts import create_api_token, create_session, create_user, delete_session
-from monitor.store.engine import open_engine, writing
+from monitor.store.engine import open_engine, reading, writing
+from monitor.store.keys import agent_keys
 from monitor.store.schema import NEWEST, migrate
 from support.centre import INVENTORY, NOW, Centre, declared, index, instant, make_centre, span
 from support.databases import BOTH
@@ -130,6 +131,47 @@ def test_a_code_works_once(centre: Centre, client: TestClient) -> None:
     assert client.post("/api/v1/enrolments", json=form(code, "a")).status_code == 201
     assert_problem(client.post("/api/v1/enrolments", json=form(code, "b")), 403, "used or has expired")
     assert_problem(client.post("/api/v1/enrolments", json=form("AAAA", "b")), 403, "no such code")
+
+
+def test_an_answer_that_was_lost_on_the_line_is_given_again_to_the_same_key_alone(
+    centre: Centre, client: TestClient
+) -> None:
+    """A code is for once; but whoever used it and never heard so would need another one, and a person to make it."""
+    centre.add("wj-0002")
+    centre.see(span("camera/gate", "up", NOW - MINUTE, NOW), institution="wj-0002")
+    code, key = create_code(centre.context, "wj-0002"), PrivateKey.make()
+    first = client.post("/api/v1/enrolments", json=form(code, "box", key))
+    centre.clock.advance(3600)
+    again = client.post("/api/v1/enrolments", json=form(code, "box", key))
+    assert (first.status_code, again.status_code) == (201, 201)
+    same = ("institution", "agent", "key", "replaces_heard_at")
+    assert [again.json()[name] for name in same] == [first.json()[name] for name in same]
+    assert again.json()["replaces_heard_at"] == isoformat(NOW)
+    used = (403, "used or has expired")
+    assert_problem(client.post("/api/v1/enrolments", json=form(code, "box")), *used)
+    assert_problem(client.post("/api/v1/enrolments", json=form(code, "another", key)), *used)
+    stolen = {**form(code, "box"), "key": key.public.jwk}
+    assert_problem(client.post("/api/v1/enrolments", json=stolen), 403, "the private key is there")
+    other = create_code(centre.context, "wj-0002")
+    assert_problem(client.post("/api/v1/enrolments", json=form(other, "box", key)), 403, "make a new one")
+    with reading(centre.context.engine) as session:
+        assert [item.replaced for item in agent_keys(session, "wj-0002", "box").values()] == [NOW, None]
+    assert client.post("/api/v1/enrolments", json=form(other, "box")).status_code == 201
+    assert_problem(client.post("/api/v1/enrolments", json=form(code, "box", key)), 403, "counts no more")
+
+
+def test_an_answer_is_given_again_while_the_code_is_valid_and_the_key_counts(
+    centre: Centre, client: TestClient
+) -> None:
+    code, key = create_code(centre.context, "wj-0001", valid=HOUR), PrivateKey.make()
+    answers = [client.post("/api/v1/enrolments", json=form(code, "a", key)) for _ in range(2)]
+    assert [item.json()["replaces_heard_at"] for item in answers] == [None, None]
+    centre.clock.advance(3600)
+    assert_problem(client.post("/api/v1/enrolments", json=form(code, "a", key)), 403, "used or has expired")
+    code, key = create_code(centre.context, "wj-0001"), PrivateKey.make()
+    assert client.post("/api/v1/enrolments", json=form(code, "a", key)).status_code == 201
+    revoke(centre.context, "wj-0001", "a")
+    assert_problem(client.post("/api/v1/enrolments", json=form(code, "a", key)), 403, "counts no more")
 
 
 def test_a_code_of_another_institution_is_not_used_up_and_replaces_nobody(centre: Centre, client: TestClient) -> None:
