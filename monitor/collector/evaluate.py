@@ -28,7 +28,7 @@ from monitor.store.engine import reading, writing
 from monitor.store.findings import FindingRow, Reading, add_finding, change_finding, count_open, known_findings
 from monitor.store.indexes import load_indexes
 from monitor.store.instants import has_instants, put_together
-from monitor.store.keys import revoked_agents
+from monitor.store.keys import enrolled_by, revoked_agents
 from monitor.store.ledger import load_observations
 from monitor.store.listening import listening_since
 from monitor.store.notices import owe_notices
@@ -157,9 +157,12 @@ def verdicts_as_of(session: Session, institution_id: str, as_of: Millis, packs: 
 def expected_reports(session: Session, institution_id: str, as_of: Millis) -> dict[str, Millis]:
     """Return, for each agent that was expected to report at an instant, since when it would have been silent."""
     heard = reports.last_reports(session, institution_id, as_of)
+    enrolled = enrolled_by(session, institution_id, as_of)
     for agent in agents.agents_of(session, institution_id):
-        if agent.enrolled_at <= as_of:
-            heard[agent.id] = max(agent.enrolled_at, heard.get(agent.id, agent.enrolled_at))
+        # An agent that was enrolled again since had been enrolled before: what it is now is not what it was then.
+        at = agent.enrolled_at if agent.enrolled_at <= as_of else enrolled.get(agent.id)
+        if at is not None:
+            heard[agent.id] = max(at, heard.get(agent.id, at))
     return _expected(heard, revoked_agents(session, institution_id, as_of))
 
 

@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from sqlalchemy import select, update
+from sqlalchemy import and_, func, select, update
 from sqlalchemy.orm import Session
 
 from monitor.model.span import Millis
 from monitor.model.suite import PublicKey
 from monitor.store.given import TEXT, run_given
-from monitor.store.tables import AgentKeyRow, CollectorKeyRow
+from monitor.store.tables import AgentKeyRow, CollectorKeyRow, EnrolmentRow
 from monitor.store.upsert import insert_new
 
 _KEYS_OF = (
@@ -100,6 +100,16 @@ def revoked_agents(session: Session, institution_id: str, until: Millis) -> dict
         still = revoked is None or revoked > until or before is None
         found[agent_id] = None if still else max(before or 0, revoked or 0)
     return {agent_id: at for agent_id, at in found.items() if at is not None}
+
+
+def enrolled_by(session: Session, institution_id: str, until: Millis) -> dict[str, Millis]:
+    """Return, for each agent, when it was last enrolled by `until`: when a code was used, a key was registered at that instant."""
+    by_code = and_(
+        EnrolmentRow.institution_id == AgentKeyRow.institution_id, EnrolmentRow.used_at == AgentKeyRow.registered_at
+    )
+    query = select(AgentKeyRow.agent_id, func.max(AgentKeyRow.registered_at)).join(EnrolmentRow, by_code)
+    here = (AgentKeyRow.institution_id == institution_id, AgentKeyRow.registered_at <= until)
+    return dict(session.execute(query.where(*here).group_by(AgentKeyRow.agent_id)).all())
 
 
 def collector_keys(session: Session) -> dict[str, str]:
