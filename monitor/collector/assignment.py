@@ -7,7 +7,8 @@ from typing import Any
 
 from monitor.collector.arrival import Identity
 from monitor.collector.context import Context
-from monitor.collector.packs import digest_of_json, pack_json
+from monitor.collector.packs import digest_of_json
+from monitor.model.regulation import pack_json
 from monitor.store import registry, views
 from monitor.store.engine import reading
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import structlog
 from sqlalchemy.orm import Session
@@ -28,6 +28,7 @@ from monitor.store.engine import reading, writing
 from monitor.store.findings import FindingRow, Reading, add_finding, change_finding, count_open, known_findings
 from monitor.store.indexes import load_indexes
 from monitor.store.instants import has_instants, put_together
+from monitor.store.kept_packs import keep_pack
 from monitor.store.keys import enrolled_by, revoked_agents
 from monitor.store.ledger import load_observations
 from monitor.store.listening import listening_since
@@ -103,7 +104,7 @@ def facts_of(session: Session, institution_id: str, as_of: Millis, kept: KeptInd
         load_observations(session, institution_id, as_of),
         as_of,
         inventory=inventory,
-        waivers=registry.waivers(session, institution_id),
+        waivers=registry.waivers(session, institution_id, as_of),
         indexes=load_indexes(session, institution_id, as_of, kept or KeptIndexes()),
     )
     return None if facts is None else with_approvals(facts, views.approvals(session, institution_id))
@@ -227,15 +228,18 @@ def _write(session: Session, assessment: Assessment, *, notify: bool) -> Evaluat
     save_runs(session, institution_id, assessment.runs_before, assessment.runs)
     opened, changed = [], []
     owed = []
-    for move in assessment.moves:
+    told = assessment.moves
+    pack = keep_pack(session, assessment.regulation, now) if told else ""
+    for move in told:
         if move.known is None:
             row = _finding(assessment, move)
-            add_finding(session, row)
+            add_finding(session, row, pack)
             opened.append(row.id)
             if row.ended is None and row.requirement in NOTIFIED:
                 owed.append(row.id)
         else:
-            change_finding(session, institution_id, move.known.id, _reading(move, now), retell=move.retells)
+            said = replace(_reading(move, now), pack=pack)
+            change_finding(session, institution_id, move.known.id, said, retell=move.retells)
             changed.append(move.known.id)
     if notify:
         owe_notices(session, institution_id, owed, now)

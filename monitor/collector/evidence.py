@@ -12,18 +12,19 @@ from sqlalchemy.orm import Session
 from monitor.collector.clocks import NOTED_FOR
 from monitor.collector.context import Context
 from monitor.collector.evaluate import expected_reports, nothing_declared
-from monitor.collector.packs import pack_json
 from monitor.evidence.bundle import as_json, write_bundle
 from monitor.model.chain import write_chain
 from monitor.model.envelope import Envelope, frame
 from monitor.model.finding import undetermined_since
 from monitor.model.jws import SignatureError
+from monitor.model.regulation import pack_json
 from monitor.model.span import Millis, isoformat
 from monitor.store import registry, views
 from monitor.store.agents import AgentSummary, agents_of
 from monitor.store.clocks import disputed_at
 from monitor.store.engine import reading
 from monitor.store.findings import FindingRow, Reading, changes_of, finding
+from monitor.store.kept_packs import kept_pack
 from monitor.store.keys import agent_keys
 from monitor.store.listening import listening_since
 from monitor.store.reports import Position, StoredReport, stored_reports
@@ -47,17 +48,41 @@ def export_evidence(context: Context, finding_id: str, path: Path) -> int:
         files, agents, count = _reports(session, row.institution, said.at)
         files["agents.json"] = as_json(agents)
         files["finding.json"] = as_json(row.to_json())
-        readings = [item.to_json() for item in changes]
+        readings = [_said(item) for item in changes]
         files["computation.json"] = as_json(_computation(session, row, said) | {"readings": readings})
-        files["regulation.json"] = as_json(pack_json(context.packs.get(row.regulation)))
+        files["regulation.json"] = as_json(_regulation(context, session, row, said))
     about = {"institution": row.institution, "finding": row.id, "made_at": isoformat(context.now())}
     write_bundle(path, files, about)
     return count
 
 
 def _reading(changes: list[Reading]) -> Reading:
-    """Return the newest reading that shows the breach; the one that opened it where none does any more."""
-    return next((item for item in reversed(changes) if item.ended is None), changes[0])
+    """Return the newest reading that shows the breach, by the pack that opened the finding; the first one where none does.
+
+    A finding cites the pack that opened it: what was judged later by another one (the institution's pack was changed, or
+    updated), and what only set times right, is told with it, and not computed again.
+    """
+    first = changes[0]
+    return next((item for item in reversed(changes) if item.ended is None and item.pack == first.pack), first)
+
+
+def _said(item: Reading) -> dict[str, Any]:
+    return item.to_json() | {"regulation": item.pack}
+
+
+def _regulation(context: Context, session: Session, row: FindingRow, said: Reading) -> Any:
+    """Return the pack by which a reading was made. Of findings of before none was kept: the installed one has to do."""
+    if said.pack is None:
+        return pack_json(context.packs.get(row.regulation))
+    try:
+        kept = kept_pack(session, said.pack)
+    except ValueError:
+        kept = None
+    if kept is None:
+        raise ExportError(
+            f"the regulation by which finding {row.id} was judged is gone: see `cradlewatch collector verify`"
+        )
+    return kept
 
 
 def _reports(session: Session, institution: str, until: Millis) -> tuple[dict[str, bytes], dict[str, Any], int]:
@@ -132,12 +157,13 @@ def _computation(session: Session, row: FindingRow, said: Reading) -> dict[str, 
     approvals = views.approvals(session, row.institution)
     return {
         "as_of": said.at,
-        "reading": said.to_json(),
+        "reading": _said(said),
+        "regulation_version": row.regulation_version,
         "inventory": None if approved is None else approved.model_dump(mode="json", by_alias=True),
         "undeclared": nothing_declared(registry.known_institution(session, row.institution)).model_dump(
             mode="json", by_alias=True
         ),
-        "waivers": [item.model_dump(mode="json") for item in registry.waivers(session, row.institution)],
+        "waivers": [item.model_dump(mode="json") for item in registry.waivers(session, row.institution, said.at)],
         "approvals": {camera: [asdict(item) for item in items] for camera, items in approvals.items()},
         "last_reports": expected_reports(session, row.institution, said.at),
         "undetermined_since": [item for item in since if item[2] is not None],

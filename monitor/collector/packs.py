@@ -76,11 +76,6 @@ def unreadable_directory(directory: Path) -> str | None:
     return None
 
 
-def pack_json(pack: Regulation) -> dict[str, object]:
-    """Return the pack as it travels: by alias, as JSON values."""
-    return pack.model_dump(mode="json", by_alias=True)
-
-
 def digest_of_json(value: object) -> str:
     """Return the SHA-256 of a JSON value in hexadecimal."""
     return hashlib.sha256(json.dumps(value, sort_keys=True, ensure_ascii=False).encode()).hexdigest()

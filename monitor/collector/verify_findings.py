@@ -9,10 +9,11 @@ from sqlalchemy.orm import Session
 
 from monitor.collector.packs import Packs
 from monitor.evidence.readings import finding_problems
-from monitor.model.regulation import Requirement
+from monitor.model.regulation import Regulation, Requirement, pack_digest
 from monitor.model.verdict import citation_json
 from monitor.regulations.problem import PackError
 from monitor.store.findings import FindingRow, changes_of, finding_ids, finding_of, orphaned_changes, reading_numbers
+from monitor.store.kept_packs import kept_pack
 
 
 @dataclass
@@ -42,22 +43,47 @@ def _problems(session: Session, institution: str, finding_id: str, packs: Packs)
         yield f"{count} readings were made of it, and {len(numbers)} are stored"
     try:
         row = finding_of(session, institution, finding_id)
-        readings = [item.to_json() for item in changes_of(session, institution, finding_id)]
-        yield from finding_problems(row.to_json(), readings)
-        cited = _citations(row, packs)
-        if cited is not None and cited != (row.citation, row.citation_zh):
-            yield f"it cites another text than its pack {row.regulation} version {row.regulation_version}"
+        readings = changes_of(session, institution, finding_id)
+        yield from finding_problems(row.to_json(), [item.to_json() for item in readings])
+        for digest in dict.fromkeys(item.pack for item in readings if item.pack is not None):
+            yield from _kept_problems(session, digest)
+        pack = _pack(session, row, readings[0].pack if readings else None, packs)
+        if pack is not None:
+            yield from _pack_problems(row, pack)
     except (ValueError, TypeError, OverflowError):  # whoever edits a row may write anything
         yield "it can't be read"
 
 
-def _citations(row: FindingRow, packs: Packs) -> tuple[dict[str, str], dict[str, str]] | None:
-    """Return what a finding has to cite, in both languages; None where its pack, or that version of it, is not there."""
+def _kept_problems(session: Session, digest: str) -> Iterator[str]:
+    """Say where a pack by which a reading was made is not there, or not what it was."""
     try:
-        pack = packs.get(row.regulation)
+        kept = kept_pack(session, digest)
+    except ValueError:
+        kept = ""
+    if kept is None:
+        yield f"the regulation {digest} by which it was judged is gone"
+    elif pack_digest(kept) != digest:
+        yield f"the regulation {digest} by which it was judged was edited"
+
+
+def _pack(session: Session, row: FindingRow, digest: str | None, packs: Packs) -> Regulation | None:
+    """Return the pack by which a finding was opened; None where it is not there. Raises ValueError where somebody edited it."""
+    if digest is not None:
+        kept = kept_pack(session, digest)
+        return None if kept is None else Regulation.model_validate(kept)
+    try:
+        installed = packs.get(row.regulation)
     except PackError:
         return None
+    return installed if installed.version == row.regulation_version else None
+
+
+def _pack_problems(row: FindingRow, pack: Regulation) -> Iterator[str]:
+    """Say where a finding doesn't cite what its pack says, in both languages."""
+    if (row.regulation, row.regulation_version) != (pack.id, pack.version):
+        yield f"it is said to stand on {row.regulation} version {row.regulation_version}, and was opened by {pack.id} version {pack.version}"
     requirement = getattr(pack.requirements, row.requirement, None)
-    if pack.version != row.regulation_version or not isinstance(requirement, Requirement):
-        return None
-    return citation_json(requirement, "en"), citation_json(requirement, "zh")
+    if not isinstance(requirement, Requirement):
+        return
+    if (citation_json(requirement, "en"), citation_json(requirement, "zh")) != (row.citation, row.citation_zh):
+        yield f"it cites another text than its pack {pack.id} version {pack.version}"

@@ -19,7 +19,7 @@ from monitor.model.inventory import Inventory
 from monitor.model.jws import SignatureError
 from monitor.model.ledger import Facts, fold, with_approvals
 from monitor.model.observation import Observation, Subject
-from monitor.model.regulation import Regulation
+from monitor.model.regulation import Regulation, pack_digest
 from monitor.model.report import Report, is_misdated
 from monitor.model.span import Millis, parse_instant
 from monitor.model.suite import PublicKey
@@ -177,8 +177,10 @@ def _told(bundle: Bundle, result: Result) -> None:
 def _judged(bundle: Bundle, observations: list[Observation], result: Result) -> None:
     """Compute the verdict again, and compare it with the one of the finding."""
     computation, finding = bundle.json("computation.json"), bundle.json("finding.json")
-    verdict = _verdict(bundle, computation, finding, observations)
     said = computation["reading"]
+    if not _is_by_its_regulation(bundle, computation, result):
+        return
+    verdict = _verdict(bundle, computation, finding, observations)
     name = f"{finding['requirement']} of {finding['subject']['kind']}/{finding['subject']['id']}"
     if verdict is None:
         result.fails.append(f"the reports don't come to any verdict on {name}")
@@ -196,6 +198,29 @@ def _judged(bundle: Bundle, observations: list[Observation], result: Result) -> 
         result.notes.append(f"computed again the reason reads: {found['reason']}")
     if found["evidence"] != said["evidence"]:
         result.notes.append("computed again it rests on other evidence than its reading names")
+
+
+def _is_by_its_regulation(bundle: Bundle, computation: dict[str, Any], result: Result) -> bool:
+    """Tell whether the regulation is the one by which the reading was made; note which readings another one made."""
+    pack, said = bundle.json("regulation.json"), computation["reading"].get("regulation")
+    version = computation.get("regulation_version", pack["version"])
+    if said is not None and pack_digest(pack) != said:
+        result.fails.append("regulation.json is not the regulation by which the reading was made")
+    if said is None and pack["version"] != version:
+        result.fails.append(
+            f"the finding was opened by version {version} of its regulation, which the collector had not kept, and version"
+            f" {pack['version']} is here: the verdict can't be computed again"
+        )
+        return False
+    others = [
+        item["at"] for item in computation.get("readings", ()) if item.get("regulation", said) not in {said, None}
+    ]
+    if others:
+        result.notes.append(
+            f"{len(others)} readings, the first at {others[0]}, were made by another regulation than the one that opened the"
+            " finding (a newer version, or the institution was given another one): they are told, and not computed again"
+        )
+    return True
 
 
 def _verdict(bundle: Bundle, said: dict[str, Any], finding: dict[str, Any], seen: list[Observation]) -> Verdict | None:

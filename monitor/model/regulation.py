@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import date
 from enum import StrEnum
@@ -11,6 +12,7 @@ from pydantic import BeforeValidator, Field, PlainSerializer, StringConstraints,
 
 from monitor.model.inventory import Camera, Identifier, Inventory, Room, Strict
 from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Millis
+from monitor.model.suite import digest_of_bytes
 
 _UNITS: dict[str, Millis] = {"ms": 1, "s": SECOND, "m": MINUTE, "h": HOUR, "d": DAY}
 _DURATION = re.compile(r"^(\d{1,9})(ms|s|m|h|d)$")
@@ -348,3 +350,13 @@ class Regulation(Strict):
             msg = "a pack needs at least one requirement"
             raise ValueError(msg)
         return self
+
+
+def pack_json(pack: Regulation) -> dict[str, object]:
+    """Return the pack as it travels: by alias, as JSON values."""
+    return pack.model_dump(mode="json", by_alias=True)
+
+
+def pack_digest(value: object) -> str:
+    """Return the digest of a pack as it travels: what else it is called, and its version, is anybody's word."""
+    return digest_of_bytes(json.dumps(value, sort_keys=True, ensure_ascii=False).encode())

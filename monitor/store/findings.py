@@ -36,6 +36,8 @@ class Reading:
     reason: str
     measured: dict[str, Any]
     evidence: list[dict[str, Any]]
+    pack: str | None = None
+    """The digest of the pack by which it was judged; None where nothing was judged, or no pack was kept yet."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the API's form."""
@@ -201,6 +203,7 @@ def changes_of(session: Session, institution: str, finding_id: str) -> list[Read
             row.reason,
             json.loads(row.measured),
             json.loads(row.evidence),
+            row.pack,
         )
         for row in session.scalars(query.order_by(FindingChange.number))
     ]
@@ -221,8 +224,8 @@ def known_findings(session: Session, institution: str) -> dict[Key, list[Known]]
     return dict(found)
 
 
-def add_finding(session: Session, row: FindingRow) -> None:
-    """Open a finding: its row, and its first reading."""
+def add_finding(session: Session, row: FindingRow, pack: str) -> None:
+    """Open a finding: its row, and its first reading, by the pack of this digest."""
     values = {
         "institution_id": row.institution,
         "id": row.id,
@@ -244,7 +247,7 @@ def add_finding(session: Session, row: FindingRow) -> None:
         "changes": 1,
     }
     session.execute(insert(FindingRecord), [values])
-    first = Reading(row.opened, row.state, row.began, row.ended, row.reason, row.measured, row.evidence)
+    first = Reading(row.opened, row.state, row.began, row.ended, row.reason, row.measured, row.evidence, pack)
     _add_change(session, row.institution, row.id, 1, first)
 
 
@@ -295,6 +298,7 @@ def _add_change(session: Session, institution: str, finding_id: str, number: int
         "reason": reading.reason,
         "measured": _json(reading.measured),
         "evidence": _json(reading.evidence),
+        "pack": reading.pack,
     }
     session.execute(insert(FindingChange), [values])
 

@@ -251,9 +251,11 @@ def add_waiver(session: Session, institution_id: str, waiver: Waiver, now: Milli
     return waiver_id
 
 
-def waivers(session: Session, institution_id: str) -> tuple[Waiver, ...]:
-    """Return an institution's waivers, oldest first."""
+def waivers(session: Session, institution_id: str, until: Millis | None = None) -> tuple[Waiver, ...]:
+    """Return an institution's waivers, oldest first; those alone that had been granted by `until`, where it is given."""
     query = select(WaiverRow.body).where(WaiverRow.institution_id == institution_id)
+    if until is not None:
+        query = query.where(WaiverRow.created_at <= until)
     bodies = session.scalars(query.order_by(WaiverRow.created_at, WaiverRow.id))
     return tuple(Waiver.model_validate_json(body) for body in bodies)
 

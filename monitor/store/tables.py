@@ -386,8 +386,22 @@ class FindingChange(Base):
     reason: Mapped[str] = mapped_column(Text)
     measured: Mapped[Json]
     evidence: Mapped[Json]
+    pack: Mapped[str | None] = mapped_column(String(71))
+    """The digest of the pack by which it was judged; null: nothing was judged, times were set right, or no pack was kept yet."""
 
     __table_args__ = (ForeignKeyConstraint(["institution_id", "finding_id"], ["finding.institution_id", "finding.id"]),)
+
+
+class PackRow(Base):
+    """A pack as it was when findings were judged by it: the installed one is another after an update."""
+
+    __tablename__ = "pack"
+
+    digest: Mapped[str] = mapped_column(String(71), primary_key=True)
+    id: Mapped[Id]
+    version: Mapped[int] = mapped_column(Integer)
+    kept_at: Mapped[Instant]
+    body: Mapped[Json]
 
 
 class NoticeRow(Base):

@@ -95,6 +95,7 @@ def test_a_bundle_holds_and_each_change_of_it_is_told(bundle: Path) -> None:
             "come to another verdict",
         ),
         ("regulation.json", lambda data: data.replace(b'"required_days": 90', b'"required_days": 60'), "other figures"),
+        ("regulation.json", edit(jurisdiction="x"), "not the regulation by which the reading was made"),
         (reports, lambda data: data[:-5], "can't be taken apart"),
         ("finding.json", edit(began_at="2020-01-01T00:00:00Z"), "began_at is 2020-01-01T00:00:00Z, and"),
         ("finding.json", edit(ended_at="2026-11-23T04:00:00Z"), "ended_at is 2026-11-23T04:00:00Z, and None"),

@@ -99,6 +99,7 @@ def test_large_tables_begin_with_the_institution() -> None:
         "institution",
         "enrolment",
         "collector_key",
+        "pack",
         "user_account",
         "user_session",
         "api_token",
