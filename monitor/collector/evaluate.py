@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 import structlog
 from sqlalchemy.orm import Session
 
-from monitor.collector.cases import Move, moves
 from monitor.collector.clocks import NOTED_FOR
 from monitor.collector.context import Context
 from monitor.collector.packs import Packs
+from monitor.evaluation.cases import Move, moves
 from monitor.evaluation.judge import judge, of_silence_alone
 from monitor.model.finding import Known, Look, Run, Stage, extend, finding_id, undetermined_since
 from monitor.model.inventory import Institution, Inventory

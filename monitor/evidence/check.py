@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from monitor.evaluation.cases import Move, moves
 from monitor.evaluation.judge import judge, of_silence_alone
 from monitor.evidence.bundle import Bundle, BundleError
 from monitor.evidence.readings import finding_problems
@@ -15,6 +16,7 @@ from monitor.evidence.series import Series
 from monitor.model.calendar import Waiver
 from monitor.model.chain import read_chain
 from monitor.model.envelope import Envelope, unframe
+from monitor.model.finding import Known
 from monitor.model.inventory import Inventory
 from monitor.model.jws import SignatureError
 from monitor.model.ledger import Facts, fold, with_approvals
@@ -23,7 +25,7 @@ from monitor.model.regulation import Regulation, pack_digest
 from monitor.model.report import Report, is_misdated
 from monitor.model.span import Millis, parse_instant
 from monitor.model.suite import PublicKey
-from monitor.model.verdict import Verdict
+from monitor.model.verdict import Episode, Verdict
 from monitor.model.view import Approval
 
 _WAIVERS = TypeAdapter(tuple[Waiver, ...])
@@ -188,16 +190,57 @@ def _judged(bundle: Bundle, observations: list[Observation], result: Result) -> 
     found = verdict.to_json()
     if finding["citation"] != found["citation"]:
         result.fails.append("the finding: it cites another text than its regulation")
-    if (found["state"], found["measured"]) == (said["state"], said["measured"]):
-        result.holds.append(f"the reports come to the same verdict as of {said['at']}: {name} is {found['state']}")
+    told = _told_again(verdict, finding["id"], computation)
+    what = f"{name} is {said['state']}" if told is None or told.retells else f"{name} was {_times(said)}"
+    if told is not None and found["measured"] == said["measured"]:
+        result.holds.append(f"the reports come to the same verdict as of {said['at']}: {what}")
     else:
-        what = "other figures" if found["state"] == said["state"] else f"{found['state']}, not {said['state']}"
-        result.fails.append(f"the reports come to another verdict as of {said['at']} on {name}: {what}")
+        result.fails.append(
+            f"the reports come to another verdict as of {said['at']} on {name}: {_other(verdict, said)}"
+        )
     # Sentences and what they rest on may be others in another version of this program.
-    if found["reason"] != said["reason"]:
-        result.notes.append(f"computed again the reason reads: {found['reason']}")
+    reason = found["reason"] if told is None else told.reason
+    if reason != said["reason"]:
+        result.notes.append(f"computed again the reason reads: {reason}")
     if found["evidence"] != said["evidence"]:
         result.notes.append("computed again it rests on other evidence than its reading names")
+
+
+def _told_again(verdict: Verdict, finding: str, computation: dict[str, Any]) -> Move | None:
+    """Return what the verdict makes of the finding, where that is what the reading says; None where it isn't.
+
+    Spans tell when a breach began and ended, be it over before the reading, as of what came in after an outage. Else
+    what was so is told by looks, which are not in the bundle: there the verdict's own state has to be the reading's.
+    """
+    said, readings = computation["reading"], computation.get("readings", [])
+    told = Episode(
+        said["state"],
+        parse_instant(said["began_at"]),
+        None if said["ended_at"] is None else parse_instant(said["ended_at"]),
+    )
+    if verdict.episodes is None:
+        return Move(verdict, None, told) if verdict.state == said["state"] else None
+    number = readings.index(said) if said in readings else 0
+    known = [_known(finding, readings[number - 1])] if number else []
+    times = (told.state, told.began, told.ended)
+    made = moves(verdict, (), known, computation["as_of"])
+    return next((item for item in made if (item.episode.state, item.episode.began, item.episode.ended) == times), None)
+
+
+def _known(finding: str, reading: dict[str, Any]) -> Known:
+    ended = None if reading["ended_at"] is None else parse_instant(reading["ended_at"])
+    return Known(finding, reading["state"], parse_instant(reading["began_at"]), ended)
+
+
+def _times(said: dict[str, Any]) -> str:
+    until = "" if said["ended_at"] is None else f" until {said['ended_at']}"
+    return f"{said['state']} from {said['began_at']}{until}"
+
+
+def _other(verdict: Verdict, said: dict[str, Any]) -> str:
+    if verdict.state != said["state"]:
+        return f"{verdict.state}, not {said['state']}" if said["ended_at"] is None else f"not {_times(said)}"
+    return "other figures" if verdict.measured != said["measured"] else f"not {_times(said)}"
 
 
 def _is_by_its_regulation(bundle: Bundle, computation: dict[str, Any], result: Result) -> bool:

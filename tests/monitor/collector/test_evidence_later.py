@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,11 +13,12 @@ from monitor.collector.evaluate import evaluate, verdicts_as_of
 from monitor.collector.evidence import ExportError, export_evidence
 from monitor.collector.packs import Packs
 from monitor.collector.verify import verify_institution
-from monitor.evidence.bundle import Bundle
+from monitor.evidence.bundle import Bundle, write_bundle
 from monitor.evidence.check import Result, check_bundle
 from monitor.model.calendar import Waiver
+from monitor.model.finding import finding_id
 from monitor.model.regulation import Regulation
-from monitor.model.span import DAY, HOUR, from_millis
+from monitor.model.span import DAY, HOUR, Millis, from_millis
 from monitor.store import registry
 from monitor.store.engine import reading, writing
 from monitor.store.findings import FindingRow, Reading, change_finding, finding_rows
@@ -171,3 +173,53 @@ def test_a_waiver_that_is_granted_later_changes_nothing_of_what_was_found(centre
             for at in (found_at, centre.context.now())
         )
     assert (then["camera/gate"], now["camera/gate"]) == ("short", "ok")
+
+
+def watched(centre: Centre, *spans: tuple[str, Millis, Millis]) -> None:
+    """Report how the gate's stream stood, and let it be judged."""
+    centre.see(*(span("camera/gate", state, start, end) for state, start, end in spans))
+    centre.clock.advance(1)
+    evaluate(centre.context, "wj-0001")
+    centre.clock.advance(1)
+
+
+def test_an_outage_that_was_over_when_it_was_heard_of_is_computed_again(centre: Centre, tmp_path: Path) -> None:
+    """As all are that fall into a time without a line: the verdict of that day is `up`, or unknown."""
+    centre.see(declared(NOW - DAY))
+    watched(
+        centre, ("up", NOW - 3 * HOUR, NOW - 2 * HOUR), ("down", NOW - 2 * HOUR, NOW - HOUR), ("up", NOW - HOUR, NOW)
+    )
+    row = found(centre, "uptime")
+    assert (row.began, row.ended) == (NOW - 2 * HOUR, NOW - HOUR)
+    result = exported(centre, "uptime", tmp_path)
+    assert (result.fails, result.notes) == ([], [])
+    assert "uptime of camera/gate was down from 2026-11-23T02:00:00Z until 2026-11-23T03:00:00Z" in result.holds[-1]
+
+
+def test_an_outage_of_which_nothing_more_is_known_is_computed_again(centre: Centre, tmp_path: Path) -> None:
+    centre.see(declared(NOW - DAY))
+    watched(centre, ("up", NOW - 3 * HOUR, NOW - 2 * HOUR), ("down", NOW - 2 * HOUR, NOW - HOUR))
+    result = exported(centre, "uptime", tmp_path)
+    assert (result.fails, result.notes) == ([], [])
+    assert "uptime of camera/gate was down from 2026-11-23T02:00:00Z" in result.holds[-1]
+
+
+def test_times_that_no_report_tells_are_named_though_all_that_is_said_of_them_agrees(
+    centre: Centre, tmp_path: Path
+) -> None:
+    """Whoever makes the bundle may write another beginning into the finding and its readings, and name it anew."""
+    centre.see(declared(NOW - DAY))
+    watched(centre, ("up", NOW - 3 * HOUR, NOW - 2 * HOUR), ("down", NOW - 2 * HOUR, NOW))
+    row = found(centre, "uptime")
+    other = finding_id("wj-0001", "uptime", "camera/gate", "down", NOW - 3 * HOUR, row.opened)
+    with writing(centre.context.engine) as session:
+        session.execute(text("UPDATE finding_change SET began_at = :at"), {"at": NOW - 3 * HOUR})
+        session.execute(text("UPDATE finding SET began_at = :at"), {"at": NOW - 3 * HOUR})
+    path = tmp_path / "lie.zip"
+    export_evidence(centre.context, row.id, path)
+    with zipfile.ZipFile(path) as archive:
+        files = {name: archive.read(name).replace(row.id.encode(), other.encode()) for name in archive.namelist()}
+    files.pop("index.json")
+    write_bundle(tmp_path / "again.zip", files, {"institution": "wj-0001", "finding": other})
+    (said,) = check_bundle(Bundle(tmp_path / "again.zip")).fails
+    assert said.endswith("on uptime of camera/gate: not down from 2026-11-23T01:00:00Z")
