@@ -21,7 +21,7 @@ from monitor.collector.verify import Verified, verify_institution
 from monitor.model.regulation import format_duration, parse_duration
 from monitor.model.span import Millis, isoformat, parse_instant, to_millis
 from monitor.model.verdict import Outcome, Verdict
-from monitor.store import accounts, agents, registry
+from monitor.store import accounts, agents, keys, registry
 from monitor.store.engine import reading, writing
 from monitor.store.schema import is_current
 from monitor.store.schema import migrate as migrate_database
@@ -199,6 +199,30 @@ def agent_list(
         return
     for item in found:
         typer.echo(f"{item.id}\t{item.state}\t{item.reports} reports, {item.missing} missing")
+
+
+@agent_app.command("keys")
+def agent_keys(
+    institution: Annotated[str, typer.Option(help="The institution's id.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    config: Config = None,
+) -> None:
+    """List the keys that an institution's agents registered: by their ids whoever has an evidence bundle knows whose they are."""
+    with sentences():
+        context = open_context(config, existing=True)
+        with reading(context.engine) as session:
+            registry.known_institution(session, institution)
+            names = [item.id for item in agents.agents_of(session, institution)]
+            found = [(name, key) for name in names for key in keys.agent_keys(session, institution, name).values()]
+    if as_json:
+        body = [{"agent": name, **key.to_json()} for name, key in found]
+        typer.echo(json.dumps(body, ensure_ascii=False, indent=2))
+        return
+    for name, key in found:
+        said = [
+            f"{what.removesuffix('_at')} {at}" for what, at in key.to_json().items() if what != "id" and at is not None
+        ]
+        typer.echo(f"{name}\t{key.public.id}\t{', '.join(said)}")
 
 
 @agent_app.command("revoke")

@@ -19,6 +19,7 @@ from monitor.model.finding import undetermined_since
 from monitor.model.jws import SignatureError
 from monitor.model.regulation import pack_json
 from monitor.model.span import Millis, isoformat
+from monitor.model.verdict import cause_json
 from monitor.store import registry, views
 from monitor.store.agents import AgentSummary, agents_of
 from monitor.store.clocks import disputed_at
@@ -155,6 +156,7 @@ def _computation(session: Session, row: FindingRow, said: Reading) -> dict[str, 
     runs = load_runs(session, row.institution, until=said.at)
     since = [(kind, str(subject), undetermined_since(items)) for (kind, subject), items in runs.items()]
     approvals = views.approvals(session, row.institution)
+    looks = runs.get((row.requirement, row.subject), ())
     return {
         "as_of": said.at,
         "reading": _said(said),
@@ -167,6 +169,7 @@ def _computation(session: Session, row: FindingRow, said: Reading) -> dict[str, 
         "approvals": {camera: [asdict(item) for item in items] for camera, items in approvals.items()},
         "last_reports": expected_reports(session, row.institution, said.at),
         "undetermined_since": [item for item in since if item[2] is not None],
+        "looks": [asdict(item) | {"because_of": cause_json(item.because_of)} for item in looks],
         "listening_since": listening_since(session, said.at),
         "clocks_disputed": disputed_at(session, said.at, NOTED_FOR),
     }

@@ -88,9 +88,10 @@ def verify_institution(context: Context, institution: str) -> Verified:
             text = f"agent {name} is gone: reports of it are stored"
             found.append(Checked(institution, name, problems=[text]))
         for agent in enrolled:
-            keys = readable_keys(session, institution, agent.id)
+            keys, others = readable_keys(session, institution, agent.id)
             rows = stored_reports(session, institution, agent.id)
             found.append(_verify(agent, keys, rows, nonce_key, _Telling(rebuilt, agent.id)))
+            found[-1].problems += [f"its key {item} is not what its id says: it was edited" for item in others]
             found[-1].problems += _disputed_problems(agent, keys, disputed_reports(session, institution, agent.id))
         ledger = LedgerChecked(rebuilt.hold(session))
         for item in rebuilt.differences():

@@ -16,16 +16,16 @@ from monitor.evidence.series import Series
 from monitor.model.calendar import Waiver
 from monitor.model.chain import read_chain
 from monitor.model.envelope import Envelope, unframe
-from monitor.model.finding import Known
+from monitor.model.finding import Known, Run
 from monitor.model.inventory import Inventory
 from monitor.model.jws import SignatureError
 from monitor.model.ledger import Facts, fold, with_approvals
 from monitor.model.observation import Observation, Subject
 from monitor.model.regulation import Regulation, pack_digest
 from monitor.model.report import Report, is_misdated
-from monitor.model.span import Millis, parse_instant
+from monitor.model.span import Millis, isoformat, parse_instant
 from monitor.model.suite import PublicKey
-from monitor.model.verdict import Episode, Verdict
+from monitor.model.verdict import Cause, Episode, Outcome, Verdict
 from monitor.model.view import Approval
 
 _WAIVERS = TypeAdapter(tuple[Waiver, ...])
@@ -38,6 +38,8 @@ class Result:
 
     holds: list[str] = field(default_factory=list)
     fails: list[str] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
+    """Whose keys they are by the bundle's word, which nothing in it can prove."""
     notes: list[str] = field(default_factory=list)
     """What speaks neither for nor against it: missing reports, forks, keys that were revoked later."""
 
@@ -62,6 +64,21 @@ def check_bundle(bundle: Bundle) -> Result:
     return result
 
 
+def about_bundle(bundle: Bundle) -> list[str]:
+    """Say what the bundle is said to prove, for somebody who has nothing but it. Raises BundleError."""
+    try:
+        finding, index = bundle.json("finding.json"), bundle.index
+        subject, citation = finding["subject"], finding["citation"]
+        until = "not over when the bundle was made" if finding["ended_at"] is None else f"until {finding['ended_at']}"
+        return [
+            f"finding {finding['id']} of institution {finding['institution']}, exported at {index['made_at']}",
+            f"{finding['requirement']} of {subject['kind']} {subject['id']}: {finding['state']} from {finding['began_at']}, {until}",
+            f"by {citation['title']}, {citation['clause']} ({citation['strength']}): {finding['reason']}",
+        ]
+    except (LookupError, TypeError, AttributeError) as error:
+        raise BundleError(f"the bundle can't be read: {type(error).__name__}") from None
+
+
 def _agents(bundle: Bundle) -> list[str]:
     found = bundle.json("agents.json")
     return sorted(found)
@@ -70,7 +87,7 @@ def _agents(bundle: Bundle) -> list[str]:
 def _agent(bundle: Bundle, agent: str, until: Millis, result: Result) -> Iterator[Observation]:
     """Check an agent's envelopes; give the observations of those whose signature holds and that count."""
     about = bundle.json("agents.json")[agent]
-    keys = {key_id: PublicKey.of(item["jwk"]) for key_id, item in about["keys"].items()}
+    keys = dict(_keys(agent, about["keys"], result))
     bodies = _bodies(bundle, agent, about["reports"], result)
     envelopes: list[Envelope] = []
     for number, body in enumerate(bodies, 1):
@@ -91,6 +108,19 @@ def _agent(bundle: Bundle, agent: str, until: Millis, result: Result) -> Iterato
     if any(item["revoked_at"] is not None for item in about["keys"].values()):
         result.notes.append(f"agent {agent}: a key of it was revoked later")
     yield from _counted(bundle, agent, about["reports"], envelopes, until, result)
+
+
+def _keys(agent: str, said: dict[str, dict[str, Any]], result: Result) -> Iterator[tuple[str, PublicKey]]:
+    """Give an agent's keys by their ids: what is called by an id and is another key would be taken for the agent's."""
+    for key_id, item in said.items():
+        key = PublicKey.of(item["jwk"])
+        if key.id != key_id:
+            result.fails.append(f"agent {agent}: the key that is called {key_id} is another one, {key.id}")
+            continue
+        times = {"registered": item["registered_at"], "replaced": item["replaced_at"], "revoked": item["revoked_at"]}
+        text = ", ".join(f"{word} {isoformat(at)}" for word, at in times.items() if at is not None)
+        result.keys.append(f"agent {agent}: {key_id}, {text}")
+        yield key_id, key
 
 
 def _bodies(bundle: Bundle, agent: str, about: dict[str, Any], result: Result) -> list[bytes]:
@@ -210,21 +240,36 @@ def _told_again(verdict: Verdict, finding: str, computation: dict[str, Any]) -> 
     """Return what the verdict makes of the finding, where that is what the reading says; None where it isn't.
 
     Spans tell when a breach began and ended, be it over before the reading, as of what came in after an outage. Else
-    what was so is told by looks, which are not in the bundle: there the verdict's own state has to be the reading's.
+    looks do, by the collector's word; where they don't tell it, the verdict's own state has to be the reading's.
     """
     said, readings = computation["reading"], computation.get("readings", [])
-    told = Episode(
-        said["state"],
-        parse_instant(said["began_at"]),
-        None if said["ended_at"] is None else parse_instant(said["ended_at"]),
-    )
-    if verdict.episodes is None:
-        return Move(verdict, None, told) if verdict.state == said["state"] else None
     number = readings.index(said) if said in readings else 0
-    known = [_known(finding, readings[number - 1])] if number else []
-    times = (told.state, told.began, told.ended)
-    made = moves(verdict, (), known, computation["as_of"])
-    return next((item for item in made if (item.episode.state, item.episode.began, item.episode.ended) == times), None)
+    before = [_known(finding, readings[number - 1])] if number else []
+    told = _known(finding, said)
+    for item in moves(verdict, _looks(computation), before, computation["as_of"]):
+        if (item.episode.state, item.episode.began, item.episode.ended) == (told.state, told.began, told.ended):
+            return item
+    same = verdict.episodes is None and verdict.state == told.state
+    return Move(verdict, None, Episode(told.state, told.began, told.ended)) if same else None
+
+
+def _looks(computation: dict[str, Any]) -> tuple[Run, ...]:
+    """Return the looks at the finding's subject; a bundle of before has none."""
+    return tuple(
+        Run(
+            item["first"],
+            item["last"],
+            Outcome(item["outcome"]),
+            item["state"],
+            item["began"],
+            _cause(item["because_of"]),
+        )
+        for item in computation.get("looks", ())
+    )
+
+
+def _cause(value: dict[str, Any] | None) -> Cause | None:
+    return None if value is None else Cause(value["requirement"], Subject.model_validate(value["subject"]))
 
 
 def _known(finding: str, reading: dict[str, Any]) -> Known:

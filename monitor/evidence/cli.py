@@ -21,7 +21,7 @@ def verify(bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A file
     Exit status: 0 everything holds, 1 something doesn't, 2 the file is no bundle.
     """
     from monitor.evidence.bundle import Bundle, BundleError
-    from monitor.evidence.check import check_bundle, compare_pack
+    from monitor.evidence.check import about_bundle, check_bundle, compare_pack
 
     try:
         opened = Bundle(bundle)
@@ -30,11 +30,26 @@ def verify(bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A file
     except BundleError as error:
         typer.echo(_plain(str(error)), err=True)
         raise typer.Exit(2) from None
-    for title, lines in (("holds", result.holds), ("FAILS", result.fails), ("note", result.notes)):
+    for title, lines in (
+        ("about", about_bundle(opened)),
+        ("holds", result.holds),
+        ("FAILS", result.fails),
+        ("note", result.notes),
+        ("key", result.keys),
+    ):
         for line in lines:
             typer.echo(f"{title:6} {_plain(line)}")
-    typer.echo("not checked here: whether the keys are those of the agents; compare their ids with the collector's")
-    raise typer.Exit(1 if result.fails else 0)
+    typer.echo(
+        "not checked here: whether the keys are those of the agents; compare their ids with what"
+        f" `cradlewatch collector agent keys --institution {_plain(str(opened.index.get('institution')))}` lists at the collector"
+    )
+    failed, held = len(result.fails), len(result.holds)
+    typer.echo(
+        f"result: {failed} of {failed + held} checks fail: this bundle does not prove its finding"
+        if failed
+        else f"result: all {held} checks hold"
+    )
+    raise typer.Exit(1 if failed else 0)
 
 
 def _plain(text: str) -> str:

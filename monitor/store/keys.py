@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sqlalchemy import and_, func, select, update
 from sqlalchemy.orm import Session
 
-from monitor.model.span import Millis
+from monitor.model.span import Millis, isoformat
 from monitor.model.suite import PublicKey
 from monitor.store.given import TEXT, run_given
 from monitor.store.tables import AgentKeyRow, CollectorKeyRow, EnrolmentRow
@@ -32,21 +32,31 @@ class AgentKey:
     replaced: Millis | None
     revoked: Millis | None
 
+    def to_json(self) -> dict[str, str | None]:
+        """Return the key as it is listed: its id and its times."""
+        times = {"registered_at": self.registered, "replaced_at": self.replaced, "revoked_at": self.revoked}
+        return {"id": self.public.id, **{name: None if at is None else isoformat(at) for name, at in times.items()}}
+
 
 def agent_keys(session: Session, institution_id: str, agent_id: str) -> dict[str, AgentKey]:
     """Return an agent's keys by their id."""
     return keys_of_agents(session, [(institution_id, agent_id)])[institution_id, agent_id]
 
 
-def readable_keys(session: Session, institution_id: str, agent_id: str) -> dict[str, AgentKey]:
-    """Return those of an agent's keys that can be read, by their id: for a check, which goes on where one can't be."""
+def readable_keys(session: Session, institution_id: str, agent_id: str) -> tuple[dict[str, AgentKey], list[str]]:
+    """Return those of an agent's keys that are what their id says, by it, and the ids of the others: for a check, which goes on."""
     row = AgentKeyRow
     query = select(row).where(row.institution_id == institution_id, row.agent_id == agent_id)
-    found = {}
-    for item in session.scalars(query):
+    found, others = {}, []
+    for item in session.scalars(query.order_by(row.registered_at, row.id)):
+        key = None
         with suppress(ValueError, TypeError, AttributeError):
-            found[item.id] = _key(item.jwk, item.registered_at, item.replaced_at, item.revoked_at)
-    return found
+            key = _key(item.jwk, item.registered_at, item.replaced_at, item.revoked_at)
+        if key is not None and key.public.id == item.id:
+            found[item.id] = key
+        else:
+            others.append(item.id)
+    return found, others
 
 
 def keys_of_agents(session: Session, agents: Iterable[tuple[str, str]]) -> dict[tuple[str, str], dict[str, AgentKey]]:

@@ -100,6 +100,12 @@ def test_from_nothing_to_an_enrolled_agent(shell: Shell) -> None:
     assert enrol(context, code, "nvr-box", offer(PrivateKey.make(), code)).agent == "nvr-box"
     context.engine.dispose()
     assert shell.good("agent", "list", "--institution", "wj-0001") == "nvr-box\tnone\t0 reports, 0 missing\n"
+    listed = json.loads(shell.good("agent", "keys", "--institution", "wj-0001", "--json"))
+    ((name, key, said),) = [
+        item.split("\t") for item in shell.good("agent", "keys", "--institution", "wj-0001").splitlines()
+    ]
+    assert (name, key, said.partition(" ")[0]) == ("nvr-box", listed[0]["id"], "registered")
+    assert (listed[0]["agent"], listed[0]["replaced_at"], listed[0]["revoked_at"]) == ("nvr-box", None, None)
     assert (
         shell.good("agent", "revoke", "nvr-box", "--institution", "wj-0001") == "nvr-box of wj-0001: 1 keys revoked.\n"
     )

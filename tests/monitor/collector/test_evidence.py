@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import Engine
 from typer.testing import CliRunner
 
@@ -20,9 +22,11 @@ from monitor.collector.ingest import ingest
 from monitor.evidence.bundle import Bundle, BundleError, as_json
 from monitor.evidence.check import check_bundle
 from monitor.evidence.cli import app
-from monitor.model.envelope import frame, unframe
+from monitor.model.envelope import Envelope, frame, unframe
+from monitor.model.suite import PublicKey
 from monitor.store.engine import reading
 from monitor.store.findings import finding_rows
+from support import raw_jws
 from support.centre import BOOT, NOW, Centre, declared, index, make_centre, span
 from support.packs import pack
 
@@ -144,6 +148,35 @@ def test_a_reason_or_evidence_that_nothing_comes_to_is_noted(bundle: Path) -> No
         assert found.notes[0].startswith(note)
 
 
+def forged(data: bytes, key: Ed25519PrivateKey) -> bytes:
+    """Return the envelopes, each signed anew by another key under the name of the agent's."""
+    found: list[bytes] = []
+    for body in unframe(data):
+        _, _, payload = body.partition(b"\n")
+        header = raw_jws.header_of(body)
+        if found:
+            before = Envelope.read(found[-1]).place
+            header["after"] = before.model_dump(mode="json")
+        found.append(raw_jws.envelope(header, payload, key))
+    return frame(found)
+
+
+def test_a_key_under_the_name_of_another_is_not_the_agents(bundle: Path) -> None:
+    """Names of keys are what people compare with the collector's: whoever borrows one could sign anything."""
+    key = Ed25519PrivateKey.generate()
+    jwk = {"crv": "Ed25519", "kty": "OKP", "x": raw_jws.encode(key.public_key().public_bytes_raw()).decode()}
+
+    def exchange(box: Any) -> None:
+        for item in box["keys"].values():
+            item["jwk"] = jwk
+
+    target = changed(bundle, "reports/box.envelopes", lambda data: forged(data, key))
+    found = check_bundle(Bundle(changed(target, "agents.json", agents(exchange))))
+    named = PublicKey.of(jwk).id
+    assert any(item.endswith(f"is another one, {named}") for item in found.fails), found.fails
+    assert not any("signed by the agent's key" in item for item in found.holds)
+
+
 def test_two_files_of_one_name_are_no_bundle(bundle: Path) -> None:
     """Programs disagree on which of them they show: one would be checked and the other read."""
     with zipfile.ZipFile(bundle, "a") as archive, pytest.warns(UserWarning, match="Duplicate name"):
@@ -244,9 +277,21 @@ def test_the_command_says_so_without_a_database_and_exits_by_it(bundle: Path, tm
 
     status, out, _ = run(bundle)
     assert (status, "FAILS" in out, out.count("holds ")) == (0, False, 4)
+    lines = out.splitlines()
+    assert lines[0].startswith("about  finding ")
+    assert lines[0].endswith("of institution wj-0001, exported at 2026-11-23T04:02:00Z")
+    assert (
+        lines[1]
+        == "about  retention of camera gate: short from 2026-11-23T04:00:00Z, not over when the bundle was made"
+    )
+    assert "by Test rule, Article 1 (internal): 35 days held" in lines[2]
+    assert re.search(r"^key    agent box: [\w-]{43}, registered 2026-11-23T04:00:00Z$", out, re.MULTILINE)
+    assert "`cradlewatch collector agent keys --institution wj-0001`" in lines[-2]
+    assert lines[-1] == "result: all 4 checks hold"
     assert "note   regulation.json, test-pack version 1, is no pack of this installation" in out
     status, out, _ = run(changed(bundle, "reports/box.envelopes", lambda data: data[:-3] + b"x},"))
     assert (status, "FAILS" in out) == (1, True)
+    assert re.search(r"result: \d of \d checks fail: this bundle does not prove its finding$", out.rstrip())
     (tmp_path / "no.zip").write_bytes(b"nothing")
     status, out, err = run(tmp_path / "no.zip")
     assert (status, out, err.count("\n")) == (2, "", 1)

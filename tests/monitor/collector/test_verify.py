@@ -17,6 +17,7 @@ from monitor.collector.verify import verify_institution
 from monitor.model.chain import read_chain
 from monitor.model.envelope import Envelope, Place
 from monitor.model.observation import Kind
+from monitor.model.suite import PrivateKey
 from monitor.store.engine import open_engine
 from monitor.store.schema import migrate
 from support.centre import BOOT, NOW, Centre, instant, make_centre, span
@@ -91,7 +92,8 @@ TAMPERS: dict[str, tuple[Callable[[Connection], object], list[str]]] = {
     "another time": (lambda c: c.execute(text("UPDATE report SET written_at = 1 WHERE sequence = 4")), [f"report 4 {R}: digest, key or time"]),
     "marked as misdated": (lambda c: c.execute(text("UPDATE report SET doubt = 'back_dated' WHERE sequence = 4")), [f"report 4 {R}: it is marked back_dated", "0 reports counted as misdated, and 1 are marked so"]),
     "a key removed": (lambda c: c.execute(text("DELETE FROM agent_key")), ["the key that signed it is not registered any more"] * 6),
-    "a key that can't be read": (lambda c: c.execute(text("UPDATE agent_key SET jwk = '{}'")), ["the key that signed it is not registered any more"] * 6),
+    "a key that can't be read": (lambda c: c.execute(text("UPDATE agent_key SET jwk = '{}'")), [*["the key that signed it is not registered any more"] * 6, "is not what its id says: it was edited"]),
+    "a key exchanged under its name": (lambda c: c.execute(text("UPDATE agent_key SET jwk = :new"), {"new": json.dumps(PrivateKey.make().public.jwk)}), [*["the key that signed it is not registered any more"] * 6, "is not what its id says: it was edited"]),
     "dropped, and a hole made of one": (drop_with_a_hole, [f"report 5 {R} is gone: report 6 {R} follows it", "5 reports are in the agent's chain, and 4 are stored", "reports 1-2,4-6 of"]),
     "dropped, and the chain said to be merged": (lambda c: drop_and_settle(c, 0), [f"report 3 {R} is gone: report 4 {R} follows it", "6 reports were taken in, and 5 are stored", "6 reports are in the agent's chain, and 5 are stored", "and 1-2,4-6 are stored"]),
     "dropped, and a hole said to be told apart no more": (lambda c: drop_and_settle(c, 1), ["6 reports were taken in, and 5 are stored", "6 reports are in the agent's chain, and 5 are stored", "and 1-2,4-6 are stored"]),
