@@ -24,7 +24,7 @@ from monitor.model.span import Millis, isoformat
 from monitor.model.verdict import Episode, Outcome, Verdict, citation_json, evidence_json
 from monitor.store import agents, evaluations, registry, reports, views
 from monitor.store.clocks import disputed_at
-from monitor.store.engine import reading, writing
+from monitor.store.engine import snapshot, writing
 from monitor.store.findings import FindingRow, Reading, add_finding, change_finding, count_open, known_findings
 from monitor.store.indexes import load_indexes
 from monitor.store.instants import has_instants, put_together
@@ -204,8 +204,8 @@ def evaluate(context: Context, institution_id: str, as_of: Millis | None = None)
     process wrote an evaluation in between, this one is dropped (`verdicts` is empty then): the other is as good.
     Raises PackError when the institution's pack can't be read.
     """
-    now = context.now() if as_of is None else as_of
-    with reading(context.engine) as session:
+    with snapshot(context.engine) as session:
+        now = _begin(context, session, institution_id) if as_of is None else as_of
         assessment = assess(session, institution_id, now, context.packs, context.kept)
     if assessment is None:
         return None
@@ -214,6 +214,18 @@ def evaluate(context: Context, institution_id: str, as_of: Millis | None = None)
             log.info("evaluation dropped: another one was written meanwhile", institution=institution_id)
             return Evaluation(institution_id, now, ())
         return _write(session, assessment, notify=_notifies(context))
+
+
+def _begin(context: Context, session: Session, institution_id: str) -> Millis:
+    """Begin the snapshot; return the instant as of which it is: it has what came in by then, and nothing else.
+
+    Reports get their instant while they hold the institution, so here it is taken while this does: who computes the
+    verdict again goes by these instants, and one report more or less makes other figures.
+    """
+    with writing(context.engine) as held:
+        evaluations.hold(held, institution_id)
+        evaluations.number(session, institution_id)
+        return context.now()
 
 
 def _notifies(context: Context) -> bool:

@@ -179,6 +179,8 @@ def _store(context: Context, group: Sequence[_Request], now: Millis) -> dict[int
     new: dict[str, list[Opened]] = {}
     with writing(context.engine) as session:
         packs = hold_institutions(session, (who.institution for who in requests), now)
+        # Who had to wait comes in when it is its turn: an evaluation that was before it has gone by what was there.
+        now = max(now, context.now())
         positions = {who: [item.received.position for item in opened] for who, opened in requests.items()}
         for who, intake in begin(session, positions).items():
             answers |= {id(item): intake.take(item.received, item.link(now)) for item in requests[who]}

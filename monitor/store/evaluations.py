@@ -60,6 +60,11 @@ def number(session: Session, institution_id: str) -> int | None:
     return session.scalars(select(InstitutionRow.evaluation).where(InstitutionRow.id == institution_id)).one_or_none()
 
 
+def hold(session: Session, institution_id: str) -> None:
+    """Wait for reports of an institution that are being stored, and keep others out until the transaction ends."""
+    session.execute(select(InstitutionRow.id).where(InstitutionRow.id == institution_id).with_for_update()).all()
+
+
 def finish(session: Session, institution_id: str, number_read: int, as_of: Millis) -> bool:
     """Begin to write an evaluation that was computed on `number_read`; False when another one was written since."""
     row = InstitutionRow
