@@ -16,6 +16,9 @@ NalCodec = Literal["h264", "h265"]
 
 BORING, FRAGMENT, INTERESTING, FOREIGN = 0, 1, 2, 3
 START_CODE = b"\x00\x00\x00\x01"
+_SEPARATOR = b"\x00\x00\x01"
+"""No unit holds these bytes: where they are, another one begins."""
+_MOST_PARTS = 64
 _RECOVERY_POINT = 6
 """SEI payload type (ITU-T H.264 D.1.8)."""
 MAX_KEYFRAME_BYTES = 8 * 1024 * 1024
@@ -60,10 +63,20 @@ class NalRules:
         return bytes(INTERESTING if self.kind(byte) == self.sei else plain[byte] for byte in range(256))
 
     def fragment_table(self) -> bytes:
-        """Return what each fragment header means: interesting where it starts a keyframe's slice."""
-        return bytes(
-            INTERESTING if byte & 0x80 and (byte & self.type_mask) in self.keyframes else BORING for byte in range(256)
-        )
+        """Return what each fragment header means: interesting where it starts anything but an inter picture's slice."""
+        kinds = {*self.keyframes, *range(self.pictures.stop, self.type_mask)}
+        return bytes(INTERESTING if byte & 0x80 and (byte & self.type_mask) in kinds else BORING for byte in range(256))
+
+    def parted(self, nal: bytes) -> list[bytes]:
+        """Return the units in what came as one.
+
+        Some cameras (V380, "macro-video rtsp server") send parameter sets and the keyframe's slice as one unit, with
+        start codes between them as in a file. A unit that begins as a slice is not looked through: a decoder does that.
+        """
+        if _SEPARATOR not in nal or self.kind(nal[0]) in self.pictures:
+            return [nal]
+        parts = (part.rstrip(b"\x00") for part in nal.split(_SEPARATOR, _MOST_PARTS))
+        return [part for part in parts if part]
 
     def _meaning(self, kind: int) -> int:
         if kind == self.fragment:
@@ -208,11 +221,16 @@ class PictureAssembly:
         else:
             self._unit(bytes(data[start:end]))
 
-    def _unit(self, nal: bytes) -> None:
-        if self._rules.kind(nal[0]) in self._kept:
+    def _unit(self, nal: bytes | bytearray) -> None:
+        rules = self._rules
+        if rules.kind(nal[0]) in rules.pictures:
             self._units.append(nal)
-        else:
-            self._sets.add(nal, self._timestamp)
+            return
+        for part in rules.parted(bytes(nal)):
+            if rules.kind(part[0]) in self._kept:
+                self._units.append(part)
+            else:
+                self._sets.add(part, self._timestamp)
 
     def _fragment(self, data: bytes | bytearray, start: int, end: int) -> None:
         rules = self._rules
@@ -228,9 +246,8 @@ class PictureAssembly:
             return
         self._open += data[at + 1 : end]
         if flags & 0x40:
-            if rules.kind(self._open[0]) in rules.pictures:
-                self._units.append(self._open)
-            self._open = None
+            whole, self._open = self._open, None
+            self._unit(whole)
 
     def annex_b(self) -> bytes | None:
         """Return parameter sets and slices as an Annex B byte stream; None when something is missing."""
@@ -344,8 +361,7 @@ class NalPictures:
                 for nal in aggregated(rules, data, start, end):
                     self._look_at(nal)
             elif kind == rules.fragment:
-                at = start + rules.header_bytes + 1
-                self._slice(at < end and data[at] >= 0x80)
+                self._look_at_first(data, start, end)
             else:
                 self._look_at(bytes(data[start:end]))
         if self._assembly is not None:
@@ -362,7 +378,25 @@ class NalPictures:
         pictures.wanted, pictures.patient = self.wanted, self.patient
         return pictures
 
+    def _look_at_first(self, data: bytes | bytearray, start: int, end: int) -> None:
+        """Look at the first fragment of a unit."""
+        rules = self._rules
+        at = start + rules.header_bytes
+        flags = data[at]
+        if flags & rules.type_mask in rules.keyframes:
+            self._slice(at + 1 < end and data[at + 1] >= 0x80)
+            return
+        *whole, last = rules.parted(_fragment_header(rules, data, start, flags) + data[at + 1 : end])
+        for nal in whole:
+            self._look_at_unit(nal)
+        if flags & 0x40 or rules.kind(last[0]) in rules.keyframes:
+            self._look_at_unit(last)
+
     def _look_at(self, nal: bytes) -> None:
+        for part in self._rules.parted(nal):
+            self._look_at_unit(part)
+
+    def _look_at_unit(self, nal: bytes) -> None:
         rules = self._rules
         kind = rules.kind(nal[0])
         if kind in rules.keyframes:

@@ -75,7 +75,10 @@ def feed(units: AccessUnits, data: bytes, at: float = 0.0) -> None:
 
 Picture = tuple[NalCodec, list[bytes], list[bytes]]
 
-body = st.binary(min_size=40, max_size=400)
+body = st.binary(min_size=40, max_size=400).map(
+    lambda data: data.replace(b"\x00\x00", b"\x00\x03").rstrip(b"\x00") or b"\x80"
+)
+"""No unit holds a start code, nor ends with a zero: encoders see to that."""
 
 
 @st.composite
@@ -149,6 +152,31 @@ def test_a_keyframe_with_a_lost_slice_is_never_given_out(picture: Picture, data:
         # Only what is no slice may be missing: an SEI, or a parameter set that is then missing altogether.
         assert RULES[codec].kind(lost_unit[0]) not in RULES[codec].keyframes
         assert keyframe == whole
+
+
+@pytest.mark.parametrize("way", ["fragments", "whole", "apart"])
+@given(pictures(), st.integers(60, 400), st.sampled_from([START_CODE, START_CODE[1:]]))
+def test_parameter_sets_and_a_picture_sent_as_one_unit_are_taken_apart(
+    way: str, picture: Picture, size: int, between: bytes
+) -> None:
+    """Cheap cameras send what their encoder gives out, start codes and all, as the fragments of one unit."""
+    codec, nals, _ = picture
+    sets, slices = nals[: 2 + (codec == "h265")], nals[2 + (codec == "h265") :]
+    units = AccessUnits(codec, 90000, ())
+    if way == "apart":
+        payloads = [between.join(sets), *slices]
+    elif way == "whole":
+        payloads = [between.join(nals)]
+    else:
+        payloads = fragments(codec, between.join([*sets, slices[0]]), max(size, sum(map(len, sets)) + 20)) + slices[1:]
+    for picture_number in range(2):
+        if picture_number == 1:
+            units.want()  # the first one is noticed by its headers alone
+        for number, payload in enumerate(payloads):
+            feed(units, packet(len(payloads) * picture_number + number, 3000 * picture_number, payload))
+    feed(units, packet(2 * len(payloads), 6000, HEAD[codec, "other"] + b"\x9a\x01\x02"))
+    assert [event.keyframe for event in units.events] == [True, True]
+    assert units.events[1].keyframe_data == b"".join(START_CODE + nal for nal in nals)
 
 
 def test_header_reading_finds_keyframes_without_collecting_them() -> None:
