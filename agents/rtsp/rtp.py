@@ -108,7 +108,7 @@ class AccessUnits:
     def packet(self, data: bytes | bytearray, start: int, end: int, at: float) -> None:
         """Take the RTP packet data[start:end], read at the monotonic second `at`."""
         payload = start + 12
-        if payload >= end:
+        if payload > end:
             self.malformed += 1
             return
         first, second, sequence, timestamp, ssrc = _HEADER.unpack_from(data, start)
@@ -116,9 +116,11 @@ class AccessUnits:
             if self.dated and first & 0x10:
                 self.taken_at = replay_time(data, start + 12 + 4 * (first & 0x0F), end) or self.taken_at
             payload, end = _payload_bounds(first, data, start, end)
-            if payload >= end:
-                self.malformed += 1
-                return
+        if payload >= end:
+            self.malformed += 1
+            if first >> 6 == 2 and sequence == self._next_sequence and ssrc == self._ssrc:
+                self._next_sequence = (sequence + 1) & 0xFFFF  # padding or an extension alone: nothing is missing
+            return
         if sequence != self._next_sequence or ssrc != self._ssrc:
             if second in RTCP:  # its length and its sender stand where a packet has its number and its timestamp
                 return

@@ -190,6 +190,23 @@ def test_header_reading_finds_keyframes_without_collecting_them() -> None:
     assert units.moved == 30
 
 
+@pytest.mark.parametrize(
+    "nothing", [{}, {"padding": 16}, {"extension": 2}, {"padding": 4, "extension": 1, "sources": 2}]
+)
+def test_a_packet_without_payload_is_neither_a_frame_nor_a_loss(nothing: dict[str, int]) -> None:
+    units = AccessUnits("h264", 90000, (b"\x67set", b"\x68set"))
+    units.want()
+    key = HEAD["h264", "key"] + b"\x88" + bytes(range(200))
+    first, second = fragments("h264", key, 150)
+    payloads = [(0, first), (0, b""), (0, second), (3000, b""), (3000, b"\x41\x9a\x01"), (6000, b"\x41\x9a\x02")]
+    for number, (timestamp, payload) in enumerate(payloads):
+        feed(units, packet(0xFFFE + number, timestamp, payload, **(nothing if not payload else {})))
+    assert [(event.lost, event.keyframe_data is not None) for event in units.events] == [(0, True), (0, False)]
+    assert units.events[0].keyframe_data.endswith(key)
+    feed(units, packet(0xFFFE + len(payloads), 9000, b"", **nothing))
+    assert (units.packets, units.moved) == (4, 3)  # nor does it move anything
+
+
 def test_sequence_and_timestamp_wrap_around_without_loss() -> None:
     units = AccessUnits("h264", 90000, ())
     for number in range(20):
