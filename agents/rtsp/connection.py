@@ -115,8 +115,9 @@ class Connection:
             self._count_unasked()
             return
         waiting = self._waiting
-        # A device that forgets the number answers what was asked last.
-        if waiting is not None and message.cseq in (None, waiting[0]):
+        # A device that forgets the number, or makes one up (some Foscam say 0), answers what was asked last: only the number of an
+        # earlier question is that one's late or second answer.
+        if waiting is not None and message.cseq not in range(1, waiting[0]):
             if not waiting[1].done():
                 waiting[1].set_result(message)
             return

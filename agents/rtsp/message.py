@@ -63,7 +63,7 @@ def parse_head(head: bytes) -> Message:
     if len(lines) > MAX_HEADERS:
         raise MalformedError(f"a message has more than {MAX_HEADERS} headers")
     headers: dict[str, list[str]] = {}
-    for line in lines[1:]:
+    for line in _unfolded(lines[1:]):
         name, colon, value = line.partition(b":")
         if colon:
             # Surrogates keep the device's bytes as they are: a digest over the realm needs them.
@@ -74,6 +74,17 @@ def parse_head(head: bytes) -> Message:
         method=request[1].decode("ascii") if request else None,
         headers=headers,
     )
+
+
+def _unfolded(lines: list[bytes]) -> list[bytes]:
+    """Return header lines, each with those that go on with it: they begin with a space or a tab (RFC 2326, 4)."""
+    found: list[list[bytes]] = []
+    for line in lines:
+        if found and line[:1] in (b" ", b"\t"):
+            found[-1].append(line.strip())
+        else:
+            found.append([line])
+    return [b" ".join(parts) for parts in found]
 
 
 def may_begin_message(start: bytes) -> bool:

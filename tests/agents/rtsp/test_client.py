@@ -328,6 +328,50 @@ async def test_a_device_without_cseq_is_understood() -> None:
         assert await stream.batch()
 
 
+@pytest.mark.parametrize("made_up", [0, 4_000_000_000])
+async def test_a_device_that_makes_up_its_cseq_is_understood(made_up: int) -> None:
+    """Foscam's C1 answers `Cseq: 0` whatever was asked; other clients don't mind."""
+
+    async def wrong(device: Device, asked: Asked, writer: asyncio.StreamWriter) -> bool:
+        asked.headers["CSeq"] = str(made_up)
+        return True
+
+    async with serve(Device("viewer", "s3cret", override=wrong)) as device, opened(device.url(), LOGIN) as stream:
+        assert await stream.batch()
+
+
+async def test_a_second_answer_to_an_earlier_question_is_not_taken_for_the_next_one() -> None:
+    async def twice(device: Device, asked: Asked, writer: asyncio.StreamWriter) -> bool:
+        if asked.method in {"OPTIONS", "SETUP"}:
+            writer.write(render(200, asked, {"Session": "other", "Transport": "RTP/AVP/TCP;interleaved=0-1"}))
+        return True
+
+    async with serve(Device(override=twice)) as device, opened(device.url()) as stream:
+        assert await stream.batch()
+
+
+async def test_a_header_on_several_lines_is_read_whole() -> None:
+    async def folded(device: Device, asked: Asked, writer: asyncio.StreamWriter) -> bool:
+        number = asked.headers["CSeq"]
+        if "Authorization" not in asked.headers and asked.method == "DESCRIBE":
+            head = f'WWW-Authenticate: Digest realm="the device",\r\n\tnonce="{device.nonce}",\r\n qop="auth"'
+            writer.write(f"RTSP/1.0 401 Words\r\nCSeq: {number}\r\n{head}\r\n\r\n".encode())
+            return False
+        if asked.method == "SETUP":
+            head = "Transport: RTP/AVP/TCP;unicast;\r\n  interleaved=4-5\r\nSession: 42;\r\n\ttimeout=60"
+            writer.write(f"RTSP/1.0 200 Words\r\n folded\r\nCSeq: {number}\r\n{head}\r\n\r\n".encode())
+            return False
+        return True
+
+    def elsewhere(number: int) -> list[bytes]:
+        return [packet[:1] + bytes([packet[1] + 4]) + packet[2:] for packet in plain_frame(number)]
+
+    device = Device("viewer", "s3cret", override=folded, packets=elsewhere)
+    async with serve(device), opened(device.url(), LOGIN) as stream:
+        assert await stream.batch()
+    assert device.failed_logins == 0
+
+
 async def test_next_keyframe_is_none_when_none_comes_in_time() -> None:
     def never(number: int) -> list[bytes]:
         return [interleaved(0, rtp(number, number * 6000, b"\x41" + bytes(50), marker=True))]
