@@ -174,7 +174,10 @@ class Stream:
             return None
 
     def wait_for_first(self, seconds: float) -> None:
-        """Let the first packet take so long, where that is more than the deadline: many devices begin with their next keyframe."""
+        """Let the first packet take so long, where that is more than the deadline: many devices begin with their next keyframe.
+
+        So may the first movement after it: some devices are set to a frame in 8 or 16 seconds.
+        """
         self._first_packet = max(self._deadlines.first_frame, seconds)
 
     async def close(self) -> None:
@@ -199,11 +202,12 @@ class Stream:
         """Take the access units of one read."""
         units = self._units
         if units.moved != self._moved:
-            self._moved = units.moved
+            begins, self._moved = not self._moved, units.moved
+            if begins:  # what it was waited for is no pause of its own
+                self._moved_at = self._loop.time()
+                self._pace = Pace(self._deadlines.stall, self._moved_at)
             if units.moved > 1:  # one timestamp alone has not moved
                 self._note_movement(self._loop.time())
-            else:
-                self._moved_at = self._loop.time()  # it has begun: from now on it has the deadline of a frame
         if not units.events or self._closing:
             units.events.clear()
             return
@@ -272,8 +276,7 @@ class Stream:
     def _check_stall(self) -> None:
         """End the stream when its timestamps have not moved for too long; else look again when they might not have."""
         now, started = self._loop.time(), self._units.moved > 1
-        first = self._deadlines.first_frame if self._units.moved else self._first_packet
-        limit = self._pace.limit(now) if started else first
+        limit = self._pace.limit(now) if started else self._first_packet
         left = self._moved_at + limit - now
         if left <= 0.001 and started and not self._last_look:
             # This machine may have stood still. What waits in the socket is taken first, and counts as new.

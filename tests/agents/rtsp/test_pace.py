@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.rtsp import FrameEvent, StreamError
-from agents.rtsp.pace import GATHER_MOST_BYTES, KNOWN_SECONDS, Pace
+from agents.rtsp import Deadlines, FrameEvent, StreamError
+from agents.rtsp.pace import GATHER_MOST_BYTES, KNOWN_SECONDS, SLOWEST_SECONDS, Pace
 from monitor.model.observation import StreamCause
 from support.rtsp_device import TICKS, Device, plain_frame, serve
 from support.rtsp_opening import PATIENT, opened
@@ -26,7 +26,7 @@ def after(gaps: list[float], stall: float = 6.0) -> float:
 
 
 @pytest.mark.parametrize(
-    ("gap", "limit"), [(1 / 15, 4.0), (0.5, 4.0), (1.0, 4.0), (2.0, 4.0), (2.5, 4.5), (3.0, 6.0), (5.9, 8.0)]
+    ("gap", "limit"), [(1 / 15, 4.0), (0.5, 4.0), (1.0, 4.0), (2.0, 4.0), (2.5, 4.5), (3.0, 6.0), (5.3, 8.0)]
 )
 def test_a_lively_stream_is_stalled_sooner_than_one_with_long_pauses(gap: float, limit: float) -> None:
     assert after([gap] * round(30 / gap)) == pytest.approx(limit)
@@ -41,9 +41,35 @@ def test_a_long_pause_is_remembered_for_a_minute_and_forgotten_after_two() -> No
     assert after([0.1] * 200 + [2.5] + [0.1] * 1300) == pytest.approx(4.0)
 
 
+@pytest.mark.parametrize(("gap", "limit"), [(5.0, 8.0), (7.0, 10.5), (8.0, 12.0), (16.0, 24.0), (30.0, 40.0)])
+def test_a_stream_all_of_whose_pauses_are_long_may_be_silent_for_longer(gap: float, limit: float) -> None:
+    assert after([gap] * 20) == pytest.approx(limit)
+    assert after([gap] * 20 + [0.1] * 1300) == pytest.approx(4.0)
+    assert after([0.1] * 200 + [7.0, 7.0, 7.0]) == pytest.approx(8.0)
+
+
 @given(st.lists(st.floats(0.001, 100), max_size=50), st.floats(0.1, 60))
-def test_the_limit_stays_near_the_deadline(gaps: list[float], stall: float) -> None:
-    assert stall * 2 / 3 <= after(gaps, stall) <= stall * 4 / 3
+def test_the_limit_stays_near_the_deadline_of_a_stream_with_a_short_pause(gaps: list[float], stall: float) -> None:
+    assert stall * 2 / 3 <= after([*gaps, 0.01], stall) <= stall * 4 / 3
+    assert after(gaps, stall) <= max(stall * 4 / 3, SLOWEST_SECONDS)
+
+
+async def test_a_device_with_a_frame_in_many_seconds_is_no_stall() -> None:
+    """Its second frame comes later than a lively stream's stall is known, and so do all others."""
+    deadlines = Deadlines(first_frame=0.2, stall=0.24)
+    async with serve(Device(interval=0.5)) as device, opened(device.url(), deadlines=deadlines) as stream:
+        stream.wait_for_first(1.0)
+        seen = [len(await stream.batch()) for _ in range(6)]
+    assert seen == [1] * 6
+
+
+async def test_a_device_that_sends_one_frame_has_stalled() -> None:
+    deadlines = Deadlines(first_frame=0.2, stall=0.24)
+    async with serve(Device(frames=1)) as device, opened(device.url(), deadlines=deadlines) as stream:
+        stream.wait_for_first(0.5)
+        assert len(await stream.batch()) == 1  # given out at the end, for nothing follows
+        with pytest.raises(StreamError, match=r"no frame for 0\.5 s since PLAY"):
+            await stream.batch()
 
 
 def test_a_stream_gathers_once_it_is_known() -> None:
