@@ -56,9 +56,18 @@ def take(given: Given) -> Answers:
     """Return the answers without asking anybody. Raises InitError or PackError."""
     if given.institution is None:
         raise InitError("give --institution: there is nobody to ask")
+    answers = _given(given, given.institution)
+    if not answers.networks and _has_a_name(answers) and refusal(answers) is None:
+        raise InitError(
+            "give --network, such as 192.0.2.0/24: a name tells no network, and outside its networks the agent contacts nothing"
+        )
+    return answers
+
+
+def _given(given: Given, institution: str) -> Answers:
     regulation = DEFAULT_REGULATION if given.regulation is None else given.regulation
     return Answers(
-        institution=given.institution,
+        institution=institution,
         name=given.name or "",
         timezone=DEFAULT_TIMEZONE if given.timezone is None else given.timezone,
         regulation=load(regulation).id,
@@ -74,7 +83,7 @@ def take(given: Given) -> Answers:
 
 def ask(given: Given) -> Answers:
     """Ask for what is not given. Raises InitError or PackError for what the command line says, typer.Abort at Ctrl-C."""
-    answers = take(replace(given, institution=given.institution or "x"))
+    answers = _given(given, given.institution or "x")
     if given.url is None and given.recordings is None:
         answers = _ask_recorder(answers, given)
     if given.institution is None:
@@ -118,6 +127,12 @@ def _prompt(question: str, default: str | None, read: Callable[[str], T]) -> T:
     """Ask until `read` takes the answer; what it raises is told before the question comes again."""
 
     def value(text: str) -> T:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise typer.BadParameter(
+                "this is no UTF-8 text; set the terminal to UTF-8, or LANG to the encoding that it sends"
+            ) from None
         try:
             return read(text.strip())
         except (InitError, PackError) as error:

@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 import traceback
+from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points, metadata
 from typing import Any, TextIO, cast
 
@@ -137,8 +138,35 @@ def use_utf8(stream: TextIO) -> None:
         reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
+def keep_bytes(stream: TextIO | None) -> None:
+    """Let what somebody types come in whatever its bytes are, as arguments do: whoever asked says what is wrong with it."""
+    reconfigure = getattr(stream, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="surrogateescape")
+
+
+def unreadable(arguments: Sequence[str]) -> str | None:
+    """Return one sentence where an argument's bytes are no text in the encoding of this machine, and no file's name either.
+
+    A terminal that sends GBK to a machine that speaks UTF-8 does that: the text could be neither kept nor sent.
+    """
+    for argument in arguments:
+        value = argument.partition("=")[2] if argument.startswith("-") else argument
+        try:
+            argument.encode()
+        except UnicodeEncodeError:
+            if not os.path.lexists(value):
+                shown = str(os.fsencode(argument))[2:-1]
+                return f"{shown}: these bytes are no UTF-8 text; set the terminal to UTF-8, or LANG to the encoding that it sends"
+    return None
+
+
 def _run() -> int:
     """Run the command line; return the exit code."""
+    sentence = unreadable(sys.argv[1:])
+    if sentence is not None:
+        typer.echo(f"{DISTRIBUTION}: {sentence}", err=True)
+        return EXIT_USAGE
     try:
         result = typer.main.get_command(app).main(prog_name=DISTRIBUTION, standalone_mode=False)
     except typer.TyperException as error:
@@ -188,6 +216,7 @@ def main() -> None:
     """Run `cradlewatch` and exit. A user's mistake never shows a traceback, and no fault ever exits with 1."""
     use_utf8(sys.stdout)
     use_utf8(sys.stderr)
+    keep_bytes(sys.stdin)
     for name in ONE_THREAD:
         os.environ.setdefault(name, "1")  # before numpy is loaded, by a sub-command
     try:

@@ -83,6 +83,8 @@ def test_init_never_writes_over_a_file_without_force(tmp_path: Path) -> None:
         (("init", "--institution", "a", "--camera", "play", "--stream", "rtsp://u:hunter2@h/s", "--stream", "b"), "there are more --stream than --camera"),
         ((*INIT, "--timezone", "Mars"), "institution.timezone: unknown time zone 'Mars'; write an IANA name such as Asia/Shanghai"),
         ((*INIT, "--network", "198.51.100.0/24"), "recorders[0].url: 192.0.2.10 lies outside the site's networks"),
+        (("init", "--institution", "a", "--recorder-url", "http://nvr.lan"), "give --network, such as 192.0.2.0/24: a name tells no network"),
+        (("init", "--institution", "a", "--recorder-url", "192.0.2.10"), "url: must begin with http:// or https://"),
         (("init", "--institution", "a", "--recorder-url", "http://u:hunter2@192.0.2.1"), "url: holds a user name or password: remove it"),
     ],
 )  # fmt: skip
@@ -132,7 +134,15 @@ def at_a_terminal(output: Path, replies: list[str]) -> tuple[int, str, list[str]
     """Let an installer answer `agent init` at a real terminal; return its status, the screen, and the replies not needed."""
     left = list(replies)
     main, terminal = pty.openpty()
-    command = [sys.executable, "-c", "from agents.cli import app; app()", "init", "--output", str(output)]
+    command = [
+        sys.executable,
+        "-c",
+        "from monitor.command import main; main()",
+        "agent",
+        "init",
+        "--output",
+        str(output),
+    ]
     env = {**os.environ, "LANG": "C.UTF-8", "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(
         command, stdin=terminal, stdout=terminal, stderr=terminal, cwd=ROOT, env=env, start_new_session=True
@@ -145,11 +155,11 @@ def at_a_terminal(output: Path, replies: list[str]) -> tuple[int, str, list[str]
                 screen += part
                 while len(re.findall(rb": $", screen[answered:])) == 1:
                     answered = len(screen)
-                    os.write(main, left.pop(0).encode() + b"\n")
+                    os.write(main, os.fsencode(left.pop(0)) + b"\n")
         except OSError:
             pass  # the terminal is gone when the command has ended
         os.close(main)
-    return asking.returncode, screen.decode(), left
+    return asking.returncode, screen.decode(errors="replace"), left
 
 
 def test_init_asks_on_a_terminal_and_keeps_the_password_apart(tmp_path: Path) -> None:
@@ -170,6 +180,14 @@ def test_init_asks_on_a_terminal_and_keeps_the_password_apart(tmp_path: Path) ->
     credentials = site.recorders[0].credentials
     assert credentials is not None
     assert (credentials.username, credentials.password.read()) == ("viewer", "hunter2")
+
+
+def test_init_at_a_terminal_of_another_encoding_asks_again(tmp_path: Path) -> None:
+    replies = ["http://192.0.2.10", "dahua", "wj-7", os.fsdecode("小星".encode("gb18030")), "小星", "", "", "0", ""]
+    status, text, left = at_a_terminal(tmp_path / "site.yaml", replies)
+    assert (status, left) == (0, []), text
+    assert text.count("this is no UTF-8 text; set the terminal to UTF-8") == 1
+    assert load_site(tmp_path / "site.yaml").institution.name == "小星"
 
 
 def test_init_asks_for_streams_where_there_is_no_recorder(tmp_path: Path) -> None:

@@ -65,6 +65,23 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     }
 
 
+def test_bytes_that_are_no_text_are_one_sentence_unless_they_name_a_file(tmp_path: Path) -> None:
+    """A terminal sends GBK to a machine that speaks UTF-8: such a name could be neither kept nor sent."""
+    name = "文字".encode("gbk")
+    for arguments in ([b"version", name], [b"version", b"--by=" + name]):
+        done = subprocess.run([os.fsencode(PROGRAM), *arguments], capture_output=True, check=False, timeout=30)
+        assert (done.returncode, done.stdout) == (2, b"")
+        said = os.fsencode(arguments[1]).replace(name, rb"\xce\xc4\xd7\xd6")
+        assert done.stderr == b"cradlewatch: " + said + (
+            b": these bytes are no UTF-8 text; set the terminal to UTF-8, or LANG to the encoding that it sends\n"
+        )
+    named = os.fsencode(tmp_path) + b"/" + name
+    Path(os.fsdecode(named)).write_text("no evidence")
+    done = subprocess.run([os.fsencode(PROGRAM), b"verify", named], capture_output=True, check=False, timeout=30)
+    assert done.returncode == 2
+    assert b"no UTF-8 text" not in done.stderr
+
+
 def test_version() -> None:
     done = run("version")
     assert (done.returncode, done.stdout.decode()) == (0, f"cradlewatch {version('cradlewatch')}\n")
