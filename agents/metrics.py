@@ -35,7 +35,9 @@ class AgentCollector(Collector):
         labels = ["institution", "camera"]
         up = GaugeMetricFamily("cradlewatch_stream_up", "1 up, 0 down; absent while unknown", labels=labels)
         state = GaugeMetricFamily(
-            "cradlewatch_stream_state", "1 for the state that holds now", labels=[*labels, "state"]
+            "cradlewatch_stream_state",
+            "1 for the state that holds now; between two visits in turns the last one's",
+            labels=[*labels, "state"],
         )
         frames = CounterMetricFamily("cradlewatch_stream_frames", "Frames received", labels=labels)
         received = CounterMetricFamily("cradlewatch_stream_received_bytes", "Payload bytes received", labels=labels)
@@ -44,7 +46,7 @@ class AgentCollector(Collector):
         looks = CounterMetricFamily("cradlewatch_view_looks", "Keyframes looked at", labels=labels)
         for name, watch in self._service.watches.items():
             key = [self._institution, name]
-            now = watch.stream.state or "unknown"
+            now = watch.stands or "unknown"
             if now in {"up", "down"}:
                 up.add_metric(key, 1.0 if now == "up" else 0.0)
             for each in ("up", "down", "unknown"):
@@ -72,7 +74,7 @@ class AgentCollector(Collector):
             ),
         }
         for name, watch in self._service.watches.items():
-            if watch.state.info is None or watch.stream.state != "up":
+            if watch.state.info is None or watch.stands != "up":
                 continue
             key = [self._institution, name]
             codec.add_metric([*key, watch.state.info.codec], 1.0)

@@ -30,7 +30,7 @@ from agents.watch.track import Sink, Track
 from agents.watch.wall import Wall
 from monitor.model.clock import Clock
 from monitor.model.observation import Kind, Observation, StreamCause, Subject
-from monitor.model.span import SECOND, Basis, Millis
+from monitor.model.span import SECOND, Basis, Millis, to_millis
 
 OPENING_RATIO = 0.25
 """Of a visit, until its first frame."""
@@ -206,6 +206,14 @@ class CameraWatch:
         self._note_rates()
         self.stream.flush(min(now, self._seen_until) if self.stream.state == "up" else now)
         self.view.flush(min(now, self._looked_until))
+
+    @property
+    def stands(self) -> str | None:
+        """How the stream stands now: between two visits as the last one left it, for as long as that is assumed."""
+        last = self._last_visit
+        if self.stream.state is None and last is not None:
+            return "up" if to_millis(self._clock.now()) - last <= round(self._assumed * SECOND) else None
+        return self.stream.state
 
     @property
     def showing(self) -> Eye | None:

@@ -107,6 +107,21 @@ async def test_what_was_learnt_on_a_busy_day_grows_to_what_the_recorder_serves_l
             assert {state for name in site.watches for state, _ in site.states(name)} <= {"up", "unknown"}
 
 
+def test_between_two_visits_a_camera_stands_as_the_last_one_left_it() -> None:
+    """Its metrics say so, too: else all but the few that are visited now would be unknown."""
+    clock = ManualClock(datetime(2026, 11, 23, tzinfo=UTC))
+    watch = CameraWatch("c0", never, never, Budget(3), Tools(Decoder(), clock, lambda _: None, Timings()))
+    stood = [watch.stands]
+    clock.advance(4.0)
+    watch._seen(clock.monotonic() - 4.0, clock.monotonic())
+    stood.append(watch.stands)
+    watch._leave()
+    for seconds in (440.0, 20.0):  # then its turn has not come for too long
+        clock.advance(seconds)
+        stood.append(watch.stands)
+    assert stood == [None, "up", "up", None]
+
+
 @pytest.mark.parametrize(
     ("cameras", "share", "looked", "seconds"),
     [
