@@ -48,6 +48,13 @@ class RecorderError(Exception):
         self.asked = asked
 
 
+def lacking(host: str, request: str) -> str:
+    """Return what an answer means that says that there is no such thing as was asked for."""
+    return (
+        f"{host} doesn't offer {request}: this model or firmware lacks it, or `driver` names another make than it is."
+    )
+
+
 class NotOffered(RecorderError):
     """This make, model or firmware has no such answer; asking again changes nothing."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from agents.recorders import dahua_parse as parse
-from agents.recorders.base import NotOffered, RecorderError
+from agents.recorders.base import NotOffered, RecorderError, lacking
 from agents.recorders.http import JSON, Answer, DeviceHttp
 from agents.recorders.menus import busy
 from monitor.model.observation import StreamCause
@@ -75,7 +75,7 @@ def _refused(answer: Answer, host: str, user: str, asked: str, right: str) -> Re
         detail = f"User {user} may not ask this of {host}: give it the right {right}; older firmware may lack it."
         return RecorderError(StreamCause.NOT_PERMITTED, detail, asked)
     if answer.status in _ABSENT or (answer.status == BAD_REQUEST and FINDER not in asked):
-        return NotOffered(f"{host} doesn't offer {asked}: this model or firmware lacks it.", asked)
+        return NotOffered(lacking(host, asked), asked)
     if answer.status == _BUSY:
         return RecorderError(StreamCause.RECORDER_FULL, busy("dahua", host), asked)
     detail = f"{host} answered HTTP {answer.status}: note its model and firmware if this stays so."

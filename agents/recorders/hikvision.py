@@ -30,6 +30,7 @@ from agents.recorders.base import (
     StorageMode,
     StreamPlayback,
     TimeSync,
+    lacking,
     latest_by_search,
 )
 from agents.recorders.http import Answer, DeviceHttp
@@ -401,7 +402,7 @@ def _refused(answer: Answer, host: str, user: str, asked: str, right: str) -> Re
     code = said.code.lower()
     if code in {"notsupport", "methodnotallowed"} or (answer.status in _ABSENT and code != "lowprivilege"):
         request = asked.partition(" (")[0]
-        return NotOffered(f"{host} doesn't offer {request}{word}: this model or firmware lacks it.", asked)
+        return NotOffered(lacking(host, f"{request}{word}"), asked)
     if answer.status == _FORBIDDEN or code == "lowprivilege":
         detail = (
             f"User {user} may not ask this of {host}{word}: give it the right '{right}' under System > User Management."

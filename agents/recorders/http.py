@@ -82,6 +82,7 @@ class DeviceHttp:
         self.exchanges: deque[Exchange] = deque(maxlen=MAX_EXCHANGES)
         self._settings = settings
         self._timeout_seconds = timeout_seconds
+        self._connect_seconds = min(CONNECT_SECONDS, timeout_seconds / 2)
         self._written = self._base = _base(settings)
         self._fingerprint = settings.tls_fingerprint and settings.tls_fingerprint.replace(":", "").lower()
         self._one_at_a_time = asyncio.Lock()
@@ -311,7 +312,8 @@ class DeviceHttp:
         except RecorderError:
             raise
         except (TimeoutError, httpx2.TimeoutException) as error:
-            detail = f"{self.host} didn't answer within {self._timeout_seconds:g} s: check that it is switched on and reachable."
+            seconds = self._connect_seconds if isinstance(error, httpx2.ConnectTimeout) else self._timeout_seconds
+            detail = f"{self.host} didn't answer within {seconds:g} s: check that it is switched on and reachable."
             raise RecorderError(StreamCause.TIMEOUT, detail) from error
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, NotImplementedError) as error:
             if isinstance(error, httpx2.NetworkError):
@@ -339,7 +341,6 @@ class DeviceHttp:
             "User-Agent": "cradlewatch",
         }
         # Shorter than the whole deadline: a handshake that ends by itself is cleaned up by the library.
-        connect = min(CONNECT_SECONDS, self._timeout_seconds / 2)
         if message.content is not None:
             headers["Content-Type"] = message.content_type
         return httpx2.Request(
@@ -349,7 +350,7 @@ class DeviceHttp:
             content=message.content,
             extensions={
                 "sni_hostname": base.host,
-                "timeout": httpx2.Timeout(self._timeout_seconds, connect=connect).as_dict(),
+                "timeout": httpx2.Timeout(self._timeout_seconds, connect=self._connect_seconds).as_dict(),
                 "trace": self._on_event,
             },
         )

@@ -13,7 +13,7 @@ from xml.sax.saxutils import escape
 
 from agents.recorders import onvif_parse as parse
 from agents.recorders import xml
-from agents.recorders.base import NotOffered, RecorderError
+from agents.recorders.base import NotOffered, RecorderError, lacking
 from agents.recorders.http import Answer, DeviceHttp, NoSafeLogin
 from agents.recorders.menus import busy
 from agents.recorders.settings import RecorderSettings
@@ -218,7 +218,7 @@ class Soap:
         host = self._http.host
         word = f" ({fault.said})" if fault.said else ""
         if fault.is_unsupported or (answer.status in _ABSENT and not fault.codes):
-            return NotOffered(f"{host} doesn't offer {asked}{word}: this model or firmware lacks it.", asked)
+            return NotOffered(lacking(host, f"{asked}{word}"), asked)
         if fault.refuses_login or fault.is_prohibited or answer.status == _FORBIDDEN:
             detail = (
                 f"User {self._settings.username} may not ask {host} about {service.about}{word}: many recorders keep "

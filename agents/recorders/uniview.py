@@ -26,6 +26,7 @@ from agents.recorders.base import (
     RecordingMode,
     StreamPlayback,
     TimeSync,
+    lacking,
     latest_by_search,
 )
 from agents.recorders.http import Answer, DeviceHttp
@@ -316,7 +317,7 @@ def _refused(answer: Answer, said: parse.Envelope, host: str, user: str, asked: 
     """Say why an answer is none."""
     word = f" ({said.said})" if said.said else ""
     if answer.status in _ABSENT or "not support" in said.said.lower():
-        return NotOffered(f"{host} doesn't offer {asked}{word}: this model or firmware lacks it.", asked)
+        return NotOffered(lacking(host, f"{asked}{word}"), asked)
     if answer.status == _FORBIDDEN or said.code == parse.NOT_AUTHORIZED:
         detail = (
             f"User {user} may not ask this of {host}{word}: under System > User give it the rights of playback and of "

@@ -86,6 +86,9 @@ NOTES: tuple[str, ...] = (
         "correct the password or run agent check --retry-credentials, else it is tried again after %(until)s UTC"
     ),
     _n("%(host)s didn't answer within %(seconds)s s: check that it is switched on and reachable."),
+    _n(
+        "%(host)s doesn't offer %(request)s: this model or firmware lacks it, or `driver` names another make than it is."
+    ),
     _n("%(host)s asks for a login: give recorder %(recorder)s a `username` and a `password_file`."),
     _n("The recorder lost its own search handle: what it found is not known, and it is asked again later."),
     _n("%(host)s gives no search handle: others may hold them all; it is asked again later."),

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.breaker import LoginHeld
+from agents.recorders.base import lacking
 from agents.rtsp.message import status_error
 from agents.scan.recorder import LOGIN_REFUSED
 from dashboards.web.figures import Words
@@ -48,6 +49,10 @@ EN = Words(Times(ZoneInfo("Asia/Shanghai"), Language.EN))
             "192.0.2.9:554 拒绝连接；采集端运行期间沿用 cam.lan 的原地址：若地址已变，请重新启动采集端",
         ),
         ("the name cam.lan could not be resolved", "域名 cam.lan 无法解析"),
+        (
+            lacking("192.0.2.1", "GET /x?a=b (notSupport)"),
+            "192.0.2.1 不提供 GET /x?a=b (notSupport)：该型号或固件没有此功能，或 `driver` 写的不是它的品牌。",
+        ),
         (LOGIN_REFUSED, "登录被拒：请更正密码，再运行 agent check --retry-credentials"),
     ],
 )

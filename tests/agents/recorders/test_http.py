@@ -425,6 +425,17 @@ async def test_a_certificate_that_changes_between_two_connections_gets_no_login(
     assert (len(server.asked), len(server.requests())) == (answered, logins)
 
 
+async def test_a_port_that_is_silent_is_said_to_have_been_so_for_as_long_as_it_was_waited_for(tmp_path: Path) -> None:
+    """A connection is given up sooner than an answer: a port that knows no TLS waits for a line that never comes."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        for scheme, seconds in (("https", 0.4), ("http", 0.8)):
+            http = DeviceHttp(recorder_settings(tmp_path, f"{scheme}://127.0.0.1:{port}"), 0.8)
+            with pytest.raises(RecorderError, match=f"127.0.0.1 didn't answer within {seconds} s: check"):
+                await http.fetch("GET", "/")
+            await http.close()
+
+
 async def test_a_port_without_tls_is_an_unusable_answer(tmp_path: Path) -> None:
     async with serving(ok) as server:
         url = f"https://127.0.0.1:{server.port}"
