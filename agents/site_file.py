@@ -27,6 +27,8 @@ from monitor.model.regulation import parse_duration
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
+_LIKE_AN_ADDRESS = re.compile(r"(?:.*\.)?(?:\d+|0[xX][0-9A-Fa-f]*)\.?")
+"""No name ends in a number. The system's resolver reads 192.0.2.010 as 192.0.2.8, which is another device."""
 _PASSWORD_IN_URL = re.compile(r"(?i)(?:pass(?:word|wd)?|pwd|token|secret)=[^&]")
 _DIGITS = re.compile(r"[0-9a-f]{64}")
 _QUIET = re.compile(r"(\d{2}:\d{2})-(\d{2}:\d{2})")
@@ -52,6 +54,8 @@ def split_url(text: str, schemes: tuple[str, ...]) -> SplitResult:
         raise ValueError("holds a user name or password: remove it, and write username and password_file instead")
     if parts.scheme.lower() not in schemes:
         raise ValueError(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")
+    if _LIKE_AN_ADDRESS.fullmatch(parts.hostname or "") and not is_address(parts.hostname or ""):
+        raise ValueError(f"is no address, which is four numbers from 0 to 255 without leading zeros: {shape}")
     if not is_host(parts.hostname or "") or port == 0:
         raise ValueError(f"names no host: {shape}")
     return parts
@@ -59,7 +63,7 @@ def split_url(text: str, schemes: tuple[str, ...]) -> SplitResult:
 
 def is_host(text: str) -> bool:
     """Tell whether the text is a host name or a numeric address."""
-    return is_address(text) or bool(_HOST.fullmatch(text))
+    return is_address(text) or bool(_HOST.fullmatch(text) and not _LIKE_AN_ADDRESS.fullmatch(text))
 
 
 def is_address(text: str) -> bool:

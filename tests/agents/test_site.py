@@ -264,6 +264,8 @@ WRONG = [
     ("http://192.0.2.10", "192.0.2.10", "site.yaml:10: recorders[0].url: must begin with http:// or https://"),
     ("http://192.0.2.10", "http://", f"site.yaml:10: recorders[0].url: names no host: {SHAPE} http://192.0.2.10"),
     ("http://192.0.2.10", "http://192.0.2.10:99999", f"site.yaml:10: recorders[0].url: is no address: {SHAPE} http://192.0.2.10"),
+    *(("http://192.0.2.10", f"http://{typo}", f"site.yaml:10: recorders[0].url: is no address, which is four numbers from 0 to 255 without leading zeros: {SHAPE} http://192.0.2.10")
+      for typo in ("192.0.2.010", "192.0.2.256", "192.0.2", "192.0.2.10.", "3221225994", "0xc000020a:80", "nvr.0x0a")),
     ("http://192.0.2.10", "http://admin:hunter2@192.0.2.10", "site.yaml:10: recorders[0].url: holds a user name or password: remove it, and write username and password_file instead"),
     ("http://192.0.2.10", "http://198.51.100.1", "site.yaml:10: recorders[0].url: 198.51.100.1 lies outside the site's networks: add its network to networks, or correct the address"),
     ("http://192.0.2.10", "http://127.0.0.1", "site.yaml:10: recorders[0].url: 127.0.0.1 lies outside the site's networks: add its network to networks, or correct the address"),
