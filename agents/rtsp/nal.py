@@ -219,18 +219,14 @@ class PictureAssembly:
             for nal in aggregated(rules, data, start, end):
                 self._unit(nal)
         else:
-            self._unit(bytes(data[start:end]))
+            for nal in rules.parted(bytes(data[start:end])):
+                self._unit(nal)
 
-    def _unit(self, nal: bytes | bytearray) -> None:
-        rules = self._rules
-        if rules.kind(nal[0]) in rules.pictures:
+    def _unit(self, nal: bytes) -> None:
+        if self._rules.kind(nal[0]) in self._kept:
             self._units.append(nal)
-            return
-        for part in rules.parted(bytes(nal)):
-            if rules.kind(part[0]) in self._kept:
-                self._units.append(part)
-            else:
-                self._sets.add(part, self._timestamp)
+        else:
+            self._sets.add(nal, self._timestamp)
 
     def _fragment(self, data: bytes | bytearray, start: int, end: int) -> None:
         rules = self._rules
@@ -247,7 +243,11 @@ class PictureAssembly:
         self._open += data[at + 1 : end]
         if flags & 0x40:
             whole, self._open = self._open, None
-            self._unit(whole)
+            if rules.kind(whole[0]) in rules.pictures:
+                self._units.append(whole)
+            else:
+                for nal in rules.parted(bytes(whole)):
+                    self._unit(nal)
 
     def annex_b(self) -> bytes | None:
         """Return parameter sets and slices as an Annex B byte stream; None when something is missing."""
@@ -359,11 +359,12 @@ class NalPictures:
             kind = rules.kind(data[start])
             if kind == rules.aggregate:
                 for nal in aggregated(rules, data, start, end):
-                    self._look_at(nal)
+                    self._look_at_unit(nal)
             elif kind == rules.fragment:
                 self._look_at_first(data, start, end)
             else:
-                self._look_at(bytes(data[start:end]))
+                for nal in rules.parted(bytes(data[start:end])):
+                    self._look_at_unit(nal)
         if self._assembly is not None:
             self._assembly.collect(data, start, end)
 
@@ -391,10 +392,6 @@ class NalPictures:
             self._look_at_unit(nal)
         if flags & 0x40 or rules.kind(last[0]) in rules.keyframes:
             self._look_at_unit(last)
-
-    def _look_at(self, nal: bytes) -> None:
-        for part in self._rules.parted(nal):
-            self._look_at_unit(part)
 
     def _look_at_unit(self, nal: bytes) -> None:
         rules = self._rules
