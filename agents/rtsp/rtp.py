@@ -18,6 +18,9 @@ _HALF = 1 << 31
 _RESET_SECONDS = 2
 """A timestamp further back than this is a clock that was set anew; less is the order of B-frames."""
 
+_ANSWER = b"RTSP/1.0 "
+"""In a packet, this is an answer that the device wrote into the midst of it: as much of the packet's own bytes is missing."""
+
 RTCP = range(200, 208)
 """The types of control packets. Payload types that look so with a marker are kept free for them (RFC 5761, 4)."""
 
@@ -189,6 +192,8 @@ class AccessUnits:
                 self._install(other)
             return
         pictures.look(data, start, end, meaning)
+        if data.find(_ANSWER, start, end) >= 0:
+            pictures.lost()
 
 
 def replay_time(data: bytes | bytearray, start: int, end: int) -> Millis | None:

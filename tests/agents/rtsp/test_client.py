@@ -350,6 +350,23 @@ async def test_a_second_answer_to_an_earlier_question_is_not_taken_for_the_next_
         assert await stream.batch()
 
 
+async def test_a_keyframe_into_which_an_answer_was_written_is_never_given_out() -> None:
+    """Some devices answer a sign of life from another thread than the one that writes a packet."""
+    answer = b"RTSP/1.0 200 OK\r\nCSeq: 9\r\nSession: 42\r\n\r\n"
+
+    def torn(number: int) -> list[bytes]:
+        packets = plain_frame(number)
+        if number % 20 == 0:
+            packets[0] = packets[0][:500] + answer + packets[0][500:]
+        return packets
+
+    async with serve(Device(packets=torn)) as device, opened(device.url()) as stream:
+        for _ in range(3):
+            keyframe = await stream.next_keyframe(5.0)
+            assert keyframe is not None
+            assert answer[:20] not in keyframe
+
+
 async def test_a_header_on_several_lines_is_read_whole() -> None:
     async def folded(device: Device, asked: Asked, writer: asyncio.StreamWriter) -> bool:
         number = asked.headers["CSeq"]
