@@ -138,6 +138,17 @@ def use_utf8(stream: TextIO) -> None:
         reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
+def open_standard_streams() -> None:
+    """Let what is closed of standard input, output and error be nothing, as some services start their programs.
+
+    The next file that is opened would else get its number: what is printed would go into a database.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            lowest = os.open(os.devnull, os.O_RDWR)
+            setattr(sys, name, os.fdopen(lowest, mode, encoding="utf-8", closefd=False))
+
+
 def keep_bytes(stream: TextIO | None) -> None:
     """Let what somebody types come in whatever its bytes are, as arguments do: whoever asked says what is wrong with it."""
     reconfigure = getattr(stream, "reconfigure", None)
@@ -214,6 +225,7 @@ def _flush() -> bool:
 
 def main() -> None:
     """Run `cradlewatch` and exit. A user's mistake never shows a traceback, and no fault ever exits with 1."""
+    open_standard_streams()
     use_utf8(sys.stdout)
     use_utf8(sys.stderr)
     keep_bytes(sys.stdin)

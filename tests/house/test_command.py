@@ -65,6 +65,38 @@ def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     }
 
 
+@pytest.mark.parametrize("closed", [(1,), (2,), (0, 1, 2)])
+def test_a_closed_standard_stream_is_nothing(tmp_path: Path, closed: tuple[int, ...]) -> None:
+    """What is opened next must not get its number, and nothing falls over it."""
+
+    def close() -> None:
+        for number in closed:
+            os.close(number)
+
+    script = (
+        "import os, sys; from monitor.command import open_standard_streams as o; o();"
+        f"f = open({str(tmp_path / 'kept')!r}, 'w'); print('said'); print('told', file=sys.stderr); sys.stdin.read();"
+        "sys.stdout.flush(); f.write(str(f.fileno()))"
+    )
+    commands: list[list[str | Path]] = [
+        [sys.executable, "-c", script],
+        [PROGRAM, "version"],
+        [PROGRAM, "verify", "nowhere"],
+    ]
+    for command_line in commands:
+        done = subprocess.run(
+            command_line,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+            preexec_fn=close,
+            timeout=30,
+        )
+        assert done.returncode == (2 if "verify" in command_line else 0), done.stderr
+        assert b"Traceback" not in done.stderr
+    assert int((tmp_path / "kept").read_text()) > 2
+
+
 def test_bytes_that_are_no_text_are_one_sentence_unless_they_name_a_file(tmp_path: Path) -> None:
     """A terminal sends GBK to a machine that speaks UTF-8: such a name could be neither kept nor sent."""
     name = "文字".encode("gbk")
