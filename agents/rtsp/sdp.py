@@ -20,8 +20,8 @@ _CODECS: dict[str, Codec] = {"H264": "h264", "H265": "h265", "HEVC": "h265", "JP
 _SPROPS = {"h264": ("sprop-parameter-sets",), "h265": ("sprop-vps", "sprop-sps", "sprop-pps"), "mjpeg": ()}
 _STATIC = {"26": ("JPEG", 90000)}
 """Payload types that need no rtpmap (RFC 3551)."""
-_SIZE = re.compile(r"(?:\d+ )?(\d{1,5})[,-](\d{1,5})")
-"""x-dimensions:1920,1080 or framesize:26 1920-1080"""
+_SIZE = re.compile(r"(?:\d+ )?(\d{1,5}) ?[,-] ?(\d{1,5})")
+"""x-dimensions:1920,1080 (some write a space: 1280, 720) or framesize:26 1920-1080"""
 
 
 @dataclass(frozen=True)
@@ -139,10 +139,18 @@ def _video(
         clock_rate=clock_rate,
         control_url=_resolved(section.control, base, request_url),
         play_url=play_url,
-        parameter_sets=_parameter_sets(name, section.parameters.get(payload, "")),
+        parameter_sets=_parameter_sets(name, _parameters(section, payload)),
         size=section.size,
         time_range=section.time_range or session.time_range,
     )
+
+
+def _parameters(section: _Section, payload: str) -> str:
+    """Return a format's parameters; where there is one format alone, some devices give them another one's number."""
+    found = section.parameters.get(payload)
+    if found is None and len(section.formats) == len(section.parameters) == 1:
+        (found,) = section.parameters.values()
+    return found or ""
 
 
 def _parameter_sets(codec: Codec, text: str) -> tuple[bytes, ...]:

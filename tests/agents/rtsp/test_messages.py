@@ -345,6 +345,29 @@ def test_h265_parameter_sets_are_read() -> None:
     assert (video.codec, [nal[0] >> 1 for nal in video.parameter_sets]) == ("h265", [32, 33, 34])
 
 
+def test_parameters_under_another_number_are_those_of_the_only_format() -> None:
+    """Vitek announces format 98 and gives the parameters of 62."""
+    line = "a=fmtp:62 profile-level-id=42e032; sprop-vps=QAEM;sprop-sps=QgEB;sprop-pps=RAHA; packetization-mode=1\n"
+    one = f"v=0\nm=video 0 RTP/AVP 98\na=rtpmap:98 H265/90000\n{line}"
+    two = f"v=0\nm=video 0 RTP/AVP 98 62\na=rtpmap:98 H265/90000\na=rtpmap:62 H264/90000\n{line}"
+    counts = [len(parse_description(sdp.encode(), URL, URL).parameter_sets) for sdp in (one, two)]
+    assert counts == [3, 0]
+
+
+@pytest.mark.parametrize(
+    ("attribute", "size"),
+    [
+        ("x-dimensions:1920,1080", (1920, 1080)),
+        ("x-dimensions: 1280, 720", (1280, 720)),
+        ("framesize:26 2592-1944", (2592, 1944)),
+        ("framesize:0S", None),
+    ],
+)
+def test_a_size_in_a_description(attribute: str, size: tuple[int, int] | None) -> None:
+    sdp = f"v=0\nm=video 0 RTP/AVP 26\na={attribute}\n"
+    assert parse_description(sdp.encode(), URL, URL).size == size
+
+
 @given(st.binary(max_size=2000))
 def test_any_description_is_read_or_refused(body: bytes) -> None:
     try:
