@@ -352,7 +352,11 @@ class _Taker:
         kept, gone = without_what_left(view, [look.view for look in looks])
         moved = _state(looks) == "moved"
         if moved or gone > MOST_GONE:
-            at_second = "the camera seemed to look elsewhere" if moved else f"{gone:.0%} of what it had shown was gone or hidden"
+            at_second = (
+                "the camera seemed to look elsewhere"
+                if moved
+                else f"{gone:.0%} of what it had shown was gone or hidden"
+            )
             return replace(
                 taken,
                 problem=f"the picture changed too much while its view was taken: at the second look {at_second}; "

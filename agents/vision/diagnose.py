@@ -103,13 +103,31 @@ def _corrupt(e: Evidence, t: Thresholds) -> bool:
     times = (
         None if _found_elsewhere(e, t) else beside.seam_times
     )  # another view has other tiles on the grid than the usual ones
-    new = times >= t.corrupt_seam_times if times is not None else seen.seam_share >= t.corrupt_seam_alone
-    steps = new and seen.seam_share >= t.corrupt_seam_share and seen.seam_ratio >= t.corrupt_seam_ratio
+    unusual = times >= t.corrupt_seam_times if times is not None else seen.seam_share >= t.corrupt_seam_alone
+    steps = unusual and seen.seam_share >= t.corrupt_seam_share and seen.seam_ratio >= t.corrupt_seam_ratio
     # in the dark an encoder leaves the noise of full gain block by block
     seams = steps and not _dark(e, t) and not _dusk(e, t) and not _lies_still(e, t)
-    unusual = beside.smeared_more is None or beside.smeared_more >= t.corrupt_smeared_more
-    smeared = unusual and seen.smeared_ratio >= t.corrupt_smeared_ratio
-    return _concealed(e, t) or _between(e, t) or ((seams or smeared) and not _striped(e, t))
+    more = beside.smeared_more
+    unwonted = _gone(e, t) if more is None else more >= t.corrupt_smeared_more
+    smeared = unwonted and seen.smeared_ratio >= t.corrupt_smeared_ratio
+    new = (seams or smeared) and not _striped(e, t) and not _stands(e, t)
+    return _concealed(e, t) or _between(e, t) or new
+
+
+def _rich(e: Evidence, t: Thresholds) -> bool:
+    """Tell whether there is as much sharp structure as the approved view has, whatever it is: a loss takes some."""
+    return e.match is not None and e.match.own_structure >= t.corrupt_rich_structure
+
+
+def _stands(e: Evidence, t: Thresholds) -> bool:
+    """Tell whether what is seen stands in the room: it is sharp, and as it was in the look before but for the noise. A smear is another one in each look."""
+    changed = e.measures.repeat.changed_ratio
+    return _rich(e, t) and changed is not None and changed <= t.corrupt_stands_changed
+
+
+def _gone(e: Evidence, t: Thresholds) -> bool:
+    """Tell whether an approved view isn't there: while nothing is known to be usual, what is in its place is how the camera looks."""
+    return e.match is not None and approved.away(e.match, t)
 
 
 def _lies_still(e: Evidence, t: Thresholds) -> bool:
@@ -122,9 +140,10 @@ def _lies_still(e: Evidence, t: Thresholds) -> bool:
 def _between(e: Evidence, t: Thresholds) -> bool:
     """Tell whether rows of the picture were filled from those around them, as a decoder does with what it has lost."""
     more, left = e.beside.between_more, e.beside.grain_left
-    unusual = more is None or more >= t.corrupt_between_more
-    noiseless = left is None or left <= t.corrupt_between_grain_left
-    return unusual and noiseless and e.measures.smear.between_ratio >= t.corrupt_between_ratio and not _striped(e, t)
+    unusual = _gone(e, t) if more is None else more >= t.corrupt_between_more
+    noiseless = e.match is None or _gone(e, t) if left is None else left <= t.corrupt_between_grain_left
+    drawn_on = e.measures.smear.between_ratio >= t.corrupt_between_ratio and not _striped(e, t)
+    return unusual and noiseless and drawn_on and not _rich(e, t)
 
 
 def _concealed(e: Evidence, t: Thresholds) -> bool:
@@ -137,7 +156,7 @@ def _concealed(e: Evidence, t: Thresholds) -> bool:
     most = t.corrupt_grain_left / 2 if _striped(e, t) else t.corrupt_grain_left
     noiseless = left is not None and left <= most
     lit = not _dark(e, t) and not _overexposed(e, t)
-    if e.match is None or not (noiseless and lit and approved.away(e.match, t)) or _found_elsewhere(e, t):
+    if e.match is None or not (noiseless and lit and _gone(e, t)) or _found_elsewhere(e, t):
         return False
     filled = e.beside.between_more is None or e.beside.between_more >= t.corrupt_between_some
     return filled or e.match.in_place <= t.corrupt_lost_in_place
@@ -229,7 +248,7 @@ def _striped(e: Evidence, t: Thresholds) -> bool:
     seen, gain = e.measures.stripes, e.beside.stripe_gain
     stands = seen.stripe_ratio >= t.striped_ratio and seen.stripe_even >= t.striped_even
     everywhere = seen.stripe_ratio >= t.striped_broad_ratio and seen.stripe_even >= t.striped_broad_even
-    new = gain is None or gain >= t.striped_gain
+    new = _gone(e, t) if gain is None else gain >= t.striped_gain
     if new and seen.stripe_level >= t.striped_level and (stands or everywhere):
         return True
     rolling = seen.roll_level is not None and seen.roll_level >= t.striped_roll_level

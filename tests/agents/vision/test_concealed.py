@@ -101,3 +101,48 @@ def test_after_a_burst_that_took_the_encoder_s_bits_rows_between_their_neighbour
     assert judged.scores["grain_left"] < Thresholds().corrupt_grain_left
     assert judged.conditions.state in {"covered", "blurred"}
     assert named(eye, slices_lost(room, 2, 8)) == "corrupt"
+
+
+def upright(kind: str) -> Image:
+    """Return a view of upright lines from top to floor: between two rows there is what is half-way between them."""
+    room = drawn_room(1)
+    if kind == "wardrobe":
+        room[40:480] = 150
+        for left in range(60, WIDTH - 60, 96):
+            room[60:480, left : left + 5] = 60
+    elif kind == "cots":
+        for left in range(30, WIDTH - 30, 26):
+            room[280:480, left : left + 7] = 215
+    else:
+        folds = 125 + 16 * np.sin(2 * np.pi * np.arange(WIDTH) / 44)
+        room[20:480] = folds[None, :, None]
+    return room
+
+
+@pytest.mark.parametrize("kind", ["wardrobe", "cots", "curtain"])
+@pytest.mark.parametrize("kilobits", [300, 1000])
+def test_upright_lines_that_a_camera_is_meant_to_show_are_no_damage_from_its_first_look_on(
+    kind: str, kilobits: int
+) -> None:
+    room = upright(kind)
+    looks = [looked_at(grainy(room, 1, seed), kilobits=kilobits) for seed in range(8)]
+    assert max(measure(look, None)[0].smear.between_ratio for look in looks) > 0.2
+    for approved in ((), (fingerprint(looks[0]),)):
+        eye = Eye(Thresholds(), approved)
+        assert {named(eye, look) for look in looks} == {"ok"}
+
+
+@pytest.mark.parametrize(("step", "wide"), [(26, 7), (30, 8), (40, 10)])
+def test_cots_with_bars_that_are_set_up_for_the_nap_are_no_damage(step: int, wide: int) -> None:
+    """Their bars lie on the codec's grid here and there, and between two rows there is what is half-way; but they stand."""
+    room = drawn_room(1)
+    cots = room.copy()
+    for left in range(30, WIDTH - 30, step):
+        cots[300:480, left : left + wide] = 215
+    for kilobits in (600, 1000):
+        sound = [looked_at(grainy(room, 2, seed), kilobits=kilobits) for seed in range(3)]
+        eye, trace, states = Eye(Thresholds(), (merge([fingerprint(look) for look in sound]),)), None, []
+        for look in (*sound, *(looked_at(grainy(cots, 2, 50 + seed), kilobits=kilobits) for seed in range(4))):
+            measures, trace = measure(look, trace)
+            states.append(eye.look(measures, fingerprint(look)).conditions.state)
+        assert states[4:] == ["ok", "ok", "ok"]
