@@ -22,6 +22,7 @@ from monitor.model.regulation import format_duration, parse_duration
 from monitor.model.span import Millis, isoformat, parse_instant, to_millis
 from monitor.model.verdict import Outcome, Verdict
 from monitor.store import accounts, agents, keys, registry
+from monitor.store.backup import back_up
 from monitor.store.engine import reading, writing
 from monitor.store.schema import is_current
 from monitor.store.schema import migrate as migrate_database
@@ -84,6 +85,20 @@ def migrate(config: Config = None) -> None:
         if not current:
             migrate_database(context.engine)
         typer.echo("The database was up to date." if current else "The database is up to date now.")
+
+
+@app.command()
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write; it must not be there yet.")],
+    config: Config = None,
+) -> None:
+    """Copy a SQLite database while the collector runs. For PostgreSQL take pg_dump.
+
+    The copy holds the collector's keys and who may sign in: keep it like a password, and on another disk.
+    """
+    with sentences():
+        back_up(open_context(config, prepared=False, existing=True).engine, file)
+        typer.echo(f"{file}: a copy of the database as it is now")
 
 
 @user_app.command("add")

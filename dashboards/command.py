@@ -21,6 +21,7 @@ from monitor.evidence.bundle import BundleError
 from monitor.regulations.messages import said
 from monitor.regulations.problem import PackError
 from monitor.store import accounts, registry
+from monitor.store.backup import BackupError
 from monitor.store.engine import DatabaseUrlError, parse_url
 from monitor.store.schema import SchemaError
 
@@ -48,7 +49,7 @@ def sentences() -> Iterator[None]:
         fail(f"{'.'.join(str(part) for part in first['loc'])}: {said(first)}")
     except (
         SettingsError, DatabaseUrlError, ServeError, PackError, registry.RegisterError, accounts.AccountError, UsageError, ExportError, RotationError,
-        BundleError, SchemaError
+        BundleError, SchemaError, BackupError,
     ) as error:  # fmt: skip
         fail(str(error))
     except SQLAlchemyError as error:

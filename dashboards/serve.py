@@ -34,6 +34,7 @@ from monitor.collector.context import Context
 from monitor.collector.jobs import bring_back, evaluate_due, note_clocks, note_listening, send_notices, wake_silent
 from monitor.collector.settings import TlsSettings, host_and_port
 from monitor.store.accounts import user_names
+from monitor.store.backup import check_whole
 from monitor.store.engine import in_its_words, is_away, reading
 from monitor.store.patience import JOB, REQUEST
 
@@ -266,6 +267,7 @@ def serve(
     context: Context, address: str, *, may_migrate: bool, tell: Callable[[str], None], verbose: bool = False
 ) -> None:
     """Run the collector until it is told to stop. Raises ServeError. `tell` gets the sentences for a person."""
+    check_whole(context.engine)
     prepare(context.engine, may_migrate=may_migrate)
     _allow_many_connections()
     listening = listen(address)

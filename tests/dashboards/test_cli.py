@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
+import sqlite3
 import stat
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -74,6 +77,26 @@ def logging_as_before() -> Iterator[None]:
 def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     monkeypatch.chdir(tmp_path)
     return Shell(tmp_path)
+
+
+def test_a_backup_is_made_and_a_damaged_database_not_served(shell: Shell) -> None:
+    """One that was not closed is looked through: as after a crash, or where a backup was put beside another file's log."""
+    assert "there is no database here" in shell.bad("backup", "copy.db")
+    shell.good("migrate")
+    assert shell.good("backup", "copy.db") == "copy.db: a copy of the database as it is now\n"
+    assert "copy.db is there already" in shell.bad("backup", "copy.db")
+    with closing(sqlite3.connect("cradlewatch.db")) as connection:  # it has a log as long as it is open
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        connection.execute("CREATE TABLE other (a)")
+        for name in ("cradlewatch.db", "cradlewatch.db-wal"):
+            shutil.copy(name, f"left-{name}")
+    path = Path("left-cradlewatch.db")
+    whole = path.read_bytes()
+    middle = len(whole) // 2 // 4096 * 4096
+    path.write_bytes(whole[:middle] + b"\xff" * 4096 + whole[middle + 4096 :])
+    said = shell.bad("serve", "--listen", "192.0.2.1:1", CRADLEWATCH_DATABASE_URL="sqlite:///left-cradlewatch.db")
+    assert "left-cradlewatch.db is damaged (" in said
+    assert "without a left-cradlewatch.db-wal" in said
 
 
 def test_from_nothing_to_an_enrolled_agent(shell: Shell) -> None:
