@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from dashboards.web.figures import Words
+from monitor.model.chain import Gap
+from monitor.model.span import Millis
 from monitor.store.agents import AgentSummary
 
 MOST_GAPS = 10
@@ -22,19 +24,35 @@ class ChainLine:
     troubles: tuple[str, ...]
 
 
-def chain_lines(agents: Iterable[AgentSummary], words: Words) -> list[ChainLine]:
-    """Return a line for each agent that has reported signed."""
-    return [_line(agent, words) for agent in agents if agent.chain.segments]
+def chain_lines(
+    agents: Iterable[AgentSummary], words: Words, forgotten: Collection[Millis] = frozenset()
+) -> list[ChainLine]:
+    """Return a line for each agent that has reported signed; `forgotten` as `forgotten_moments` returns it."""
+    return [_line(agent, words, forgotten) for agent in agents if agent.chain.segments]
 
 
-def _line(agent: AgentSummary, words: Words) -> ChainLine:
-    troubles = tuple(_troubles(agent, words))
+def forgotten_moments(agents: Iterable[AgentSummary], listened: Callable[[Millis], bool]) -> frozenset[Millis]:
+    """Return at which moments the collector gave its word, which reports carry, and knows nothing of having been there.
+
+    Nobody else can make that word: its database was restored from a backup of before.
+    """
+    moments = {gap.nonce_at for agent in agents for gap in _told(agent) if gap.nonce_at is not None}
+    return frozenset(at for at in moments if not listened(at))
+
+
+def _told(agent: AgentSummary) -> list[Gap]:
+    """Return the holes that are told one by one, the newest first."""
+    return sorted(agent.chain.gaps, key=lambda gap: gap.before_at, reverse=True)[:MOST_GAPS]
+
+
+def _line(agent: AgentSummary, words: Words, forgotten: Collection[Millis]) -> ChainLine:
+    troubles = tuple(_troubles(agent, words, forgotten))
     outcome = "breached" if agent.state in {"forked", "disputed", "misdated"} else "undetermined" if troubles else "met"
     text = words.plural("%(count)s signed report", "%(count)s signed reports", agent.reports) % {"count": agent.reports}
     return ChainLine(agent.id, outcome, text, troubles)
 
 
-def _troubles(agent: AgentSummary, words: Words) -> Iterable[str]:
+def _troubles(agent: AgentSummary, words: Words, forgotten: Collection[Millis]) -> Iterable[str]:
     times = words.times
     if agent.forked_at is not None:
         text = words.translate(
@@ -56,8 +74,8 @@ def _troubles(agent: AgentSummary, words: Words) -> Iterable[str]:
             agent.misdated,
         )
         yield text % {"count": agent.misdated}
-    gaps = sorted(agent.chain.gaps, key=lambda gap: gap.before_at, reverse=True)
-    for gap in gaps[:MOST_GAPS]:
+    gaps = _told(agent)
+    for gap in gaps:
         values = {"count": gap.count, "until": times.instant(gap.before_at)}
         if gap.after_at is None:
             text = words.plural(
@@ -73,7 +91,13 @@ def _troubles(agent: AgentSummary, words: Words) -> Iterable[str]:
                 gap.count,
             )
         yield text % values
-    rest = agent.missing - sum(gap.count for gap in gaps[:MOST_GAPS])
+        if gap.nonce_at is not None and gap.nonce_at in forgotten:
+            text = words.translate(
+                "The next one carries what the collector told the agent at %(instant)s, and the collector knows nothing of that"
+                " moment: its database was restored from a backup, and it may have lost these reports itself."
+            )
+            yield text % {"instant": times.instant(gap.nonce_at)}
+    rest = agent.missing - sum(gap.count for gap in gaps)
     if rest > 0:
         text = words.plural("%(count)s further report is missing.", "%(count)s further reports are missing.", rest)
         yield text % {"count": rest}

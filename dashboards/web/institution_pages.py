@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from dashboards.web.cases import case
-from dashboards.web.chains import chain_lines
+from dashboards.web.chains import chain_lines, forgotten_moments
 from dashboards.web.charts import DAY_STATES, bar_swatch, defs, swatch, unlit_swatch
 from dashboards.web.figures import Words
 from dashboards.web.regulation_pages import pack_of
@@ -23,6 +23,7 @@ from monitor.store.agents import agents_of
 from monitor.store.browse import changed_thresholds, search_institutions
 from monitor.store.engine import reading
 from monitor.store.findings import finding_rows
+from monitor.store.listening import listened_at
 from monitor.store.registry import InstitutionSummary, count_views_waiting, cursor_of, institution, institution_rows
 from monitor.store.verdicts import current_verdicts
 from monitor.store.views import standing as standing_views
@@ -83,6 +84,7 @@ def show_institution(visit: Visit) -> Response:
         proposals = standing_views(session, institution_id)
         thresholds = changed_thresholds(session, institution_id)
         agents = agents_of(session, institution_id)
+        forgotten = forgotten_moments(agents, lambda at: listened_at(session, at))
     inventory = facts.inventory if facts else None
     words = visit.words(inventory.institution.timezone if inventory else summary.timezone, inventory)
     name = summary.name or summary.id
@@ -97,7 +99,7 @@ def show_institution(visit: Visit) -> Response:
         stale=_stale(visit, summary),
         pictures=Pictures(camera_views(proposals, rows, words), thresholds),
     )
-    chains = chain_lines(agents, words)
+    chains = chain_lines(agents, words, forgotten)
     values = {"view": view, "chains": chains, "defs": defs(), "zone_name": words.times.name(), **_legends(words)}
     return visit.page("institution.html", values, section="institutions")
 

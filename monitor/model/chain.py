@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import Field, StringConstraints, TypeAdapter, ValidationError
@@ -86,6 +86,8 @@ class Gap:
     before_at: Millis
     dropped: int = 0
     """So many of them the agent itself said that it had to give up."""
+    nonce_at: Millis | None = field(default=None, compare=False)
+    """The moment of the centre's word that the report after them carries."""
 
 
 class Told(Strict):
@@ -375,7 +377,7 @@ def _gap(segment: Segment, chain: Chain, numbers: _Numbers) -> Gap:
     ends = [item.last for item in chain.segments if item is not segment]
     before = max((end.written_at for end in ends if end.nonce_at <= segment.first.nonce_at), default=None)
     count, dropped = sum(item[1] for item in holes), sum(item[2] for item in holes)
-    return Gap(count, before, segment.first.written_at, dropped)
+    return Gap(count, before, segment.first.written_at, dropped, segment.first.nonce_at)
 
 
 def _bounded(chain: Chain) -> Chain:

@@ -27,6 +27,13 @@ def listens(session: Session, now: Millis, absent_after: Millis = ABSENT_AFTER) 
     )
 
 
+def listened_at(session: Session, at: Millis) -> bool:
+    """Tell whether the collector listened at an instant, by what is noted; of the time before the first note nobody knows."""
+    query = select(ListeningRow.until_at).where(ListeningRow.since_at <= at).order_by(ListeningRow.since_at.desc())
+    until = session.scalars(query.limit(1)).one_or_none()
+    return until is None or at - until <= ABSENT_AFTER
+
+
 def listening_since(session: Session, as_of: Millis) -> Millis | None:
     """Return since when the collector had been listening at `as_of`, as far as is noted; None before the first note.
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from dashboards.web.chains import chain_lines
+from dashboards.web.chains import chain_lines, forgotten_moments
 from dashboards.web.figures import Words
 from dashboards.web.i18n import Language
 from dashboards.web.times import Times
@@ -43,6 +43,18 @@ def dropped() -> AgentSummary:
     found = agent(WHOLE, LATER)
     told = found.chain.tell([Told(boot="a" * 32, first=61, last=62)])
     return replace(found, chain=told)
+
+
+def test_reports_that_a_restored_collector_lost_are_told_apart_from_those_that_a_site_left_out() -> None:
+    """The report after them carries a word of the collector's of a time of which its database knows nothing."""
+    summary = agent(WHOLE, LATER)
+    words = Words(Times(ZONE, Language.EN))
+    moment = LATER.first.nonce_at
+    assert forgotten_moments([summary], lambda at: at != moment) == {moment}
+    (found,) = chain_lines([summary], words, forgotten_moments([summary], lambda at: at != moment))
+    assert "the collector knows nothing of that moment: its database was restored from a backup" in found.troubles[1]
+    (found,) = chain_lines([summary], words, forgotten_moments([summary], lambda _: True))
+    assert len(found.troubles) == 1
 
 
 def line(language: Language, summary: AgentSummary) -> tuple[str, str]:

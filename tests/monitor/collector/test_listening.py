@@ -7,7 +7,7 @@ from monitor.model.inventory import Institution, Inventory
 from monitor.model.ledger import Facts
 from monitor.model.span import DAY, HOUR, MINUTE, SECOND
 from monitor.store.engine import reading, writing
-from monitor.store.listening import listening_since, listens
+from monitor.store.listening import listened_at, listening_since, listens
 from support.packs import pack
 
 NOW = 1_795_000_000_000
@@ -23,6 +23,18 @@ def test_stretches_are_noted_and_an_absence_begins_a_new_one(engine: Engine) -> 
         assert listening_since(session, NOW + 99 * SECOND) == NOW + 99 * SECOND, "nobody listened then"
         assert listening_since(session, NOW + 125 * SECOND) == NOW + 100 * SECOND
         assert listening_since(session, NOW + DAY) == NOW + DAY, "evaluations may go on while nobody answers"
+
+
+def test_of_a_moment_it_is_known_whether_somebody_listened(engine: Engine) -> None:
+    """So a word that the collector gave, and knows nothing of, is known: its database was restored."""
+    with reading(engine) as session:
+        assert listened_at(session, NOW), "nothing is noted at all"
+    for at in (0, 10, 20, 100, 110):
+        with writing(engine) as session:
+            listens(session, NOW + at * SECOND, absent_after=15 * SECOND)
+    with reading(engine) as session:
+        found = [listened_at(session, NOW + at * SECOND) for at in (-1, 5, 30, 60, 99, 100, 120)]
+    assert found == [True, True, True, False, False, True, True]
 
 
 def silence(last: int, listening: int | None) -> list[str]:

@@ -15,6 +15,7 @@ from monitor.collector.evidence import export_evidence
 from monitor.evidence.bundle import Bundle
 from monitor.evidence.check import check_bundle
 from monitor.model.span import HOUR
+from monitor.store.agents import hold_institutions
 from monitor.store.engine import reading
 from monitor.store.findings import finding_rows
 from monitor.store.tables import ReportRow
@@ -50,10 +51,9 @@ def test_a_report_comes_in_when_it_is_its_turn(engine: Engine, monkeypatch: pyte
     """What it waits for may be an evaluation, which has gone by what was there."""
     centre = make_centre(engine)
     centre.add()
-    hold = ingesting.hold_institutions
 
     def wait(*args: Any) -> Any:
-        held = hold(*args)
+        held = hold_institutions(*args)
         centre.clock.advance(5)
         return held
 
