@@ -103,6 +103,11 @@ def _agent(bundle: Bundle, agent: str, until: Millis, result: Result) -> Iterato
             f"agent {agent}: {len(bodies)} reports, each signed by the agent's key and linked to the one before"
         )
     result.notes += [f"agent {agent}: {text}" for text in series.notes(about["missing"])]
+    if left_out := about["reports"].get("unsigned_left_out"):
+        result.notes.append(
+            f"agent {agent}: {left_out} reports from before reports were signed are not in the bundle: what needs them can't be"
+            " computed again"
+        )
     if about["forked_at"] is not None and not series.forks:
         result.notes.append(f"agent {agent}: its reports forked later, a backup was restored or a copy of it ran")
     if any(item["revoked_at"] is not None for item in about["keys"].values()):

@@ -223,3 +223,14 @@ def test_times_that_no_report_tells_are_named_though_all_that_is_said_of_them_ag
     write_bundle(tmp_path / "again.zip", files, {"institution": "wj-0001", "finding": other})
     (said,) = check_bundle(Bundle(tmp_path / "again.zip")).fails
     assert said.endswith("on uptime of camera/gate: not down from 2026-11-23T01:00:00Z")
+
+
+def test_reports_of_before_reports_were_signed_are_counted_where_the_bundle_lacks_them(
+    centre: Centre, tmp_path: Path
+) -> None:
+    short_of_days(centre)
+    with writing(centre.context.engine) as session:
+        session.execute(text("UPDATE report SET key_id = NULL"))
+    result = exported(centre, "retention", tmp_path)
+    assert any("don't come to any verdict" in item for item in result.fails)
+    assert any("2 reports from before reports were signed are not in the bundle" in item for item in result.notes)
