@@ -232,9 +232,7 @@ class Collector:
             raise CollectorError(f"the collector {self.url} did not answer within {self._seconds:g} s") from None
         except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, OSError) as error:
             reason = str(error) or type(error).__name__
-            raise CollectorError(
-                f"the collector {self.url} can't be reached: {reason}; check its address and the network"
-            ) from None
+            raise CollectorError(f"the collector {self.url} can't be reached: {reason}; {_advice(reason)}") from None
         return self._judge(Answer(response.status_code, response.headers, content))
 
     def _judge(self, answer: Answer) -> Answer:
@@ -254,6 +252,15 @@ class Collector:
         if detail is not None and 400 <= answer.status < 500:
             raise Refused(f"{said}: {detail}", answer.status)
         raise CollectorError(f"{said}: is this the collector's address?" if answer.status < 500 else said)
+
+
+def _advice(reason: str) -> str:
+    """Return what to do where the collector can't be reached: a box whose clock was lost finds every certificate too new."""
+    if "not yet valid" in reason:
+        return "set this machine's clock"
+    if "has expired" in reason:
+        return "its certificate has to be renewed, or this machine's clock to be set"
+    return "check its address and the network"
 
 
 def _trust(url: str, pinned: Pinned) -> ssl.SSLContext | bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,26 @@ async def test_a_fingerprint_pins_the_authority_before_the_code_is_sent(
     enrolment = await enroll(state, "a", collector.url, "code", trust=typed)
     assert enrolment.ca == authority.pem.decode()
     assert [item.path for item in collector.requests] == ["/api/v1/ca", "/api/v1/enrolments"]
+
+
+@pytest.mark.parametrize(
+    ("since", "advice"),
+    [
+        (timedelta(days=1), "certificate is not yet valid .*; set this machine's clock;"),
+        (
+            timedelta(days=-9),
+            "certificate has expired .*; its certificate has to be renewed, or this machine's clock to be set;",
+        ),
+    ],
+)
+async def test_a_certificate_that_is_not_good_at_this_time_is_told_with_what_to_do(
+    tmp_path: Path, state: State, since: timedelta, advice: str
+) -> None:
+    """A box that starts in 1970 finds every certificate too new: neither the address nor the network is to blame."""
+    made = Authority(tmp_path, "untimely", valid_from=since)
+    async with LoopbackCollector.running(made.tls) as running:
+        with pytest.raises(EnrolError, match=advice):
+            await enroll(state, "a", running.url, "code", trust=made.file)
 
 
 async def test_another_fingerprint_ends_it_before_the_code_is_sent(collector: LoopbackCollector, state: State) -> None:

@@ -16,8 +16,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 class Authority:
     """A certificate authority of its own, and a certificate from it for who is at 127.0.0.1: a server, or a client."""
 
-    def __init__(self, folder: Path, name: str) -> None:
-        """Make both, and write them into `folder`."""
+    def __init__(self, folder: Path, name: str, *, valid_from: timedelta = timedelta(days=-1)) -> None:
+        """Make both, good for two days from then on (counted from now), and write them into `folder`."""
+        self.since = datetime.now(UTC) + valid_from
         self.key = ec.generate_private_key(ec.SECP256R1())
         self.name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
         ca = self._builder(self.name, self.key).add_extension(
@@ -39,15 +40,14 @@ class Authority:
         self.tls.load_cert_chain(self.leaf, self.leaf_key)
 
     def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
-        now = datetime.now(UTC)
         return (
             x509.CertificateBuilder()
             .subject_name(subject)
             .issuer_name(self.name)
             .public_key(key.public_key())
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=1))
-            .not_valid_after(now + timedelta(days=1))
+            .not_valid_before(self.since)
+            .not_valid_after(self.since + timedelta(days=2))
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self.key.public_key()), critical=False)
         )
