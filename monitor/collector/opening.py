@@ -30,6 +30,8 @@ MAX_VALID: Millis = 3660 * DAY
 MISDATED = frozenset({"back_dated", "ahead"})
 """Why a report says a time that can't be."""
 
+_REPLACED = "the report is signed with a key that had been replaced when it was written"
+
 LARGEST = 2**53
 """The largest number that every reader of JSON understands exactly."""
 
@@ -142,7 +144,7 @@ def open_envelope(
         raise Rejected("nonce", "the report carries no nonce that this collector gave to its agent")
     replaced = arrived.keys[protected.kid].replaced
     if replaced is not None and replaced + OVERLAP < nonce_at <= now:
-        raise Rejected("replaced_key", "the report is signed with a key that had been replaced when it was written")
+        raise Rejected("replaced_key", _REPLACED)
     if len(payload) > MAX_REPORT_BYTES:
         raise Rejected("size", f"the report has {len(payload)} bytes; {MAX_REPORT_BYTES} are allowed")
     try:
@@ -150,6 +152,9 @@ def open_envelope(
     except ValidationError as error:
         raise Rejected("content", f"the report can't be read: {first_error(error)}") from None
     _check_header(report, protected)
+    # Who keeps to the nonce of before gets no newer one: what he tells of later says that he had none of the time before.
+    if replaced is not None and _latest(report, protected) > replaced + OVERLAP:
+        raise Rejected("replaced_key", _REPLACED)
     if _CONTROL.search(report.version):
         raise Rejected("content", "version holds a control character")
     received = Received(report, envelope, nonce_at)
@@ -184,6 +189,11 @@ def first_error(error: ValidationError) -> str:
     where = ".".join(str(part)[:40] for part in detail["loc"])[:120]
     text = said(detail, show=False)[:200]
     return f"{where}: {text}" if where else text
+
+
+def _latest(report: Report, header: Protected) -> Millis:
+    """Return the latest instant that a report tells of."""
+    return max([header.written_at, *(item.end for item in report.observations)])
 
 
 def _check_header(report: Report, header: Protected) -> None:

@@ -7,6 +7,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import replace
 from threading import Lock
+from typing import Any, cast
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -21,7 +22,7 @@ from monitor.collector.verify import verify_institution
 from monitor.model.enrolment import prove_possession
 from monitor.model.envelope import MEDIA_TYPE, Envelope, frame
 from monitor.model.signed import request_text
-from monitor.model.span import DAY, HOUR, MINUTE
+from monitor.model.span import DAY, HOUR, MINUTE, from_millis
 from monitor.model.suite import PrivateKey
 from monitor.store import agents
 from monitor.store.engine import reading
@@ -182,6 +183,30 @@ def test_a_replaced_key_signs_nothing_new(centre: Centre, client: TestClient) ->
     bad = thief.envelope(centre.report().to_bytes())
     answer = client.post("/api/v1/reports", content=frame([bad]), headers=TYPE)
     assert [item["reason"] for item in answer.json()["receipts"]] == ["replaced_key"]
+
+
+def test_a_replaced_key_tells_nothing_of_the_time_after_it_with_the_nonce_of_before_either(
+    centre: Centre, client: TestClient
+) -> None:
+    """Else a copy of a box that was enrolled again, or one that was sold, could report in its name for ever, unseen."""
+    copy = centre.agents["wj-0001"]
+    written = copy.envelope(centre.report(span("camera/gate", "up", NOW - MINUTE, NOW)).to_bytes())
+    centre.agents["wj-0001"] = SigningAgent.enrolled(centre.context, "wj-0001")
+
+    def answered(envelope: bytes) -> dict[str, Any]:
+        answer = client.post("/api/v1/reports", content=frame([envelope]), headers=TYPE)
+        (found,) = answer.json()["receipts"]
+        return cast("dict[str, Any]", found)
+
+    centre.clock.advance(30 * 86_400)
+    now = centre.context.now()
+    before = everything(centre.context.engine)
+    later = centre.report(span("camera/gate", "up", now - HOUR, now))
+    assert answered(copy.envelope(later.to_bytes()))["reason"] == "replaced_key"
+    early = later.model_copy(update={"written_at": from_millis(NOW)})
+    assert answered(copy.envelope(early.to_bytes()))["reason"] == "replaced_key", "a time is as good as it says"
+    assert everything(centre.context.engine) == before
+    assert answered(written)["status"] == "stored", "what it signed while it counted"
 
 
 def test_a_restored_backup_is_seen_as_a_fork(centre: Centre, client: TestClient, engine: Engine) -> None:
