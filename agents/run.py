@@ -247,6 +247,9 @@ class Service:
     async def _report_job(self) -> None:
         await self._keep_job()
         await self._refresh()
+        if await self._keeping.do(self.station.refresh_passwords):
+            log.info("a password was corrected: what waited for it is asked again")
+            self.periodic.begin_again()
 
     async def _keep_job(self) -> None:
         """Write down everything seen since the last time; report it when enrolled.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,6 +69,26 @@ class Secret:
         if value is None:
             raise SecretError(f"{self.owner}: {self._place} is not set; export it before the agent starts")
         return value.rstrip("\r\n")
+
+
+class Password:
+    """A password in use: it may be corrected where it is kept while the agent runs."""
+
+    def __init__(self, secret: Secret) -> None:
+        """Read it. Raises SecretError."""
+        self._secret = secret
+        self._now = secret.read()
+
+    def now(self) -> str:
+        """Return it as it was last read."""
+        return self._now
+
+    def refresh(self) -> bool:
+        """Read it anew, and tell whether it is another one; one that can't be read now stays as it was."""
+        before = self._now
+        with suppress(SecretError):
+            self._now = self._secret.read()
+        return self._now != before
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from agents.rtsp.stream import Stream
 from agents.scan.memory import ForNow, Keep, Memory
 from agents.scan.recorder import Channelled, RecorderScan
 from agents.scan.settings import SettingsScan
-from agents.secret import Credentials
+from agents.secret import Credentials, Password
 from agents.site import CameraConfig, RecorderConfig, Site
 from agents.watch.budget import Budget, Seat
 from agents.watch.failure import Around, meaning
@@ -74,6 +74,8 @@ class Station:
         self.pins = Pins(site.state_dir / "pins.sqlite")
         self.keep_alives = KeepAlives()
         self.deadlines = deadlines
+        credentials = [*(item.credentials for item in site.recorders), *(item.credentials for item in site.cameras)]
+        self._passwords = {item.password: Password(item.password) for item in credentials if item is not None}
         self.drivers: dict[str, Recorder] = {
             item.id: DRIVERS[item.driver](self.settings(item)) for item in site.recorders
         }
@@ -101,8 +103,6 @@ class Station:
         self._main_allowed_at: dict[str, float] = {}
         """By recorder, or by a camera without one: until when no main stream is asked for."""
         self._ways = {item.id: Ways(clock) for item in site.cameras}
-        self._logins = {item.id: self._login(item.credentials) for item in site.recorders}
-        self._passwords = {item.id: self._login(site.credentials_of(item)) for item in site.cameras}
 
     async def close(self) -> None:
         """Let go of the recorders and of the files of breaker and pins."""
@@ -135,7 +135,9 @@ class Station:
         async def try_way(way: Way) -> Stream:
             if trace is not None:
                 trace(f"{way.name}: {way.url}")
-            return await self._open(camera, StreamRequest(way.url, self._passwords[camera.id]), trace)
+            return await self._open(
+                camera, StreamRequest(way.url, self._login(self.site.credentials_of(camera))), trace
+            )
 
         return await self._ways[camera.id].open(places, try_way)
 
@@ -150,7 +152,9 @@ class Station:
             detail = "a main stream of the same recorder was refused to this login, and isn't asked for again today"
             raise StreamError(StreamCause.CREDENTIALS_HELD, "connect", detail)
         try:
-            return await self._open(camera, StreamRequest(url, self._passwords[camera.id], aside=True), None)
+            return await self._open(
+                camera, StreamRequest(url, self._login(self.site.credentials_of(camera)), aside=True), None
+            )
         except StreamError as error:
             if error.cause is StreamCause.UNAUTHORIZED:
                 self._main_allowed_at[camera.recorder or camera.id] = self.clock.monotonic() + DAY_SECONDS
@@ -164,7 +168,9 @@ class Station:
         """
         replayed = any(value == "onvif-replay" for _, value in wanted.headers)
         playback = Playback(wanted.range, wanted.headers, (("Rate-Control", "yes"),) if replayed else ())
-        request = StreamRequest(wanted.url, self._logins[recorder_id], aside=True, playback=playback)
+        recorder = self.site.recorder(recorder_id)
+        login = self._login(None if recorder is None else recorder.credentials)
+        request = StreamRequest(wanted.url, login, aside=True, playback=playback)
         return await self._open(camera, request, None, PLAYBACK_DEADLINES)
 
     async def _open(
@@ -252,8 +258,9 @@ class Station:
         return state, cause
 
     def settings(self, item: RecorderConfig) -> RecorderSettings:
-        """Return all that a recorder's driver needs. Raises SecretError when its password can't be read."""
+        """Return all that a recorder's driver needs."""
         login = self._login(item.credentials)
+        password = None if item.credentials is None else self._passwords[item.credentials.password]
         place = f"{item.id} {item.url}"
         return RecorderSettings(
             id=item.id,
@@ -265,6 +272,7 @@ class Station:
             url=item.url or "",
             username=login.username if login else "",
             password=login.password if login else "",
+            password_now=None if password is None else password.now,
             options=item.options,
             base_dir=self.site.base_dir,
             state_dir=self.site.state_dir,
@@ -332,9 +340,16 @@ class Station:
         host = default_gateway()
         return () if host is None or not self.addresses.allows(host) else tuple((host, p) for p in GATEWAY_PORTS)
 
-    @staticmethod
-    def _login(credentials: Credentials | None) -> Login | None:
-        return None if credentials is None else Login(credentials.username, credentials.password.read())
+    def refresh_passwords(self) -> bool:
+        """Read all passwords anew, and tell whether one is another one now. Waits for the disk."""
+        corrected = [password.refresh() for password in self._passwords.values()]
+        if any(corrected):
+            self._main_allowed_at.clear()
+        return any(corrected)
+
+    def _login(self, credentials: Credentials | None) -> Login | None:
+        """Return the login as it is by now."""
+        return None if credentials is None else Login(credentials.username, self._passwords[credentials.password].now())
 
 
 def default_gateway(routes: Path = Path("/proc/net/route")) -> str | None:

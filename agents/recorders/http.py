@@ -87,6 +87,7 @@ class DeviceHttp:
         self._fingerprint = settings.tls_fingerprint and settings.tls_fingerprint.replace(":", "").lower()
         self._one_at_a_time = asyncio.Lock()
         self._login = KeptAnswer(settings.clock)
+        self._password = settings.password
         self._client: httpx2.AsyncClient | None = None
 
     @property
@@ -103,6 +104,14 @@ class DeviceHttp:
     def rtsp(self) -> str:
         """Where the same recorder's streams begin: rtsp://HOST:PORT."""
         return f"rtsp://{self.shown_host}:{self._settings.rtsp_port}"
+
+    def password(self) -> str:
+        """Return the password as it is by now; what was answered with an earlier one is not used again."""
+        now = self._settings.password if self._settings.password_now is None else self._settings.password_now()
+        if now != self._password:
+            self._password = now
+            self._login.forget()
+        return now
 
     async def close(self) -> None:
         """Close the connections; a later request opens new ones."""
@@ -179,12 +188,13 @@ class DeviceHttp:
 
     def _scrubbed(self, text: str) -> str:
         text = _SECRET.sub(r"\1***", _USERINFO.sub("***@", text))
-        password = self._settings.password
+        password = self._password
         for secret in {password, quote(password, safe="")} - {""}:
             text = text.replace(secret, "***")
         return text
 
     async def _converse(self, message: _Message) -> Answer:
+        self.password()
         kept = self._login.get()
         if kept is None:
             return await self._from_the_start(message, self._attempt)
@@ -269,7 +279,7 @@ class DeviceHttp:
             raise RecorderError(StreamCause.UNAUTHORIZED, detail)
         address = await self._address()
         try:
-            async with settings.breaker.attempt(address, settings.username, settings.password) as attempt:
+            async with settings.breaker.attempt(address, settings.username, self._password) as attempt:
                 yield attempt
         except LoginHeld as held:
             detail = f"{str(held)[:1].upper()}{str(held)[1:]}."
@@ -286,11 +296,11 @@ class DeviceHttp:
         """Return what answers the challenge: Digest, the strongest offered; Basic only where TLS hides it."""
         offers = challenge.headers.get_list("www-authenticate")
         settings = self._settings
-        digest = digest_answer(offers, settings.username, settings.password)
+        digest = digest_answer(offers, settings.username, self._password)
         if digest is not None:
             return digest
         if any(offer.lower().startswith("basic") for offer in offers) and self._base.scheme == "https":
-            return httpx2.BasicAuth(settings.username, settings.password)
+            return httpx2.BasicAuth(settings.username, self._password)
         detail = (
             f"{self.host} offers no safe login (digest with MD5 or SHA-256): "
             f"choose digest {menus_of(settings.driver).digest}."

@@ -198,7 +198,7 @@ class Soap:
         def refuses(answer: Answer) -> bool | None:
             return (True if known else None) if _refuses(answer) else False
 
-        header = security_header(settings.username, settings.password, secrets.token_bytes(16), created)
+        header = security_header(settings.username, self._http.password(), secrets.token_bytes(16), created)
         answer = await self._http.fetch_signed(
             message.path,
             content=message.content(header),

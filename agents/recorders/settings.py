@@ -80,6 +80,8 @@ class RecorderSettings:
     url: str = ""
     username: str = ""
     password: str = field(default="", repr=False)
+    password_now: Callable[[], str] | None = field(default=None, repr=False)
+    """What it is by now, where it may be corrected while the agent runs; None: it stays as it is."""
     options: Mapping[str, Any] = field(default_factory=dict)
     rtsp_port: int = 554
     base_dir: Path = field(default_factory=Path)

@@ -91,6 +91,26 @@ def read_metrics(port: int) -> str:
         return str(answer.read().decode())
 
 
+async def test_a_password_that_is_corrected_while_the_service_runs_is_taken(tmp_path: Path) -> None:
+    """A wrong one goes out once; nobody has to start the service anew, over RTSP and over the recorder's own protocol."""
+    async with live() as simulator:
+        config = prepare(tmp_path, simulator)
+        password = tmp_path / "password"
+        right = password.read_text()
+        password.write_text("mistyped\n")
+        async with service(config) as running:
+            await until(said(config, Kind.STREAM, "unknown"), running)
+            await until(said(config, Kind.RECORDINGS, "unknown"), running)
+            password.write_text("")  # as an editor leaves it for a moment
+            await until(said(config, Kind.STREAM, "unknown", since=now() + 2 * SECOND), running)
+            assert simulator.stats()["failed_logins"] == 1
+            password.write_text(right)
+            await until(said(config, Kind.STREAM, "up"), running)
+            await until(said(config, Kind.RECORDINGS, "read"), running)
+            assert simulator.stats()["failed_logins"] == 1
+            assert await running.stop() == 0
+
+
 async def test_a_life_of_the_service(tmp_path: Path) -> None:
     port = closed_port()
     async with live(2, days=0.5) as simulator:  # a day is held from 90 % of it on: at no hour half a day is one
