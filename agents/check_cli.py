@@ -6,6 +6,7 @@ import asyncio
 import json
 import shutil
 import sys
+from dataclasses import replace
 
 import typer
 
@@ -79,6 +80,9 @@ def _check(site: Site, *, camera: str | None, retry_credentials: bool) -> Checke
             )
         )
         meter.done()
+        if state.serves_older(site.path):
+            note = f"{site.path} was changed after the service (`agent run`) had begun, which goes by what stood there then: start it anew"
+            checked = replace(checked, notes=(*checked.notes, note))
     finally:
         state.close()
     return checked

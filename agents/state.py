@@ -11,6 +11,7 @@ import socket
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
@@ -26,6 +27,8 @@ from monitor.model.envelope import KeyId, Nonce
 from monitor.model.inventory import Identifier, Strict
 
 _SCHEMA = "CREATE TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID"
+_CLOCK_WAS_SET = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+"""A box without a battery wakes up in 1970: what its files are dated before its clock is set tells nothing."""
 _ASKED_MOST = 10_000
 """So often is looked again while commands only ask whether a service runs: each does so for microseconds."""
 _NOT_IN_AN_ID = re.compile(r"[^A-Za-z0-9._-]+")
@@ -275,6 +278,16 @@ class State:
         except OSError:
             return True
         return False
+
+    def serves_older(self, file: Path) -> bool:
+        """Tell whether a service runs here that began before the file was last changed: it goes by what stood there then."""
+        if not self.is_running():
+            return False
+        try:
+            began, changed = ((self.directory / "run.lock").stat().st_mtime, file.stat().st_mtime)
+        except OSError:
+            return False
+        return _CLOCK_WAS_SET < began < changed
 
     def _read(self, key: str) -> str | None:
         row = self._kept.run(

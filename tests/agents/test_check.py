@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
 from pathlib import Path
@@ -279,10 +281,14 @@ async def test_what_the_service_learnt_is_heeded_and_beside_it_one_session_at_a_
         service = State(site.state_dir, site.institution.id)
         service.learn_budgets({"nvr": 4})
         with service.lock() if runs else nullcontext():
-            found = await started_anew(config)
+            os.utime(config, (time.time() + 1, time.time() + 1))  # somebody has just corrected it
+            done = await agent("check", "--config", config, "--json")
         service.close()
         stats = simulator.stats()
+    keeps_the_contract(done)
+    found = done.verdicts("uptime")
     assert {item["state"] for item in found.values()} == {"up"}, found
+    assert ("was changed after the service" in done.err) == runs, done.err
     assert (stats["peak_sessions"], stats["refused_sessions"]) == (ours, 0)
 
 

@@ -146,6 +146,26 @@ def test_a_second_service_on_the_same_directory_is_told_and_a_killed_one_frees_i
         assert (tmp_path / "run.lock").read_text() == f"{os.getpid()}\n"
 
 
+def test_a_service_that_began_before_a_file_was_changed_goes_by_the_older_one(tmp_path: Path) -> None:
+    file, state = tmp_path / "site.yaml", State(tmp_path / "state", "a")
+    lock = state.directory / "run.lock"
+    file.touch()
+
+    def told(began: float, changed: float) -> bool:
+        os.utime(lock, (began, began))
+        os.utime(file, (changed, changed))
+        return state.serves_older(file)
+
+    with state.lock():
+        assert told(1_800_000_000, 1_800_000_001)
+        assert not told(1_800_000_001, 1_800_000_000)
+        assert not told(5, 1_800_000_000), "its clock was not set when it began"
+        file.unlink()
+        assert not state.serves_older(file)
+    file.touch()
+    assert not state.serves_older(file), "none runs"
+
+
 def test_a_held_lock_file_may_hold_anything(tmp_path: Path) -> None:
     path = tmp_path / "run.lock"
     path.write_bytes("proc\u00e9s\x00".encode("latin-1"))
