@@ -33,11 +33,11 @@ class Habit:
         return self._learnt or offered(public)
 
     def borne(self) -> None:
-        """The connection went on after a sign of life."""
+        """A sign of life was answered, and the connection went on."""
         self._hang_ups = 0
 
     def hung_up(self, method: KeepAlive) -> None:
-        """The device ended the connection right after a sign of life."""
+        """The device ended the connection right after a sign of life, or without having answered one."""
         self._hang_ups += 1
         if self._hang_ups >= HANG_UPS:
             self.refused(method)

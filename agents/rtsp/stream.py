@@ -64,6 +64,8 @@ class Stream:
         self._first_packet = deadlines.first_frame
         self._asked_at = float("-inf")
         """When the last keep-alive was sent."""
+        self._answered = False
+        """Whether any was answered, in whatever way."""
         self._events: deque[FrameEvent] = deque(maxlen=MAX_WAITING_EVENTS)
         self._reader: asyncio.Future[None] | None = None
         self._keyframe: asyncio.Future[bytes] | None = None
@@ -236,16 +238,20 @@ class Stream:
         self._wake()
 
     def _blame_keep_alive(self) -> None:
-        """A device that hangs up right after a sign of life is asked otherwise on its next connection."""
+        """A device that ends the stream right after a sign of life, or having answered none, is asked otherwise on later connections."""
         error = self._connection.error
-        hung_up = error is not None and error.cause is StreamCause.CLOSED and not self._closing
-        if hung_up and self._loop.time() - self._asked_at < CLOSED_SECONDS:
+        if error is None or self._closing:
+            return
+        at_once = error.cause is StreamCause.CLOSED and self._loop.time() - self._asked_at < CLOSED_SECONDS
+        unheard = error.cause in {StreamCause.CLOSED, StreamCause.STALLED} and self._asked_at > 0 and not self._answered
+        if at_once or unheard:
             self._session.hung_up()
 
     def _on_late_answer(self, answer: Message) -> None:
         """Look at the answer to a keep-alive: a refused login must not go out every half minute."""
         if not self._playing or self._closing:
             return
+        self._answered = True
         self._session.requester.answered(answer.status or 0)
         if answer.status in NOT_UNDERSTOOD:
             self._session.not_understood()
@@ -304,7 +310,7 @@ class Stream:
 
     def _keep_alive(self) -> None:
         self._connection.forgive()
-        if self._asked_at > 0:
+        if self._answered:
             self._session.habit.borne()  # the one before
         if self._session.is_held:
             detail = "the device has refused the login to other streams meanwhile, so it is not sent again"

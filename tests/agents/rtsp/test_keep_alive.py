@@ -123,6 +123,41 @@ async def test_a_device_that_closes_on_a_method_it_does_not_know_is_asked_otherw
         await reading
 
 
+async def test_a_device_that_takes_no_notice_of_a_method_is_asked_otherwise_the_third_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It offers GET_PARAMETER, doesn't answer it, and ends the session when its time is over, long after the last one."""
+    monkeypatch.setattr("agents.rtsp.stream.CLOSED_SECONDS", 0.05)
+
+    async def ignore(_: Device, asked: Asked, writer: asyncio.StreamWriter) -> bool:
+        if asked.method == "PLAY":
+            asyncio.get_running_loop().call_later(2.5, expire, writer)
+        return asked.method != "GET_PARAMETER"
+
+    def expire(writer: asyncio.StreamWriter) -> None:
+        if "OPTIONS" not in signs(device):
+            writer.transport.abort()
+
+    device = Device(session=SHORT_SESSION, override=ignore)
+    known = KeepAlives()
+    async with serve(device):
+        for _ in range(2):
+            stream = await open_stream(
+                StreamRequest(device.url()), LOOPBACK, PATIENT, clock=SystemClock(), keep_alives=known
+            )
+            await asyncio.wait_for(read(stream), 10)
+            await stream.close()
+        assert set(signs(device)) == {"GET_PARAMETER"}
+        stream = await open_stream(
+            StreamRequest(device.url()), LOOPBACK, PATIENT, clock=SystemClock(), keep_alives=known
+        )
+        reading = asyncio.create_task(read(stream))
+        await until(lambda: signs(device)[-1] == "OPTIONS")
+        assert not reading.done()
+        await stream.close()
+        await reading
+
+
 async def test_another_nonce_in_mid_stream_is_answered_once_more() -> None:
     """As Axis' cameras do: a 401 with a fresh nonce, and no word of the old one being stale."""
 
