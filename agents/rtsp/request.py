@@ -7,7 +7,8 @@ from urllib.parse import quote, urlsplit
 
 DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322}
 MAX_URL_LENGTH = 2048
-_URL_SAFE = "!#$%&'()*+,/:;=?@[]~"
+URL_SAFE = "!#$%&'()*+,/:;=?@[]~"
+"""What stands for itself in a URL; all else but letters, digits, - . and _ is percent-encoded."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,7 @@ def _checked(url: str) -> str:
     if any(ord(char) <= 0x20 or ord(char) == 0x7F for char in url):
         raise ValueError("a stream's URL must not hold spaces or control characters")
     try:
-        return quote(url, safe=_URL_SAFE)
+        return quote(url, safe=URL_SAFE)
     except UnicodeEncodeError:
         raise ValueError("a stream's URL holds characters that cannot be encoded") from None
 

@@ -7,10 +7,11 @@ import binascii
 import re
 from dataclasses import dataclass, field
 from typing import Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from agents.rtsp.errors import MalformedError, StreamError
 from agents.rtsp.message import MAX_BODY_BYTES
+from agents.rtsp.request import MAX_URL_LENGTH, URL_SAFE
 from monitor.model.observation import StreamCause
 
 Codec = Literal["h264", "h265", "mjpeg"]
@@ -172,10 +173,11 @@ def _pair(item: str) -> tuple[str, str]:
 
 
 def _resolved(control: str | None, base: str, request_url: str) -> str:
-    """Return a control attribute as a URL. Raises MalformedError for what can't stand in a request line."""
+    """Return a control attribute as a URL, percent-encoded. Raises MalformedError for what is too long for a request line."""
     if control is None or control in ("", "*"):
         return base
-    if len(control) > 2048 or not control.isascii() or any(ord(char) <= 0x20 or ord(char) == 0x7F for char in control):
+    control = quote(control, safe=URL_SAFE)
+    if len(control) > MAX_URL_LENGTH:
         raise MalformedError("the description holds a control URL that cannot be asked for")
     if "://" in control:
         return same_host(control, request_url)

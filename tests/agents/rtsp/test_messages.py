@@ -323,6 +323,8 @@ def test_a_description_gives_the_first_video_and_its_urls() -> None:
         ("trackID=0", "rtsp://192.0.2.10/live/", "rtsp://192.0.2.10/live/trackID=0"),
         ("trackID=0", "rtsp://192.0.2.10/live", "rtsp://192.0.2.10/live/trackID=0"),
         ("*", "rtsp://192.0.2.10/live/", "rtsp://192.0.2.10/live/"),
+        ("track 1", "rtsp://192.0.2.10/live/", "rtsp://192.0.2.10/live/track%201"),
+        ("通道1?a=%20", "rtsp://192.0.2.10/live", "rtsp://192.0.2.10/live/%E9%80%9A%E9%81%931?a=%20"),
         ("/live/track", "rtsp://192.0.2.10/x/", "rtsp://192.0.2.10/live/track"),
         ("rtsp://10.0.0.1:8554/a/b", "rtsp://192.0.2.10/x/", "rtsp://192.0.2.10/a/b"),
         ("rtsp://10.0.0.1?a=b", "rtsp://192.0.2.10/x/", "rtsp://192.0.2.10?a=b"),
