@@ -47,7 +47,10 @@ def fail(error: Exception | str) -> NoReturn:
     """Say what is wrong on standard error, and exit as for wrong usage or configuration."""
     if isinstance(error, BrokenPipeError):  # nobody reads on, as `| head` does: typer ends it without a word
         raise error
-    typer.echo(str(error), err=True)
+    said = str(error)
+    if isinstance(error, OSError) and error.strerror:  # without the error's number, which is for programs
+        said = f"{error.filename or 'what is printed or kept'}: {error.strerror}"
+    typer.echo(said, err=True)
     raise typer.Exit(EXIT_USAGE)
 
 

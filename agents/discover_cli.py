@@ -20,11 +20,18 @@ from monitor.model.observation import Observation
 
 def print_discovery(site: Site | None, networks: Sequence[str], *, as_json_only: bool) -> None:
     """Look around and print what was found: YAML to paste, or JSON. Raises ValueError for what is no network."""
-    wanted: list[Network] = [ip_network(text, strict=False) for text in networks]
+    wanted: list[Network] = [_network(text) for text in networks]
     wanted += site.networks if site is not None else ()
     found = asyncio.run(_discover(site, wanted))
     declared = [camera.id for camera in site.cameras] if site is not None else []
     typer.echo(as_json(found) if as_json_only else as_yaml(found, declared), nl=as_json_only)
+
+
+def _network(text: str) -> Network:
+    try:
+        return ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(f"--network {text}: this is no network; write it like 192.0.2.0/24") from None
 
 
 async def _discover(site: Site | None, networks: Sequence[Network]) -> Discovered:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pty
@@ -15,9 +16,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
-from agents.cli import app
+from agents.cli import app, fail
 from agents.init import Answers, CameraAnswer, InitError, network_of, write_site
 from agents.site import SiteError, load_site
 from agents.state import State
@@ -225,6 +227,22 @@ def config(tmp_path: Path) -> Path:
         Answers("a", "", "UTC", "r", url="http://192.0.2.1", cameras=(CameraAnswer("play"),)), tmp_path / "site.yaml"
     )
     return tmp_path / "site.yaml"
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "what is printed or kept: No space left on device\n"),
+        (PermissionError(errno.EACCES, "Permission denied", "/x/y"), "/x/y: Permission denied\n"),
+        (OSError("a sentence of its own"), "a sentence of its own\n"),
+    ],
+)
+def test_an_error_of_the_system_is_told_without_its_number(
+    capsys: pytest.CaptureFixture[str], error: OSError, said: str
+) -> None:
+    with pytest.raises(typer.Exit) as ended:
+        fail(error)
+    assert (ended.value.exit_code, capsys.readouterr().err) == (2, said)
 
 
 def test_attest_keeps_a_statement(config: Path) -> None:

@@ -152,6 +152,9 @@ def test_the_commands_say_what_they_lack(tmp_path: Path, monkeypatch: pytest.Mon
     result = runner.invoke(app, ["discover"])
     assert (result.exit_code, result.stderr.count("\n")) == (2, 1)
     assert "give --config or --network" in result.stderr
+    result = runner.invoke(app, ["discover", "--network", "192.168.1.*"])
+    said = "--network 192.168.1.*: this is no network; write it like 192.0.2.0/24\n"
+    assert (result.exit_code, result.stderr) == (2, said)
     site = written(tmp_path)
     result = runner.invoke(app, ["record-device", "--config", str(site.path), "--recorder", "nope"])
     assert result.exit_code == 2
