@@ -29,7 +29,7 @@ STREAM_SECONDS = 10.0
 PATIENCE_SECONDS = Timings().keyframe_wait
 """So long after PLAY was answered the service waits for a first packet: nothing is called down before that."""
 LATE = (
-    f"the stream was opened, and no frame came in time; some cameras begin with their next keyframe, which the service waits for, {PATIENCE_SECONDS:.0f} s: "
+    f"the stream was opened, and at most one frame came in time; some cameras begin with their next keyframe, or send a frame in 16 s, for which the service waits, {PATIENCE_SECONDS:.0f} s: "
     "check again, or look at `agent run`; a channel without a camera sends nothing either"
 )
 FIRST_FRAMES_SECONDS = 1.5
