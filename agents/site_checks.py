@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from ipaddress import ip_address
 from typing import Any
 
 from agents.recorders.registry import DRIVERS
@@ -113,5 +114,13 @@ def _address(key: Key, url: str | None, schemes: tuple[str, ...], addresses: Add
 
 def _inside(key: Key, host: str, addresses: AddressBook) -> Iterator[Found]:
     """A numeric address must lie inside the networks; a name is resolved, and held to the same, when it is used."""
-    if is_address(host) and not addresses.allows(host):
+    if not is_address(host) or addresses.allows(host):
+        return
+    address = ip_address(host)
+    if address.is_link_local or address.is_multicast or address.is_unspecified:
+        yield (
+            key,
+            f"{host} is link-local, or no device's at all, and never contacted: give the device an address inside the networks",
+        )
+    else:
         yield key, f"{host} lies outside the site's networks: add its network to networks, or correct the address"

@@ -268,6 +268,8 @@ WRONG = [
       for typo in ("192.0.2.010", "192.0.2.256", "192.0.2", "192.0.2.10.", "3221225994", "0xc000020a:80", "nvr.0x0a")),
     ("http://192.0.2.10", "http://admin:hunter2@192.0.2.10", "site.yaml:10: recorders[0].url: holds a user name or password: remove it, and write username and password_file instead"),
     ("http://192.0.2.10", "http://198.51.100.1", "site.yaml:10: recorders[0].url: 198.51.100.1 lies outside the site's networks: add its network to networks, or correct the address"),
+    *(("http://192.0.2.10", f"http://{host}", f"site.yaml:10: recorders[0].url: {host.strip('[]')} is link-local, or no device's at all, and never contacted: give the device an address inside the networks")
+      for host in ("169.254.12.1", "[fe80::1]", "0.0.0.0", "239.255.255.250")),
     ("http://192.0.2.10", "http://127.0.0.1", "site.yaml:10: recorders[0].url: 127.0.0.1 lies outside the site's networks: add its network to networks, or correct the address"),
     ("password_file: secrets/nvr", "password: hunter2", "site.yaml:12: recorders[0].password: a password may not stand in this file: put it into a file and write password_file"),
     ("password_file: secrets/nvr", "password_file: 4711", "site.yaml:12: recorders[0].password_file: what stands here is not a text; put it into quotes"),
