@@ -13,6 +13,8 @@ from agents.vision.diagnose import OK, Conditions, Diagnosis, look
 from agents.vision.eye import Eye
 from agents.vision.fingerprint import Fingerprint, fingerprint, merge
 from agents.vision.measure import Scores, Trace, measure
+from agents.vision.picture import Picture
+from agents.vision.structure import COLUMNS, ROWS
 from agents.vision.thresholds import Thresholds
 from monitor.model.span import SECOND
 
@@ -21,6 +23,10 @@ BASELINE_LOOKS = 3
 """Without a given baseline so much of a file, whichever is longer, is its approved view."""
 
 MAX_FINGERPRINT_BYTES = 1 << 20
+
+LEAST_WIDTH, LEAST_HEIGHT = 2 * COLUMNS, 2 * ROWS
+"""A smaller picture has no edge in a fingerprint's cells: nothing could be held against it."""
+LONGEST_ASPECT = 10
 
 SCHEMA = "cradlewatch.diagnose/1"
 
@@ -101,20 +107,39 @@ def views_of(looks: Sequence[Fingerprint]) -> list[Fingerprint]:
 def approved_by(path: Path, every: float) -> list[Fingerprint]:
     """Return the approved views that a file holds: a fingerprint, an image, or the first looks of a video.
 
-    Raises UnreadableError, with one sentence, for anything else.
+    Raises UnreadableError, with one sentence, for anything else, and for what nothing can be held against.
     """
     found = _fingerprint_file(path)
     if found is not None:
         return [found]
     picture = still_picture(path)
-    if picture is not None:
-        return [fingerprint(picture)]
     looks: list[Fingerprint] = []
-    for filmed in file_looks(path, every):
-        looks.append(fingerprint(filmed.picture))
-        if filmed.at_seconds >= BASELINE_SECONDS and len(looks) >= BASELINE_LOOKS:
-            break
+    if picture is not None:
+        looks.append(_view(path, picture))
+    else:
+        for filmed in file_looks(path, every):
+            looks.append(_view(path, filmed.picture))
+            if filmed.at_seconds >= BASELINE_SECONDS and len(looks) >= BASELINE_LOOKS:
+                break
+    if not any(view.strength.any() for view in looks):
+        raise UnreadableError(
+            f"{path}: there is nothing to be seen in it that a view could be held against; give a picture of the room in good light"
+        )
     return views_of(looks)
+
+
+def _view(path: Path, picture: Picture) -> Fingerprint:
+    height, width = picture.luma.shape
+    if width < LEAST_WIDTH or height < LEAST_HEIGHT:
+        raise UnreadableError(
+            f"{path}: a picture of {width} x {height} is too small to hold a view against;"
+            f" give one of {LEAST_WIDTH} x {LEAST_HEIGHT} at least, best of the camera's own size"
+        )
+    if max(width, height) > LONGEST_ASPECT * min(width, height):
+        raise UnreadableError(
+            f"{path}: a picture of {width} x {height} is no camera's; give one of the camera's own size"
+        )
+    return fingerprint(picture)
 
 
 def _fingerprint_file(path: Path) -> Fingerprint | None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from agents.recorders.container import ONE_FILE_ALONE
 from agents.vision.picture import Picture
-from agents.watch.decoding import FILED, LIMITS, MAX_PIXELS, decoder, picture_of
+from agents.watch.decoding import FILED, LIMITS, MAX_PIXELS, codec_of, decoder, picture_of
 
 if TYPE_CHECKING:
     import av
@@ -121,10 +121,21 @@ def still_picture(path: Path) -> Picture | None:
         with _opened(path) as container:
             if not container.format.name.endswith(IMAGE_FORMATS):
                 return None
-            for frame in container.decode(video=0):
-                return picture_of(frame)
+            return _still(path, container)
     except (av.error.FFmpegError, OSError, ValueError, IndexError) as error:
-        raise UnreadableError(f"{path}: {_said(error)}") from error
+        raise UnreadableError(f"{path}: {_said(error, 'a picture or a video')}") from error
+
+
+def _still(path: Path, container: InputContainer) -> Picture:
+    import av
+
+    # Else memory is taken for a picture before its size is known.
+    container.streams.video[0].codec_context.options = dict(LIMITS)
+    try:
+        for frame in container.decode(video=0):
+            return picture_of(frame)
+    except av.error.ArgumentError:
+        raise UnreadableError(f"{path}: its picture is damaged, or larger than any camera's") from None
     raise UnreadableError(f"{path}: no picture could be decoded from it")
 
 
@@ -135,13 +146,13 @@ def _opened(path: Path) -> InputContainer:
     return av.open(f"file:{path}", metadata_errors="replace", options=_ONE_FILE)
 
 
-def _said(error: Exception) -> str:
+def _said(error: Exception, wanted: str = "a video") -> str:
     import av
 
     if isinstance(error, av.error.ArgumentError):
-        return "it can't be read as a video (it is of a kind that is not opened)"
+        return f"it can't be read as {wanted} (it is of a kind that is not opened)"
     text = error.strerror if isinstance(error, av.error.FFmpegError | OSError) and error.strerror else str(error)
-    return f"it can't be read as a video ({text})"
+    return f"it can't be read as {wanted} ({text})"
 
 
 def _looks(
@@ -154,14 +165,14 @@ def _looks(
     if not streams:
         raise UnreadableError(f"{path}: there is no video in it")
     stream = streams[0]
-    context = stream.codec_context
-    if context.name not in FILED:
+    context, codec = stream.codec_context, codec_of(stream)
+    if codec not in FILED:
         raise UnreadableError(
-            f"{path}: its codec {context.name} is not read; H.264, H.265, MJPEG, MPEG-4, MPEG-2, VP8, VP9 and AV1 are"
+            f"{path}: its codec {codec} is not read; H.264, H.265, MJPEG, MPEG-4, MPEG-2, VP8, VP9 and AV1 are"
         )
     if context.width * context.height > MAX_PIXELS:
         raise UnreadableError(f"{path}: a picture of {context.width} x {context.height} is larger than any camera's")
-    run = _Run(_Coding(context.name, context.extradata, (context.width, context.height)), every)
+    run = _Run(_Coding(codec, context.extradata, (context.width, context.height)), every)
     rate = float(stream.average_rate or stream.base_rate or 25)
     timeline = Timeline(1 / rate if rate > 0 else 0.04)
     looks = 0

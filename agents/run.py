@@ -332,6 +332,7 @@ class Service:
 
     def _tell_history(self) -> None:
         if self.reporter is not None:
+            self.state.settle()  # whoever enrolled the agent anew has said what is to be told
             tell_history(self.site, self.journal, self.state, self.reporter)
         self._owes_history = False
 

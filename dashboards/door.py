@@ -30,13 +30,19 @@ class Door(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """Wait for a request, not for ever."""
-        super().connection_made(transport)
-        self._await_head()
+        try:
+            super().connection_made(transport)
+            self._await_head()
+        except BaseException:
+            # An event loop that logs this keeps a connection that nobody serves, and never tells its end.
+            self.leave()
+            transport.abort()
+            raise
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait no more."""
-        self._wait_no_more()
         self.leave()
+        self._wait_no_more()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

@@ -178,7 +178,10 @@ class Requester:
             except LoginHeld as held:
                 raise StreamError(StreamCause.CREDENTIALS_HELD, self._connection.stage, str(held)) from None
             except TimeoutError:
-                detail = "another login to the same device had no outcome yet, and only one goes at a time"
+                detail = (
+                    "the turn to log in did not come: another login to the same device, of which only one goes at a time,"
+                    " had no outcome yet, or this machine's disk is too slow to note it down before"
+                )
                 raise StreamError(StreamCause.CREDENTIALS_HELD, self._connection.stage, detail) from None
             if now() - asked > LONG_WAIT_SECONDS and self._until - now() < self._answer_seconds:
                 granted.unused()  # the device would be called too slow, whose answer nobody had waited for

@@ -235,6 +235,7 @@ class CameraWatch:
     async def _visit(self) -> bool:
         """Hold one session until the stream fails (True) or another camera's turn comes (False)."""
         async with self._budget.session(self.camera_id) as seat:
+            returns = False
             while True:
                 tried = self._clock.monotonic()
                 if self._budget.waiting:
@@ -244,7 +245,7 @@ class CameraWatch:
                 except StreamError as error:
                     await self._failed(error, tried, seat)
                     return True
-                self._wait_for_first(stream)
+                self._wait_for_first(stream, returns=returns)
                 try:
                     await self._watch(stream, seat)
                 except StreamError as error:
@@ -255,7 +256,7 @@ class CameraWatch:
                 if seat.is_leaving or self._main is None:
                     break
                 # In the session that is the camera's anyway: nobody else's is taken for it, on site or here.
-                self._main_wanted = False
+                self._main_wanted, returns = False, True
                 seconds, subject, patience = self._timings.main_look, self.stream.subject, self._patience
                 self._sink(await look_at_main(subject, self._main, self._clock, seconds, self._seen, patience))
         self._leave()
@@ -304,10 +305,13 @@ class CameraWatch:
         gauge.frames(events)
         self._eye.frames([(sent.at(at, stamp), size, key) for at, stamp, size, key, *_ in events])
 
-    def _wait_for_first(self, stream: Stream) -> None:
-        """Give a stream the time that it may take to begin, unless what ran must soon be known to be lost."""
+    def _wait_for_first(self, stream: Stream, *, returns: bool = False) -> None:
+        """Give a stream the time that it may take to begin, unless what ran must soon be known to be lost.
+
+        Who `returns` from the main stream has lost nothing: the camera was left, and a keyframe may have been near by chance when it was opened before.
+        """
         patience, self._hurried = self._patience, False
-        if self.stream.state != "up" or self._begins.late:
+        if self.stream.state != "up" or self._begins.late or (returns and not self._begins.always_at_once):
             stream.wait_for_first(patience)
             self._hurried = patience < self._timings.keyframe_wait and not self._begins.always_at_once
 

@@ -50,6 +50,11 @@ def decoder(codec: str, extradata: bytes | None = None, *, size: tuple[int, int]
     return context
 
 
+def codec_of(stream: av.VideoStream) -> str:
+    """Return a recorded stream's codec as FFmpeg names its decoder; a word that is none's where FFmpeg has none for it."""
+    return getattr(stream.codec_context, "name", "unknown")  # of an unknown tag there is no context at all
+
+
 def picture_of(frame: av.VideoFrame) -> Picture:
     """Copy a decoded frame's planes, on the video scale. Raises ValueError for a picture larger than any camera's."""
     if frame.width * frame.height > MAX_PIXELS:

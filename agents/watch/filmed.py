@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from agents.recorders.container import ONE_FILE_ALONE
-from agents.watch.decoding import DECODED, LIMITS, decoder, picture_of
+from agents.watch.decoding import DECODED, LIMITS, codec_of, decoder, picture_of
 
 if TYPE_CHECKING:
     import av
@@ -39,7 +39,7 @@ def keyframes_at(path: str, offset_seconds: float, most: int) -> tuple[str, Show
         if not container.streams.video:
             raise ValueError("the file holds no video")
         stream = container.streams.video[0]
-        base, codec = stream.time_base, stream.codec_context.name
+        base, codec = stream.time_base, codec_of(stream)
         if codec not in DECODED or base is None:
             raise ValueError(f"codec {codec!r} is not decoded")
         first = stream.start_time or 0

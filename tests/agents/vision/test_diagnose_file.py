@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import random
+import resource
+import struct
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 from av.stream import Disposition
@@ -24,6 +27,7 @@ from agents.diagnose import Sample, alarms
 from agents.recorded_looks import Timeline, UnreadableError, file_looks
 from agents.simulators.scenes import Picture, Scene
 from agents.vision.diagnose import Diagnosis
+from agents.watch.filmed import keyframes_at
 from support.pictures import START, draws, footage
 
 WIDTH, HEIGHT = 176, 144
@@ -334,6 +338,79 @@ def test_a_bad_baseline_is_told_too(capped: Path, folder: Path) -> None:
         assert err.startswith(f"{path}: ")
 
 
+def image(path: Path, width: int, height: int, form: str = "rgb24") -> Path:
+    """Write a still picture of a checkered wall, in any size and any form of pixels."""
+    rows, columns = np.indices((height, width))
+    luma = (60 + 120 * ((rows // 23 + columns // 31) % 2)).astype(np.uint8)
+    frame = av.VideoFrame.from_ndarray(np.repeat(luma[:, :, None], 3, axis=2), format="rgb24").reformat(format=form)
+    codec = av.CodecContext.create("png", "w")
+    assert isinstance(codec, av.VideoCodecContext)
+    codec.width, codec.height, codec.pix_fmt, codec.time_base = width, height, form, Fraction(1, 25)
+    path.write_bytes(b"".join(bytes(packet) for packet in [*codec.encode(frame), *codec.encode(None)]))
+    return path
+
+
+def four_colours(path: Path) -> Path:
+    """Write a JPEG of four colours, as from print: each is one scan of the same data."""
+    grey = cv2.imencode(".jpg", ROOM(START)[:HEIGHT])[1].tobytes()
+    at, head = 2, b"\xff\xd8\xff\xee\0\x0eAdobe\0\x64\0\0\0\0\0"
+    while (kind := grey[at + 1]) != 0xDA:
+        part, at = (
+            grey[at : at + 2 + int.from_bytes(grey[at + 2 : at + 4])],
+            at + 2 + int.from_bytes(grey[at + 2 : at + 4]),
+        )
+        if kind == 0xC0:
+            part = b"\xff\xc0\0\x14" + part[4:9] + b"\4" + b"".join(bytes((n, 0x11, part[12])) for n in range(1, 5))
+        head += part if kind != 0xE0 else b""
+    tables, data = grey[at + 6], grey[at + 10 : -2]
+    scans = (b"\xff\xda\0\x08\1" + bytes((n, tables, 0, 63, 0)) + data for n in range(1, 5))
+    return blocks_of(path, head + b"".join(scans) + b"\xff\xd9")
+
+
+@pytest.mark.parametrize("form", ["rgb48be", "rgba", "gray16be", "gray", "ya8", "monob", "rgb24"])
+def test_a_baseline_may_have_any_form_of_pixels(capped: Path, folder: Path, form: str) -> None:
+    assert said(capped, "--baseline", image(folder / f"{form}.png", WIDTH, HEIGHT, form))["samples"]
+
+
+def test_a_baseline_may_be_made_for_print(capped: Path, folder: Path) -> None:
+    assert said(capped, "--baseline", four_colours(folder / "print.jpg"))["samples"]
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "why"),
+    [
+        (2, 2, "a picture of 2 x 2 is too small to hold a view against; give one of 96 x 72 at least"),
+        (1, 4000, "a picture of 1 x 4000 is too small to hold a view against"),
+        (100, 3000, "a picture of 100 x 3000 is no camera's"),
+    ],
+)
+def test_a_baseline_of_no_cameras_size_is_told(capped: Path, folder: Path, width: int, height: int, why: str) -> None:
+    path = image(folder / f"{width}x{height}.png", width, height)
+    status, out, err = run(capped, "--baseline", path, "--json")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"{path}: {why}")
+
+
+def test_a_baseline_in_which_nothing_is_to_be_seen_is_told(capped: Path, folder: Path) -> None:
+    path = folder / "black.png"
+    av.VideoFrame.from_ndarray(np.full((HEIGHT, WIDTH, 3), 3, np.uint8), format="rgb24").save(str(path))
+    status, out, err = run(capped, "--baseline", path, "--json")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"{path}: there is nothing to be seen in it")
+
+
+def test_no_memory_is_taken_for_a_baseline_larger_than_any_cameras(capped: Path, folder: Path) -> None:
+    """A few bytes of a PNG say 16,000 x 16,000, and a gigabyte is what they would come to."""
+    path = folder / "huge.png"
+    small = image(path, WIDTH, HEIGHT).read_bytes()
+    header = b"IHDR" + struct.pack(">II", 16_000, 16_000) + small[24:29]
+    path.write_bytes(small[:12] + header + struct.pack(">I", zlib.crc32(header)) + small[33:])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    status, out, err = run(capped, "--baseline", path, "--json")
+    assert (status, out, err) == (2, "", f"{path}: its picture is damaged, or larger than any camera's\n")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 << 10
+
+
 def test_a_file_that_was_cut_off_ends_where_it_ends(folder: Path) -> None:
     whole = video(folder / "whole.ts", ROOM, 60).read_bytes()
     cut = blocks_of(folder / "cut.ts", whole[: len(whole) // 2])
@@ -355,6 +432,20 @@ def test_a_picture_larger_than_any_camera_s_is_refused(folder: Path) -> None:
     status, _, err = run(huge_jpeg(folder / "huge.mjpeg"))
     assert status == 2
     assert err.count("\n") == 1
+
+
+def of_no_known_codec(path: Path) -> Path:
+    """Write a file whose container names a codec that nobody has heard of."""
+    return blocks_of(path, video(path.with_suffix(".known.mp4"), ROOM, 4).read_bytes().replace(b"avc1", b"zzzz"))
+
+
+def test_a_codec_that_nobody_has_heard_of_is_told(folder: Path) -> None:
+    path = of_no_known_codec(folder / "unknown.mp4")
+    status, out, err = run(path, "--json")
+    assert (status, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith(f"{path}: its codec unknown is not read; H.264,")
+    with pytest.raises(ValueError, match="'unknown' is not decoded"):
+        keyframes_at(str(path), 0.0, 1)
 
 
 @settings(max_examples=25, deadline=None)

@@ -17,7 +17,7 @@ from agents.simulators.recorder import Channel, RecorderState
 from monitor.model.observation import Kind, Observation
 from monitor.model.span import SECOND
 from support.refreshing import begins_late
-from support.rtsp_device import Asked, Device, render, serve
+from support.rtsp_device import Asked, Device, plain_frame, render, serve
 from support.site import PASSWORD, behind, nvr, recorder, write_site
 from support.watching import PATIENT, QUICK, Watching, watching
 
@@ -171,6 +171,23 @@ async def test_an_onvif_recorder_tells_where_its_streams_are(tmp_path: Path) -> 
             await site.until(lambda: bool(looks(site)))
     (seen,) = looks(site)
     assert (seen.state, seen.facts["width"]) == ("read", 640)
+
+
+async def test_a_camera_that_begins_late_when_it_is_opened_again_was_not_down(tmp_path: Path) -> None:
+    """At the first opening a keyframe was near: nothing told that this device begins with its next one."""
+    sub, quiet = Device(interval=0.05), 40
+    sub.packets = lambda n: (
+        plain_frame(n) if sub.methods().count("PLAY") == 1 else plain_frame(n - quiet) if n >= quiet else []
+    )
+    async with serve(sub), serve(Device(interval=0.05)) as main:
+        cameras = [{"id": "c1", "zones": ["room"], "stream": sub.url(), "main_stream": main.url()}]
+        async with watching(write_site(tmp_path, cameras), SOON, replace(PATIENT, first_frame=1.0)) as site:
+            await site.until_up()
+            began = site.now()
+            await look_and_go_on(site)
+            assert site.states("c1") == [("up", None)]
+            assert site.spans("c1")[0].start <= began
+            assert sub.methods().count("PLAY") == 2
 
 
 async def test_a_main_stream_that_begins_with_its_next_keyframe_is_read(tmp_path: Path) -> None:
