@@ -483,7 +483,9 @@ class CameraWatch:
             if self._rhythm.failures > 1:  # one keyframe may have come damaged
                 self._unseen(self._wall(asked), str(error))
             return
-        at = self._wall(asked)  # only now: the wall clock may have been set while the picture was decoded
+        # Only now: the wall clock may have been set while the picture was decoded.
+        late = 0.0 if self._gauge is None else self._gauge.keyframe_late
+        at = max(self._wall(asked - late), self._looked_until, self._followed_since)
         if asked - self._looked_at > self._assumed and self.view.state != "unknown":
             self._lose_sight()
         self._looked_at = asked

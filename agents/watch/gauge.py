@@ -9,6 +9,7 @@ from pydantic import JsonValue
 
 from agents.rtsp.rtp import FrameEvent
 from agents.rtsp.stream import StreamInfo
+from agents.watch.sender_time import Lateness
 
 LONGEST_SECONDS = 300.0
 """Without two keyframes in this time the rates are those between any two frames."""
@@ -53,6 +54,9 @@ class Gauge:
         self._last: _Mark | None = None
         self._keyframes = 0
         """Of those since the first one, the first one not counted."""
+        self._lateness = Lateness(clock_rate)
+        self.keyframe_late = 0.0
+        """For so many seconds the newest keyframe that was put together had waited to be read."""
 
     def frame(self, event: FrameEvent) -> None:
         """Take note of one frame."""
@@ -68,13 +72,19 @@ class Gauge:
         self._bytes += event.bytes
 
     def frames(self, events: Sequence[FrameEvent]) -> None:
-        """Take note of frames in their order."""
+        """Take note of frames in their order, read together."""
+        wanted: FrameEvent | None = None
         for event in events:
             if event.keyframe or self._begin is None:
                 self.frame(event)
+                wanted = event if event.keyframe_data is not None else wanted
             else:
                 self._frames += 1
                 self._bytes += event.bytes
+        if events:  # the last one has waited least
+            self._lateness.of(events[-1].received_at, events[-1].rtp_timestamp)
+        if wanted is not None:
+            self.keyframe_late = self._lateness.of(wanted.received_at, wanted.rtp_timestamp)
 
     @property
     def keyframe_seconds(self) -> float | None:

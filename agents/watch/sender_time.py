@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 APART_SECONDS = 3.0
 """Further apart than this the sender's clock is laid on ours anew: it was set, runs wrong, or has drifted for days."""
+
+WINDOW_SECONDS = 60.0
+"""So long, and once more, the promptest frame is remembered: clocks drift by milliseconds in that time."""
+LATEST_SECONDS = 1.5
+"""Reads are a second apart. What seems to be later than that by more was not on the way: a clock may be wrong."""
 
 _HALF = 1 << 31
 _WORD = 1 << 32
@@ -28,3 +35,33 @@ class SenderTime:
                 return at
         self._base = received_at, timestamp
         return received_at
+
+
+class Lateness:
+    """How late one connection's frames are read: by how much later than the promptest of the last minute or two.
+
+    Several are taken together, once a second: what a picture shows was so before it was read.
+    """
+
+    def __init__(self, clock_rate: int) -> None:
+        """Take the ticks a second of the stream's timestamps."""
+        self._clock_rate = clock_rate
+        self._last: tuple[int, float] | None = None
+        """The last frame's timestamp, and its seconds since the first one by the sender's clock."""
+        self._since = 0.0
+        self._least: tuple[float, float] = (math.inf, math.inf)
+        """Of reading less sending, in the minute before and in this one."""
+
+    def of(self, received_at: float, timestamp: int) -> float:
+        """Return a frame's lateness, 0 to `LATEST_SECONDS`. Raises nothing: where the sender's clock was set, all begins anew."""
+        before, sent = self._last or (timestamp, 0.0)
+        sent += ((timestamp - before + _HALF) % _WORD - _HALF) / self._clock_rate
+        self._last = timestamp, sent
+        delay, least = received_at - sent, min(self._least)
+        if abs(delay - least) > APART_SECONDS:  # also at first
+            self._since, self._least = received_at, (delay, delay)
+        elif received_at - self._since > WINDOW_SECONDS:
+            self._since, self._least = received_at, (self._least[1], delay)
+        else:
+            self._least = self._least[0], min(self._least[1], delay)
+        return min(delay - min(self._least), LATEST_SECONDS)

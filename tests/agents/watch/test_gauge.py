@@ -134,3 +134,17 @@ def test_a_rate_that_changes_is_measured_anew_from_keyframe_to_keyframe() -> Non
     # What is between the last keyframe at one rate and the first at the next is counted with the next.
     expected = [(25.0, 10.0), ((10 * 25 + 50 * 2) / 60, 10.0), ((10 * 2 + 50 * 15) / 60, 10.0)]
     assert found == [pytest.approx(item) for item in expected]
+
+
+def test_a_keyframe_is_as_late_as_it_waited_to_be_read() -> None:
+    gauge = Gauge(CLOCK)
+    for second in range(1, 30):
+        frames = [
+            FrameEvent(1000.0 + second, round((second - 1 + n / 5) * CLOCK), KEY if n == 1 else DELTA, n == 1, 0)
+            for n in range(1, 6)
+        ]
+        gauge.frames(frames)
+        assert gauge.keyframe_late == 0  # none of them was asked for
+    asked = [event._replace(keyframe_data=b"x") if event.keyframe else event for event in frames]
+    gauge.frames([event._replace(received_at=1030.0, rtp_timestamp=event.rtp_timestamp + CLOCK) for event in asked])
+    assert gauge.keyframe_late == pytest.approx(0.8)

@@ -47,7 +47,8 @@ class Bounds:
     stream_start: float
     stream_end: float
     """Until the reconnecting came to it."""
-    view: float
+    view_start: float
+    view_end: float
     """Three looks."""
 
 
@@ -116,7 +117,7 @@ def _ill(span: Span) -> bool:
 def _run_of(fault: Done, spans: Sequence[Span], bounds: Bounds) -> list[Span]:
     """Return what the journal says of a fault: all that is not well, of its kind, while it lasted."""
     kind = "stream" if fault.fault in STREAM_FAULTS else "view"
-    slack = bounds.stream_end if kind == "stream" else bounds.view
+    slack = bounds.stream_end if kind == "stream" else bounds.view_end
     return [
         span
         for span in spans
@@ -138,10 +139,10 @@ def _differences(fault: Done, run: list[Span], bounds: Bounds) -> list[str]:
     if any(after.start > before.end for before, after in pairwise(run)):
         wrong.append(f"{name}: in pieces: {[_when(span) for span in run]}")
     late = run[0].start - fault.start
-    if not -1.0 <= late <= (bounds.stream_start if is_stream else bounds.view):
+    if not -1.0 <= late <= (bounds.stream_start if is_stream else bounds.view_start):
         wrong.append(f"{name}: began {late:+.1f} s")
     late = run[-1].end - fault.end
-    if not -bounds.view <= late <= (bounds.stream_end if is_stream else bounds.view):
+    if not -bounds.view_end <= late <= (bounds.stream_end if is_stream else bounds.view_end):
         wrong.append(f"{name}: ended {late:+.1f} s")
     return wrong
 

@@ -16,6 +16,8 @@ class Tempo:
     """How fast everything goes, in seconds; the defaults are those of a real site."""
 
     look_every: float = 10.0
+    picture_start: float = 10.2
+    """So late a fault of the picture may begin in the journal: the distance of two looks, and a frame of a camera of five a second."""
     report_every: float = 60.0
     reconnect_most: float = 60.0
     keyframe_seconds: float = 2.0
@@ -35,7 +37,7 @@ class Tempo:
 
 REAL = Tempo()
 HURRIED = Tempo(
-    look_every=1.0, report_every=1.0, reconnect_most=1.0, keyframe_seconds=0.4, warm_up=4.0, fault=(9.0, 9.5),
+    look_every=1.0, picture_start=4.2, report_every=1.0, reconnect_most=1.0, keyframe_seconds=0.4, warm_up=4.0, fault=(9.0, 9.5),
     healthy=(0.0, 1.0), quiet=4.0, sample_every=0.5, noise_mib=24.0,
 )  # fmt: skip
 

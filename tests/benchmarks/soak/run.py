@@ -41,7 +41,7 @@ class Soak:
         """Return how far the journal may lie from the script."""
         tempo = self.tempo
         back_off = 1.3 * tempo.reconnect_most + 10
-        return Bounds(10.0, back_off, 3 * (tempo.look_every + tempo.keyframe_seconds))
+        return Bounds(10.0, back_off, tempo.picture_start, 3 * (tempo.look_every + tempo.keyframe_seconds))
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ def test_every_fault_stands_in_the_journal_and_nothing_is_left_behind(tmp_path: 
     assert {done.fault for done in played.done} == set(FAULTS)
 
 
-BOUNDS = Bounds(10.0, 88.0, 36.0)
+BOUNDS = Bounds(10.0, 88.0, 10.2, 36.0)
 DEAD = Done("a", "die", 1000.0, 1100.0)
 BLACK = Done("b", "black", 1000.0, 1100.0)
 DOWN = Span("a", "stream", "down", "refused", 999.8, 1130.0)
@@ -67,6 +67,11 @@ def test_a_journal_that_is_wrong_is_found_out(instead: list[Span], words: str) -
     found = wrong(*instead, SEEN)
     assert len(found) == 1
     assert words in found[0]
+
+
+def test_a_view_that_begins_later_than_the_next_look_is_found_out() -> None:
+    late = wrong(DOWN, replace(SEEN, start=SEEN.start + 2.5))
+    assert [item.split(": ", 1)[1] for item in late] == ["began +10.5 s"]
 
 
 def test_a_view_that_is_named_otherwise_is_found_out() -> None:
