@@ -30,6 +30,8 @@ FIRST_WAIT_SECONDS = 1.0
 LONGEST_WAIT_SECONDS = 300.0
 NOT_ACCEPTED_WAIT_SECONDS = 900.0
 """A key that is not accepted is tried seldom: only a person can help."""
+LEFT_WAIT_SECONDS = 60.0
+"""So often a batch is sent again of what the collector left for later, as long as it takes none of it."""
 IDLE_SECONDS = 15.0
 """So often an empty outbox is looked into: an `attest` in another process may have put something in."""
 
@@ -90,6 +92,13 @@ class Sender:
         self._backlog: int | None = None
         """Up to this id reports are backlog; None: all that wait now are."""
         self._sent_new = False
+        self._left_upto = 0
+        """Reports up to this id that are still there were left for later by the collector, which can't tell their time yet."""
+        self._left_due = 0.0
+        """When the next of them are sent again, by the monotonic clock."""
+        self._left_sent = 0
+        """Up to this id they have been, in this round."""
+        self._sends_left = False
         self._doubt: str | None = None
         """Why what was taken last counts for nothing at the collector; None: it counts."""
         self.status = SenderStatus()
@@ -125,7 +134,34 @@ class Sender:
             self._backlog = self._outbox.newest()
         new = [] if self._sent_new else self._outbox.take(self._batch, BATCH_BYTES, after=self._backlog)
         self._sent_new = bool(new)
-        return new or self._outbox.take(self._batch, BATCH_BYTES)
+        return new or self._choose_oldest()
+
+    def _choose_oldest(self) -> list[Entry]:
+        """Take the oldest that were not left for later; now and then, the oldest of those that were.
+
+        So nothing waits behind a report that may have to wait for days, and that one is sent again like the others.
+        """
+        self._sends_left = self._left_upto > 0 and self._clock.monotonic() >= self._left_due
+        if not self._sends_left:
+            return self._outbox.take(self._batch, BATCH_BYTES, after=self._left_upto)
+        entries = self._outbox.take(self._batch, BATCH_BYTES, after=self._left_sent)
+        if not entries or entries[0].id > self._left_upto:  # all of them have had their turn
+            entries = self._outbox.take(self._batch, BATCH_BYTES)
+        if not entries or entries[0].id > self._left_upto:  # and the collector has them
+            self._left_upto, self._left_sent, self._sends_left = 0, 0, False
+        return entries
+
+    def _note_left(self, entries: Sequence[Entry], left: int) -> None:
+        """Note how many of a batch the collector left for later."""
+        if self._sends_left:
+            self._left_sent = entries[-1].id
+        if not left or self._sent_new:  # what is new is backlog from now on, and comes once more with it
+            return
+        if not self._left_upto:
+            log.warning("the collector can't tell the time of reports yet: they are sent again later", reports=left)
+        if not self._left_upto or (self._sends_left and left == len(entries)):
+            self._left_due = self._clock.monotonic() + LEFT_WAIT_SECONDS
+        self._left_upto = max(self._left_upto, entries[-1].id)
 
     async def drain(self) -> None:
         """Send until the outbox is empty or a turn fails."""
@@ -180,7 +216,9 @@ class Sender:
             collector.use_nonce(receipts.nonce)
         by_digest = {receipt.digest: receipt for receipt in receipts.receipts}
         pairs = [(entry, by_digest.get(digest_of_bytes(entry.payload))) for entry in entries]
-        await self._settle(collector, pairs, receipts.nonce)
+        left = receipts.waiting(len(entries))
+        await self._settle(collector, pairs, receipts.nonce, left)
+        self._note_left(entries, left)
 
     async def _readable(self, entries: Sequence[Entry]) -> list[Entry]:
         """Return those of one key, the first one's; put aside what is no envelope (an earlier version wrote it)."""
@@ -195,9 +233,12 @@ class Sender:
         return same
 
     async def _settle(
-        self, collector: Collector, pairs: Sequence[tuple[Entry, Receipt | None]], nonce: str | None
+        self, collector: Collector, pairs: Sequence[tuple[Entry, Receipt | None]], nonce: str | None, left: int
     ) -> None:
-        """Take what the collector has out of the queue, and what it refuses aside; the rest stays. Keep the nonce."""
+        """Take what the collector has out of the queue, and what it refuses aside; the rest stays. Keep the nonce.
+
+        Raises CollectorError where more was not answered than the collector left for later.
+        """
         stored = [entry for entry, receipt in pairs if receipt is not None and receipt.status == "stored"]
         had = [entry for entry, receipt in pairs if receipt is not None and receipt.status == "already have it"]
         await asyncio.to_thread(self._outbox.delivered, [*stored, *had], nonce)
@@ -210,7 +251,7 @@ class Sender:
                     # A restored backup has the key of before: what is signed with it waits for a person, not for nothing.
                     raise NotAccepted(f"the collector {collector.url} knows a newer key of this agent: enrol it again")
                 await self._reject(entry, receipt.error or "no reason given", receipt.reason)
-        if any(receipt is None for _, receipt in pairs):
+        if sum(receipt is None for _, receipt in pairs) > left:
             raise CollectorError("the collector did not answer for every report")
 
     def _tell_doubt(self, taken: Sequence[Receipt]) -> None:

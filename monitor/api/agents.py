@@ -26,7 +26,7 @@ from monitor.collector.assignment import assignment
 from monitor.collector.enrolment import Enrolled, EnrolmentError, Offer, WrongInstitution, enrol, rotate
 from monitor.collector.ingest import ingest_together
 from monitor.collector.nonce import new_nonce
-from monitor.collector.opening import ClockUnsure, first_error
+from monitor.collector.opening import first_error
 from monitor.collector.own_keys import handovers
 from monitor.collector.settings import SettingsError
 from monitor.collector.signed_request import Asked, who_asks
@@ -160,9 +160,7 @@ def _report_route(router: APIRouter, context: Context, counters: Counters) -> Ta
                     receipts = await together.give(bodies)
                 except NotProved as error:
                     raise _refused(counters, error) from None
-                except ClockUnsure as error:
-                    raise Problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error), {"Retry-After": "60"}) from None
-        counters.answered(receipts)
+        counters.answered(receipts, len(bodies))
         return Response(receipts.model_dump_json(), media_type="application/json")
 
     return reports

@@ -26,7 +26,7 @@ METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
 REASONS = (
     "size", "compression", "form", "count", "algorithm", "unknown_key", "revoked_key", "replaced_key", "signature",
-    "cross_site", "nonce", "back_dated", "ahead", "content", "equivocation", "order", "unlinked", "code", "other",
+    "cross_site", "nonce", "back_dated", "ahead", "clock_unsure", "content", "equivocation", "order", "unlinked", "code", "other",
 )  # fmt: skip
 """Why something of an agent's is refused: the ones before `cross_site` without looking at a payload."""
 
@@ -70,8 +70,10 @@ class Counters:
         """Count something refused; a word that isn't known counts as other."""
         self.refused.labels(reason if reason in REASONS else "other").inc()
 
-    def answered(self, receipts: Receipts) -> None:
-        """Count a batch's receipts."""
+    def answered(self, receipts: Receipts, sent: int) -> None:
+        """Count the receipts of a batch of so many reports, and those of it that have to come again."""
+        for _ in range(receipts.waiting(sent)):
+            self.refuse("clock_unsure")
         for receipt in receipts.receipts:
             self.receipts.labels(receipt.status.replace(" ", "_")).inc()
             if receipt.status == "rejected" or (receipt.status == "stored" and receipt.reason is not None):

@@ -24,6 +24,8 @@ DISAGREES: Millis = MINUTE
 """By so much the median may be off."""
 NOTED_FOR: Millis = 2 * MINUTE
 """A note that the clocks disagree holds for so long unless it is repeated."""
+PATIENCE: Millis = 2 * FRESH
+"""So long a report waits for other agents to be heard. Whoever is there has been by then, also after an outage in which all drew back."""
 
 
 class Standing(Enum):
@@ -64,6 +66,14 @@ def compare(session: Session, now: Millis) -> Comparison:
         return Comparison(len(offsets), None, Standing.CONFIRMED if few else Standing.UNSURE)
     middle = round(median(offsets))
     return Comparison(len(offsets), middle, Standing.DISPUTED if abs(middle) > DISAGREES else Standing.CONFIRMED)
+
+
+def has_waited(session: Session, now: Millis) -> bool:
+    """Note that a report waits for other agents to be heard; tell whether that has lasted so long that none will be.
+
+    Those who are silent for good don't outvote the centre: it is believed as where there are fewer than three.
+    """
+    return now - clocks.note_wait(session, now, FRESH) >= PATIENCE
 
 
 def note_clocks(context: Context) -> int:

@@ -9,8 +9,8 @@ from typing import Literal
 import structlog
 from sqlalchemy.orm import Session
 
-from monitor.collector.arrival import Arrivals, Identity, NotProved, Rejected, check_in
-from monitor.collector.clocks import Standing, compare, offset_of
+from monitor.collector.arrival import Arrivals, Arrived, Identity, NotProved, Rejected, check_in
+from monitor.collector.clocks import Standing, compare, has_waited, offset_of
 from monitor.collector.context import Context
 from monitor.collector.intake import Intake, begin
 from monitor.collector.nonce import new_nonce, nonce_moment
@@ -48,8 +48,9 @@ def ingest_together(context: Context, requests: Sequence[Sequence[bytes]]) -> li
 
     Everything that is new goes into one transaction, which is committed before this returns: what is answered `stored`
     survives the death of this process. Where that fails for one of them, each is taken by itself. A request's outcome
-    is NotProved when none of its envelopes is signed by a key that counts, ClockUnsure when a time can't be and the
-    centre's own clock may be why, and the database's error when that fails: nothing of it is acknowledged then.
+    is NotProved when none of its envelopes is signed by a key that counts, and the database's error when that fails:
+    nothing of it is acknowledged then. A report whose time can't be while the centre's own clock may be why has no
+    receipt, whatever becomes of the others: the agent sends it again.
     """
     try:
         return _together(context, requests)
@@ -73,12 +74,15 @@ def _together(context: Context, requests: Sequence[Sequence[bytes]]) -> list[Out
     return [_answer(item, answers, keys.nonce, now) if isinstance(item, _Request) else item for item in opened]
 
 
+Looked = Opened | Rejected | ClockUnsure
+
+
 @dataclass(frozen=True)
 class _Request:
     """One agent's request, of which every envelope was looked at."""
 
     arrived: Arrivals
-    looked: tuple[Opened | Rejected, ...]
+    looked: tuple[Looked, ...]
 
     @property
     def opened(self) -> list[Opened]:
@@ -86,21 +90,19 @@ class _Request:
         return [item for item in self.looked if isinstance(item, Opened)]
 
 
-def _open(context: Context, arrived: Arrivals, nonce_key: bytes, now: Millis) -> _Request | ClockUnsure:
-    try:
-        return _Request(arrived, tuple(_look_at(context, arrived, nonce_key, now)))
-    except ClockUnsure as error:
-        return error
-
-
-def _look_at(context: Context, arrived: Arrivals, nonce_key: bytes, now: Millis) -> list[Opened | Rejected]:
+def _open(context: Context, arrived: Arrivals, nonce_key: bytes, now: Millis) -> _Request:
     looked = [look(item, arrived, nonce_key, now) for item in arrived.items]
     suspect = [item.found for item, seen in zip(arrived.items, looked, strict=True) if _is_misdated(seen)]
     if not suspect:
-        return looked
+        return _Request(arrived, tuple(looked))
     trust = _whose_clock(context, arrived.identity, suspect, nonce_key, now)
-    pairs = zip(arrived.items, looked, strict=True)
-    return [look(item, arrived, nonce_key, now, trust) if _is_misdated(seen) else seen for item, seen in pairs]
+
+    def again(item: Arrived, seen: Looked) -> Looked:
+        if not _is_misdated(seen):
+            return seen
+        return trust if isinstance(trust, ClockUnsure) else look(item, arrived, nonce_key, now, trust)
+
+    return _Request(arrived, tuple(map(again, arrived.items, looked)))
 
 
 def _groups(requests: Sequence[_Request]) -> list[list[_Request]]:
@@ -122,6 +124,9 @@ def _answer(request: _Request, answers: Mapping[int, Rejected | str], nonce_key:
     who = request.arrived.identity
     receipts = []
     for item, seen in zip(request.arrived.items, request.looked, strict=True):
+        if isinstance(seen, ClockUnsure):
+            log.info("report has to come again", institution=who.institution, agent=who.agent, reason=str(seen))
+            continue
         answer = seen if isinstance(seen, Rejected) else answers[id(seen)]
         doubt = None if isinstance(seen, Rejected) else seen.received.doubt
         receipts.append(_receipt(item.digest, answer, doubt))
@@ -131,20 +136,21 @@ def _answer(request: _Request, answers: Mapping[int, Rejected | str], nonce_key:
     return Receipts(receipts=tuple(receipts), server_time=from_millis(now), nonce=nonce)
 
 
-def _is_misdated(seen: Opened | Rejected) -> bool:
+def _is_misdated(seen: Looked) -> bool:
     return isinstance(seen, Rejected) and seen.reason in MISDATED
 
 
 def _whose_clock(
     context: Context, identity: Identity, suspect: Sequence[Envelope | Rejected], nonce_key: bytes, now: Millis
-) -> Trust:
-    """Return which clock to go by. Raises ClockUnsure."""
+) -> Trust | ClockUnsure:
+    """Return which clock to go by, or that this can't be told yet."""
     with writing(context.engine) as session:
         for item in suspect:
             _compare_clocks(session, identity, item, nonce_key, now)
         standing = compare(session, now).standing
-    if standing is Standing.UNSURE:
-        raise ClockUnsure("the collector compares its clock with its agents'; send this again in a minute")
+        waits = standing is Standing.UNSURE and not has_waited(session, now)
+    if waits:
+        return ClockUnsure("its time can't be, and too few agents were heard lately to tell whose clock is right")
     return Trust.AGENT if standing is Standing.DISPUTED else Trust.CENTRE
 
 

@@ -119,20 +119,20 @@ class ClockUnsure(Exception):
 
 def look(
     item: Arrived, arrived: Arrivals, nonce_key: bytes, now: Millis, trust: Trust | None = None
-) -> Opened | Rejected:
-    """Open what arrived, as `open_envelope` does; return why where it can't be accepted."""
+) -> Opened | Rejected | ClockUnsure:
+    """Open what arrived, as `open_envelope` does; return why where it can't be accepted, or not yet."""
     if isinstance(item.found, Rejected):
         return item.found
     try:
         return open_envelope(item.found, arrived, nonce_key, now, trust)
-    except Rejected as error:
+    except (Rejected, ClockUnsure) as error:
         return error
 
 
 def open_envelope(
     envelope: Envelope, arrived: Arrivals, nonce_key: bytes, now: Millis, trust: Trust | None = None
 ) -> Opened:
-    """Read and check a report whose envelope is proved. Raises Rejected.
+    """Read and check a report whose envelope is proved. Raises Rejected, ClockUnsure.
 
     Where a time that it says can't be, `trust` says what follows: by the centre's clock it is kept and counts for
     nothing, by the agent's it counts, or has to wait where it lies in the future (ClockUnsure). None: whose clock is right
@@ -179,7 +179,7 @@ def _doubted(received: Received, error: Rejected, now: Millis, trust: Trust | No
         raise error
     # Where the centre's own clock was set back it is no measure of what lies ahead.
     if error.reason == "ahead" and (trust is Trust.AGENT or received.nonce_at > now):
-        raise ClockUnsure("the collector's clock disagrees with its agents'; send this again later") from None
+        raise ClockUnsure("it lies ahead of the collector's clock, which is not to be trusted now") from None
     return Opened(replace(received, doubt=error.reason), ())
 
 

@@ -76,10 +76,18 @@ class Receipts(Strict):
     """The answer to a batch."""
 
     receipts: tuple[Receipt, ...]
-    """One for each envelope that was looked at; what comes after one that nobody vouches for isn't."""
+    """One for each envelope that was looked at and whose time can be told; what comes after one that nobody vouches for isn't looked at."""
     server_time: datetime
     nonce: str | None = None
     """To be carried by the reports that are written from now on."""
+
+    def waiting(self, sent: int) -> int:
+        """Return how many of the envelopes that were sent have to come again later: their time can't be told yet.
+
+        None of them do where the answer broke off at a bad signature, or brings no nonce, which every answer to reports has.
+        """
+        broke_off = self.nonce is None or (bool(self.receipts) and self.receipts[-1].reason == "signature")
+        return 0 if broke_off else max(0, sent - len(self.receipts))
 
 
 def is_back_dated(written: Millis, nonce_at: Millis) -> bool:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from monitor.model.span import Millis
-from monitor.store.tables import AgentRow, ClockDisputeRow
+from monitor.store.tables import AgentRow, ClockDisputeRow, ClockWaitRow
 from monitor.store.upsert import insert_new
 
 
@@ -40,3 +40,16 @@ def disputed_at(session: Session, as_of: Millis, within: Millis) -> bool:
     """Tell whether the clocks disagreed at `as_of`, or less than `within` before."""
     here = (ClockDisputeRow.since_at <= as_of, ClockDisputeRow.until_at >= as_of - within)
     return session.execute(select(ClockDisputeRow.since_at).where(*here).limit(1)).first() is not None
+
+
+def note_wait(session: Session, now: Millis, within: Millis) -> Millis:
+    """Note that a report waits for other agents to be heard; return since when one does, without a break of `within`."""
+    row = session.scalars(select(ClockWaitRow).order_by(ClockWaitRow.since_at).limit(1)).one_or_none()
+    # A clock that was set meanwhile, either way, makes a break.
+    if row is None or not 0 <= now - row.until_at <= within:
+        session.execute(delete(ClockWaitRow))
+        insert_new(session, ClockWaitRow, [{"since_at": now, "until_at": now}])
+        return now
+    since = row.since_at
+    session.execute(update(ClockWaitRow).where(ClockWaitRow.since_at == since).values(until_at=now))
+    return since

@@ -467,6 +467,15 @@ class ClockDisputeRow(Base):
     until_at: Mapped[Instant]
 
 
+class ClockWaitRow(Base):
+    """The stretch of time in which reports wait, because too few agents are heard to tell whose clock is right."""
+
+    __tablename__ = "clock_wait"
+
+    since_at: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    until_at: Mapped[Instant]
+
+
 class ListeningRow(Base):
     """A stretch of time in which the collector could be reached; what lies between two is its own absence."""
 

@@ -16,13 +16,13 @@ from agents.collector import Collector, collector_url
 from agents.identity import Identity
 from agents.outbox import Entry, Outbox
 from agents.reporter import REPORT_BYTES, Reporter
-from agents.sender import IDLE_SECONDS, NOT_ACCEPTED_WAIT_SECONDS, Sender, Standing
+from agents.sender import IDLE_SECONDS, LEFT_WAIT_SECONDS, NOT_ACCEPTED_WAIT_SECONDS, Sender, Standing
 from monitor.model.clock import ManualClock
 from monitor.model.envelope import Envelope, Header
 from monitor.model.observation import Kind, Observation, Subject
 from monitor.model.report import MAX_REPORT_BYTES, Report
 from monitor.model.span import MINUTE
-from monitor.model.suite import PrivateKey
+from monitor.model.suite import PrivateKey, digest_of_bytes
 from support.enrolled import NONCE, identity
 from support.loopback_collector import PROBLEM, LoopbackCollector, Reply
 
@@ -451,6 +451,75 @@ async def test_that_reports_count_for_nothing_is_said_once(bench: Bench) -> None
             await bench.sender.drain()
     assert [item["reason"] for item in said if "count for nothing" in item["event"]] == ["set the agent's clock"] * 2
     assert (bench.arrived(), bench.sender.status.rejected) == ([1, 2, 3, 4, 5, 6, 7], 0)
+
+
+def left_for_later(bench: Bench, *numbers: int) -> None:
+    """Let the collector leave these reports for later."""
+    bench.collector.leave = lambda report: report["sequence"] in numbers
+
+
+async def test_what_the_collector_leaves_for_later_is_kept_and_keeps_nothing_waiting(bench: Bench) -> None:
+    """Forty at the head of the queue whose time it can't tell: more than two batches."""
+    left_for_later(bench, *range(1, 41))
+    bench.fill(60)
+    with capture_logs() as logs:
+        await bench.sender.drain()
+    assert bench.arrived() == list(range(41, 61))
+    assert [item["event"] for item in logs] == [
+        "the collector can't tell the time of reports yet: they are sent again later"
+    ]
+    assert (bench.sender.status.standing, bench.sender.status.failures) == (Standing.OK, 0)
+    bench.fill(1)
+    await bench.sender.drain()
+    assert bench.arrived() == list(range(41, 62)), "what is new goes at once"
+    left_for_later(bench)
+    CLOCK.advance(LEFT_WAIT_SECONDS)
+    await bench.sender.drain()
+    assert sorted(bench.arrived()) == list(range(1, 62))
+    assert (bench.outbox.status().waiting, bench.outbox.status().rejected) == (0, 0)
+
+
+async def test_what_is_left_for_days_is_sent_again_a_batch_a_minute_all_of_it_in_turn(bench: Bench) -> None:
+    left_for_later(bench, *range(1, 41))
+    bench.fill(40)
+    await bench.sender.drain()
+    posts = len(bench.collector.requests)
+    for _ in range(100):
+        assert await bench.sender.turn() is None
+    assert len(bench.collector.requests) == posts
+    left_for_later(bench, *range(1, 31))
+    for _ in range(4):
+        CLOCK.advance(LEFT_WAIT_SECONDS)
+        await bench.sender.drain()
+    assert len(bench.collector.requests) - posts == 6, "two batches were taken in part, and the next came at once"
+    assert sorted(bench.arrived()) == list(range(31, 41)), "those behind the ones that wait on"
+    assert bench.outbox.status().waiting == 30
+
+
+async def test_what_was_left_is_sent_again_however_much_is_new(bench: Bench) -> None:
+    """A turn a minute, and a new report before each: neither keeps the other waiting."""
+    left_for_later(bench, 1)
+    for _ in range(20):
+        bench.fill(1)
+        CLOCK.advance(LEFT_WAIT_SECONDS)
+        await bench.sender.turn()
+    assert bench.collector.arrivals.count(1) > 5
+    left_for_later(bench)
+    await bench.sender.drain()
+    CLOCK.advance(LEFT_WAIT_SECONDS)
+    await bench.sender.drain()
+    assert sorted(bench.arrived()) == list(range(1, 21))
+
+
+async def test_what_follows_a_bad_signature_or_is_not_answered_for_no_reason_is_a_failure(bench: Bench) -> None:
+    bench.fill(3)
+    first = bench.outbox.take(1, 10**6)[0]
+    receipt = {"status": "rejected", "digest": digest_of_bytes(first.payload), "error": "no", "reason": "signature"}
+    bench.collector.faults = [Reply(200, {"receipts": [receipt], "server_time": "2026-11-23T04:00:00Z"})]
+    assert (await bench.sender.turn() or 0) > 0
+    assert bench.sender.status.reason == "the collector did not answer for every report"
+    assert await bench.sender.turn() == 0.0
+    assert bench.arrived() == [2, 3]
 
 
 async def test_a_report_that_is_too_large_for_the_collector_is_found_and_put_aside(bench: Bench) -> None:

@@ -268,3 +268,19 @@ def test_no_mutation_of_a_request_changes_anything(centre: Centre, client: TestC
         sent += 1
     assert everything(engine, *leave) == before
     assert sum(refusals(client).values()) >= sent
+
+
+def test_what_has_to_come_again_is_counted_and_no_fault_of_the_server(centre: Centre, client: TestClient) -> None:
+    """Three agents are enrolled, one was heard lately, and its clock is wrong."""
+    centre.add("wj-0003")
+    centre.clock.advance(HOUR / 1000)
+    forger = Forger(centre)
+    nonce = new_nonce(centre.context.keys().nonce, "wj-0001", "box", centre.context.now())
+    forger.header["nonce"] = nonce
+    wrong, right = forger.written(centre.context.now() - 3 * HOUR), forger.sign()
+    before = refusals(client)
+    answer = client.post("/api/v1/reports", content=frame([wrong]), headers=TYPE)
+    assert (answer.status_code, answer.json()["receipts"]) == (200, [])
+    answer = client.post("/api/v1/reports", content=frame([wrong, right]), headers=TYPE)
+    assert [item["status"] for item in answer.json()["receipts"]] == ["stored"]
+    assert refusals(client) == {**before, "clock_unsure": 2.0}

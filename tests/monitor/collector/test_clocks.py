@@ -11,11 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import Engine, update
 
-from monitor.collector.clocks import FRESH, NOTED_FOR, Standing, compare, note_clocks, offset_of
+from monitor.collector.clocks import FRESH, NOTED_FOR, PATIENCE, Standing, compare, note_clocks, offset_of
 from monitor.collector.evaluate import evaluate
 from monitor.collector.ingest import ingest
 from monitor.collector.jobs import bring_back, evaluate_due
-from monitor.collector.opening import ClockUnsure
 from monitor.collector.verify import verify_institution
 from monitor.model.observation import Kind, Observation
 from monitor.model.report import Receipt
@@ -29,6 +28,10 @@ from support.centre import INVENTORY, NOW, Centre, declared, index, instant, mak
 from support.packs import pack
 
 SITES = ("wj-0001", "wj-0002", "wj-0003", "wj-0004")
+
+
+class ComeAgain(Exception):
+    """A report was not answered: it has to be sent again later."""
 
 
 class District:
@@ -56,7 +59,10 @@ class District:
             span("camera/gate", "up", self.true + off - 1000, self.true + off), institution=site
         )
         report = report.model_copy(update={"written_at": from_millis(self.true + off)})
-        (receipt,) = self.centre.send(report, institution=site)
+        receipts = self.centre.send(report, institution=site)
+        if not receipts:
+            raise ComeAgain
+        (receipt,) = receipts
         return receipt
 
     def standing(self) -> tuple[Standing, Millis | None]:
@@ -102,7 +108,7 @@ def test_a_centre_that_runs_ahead_calls_nobody_back_dated(district: District, of
         try:
             assert (receipt := district.report(site)).status == "stored"
             assert receipt.reason is None
-        except ClockUnsure:
+        except ComeAgain:
             waited += 1
     assert waited == 2, "with three agents the median counts"
     standing, offset = district.standing()
@@ -119,7 +125,7 @@ def test_a_centre_that_fell_behind_lets_agents_come_again(district: District) ->
     district.set_centre(-30 * DAY)
     for _ in range(2):
         for site in SITES:
-            with pytest.raises(ClockUnsure):
+            with pytest.raises(ComeAgain):
                 district.report(site)
     assert district.standing() == (Standing.DISPUTED, 30 * DAY), "a nonce of a moment that it has not reached yet"
     district.set_centre(0)
@@ -163,6 +169,63 @@ def test_with_fewer_than_three_agents_the_centre_is_believed(engine: Engine) -> 
     report = centre.report().model_copy(update={"written_at": centre.clock.now() - timedelta(hours=3)})
     (receipt,) = centre.send(report)
     assert (receipt.status, receipt.reason) == ("stored", "back_dated")
+
+
+@pytest.mark.parametrize("alive", [1, 2])
+def test_a_report_doesnt_wait_for_agents_that_are_gone(district: District, alive: int) -> None:
+    """Fewer than three of the four are left, and the clock of one was wrong: the others of its reports are stored at once, that one later."""
+    everybody(district)
+    district.passes(DAY / SECOND)
+    centre, here = district.centre, SITES[:alive]
+    for site in here:
+        district.report(site)
+    wrong = centre.report(at_once(district)).model_copy(update={"written_at": from_millis(district.true - 3 * HOUR)})
+    asked, began, other = 0, district.true, centre.report(at_once(district))
+    assert [item.reason for item in centre.send(wrong, other)] == [None], "the right one alone is answered"
+    while not (found := centre.send(wrong)):
+        asked += 1
+        district.passes(150)
+        for site in here[1:]:
+            district.report(site)
+    assert [(item.status, item.reason) for item in found] == [("stored", "back_dated")]
+    assert district.true - began == PATIENCE
+    assert asked == PATIENCE / (150 * SECOND)
+    with reading(centre.context.engine) as session:
+        (agent,) = agents.agents_of(session, "wj-0001")
+    assert (agent.misdated, agent.missing, agent.state) == (1, 0, "misdated")
+    assert verify_institution(centre.context, "wj-0001").problems == []
+
+
+def test_who_waits_begins_anew_after_a_break_and_where_the_centre_was_set(district: District) -> None:
+    """So a clock that jumps while few are heard is not believed for what was waited before."""
+    everybody(district)
+    district.passes(DAY / SECOND)
+    wrong = district.centre.report().model_copy(update={"written_at": from_millis(district.true - 3 * HOUR)})
+    district.report("wj-0001")
+
+    def waits() -> bool:
+        return not district.centre.send(wrong)
+
+    a_break, set_ahead, set_back = (11, 0), (1, HOUR), (1, -20 * MINUTE)
+    for minutes, off in (
+        (0, 0),
+        (9, 0),
+        (9, 0),
+        a_break,
+        (9, 0),
+        (9, 0),
+        set_ahead,
+        (9, HOUR),
+        set_back,
+        (9, -20 * MINUTE),
+    ):
+        district.passes(60 * minutes)
+        district.set_centre(off)
+        assert waits(), (minutes, off)
+    district.passes(10 * 60)
+    assert waits()
+    district.passes(60)
+    assert not waits()
 
 
 @given(st.integers(0, FRESH), st.integers(-DAY, DAY), st.integers(0, MINUTE))
@@ -219,7 +282,7 @@ def in_the_wrong(district: District) -> None:
     for _ in range(4):
         district.passes(30)
         for site in SITES:
-            with suppress(ClockUnsure):
+            with suppress(ComeAgain):
                 district.report(site)
 
 
@@ -279,8 +342,11 @@ def test_what_lies_ahead_of_a_centre_that_was_set_back_waits_with_two_agents_too
     centre.add()
     true = centre.clock.now()
     centre.clock.step(-30 * DAY / SECOND)
-    with pytest.raises(ClockUnsure):
-        centre.send(centre.report(span("camera/gate", "up", NOW, NOW + 1)).model_copy(update={"written_at": true}))
+    good, ahead, after = (
+        centre.report(span("camera/gate", "up", at, at + 1)) for at in (NOW - 30 * DAY, NOW, NOW - 30 * DAY)
+    )
+    sent = centre.send(good, ahead.model_copy(update={"written_at": true}), after)
+    assert [(item.status, item.reason) for item in sent] == [("stored", None)] * 2, "and keeps nothing else waiting"
 
 
 @pytest.mark.parametrize("confirm_after", ["0s", "5m"])
