@@ -67,6 +67,20 @@ PLAUSIBLE_FROM = datetime(2026, 1, 1, tzinfo=UTC)
 log = structlog.get_logger()
 
 
+def clock_set(agent: Subject, old: Millis, new: Millis) -> Observation:
+    """Return what the centre has to know where this machine's clock was set: what was told from `new` to `old` is told twice."""
+    return Observation(
+        subject=agent,
+        kind=Kind.AGENT,
+        start=new,
+        end=new,
+        state="unknown",
+        cause=StreamCause.CLOCK_SET,
+        expires=new,
+        facts={"was_at": old},
+    )
+
+
 class Service:
     """One site watched. Built from parts that exist; `run` ends when it is told to stop."""
 
@@ -518,6 +532,7 @@ class Service:
         for track in (*self.reach.values(), self.life):
             track.flush(old)
             track.restart(new)
+        self.pending.append(clock_set(self.life.subject, old, new))
         self.periodic.begin_again()
 
     def _stood_still(self, old: Millis, new: Millis) -> None:

@@ -94,6 +94,7 @@ CAUSES: dict[str, str] = {
     "credentials_held": _n("login stopped after a refusal"),
     "recorder_unreachable": _n("the recorder does not answer"),
     "blind": _n("the agent's own line was cut"),
+    "clock_set": _n("the agent's clock was set back, and both was told of this time"),
     "no_footage": _n("the recorder has no footage of that time"),
     "site_power": _n("power cut at the site"),
     "no_stream": _n("the camera has no stream"),

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from monitor.model.calendar import Waiver, closure_spans
 from monitor.model.clock_offsets import Offset, clock_offsets
 from monitor.model.inventory import Closure, Inventory
-from monitor.model.observation import Evidence, Kind, Observation, Subject
+from monitor.model.observation import Evidence, Kind, Observation, StreamCause, Subject
 from monitor.model.proof import Proof, read_proofs
 from monitor.model.recordings import Index, RecordingFacts, dated
 from monitor.model.span import Basis, Millis, Spans
@@ -52,9 +52,14 @@ _SUBJECTS: dict[Kind, str | None] = {
 """Of what each kind of observation speaks; said of anything else it is no evidence. None: of any subject."""
 
 
+_AFTERWARDS = 0
 _GOOD = 1
+_BAD = 2
 _UNKNOWN = 3
 """The weight of knowing nothing: it yields to everything else."""
+
+_BY_THE_AGENTS_CLOCK = frozenset({Basis.WATCHED, Basis.SAMPLED, Basis.RECORDER_SAYS})
+"""By these the agent says when something was so; an index has its recorder's times."""
 
 _HINDSIGHT = frozenset({"looped"})
 """States that are known only afterwards: each look at a recording that is played as live shows a good picture."""
@@ -294,29 +299,51 @@ def _together(
 def _timelines(
     by_subject: Mapping[tuple[Kind, Subject], list[Observation]], kind: Kind, as_of: Millis
 ) -> dict[str, Timeline]:
-    return {subject.id: _laid(items, as_of) for (item_kind, subject), items in by_subject.items() if item_kind is kind}
+    twice = told_twice(
+        item for (item_kind, _), items in by_subject.items() if item_kind is Kind.AGENT for item in items
+    )
+    return {
+        subject.id: _laid(items, as_of, twice)
+        for (item_kind, subject), items in by_subject.items()
+        if item_kind is kind
+    }
 
 
-def timeline(observations: Sequence[Observation], as_of: Millis) -> Timeline:
+def told_twice(observations: Iterable[Observation]) -> Spans:
+    """Return the time that an agent went through more than once, as its clock was set back."""
+    return Spans.of(
+        [
+            (item.start, was)
+            for item in observations
+            if item.kind is Kind.AGENT and item.cause == StreamCause.CLOCK_SET
+            if type(was := item.facts.get("was_at")) is int and was > item.start
+        ]
+    )
+
+
+def timeline(observations: Sequence[Observation], as_of: Millis, twice: Spans | None = None) -> Timeline:
     """Lay observations of one subject over each other into disjoint states, cut at `as_of`.
 
     Where they overlap, the better basis wins (watched, sampled, recorder_says, index, attested); within a basis
     frames that did arrive (up, ok) win over their absence, and what was known afterwards wins over them. What shows
-    something wins over unknown, whatever its basis.
+    something wins over unknown, whatever its basis. In time that was told `twice` (`told_twice`) a fault and its absence
+    were both seen, one after the other, and which of them belongs there is unknown: neither an outage that is gone, nor
+    one that is still on.
     """
-    return _laid(_in_order(observations), as_of)
+    return _laid(_in_order(observations), as_of, twice or Spans.empty())
 
 
-def _laid(ordered: Sequence[Observation], as_of: Millis) -> Timeline:
+def _laid(ordered: Sequence[Observation], as_of: Millis, twice: Spans) -> Timeline:
     groups: dict[tuple[int, int, str, str | None, Basis | None], list[tuple[Millis, Millis]]] = defaultdict(list)
     for item in (o for o in ordered if min(o.end, as_of) > o.start):
         rank = _PRECEDENCE.index(item.basis) if item.basis in _PRECEDENCE else len(_PRECEDENCE)
         weight = _weight(item.state)
         key = (rank if weight < _UNKNOWN else 2 * len(_PRECEDENCE), weight, item.state, item.cause, item.basis)
         groups[key].append((item.start, min(item.end, as_of)))
-    taken = denied = Spans.empty()
+    taken = unclear = _unclear(groups, twice)
+    denied = Spans.empty()
     good: dict[int, Spans] = {}
-    spans: list[StateSpan] = []
+    spans = [StateSpan(start, end, "unknown", StreamCause.CLOCK_SET) for start, end in unclear.tuples()]
     for key in sorted(groups, key=lambda k: (k[0], k[1], k[2], k[3] or "", k[4] or "")):
         here = Spans.of(groups[key])
         free = here.subtract(taken)
@@ -331,15 +358,33 @@ def _laid(ordered: Sequence[Observation], as_of: Millis) -> Timeline:
         return Timeline()
     # The present is presumed by what showed it: another observation that ends at the same instant lends it nothing.
     end, shown = spans[-1].end, (spans[-1].state, spans[-1].cause, spans[-1].basis)
-    showing = [o for o in ordered if o.start < end == min(o.end, as_of) and (o.state, o.cause, o.basis) == shown]
+    ending = [o for o in ordered if o.start < end == min(o.end, as_of)]
+    showing = [o for o in ending if (o.state, o.cause, o.basis) == shown or unclear.clip(end - 1, end)]
     return Timeline(tuple(spans), max(item.holds_until for item in showing), showing[-1], denied)
+
+
+def _unclear(
+    groups: Mapping[tuple[int, int, str, str | None, Basis | None], list[tuple[Millis, Millis]]], twice: Spans
+) -> Spans:
+    """Return where time that was told twice was told to be good and not to be, by the clock that was set."""
+    if not twice:
+        return twice
+    good, bad, later = (
+        Spans.of([pair for key, pairs in groups.items() if key[1] == weight and _by_agent(key[4]) for pair in pairs])
+        for weight in (_GOOD, _BAD, _AFTERWARDS)
+    )
+    return good.intersect(bad).intersect(twice).subtract(later)
+
+
+def _by_agent(basis: Basis | None) -> bool:
+    return basis is None or basis in _BY_THE_AGENTS_CLOCK
 
 
 def _weight(state: str) -> int:
     """Return which of two states of one basis is believed: the lower one."""
     if state in _HINDSIGHT:
-        return 0
-    return _UNKNOWN if state == "unknown" else _GOOD if state in {"up", "ok"} else 2
+        return _AFTERWARDS
+    return _UNKNOWN if state == "unknown" else _GOOD if state in {"up", "ok"} else _BAD
 
 
 def _recordings(

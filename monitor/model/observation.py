@@ -57,7 +57,9 @@ class Kind(StrEnum):
     VIEW = "view"
     """Camera. state ok or a view condition, after the agent's confirmation; facts: scores."""
     AGENT = "agent"
-    """Agent. state up: the agent was running and not blind | unknown: running but blind (cause blind)."""
+    """Agent. state up: the agent was running and not blind | unknown: running but blind (cause blind).
+    Of no length, unknown, cause clock_set: its clock was set then; facts {"was_at" (UTC ms): what it would have shown}. Before
+    `was_at`, where that is later, everything was told twice."""
     RECORDINGS = "recordings"
     """Camera. state read | unknown (cause). facts: see RecordingFacts in ledger."""
     MAIN_STREAM = "main_stream"
@@ -172,6 +174,8 @@ class StreamCause(StrEnum):
     RECORDER_UNREACHABLE = "recorder_unreachable"
     BLIND = "blind"
     """Neither the gateway nor any device answers: the agent's own line is cut."""
+    CLOCK_SET = "clock_set"
+    """The agent's clock was set; judged: of this time both was told, by the clock before and the one after."""
     NO_FOOTAGE = "no_footage"
     """Judged: the time was unknown, and the recorder's index has a hole there."""
     SITE_POWER = "site_power"

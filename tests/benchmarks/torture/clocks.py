@@ -1,6 +1,6 @@
 """F7: an agent's wall clock is set by a second to ten years, back and forth, in the middle of gaps: no interval is negative or double.
 
-The truth is kept by monotonic time, which nobody can set.
+The ledger's line, folded of what was told by each setting of the clock, says of no instant one thing where two were told. The truth is kept by monotonic time, which nobody can set.
 """
 
 from __future__ import annotations
@@ -16,11 +16,15 @@ from agents.run import MIND_SECONDS, Service
 from agents.watch.track import Track
 from agents.watch.wall import Wall
 from monitor.model.clock import ManualClock
+from monitor.model.ledger import timeline, told_twice
 from monitor.model.observation import Kind, Observation, Subject
 from monitor.model.span import SECOND, Millis
 
 STEPS_SECONDS = (1, 3, 60, 3600, 86_400, 30 * 86_400, 3653 * 86_400)
 MINUTES = 30
+EARLIEST_YEAR = 1985
+"""No kernel lets a clock be set to before 1970."""
+RECORDER = Subject(kind="recorder", id="nvr")
 
 
 def torture(runs: int, seed: int) -> list[str]:
@@ -39,11 +43,17 @@ def _live(seeded: random.Random) -> tuple[list[str], int]:
     clock = ManualClock(datetime(2026, 10, 25, seeded.randrange(24), tzinfo=UTC), monotonic=100.0)
     seen: list[tuple[int, Observation]] = []
     epoch = 0
-    track = Track(
-        Subject(kind="agent", id="box"), Kind.AGENT, lambda item: seen.append((epoch, item)), holds_for=60 * SECOND
+
+    def sink(item: Observation) -> None:
+        seen.append((epoch, item))
+
+    life, track = (
+        Track(subject, kind, sink, holds_for=60 * SECOND)
+        for subject, kind in ((Subject(kind="agent", id="box"), Kind.AGENT), (RECORDER, Kind.REACH))
     )
     periodic = SimpleNamespace(begin_again=lambda: None)
-    service = cast("Any", SimpleNamespace(reach={}, life=track, periodic=periodic))
+    pending = SimpleNamespace(append=sink)
+    service = cast("Any", SimpleNamespace(reach={"nvr": track}, life=life, periodic=periodic, pending=pending))
 
     def stepped(old: Millis, new: Millis) -> None:
         nonlocal epoch
@@ -58,16 +68,33 @@ def _live(seeded: random.Random) -> tuple[list[str], int]:
         clock.advance(MIND_SECONDS)
         truth[state] += MIND_SECONDS
         if seeded.random() < 0.05:
-            clock.step(seeded.choice(STEPS_SECONDS) * seeded.choice([-1, 1]))
+            way = seeded.choice([-1, 1]) if clock.now().year > EARLIEST_YEAR else 1
+            clock.step(seeded.choice(STEPS_SECONDS) * way)
             steps += 1
         now = wall.now()
         if seeded.random() < 0.1:
-            state = seeded.choice(["up", "unknown"])
+            state = seeded.choice(["up", "down", "unknown"])
             track.set(now, state)
         if seeded.random() < 0.2:
             track.flush(now)
     track.flush(wall.now())
-    return list(_wrong(seen, truth, steps)), steps
+    reach = [(number, item) for number, item in seen if item.kind is Kind.REACH]
+    return [*_wrong(reach, truth, steps), *_misjudged([item for _, item in seen])], steps
+
+
+def _misjudged(seen: list[Observation]) -> list[str]:
+    """Return where the ledger's line says other than what was told: twice, too long, or one word though there were two."""
+    told = [item for item in seen if item.kind is Kind.REACH]
+    line = timeline(told, 2**46, told_twice(seen)).spans
+    problems = [
+        f"the line says two things of {later.start}" for one, later in itertools.pairwise(line) if one.end > later.start
+    ]
+    for span in line:
+        middle = (span.start + span.end) // 2
+        words = {item.state for item in told if item.start <= middle < item.end} - {"unknown"} or {"unknown"}
+        if span.state != (words.pop() if len(words) == 1 else "unknown"):
+            problems.append(f"the line says {span.state} of {middle}, and other things were told of it")
+    return problems
 
 
 def _wrong(seen: list[tuple[int, Observation]], truth: dict[str, float], steps: int) -> list[str]:
