@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import gc
 import os
+import resource
 import sys
 import traceback
 from collections.abc import Sequence
@@ -172,6 +173,18 @@ def unreadable(arguments: Sequence[str]) -> str | None:
     return None
 
 
+def leave_no_core() -> None:
+    """Let no image of this process's memory be written where it crashes, nor of those that it starts: passwords are in it.
+
+    One byte is less than the kernel writes, as zero is; but a pattern that pipes to a program (`core_pattern`) is handed
+    the whole image at zero, and nothing at one (core(5)).
+    """
+    try:
+        resource.setrlimit(resource.RLIMIT_CORE, (1, 1))
+    except (ValueError, OSError):  # who started us allows none at all, and no more
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
 def _run() -> int:
     """Run the command line; return the exit code."""
     sentence = unreadable(sys.argv[1:])
@@ -225,6 +238,7 @@ def _flush() -> bool:
 
 def main() -> None:
     """Run `cradlewatch` and exit. A user's mistake never shows a traceback, and no fault ever exits with 1."""
+    leave_no_core()
     open_standard_streams()
     use_utf8(sys.stdout)
     use_utf8(sys.stderr)

@@ -26,6 +26,7 @@ def run_main(monkeypatch: pytest.MonkeyPatch, *arguments: str, found: dict[str, 
         return [EntryPoint(n, value, group) for n, value in found.items() if name in (None, n)]
 
     monkeypatch.setattr(command, "entry_points", entry_points)
+    monkeypatch.setattr(command, "leave_no_core", lambda: None)  # it could not be taken back
     monkeypatch.setattr(sys, "argv", ["cradlewatch", *arguments])
     with pytest.raises(SystemExit) as stopped:
         command.main()
