@@ -55,6 +55,8 @@ class RecorderConfig:
     """SHA-256 of the certificate, lower-case hex; None: pinned on first use."""
     old_tls: bool
     """It, and what it serves, may speak TLS 1.0 and 1.1."""
+    ports: tuple[int, ...]
+    """Where it may send the agent to on its own host, beside those in addresses and the services' own."""
     max_streams: int | None
     """The session budget; None: learnt."""
     quiet_hours: tuple[QuietHours, ...]
@@ -274,6 +276,7 @@ def _recorder(base: Path, form: RecorderForm) -> RecorderConfig:
         credentials=_credentials(base, f"recorder {form.id}", form),
         tls_fingerprint=form.tls_fingerprint,
         old_tls=form.old_tls,
+        ports=form.ports,
         max_streams=form.max_streams,
         quiet_hours=form.quiet_hours,
         options=dict(form.model_extra or {}),

@@ -200,6 +200,7 @@ class RecorderForm(Login):
     url: HttpUrl | None = None
     tls_fingerprint: Annotated[str, AfterValidator(_fingerprint)] | None = None
     old_tls: StrictBool = False
+    ports: tuple[Annotated[int, Field(strict=True, ge=1, le=65535)], ...] = ()
     max_streams: Annotated[int, Field(ge=1, le=1024)] | None = None
     quiet_hours: tuple[Annotated[QuietHours, PlainValidator(_quiet)], ...] = ()
 

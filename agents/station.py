@@ -180,6 +180,8 @@ class Station:
         place = f"{'rtsps' if wanted.secure else 'rtsp'} {wanted.host}:{wanted.port}"
         pinned = self._fingerprint(camera, wanted.host, place) if wanted.secure else None
         recorder = self.site.recorder(camera.recorder)
+        if recorder is not None and wanted.url not in {camera.stream, camera.main_stream}:
+            self._check_port(recorder, wanted.url)
         request = replace(wanted, tls_fingerprint=pinned, old_tls=recorder is not None and recorder.old_tls)
         stream = await open_stream(
             request,
@@ -277,6 +279,7 @@ class Station:
             base_dir=self.site.base_dir,
             state_dir=self.site.state_dir,
             rtsp_port=self._rtsp_port(item),
+            ports=self._written_ports(item),
             tls_fingerprint=item.tls_fingerprint or self.pins.get(place),
             old_tls=item.old_tls,
             fingerprint_seen=lambda seen: self.pins.keep(place, seen),
@@ -301,6 +304,27 @@ class Station:
             if camera.stream is not None and parts.hostname == host:
                 return parts.port or RTSP_PORTS.get(parts.scheme, 554)
         return 554
+
+    def _written_ports(self, item: RecorderConfig) -> frozenset[int]:
+        """Return the ports of the recorder's host that site.yaml writes for it."""
+        host, cameras = urlsplit(item.url or "").hostname, self.site.cameras_of(item.id)
+        written = [url for camera in cameras for url in (camera.stream, camera.main_stream) if url is not None]
+        return frozenset(item.ports) | {
+            parts.port or (HTTP_PORTS | RTSP_PORTS)[parts.scheme]
+            for parts in map(urlsplit, (*written, item.url or ""))
+            if parts.hostname == host and parts.scheme
+        }
+
+    def _check_port(self, item: RecorderConfig, url: str) -> None:
+        """Raise StreamError for an address that a recorder told, at a port that is neither a stream's own nor written."""
+        parts = urlsplit(url)
+        port = parts.port or RTSP_PORTS.get(parts.scheme, 554)
+        if port not in self._written_ports(item) | set(RTSP_PORTS.values()):
+            detail = (
+                f"the recorder says that its stream is at port {port}, which {self.site.path.name} doesn't write:"
+                f" if that is so, write `ports: [{port}]` at recorder {item.id}"
+            )
+            raise StreamError(StreamCause.NOT_ALLOWED, "connect", detail)
 
     def _endpoints(self, item: RecorderConfig) -> Sequence[Endpoint]:
         """Return where the recorder's services listen: its web port, and its stream port where one is written down."""

@@ -28,6 +28,8 @@ from monitor.model.observation import StreamCause
 
 MAX_BODY_BYTES = 4 * 1024 * 1024
 CONNECT_SECONDS = 5.0
+WEB_PORTS = frozenset({80, 443})
+"""A web server's own; further ones of a recorder only where site.yaml writes them."""
 XML = "application/xml"
 JSON = "application/json"
 SHOWN_CHARACTERS = 2000
@@ -422,6 +424,13 @@ class DeviceHttp:
         except (httpx2.InvalidURL, ValueError):
             target = self._base
         if target.scheme == "https" and target.host == self._base.host:
+            port = target.port or 443
+            if port not in self._settings.ports | WEB_PORTS:
+                detail = (
+                    f"{self.host} redirects to its port {port}, which site.yaml doesn't write: if its own page is there, "
+                    f"write https://{self.shown_host}:{port} as `url` of recorder {self._settings.id}."
+                )
+                raise RecorderError(StreamCause.NOT_ALLOWED, detail)
             if self._base.scheme == "http":
                 return target.copy_with(username=None, password=None, raw_path=b"/")
             detail = (

@@ -111,6 +111,7 @@ def driver_of(rig: Rig, simulator: Any, folder: Path, clock: Clock, **changes: A
             "password": simulator.state.password,
             "timezone": ZoneInfo(simulator.state.timezone),
             "rtsp_port": simulator.rtsp.port or 554,
+            "ports": frozenset({simulator.web.port or 80}),
             **changes,
         },
     )

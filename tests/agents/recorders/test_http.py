@@ -340,6 +340,28 @@ async def test_no_redirect_but_the_hosts_own_https_is_followed(tmp_path: Path, p
     assert len(server.asked) == 1
 
 
+async def test_a_redirect_to_a_port_that_site_yaml_does_not_write_is_named_and_not_followed(tmp_path: Path) -> None:
+    knocked: list[bool] = []
+
+    async def other_service(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        knocked.append(True)
+        writer.close()
+
+    other = await asyncio.start_server(other_service, "127.0.0.1", 0)
+    port = other.sockets[0].getsockname()[1]
+    async with other, serving(lambda _: Reply(302, b"", (("Location", f"https://127.0.0.1:{port}/"),))) as server:
+        http = DeviceHttp(recorder_settings(tmp_path, server.url), 5)
+        with pytest.raises(RecorderError) as caught:
+            await http.fetch("GET", "/x")
+        await http.close()
+    assert caught.value.cause == "not_allowed"
+    assert caught.value.detail == (
+        f"127.0.0.1 redirects to its port {port}, which site.yaml doesn't write: if its own page is there, "
+        f"write https://127.0.0.1:{port} as `url` of recorder nvr."
+    )
+    assert knocked == []
+
+
 @pytest.fixture
 def certificate(tmp_path: Path) -> Callable[[str], ssl.SSLContext]:
     require("openssl", present=subprocess.run(["openssl", "version"], capture_output=True, check=False).returncode == 0)
@@ -363,7 +385,8 @@ async def test_https_of_the_same_host_is_followed_and_its_certificate_pinned(tmp
     async with serving(behind(door, ok), tls=certificate("nvr")) as secure:
         where = f"https://127.0.0.1:{secure.port}/doc/page/login.asp"
         async with serving(lambda _: Reply(301, b"", (("Location", where),))) as plain:
-            settings = recorder_settings(tmp_path, plain.url, fingerprint_seen=seen.append)
+            ports = frozenset({secure.port})
+            settings = recorder_settings(tmp_path, plain.url, fingerprint_seen=seen.append, ports=ports)
             http = DeviceHttp(settings, 5)
             assert (await http.fetch("GET", "/x")).status == 200
             assert (await http.fetch("GET", "/y")).status == 200
