@@ -8,6 +8,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+CREDENTIALS = "CREDENTIALS_DIRECTORY"
+"""Where systemd puts the credentials of a unit (`LoadCredential=`, `LoadCredentialEncrypted=`), for it alone to read."""
+
 MAX_BYTES = 4096
 """No password is longer; a larger file is another one."""
 
@@ -24,10 +27,12 @@ class Secret:
     """The device as people know it: recorder nvr, camera gate."""
     file: Path | None = None
     variable: str | None = None
+    credential: str | None = None
+    """The name of a credential that systemd hands to the service."""
 
     def read(self) -> str:
         """Return the password as it is now. Raises SecretError."""
-        text = self._from_file(self.file) if self.file is not None else self._from_environment(self.variable or "")
+        text = self._text()
         if not text:
             raise SecretError(f"{self.owner}: {self._place} is empty; write the password into it")
         if "\n" in text or "\x00" in text:
@@ -46,7 +51,23 @@ class Secret:
 
     @property
     def _place(self) -> str:
+        if self.credential is not None:
+            return f"password_credential {self.credential}"
         return f"password_file {self.file}" if self.file is not None else f"password_env {self.variable}"
+
+    def _text(self) -> str:
+        if self.credential is not None:
+            return self._from_credential(self.credential)
+        return self._from_file(self.file) if self.file is not None else self._from_environment(self.variable or "")
+
+    def _from_credential(self, name: str) -> str:
+        folder = os.environ.get(CREDENTIALS)
+        if not folder:
+            raise SecretError(
+                f"{self.owner}: {self._place} can't be read: systemd handed no credentials to this process; write"
+                f" LoadCredential={name}:FILE into the agent's unit, and run other commands by systemd-run with the same"
+            )
+        return self._from_file(Path(folder) / name)
 
     def _from_file(self, path: Path) -> str:
         try:

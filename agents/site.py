@@ -30,7 +30,7 @@ from monitor.regulations.document import Document, read_document
 from monitor.regulations.messages import problems_of, quoted
 from monitor.regulations.problem import PackError, Problem
 
-_SECRET_KEYS = ("password", "password_file", "password_env", "url", "stream", "main_stream")
+_SECRET_KEYS = ("password", "password_file", "password_env", "password_credential", "url", "stream", "main_stream")
 
 
 class SiteError(Exception):
@@ -306,4 +306,4 @@ def _credentials(base: Path, owner: str, form: Login) -> Credentials | None:
     if form.username is None:
         return None
     file = base / form.password_file if form.password_file is not None else None
-    return Credentials(form.username, Secret(owner, file, form.password_env))
+    return Credentials(form.username, Secret(owner, file, form.password_env, form.password_credential))

@@ -170,18 +170,29 @@ def _variable(text: str) -> str:
     return text
 
 
+def _credential(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.@-]{0,199}", text):
+        raise ValueError(
+            "must be the name of a credential as in LoadCredential=NAME:FILE, not a path and not the password"
+        )
+    return text
+
+
 class Login(Form):
     """A user name and where its password is; both or neither, and the password in one place."""
 
     username: Text | None = None
     password_file: Text | None = None
     password_env: Annotated[str, AfterValidator(_variable)] | None = None
+    password_credential: Annotated[str, AfterValidator(_credential)] | None = None
 
     @model_validator(mode="after")
     def _together(self) -> Self:
-        if self.password_file is not None and self.password_env is not None:
-            raise ValueError("has both password_file and password_env: keep one of them")
-        has_password = self.password_file is not None or self.password_env is not None
+        places = ("password_file", "password_env", "password_credential")
+        named = [name for name in places if getattr(self, name) is not None]
+        if len(named) > 1:
+            raise ValueError(f"has both {' and '.join(named)}: keep one of them")
+        has_password = bool(named)
         if self.username is not None and not has_password:
             raise ValueError("has a username and no password: add password_file or password_env")
         if self.username is None and has_password:

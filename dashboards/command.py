@@ -16,7 +16,7 @@ from dashboards.serve_error import ServeError
 from monitor.collector.context import Context
 from monitor.collector.evidence import ExportError
 from monitor.collector.own_keys import RotationError
-from monitor.collector.settings import SettingsError, load_settings
+from monitor.collector.settings import SettingsError, load_settings, open_secrets
 from monitor.evidence.bundle import BundleError
 from monitor.regulations.messages import said
 from monitor.regulations.problem import PackError
@@ -69,6 +69,8 @@ def open_context(config: Path | None, *, prepared: bool = True, existing: bool =
     With `existing` a SQLite file that isn't there is not made: who only reads stands in the wrong directory. Raises UsageError.
     """
     settings = load_settings(config)
+    for warning in open_secrets(config):
+        typer.echo(f"warning: {warning}", err=True)
     url = parse_url(settings.database_url)
     if existing and url.get_backend_name() == "sqlite" and url.database and not Path(url.database).exists():
         raise UsageError(

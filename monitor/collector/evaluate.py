@@ -229,8 +229,7 @@ def _begin(context: Context, session: Session, institution_id: str) -> Millis:
 
 
 def _notifies(context: Context) -> bool:
-    notices = context.settings.notices
-    return notices.urls_file is not None or notices.urls_env is not None
+    return context.settings.notices.configured
 
 
 def _write(session: Session, assessment: Assessment, *, notify: bool) -> Evaluation:

@@ -217,6 +217,33 @@ def test_a_password_from_the_environment(tmp_path: Path, monkeypatch: pytest.Mon
     assert "hunter2" not in repr(site)
 
 
+def test_a_password_from_a_credential_of_systemd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = load(tmp_path, CONTRACT.replace("password_file: secrets/nvr", "password_credential: nvr.password"))
+    credentials = site.recorders[0].credentials
+    assert credentials is not None
+    monkeypatch.delenv("CREDENTIALS_DIRECTORY", raising=False)
+    with pytest.raises(
+        SecretError, match=r"recorder nvr: password_credential nvr.password can't .* LoadCredential=nvr.password:FILE"
+    ):
+        credentials.password.read()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    with pytest.raises(SecretError, match=r"password_credential nvr.password can't be read"):
+        credentials.password.read()
+    (tmp_path / "nvr.password").write_text("hunter2\n")
+    (tmp_path / "nvr.password").chmod(0o440)
+    assert credentials.password.read() == "hunter2"
+    assert site.warnings() == (), "systemd lets the unit alone reach it"
+    assert "hunter2" not in repr(site)
+
+
+@pytest.mark.parametrize("name", ["../nvr", "/etc/cradlewatch/nvr", "a b", "", ".hidden", "hunter2!"])
+def test_a_credential_is_a_name_and_no_path_and_what_stands_there_is_not_repeated(tmp_path: Path, name: str) -> None:
+    with pytest.raises(SiteError) as caught:
+        load(tmp_path, CONTRACT.replace("password_file: secrets/nvr", f"password_credential: {name!r}"))
+    assert "password_credential" in str(caught.value)
+    assert not name or name not in str(caught.value)
+
+
 def test_a_password_file_that_others_may_read_is_warned_of(tmp_path: Path) -> None:
     (tmp_path / "secrets").mkdir()
     file = tmp_path / "secrets" / "nvr"

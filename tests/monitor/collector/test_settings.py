@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from monitor.collector.settings import DATABASE_URL, Settings, SettingsError, load_settings
+from monitor.collector.settings import DATABASE_URL, Settings, SettingsError, load_settings, open_secrets
 from monitor.model.span import HOUR, MINUTE, SECOND
 from monitor.store.engine import DatabaseUrlError, open_engine, parse_url
 
@@ -69,7 +69,7 @@ def test_addresses_from_the_environment(tmp_path: Path) -> None:
         ("evaluate_every: 60\n", r"collector.yaml:1: evaluate_every: 60 is no duration"),
         ("evaluate_every: 1ms\n", r"collector.yaml:1: evaluate_every: .* at least 100ms$"),
         ("session_lifetime: 0s\n", r"session_lifetime: '0s' is out of range; it must be at least 1m$"),
-        ("notices: {urls_file: a, urls_env: B}\n", r"urls_file or urls_env, not both"),
+        ("notices: {urls_file: a, urls_env: B}\n", r"write one of urls_file, urls_env and urls_credential"),
         ("notices:\n  url: json://x\n", r"collector.yaml:2: notices.url: unknown key"),
         (
             "metrics: open\npack_dirs: [nope]\n",
@@ -134,3 +134,64 @@ def test_an_engine_never_shows_its_password() -> None:
     with pytest.raises(DatabaseUrlError) as caught:
         open_engine("oracle://u:topsecret@h/d")
     assert "topsecret" not in str(caught.value)
+
+
+URL = "postgresql://watch:hunter2@192.0.2.1/watch"
+
+
+def test_the_database_from_a_file_or_a_credential(tmp_path: Path) -> None:
+    (tmp_path / "db").write_text(URL + "\n")
+    credentials = {"CREDENTIALS_DIRECTORY": str(tmp_path)}
+    for text, environ in (("database_url_file: db\n", {}), ("database_url_credential: db\n", credentials)):
+        settings = load_settings(write(tmp_path, text), environ)
+        assert settings.database_url == URL
+        assert "hunter2" not in repr(settings)
+        assert load_settings(write(tmp_path, text), {DATABASE_URL: "sqlite:///a.db"}).database_url == "sqlite:///a.db"
+
+
+def test_notices_from_a_credential(tmp_path: Path) -> None:
+    settings = load_settings(write(tmp_path, "notices: {urls_credential: urls}\n"), {})
+    assert settings.notices.configured
+    (tmp_path / "urls").write_text("json://a\n")
+    assert settings.notice_urls({"CREDENTIALS_DIRECTORY": str(tmp_path)}) == ("json://a",)
+    with pytest.raises(
+        SettingsError, match=r"notices.urls_credential urls: systemd handed no .* LoadCredential=urls:FILE"
+    ):
+        settings.notice_urls({})
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("database_url_file: none\n", "none: database_url_file can't be read: No such file or directory"),
+        ("database_url_credential: db\n", "database_url_credential db: systemd handed no credentials to this process"),
+        ("database_url_credential: ../db\n", "collector.yaml:1: database_url_credential: .*is no name of a credential"),
+        ("database_url: sqlite:///a.db\ndatabase_url_file: db\n", "write one of database_url, database_url_file and"),
+        ("notices: {urls_env: A, urls_credential: b}\n", "write one of urls_file, urls_env and urls_credential"),
+        ("database_url_file: wrong\n", "wrong: database_url_file: "),
+    ],
+)
+def test_references_that_lead_nowhere_are_sentences(tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / "wrong").write_text("hunter2")
+    with pytest.raises(SettingsError, match=sentence) as caught:
+        load_settings(write(tmp_path, text), {})
+    assert "hunter2" not in str(caught.value)
+
+
+def test_secrets_that_others_may_read_are_warned_of(tmp_path: Path) -> None:
+    path = write(tmp_path, f"database_url: {URL}\nnotices: {{urls_file: urls}}\n")
+    (tmp_path / "urls").write_text("json://a\n")
+    path.chmod(0o644)
+    (tmp_path / "urls").chmod(0o640)
+    by_url, by_notices = open_secrets(path, {})
+    others = "other users of this machine can open the file; run chmod 600 on it"
+    instead = "or write database_url_file or database_url_credential"
+    assert by_url == f"{path}: database_url holds a password, and {others}, {instead}"
+    assert by_notices == f"{tmp_path}/urls: notices.urls_file holds secrets, and {others}"
+    for file in (path, tmp_path / "urls"):
+        file.chmod(0o600)
+    assert list(open_secrets(path, {})) == []
+    path = write(tmp_path, "database_url: postgresql://watch@192.0.2.1/watch\n")
+    path.chmod(0o644)
+    assert list(open_secrets(path, {})) == [], "without a password it is no secret"
+    assert list(open_secrets(None, {})) == []
