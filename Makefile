@@ -13,7 +13,7 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-r
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help bench-intake demo test suite test-pg parts fmt lint types contracts bench-watch soak score-demo score-recorders score-requests score-forecast bench-retention bench-files score-forged torture lock audit clean-room dockerfile wheel clean bench-view
+.PHONY: help bench-intake demo test suite test-pg parts fmt lint types contracts bench-watch soak score-demo score-recorders score-requests score-forecast bench-retention bench-files torture lock audit clean-room dockerfile wheel clean bench-view
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -80,11 +80,8 @@ bench-files: $(VENV)/.dev  ## a tree of 829,440 recorded files scanned beside a 
 bench-intake: $(VENV)/.dev  ## reports put into the outbox and taken in by the collector, beside the bare disk and database (ARGS="--only B11 --reports 3000")
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.intake $(ARGS)
 
-torture: $(VENV)/.dev  ## kills, failing disks, damaged files, clock trouble, failing lines, orders (two hours; ARGS="--only F6 --runs 100")
+torture: $(VENV)/.dev  ## kills, failing disks, damaged files, clock trouble, failing lines, orders, forgeries (two hours; ARGS="--only F6 --runs 100")
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.torture $(ARGS)
-
-score-forged: $(VENV)/.dev  ## 100,000 random changes of a signed request, none of which may change the store (ARGS="--mutations 1000")
-	PYTHONPATH=tests $(BIN)/python -m benchmarks.forged $(ARGS)
 
 lock:  ## newest versions into requirements/*.txt, with hashes (needs uv)
 	tests/house/lock.sh

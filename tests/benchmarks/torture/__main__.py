@@ -1,4 +1,4 @@
-"""`python -m benchmarks.torture`: kills, power cuts, failing disks, damaged files, clock trouble, lines that fail, orders; exit 1 when anything is lost or false."""
+"""`python -m benchmarks.torture`: kills, power cuts, failing disks, damaged files, clock trouble, lines that fail, orders, forgeries; exit 1 when anything is lost or false."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from benchmarks.torture import (
     centre_kills,
     clocks,
     faults,
+    forged,
     full,
     mutants,
     orders,
@@ -44,6 +45,7 @@ TESTS = {
     "F8": Test(partitions.torture, 500),
     "F9": Test(orders.torture, 10_000),
     "F10": Test(overload.torture, 10_000),
+    "F13": Test(forged.torture, 100_000),
 }
 
 

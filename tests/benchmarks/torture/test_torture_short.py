@@ -13,7 +13,7 @@ from benchmarks.torture.auditor import chain_problems, number_problems
 from benchmarks.torture.power_disk import Length, Name, Recorder, Said, Step, Sync, Write, choices, moments
 from support.parts import require
 
-SHORT = {"F1": 1, "F2": 2, "F3": 40, "F4": 10, "F5": 2, "F6": 40, "F7": 40, "F8": 2, "F9": 4, "F10": 80}
+SHORT = {"F1": 1, "F2": 2, "F3": 40, "F4": 10, "F5": 2, "F6": 40, "F7": 40, "F8": 2, "F9": 4, "F10": 80, "F13": 200}
 
 
 @pytest.mark.timeout(120)

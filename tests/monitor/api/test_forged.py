@@ -254,7 +254,7 @@ def test_a_body_is_bounded_before_anything_of_it_is_read(client: TestClient, eng
 
 
 def test_no_mutation_of_a_request_changes_anything(centre: Centre, client: TestClient, engine: Engine) -> None:
-    """Seeded; the long form is `python -m benchmarks.forged --mutations 100000`."""
+    """Seeded; the long form is F13 of `make torture`."""
     forger = Forger(centre)
     leave = ("institution", "agent", "disputed_report")
     before = everything(engine, *leave)
