@@ -155,9 +155,9 @@ class Service:
             return
         self.awake.begin()
         self._declare()
-        if (trouble := await self.station.gateway_trouble()) is not None:
-            log.warning(trouble)
         await self._keep_job()
+        # Beside the watching: a name server that is still starting, as after a power cut, is waited for.
+        asking = asyncio.create_task(self._ask_for_gateway(), name="gateway")
         tasks = [asyncio.create_task(watch.run(), name=f"watch {name}") for name, watch in self.watches.items()]
         tasks.append(asyncio.create_task(self.sender.run(self._wake), name="sender"))
         tasks.append(asyncio.create_task(self._mind_the_clock(), name="clock"))
@@ -175,9 +175,9 @@ class Service:
             await self._until_stopped(tasks)
         finally:
             self.periodic.stop()
-            for task in tasks:
+            for task in (asking, *tasks):
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(asking, *tasks, return_exceptions=True)
             await self._last_words()
 
     async def _wait_for_clock(self) -> None:
@@ -187,6 +187,10 @@ class Service:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(5.0):
                     await self._stop.wait()
+
+    async def _ask_for_gateway(self) -> None:
+        if (trouble := await self.station.gateway_trouble()) is not None:
+            log.warning(trouble)
 
     async def _until_stopped(self, tasks: list[asyncio.Task[None]]) -> None:
         """Wait for the word to stop; a task that ends by itself is a fault of ours, and the service ends with it."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -9,11 +12,13 @@ import pytest
 
 from agents.check import check
 from agents.regulation import site_regulation
+from agents.run import Service
 from agents.site import load_site
 from agents.state import State
 from agents.station import FRAMES_SECONDS, Station
-from monitor.model.clock import ManualClock
+from monitor.model.clock import ManualClock, SystemClock
 from monitor.model.observation import StreamCause
+from support.site import behind, nvr, recorder, write_site
 
 SITE = """
 institution: {id: wj-0001}
@@ -77,3 +82,27 @@ async def test_a_gateway_that_has_no_address_is_told(tmp_path: Path, gateway: st
     finally:
         state.close()
     assert checked.notes == (() if said is None else (said.format(site=path),))
+
+
+async def test_a_name_server_that_is_not_up_yet_holds_up_neither_the_first_report_nor_the_watching(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a power cut: the agent is there before the router that the gateway's name has to be asked of."""
+    answers = threading.Event()
+    monkeypatch.setattr("agents.rtsp.address.socket.getaddrinfo", lambda *_, **__: answers.wait(60) and [])
+    async with recorder(1) as simulator:
+        site = load_site(write_site(tmp_path, behind(simulator), [nvr(simulator)], gateway="router.example"))
+        state = State(site.state_dir, site.institution.id)
+        service = Service(site, site_regulation(site, state).regulation, state, SystemClock())
+        service.station.addresses._resolve_seconds = 1000.0
+        running = asyncio.create_task(service.run())
+        async with asyncio.timeout(30):
+            while service.watches["c1"].stream.state != "up":  # noqa: ASYNC110  (nobody tells)
+                await asyncio.sleep(0.02)
+        with sqlite3.connect(site.state_dir / "journal.sqlite") as journal:
+            assert ("wj-0001",) in journal.execute("SELECT subject FROM instant").fetchall()
+        service.stop()
+        async with asyncio.timeout(20):
+            await running
+        answers.set()
+        state.close()
