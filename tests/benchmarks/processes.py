@@ -48,6 +48,13 @@ def _ticks(pid: int) -> int:
     return 0
 
 
+def delay_seconds(pid: int) -> float:
+    """Return for how long a process's main thread could have run and had no processor."""
+    with suppress(OSError):
+        return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text("ascii").split()[1]) / 1e9
+    return 0.0
+
+
 def waits(roots: Iterable[int]) -> int:
     """Return how often the main threads of these processes went to sleep of their own will: each is one wake-up."""
     return sum(_status(pid, "voluntary_ctxt_switches") for root in roots for pid in tree(root))

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.torture import power
 from benchmarks.torture.__main__ import TESTS, quiet
+from benchmarks.torture.agent_kills import Start, start_problems
 from benchmarks.torture.auditor import chain_problems, number_problems
 from benchmarks.torture.power_disk import Length, Name, Recorder, Said, Step, Sync, Write, choices, moments
 from support.parts import require
@@ -90,3 +91,13 @@ def test_the_auditor_sees_what_is_lost_double_exchanged_and_forked() -> None:
     assert "a number was used for two reports" in chain_problems([*whole, link(3, 2)])
     assert chain_problems([*whole, link(4, None)]) == ["the chain begins 2 times"]
     assert number_problems({"a": 3, "b": 1}, {("a", 1), ("a", 3), ("b", 1)}) == ["report 2 of boot a is lost"]
+
+
+def test_a_start_is_too_late_by_its_processor_time_and_where_the_machine_was_free_by_the_clock() -> None:
+    assert start_problems([]) == []
+    assert start_problems([Start(1.4, 0.7, 0.1), Start(1.5, 0.8, 0.1), Start(9.0, 0.7, 7.0)]) == []
+    assert start_problems([Start(9.0, 0.7, 7.0)]) == [], "others had the processors"
+    assert start_problems([Start(5.6, 0.7, 0.1), Start(9.0, 0.7, 7.0)]) == [
+        "the first report lay on the disk 5.6 s after exec"
+    ]
+    assert start_problems([Start(9.0, 2.3, 6.0)]) == ["the first report took 2.30 s of processor time"]
