@@ -55,6 +55,13 @@ def delay_seconds(pid: int) -> float:
     return 0.0
 
 
+def pressed_seconds() -> float:
+    """Return for how long somebody on this machine has waited for a processor; 0 where the kernel doesn't tell."""
+    with suppress(OSError):
+        return int(Path("/proc/pressure/cpu").read_text("ascii").split("\n")[0].rpartition("total=")[2]) / 1e6
+    return 0.0
+
+
 def waits(roots: Iterable[int]) -> int:
     """Return how often the main threads of these processes went to sleep of their own will: each is one wake-up."""
     return sum(_status(pid, "voluntary_ctxt_switches") for root in roots for pid in tree(root))

@@ -5,13 +5,16 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from benchmarks.torture import power
 from benchmarks.torture.__main__ import TESTS, quiet
 from benchmarks.torture.agent_kills import Start, start_problems
 from benchmarks.torture.auditor import chain_problems, number_problems
+from benchmarks.torture.centre_kills import order_problems
 from benchmarks.torture.power_disk import Length, Name, Recorder, Said, Step, Sync, Write, choices, moments
+from support.databases import PostgresServer
 from support.parts import require
 
 SHORT = {"F1": 1, "F2": 2, "F3": 40, "F4": 10, "F5": 2, "F6": 40, "F7": 40, "F8": 2, "F9": 4, "F10": 80, "F13": 200}
@@ -101,3 +104,11 @@ def test_a_start_is_too_late_by_its_processor_time_and_where_the_machine_was_fre
         "the first report lay on the disk 5.6 s after exec"
     ]
     assert start_problems([Start(9.0, 2.3, 6.0)]) == ["the first report took 2.30 s of processor time"]
+
+
+def test_the_auditor_sees_reports_that_are_missing_or_came_in_another_order(postgres_server: PostgresServer) -> None:
+    url = postgres_server.url(postgres_server.copy("template0"))
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE report (institution_id text, sequence bigint, received_at bigint)")
+        connection.execute("INSERT INTO report VALUES ('a', 1, 5), ('a', 2, 5), ('b', 1, 9), ('b', 2, 8), ('c', 2, 1)")
+    assert order_problems(url) == ["b: report 2 came before report 1", "c: numbers are double or missing"]
