@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 
 from pydantic import JsonValue
 
@@ -94,10 +93,12 @@ def _why_unknown(judgement: Judgement, camera: Camera, timeline: Timeline) -> tu
 
 def _present_fault(present: StateSpan, runs: Sequence[Run]) -> Run | None:
     """Return the fault that is seen now, or that a room without light hides: nobody has seen it mended."""
-    newest = runs[-1] if runs else None
-    if newest is None or newest.state == "ok" or newest.end is not None:
+    if present.state == "ok":  # a look is what it is; whether a fault is over, episodes tell
         return None
-    return None if present.state == "ok" else newest  # a look is what it is; whether a fault is over, episodes tell
+    faults = [run for run in runs if run.end is None and run.state != "ok"]
+    seen = [run for run in faults if run.state == present.state]
+    known = seen or faults
+    return known[-1] if known else None
 
 
 def lit_since(facts: Facts, timelines: Iterable[Timeline]) -> Spans:
@@ -136,37 +137,106 @@ def view_runs(spans: Sequence[StateSpan], approvals: Sequence[Approval]) -> list
     """Return stretches of one state, from judged spans in order of time; not looking in between doesn't end one.
 
     A fault seen against an approved view ends only when the camera agrees with a view that was approved before the
-    fault began, or when an officer said that the new view settles it.
+    fault began, or when an officer said that the new view settles it. Where a view was approved meanwhile, another
+    fault doesn't end it either: it goes on behind that one, so runs of different states may overlap.
     """
-    runs: list[Run] = []
-    for index, span in enumerate(spans):
-        if span.state not in (*CONDITIONS, "ok", UNLIT):
-            continue
-        current = runs[-1] if runs and runs[-1].end is None else None
+    laid = _Laid(approvals)
+    for span in spans:
         if span.state == UNLIT:
-            if current is not None and current.state == "dark":
-                runs[-1] = Run("dark", current.start, span.start)
-            continue
-        if current is not None:
-            if current.state == span.state:
-                continue
-            end = _end(current, span, islice(spans, index), approvals)
+            laid.unlit(span)
+        elif span.state in (*CONDITIONS, "ok"):
+            laid.look(span)
+    return laid.done()
+
+
+class _Laid:
+    """Runs as they are laid, look after look."""
+
+    def __init__(self, approvals: Sequence[Approval]) -> None:
+        self._approvals = approvals
+        self._runs: list[Run] = []
+        self._shown: int | None = None
+        """Which run the last look belongs to."""
+        self._hidden: list[int] = []
+        """Runs seen against an approved view that another fault hides: no good look has told whether they are over."""
+        self._agreed: dict[str, Millis] = {}
+        """When the camera agreed with each view first."""
+
+    def unlit(self, span: StateSpan) -> None:
+        if self._shown is not None and self._runs[self._shown].state == "dark":
+            self._end_at(self._shown, span.start)
+            self._shown = None
+
+    def look(self, span: StateSpan) -> None:
+        if span.state == "ok" and span.cause is not None:
+            self._agreed.setdefault(span.cause, span.start)
+        goes_on = self._uncover(span)
+        if self._shown is not None and not self._is_over(self._shown, span):
+            return
+        if goes_on is None:
+            self._runs.append(Run(span.state, span.start))
+            goes_on = len(self._runs) - 1
+        self._shown = goes_on
+
+    def done(self) -> list[Run]:
+        for index in self._hidden:
+            if self._approved_since(self._runs[index]):
+                self._end_at(index, None)
+        return self._runs
+
+    def _uncover(self, span: StateSpan) -> int | None:
+        """Take note of what the look tells of hidden runs, and return which of them it shows again."""
+        hidden, again = self._hidden, None
+        self._hidden = []
+        for index in hidden:
+            run, end = self._runs[index], None
+            approved = self._approved_since(run, span.start)
+            if span.state == "ok":
+                end = self._good_look_ends(run, span)
+            elif not approved and span.state in AGAINST_APPROVED:
+                continue  # the case is that fault's from now on
+            if approved:
+                self._end_at(index, end)
+            if approved and span.state == run.state:
+                again = index
+            elif end is None:
+                self._hidden.append(index)
+        return again
+
+    def _is_over(self, index: int, span: StateSpan) -> bool:
+        """Tell whether the look, as far as it tells, shows another run than this one, which is then ended or hidden."""
+        run = self._runs[index]
+        if run.state == span.state:
+            return False
+        if run.state in AGAINST_APPROVED and span.state == "ok":
+            end = self._good_look_ends(run, span)
             if end is None:
-                continue
-            runs[-1] = Run(current.state, current.start, end)
-        runs.append(Run(span.state, span.start))
-    return runs
+                return False
+        elif run.state in AGAINST_APPROVED and self._approved_since(run, span.start):
+            end = None
+            self._hidden.append(index)
+        else:
+            end = span.start
+            if run.state in AGAINST_APPROVED and span.state not in AGAINST_APPROVED:
+                self._hidden.append(index)
+        self._end_at(index, end)
+        return True
 
+    def _good_look_ends(self, run: Run, span: StateSpan) -> Millis | None:
+        """Return when a good look ends a run seen against an approved view; None when it is no evidence of that."""
+        view = span.cause if span.cause is not None and span.cause.startswith(PREFIX) else None
+        if view is None:  # nothing says which view it agrees with: then no view may have been approved meanwhile
+            return None if self._approved_since(run, span.start) else span.start
+        if self._agreed.get(view, run.start) < run.start:
+            return span.start
+        of_view = [item for item in self._approvals if item.view == view]
+        if any(item.at <= run.start for item in of_view):
+            return span.start
+        settled = [item.settled_at for item in of_view if item.settled_at is not None]
+        return max(span.start, min(settled)) if settled else None
 
-def _end(run: Run, span: StateSpan, before: Iterable[StateSpan], approvals: Sequence[Approval]) -> Millis | None:
-    """Return when `span`, which shows something else, ends the run; None when it is no evidence that it is over."""
-    if run.state not in AGAINST_APPROVED or span.state != "ok":
-        return span.start
-    view = span.cause if span.cause is not None and span.cause.startswith(PREFIX) else None
-    if view is None:  # nothing says which view it agrees with: then no view may have been approved meanwhile
-        return None if any(run.start < item.at <= span.start for item in approvals) else span.start
-    seen = any(item.state == "ok" and item.cause == view and item.start < run.start for item in before)
-    if seen or any(item.view == view and item.at <= run.start for item in approvals):
-        return span.start
-    settled = [item.settled_at for item in approvals if item.view == view and item.settled_at is not None]
-    return max(span.start, min(settled)) if settled else None
+    def _approved_since(self, run: Run, until: Millis | None = None) -> bool:
+        return any(run.start < item.at and (until is None or item.at <= until) for item in self._approvals)
+
+    def _end_at(self, index: int, end: Millis | None) -> None:
+        self._runs[index] = replace(self._runs[index], end=end)

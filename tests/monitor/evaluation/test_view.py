@@ -241,6 +241,59 @@ def test_an_officer_s_word_ends_it_when_it_was_given_and_not_before() -> None:
     assert facts.approvals["gate"][0].settled_at is None
 
 
+@pytest.mark.parametrize("other", [item for item in CONDITIONS if item != "moved"])
+def test_another_fault_after_an_approval_ends_no_fault_that_was_seen_against_the_old_view(other: str) -> None:
+    """Else twenty seconds of noise, or a turn and back, would close what an approval may not."""
+    new = Approval("day", NEW, 15)
+    spans = [*FAULT, (20, 30, "ok", NEW), (30, 32, other, None), (32, 40, "ok", NEW)]
+    assert runs(spans, FIRST, new) == [(10, None)]
+    assert runs(spans, FIRST, new, state=other) == [(30, 32)]
+    assert runs([*spans, (40, 50, "ok", OLD)], FIRST, new) == [(10, 40)]
+    assert runs(spans, FIRST, Approval("day", NEW, 15, "王督察", settled_at=36)) == [(10, 36)]
+    assert runs([*spans, (40, 50, "moved", None), (50, 60, "ok", NEW)], FIRST, new) == [(10, None)], "it is one fault"
+
+
+def test_a_view_approved_behind_another_fault_ends_nothing_either() -> None:
+    spans = [*FAULT, (20, 30, "noisy", None)]
+    good = [*spans, (30, 40, "ok", NEW)]
+    assert runs(good[:-1], FIRST) == [(10, 20)]
+    assert runs([*spans, (30, 40, "ok", OLD)], FIRST) == [(10, 20)], "no view was approved: the other fault ended it"
+    new = Approval("day", NEW, 25)
+    assert runs(spans, FIRST, new) == [(10, None)]
+    assert runs(good, FIRST, new) == [(10, None)]
+    assert runs([*spans, (30, 40, "ok", OLD)], FIRST, new) == [(10, 30)]
+    passed = [*FAULT, (20, 30, "covered", None), (30, 40, "ok", NEW)]
+    assert runs(passed, FIRST, new) == [(10, 20)], "what is covered before the approval is the case from then on"
+    assert runs(passed, FIRST, new, state="covered") == [(20, None)]
+
+
+@given(
+    st.sampled_from(sorted(AGAINST_APPROVED)),
+    st.lists(st.sampled_from(CONDITIONS), max_size=4),
+    st.lists(st.sampled_from([*CONDITIONS, "ok", "ok", "agreed", "approved", "unlit", "unknown"]), max_size=12),
+)
+def test_no_sequence_of_other_faults_and_approvals_closes_a_fault_seen_against_the_approved_view(
+    state: str, before: list[str], after: list[str]
+) -> None:
+    approvals = [FIRST]
+    spans = [StateSpan(0, 10, "ok", OLD), StateSpan(10, 20, state)]
+    for at, step in enumerate([*before, "approved", *after], 2):
+        if step == "approved":
+            approvals.append(Approval("day", f"view:{at:016x}", at * 10))
+        else:
+            cause = {"agreed": None, "ok": approvals[-1].view}.get(step)
+            spans.append(StateSpan(at * 10, at * 10 + 10, "ok" if step == "agreed" else step, cause))
+    began = max(item.start for item in spans if item.state in AGAINST_APPROVED and item.start < approvals[1].at)
+    case = next(item.state for item in spans if item.start == began)
+    found = view_runs(spans, approvals)
+    going_on = [run for run in found if run.state == case and run.end is None]
+    assert len(going_on) == 1
+    assert going_on[0].start <= began
+    end = spans[-1].end
+    settled = view_runs([*spans, StateSpan(end, end + 10, "ok", OLD)], approvals)
+    assert [run.state for run in settled if run.end is None] == ["ok"]
+
+
 @pytest.mark.parametrize("state", [item for item in CONDITIONS if item not in AGAINST_APPROVED])
 def test_a_fault_that_needs_no_comparison_ends_with_the_next_good_look(state: str) -> None:
     spans = [(0, 10, "ok", OLD), (10, 20, state, None), (20, 40, "ok", NEW)]
@@ -263,6 +316,22 @@ def test_a_case_keeps_its_name_although_the_camera_agrees_with_a_view_approved_s
     judged = approving(seen, Approval("day", OLD, NOON - DAY), Approval("day", NEW, NOON - 2 * HOUR))
     assert view(judged) == ("met", "ok")
     assert judged("view", GATE).episodes == (Episode("moved", NOON - 4 * HOUR, None, "moved"),)
+
+
+def test_a_dark_room_at_night_hides_a_fault_that_goes_on_behind_another() -> None:
+    seen = [
+        during(GATE, Kind.VIEW, CLOSE - 5 * HOUR, CLOSE - 4 * HOUR, "ok", OLD),
+        during(GATE, Kind.VIEW, CLOSE - 4 * HOUR, CLOSE - 2 * HOUR, "covered"),
+        during(GATE, Kind.VIEW, CLOSE - 2 * HOUR, CLOSE - HOUR, "noisy"),
+        during(GATE, Kind.VIEW, CLOSE - HOUR, CLOSE, "ok", NEW),
+    ]
+    approvals = Approval("day", OLD, CLOSE - DAY), Approval("day", NEW, CLOSE - 3 * HOUR)
+    by_day = Judged(seen, as_of=CLOSE, inventory=HOUSE, approvals={"gate": approvals})
+    assert view(by_day) == ("met", "ok")
+    assert episodes(by_day) == [("covered", CLOSE - 4 * HOUR, None), ("noisy", CLOSE - 2 * HOUR, CLOSE - HOUR)]
+    seen.append(during(GATE, Kind.VIEW, CLOSE, CLOSE + HOUR, "dark"))
+    night = Judged(seen, as_of=CLOSE + HOUR, inventory=HOUSE, approvals={"gate": approvals})
+    assert view(night) == ("breached", "covered")
 
 
 def test_noon_is_in_lit_hours_only_without_a_nap() -> None:
