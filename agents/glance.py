@@ -20,6 +20,7 @@ from agents.watch.camera import OPENING_SECONDS, Timings
 from agents.watch.decoder import DecodeError, Decoder
 from agents.watch.failure import SILENCE
 from agents.watch.main_look import look_at_main
+from agents.watch.placeholder import PLAYS_PLACEHOLDER, SIGNAL_LOST
 from agents.watch.track import Sink
 from monitor.model.observation import Kind, Observation, StreamCause, Subject
 from monitor.model.span import HOUR, Basis, Millis, to_millis
@@ -78,6 +79,8 @@ class Glance:
         self._sink = sink
         self._to = tell
         self._subject = Subject(kind="camera", id=camera.id)
+        self._shows: str | None = None
+        """What the picture was, None where none was looked at."""
 
     async def run(self) -> None:
         """Take the camera's turn; a full recorder gives it another one."""
@@ -134,7 +137,12 @@ class Glance:
             finally:
                 pictures.cancel()
                 await asyncio.gather(pictures, return_exceptions=True)
-            self._saw(began, "up", None, "")
+            # Its placeholder is frames, too, and the camera's are gone.
+            if self._shows == SIGNAL_LOST and await self._station.says_offline(self._camera):
+                self._tell(PLAYS_PLACEHOLDER)
+                self._saw(began, "down", StreamCause.CHANNEL_OFFLINE, PLAYS_PLACEHOLDER, Basis.RECORDER_SAYS)
+            else:
+                self._saw(began, "up", None, "")
             info = stream.info
             size = f", {info.width} x {info.height}" if info.width else ""
             self._tell(f"{len(first)} frames, {info.codec}{size}")
@@ -207,14 +215,16 @@ class Glance:
             self._tell(f"no keyframe within {seconds:.0f} s: the picture was not looked at")
             return
         scores: dict[str, JsonValue] = dict(judged.scores)
-        state = judged.conditions.state
+        state = self._shows = judged.conditions.state
         said = f"{scores}; thresholds {bounds.digest()} {vars(judged.thresholds)}"
         self._tell(f"picture {looked.width} x {looked.height}: {state} {said}")
         agreed = agreed_view(judged.matched, self._approved) if state == OK else None
         self._view(began, state, agreed, {**scores, "thresholds": bounds.digest()}, "")
 
-    def _saw(self, began: Millis, state: str, cause: StreamCause | None, detail: str) -> None:
-        self._observed(Kind.STREAM, began, state, cause, detail, {})
+    def _saw(
+        self, began: Millis, state: str, cause: StreamCause | None, detail: str, basis: Basis = Basis.WATCHED
+    ) -> None:
+        self._observed(Kind.STREAM, began, state, cause, detail, {}, basis)
 
     def _view(self, began: Millis, state: str, cause: str | None, scores: dict[str, JsonValue], detail: str) -> None:
         self._observed(Kind.VIEW, began, state, cause, detail, scores)
@@ -227,6 +237,7 @@ class Glance:
         cause: str | None,
         detail: str,
         facts: dict[str, JsonValue],
+        basis: Basis = Basis.WATCHED,
     ) -> None:
         now = to_millis(self._station.clock.now())
         self._sink(
@@ -237,7 +248,7 @@ class Glance:
                 end=max(now, began + 1),
                 state=state,
                 cause=cause,
-                basis=Basis.WATCHED,
+                basis=basis,
                 expires=now + HOLDS_FOR,
                 detail=detail[:500],
                 facts=facts,

@@ -505,7 +505,7 @@ class Service:
             self.station.budget(camera),
             self.tools,
             lambda: self.station.runs(camera),
-            Sight(camera.bounds, lambda: self.views.of(camera.id)),
+            Sight(camera.bounds, lambda: self.views.of(camera.id), partial(self.station.says_offline, camera)),
             lambda: self.station.open_main(camera),
         )
 

@@ -248,6 +248,15 @@ class Station:
         others = any(at >= since for name, at in self._ran[camera.recorder].items() if name != camera.id)
         return Around(reached, online, others)
 
+    async def says_offline(self, camera: CameraConfig, within_seconds: float | None = None) -> bool:
+        """Tell whether the camera's recorder lists its channel off line: asked now, or as it said within so many seconds."""
+        if camera.recorder is None or not self.reach.is_device(camera.recorder):
+            return False
+        scan, channel = self.scans[camera.recorder], camera.channel or camera.id
+        if within_seconds is not None:
+            return scan.said_online(channel, within_seconds) is False
+        return await scan.channel_online(channel) is False
+
     async def meaning_of(
         self, camera: CameraConfig, error: StreamError, since: float, seat: Seat
     ) -> tuple[str, StreamCause]:

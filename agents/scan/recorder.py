@@ -125,7 +125,11 @@ class RecorderScan:
             if self._listing is None or self._listing.done():
                 self._listing = asyncio.create_task(self._list(fresh_seconds))
             await asyncio.wait({self._listing}, timeout=patience_seconds)
-        return None if self._is_stale(fresh_seconds) else self.online.get(channel)
+        return self.said_online(channel, fresh_seconds)
+
+    def said_online(self, channel: str, within_seconds: float) -> bool | None:
+        """Return what the recorder said within so many seconds of a channel, without asking it."""
+        return None if self._is_stale(within_seconds) else self.online.get(channel)
 
     async def close(self) -> None:
         """Give up a question that is still open."""

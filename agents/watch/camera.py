@@ -25,6 +25,7 @@ from agents.watch.failure import Around, meaning
 from agents.watch.gauge import Gauge, Rates, facts_of
 from agents.watch.looking import Rhythm
 from agents.watch.main_look import look_at_main
+from agents.watch.placeholder import PLAYS_PLACEHOLDER, Offline, Placeholder, nobody_says
 from agents.watch.sender_time import SenderTime
 from agents.watch.track import Sink, Track
 from agents.watch.wall import Wall
@@ -72,6 +73,8 @@ class Sight:
     bounds: Bounds = field(default_factory=Bounds)
     views: Callable[[], Sequence[ApprovedView]] = tuple
     """Returns the approved views that are in force now."""
+    offline: Offline = nobody_says
+    """Tells whether a picture without any signal is the recorder's placeholder."""
 
 
 Opener = Callable[[], Awaitable[Stream]]
@@ -159,6 +162,7 @@ class CameraWatch:
         self._undecided = False  # whether a look is due soon, though there is no change yet to be confirmed
         self._main = main
         self._main_wanted = False
+        self._placeholder = Placeholder(self._sight.offline, tools.clock)
         self._gauge: Gauge | None = None
         self._newest: FrameEvent | None = None
         self._seen_until: Millis = 0
@@ -347,11 +351,17 @@ class CameraWatch:
         basis = Basis.SAMPLED if self._sampled else Basis.WATCHED
         if self._doubt is not None:
             self._settle(self._doubt)  # it is back: a blip, logged with its own cause
-        if self.stream.state != "up" and not self._bridge(at):
+        if self._placeholder.plays:
+            self._play_placeholder(at)
+        elif self.stream.state != "up" and not self._bridge(at):
             self._followed_since = at
-        if self.stream.state != "up" or held:
+        if not self._placeholder.plays and (self.stream.state != "up" or held):
             self.stream.set(at, "up", basis=basis)
         self._seen_until = max(self._seen_until, last_at)
+
+    def _play_placeholder(self, at: Millis) -> None:
+        """The frames that come from `at` on are the recorder's own: the camera is gone."""
+        self.stream.set(at, "down", StreamCause.CHANNEL_OFFLINE, detail=PLAYS_PLACEHOLDER, basis=Basis.RECORDER_SAYS)
 
     @property
     def _assumed(self) -> float:
@@ -393,9 +403,10 @@ class CameraWatch:
         self._last_look = None
         hold = round(self._assumed * SECOND)
         self.stream.holds_for = self.view.holds_for = hold
-        self.stream.forget(until)
         self.view.flush(self._looked_until)
-        self._last_visit = until
+        if not self._placeholder.plays:  # a camera that is down is so between two visits, too
+            self.stream.forget(until)
+            self._last_visit = until
 
     async def _failed(self, error: StreamError, tried: float, seat: Seat) -> None:
         """Say since when the camera is down or unknown, and why.
@@ -501,6 +512,8 @@ class CameraWatch:
         self._last_look = at
         state = self._diagnosis.state
         if state is not None and not self._diagnosis.confirming:
+            await self._tell_placeholder(state)
+            at = self._wall(asked)  # the wall clock may have been set while the recorder was asked
             agreed = agreed_view(judged.matched, approved) if state == OK else None
             # Another light, or a view approved since: from this look on it agrees with another view.
             since = at if self.view.state == state and self.view.cause != agreed else self._known_since(at)
@@ -512,6 +525,19 @@ class CameraWatch:
                 self._was_looped(began, since, basis, facts)
             self.view.set(since, state, agreed, basis=basis, facts=facts)
             self._looked_until = at
+
+    async def _tell_placeholder(self, state: str) -> None:
+        """Say that the camera is gone when what is confirmed to be shown is its recorder's placeholder, or that it is back."""
+        played = self._placeholder.plays
+        if await self._placeholder.confirmed(state) == played:
+            return
+        since = self._diagnosis.since
+        if self._placeholder.plays:
+            # Of what came before the very first look nothing else is known: a start of the agent ends no outage.
+            self._play_placeholder(since if self._looked_until else min(since, self._followed_since))
+        else:
+            self._followed_since = since
+            self.stream.set(since, "up", basis=Basis.SAMPLED if self._sampled else Basis.WATCHED)
 
     def _known_since(self, at: Millis) -> Millis:
         """Return since when the diagnosed state holds: what held before the picture couldn't be told does so from now on."""

@@ -11,7 +11,7 @@ from monitor.evaluation.basis import Judgement, camera_subject
 from monitor.model.calendar import lit_time
 from monitor.model.inventory import Camera
 from monitor.model.ledger import Facts, StateSpan, Timeline, evidence_of
-from monitor.model.observation import StreamCause
+from monitor.model.observation import StreamCause, Subject
 from monitor.model.regulation import View
 from monitor.model.span import Millis, Spans, isoformat
 from monitor.model.verdict import Cause, Episode, Outcome, Verdict
@@ -53,8 +53,12 @@ def _judge(judgement: Judgement, requirement: View, camera: Camera, lit: Spans) 
     runs = view_runs(judged_spans(timeline, lit, facts.as_of), facts.approvals.get(camera.id, ()))
     evidence = () if last is None else (evidence_of(last),)
     measured: dict[str, JsonValue] = dict(last.facts) if last is not None else {}
-    episodes = tuple(Episode(run.state, run.start, run.end, run.state) for run in runs if run.state != "ok")
     looked = min(facts.as_of, last.end) if last is not None else facts.as_of
+    episodes = tuple(
+        Episode(run.state, run.start, run.end, run.state, _gone(judgement, subject, run, looked))
+        for run in runs
+        if run.state != "ok"
+    )
     if present is None or present.state not in (*CONDITIONS, "ok"):
         because, cause, why = _why_unknown(judgement, camera, timeline)
         reason = f"What the camera shows is not known: {why}."
@@ -67,7 +71,7 @@ def _judge(judgement: Judgement, requirement: View, camera: Camera, lit: Spans) 
         reason = f"The picture is {fault.state.replace('_', ' ')} since {isoformat(fault.start)}."
         return Verdict(
             requirement, subject, Outcome.BREACHED, fault.state, reason, looked, measured, evidence,
-            began=fault.start, episodes=episodes, cause=fault.state,
+            because_of=_gone(judgement, subject, fault, looked), began=fault.start, episodes=episodes, cause=fault.state,
         )  # fmt: skip
     outcome, state, reason = Outcome.MET, "ok", "The picture is usable."
     if present.state == "dark":
@@ -76,6 +80,18 @@ def _judge(judgement: Judgement, requirement: View, camera: Camera, lit: Spans) 
     if requirement.approved_view_required and not facts.approvals.get(camera.id):
         outcome, state, reason = Outcome.UNDETERMINED, "no_baseline", "No view of this camera has been approved yet."
     return Verdict(requirement, subject, outcome, state, reason, looked, measured, evidence, episodes=episodes)
+
+
+def _gone(judgement: Judgement, subject: Subject, run: Run, looked: Millis) -> Cause | None:
+    """Return the outage behind a placeholder: for most of the run the recorder said that the camera was off line."""
+    uptime = judgement.of("uptime", subject)
+    if run.state != "signal_lost" or uptime is None:
+        return None
+    stop = max(run.start + 1, looked if run.end is None else run.end)
+    line = judgement.facts.streams.get(subject.id, Timeline()).spans
+    out = [span for span in line if span.state == "down" and span.cause == StreamCause.CHANNEL_OFFLINE]
+    shared = Spans.of([(span.start, span.end) for span in out]).clip(run.start, stop).total()
+    return uptime.because_of or Cause("uptime", subject) if 2 * shared >= stop - run.start else None
 
 
 def _why_unknown(judgement: Judgement, camera: Camera, timeline: Timeline) -> tuple[Cause | None, str | None, str]:

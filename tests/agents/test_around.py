@@ -58,6 +58,27 @@ async def test_a_silent_gateway_makes_nobody_blind_who_was_refused_or_sees_anoth
         await station.close()
 
 
+async def test_a_recorder_that_can_t_be_asked_says_of_no_channel_that_it_is_off_line(tmp_path: Path) -> None:
+    behind = SITE.replace("gate, zones: []", "gate, zones: [], recorder: nvr, channel: 1").replace(
+        "recorders: []", "recorders:\n  - {id: nvr, driver: hikvision, url: 'http://127.0.0.1:1'}"
+    )
+    (tmp_path / "site.yaml").write_text(behind, encoding="utf-8")
+    site, clock = load_site(tmp_path / "site.yaml"), ManualClock(datetime(2026, 11, 28, tzinfo=UTC))
+    station = Station(site, clock, lambda _: None)
+    gate, room = site.cameras
+    scan = station.scans["nvr"]
+    try:
+        assert not await station.says_offline(gate)
+        assert not await station.says_offline(room), "no recorder stands before it"
+        scan.online = {"1": False}
+        assert await station.says_offline(gate, 5.0)
+        clock.advance(20)
+        assert not await station.says_offline(gate, 5.0), "that was said before"
+        assert scan.online == {"1": False}, "nobody was asked"
+    finally:
+        await station.close()
+
+
 @pytest.mark.parametrize(
     ("gateway", "said"),
     [

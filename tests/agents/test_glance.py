@@ -10,6 +10,7 @@ import pytest
 from agents.check import CHECK_DEADLINES
 from agents.glance import PATIENCE_SECONDS, STREAM_SECONDS, Glance
 from agents.rtsp.request import Deadlines
+from agents.simulators.camera import Fault
 from agents.station import Station
 from agents.watch.camera import Timings
 from agents.watch.decoder import Decoder
@@ -17,7 +18,7 @@ from monitor.model.clock import SystemClock
 from monitor.model.observation import Kind, Observation
 from support.refreshing import begins_late
 from support.rtsp_device import Device, serve
-from support.site import agent, site_of, write_site
+from support.site import agent, behind, nvr, recorder, site_of, write_site
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -67,6 +68,23 @@ async def test_a_camera_with_a_frame_now_and_then_is_up(tmp_path: Path) -> None:
 def test_a_check_is_as_patient_as_the_service() -> None:
     assert (PATIENCE_SECONDS, CHECK_DEADLINES.stall) == (Timings().keyframe_wait, Deadlines().stall)
     assert STREAM_SECONDS == 10.0
+
+
+async def test_a_recorder_s_placeholder_is_a_camera_that_is_down_where_its_channel_is_listed_off_line(
+    tmp_path: Path,
+) -> None:
+    async with recorder(3) as simulator:
+        simulator.set_fault(1, Fault.SIGNAL_LOST)
+        config = write_site(tmp_path, behind(simulator), [nvr(simulator)])
+        done = await agent("check", "--config", config, "--json")
+        uptime, shown = done.verdicts("uptime"), done.verdicts("view")
+        assert uptime["c1"]["state"] == "down"
+        assert uptime["c1"]["reason"].endswith(": channel offline.")
+        assert (shown["c1"]["state"], shown["c1"]["because_of"]) == (
+            "signal_lost",
+            {"requirement": "uptime", "subject": {"kind": "camera", "id": "c1"}},
+        )
+        assert {uptime[name]["state"] for name in ("c2", "c3")} == {"up"}
 
 
 async def test_a_check_is_done_in_time_and_calls_a_late_camera_unknown(tmp_path: Path) -> None:

@@ -6,12 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from agents.rtsp.request import Deadlines
 from agents.site import load_site
 from agents.station import Station
-from agents.watch.camera import CameraWatch, Timings, Tools
+from agents.watch.camera import CameraWatch, Sight, Timings, Tools
 from agents.watch.decoder import Decoder
 from agents.watch.failure import Around
 from monitor.model.clock import SystemClock
@@ -91,6 +92,7 @@ async def watching(
             tools,
             lambda: station.runs(camera),
             main=lambda: station.open_main(camera),
+            sight=Sight(offline=partial(station.says_offline, camera)),
         )
 
     watches = {item.id: watch(item.id) for item in site.cameras}

@@ -258,6 +258,28 @@ async def test_a_dead_channel_is_down_because_the_recorder_says_so(tmp_path: Pat
             assert site.spans("c1")[-1].basis is Basis.RECORDER_SAYS
 
 
+async def test_a_recorder_s_placeholder_for_a_channel_off_line_is_a_camera_that_is_down(tmp_path: Path) -> None:
+    async with recorder(2) as simulator:
+        config = write_site(tmp_path, behind(simulator), [nvr(simulator)])
+        async with watching(config) as site:
+            await site.until(lambda: all(watch.view.state == "ok" for watch in site.watches.values()))
+            simulator.set_fault(1, Fault.SIGNAL_LOST)
+            gone = site.watches["c1"]
+            await site.until(lambda: gone.view.state == "signal_lost")
+            assert (gone.stream.state, gone.stream.cause) == ("down", "channel_offline"), "frames arrive all the same"
+            frames = gone.state.frames
+            await site.until(lambda: gone.state.frames > frames + 20)
+            assert gone.stands == "down"
+            simulator.set_fault(1, Fault.NONE)
+            await site.until(lambda: gone.view.state == "ok" and gone.stream.state == "up")
+            assert site.states("c1") == [("up", None), ("down", "channel_offline"), ("up", None)]
+            down = site.spans("c1")[1]
+            lost = next(span for span in site.spans("c1", Kind.VIEW) if span.state == "signal_lost")
+            assert down.basis is Basis.RECORDER_SAYS
+            assert abs(down.start - lost.start) <= SECOND
+            assert site.states("c2") == [("up", None)]
+
+
 async def test_an_index_scan_that_never_ends_does_not_hide_a_dead_channel(tmp_path: Path) -> None:
     async with recorder(2) as simulator:
         config = write_site(tmp_path, behind(simulator), [nvr(simulator)])

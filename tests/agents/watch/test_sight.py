@@ -18,7 +18,7 @@ from agents.vision.fingerprint import fingerprint
 from agents.vision.measure import measure
 from agents.vision.picture import Picture
 from agents.watch.budget import Budget, Seat
-from agents.watch.camera import CameraWatch, Timings, Tools
+from agents.watch.camera import CameraWatch, Sight, Timings, Tools
 from agents.watch.decoder import Decoder, Looked, Size
 from agents.watch.failure import Around
 from monitor.model.clock import ManualClock
@@ -38,6 +38,9 @@ def looked(picture: Picture) -> Looked:
 ROOM = looked(looked_at(grainy(drawn_room(1, 352, 288), 3.0)))
 CAPPED = looked(
     Picture(np.full((288, 352), 16, np.uint8), np.full((144, 176), 128, np.uint8), np.full((144, 176), 128, np.uint8))
+)
+LOST = looked(
+    Picture(np.full((288, 352), 60, np.uint8), np.full((144, 176), 200, np.uint8), np.full((144, 176), 100, np.uint8))
 )
 
 
@@ -60,10 +63,21 @@ class Frames:
     info = StreamInfo("h264", 352, 288, 90_000, None, None)
 
 
+class Listed:
+    """A recorder's word on the channel, which the test changes: None where it can't be asked."""
+
+    def __init__(self, *, online: bool | None) -> None:
+        self.online, self.asked = online, 0
+
+    async def offline(self, within: float | None) -> bool:
+        self.asked += within is None
+        return self.online is False
+
+
 class Watched:
     """One camera whose looks and failures are the test's."""
 
-    def __init__(self) -> None:
+    def __init__(self, listed: Listed | None = None) -> None:
         self.clock, self.decoder, self.seen = ManualClock(START), Shown(), list[Observation]()
 
         async def never() -> Any:
@@ -73,17 +87,34 @@ class Watched:
             return Around()
 
         tools = Tools(self.decoder, self.clock, self.seen.append, Timings())
-        self.watch = CameraWatch("gate", never, around, Budget(None), tools)
+        sight = Sight(offline=listed.offline) if listed else None
+        self.watch = CameraWatch("gate", never, around, Budget(None), tools, sight=sight)
 
-    async def look(self, times: int = 1) -> None:
+    def frames(self) -> None:
+        """Let frames come now."""
+        self.watch._shared_at = now = self.clock.monotonic()
+        self.watch._seen(now, now)
+
+    async def look(self, times: int = 1, *, frames: bool = False) -> None:
         """Look so many times, ten seconds after one another."""
         for _ in range(times):
             self.clock.advance(10)
+            if frames:
+                self.frames()
             await self.watch._look(Frames(), b"keyframe")  # type: ignore[arg-type]
 
     async def fail(self) -> None:
         error = StreamError(StreamCause.STALLED, "media", "no frame")
         await self.watch._failed(error, 0.0, Seat(Budget(None), "gate"))
+
+    def streams(self) -> list[tuple[str, str | None, Millis, Millis]]:
+        """Return the stream's spans, in seconds after the start."""
+        self.watch.flush(to_millis(self.clock.now()))
+        mine = [item for item in self.seen if item.kind is Kind.STREAM]
+        return [
+            (item.state, item.cause, (item.start - T0) // SECOND, (item.end - T0) // SECOND)
+            for item in sorted(mine, key=lambda item: item.start)
+        ]
 
     def views(self) -> list[tuple[str, Millis, Millis]]:
         """Return the view's spans, in seconds after the start."""
@@ -179,3 +210,67 @@ async def test_a_session_that_is_held_again_is_watched_again() -> None:
     spans = [(item.basis, (item.end - item.start) // SECOND) for item in camera.seen if item.state == "up"]
     assert spans == [(Basis.SAMPLED, 300), (Basis.WATCHED, 91)]
     assert camera.seen[-1].expires - camera.seen[-1].end == Timings().holds_for * SECOND
+
+
+# --- the recorder's placeholder --------------------------------------------------------------------------------------
+
+OFF = "channel_offline"
+
+
+@pytest.mark.parametrize("online", [True, None])
+async def test_a_placeholder_of_a_channel_that_is_not_listed_off_line_leaves_the_stream_up(online: bool | None) -> None:
+    listed = Listed(online=online)
+    camera = Watched(listed)
+    await camera.look(3, frames=True)
+    camera.decoder.picture = LOST
+    await camera.look(5, frames=True)
+    assert camera.streams() == [("up", None, 10, 80)]
+    assert camera.watch.view.state == "signal_lost"
+    assert listed.asked == 1, "once, when it was confirmed"
+
+
+async def test_a_placeholder_of_a_channel_off_line_is_down_since_the_first_look_that_showed_it() -> None:
+    listed = Listed(online=False)
+    camera = Watched(listed)
+    await camera.look(3, frames=True)
+    assert listed.asked == 0
+    camera.decoder.picture = LOST
+    await camera.look(5, frames=True)
+    assert camera.streams() == [("up", None, 10, 40), ("down", OFF, 40, 80)]
+    assert (listed.asked, camera.watch.stands) == (1, "down")
+    camera.decoder.picture = ROOM
+    await camera.look(3, frames=True)
+    assert camera.streams()[1:] == [("down", OFF, 40, 80), ("down", OFF, 80, 90), ("up", None, 90, 110)]
+    camera.decoder.picture = LOST
+    await camera.look(2, frames=True)
+    assert (listed.asked, camera.streams()[-1]) == (2, ("down", OFF, 120, 130))
+
+
+async def test_what_a_recorder_says_later_counts_too_as_it_lists_a_camera_for_a_while_that_has_gone() -> None:
+    listed = Listed(online=True)
+    camera = Watched(listed)
+    await camera.look(3, frames=True)
+    camera.decoder.picture = LOST
+    await camera.look(3, frames=True)
+    listed.online = False
+    await camera.look(1, frames=True)
+    assert camera.streams() == [("up", None, 10, 40), ("down", OFF, 40, 70)]
+    assert listed.asked == 1
+
+
+async def test_a_new_connection_ends_no_outage_behind_a_placeholder() -> None:
+    camera = Watched(Listed(online=False))
+    camera.frames()
+    camera.decoder.picture = LOST
+    await camera.look(3, frames=True)
+    assert camera.streams() == [("down", OFF, 0, 30)], "nothing was seen of the camera since the agent's start"
+    await camera.fail()
+    camera.clock.advance(5)
+    camera.frames()
+    await camera.look(1, frames=True)
+    camera.watch._leave()
+    camera.clock.advance(100)
+    assert camera.watch.stands == "down"
+    await camera.look(2, frames=True)
+    assert {state for state, *_ in camera.streams()} == {"down"}
+    assert camera.streams()[-1][3] == 165

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from monitor.evaluation.cases import moves
 from monitor.evaluation.view import AGAINST_APPROVED, CONDITIONS, judged_spans, lit_since, view_runs
 from monitor.model.calendar import lit_time, nap_spans
 from monitor.model.inventory import Closure, Inventory, Nap
 from monitor.model.ledger import StateSpan, Timeline, with_approvals
 from monitor.model.observation import Kind, Observation, Subject
 from monitor.model.span import DAY, HOUR, MINUTE, Spans, from_millis, to_millis
-from monitor.model.verdict import Episode, Outcome
+from monitor.model.verdict import Cause, Episode, Outcome
 from monitor.model.view import Approval, view_id
 from support.packs import pack
 from support.scene import (
@@ -63,6 +64,26 @@ def test_a_recording_played_as_live_began_when_it_did_though_its_looks_were_good
     )  # fmt: skip
     assert view(judged) == ("breached", "looped")
     assert episodes(judged) == [("looped", NOON - HOUR - MINUTE, None)]
+
+
+def test_a_placeholder_for_a_channel_off_line_is_a_consequence_of_the_outage_and_no_case_of_its_own() -> None:
+    lost = during(GATE, Kind.VIEW, NOON - HOUR, NOON, "signal_lost")
+    rest = without(without(healthy(), Kind.VIEW, GATE), Kind.STREAM, GATE)
+    up = during(GATE, Kind.STREAM, NOON - 3 * HOUR, NOON - HOUR, "up")
+    out = during(GATE, Kind.STREAM, NOON - HOUR, NOON, "down", "channel_offline")
+    verdict = Judged([*rest, lost, up, out])("view", GATE)
+    cause = Cause("uptime", GATE)
+    assert (verdict.outcome, verdict.state, verdict.because_of) == (Outcome.BREACHED, "signal_lost", cause)
+    assert verdict.episodes == (Episode("signal_lost", NOON - HOUR, None, "signal_lost", cause),)
+    assert moves(verdict, [], [], NOON) == []
+    for stream in (
+        [during(GATE, Kind.STREAM, NOON - 3 * HOUR, NOON, "up")],
+        [up, during(GATE, Kind.STREAM, NOON - HOUR, NOON, "down", "stalled")],
+        [up, during(GATE, Kind.STREAM, NOON - HOUR, NOON - 40 * MINUTE, "down", "channel_offline"),
+         during(GATE, Kind.STREAM, NOON - 40 * MINUTE, NOON, "up")],
+    ):  # fmt: skip
+        own = Judged([*rest, lost, *stream])("view", GATE)
+        assert (own.because_of, len(moves(own, [], [], NOON))) == (None, 1)
 
 
 # --- darkness --------------------------------------------------------------------------------------------------------
