@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import os
 import selectors
 import socket
 import time
@@ -40,6 +41,8 @@ class Seen:
     """What they were answered."""
 
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    """What making the load took of the machine."""
     asked: int = 0
     statuses: Counter[int] = field(default_factory=Counter)
     broken: int = 0
@@ -80,6 +83,7 @@ class _Herd:
         self._seen = Seen()
 
     def run(self) -> Seen:
+        used = sum(os.times()[:2])
         with self._selector:
             while self._due or self._open:
                 now = time.monotonic()
@@ -94,6 +98,7 @@ class _Herd:
                 for key, events in self._selector.select(min(pause, 1.0)):
                     self._turn(key.data, events)
         self._seen.seconds = (self._end or time.monotonic()) - self._began
+        self._seen.cpu_seconds = sum(os.times()[:2]) - used
         return self._seen
 
     def _send(self, number: int) -> None:

@@ -6,10 +6,10 @@ import multiprocessing
 import resource
 import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchmarks.intake import centre
 from benchmarks.intake.auditor import Audit
@@ -20,15 +20,14 @@ from benchmarks.processes import MIB, footprint
 from benchmarks.torture.herd import Member, Seen, run_herd
 from monitor.store.engine import open_engine
 
-if TYPE_CHECKING:
-    pass
-
 TIMES = 10
 """So many times what it can take is offered."""
 LONG = 1000
 """From so many agents on times are judged too: the short form looks at what is lost, and at what is answered."""
 STUBBORN = 320
 """Connections that come again at once, whatever they are told: five times as many as the collector has places."""
+AT_FIRST, BESIDE = 3000, 9000
+"""So many reports are sent to learn what it can take, before and after."""
 HASTE = 0.02
 """In the short form the herd waits for so much of the time that it is told to wait."""
 SLOWEST, BACK_WITHIN, LEAST = 1.0, 60.0, 0.9
@@ -59,11 +58,16 @@ def torture(runs: int, seed: int) -> list[str]:
             centre.migrated(url)
         engine = open_engine(url)
         herd, stubborn = enrol(engine, runs), enrol(engine, STUBBORN if big else runs, "stubborn")
+        others = enrol(engine, STUBBORN if big else runs, "beside")
         (probe,) = enrol(engine, 1, "probe")
         engine.dispose()
         collector = stack.enter_context(centre.collector(url, folder))
-        capacity = _capacity(collector, stubborn, run, 3000 if big else runs)
-        _offered(collector, stubborn, run, capacity, seconds=runs * 0.06 if big else 1.0, judged=big)
+        alone = _taken(collector, stubborn, run, AT_FIRST if big else runs)
+        seen = _offered(collector, stubborn, run, alone.rate, seconds=runs * 0.06 if big else 1.0, judged=big)
+        left = max(0.0, seen.cpu_seconds / seen.seconds - alone.load)
+        with _used(left):
+            beside = _taken(collector, others, run, BESIDE if big else runs)
+        _of_what_is_left(seen, beside, run, left, judged=big)
         _herd(collector, herd, run, judged=big)
         if big:
             _recovered(collector, probe, run)
@@ -71,16 +75,59 @@ def torture(runs: int, seed: int) -> list[str]:
     return run.problems
 
 
-def _capacity(collector: centre.Collector, senders: list[Sender], run: Run, reports: int) -> float:
-    """Return how many reports a second it takes in from as many as it has room for."""
+@dataclass(frozen=True)
+class _Taken:
+    """What it takes in from as many as it has room for."""
+
+    rate: float
+    """Reports a second."""
+    load: float
+    """Processors that sending them took."""
+
+
+def _taken(collector: centre.Collector, senders: list[Sender], run: Run, reports: int) -> _Taken:
     driven = drive(collector.port, prepared(senders, reports, 1))
     run.audit.answered(driven)
-    return driven.reports / driven.seconds
+    return _Taken(driven.reports / driven.seconds, driven.cpu_seconds / driven.seconds)
+
+
+def _of_what_is_left(seen: Seen, beside: _Taken, run: Run, used: float, *, judged: bool) -> None:
+    """Hold what was accepted under ten times the load against what it can take of a machine from which as much is taken.
+
+    Whoever makes the load shares the processors with the collector and its database, and takes the more of them the more is
+    offered: a process `used` as much of them while it was measured again what it can take.
+    """
+    accepted = seen.accepted / seen.seconds
+    print(
+        f"F10: the load took {seen.cpu_seconds / seen.seconds:.2f} processors; with {used:.2f} used beside and {beside.load:.2f} by who"
+        f" sent, it could take {beside.rate:.0f} a second: {accepted / beside.rate:.2f} of that was accepted"
+    )
+    if judged and accepted < LEAST * beside.rate:
+        run.problems.append(f"{accepted:.0f} requests a second were accepted, of {beside.rate:.0f} that it can take")
+
+
+@contextmanager
+def _used(processors: float) -> Iterator[None]:
+    """Use so many processors (up to one) in a process of its own meanwhile."""
+    process = multiprocessing.get_context("fork").Process(target=_use, args=(processors,), daemon=True)
+    process.start()
+    try:
+        yield
+    finally:
+        process.kill()
+        process.join(10)
+
+
+def _use(processors: float) -> None:
+    began, used = time.monotonic(), time.process_time()
+    while True:
+        if time.process_time() - used >= processors * (time.monotonic() - began):
+            time.sleep(0.001)
 
 
 def _offered(
     collector: centre.Collector, senders: list[Sender], run: Run, capacity: float, seconds: float, *, judged: bool
-) -> None:
+) -> Seen:
     """Offer ten times that: as many connections as there are senders come again and again at their own pace."""
     pause = len(senders) / (TIMES * capacity)
     each = int(2 * capacity * seconds / len(senders)) + 2
@@ -95,11 +142,10 @@ def _offered(
     _answers(seen, run)
     if judged:
         _times(seen, run, "under ten times the load")
-        if accepted < LEAST * capacity:
-            run.problems.append(f"{accepted:.0f} requests a second were accepted, of {capacity:.0f} that it can take")
         first, second = run.memory[: len(run.memory) // 2], run.memory[len(run.memory) // 2 :]
         if max(second) > 1.1 * max(first) + 8 * MIB:
             run.problems.append(f"memory grew from {max(first) // MIB} to {max(second) // MIB} MiB under load")
+    return seen
 
 
 def _herd(collector: centre.Collector, senders: list[Sender], run: Run, *, judged: bool) -> None:
