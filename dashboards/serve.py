@@ -35,7 +35,7 @@ from monitor.collector.jobs import bring_back, evaluate_due, note_clocks, note_l
 from monitor.collector.settings import TlsSettings, host_and_port
 from monitor.store.accounts import user_names
 from monitor.store.backup import check_whole
-from monitor.store.engine import in_its_words, is_away, reading
+from monitor.store.engine import forgets, in_its_words, is_away, reading
 from monitor.store.patience import JOB, REQUEST
 
 log = structlog.get_logger(__name__)
@@ -269,6 +269,9 @@ def serve(
     """Run the collector until it is told to stop. Raises ServeError. `tell` gets the sentences for a person."""
     check_whole(context.engine)
     prepare(context.engine, may_migrate=may_migrate)
+    with context.engine.connect() as connection:
+        for sentence in forgets(connection):
+            log.warning("what the database has acknowledged may be lost", reason=sentence)
     _allow_many_connections()
     listening = listen(address)
     with reading(context.engine) as session:

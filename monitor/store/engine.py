@@ -114,6 +114,24 @@ def is_full(engine: Engine) -> bool:
     return disk.f_bavail * disk.f_frsize < LEAST_FREE or bool(disk.f_flag & os.ST_RDONLY)
 
 
+_FSYNC_OFF = "PostgreSQL is set to fsync=off: a power cut loses reports that agents have deleted, and may spoil the database; set it on"
+_COMMIT_OFF = (
+    "PostgreSQL is set to synchronous_commit=off: this program's connections set it on, but behind a PgBouncer that pools by"
+    " transaction others may be used; set it on at the server"
+)
+
+
+def forgets(connection: Connection) -> list[str]:
+    """Return what PostgreSQL is set to that lets it lose in a power cut what it has committed: sentences, none where all is well."""
+    if connection.dialect.name != "postgresql":
+        return []
+    query = (
+        "SELECT name FROM pg_settings WHERE name IN ('fsync', 'synchronous_commit') AND reset_val = 'off' ORDER BY name"
+    )
+    sentences = {"fsync": _FSYNC_OFF, "synchronous_commit": _COMMIT_OFF}
+    return [sentences[name] for name in connection.exec_driver_sql(query).scalars()]
+
+
 def only_reads(connection: Connection) -> bool:
     """Tell whether PostgreSQL would refuse to write: a standby, or set so. SQLite says it when it is written to, no sooner."""
     if connection.dialect.name != "postgresql":

@@ -19,6 +19,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_SET = (
+    "SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false),"
+    " set_config('synchronous_commit', CASE now_set WHEN 'off' THEN 'on' ELSE now_set END, false)"
+    " FROM current_setting('synchronous_commit') AS now_set"
+)
+"""What is acknowledged is on the disk, whatever the server, the database or the user is set to: agents delete it then. All other values
+than `off` sync it here, and say what standbys do beside, which is the operator's to decide."""
+
 INTERVAL_SECONDS = 0.1
 """So often a wait for the server is looked at."""
 
@@ -90,9 +98,7 @@ def wait_as_told(engine: Engine, patience: Patience) -> None:
         found.silence = patience.ping
         limits = (_milliseconds(patience.statement), _milliseconds(patience.lock))
         # By a statement, not as an option of the connection: PgBouncer refuses those that it doesn't know.
-        found.execute(
-            "SELECT set_config('statement_timeout', %s, false), set_config('lock_timeout', %s, false)", limits
-        )
+        found.execute(_SET, limits)
         found.autocommit = False
         found.silence = patience.silence
         return found

@@ -20,8 +20,8 @@ from monitor.collector.context import Context
 from monitor.collector.settings import Settings
 from monitor.model.envelope import MEDIA_TYPE, frame
 from monitor.store import patient_connection
-from monitor.store.engine import is_away, open_engine, reading, with_patience, writing
-from monitor.store.patience import JOB, REQUEST, Patience
+from monitor.store.engine import forgets, is_away, open_engine, reading, with_patience, writing
+from monitor.store.patience import JOB, REQUEST, UNHURRIED, Patience
 from support.centre import Centre, make_centre
 from support.databases import BOTH, Emptied, PostgresServer
 from support.stalling import StallingLine, stalling
@@ -167,6 +167,27 @@ def test_a_long_statement_is_broken_off_where_somebody_waits_and_nowhere_else(em
         for found, limit in ((command.engine, "0"), (job, "5min"), (request, "10s")):
             assert ask(found, "SHOW statement_timeout") == limit
             found.dispose()
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [("off", "on"), ("local", "local"), ("remote_write", "remote_write"), ("remote_apply", "remote_apply")],
+)
+def test_a_commit_is_synced_whatever_the_server_is_set_to(emptied: Emptied, given: str, found: str) -> None:
+    """What standbys do beside is the operator's to decide."""
+    with ExitStack() as stack:
+        url = stack.enter_context(emptied.database())
+        with stack.enter_context(opened(url, REQUEST)).begin() as connection:
+            connection.exec_driver_sql(f'ALTER DATABASE "{name_of(url)}" SET synchronous_commit = {given}')
+        for patience in (REQUEST, JOB, UNHURRIED):
+            engine = stack.enter_context(opened(url, patience))
+            with writing(engine) as session:
+                assert session.connection().exec_driver_sql("SHOW synchronous_commit").scalar_one() == found
+            with engine.connect() as connection:
+                said = forgets(connection)
+            assert [("fsync=off" in item, "synchronous_commit=off" in item) for item in said] == [
+                (True, False), *([(False, True)] if given == "off" else [])
+            ], "the suite's server syncs nothing"  # fmt: skip
 
 
 def test_a_host_that_is_gone_is_noticed_by_tcp(postgres_server: PostgresServer, emptied: Emptied) -> None:
