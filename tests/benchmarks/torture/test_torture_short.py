@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -13,7 +16,10 @@ from benchmarks.torture.__main__ import TESTS, quiet
 from benchmarks.torture.agent_kills import Start, start_problems
 from benchmarks.torture.auditor import chain_problems, number_problems
 from benchmarks.torture.centre_kills import order_problems
+from benchmarks.torture.partitions import ANSWER_SECONDS, Turn, starved
+from benchmarks.torture.partitions import order_problems as line_problems
 from benchmarks.torture.power_disk import Length, Name, Recorder, Said, Step, Sync, Write, choices, moments
+from benchmarks.torture.proxy import Line, Proxy
 from support.databases import PostgresServer
 from support.parts import require
 
@@ -112,3 +118,53 @@ def test_the_auditor_sees_reports_that_are_missing_or_came_in_another_order(post
         connection.execute("CREATE TABLE report (institution_id text, sequence bigint, received_at bigint)")
         connection.execute("INSERT INTO report VALUES ('a', 1, 5), ('a', 2, 5), ('b', 1, 9), ('b', 2, 8), ('c', 2, 1)")
     assert order_problems(url) == ["b: report 2 came before report 1", "c: numbers are double or missing"]
+
+
+def turn(oldest: int, newest: int, *sent: int, backlog: int = 40) -> Turn:
+    return Turn(("a", oldest), ("a", backlog), ("a", newest), tuple(("a", number) for number in sent))
+
+
+def test_the_auditor_sees_a_backlog_that_does_not_go_oldest_first_and_reports_that_wait_for_it() -> None:
+    fair = [turn(1, 40, 1, 2), turn(3, 41, 41), turn(3, 42, 3, 4), turn(5, 43, 42, 43), turn(5, 43, 5, 6)]
+    assert list(line_problems(fair)) == []
+    assert list(starved(fair)) == []
+    assert list(line_problems([turn(1, 40, 39, 40)])) == ["('a', 39) was sent while ('a', 1) waited"]
+    assert list(line_problems([turn(1, 40, 2, 1)])) == [
+        "out of order: (('a', 2), ('a', 1))", "('a', 2) was sent while ('a', 1) waited"
+    ]  # fmt: skip
+    assert list(line_problems([turn(1, 41, 41), turn(1, 42, 42)])) == ["new reports went twice while ('a', 1) waited"]
+    late = [turn(1, 40, 1, 2), turn(3, 41, 3, 4), turn(5, 41, 5, 6), turn(7, 41, 41)]
+    assert list(starved(late)) == ["('a', 41) was written before turn 1 and sent in turn 3"]
+
+
+async def test_a_lossy_line_brings_bytes_whole_and_in_order_or_resets_the_connection() -> None:
+    """Among others late, when who asked has hung up."""
+    got: list[bytes] = []
+    asked = bytes(range(256)) * 40
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError, asyncio.IncompleteReadError):
+            got.append(await reader.readexactly(len(asked)))
+            writer.write(got[-1])
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    ends = Counter[str]()
+    async with server, Proxy.before(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}") as proxy:
+        proxy.line, proxy.chance = Line.LOSSY, random.Random(3)
+        for _ in range(12):
+            reader, writer = await asyncio.open_connection("127.0.0.1", int(proxy.url.rpartition(":")[2]))
+            writer.write(asked)
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    assert await reader.readexactly(len(asked)) == asked
+                ends["whole"] += 1
+            except TimeoutError:
+                ends["too late"] += 1
+            except (ConnectionResetError, asyncio.IncompleteReadError):
+                ends["reset"] += 1
+            writer.close()
+            await proxy.quiet()
+    assert set(got) == {asked}
+    assert len(got) > ends["whole"], "some arrived and were not heard of"
+    assert set(ends) == {"whole", "too late", "reset"}
