@@ -56,8 +56,20 @@ STRAY_TOKENS = 2
 LEAST_DISTINCT = 8
 """Different ones among them: a still picture's sizes repeat themselves."""
 
-ARCHIVED_RUN = 5
-"""So many archived tokens in a row at one distance, each another one: an old recording played for an hour."""
+ARCHIVED_LATEST = 16
+ARCHIVED_RUN = 4
+ARCHIVED_KNOWN_SHARE = 0.75
+"""A recording of long ago: among the latest 16 archived tokens four different ones at one distance, and three quarters of those that came
+before at all; others took the places of the rest, four in five after three months. Where tokens come again by chance most of them have come before,
+each at another distance."""
+
+ARCHIVED_LEAST_LAG = 60.0
+"""Seconds: what comes again sooner is told by the latest tokens."""
+
+OVER_CHANCE = 0.01
+KEPT_MOST = 0.9
+"""It goes on until so many tokens in a row have not come at that distance as would be as rare as this while it is played: three of a day's,
+thirty of a quarter's, as most of that was overwritten. Lost packets spoil a tenth."""
 
 _WORD = (1 << 64) - 1
 _TICKS = (1 << 32) - 1
@@ -90,6 +102,27 @@ class _Table:
         return lag
 
 
+@dataclass
+class _Old:
+    """A recording of long ago that is played now: by which time its tokens come again, and how many in a row have not."""
+
+    lag: float
+    missed: int
+
+    def take(self, lag: float | None) -> None:
+        """Take note of one more archived token."""
+        if lag is not None and abs(lag - self.lag) <= LAG_SECONDS:
+            self.lag, self.missed = lag, 0
+        else:
+            self.missed += 1
+
+    @property
+    def goes_on(self) -> bool:
+        """Tell whether so many misses in a row are to be expected of what has been overwritten since."""
+        kept = math.exp(-self.lag * LATEST_RATE * ARCHIVED_SHARE / SLOTS)
+        return (1 - KEPT_MOST * kept) ** self.missed > OVER_CHANCE
+
+
 class Loop:
     """What is remembered of one stream: two tables, 256 KiB in all, however long it runs.
 
@@ -113,8 +146,9 @@ class Loop:
         """(seconds, distance to the same token before, token)."""
         self._copied: tuple[float, int] | None = None
         """Since when tokens come again, and how many have not since the last that did."""
-        self._archived: deque[tuple[float | None, int]] = deque(maxlen=ARCHIVED_RUN)
+        self._archived: deque[tuple[float | None, int]] = deque(maxlen=ARCHIVED_LATEST)
         """(distance to the same token before, token)."""
+        self._old: _Old | None = None
         self._known = False
         """Whether it was looping when last asked."""
 
@@ -145,13 +179,16 @@ class Loop:
         self._run.append((at, lag, mixed))
         self._follow(at, lag)
         if ((mixed >> 40) // self._one_in) % round(1 / ARCHIVED_SHARE) == 0:
-            self._archived.append((self._archive.swap(mixed, at), mixed))
+            before = self._archive.swap(mixed, at)
+            self._archived.append((before, mixed))
+            if self._old is not None:
+                self._old.take(before)
 
     def still(self) -> None:
         """The picture stood still: what has come again so far came of that, and is no loop."""
         self._run.clear()
         self._archived.clear()
-        self._copied, self._known = None, False
+        self._copied, self._old, self._known = None, None, False
 
     LEAST_TOLD = LEAST_DISTINCT
     """Fewer of the latest tokens tell nothing of the stream."""
@@ -212,7 +249,29 @@ class Loop:
         return middle >= LEAST_LAG and agree >= RUN_SHARE * RUN_TOKENS
 
     def _long_ago(self) -> bool:
-        lags = [lag for lag, _ in self._archived if lag is not None]
-        if len({token for _, token in self._archived}) < ARCHIVED_RUN:
-            return False
-        return len(lags) == ARCHIVED_RUN and min(lags) >= LEAST_LAG and max(lags) - min(lags) <= LAG_SECONDS
+        old = self._old
+        if old is not None and not old.goes_on:
+            # What came since the last of it may be another recording, or the same from its beginning.
+            for _ in range(max(0, len(self._archived) - old.missed)):
+                self._archived.popleft()
+            old = None
+        self._old = old or self._found()
+        return self._old is not None
+
+    def _found(self) -> _Old | None:
+        """Look for a recording of long ago among the latest archived tokens."""
+        known = sorted(lag for lag, _ in self._archived if lag is not None)
+        if len(known) < ARCHIVED_RUN:
+            return None
+        middle = known[len(known) // 2]  # what three quarters agree on has the middle one among them
+        agree = [
+            number
+            for number, (lag, _) in enumerate(self._archived)
+            if lag is not None and abs(lag - middle) <= LAG_SECONDS
+        ]
+        if middle < ARCHIVED_LEAST_LAG or len(agree) < ARCHIVED_KNOWN_SHARE * len(known):
+            return None
+        if len({self._archived[number][1] for number in agree}) < ARCHIVED_RUN:
+            return None
+        found = _Old(middle, len(self._archived) - 1 - agree[-1])
+        return found if found.goes_on else None

@@ -278,6 +278,79 @@ def test_a_few_frames_in_turns_are_no_recording_of_long_ago() -> None:
     assert not loop.looping
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_day_s_recording_that_is_three_months_old_is_known_and_its_end_soon_after(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sixteenth of the slots, and tokens archived thirty-two times as often: as much is overwritten in as many tokens' time."""
+    monkeypatch.setattr("agents.vision.loop.SLOTS", SLOTS // 16)
+    monkeypatch.setattr("agents.vision.loop.ARCHIVED_SHARE", 1 / 16)
+    loop, at = Loop(), 1000.0
+    day, since, live = lively(2700, seed), lively(15_200, seed + 10), lively(1500, seed + 20)
+    token = 16 / 1.875
+    """Seconds for each archived one."""
+    known: dict[str, list[float]] = {"before": [], "played": [], "after": []}
+    for name, part in (("", day), ("before", since), ("played", day), ("after", live)):
+        for number, (size, _) in enumerate(part):
+            loop.frame(at, size)
+            at += 1 / 15
+            if name and number % 75 == 0 and loop.looping:
+                known[name].append(number / 15 / token)
+    assert known["before"] == []
+    assert known["played"][0] < 200
+    first, gap = known["played"][0], 75 / 15 / token
+    assert len(known["played"]) > 0.8 * (2700 / token - first) / gap, "it goes on, though most was overwritten"
+    assert max(known["after"], default=0.0) < 60
+
+
+def test_a_recording_of_lately_is_over_when_three_of_its_tokens_have_not_come() -> None:
+    loop = Loop()
+    loop._archived.extend((5000.0 + token / 100, token) for token in range(16))
+    assert loop.looping
+    assert loop._old is not None
+    loop._old.take(None)
+    loop._old.take(None)
+    assert loop.looping, "packets may have been lost"
+    loop._old.take(None)
+    loop._archived.extend((None, token) for token in range(100, 103))
+    assert not loop.looping
+
+
+@pytest.mark.parametrize(
+    "lags",
+    [
+        pytest.param([5000.0] * 3 + [None] * 13, id="three"),
+        pytest.param([5000.0] * 4 + [900.0, 70.0] + [None] * 10, id="two of six at other distances"),
+        pytest.param([30.0] * 16, id="what the latest tokens tell"),
+        pytest.param([100.0 + 2 * number for number in range(16)], id="each at another distance"),
+    ],
+)
+def test_what_comes_again_by_chance_is_no_recording_of_long_ago(lags: list[float | None]) -> None:
+    for order in range(16):
+        loop = Loop()
+        loop._archived.extend((lag, number) for number, lag in enumerate(lags[order:] + lags[:order]))
+        assert not loop.looping
+
+
+def test_one_token_that_comes_again_and_again_is_no_recording() -> None:
+    loop = Loop()
+    loop._archived.extend((5000.0, number % 3) for number in range(16))
+    assert not loop.looping
+
+
+@pytest.mark.parametrize("values", [2, 3, 5, 8])
+def test_a_still_room_of_which_windows_come_again_by_chance_is_no_recording(
+    values: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agents.vision.loop.ARCHIVED_SHARE", 1 / 16)
+    rng, loop = np.random.default_rng(values), Loop()
+    for minute in range(300):
+        sizes = 20 + rng.geometric(1 - 1 / values, 900)
+        sizes[::30] = 9_000 + rng.integers(0, values, 30)
+        loop.frames([(minute * 60 + number / 15, int(size), False) for number, size in enumerate(sizes)])
+        assert not loop.looping
+
+
 def test_the_rhythm_of_an_encoder_is_no_loop() -> None:
     """A rate control that swings with each group of pictures, every eight seconds."""
     rng = np.random.default_rng(7)
