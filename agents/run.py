@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import random
 import signal
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from agents.held import Held
 from agents.history import tell_history
 from agents.judging import Asked, Judging
 from agents.link import Link
+from agents.loops import LoopBook
 from agents.periodic import Periodic
 from agents.proving import Proving
 from agents.reporter import Reporter
@@ -49,6 +51,8 @@ CONNECTIONS_A_SECOND = 32
 """So many at most, on average, when all cameras of a site come back together."""
 BUDGET_SECONDS = 300.0
 """How often a recorder's session budget is asked whether it may grow; it says itself how seldom it does."""
+LOOPS_SECONDS = 6 * 3600.0
+"""Within this what is remembered of each camera's stream is written once: 128 KiB a camera, of which a kill loses the newest."""
 TWINS_SECONDS = 60.0
 """How often one camera's picture is held against all others'."""
 STEADY_SECONDS = 30.0
@@ -117,6 +121,8 @@ class Service:
             if self.station.reach.is_device(item.id)
         }
         self.twins = Twins(self.watches, self.pending.append)
+        self.loops = LoopBook(state.directory)
+        self._loop_turn = itertools.cycle(self.watches)
         self.life = Track(Subject(kind="agent", id=state.agent), Kind.AGENT, self.pending.append, holds_for)
         self._wall = Wall(clock, self._stepped, self.awake, self._stood_still)
         self.periodic = Periodic(clock)
@@ -158,6 +164,8 @@ class Service:
         await self._keep_job()
         # Beside the watching: a name server that is still starting, as after a power cut, is waited for.
         asking = asyncio.create_task(self._ask_for_gateway(), name="gateway")
+        loops, wall = {name: watch.loop for name, watch in self.watches.items()}, self.clock.now().timestamp()
+        await self._keeping.do(partial(self.loops.recall, loops, wall))
         tasks = [asyncio.create_task(watch.run(), name=f"watch {name}") for name, watch in self.watches.items()]
         tasks.append(asyncio.create_task(self.sender.run(self._wake), name="sender"))
         tasks.append(asyncio.create_task(self._mind_the_clock(), name="clock"))
@@ -206,6 +214,10 @@ class Service:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_SECONDS):
                 await self.sender.drain()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_SECONDS):
+                for name in self.watches:
+                    await self._keep_loop(name)
         await self.decoder.close()
         await self.station.close()
         await self.link.close()
@@ -237,6 +249,8 @@ class Service:
         every(3600.0, self._summary_job, name="summary", first=900.0)
         twins = min(TWINS_SECONDS, rhythm.look_every * 6)
         every(twins, self._twins_job, name="twins", first=twins)
+        turn = LOOPS_SECONDS / max(1, len(self.watches))
+        every(turn, self._loops_job, name="loops", first=turn)
         every(BUDGET_SECONDS, self._budget_job, name="budgets", first=BUDGET_SECONDS)
         # One camera at a time, so that no two of a recorder's cameras leave their streams together.
         pause = min(MAIN_PAUSE_SECONDS, rhythm.main_stream_every / max(1, len(self.watches)))
@@ -379,6 +393,20 @@ class Service:
 
     async def _twins_job(self) -> None:
         self.twins.round(self._now())
+
+    async def _loops_job(self) -> None:
+        """Keep what is remembered of the stream of the camera whose turn it is."""
+        for name in itertools.islice(self._loop_turn, 1):
+            await self._keep_loop(name)
+
+    async def _keep_loop(self, camera: str) -> None:
+        kept = self.watches[camera].loop.kept(self.clock.now().timestamp())
+
+        def keep() -> None:
+            if self.state.taken_away() is None:
+                self.loops.keep(camera, kept)
+
+        await self._keeping.do(partial(self.storage.attempt, "loops", keep))
 
     async def _main_job(self) -> None:
         """Let the camera whose main stream was looked at longest ago look at it, when a day has passed."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import struct
+import zlib
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,6 +73,12 @@ KEPT_MOST = 0.9
 """It goes on until so many tokens in a row have not come at that distance as would be as rare as this while it is played: three of a day's,
 thirty of a quarter's, as most of that was overwritten. Lost packets spoil a tenth."""
 
+_KEPT = struct.Struct("<8sdII")
+"""Form, wall time in seconds, ticks of that time in the table, checksum of all but itself; then the table."""
+_FORM = b"loop/1\0\0"
+KEPT_BYTES = _KEPT.size + 8 * SLOTS
+"""So large is what `Loop.kept` returns."""
+
 _WORD = (1 << 64) - 1
 _TICKS = (1 << 32) - 1
 _HALF = 1 << 31
@@ -92,6 +100,15 @@ class _Table:
     def empty(cls) -> _Table:
         # Filled, not zeroed by the system: what it takes it takes at once, not page by page over hours, like a leak.
         return cls(np.full(SLOTS, 0, np.uint32), np.full(SLOTS, 0, np.uint32))
+
+    @classmethod
+    def read(cls, data: bytes) -> _Table:
+        """Return the table that `written` returned."""
+        tags, ticks = np.frombuffer(data, "<u4").astype(np.uint32).reshape(2, -1)
+        return cls(tags.copy(), ticks.copy())
+
+    def written(self) -> bytes:
+        return self.tags.astype("<u4").tobytes() + self.ticks.astype("<u4").tobytes()
 
     def swap(self, token: int, at: float) -> float | None:
         """Put a token in; return how many seconds before it was seen, None where it wasn't or another one took its place."""
@@ -135,6 +152,10 @@ class Loop:
         self._hash = 0
         self._sizes: deque[int] = deque(maxlen=WINDOW)
         self._began: float | None = None
+        self._base = 0.0
+        """How many seconds the tables had been filled for when it began."""
+        self._at = 0.0
+        """When the last token came, by the tables' time."""
         self._one_in = 1
         """Of the windows one makes a token: a power of two, for so tokens of a denser time have those of a thinner one among them."""
         self._slow = 0
@@ -174,7 +195,7 @@ class Loop:
 
     def _token(self, at_seconds: float, mixed: int) -> None:
         """Take note of a window that is a token."""
-        at = at_seconds - (self._began or 0.0)
+        at = self._at = at_seconds - (self._began or 0.0) + self._base
         lag = self._latest.swap(mixed, at)
         self._run.append((at, lag, mixed))
         self._follow(at, lag)
@@ -183,6 +204,28 @@ class Loop:
             self._archived.append((before, mixed))
             if self._old is not None:
                 self._old.take(before)
+
+    def kept(self, wall_seconds: float) -> bytes:
+        """Return what is remembered for months, to be recalled after a restart; it is `wall_seconds` now."""
+        table = self._archive.written()
+        head = _KEPT.pack(_FORM, wall_seconds, math.floor(self._at * TICKS) & _TICKS, 0)[:-4]
+        return head + struct.pack("<I", zlib.crc32(head + table)) + table
+
+    def recall(self, kept: bytes, wall_seconds: float) -> bool:
+        """Go on, before the first frame, from what was kept; return False, and remember nothing, where it is damaged.
+
+        How long nobody watched is told by the wall clock. That may be wrong by any time: all that comes again from before
+        then does so by the same wrong distance.
+        """
+        if len(kept) != _KEPT.size + self._archive.tags.nbytes + self._archive.ticks.nbytes:
+            return False
+        form, kept_at, ticks, checksum = _KEPT.unpack_from(kept)
+        table = kept[_KEPT.size :]
+        if (form, checksum) != (_FORM, zlib.crc32(kept[: _KEPT.size - 4] + table)) or not math.isfinite(kept_at):
+            return False
+        self._archive = _Table.read(table)
+        self._base = self._at = ticks / TICKS + min(max(0.0, wall_seconds - kept_at), _HALF / TICKS)
+        return True
 
     def still(self) -> None:
         """The picture stood still: what has come again so far came of that, and is no loop."""
@@ -224,7 +267,9 @@ class Loop:
     @property
     def since(self) -> float | None:
         """When what runs now began to be a copy, by the clock of the frames; None where that isn't told by the run."""
-        return self._began + self._copied[0] if self._began is not None and self._copied and self._recently() else None
+        if self._began is None or self._copied is None or not self._recently():
+            return None
+        return self._began + self._copied[0] - self._base
 
     def _goes_on(self) -> bool:
         lags = [lag for _, lag, _ in self._run if lag is not None and lag >= LEAST_LAG]

@@ -17,6 +17,7 @@ from agents.rtsp.stream import Stream, StreamInfo
 from agents.views import ApprovedView, agreed_view
 from agents.vision.diagnose import OK, Diagnosis, look
 from agents.vision.eye import Eye
+from agents.vision.loop import Loop
 from agents.watch.awake import Awake
 from agents.watch.begins import Begins
 from agents.watch.budget import Budget, Seat
@@ -224,6 +225,11 @@ class CameraWatch:
         """What the camera shows now; None unless its picture is good, and was looked at lately."""
         lately = self._clock.monotonic() - self._looked_at <= self._assumed
         return self._eye if lately and self.view.state == OK else None
+
+    @property
+    def loop(self) -> Loop:
+        """What is remembered of the stream's frames: some of it is kept over restarts."""
+        return self._eye.loop
 
     def want_main(self) -> None:
         """Ask for a short look at the stream that is recorded, as soon as the camera's own session is at hand."""

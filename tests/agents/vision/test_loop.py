@@ -332,6 +332,48 @@ def test_what_comes_again_by_chance_is_no_recording_of_long_ago(lags: list[float
         assert not loop.looping
 
 
+@pytest.mark.parametrize("stepped", [0.0, -9e8, 40.0])
+def test_a_recording_from_before_a_restart_is_known_whatever_the_clock_was_set_to_meanwhile(
+    stepped: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agents.vision.loop.ARCHIVED_SHARE", 1 / 16)
+    before, after, day, live = Loop(), Loop(), lively(300, 1), lively(300, 2)
+    before.frames([(5000 + number / 15, size, key) for number, (size, key) in enumerate(day + live)])
+    assert after.recall(before.kept(1_800_000_000.0), 1_800_003_600.0 + stepped)
+    after.frames([(70 + number / 15, size, key) for number, (size, key) in enumerate(lively(60, 3) + day)])
+    assert after.looping
+    assert after.since is None, "so long ago it is not told to the second"
+    again, none = Loop(), Loop()
+    assert again.recall(after.kept(1_800_010_000.0), 1_800_010_100.0)
+    again.frames([(9 + number / 15, size, key) for number, (size, key) in enumerate(lively(60, 4) + live)])
+    assert again.looping, "over a second restart"
+    none.frames([(9 + number / 15, size, key) for number, (size, key) in enumerate(lively(60, 4) + live)])
+    assert not none.looping
+
+
+def test_a_loop_after_a_restart_is_told_since_it_began() -> None:
+    before, after, part = Loop(), Loop(), lively(40, 2)
+    before.frames([(5000 + number / 15, size, key) for number, (size, key) in enumerate(lively(300, 1))])
+    assert after.recall(before.kept(1e9), 1e9 + 60)
+    after.frames([(70 + number / 15, size, key) for number, (size, key) in enumerate(part * 2)])
+    assert after.since == pytest.approx(70 + 40, abs=4)
+
+
+KEPT = Loop().kept(1e9)
+
+
+@given(st.integers(0, len(KEPT) - 1), st.integers(1, 255), st.sampled_from(["changed", "cut", "longer", "other"]))
+@settings(max_examples=60)
+def test_what_was_kept_and_is_damaged_is_nothing(place: int, change: int, how: str) -> None:
+    made = bytearray(KEPT)
+    made[place] ^= change
+    data = {"changed": bytes(made), "cut": KEPT[:place], "longer": KEPT + b"x", "other": bytes([change]) * place}[how]
+    loop = Loop()
+    assert not loop.recall(data, 1e9)
+    assert loop._base == 0.0
+    assert Loop().recall(KEPT, 1e9)
+
+
 def test_one_token_that_comes_again_and_again_is_no_recording() -> None:
     loop = Loop()
     loop._archived.extend((5000.0, number % 3) for number in range(16))
