@@ -33,7 +33,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0, help="of steady running that are measured")
     parser.add_argument("--cameras", type=int, default=64)
     parser.add_argument(
-        "--main-cameras", type=int, default=32, help="to begin with; halved until the machine serves them"
+        "--main-cameras", type=int, default=64, help="to begin with; halved until the machine serves them"
     )
     parser.add_argument("--kills", type=int, default=20)
     parser.add_argument("--away", type=float, default=10.0, help="seconds that the server is away before all come back")
