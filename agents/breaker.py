@@ -137,9 +137,14 @@ class Attempt:
         """How often streams that played with the credentials had them refused, in a row: one was perhaps a missing right."""
         return self._breaker._refusals[self._key]  # noqa: SLF001
 
+    @property
+    def proven(self) -> bool:
+        """Whether this process saw the device take the credentials, and nothing has refused them since."""
+        return self._breaker._is_proven(self._key)  # noqa: SLF001
+
     def forbidden(self) -> None:
         """The device answered 403: a missing right if these credentials were accepted lately, else a refusal."""
-        if self._breaker._is_proven(self._key):  # noqa: SLF001
+        if self.proven:
             self.unclear()
         else:
             self.refused()

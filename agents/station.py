@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from agents.breaker import Breaker
 from agents.pins import Pins
 from agents.recorders.base import Recorder, StreamPlayback
+from agents.recorders.onvif_beside import OnvifBeside
 from agents.recorders.registry import DRIVERS
 from agents.recorders.settings import RecorderSettings
 from agents.rtsp.address import AddressBook
@@ -43,6 +44,7 @@ CHANNELS_SECONDS = 900.0
 """A channel list this old still tells where streams are."""
 _NOT_ASKED = frozenset({StreamCause.UNAUTHORIZED, StreamCause.CREDENTIALS_HELD, StreamCause.NO_STREAM})
 """Causes for which the recorder's word on the channel decides nothing."""
+ASKED = "the recorder's ONVIF address"
 DAY_SECONDS = 24 * 3600.0
 FRAMES_SECONDS = 2.0
 """A recorder through which a frame came this lately answers."""
@@ -103,6 +105,8 @@ class Station:
         self._main_allowed_at: dict[str, float] = {}
         """By recorder, or by a camera without one: until when no main stream is asked for."""
         self._ways = {item.id: Ways(clock) for item in site.cameras}
+        self._beside: dict[str, OnvifBeside] = {}
+        """By recorder: its ONVIF, made when a stream isn't where its maker has it."""
 
     async def close(self) -> None:
         """Let go of the recorders and of the files of breaker and pins."""
@@ -110,6 +114,8 @@ class Station:
             await scan.close()
         for driver in self.drivers.values():
             await driver.close()
+        for beside in self._beside.values():
+            await beside.close()
         for file in (self.pins, self.breaker):
             await asyncio.to_thread(file.close)
 
@@ -124,20 +130,20 @@ class Station:
     async def open(self, camera: CameraConfig, trace: Trace | None = None) -> Stream:
         """Open the camera's stream by the best way that leads to one. Raises StreamError."""
         places = self._places(camera)
-        if not places and camera.recorder is not None:
+        if camera.recorder is not None and all(way.url is None for way in places):
             # Some recorders tell their streams' addresses with their channels, and may not have been asked yet.
             await self.scans[camera.recorder].channel_online(camera.channel or camera.id, CHANNELS_SECONDS)
             places = self._places(camera)
-        if not places:
+        if all(way.url is None for way in places):
             detail = "no stream is known, and the recorder tells of none: write stream in site.yaml"
             raise StreamError(StreamCause.NO_STREAM, "connect", detail)
+        known = {way.url for way in places}
 
         async def try_way(way: Way) -> Stream:
+            url = way.url if way.url is not None else await self._asked_url(camera, known, trace)
             if trace is not None:
-                trace(f"{way.name}: {way.url}")
-            return await self._open(
-                camera, StreamRequest(way.url, self._login(self.site.credentials_of(camera))), trace
-            )
+                trace(f"{way.name}: {url}")
+            return await self._open(camera, StreamRequest(url, self._login(self.site.credentials_of(camera))), trace)
 
         return await self._ways[camera.id].open(places, try_way)
 
@@ -213,13 +219,38 @@ class Station:
 
     def _places(self, camera: CameraConfig) -> tuple[Way, ...]:
         """Return a camera's ways to a picture as they are known now, best first."""
-        places = (
-            ("as written", camera.stream),
-            ("the recorder's address", None if camera.stream else self._makers_url(camera, main=False)),
-            ("the main stream", self.main_url(camera)),
-        )
-        ways = {url: Way(name, url) for name, url in reversed(places) if url is not None}
-        return tuple(reversed(ways.values()))
+        makers = self._makers_url(camera, main=False)
+        ways: dict[str, Way] = {}
+        for name, url in (("as written", camera.stream), ("the recorder's address", makers)):
+            if url is not None:
+                ways.setdefault(url, Way(name, url))
+        recorder, main = self.site.recorder(camera.recorder), self.main_url(camera)
+        asked = () if recorder is None or not self._is_asked(recorder, makers) else (Way(ASKED, None),)
+        lowest = () if main is None or main in ways else (Way("the main stream", main),)
+        return (*ways.values(), *asked, *lowest)
+
+    @staticmethod
+    def _is_asked(recorder: RecorderConfig, makers: str | None) -> bool:
+        """Whether a recorder may know a better address than its `makers`: by ONVIF, beside its own interface or as its own."""
+        return makers is None if recorder.driver == "onvif" else makers is not None and recorder.url is not None
+
+    async def _asked_url(self, camera: CameraConfig, known: Collection[str | None], trace: Trace | None) -> str:
+        """Return where the recorder says by ONVIF that the camera's stream is. Raises StreamError where it says nothing new."""
+        recorder = self.site.recorder(camera.recorder)
+        assert recorder is not None  # noqa: S101  (for the type checker: only such cameras have this way)
+        channel, scan = camera.channel or camera.id, self.scans[recorder.id]
+        if recorder.driver == "onvif":
+            await scan.channel_online(channel, CHANNELS_SECONDS)
+            url, why = self._makers_url(camera, main=False), f"recorder {recorder.id} tells of none"
+        else:
+            beside = self._beside.setdefault(recorder.id, OnvifBeside(self.settings(recorder)))
+            url, why = await beside.sub_stream(channel, lambda: scan.channels_lately(CHANNELS_SECONDS))
+        if url is not None and url not in known:
+            return url
+        detail = "it is the one that was tried" if url is not None else why
+        if trace is not None:
+            trace(f"{ASKED}: {detail}")
+        raise StreamError(StreamCause.NOT_FOUND, "connect", detail)
 
     def runs(self, camera: CameraConfig) -> None:
         """Take note that the camera's frames arrive now: silence while others run is a full recorder."""
@@ -378,6 +409,8 @@ class Station:
         corrected = [password.refresh() for password in self._passwords.values()]
         if any(corrected):
             self._main_allowed_at.clear()
+            for beside in self._beside.values():
+                beside.forget()
         return any(corrected)
 
     def _login(self, credentials: Credentials | None) -> Login | None:

@@ -21,7 +21,8 @@ class Way:
 
     name: str
     """For people: where the address comes from."""
-    url: str
+    url: str | None
+    """None where it has to be asked for, which is done when its turn comes."""
 
 
 Open = Callable[[Way], Awaitable[Stream]]
@@ -33,8 +34,8 @@ class Ways:
     def __init__(self, clock: Clock) -> None:
         """Know nothing."""
         self._clock = clock
-        self._taken: str | None = None
-        """The address that was gone down to; None while the best one is good."""
+        self._taken: Way | None = None
+        """The way that was gone down to; None while the best one is good."""
         self._since = 0.0
 
     async def open(self, ways: Sequence[Way], try_way: Open) -> Stream:
@@ -52,7 +53,7 @@ class Ways:
                         raise
                     refused = refused or error
                     continue
-                self._take(way.url if way is not ways[0] else None)
+                self._take(way if way is not ways[0] else None)
                 return stream
             self._taken = None
             if refused is None:
@@ -61,12 +62,12 @@ class Ways:
         finally:
             del refused  # its traceback holds this frame, and with it all that was made for the attempt
 
-    def _take(self, url: str | None) -> None:
-        if url != self._taken:
-            self._taken, self._since = url, self._clock.monotonic()
+    def _take(self, way: Way | None) -> None:
+        if way != self._taken:
+            self._taken, self._since = way, self._clock.monotonic()
 
     def _first(self, ways: Sequence[Way]) -> int:
         """Return where to begin: at the way that was gone down to, for a day; at the best one when that has vanished."""
         if self._taken is None or self._clock.monotonic() - self._since >= TRY_AGAIN_SECONDS:
             return 0
-        return next((number for number, way in enumerate(ways) if way.url == self._taken), 0)
+        return next((number for number, way in enumerate(ways) if way == self._taken), 0)

@@ -31,15 +31,13 @@ from agents.recorders.base import (
     TimeSync,
 )
 from agents.recorders.http import DeviceHttp
+from agents.recorders.onvif_live import NO_STREAM, STREAM_SETUP, LiveStreams, own_profiles
 from agents.recorders.onvif_soap import (
     DEVICE,
     DEVICE_IO,
-    MEDIA,
-    MEDIA2,
     RECORDING,
     REPLAY,
     SEARCH,
-    Service,
     Soap,
     element,
 )
@@ -66,14 +64,8 @@ FUTURE: Millis = 5 * MINUTE
 """Footage so far ahead of the recorder's own clock is dated wrongly."""
 
 _PASSING = frozenset({StreamCause.RECORDER, StreamCause.RECORDER_FULL, StreamCause.TIMEOUT})
-_NO_STREAM = frozenset({NOT_OFFERED, StreamCause.NOT_PERMITTED, StreamCause.NOT_FOUND, StreamCause.RECORDER})
 _HALF_SECOND = 0.5
 _POLL_SECONDS = 0.5
-_RTSP = 554
-_STREAM_SETUP = (
-    "<tns:StreamSetup><tt:Stream>RTP-Unicast</tt:Stream>"
-    "<tt:Transport><tt:Protocol>RTSP</tt:Protocol></tt:Transport></tns:StreamSetup>"
-)
 _EVENT_FILTER = (
     '<tns:SearchFilter><wsnt:TopicExpression xmlns:wsnt="http://docs.oasis-open.org/wsn/b-2" '
     'xmlns:tns1="http://www.onvif.org/ver10/topics" '
@@ -104,6 +96,7 @@ class Onvif(OffersNothing):
         self._settings = settings
         self._http = DeviceHttp(settings, options.timeout_seconds)
         self._soap = Soap(settings, self._http, options.device_path)
+        self._live = LiveStreams(settings, self._http, self._soap)
         self._searching = asyncio.Lock()
         self._recordings: tuple[dict[str, parse.Recording], float] | None = None
         self._sources: int | None = None
@@ -186,12 +179,12 @@ class Onvif(OffersNothing):
 
     async def playback(self, channel: str, at: Millis, seconds: float) -> StreamPlayback:
         """Return the replay address of a recording, on the recorder's own host, and the range. Raises RecorderError."""
-        inner = f"{_STREAM_SETUP}{element('RecordingToken', channel)}"
+        inner = f"{STREAM_SETUP}{element('RecordingToken', channel)}"
         place = await self._soap.ask(REPLAY, "GetReplayUri", parse.rtsp_place, inner, f"recording {channel}")
         start, end = (
             isoformat(instant).replace("-", "").replace(":", "") for instant in (at, at + round(seconds * SECOND))
         )
-        return StreamPlayback(self._url(place), f"clock={start}-{end}", (("Require", "onvif-replay"),))
+        return StreamPlayback(self._live.url(place), f"clock={start}-{end}", (("Require", "onvif-replay"),))
 
     async def footage(self, channel: str, start: Millis, end: Millis, progress: Progress | None = None) -> Footage:
         """Return when a recording's video track holds data in [start, end). Raises RecorderError.
@@ -232,11 +225,6 @@ class Onvif(OffersNothing):
         middle = (start + end) // 2 // SECOND * SECOND
         halves = ((start, middle), (middle, end))
         return [span for half in halves for span in await self._held(recording, track, half, splits - 1)]
-
-    def _url(self, place: parse.RtspPlace) -> str:
-        # A port in site.yaml that is not RTSP's own was set on purpose, for a device behind a router.
-        port = place.port if place.port and self._settings.rtsp_port == _RTSP else self._settings.rtsp_port
-        return f"rtsp://{self._http.shown_host}:{port}{place.path}"
 
     async def _check(self, track: parse.Track) -> None:
         """Raise RecorderError where footage lies in the future of the recorder's own clock: its times are not UTC."""
@@ -349,7 +337,7 @@ class Onvif(OffersNothing):
         """Return how many video sources the recorder has, asked once; 1 where it does not say."""
         if self._sources is None:
             try:
-                _, profiles = await self._profiles()
+                _, profiles = await self._live.profiles()
                 self._sources = max(1, len({profile.source for profile in profiles}))
             except RecorderError as error:
                 if error.cause != NOT_OFFERED:
@@ -370,37 +358,19 @@ class Onvif(OffersNothing):
             return
         self._looked_for |= {one.token: now for one in wanted}
         try:
-            service, profiles = await self._profiles()
+            service, profiles = await self._live.profiles()
         except RecorderError as error:
-            if error.cause not in _NO_STREAM:
+            if error.cause not in NO_STREAM:
                 raise
             return
         for recording in wanted:
             source = next((one.source for one in profiles if recording.source_id in {one.source, one.token}), None)
-            own = sorted((one for one in profiles if one.source == source), key=lambda one: -one.pixels)
-            # The largest is the main stream, the smallest the sub-stream; a single one serves as both.
+            own = own_profiles(profiles, source)
+            # A single one serves as main and sub-stream.
             for main, profile in ((True, own[0]), (False, own[-1])) if own else ():
-                place = await self._stream(service, profile)
-                if place is not None:
-                    self._streams[recording.token, main] = self._url(place)
-
-    async def _profiles(self) -> tuple[Service, tuple[parse.Profile, ...]]:
-        """Return the live profiles, and the media service that knows them: the older one where there are both."""
-        try:
-            return MEDIA, await self._soap.ask(MEDIA, "GetProfiles", parse.profiles)
-        except NotOffered:
-            inner = "".join(element("Type", kind) for kind in ("VideoSource", "VideoEncoder"))
-            return MEDIA2, await self._soap.ask(MEDIA2, "GetProfiles", parse.profiles, inner)
-
-    async def _stream(self, service: Service, profile: parse.Profile) -> parse.RtspPlace | None:
-        how = _STREAM_SETUP if service is MEDIA else element("Protocol", "RTSP")
-        inner = f"{how}{element('ProfileToken', profile.token)}"
-        try:
-            return await self._soap.ask(service, "GetStreamUri", parse.rtsp_place, inner, f"profile {profile.token}")
-        except RecorderError as error:
-            if error.cause not in _NO_STREAM:
-                raise
-        return None
+                url = await self._live.url_of(service, profile)
+                if url is not None:
+                    self._streams[recording.token, main] = url
 
 
 def _spans_held(changes: list[parse.Change], window: tuple[Millis, Millis]) -> list[tuple[Millis, Millis]]:

@@ -30,6 +30,15 @@ class Addresses(Protocol):
 class Attempt(Protocol):
     """One login under the breaker's eye."""
 
+    @property
+    def proven(self) -> bool:
+        """Whether this process saw the device take the credentials, and nothing has refused them since."""
+        ...
+
+    def unused(self) -> None:
+        """Say that nothing was sent after all."""
+        ...
+
     def accepted(self) -> None:
         """Say that the credentials were taken."""
         ...
