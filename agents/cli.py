@@ -11,6 +11,7 @@ import typer
 
 from agents.attest import AttestError, What
 from agents.attest import attest as attest_now
+from agents.bounds import Bounds
 from agents.database import DatabaseError
 from agents.enroll import EnrolError
 from agents.enroll import enroll as enroll_now
@@ -289,6 +290,12 @@ def diagnose(
         typer.Option(help="The approved view: an image, a video or a fingerprint; default FILE's beginning."),
     ] = None,
     every: Annotated[float, typer.Option(help="Seconds between two looks.", min=0.04, max=3600.0)] = 10.0,
+    config: Annotated[
+        Path | None, typer.Option("--config", help="Judge by the thresholds of this site.yaml, not by the defaults.")
+    ] = None,
+    camera: Annotated[
+        str | None, typer.Option("--camera", metavar="ID", help="And by those of this camera; needs --config.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON on standard output, nothing else.")] = False,
 ) -> None:
     """Run the picture checks over a recorded file, as the watcher does over a live stream.
@@ -298,10 +305,24 @@ def diagnose(
     from agents.diagnose_cli import print_diagnosis
     from agents.recorded_looks import UnreadableError
 
+    if camera is not None and config is None:
+        fail(f"--camera {camera}: give --config FILE, too: the camera's thresholds stand in site.yaml")
+    bounds = Bounds() if config is None else _bounds_of(site_of(config), camera)
     try:
-        print_diagnosis(file, baseline=baseline, every=every, as_json_only=as_json)
+        print_diagnosis(file, baseline=baseline, every=every, bounds=bounds, as_json_only=as_json)
     except UnreadableError as error:
         fail(error)
+
+
+def _bounds_of(site: Site, camera: str | None) -> Bounds:
+    """Return a camera's thresholds, or those that a site sets for all; ends the command where there is no such camera."""
+    if camera is None:
+        return Bounds.resolve(site.thresholds)
+    found = site.camera(camera)
+    if found is None:
+        known = ", ".join(item.id for item in site.cameras)
+        fail(f"--camera {camera}: {site.path} has no such camera; there are {known}")
+    return found.bounds
 
 
 @app.command()

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from agents.recorded_looks import FilmedLook, UnreadableError, file_looks, still_picture
-from agents.vision.diagnose import OK, Conditions, Diagnosis, look
-from agents.vision.eye import Eye
+from agents.vision.diagnose import OK, Diagnosis, look
+from agents.vision.eye import Eye, Judged
 from agents.vision.fingerprint import Fingerprint, fingerprint, merge
+from agents.vision.light import Light
 from agents.vision.measure import Scores, Trace, measure
 from agents.vision.picture import Picture
 from agents.vision.structure import COLUMNS, ROWS
@@ -163,16 +164,20 @@ def diagnose(
     thresholds: Thresholds,
     approved: Sequence[Fingerprint] = (),
     progress: Callable[[float], None] = lambda _: None,
+    by_light: Callable[[Light], Thresholds] | None = None,
 ) -> Diagnosed:
-    """Look through a video file. Raises UnreadableError when no picture comes out of it."""
+    """Look through a video file. `by_light` gives the thresholds of a look's light, where they differ.
+
+    Raises UnreadableError when no picture comes out of it.
+    """
     samples, diagnoses = list[Sample](), list[Diagnosis]()
-    eye, trace, diagnosis = Eye(thresholds, approved), None, Diagnosis()
+    eye, trace, diagnosis = Eye(thresholds, approved, by_light=by_light), None, Diagnosis()
     baseline = _Baseline(approved)
     for filmed in file_looks(path, every, progress):
         view = fingerprint(filmed.picture)
         sample, trace, judged = _looked(filmed, view, eye, trace)
         before = round(samples[-1].at_seconds * SECOND) if samples else None
-        diagnosis = look(diagnosis, judged, round(filmed.at_seconds * SECOND), thresholds, before)
+        diagnosis = look(diagnosis, judged.conditions, round(filmed.at_seconds * SECOND), judged.thresholds, before)
         if not baseline.done:
             eye.approved = tuple(baseline.take(filmed.at_seconds, view, sound=sample.state == OK))
         samples.append(sample)
@@ -180,12 +185,12 @@ def diagnose(
     return Diagnosed(str(path), every, tuple(samples), tuple(alarms(zip(samples, diagnoses, strict=True))))
 
 
-def _looked(filmed: FilmedLook, view: Fingerprint, eye: Eye, trace: Trace | None) -> tuple[Sample, Trace, Conditions]:
+def _looked(filmed: FilmedLook, view: Fingerprint, eye: Eye, trace: Trace | None) -> tuple[Sample, Trace, Judged]:
     for frame in filmed.frames:
         eye.frame(frame.at_seconds, frame.bytes, keyframe=frame.keyframe)
     measures, kept = measure(filmed.picture, trace)
     judged = eye.look(measures, view)
-    return Sample(round(filmed.at_seconds, 3), judged.conditions.state, judged.scores), kept, judged.conditions
+    return Sample(round(filmed.at_seconds, 3), judged.conditions.state, judged.scores), kept, judged
 
 
 def alarms(course: Iterable[tuple[Sample, Diagnosis]]) -> list[Alarm]:

@@ -29,6 +29,7 @@ from agents.simulators.scenes import Picture, Scene
 from agents.vision.diagnose import Diagnosis
 from agents.watch.filmed import keyframes_at
 from support.pictures import START, draws, footage
+from support.site import write_site
 
 WIDTH, HEIGHT = 176, 144
 SCENE = Scene("gate", width=WIDTH, height=HEIGHT, name="Camera 01")
@@ -136,6 +137,48 @@ def test_without_json_a_table_shows_measures_beside_thresholds(capped: Path) -> 
         "black from 0:00:40.0 to 0:01:20.0",
     ):
         assert part in out
+
+
+def test_a_site_tries_its_own_thresholds_on_its_own_footage(capped: Path, folder: Path) -> None:
+    cameras = [
+        {
+            "id": "gate",
+            "zones": ["gate"],
+            "stream": "rtsp://127.0.0.1:9/gate",
+            "thresholds": {"day": {"dark_p90": 200}},
+        },
+        {"id": "yard", "zones": ["gate"], "stream": "rtsp://127.0.0.1:9/yard"},
+    ]
+    config = write_site(folder, cameras, thresholds={"confirm_looks": 3})
+    states = [alarm["state"] for alarm in said(capped, "--config", config, "--camera", "gate")["alarms"]]
+    assert states[:2] == ["dark", "black"], "as bright as the room is, it is too dark for this camera"
+    (alarm,) = said(capped, "--config", config, "--camera", "yard")["alarms"]
+    assert (alarm["state"], alarm["raised_at_seconds"]) == ("black", 60.0), "the site wants a third look"
+    assert said(capped)["alarms"][0]["raised_at_seconds"] == 50.0
+    assert "(changed: confirm_looks)" in run(capped, "--config", config)[1]
+    out = run(capped, "--config", config, "--camera", "gate")[1]
+    assert "(changed: dark_p90 by day, confirm_looks)" in out
+    assert [line.split() for line in out.splitlines() if line.startswith("  dark_p90")] == [
+        ["dark_p90", "200", "44", "44"]
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("--camera", "gate"), "--camera gate: give --config FILE, too: the camera's thresholds stand in site.yaml"),
+        (("--config", "site.yaml", "--camera", "hall"), "site.yaml has no such camera; there are gate"),
+        (("--config", "none.yaml"), "none.yaml"),
+    ],
+)
+def test_thresholds_that_can_t_be_found_are_told(
+    capped: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], why: str
+) -> None:
+    write_site(tmp_path, [{"id": "gate", "zones": ["gate"], "stream": "rtsp://127.0.0.1:9/gate"}])
+    monkeypatch.chdir(tmp_path)
+    status, out, err = run(capped.resolve(), *arguments)
+    assert (status, out) == (2, "")
+    assert why in err
 
 
 def test_a_frozen_picture_began_at_the_look_that_showed_it_first(folder: Path) -> None:
