@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psycopg
 
+from benchmarks.processes import tree
 from support.databases import server_programs
 
 
@@ -63,11 +64,15 @@ class Server:
         began = time.monotonic()
         options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={self.directory}"]
         command = [str(server_programs() / "postgres"), "-D", str(self.directory / "data"), *options]
-        with (self.directory / "log").open("ab") as log:
-            self.process = subprocess.Popen(
-                command, user=self._account, cwd=self.directory, stdout=log, stderr=log, start_new_session=True
-            )
+        self.process = None
         while True:
+            if (
+                self.process is None or self.process.poll() is not None
+            ):  # one that was just being forked may outlive a kill
+                with (self.directory / "log").open("ab") as log:
+                    self.process = subprocess.Popen(
+                        command, user=self._account, cwd=self.directory, stdout=log, stderr=log, start_new_session=True
+                    )
             with suppress(psycopg.OperationalError), psycopg.connect(self.url, connect_timeout=2):
                 return time.monotonic() - began
             if time.monotonic() - began > 60:
@@ -77,5 +82,17 @@ class Server:
     def kill(self) -> None:
         """Kill -9 the server with all its processes, as the kernel does when memory runs out."""
         assert self.process is not None
-        os.killpg(self.process.pid, signal.SIGKILL)
+        everybody = tree(self.process.pid)  # its processes have groups of their own
+        for pid in everybody:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         self.process.wait()
+        while any(_runs(pid) for pid in everybody):  # the shared memory must be given back
+            threading.Event().wait(0.005)
+
+
+def _runs(pid: int) -> bool:
+    """Tell whether a process is there, and has not ended."""
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text("ascii", "replace").rpartition(")")[2].split()[0] != "Z"
+    return False
