@@ -14,14 +14,14 @@ from fastapi import APIRouter, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from monitor.api.body import MAX_BATCH_BYTES, MAX_FORM_BYTES, MAX_SENT_BYTES, expand, read_body, said_size
+from monitor.api.body import MAX_BATCH_BYTES, MAX_FORM_BYTES, MAX_SENT_BYTES, Expanded, read_body, said_size
 from monitor.api.context import Context
 from monitor.api.limit import FailureLimit
-from monitor.api.load import Held
+from monitor.api.load import LITTLE_BYTES, Held
 from monitor.api.metrics import Counters
 from monitor.api.problems import Problem
 from monitor.api.together import AT_ONCE, Together
-from monitor.collector.arrival import NotProved
+from monitor.collector.arrival import NotProved, check_first
 from monitor.collector.assignment import assignment
 from monitor.collector.enrolment import Enrolled, EnrolmentError, Offer, WrongInstitution, enrol, rotate
 from monitor.collector.ingest import ingest_together
@@ -30,7 +30,7 @@ from monitor.collector.opening import first_error
 from monitor.collector.own_keys import handovers
 from monitor.collector.settings import SettingsError
 from monitor.collector.signed_request import Asked, who_asks
-from monitor.model.envelope import MEDIA_TYPE, unframe
+from monitor.model.envelope import MEDIA_TYPE, unframe, where_framed
 from monitor.model.handover import Handovers
 from monitor.model.inventory import Identifier
 from monitor.model.jws import SignatureError
@@ -43,6 +43,9 @@ from monitor.store.engine import reading
 log = structlog.get_logger(__name__)
 
 M = TypeVar("M", bound=BaseModel)
+
+HEAD_BYTES = 4096
+"""More than an envelope's header and the length before it."""
 
 _STATUS = {"size": HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
 
@@ -154,7 +157,7 @@ def _report_route(router: APIRouter, context: Context, counters: Counters) -> Ta
         """Store reports; each is answered by itself, after it was stored."""
         load.ask(said_size(request))
         with load.request() as held:
-            bodies = await _envelopes(request, counters, held)
+            bodies = await _envelopes(context, request, counters, held)
             with load.work():
                 try:
                     receipts = await together.give(bodies)
@@ -221,7 +224,18 @@ def _signed(context: Context, who: Asked, etag: str, body: bytes) -> dict[str, s
     }
 
 
-async def _envelopes(request: Request, counters: Counters, held: Held) -> list[bytes]:
+async def _check_first(context: Context, expanded: Expanded, held: Held) -> None:
+    """Raises SignatureError, NotProved or Problem unless the first report of a large body is proved.
+
+    Who is unknown is told so after the first bytes, whatever the rest would cost.
+    """
+    head = expanded.upto(HEAD_BYTES)
+    begin, end = where_framed(head)
+    held.take(end)
+    await run_in_threadpool(check_first, context, head[begin:end], lambda: expanded.upto(end)[begin:])
+
+
+async def _envelopes(context: Context, request: Request, counters: Counters, held: Held) -> list[bytes]:
     """Return the envelopes of a request's body, within all bounds. Raises Problem."""
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != MEDIA_TYPE:
         counters.refuse("form")
@@ -230,8 +244,16 @@ async def _envelopes(request: Request, counters: Counters, held: Held) -> list[b
     try:
         async with held.coming():
             body = await read_body(request, MAX_SENT_BYTES, held.take)
-        body = expand(body, request.headers.get("content-encoding", ""), MAX_BATCH_BYTES)
+        expanded = Expanded(body, request.headers.get("content-encoding", ""), MAX_BATCH_BYTES)
+        if len(expanded.upto(LITTLE_BYTES + 1)) > LITTLE_BYTES:
+            await _check_first(context, expanded, held)
+        body = expanded.whole()
         held.take(len(body))
+    except SignatureError as error:
+        counters.refuse(error.reason)
+        raise Problem(_STATUS.get(error.reason, HTTPStatus.UNPROCESSABLE_ENTITY), str(error)) from None
+    except NotProved as error:
+        raise _refused(counters, error) from None
     except Problem as error:
         if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
             raise

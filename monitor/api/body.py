@@ -51,24 +51,40 @@ def _too_large(limit: int) -> Problem:
     return Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is longer than {limit} bytes", headers)
 
 
-def expand(body: bytes, encoding: str, limit: int) -> bytes:
-    """Return a body without its Content-Encoding. Raises Problem: 413 beyond `limit` bytes, 415, 422.
+class Expanded:
+    """A body without its Content-Encoding, expanded no further than it is asked for.
 
-    No more than `limit` bytes are ever expanded, whatever the body says of itself.
+    Raises Problem at each step: 413 beyond `limit` bytes, 415, 422. No more than `limit` bytes are ever expanded, whatever
+    the body says of itself.
     """
-    name = encoding.strip().lower()
-    if name in {"", "identity"}:
-        return body
-    if name not in {"gzip", "x-gzip"}:
-        headers = {"Accept-Encoding": "gzip"}
-        raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the body may be compressed by gzip alone", headers)
-    inflater = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-    try:
-        found = inflater.decompress(body, limit + 1)
-    except zlib.error:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the body is no gzip") from None
-    if len(found) > limit:
-        raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body is longer than {limit} bytes when it is expanded")
-    if not inflater.eof or inflater.unused_data:
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the body is no whole gzip")
-    return found
+
+    def __init__(self, body: bytes, encoding: str, limit: int) -> None:
+        """Expand nothing yet."""
+        name = encoding.strip().lower()
+        if name not in {"", "identity", "gzip", "x-gzip"}:
+            headers = {"Accept-Encoding": "gzip"}
+            raise Problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the body may be compressed by gzip alone", headers)
+        self._limit = limit
+        self._inflater = None if name in {"", "identity"} else zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
+        self._rest, self._found = (body, bytearray()) if self._inflater else (b"", bytearray(body))
+
+    def upto(self, size: int) -> bytes:
+        """Return its first `size` bytes, all where it has no more."""
+        more = min(size, self._limit + 1) - len(self._found)
+        if self._inflater is not None and more > 0 and not self._inflater.eof:
+            try:
+                self._found += self._inflater.decompress(self._rest, more)
+            except zlib.error:
+                raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the body is no gzip") from None
+            self._rest = self._inflater.unconsumed_tail
+        return bytes(memoryview(self._found)[:size])
+
+    def whole(self) -> bytes:
+        """Return all of it."""
+        found = self.upto(self._limit + 1)
+        if len(found) > self._limit:
+            detail = f"the body is longer than {self._limit} bytes when it is expanded"
+            raise Problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
+        if self._inflater is not None and (not self._inflater.eof or self._inflater.unused_data):
+            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the body is no whole gzip")
+        return found

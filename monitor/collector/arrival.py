@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from monitor.collector.context import Context
@@ -10,7 +10,7 @@ from monitor.model.envelope import Envelope
 from monitor.model.jws import SignatureError
 from monitor.model.suite import digest_of_bytes
 from monitor.store.engine import reading
-from monitor.store.keys import AgentKey, keys_of_agents
+from monitor.store.keys import AgentKey, agent_keys, keys_of_agents
 
 
 @dataclass(frozen=True)
@@ -59,18 +59,21 @@ class Arrivals:
 
 @dataclass(frozen=True)
 class _Read:
-    """A request's envelopes, read, and who says to have sent them."""
+    """A request's envelopes, read up to the first that can be read, and who says to have sent them."""
 
     identity: Identity
-    items: tuple[Arrived, ...]
+    unreadable: tuple[Arrived, ...]
+    first: Envelope
+    rest: Sequence[bytes]
 
 
 def check_in(context: Context, requests: Sequence[Sequence[bytes]]) -> list[Arrivals | NotProved]:
-    """Find out who sent the envelopes of each request; NotProved of one in which none is signed by a key that counts.
+    """Find out who sent the envelopes of each request.
 
+    NotProved of one whose first envelope that can be read is not signed by a key that counts: nothing more of it is read then.
     At most one signature of a request that doesn't verify is checked: what comes after it is left unanswered.
     """
-    read = [_read_all(bodies) for bodies in requests]
+    read = [_read_first(bodies) for bodies in requests]
     who = {(item.identity.institution, item.identity.agent) for item in read if isinstance(item, _Read)}
     if not who:
         return [item for item in read if isinstance(item, NotProved)]
@@ -82,43 +85,78 @@ def check_in(context: Context, requests: Sequence[Sequence[bytes]]) -> list[Arri
     ]
 
 
-def _read_all(bodies: Sequence[bytes]) -> _Read | NotProved:
-    items = tuple(_read(body) for body in bodies)
-    first = next((item.found for item in items if isinstance(item.found, Envelope)), None)
-    if first is None:
-        return _not_proved(items)
-    return _Read(Identity(first.protected.institution, first.protected.agent), items)
+def check_first(context: Context, head: bytes, whole: Callable[[], bytes]) -> None:
+    """Raises NotProved unless a request's first envelope is signed by a key that counts.
+
+    `head` is its beginning, with the whole header; `whole` gives all of it, and is asked for the envelope of such a key alone.
+    """
+    begun = _read_first([head])
+    if isinstance(begun, NotProved):
+        raise begun
+    with reading(context.engine) as session:
+        keys = agent_keys(session, begun.identity.institution, begun.identity.agent)
+    wrong = _check_key(begun.first, begun.identity, keys)
+    if isinstance(wrong, Rejected):
+        raise _not_proved(wrong)
+    read = _read_first([whole()])
+    found = read if isinstance(read, NotProved) else _checked(read, keys)
+    if isinstance(found, NotProved):
+        raise found
+
+
+def _read_first(bodies: Sequence[bytes]) -> _Read | NotProved:
+    unreadable: list[Arrived] = []
+    for number, body in enumerate(bodies):
+        try:
+            first = Envelope.read(body)
+        except SignatureError as error:
+            unreadable.append(_unreadable(body, error))
+        else:
+            identity = Identity(first.protected.institution, first.protected.agent)
+            return _Read(identity, tuple(unreadable), first, bodies[number + 1 :])
+    return _not_proved(unreadable[0].found)
 
 
 def _checked(read: _Read, keys: Mapping[str, AgentKey]) -> Arrivals | NotProved:
-    items: list[Arrived] = []
-    for item in read.items:
-        checked = Arrived(item.digest, _check(item.found, read.identity, keys))
-        items.append(checked)
-        if isinstance(checked.found, Rejected) and checked.found.reason == "signature":
+    found = _check(read.first, read.identity, keys)
+    if isinstance(found, Rejected):
+        return _not_proved(read.unreadable[0].found if read.unreadable else found)
+    items = [*read.unreadable, Arrived(found.digest, found)]
+    for body in read.rest:
+        try:
+            envelope = Envelope.read(body)
+        except SignatureError as error:
+            items.append(_unreadable(body, error))
+            continue
+        checked = _check(envelope, read.identity, keys)
+        items.append(Arrived(envelope.digest, checked))
+        if isinstance(checked, Rejected) and checked.reason == "signature":
             break
-    if not any(isinstance(item.found, Envelope) for item in items):
-        return _not_proved(items)
     return Arrivals(read.identity, keys, tuple(items))
 
 
-def _not_proved(items: Sequence[Arrived]) -> NotProved:
-    found = items[0].found
-    reason = found.reason if isinstance(found, Rejected) else "form"
-    return NotProved(reason, str(found) if isinstance(found, Rejected) else "no envelope can be read")
-
-
-def _read(body: bytes) -> Arrived:
-    try:
-        envelope = Envelope.read(body)
-    except SignatureError as error:
-        return Arrived(digest_of_bytes(body), Rejected(error.reason, str(error)))
-    return Arrived(envelope.digest, envelope)
-
-
-def _check(found: Envelope | Rejected, identity: Identity, keys: Mapping[str, AgentKey]) -> Envelope | Rejected:
+def _not_proved(found: Envelope | Rejected) -> NotProved:
     if isinstance(found, Rejected):
-        return found
+        return NotProved(found.reason, str(found))
+    return NotProved("form", "no envelope can be read")
+
+
+def _unreadable(body: bytes, error: SignatureError) -> Arrived:
+    return Arrived(digest_of_bytes(body), Rejected(error.reason, str(error)))
+
+
+def _check(found: Envelope, identity: Identity, keys: Mapping[str, AgentKey]) -> Envelope | Rejected:
+    key = _check_key(found, identity, keys)
+    if isinstance(key, Rejected):
+        return key
+    try:
+        found.verify(key.public)
+    except SignatureError as error:
+        return Rejected(error.reason, str(error))
+    return found
+
+
+def _check_key(found: Envelope, identity: Identity, keys: Mapping[str, AgentKey]) -> AgentKey | Rejected:
     header = found.protected
     if (header.institution, header.agent) != (identity.institution, identity.agent):
         return Rejected("cross_site", "the report is of another agent than the first one of this request")
@@ -127,8 +165,4 @@ def _check(found: Envelope | Rejected, identity: Identity, keys: Mapping[str, Ag
         return Rejected("unknown_key", "the report is signed with a key that is not registered for this agent")
     if key.revoked is not None:
         return Rejected("revoked_key", "the report is signed with a key that was revoked")
-    try:
-        found.verify(key.public)
-    except SignatureError as error:
-        return Rejected(error.reason, str(error))
-    return found
+    return key

@@ -149,19 +149,27 @@ def unframe(data: bytes, most: int = MAX_ENVELOPES) -> list[bytes]:
     found: list[bytes] = []
     at = 0
     while at < len(data):
-        colon = data.find(b":", at, at + 9)
-        digits = data[at:colon]
-        if colon < 0 or not digits.isdigit() or (digits[0] == 0x30 and len(digits) > 1):
-            raise SignatureError("form", "the body is no sequence of netstrings")
-        end = colon + 1 + int(digits)
-        if int(digits) > MAX_ENVELOPE_BYTES:
-            raise SignatureError("size", f"an envelope has more than {MAX_ENVELOPE_BYTES} bytes")
+        begin, end = where_framed(data, at)
         if len(found) == most:
             raise SignatureError("count", f"the body holds more than {most} envelopes")
         if data[end : end + 1] != b",":
             raise SignatureError("form", "the body is no sequence of netstrings")
-        found.append(data[colon + 1 : end])
+        found.append(data[begin:end])
         at = end + 1
     if not found:
         raise SignatureError("form", "the body holds no envelope")
     return found
+
+
+def where_framed(data: bytes, at: int = 0) -> tuple[int, int]:
+    """Return where the envelope begins and ends whose netstring begins at a place, by the length that it gives; its bytes may be to come.
+
+    Raises SignatureError: there is no netstring, or it is too large.
+    """
+    colon = data.find(b":", at, at + 9)
+    digits = data[at:colon]
+    if colon < 0 or not digits.isdigit() or (digits[0] == 0x30 and len(digits) > 1):
+        raise SignatureError("form", "the body is no sequence of netstrings")
+    if int(digits) > MAX_ENVELOPE_BYTES:
+        raise SignatureError("size", f"an envelope has more than {MAX_ENVELOPE_BYTES} bytes")
+    return colon + 1, colon + 1 + int(digits)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gzip
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from threading import Lock
 from typing import Any, cast
@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi.testclient import TestClient
 from sqlalchemy import Engine
 
+from monitor.api.body import MAX_BATCH_BYTES, Expanded
 from monitor.api.routes import build_api
 from monitor.collector.enrolment import EnrolmentError, Offer, revoke, rotate
 from monitor.collector.nonce import new_nonce
@@ -230,7 +231,7 @@ def test_a_restored_backup_is_seen_as_a_fork(centre: Centre, client: TestClient,
 
 
 BODIES = [
-    (BOMB, "gzip", 413, "size"),
+    (BOMB, "gzip", 422, "form"),
     (gzip.compress(BOMB), "gzip", 422, "form"),
     (gzip.compress(b"1:x,")[:-4], "gzip", 422, "compression"),
     (gzip.compress(b"1:x,") + b"more", "gzip", 422, "compression"),
@@ -268,6 +269,93 @@ def test_no_mutation_of_a_request_changes_anything(centre: Centre, client: TestC
         sent += 1
     assert everything(engine, *leave) == before
     assert sum(refusals(client).values()) >= sent
+
+
+def compressed(*envelopes: bytes) -> bytes:
+    return gzip.compress(frame(envelopes), 6)
+
+
+@pytest.fixture
+def expanded(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many bytes the requests' bodies were expanded to."""
+    found: list[int] = []
+    upto = Expanded.upto
+
+    def counting(self: Expanded, size: int) -> bytes:
+        taken = upto(self, size)
+        found.append(len(taken))
+        return taken
+
+    monkeypatch.setattr(Expanded, "upto", counting)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("reason", "forge"),
+    [
+        ("unknown_key", lambda forger, large: forger.sign(large, agent="nobody")),
+        ("unknown_key", lambda forger, large: forger.sign(large, kid="k" * 43)),
+        ("signature", lambda forger, large: forger.sign(large, key=Ed25519PrivateKey.generate())),
+        ("form", lambda _forger, large: b"no header\n" + large),
+        ("form", lambda _forger, large: large),
+    ],
+)
+def test_of_a_large_body_nothing_is_expanded_before_its_first_report_is_proved(
+    centre: Centre, client: TestClient, expanded: list[int], reason: str, forge: Callable[[Forger, bytes], bytes]
+) -> None:
+    """The agent's own good report comes second: it is no way around."""
+    forger, large = Forger(centre), b" " * 1_000_000
+    before = refusals(client)
+    body = compressed(forge(forger, large), forger.good, *[large] * 14)
+    answer = client.post("/api/v1/reports", content=body, headers={**TYPE, "Content-Encoding": "gzip"})
+    assert answer.status_code == 401
+    assert refusals(client) == {**before, reason: before.get(reason, 0.0) + 1}
+    assert max(expanded) < (1_100_000 if reason == "signature" else 100_000)
+
+
+def test_of_a_small_body_nothing_is_read_behind_a_first_report_that_is_not_proved(
+    centre: Centre, client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    forger, read = Forger(centre), []
+    plainly = Envelope.read
+
+    def counting(data: bytes) -> Envelope:
+        read.append(data)
+        return plainly(data)
+
+    monkeypatch.setattr(Envelope, "read", counting)
+    for unknown in (
+        forger.sign(agent="nobody"),
+        forger.sign(kid="k" * 43),
+        forger.sign(key=Ed25519PrivateKey.generate()),
+    ):
+        read.clear()
+        assert (
+            client.post("/api/v1/reports", content=frame([unknown, *[forger.good] * 9]), headers=TYPE).status_code
+            == 401
+        )
+        assert len(read) == 1
+
+
+def test_a_bomb_behind_a_proved_report_is_bounded(centre: Centre, client: TestClient, expanded: list[int]) -> None:
+    forger = Forger(centre)
+    before = refusals(client)
+    body = compressed(forger.good, *[bytes(4_000_000)] * 16)
+    answer = client.post("/api/v1/reports", content=body, headers={**TYPE, "Content-Encoding": "gzip"})
+    assert answer.status_code == 413
+    assert refusals(client) == {**before, "size": before.get("size", 0.0) + 1}
+    assert max(expanded) == MAX_BATCH_BYTES + 1
+
+
+def test_a_large_body_of_a_known_agent_is_taken_and_each_of_its_reports_answered(
+    centre: Centre, client: TestClient
+) -> None:
+    forger = Forger(centre)
+    body = compressed(forger.good, forger.sign(b" " * 100_000), forger.sign(agent="nobody"), b"x" * 100_000)
+    answer = client.post("/api/v1/reports", content=body, headers={**TYPE, "Content-Encoding": "gzip"})
+    assert [item["reason"] or item["status"] for item in answer.json()["receipts"]] == [
+        "stored", "content", "cross_site", "form"
+    ]  # fmt: skip
 
 
 def test_what_has_to_come_again_is_counted_and_no_fault_of_the_server(centre: Centre, client: TestClient) -> None:
