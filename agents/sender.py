@@ -21,7 +21,6 @@ from monitor.model.clock import Clock
 from monitor.model.envelope import MEDIA_TYPE, Envelope, frame, is_nonce
 from monitor.model.jws import SignatureError
 from monitor.model.report import Receipt, Receipts
-from monitor.model.suite import digest_of_bytes
 
 PATH = "/api/v1/reports"
 BATCH_REPORTS = 16
@@ -215,7 +214,7 @@ class Sender:
         if receipts.nonce is not None and is_nonce(receipts.nonce):
             collector.use_nonce(receipts.nonce)
         by_digest = {receipt.digest: receipt for receipt in receipts.receipts}
-        pairs = [(entry, by_digest.get(digest_of_bytes(entry.payload))) for entry in entries]
+        pairs = [(entry, by_digest.get(Envelope.read(entry.payload).digest)) for entry in entries]
         left = receipts.waiting(len(entries))
         await self._settle(collector, pairs, receipts.nonce, left)
         self._note_left(entries, left)

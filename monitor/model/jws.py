@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from joserfc.errors import JoseError
@@ -14,7 +15,7 @@ from joserfc.jws import (
     validate_compact,
 )
 
-from monitor.model.suite import DEFAULT, SUITES, PrivateKey, PublicKey, suite_of
+from monitor.model.suite import SUITES, PrivateKey, PublicKey, suite_of
 
 MAX_HEADER_BYTES = 2048
 """Of a header as it travels. Ours have some 700."""
@@ -37,7 +38,13 @@ class _Registry(JWSRegistry):
     max_signature_length = 128
 
 
-_REGISTRY = _Registry(algorithms=[name for name, _ in SUITES], strict_check_header=False)
+@lru_cache
+def _registry_of(algorithms: tuple[str, ...]) -> _Registry:
+    return _Registry(algorithms=list(algorithms), strict_check_header=False)
+
+
+def _registry() -> _Registry:
+    return _registry_of(tuple(name for name, _ in SUITES))
 
 
 class Signed:
@@ -50,8 +57,11 @@ class Signed:
 
     def verify(self, key: PublicKey) -> None:
         """Raises SignatureError unless the key signed these very bytes."""
+        suite = suite_of(self.header.get("alg"), self.header.get("dig"))
         try:
-            good = validate_compact(self._signature, key.jose, registry=_REGISTRY)
+            good = suite.algorithm == key.suite.algorithm and validate_compact(
+                self._signature, key.jose, registry=_registry()
+            )
         except (JoseError, ValueError, TypeError):
             good = False
         if not good:
@@ -60,8 +70,9 @@ class Signed:
 
 def sign(header: Mapping[str, object], payload: bytes, key: PrivateKey) -> bytes:
     """Return HEADER..SIGNATURE over the payload's exact bytes; the algorithm and its digest are put into the header."""
-    protected = {"alg": DEFAULT.algorithm, **_FIXED, "dig": DEFAULT.digest, **header}
-    text = serialize_compact(protected, payload, key.jose, registry=_REGISTRY)
+    suite = key.public.suite
+    protected = {"alg": suite.algorithm, **_FIXED, "dig": suite.digest, **header}
+    text = serialize_compact(protected, payload, key.jose, registry=_registry())
     first, _, last = text.split(".")  # the library leaves a payload inside that is a single word
     return f"{first}..{last}".encode("ascii")
 
@@ -75,7 +86,7 @@ def read(text: bytes, payload: bytes) -> Signed:
         raise SignatureError("form", "the signature is not written as HEADER..SIGNATURE")
     try:
         # Never with an empty payload in the library: it would take the missing part for the payload.
-        signature = extract_compact(text, payload, _REGISTRY)
+        signature = extract_compact(text, payload, _registry())
     except (JoseError, ValueError, TypeError, AttributeError, RecursionError):
         raise SignatureError("form", "the signature can't be read") from None
     header = signature.protected

@@ -7,10 +7,13 @@ import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, cast
 
 from joserfc.errors import JoseError
-from joserfc.jwk import OKPKey
+from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
+
+Key = ECKey | OKPKey | RSAKey
+"""The library's keys that come in pairs."""
 
 
 class BadKey(ValueError):
@@ -51,25 +54,36 @@ def digest_of_bytes(data: bytes, suite: Suite = DEFAULT) -> str:
     return f"{suite.digest}:{suite.hash(data).hexdigest()}"
 
 
+def suite_for(jwk: Mapping[str, object]) -> Suite | None:
+    """Return the suite with which a key signs, by what its JWK says: the default one, or the first that it fits; None: it fits none."""
+    fit = (suite for suite in (DEFAULT, *SUITES.values()) if suite.key_type.items() <= jwk.items())
+    return next(fit, None)
+
+
 @dataclass(frozen=True)
 class PublicKey:
     """A public key: what verifies."""
 
-    jose: OKPKey
+    jose: Key
 
     @classmethod
-    def of(cls, jwk: Mapping[str, object], suite: Suite = DEFAULT) -> PublicKey:
-        """Read a JWK (RFC 7517). Raises BadKey: it is none, of another algorithm, or holds a private part."""
-        wanted = {**suite.key_type, "x": jwk.get("x")}
-        if "d" in jwk or not isinstance(jwk.get("x"), str) or any(jwk.get(name) != wanted[name] for name in wanted):
-            raise BadKey(f"the key is no public {suite.algorithm} key")
-        return _public(str(jwk["x"]), suite.algorithm)
+    def of(cls, jwk: Mapping[str, object]) -> PublicKey:
+        """Read a JWK (RFC 7517). Raises BadKey: it is none, of an algorithm that isn't allowed, or holds a private part."""
+        words = {name: value for name, value in jwk.items() if isinstance(value, str)}
+        if suite_for(words) is None or "d" in jwk:
+            raise BadKey(f"the key is no public {_allowed()} key")
+        return _public(tuple(sorted(words.items())))
+
+    @cached_property
+    def suite(self) -> Suite:
+        """With what the key's owner signs."""
+        return _suite_of_key(self.jose)
 
     @cached_property
     def jwk(self) -> dict[str, str]:
         """The key as a JWK, its required members alone."""
         whole = self.jose.as_dict(private=False)
-        return {name: str(whole[name]) for name in ("crv", "kty", "x")}
+        return {name: str(whole[name]) for name in sorted({*_required(self.jose), "kty"})}
 
     @cached_property
     def id(self) -> str:
@@ -77,37 +91,55 @@ class PublicKey:
         return self.jose.thumbprint()
 
 
+def _required(key: Key) -> list[str]:
+    return [name for name, member in key.value_registry.items() if member.required]
+
+
+def _allowed() -> str:
+    return " or ".join(dict.fromkeys(suite.algorithm for suite in SUITES.values()))
+
+
+def _suite_of_key(key: Key) -> Suite:
+    found = suite_for(key.as_dict(private=False))
+    if found is None:
+        raise BadKey(f"the key is no {_allowed()} key")
+    return found
+
+
 @lru_cache(maxsize=4096)
-def _public(x: str, algorithm: str) -> PublicKey:
-    suite = next(item for item in SUITES.values() if item.algorithm == algorithm)
+def _public(words: tuple[tuple[str, str], ...]) -> PublicKey:
     try:
-        return PublicKey(OKPKey.import_key({**suite.key_type, "x": x}))
-    except (JoseError, ValueError, TypeError):
-        raise BadKey(f"the key is no public {algorithm} key") from None
+        key = cast("Key", JWKRegistry.import_key(dict(words)))
+        return PublicKey(
+            cast("Key", JWKRegistry.import_key({name: dict(words)[name] for name in (*_required(key), "kty")}))
+        )
+    except (JoseError, ValueError, TypeError, KeyError):
+        raise BadKey(f"the key is no public {_allowed()} key") from None
 
 
 @dataclass(frozen=True, repr=False)
 class PrivateKey:
     """A private key: what signs. Its representation shows nothing of it."""
 
-    jose: OKPKey
+    jose: Key
 
     @classmethod
     def make(cls) -> PrivateKey:
         """Make a new key."""
-        return cls(OKPKey.generate_key("Ed25519", private=True))
+        kind = DEFAULT.key_type
+        return cls(cast("Key", JWKRegistry.generate_key(kind["kty"], kind["crv"], private=True)))
 
     @classmethod
     def of_pem(cls, pem: bytes) -> PrivateKey:
         """Read a key that `pem` wrote. Raises BadKey."""
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                key = OKPKey.import_key(pem)
-        except (JoseError, ValueError, TypeError):
-            raise BadKey("the private key can't be read") from None
-        if not key.is_private or key.curve_name != "Ed25519":
-            raise BadKey("the private key is no Ed25519 key")
+        found = [
+            key for kind in sorted({suite.key_type["kty"] for suite in SUITES.values()}) if (key := _import(pem, kind))
+        ]
+        if not found:
+            raise BadKey("the private key can't be read")
+        (key,) = found[:1]
+        if not key.is_private or suite_for(key.as_dict(private=False)) is None:
+            raise BadKey(f"the private key is no {_allowed()} key")
         return cls(key)
 
     def pem(self) -> bytes:
@@ -118,3 +150,14 @@ class PrivateKey:
     def public(self) -> PublicKey:
         """The public half."""
         return PublicKey.of(self.jose.as_dict(private=False))
+
+
+def _import(pem: bytes, kind: str) -> Key | None:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            key = cast("Key", JWKRegistry.import_key(pem, kind))
+            key.as_dict(private=False)  # a key of another kind may be found out here alone
+    except (JoseError, ValueError, TypeError, KeyError):
+        return None
+    return key

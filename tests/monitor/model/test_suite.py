@@ -1,0 +1,92 @@
+"""Another algorithm is one entry of the table: keys of it enrol, sign, verify and are replaced beside those of before."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+from joserfc.jwk import ECKey, OKPKey
+from sqlalchemy import Engine
+
+from monitor.collector.arrival import Identity
+from monitor.collector.enrolment import Offer, rotate
+from monitor.collector.verify import verify_institution
+from monitor.model import suite
+from monitor.model.enrolment import prove_possession
+from monitor.model.envelope import Envelope
+from monitor.model.jws import SignatureError
+from monitor.model.suite import BadKey, PrivateKey, PublicKey, Suite
+from support.centre import NOW, make_centre, span
+from support.signing import SigningAgent
+
+ES256 = Suite("ES256", "sha256", hashlib.sha256, {"kty": "EC", "crv": "P-256"})
+
+
+@pytest.fixture
+def entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put the entry in, and make it the one by which new keys are made."""
+    monkeypatch.setitem(suite.SUITES, (ES256.algorithm, ES256.digest), ES256)
+    monkeypatch.setattr(suite, "DEFAULT", ES256)
+
+
+def test_keys_of_two_algorithms_report_side_by_side_and_replace_each_other(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    centre = make_centre(engine)
+    old = centre.add("wj-0001")
+    centre.see(span("camera/gate", "up", NOW - 1000, NOW), institution="wj-0001")
+    assert old.key.public.jwk["crv"] == "Ed25519"
+    monkeypatch.setitem(suite.SUITES, (ES256.algorithm, ES256.digest), ES256)
+    monkeypatch.setattr(suite, "DEFAULT", ES256)
+    new = centre.add("wj-0002")
+    assert set(new.key.public.jwk) == {"kty", "crv", "x", "y"}
+    for site in ("wj-0001", "wj-0002"):
+        centre.see(span("camera/gate", "up", NOW, NOW + 1000), institution=site)
+    key = PrivateKey.make()
+    offer = Offer(key.public.jwk, prove_possession(key, "wj-0001/box"))
+    rotate(centre.context, Identity("wj-0001", "box"), old.key.public.id, offer)
+    old.key = key
+    centre.see(span("camera/gate", "up", NOW + 1000, NOW + 2000), institution="wj-0001")
+    assert [verify_institution(centre.context, site).problems for site in ("wj-0001", "wj-0002")] == [[], []]
+    newest = Envelope.read(list(old.sealed.values())[-1])
+    assert (newest.protected.alg, newest.protected.dig) == ("ES256", "sha256")
+
+
+@pytest.mark.usefixtures("entry")
+def test_a_key_is_kept_and_read_again_and_signs_for_no_other_algorithm() -> None:
+    key = PrivateKey.make()
+    again = PrivateKey.of_pem(key.pem())
+    assert again.public.jwk == key.public.jwk
+    assert PublicKey.of({**key.public.jwk, "use": "sig"}).jwk == key.public.jwk
+    other = PrivateKey(OKPKey.generate_key("Ed25519", private=True))
+    assert PrivateKey.of_pem(other.pem()).public.id == other.public.id
+    agent = SigningAgent("wj-0001", "box", key, "A" * 51)
+    sealed = Envelope.read(agent.envelope(b"{}"))
+    sealed.verify(again.public)
+    with pytest.raises(SignatureError):
+        sealed.verify(other.public)
+
+
+@pytest.mark.parametrize("curve", ["P-256", "P-384"])
+def test_a_key_whose_algorithm_is_no_entry_is_refused(curve: str) -> None:
+    key = ECKey.generate_key(curve, private=True)
+    with pytest.raises(BadKey):
+        PublicKey.of(key.as_dict(private=False))
+    with pytest.raises(BadKey):
+        PrivateKey.of_pem(key.as_pem(private=True))
+
+
+@pytest.mark.usefixtures("entry")
+def test_a_private_part_and_another_curve_are_refused_beside_the_entry_too() -> None:
+    with pytest.raises(BadKey):
+        PublicKey.of(ECKey.generate_key("P-256", private=True).as_dict(private=True))
+    with pytest.raises(BadKey):
+        PublicKey.of(ECKey.generate_key("P-384", private=True).as_dict(private=False))
+    for wrong in (
+        {"kty": "EC", "crv": "P-256", "x": "A"},
+        {"kty": "EC", "crv": "P-256"},
+        {"kty": "OKP", "crv": "Ed25519", "x": "A"},
+        {},
+    ):
+        with pytest.raises(BadKey):
+            PublicKey.of(wrong)
