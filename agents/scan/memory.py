@@ -20,6 +20,9 @@ SETTLED: Millis = DAY
 REMEMBERED: Millis = 90 * DAY
 """So long a disk that is gone is told of."""
 
+MOST_GONE = 64
+"""So many parts that a device lists no more are told of."""
+
 
 class Keep(Protocol):
     """Where the memory lies: a small value under a key, durably."""
@@ -151,7 +154,7 @@ def recall_disks(before: Kept, facts: Mapping[str, JsonValue], at: Millis) -> tu
         for name, item in sorted(after.items())
         if name in now and item["since_at"] is not None and at - item["since_at"] <= REMEMBERED
     ]
-    return {"disks": after}, {"gone": gone, "swapped": swapped}
+    return {"disks": after}, {"gone": gone[:MOST_GONE], "swapped": swapped[:MOST_GONE]}
 
 
 def _by_id(listed: JsonValue, name: str) -> dict[str, JsonValue]:
@@ -177,7 +180,7 @@ def recall_inputs(before: Kept, facts: Mapping[str, JsonValue], at: Millis) -> t
     disarmed: list[JsonValue] = [
         {"id": name, "since_at": isoformat(since)} for name, since in sorted(after.items()) if isinstance(since, int)
     ]
-    return after, {"disarmed": disarmed}
+    return after, {"disarmed": disarmed[:MOST_GONE]}
 
 
 _RECALL: dict[Kind, Callable[[Kept, Mapping[str, JsonValue], Millis], tuple[Kept, Kept]]] = {

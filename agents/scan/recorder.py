@@ -14,6 +14,7 @@ from agents.recorders.base import Progress as DriverProgress
 from agents.scan.pace import ALL, LookPace
 from monitor.model.clock import Clock
 from monitor.model.clock_offsets import PLAUSIBLE_FROM
+from monitor.model.facts import MOST_ENTRIES
 from monitor.model.observation import Kind, Observation, Source, StreamCause, Subject, digest_of
 from monitor.model.recordings import LISTED_LATE, TAIL
 from monitor.model.span import DAY, HOUR, SECOND, Millis, to_millis
@@ -23,6 +24,9 @@ Progress = Callable[[str, float], None]
 """Told the camera and the share of its scan that is done, 0..1."""
 
 SPANS_AN_OBSERVATION = 2000
+MOST_DISKS = 128
+CHANNELS_LETTERS = 30_000
+"""Of the ids and names of all channels together, as they are told: less than facts may have (`monitor.model.facts`)."""
 SILENT = frozenset({StreamCause.TIMEOUT, StreamCause.NO_CONNECTION, StreamCause.REFUSED})
 """A recorder that meets the first question so is not asked the rest: each would wait as long for nothing."""
 
@@ -247,10 +251,7 @@ class RecorderScan:
         finally:
             self._listed_at = self._clock.monotonic()
         self.online = {item.id: item.online for item in self._listed}
-        listed: list[JsonValue] = [
-            {"id": item.id[:64], "name": item.name[:200], "online": item.online} for item in self._listed
-        ]
-        self._sink(self._instant(self._subject, Kind.CHANNELS, {"channels": listed}, holds_for))
+        self._sink(self._instant(self._subject, Kind.CHANNELS, {"channels": _as_listed(self._listed)}, holds_for))
         return None
 
     async def _disks(self, holds_for: Millis) -> RecorderError | None:
@@ -260,7 +261,7 @@ class RecorderScan:
             return self._refused(Kind.DISKS, error, holds_for)
         listed: list[JsonValue] = [
             {"id": disk.id[:64], "state": disk.state, "capacity_bytes": disk.capacity_bytes, "kind": disk.kind}
-            for disk in answer
+            for disk in answer[:MOST_DISKS]
         ]
         self._sink(self._instant(self._subject, Kind.DISKS, {"disks": listed}, holds_for))
         return None
@@ -299,6 +300,16 @@ class RecorderScan:
 
 LOGIN_REFUSED = "the login was refused: correct the password, then run agent check --retry-credentials"
 _LOGIN = frozenset({StreamCause.UNAUTHORIZED, StreamCause.CREDENTIALS_HELD})
+
+
+def _as_listed(channels: Sequence[Channel]) -> list[JsonValue]:
+    """Return channels as they are told: the names of very many are cut short, for facts have no room for a picture."""
+    listed = channels[:MOST_ENTRIES]
+    ids = [item.id[:64] for item in listed]
+    each = min(64, max(0, CHANNELS_LETTERS - sum(map(len, ids))) // max(1, len(listed)))
+    return [
+        {"id": name, "name": item.name[:each], "online": item.online} for name, item in zip(ids, listed, strict=True)
+    ]
 
 
 def told(error: RecorderError) -> str:

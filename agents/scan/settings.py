@@ -16,6 +16,7 @@ from monitor.model.span import DAY, Millis, to_millis
 T = TypeVar("T")
 
 MOST_ITEMS = 256
+MOST_FAULTS = 128
 """So many inputs or faults are told of at most: a report has its bounds."""
 
 _FUTILE = frozenset(
@@ -112,7 +113,7 @@ class SettingsScan:
 
     async def _fault_notices(self) -> dict[Subject, dict[str, JsonValue]]:
         answer = await self._driver.fault_notices()
-        armed: list[JsonValue] = [name[:40] for name in answer.armed[:MOST_ITEMS]]
+        armed: list[JsonValue] = [name[:40] for name in answer.armed[:MOST_FAULTS]]
         return {self._recorder: {"armed": armed, "mail": answer.mail}}
 
     async def _storage_mode(self) -> dict[Subject, dict[str, JsonValue]]:

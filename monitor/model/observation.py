@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -13,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, JsonValue, StringConstraints, ValidationInfo, field_validator, model_validator
 
+from monitor.model.facts import trouble
 from monitor.model.inventory import Strict
 from monitor.model.span import DAY, Basis, Millis
 
@@ -134,18 +134,6 @@ LONGEST_READING: Millis = 7 * DAY
 """What is read of a device now and then is read again within three days, unless `site.yaml` says otherwise."""
 
 
-LONGEST_TEXT = 1000
-"""The longest text in facts, in characters; a fingerprint's cells (48 x 36 of them, `view.Proposal`) are the one exception."""
-MOST_FACTS = 262_144
-"""So many characters of JSON the facts of an observation have at most."""
-MOST_FACTS_OF = {
-    Kind.RECORDINGS: 4 * 1024 * 1024,  # [start, end] pairs of ninety days in short segments
-    Kind.INVENTORY: 1024 * 1024,
-}
-_TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"')
-"""Every text of a JSON, one after the other from its beginning."""
-
-
 class StreamCause(StrEnum):
     """Why a stream is down or unknown."""
 
@@ -212,15 +200,10 @@ class Observation(Strict):
         """Facts are numbers and words. What is as long as a picture is none of them, whoever put it there."""
         if not value:
             return value
-        text = json.dumps(value, allow_nan=False, ensure_ascii=False)
         kind = info.data.get("kind")
-        most = MOST_FACTS_OF.get(kind, MOST_FACTS) if isinstance(kind, Kind) else MOST_FACTS
-        if len(text) > most:
-            msg = f"{kind} may have facts of {most} characters, not {len(text)}"
-            raise ValueError(msg)
-        if kind is not Kind.BASELINE and any(len(found[1]) > LONGEST_TEXT for found in _TEXT.finditer(text)):
-            msg = f"a text of more than {LONGEST_TEXT} characters is no fact"
-            raise ValueError(msg)
+        why = trouble(str(kind), value) if isinstance(kind, Kind) else None
+        if why is not None:
+            raise ValueError(why)
         return value
 
     @model_validator(mode="after")
