@@ -198,7 +198,7 @@ def test_settling_at_once_closes_it_when_the_camera_agrees_with_the_new_view(cen
         {"looks": 0},
         {"overlap": 7},
         {"by": ""},
-        {"fingerprint": {"cells": "x" * 20_000}},
+        {"fingerprint": {"cells": "x" * 900}},
     ],
 )
 def test_what_is_no_proposal_is_never_asked_about(centre: Centre, change: dict[str, Any]) -> None:
