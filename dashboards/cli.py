@@ -292,7 +292,7 @@ def verify(
     institution: Annotated[str | None, typer.Option(help="Only this one; without it all of them.")] = None,
     config: Config = None,
 ) -> None:
-    """Check every stored report's signature, its link to the one before, the ledger by the reports, and findings by their readings.
+    """Check every stored report's signature, its link to the one before, the ledger by the reports, findings and register by their journal.
 
     Changes nothing.
 
@@ -334,6 +334,11 @@ def _print_verified(found: Verified) -> None:
     said = f"{len(findings.problems)} problems" if findings.problems else "as their readings say"
     typer.echo(f"{found.institution}\tfindings\t{findings.findings}: {said}")
     for text in findings.problems:
+        typer.echo(f"  {text}")
+    journal = found.journal
+    said = f"{len(journal.problems)} problems" if journal.problems else "as the journal says"
+    typer.echo(f"{found.institution}\tregister\t{journal.rows} rows: {said}")
+    for text in journal.problems:
         typer.echo(f"  {text}")
 
 

@@ -10,6 +10,7 @@ from monitor.collector.nonce import nonce_moment
 from monitor.collector.own_keys import stored_nonce_key
 from monitor.collector.verify_chain import ChainBeside
 from monitor.collector.verify_findings import FindingsChecked, check_findings
+from monitor.collector.verify_journal import JournalChecked, check_journal
 from monitor.model.chain import Chain
 from monitor.model.envelope import Envelope, Place
 from monitor.model.jws import SignatureError
@@ -68,11 +69,13 @@ class Verified:
     agents: list[Checked]
     ledger: LedgerChecked
     findings: FindingsChecked
+    journal: JournalChecked
 
     @property
     def problems(self) -> list[str]:
         """All sentences."""
-        return [text for item in self.agents for text in item.problems] + self.ledger.problems + self.findings.problems
+        agents = [text for item in self.agents for text in item.problems]
+        return agents + self.ledger.problems + self.findings.problems + self.journal.problems
 
 
 def verify_institution(context: Context, institution: str) -> Verified:
@@ -101,7 +104,8 @@ def verify_institution(context: Context, institution: str) -> Verified:
         findings = check_findings(session, institution, context.packs)
         if not registry.is_known(session, institution):
             findings.problems.append(f"{institution} is gone from the register: what was stored of it is there")
-    return Verified(institution, found, ledger, findings)
+        journal = check_journal(session, institution)
+    return Verified(institution, found, ledger, findings, journal)
 
 
 @dataclass

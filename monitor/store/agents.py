@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from monitor.model.chain import Chain, read_chain, write_chain
 from monitor.model.span import Millis, isoformat
 from monitor.store.given import NUMBER, TEXT, run_given
+from monitor.store.journal import hold_journal, note
 from monitor.store.tables import AgentRow, EnrolmentRow, InstitutionRow
 from monitor.store.tokens import hash_secret
 from monitor.store.upsert import insert_new
@@ -120,7 +121,7 @@ def add_enrolment(
         expires_at=expires,
     )
     session.add(row)
-    session.flush()
+    note(session, institution_id, EnrolmentRow, EnrolmentRow.code_hash == row.code_hash)
 
 
 def enrolment_of(session: Session, code: str) -> Enrolment | None:
@@ -134,8 +135,12 @@ def use_code(session: Session, code: str, now: Millis) -> bool:
     here = (
         EnrolmentRow.code_hash == hash_secret(code), EnrolmentRow.used_at.is_(None), EnrolmentRow.expires_at > now,
     )  # fmt: skip
-    statement = update(EnrolmentRow).where(*here).values(used_at=now).returning(EnrolmentRow.code_hash)
-    return session.execute(statement).first() is not None
+    statement = update(EnrolmentRow).where(*here).values(used_at=now).returning(EnrolmentRow.institution_id)
+    institution_id = session.scalars(statement).first()
+    if institution_id is None:
+        return False
+    note(session, institution_id, EnrolmentRow, here[0])
+    return True
 
 
 def enrol(session: Session, institution_id: str, agent_id: str, now: Millis, silent_due: Millis | None = None) -> None:
@@ -143,14 +148,20 @@ def enrol(session: Session, institution_id: str, agent_id: str, now: Millis, sil
 
     `silent_due` is when its silence becomes due, unless it reports: an agent that is never started is one too.
     """
+    hold_journal(session, institution_id)
     row = {"institution_id": institution_id, "id": agent_id, "enrolled_at": now, "reports": 0}
     insert_new(session, AgentRow, [row])
     here = (AgentRow.institution_id == institution_id, AgentRow.id == agent_id)
     session.execute(update(AgentRow).where(*here).values(enrolled_at=now, forked_at=None, silent_due_at=silent_due))
+    note(session, institution_id, AgentRow, *here)
 
 
 def hold_agent(session: Session, institution_id: str, agent_id: str) -> None:
-    """Lock an agent's row until the transaction ends: its keys are registered and revoked one after the other."""
+    """Lock an agent's row until the transaction ends: its keys are registered and revoked one after the other.
+
+    Its institution's goes before it, as where reports come in.
+    """
+    hold_journal(session, institution_id)
     here = (AgentRow.institution_id == institution_id, AgentRow.id == agent_id)
     session.execute(select(AgentRow.id).where(*here).with_for_update()).all()
 

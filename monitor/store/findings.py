@@ -15,6 +15,7 @@ from monitor.model.finding import Known
 from monitor.model.observation import Subject
 from monitor.model.span import Millis, isoformat
 from monitor.store import cursor as cursors
+from monitor.store.journal import note
 from monitor.store.tables import FindingChange, FindingRecord
 from monitor.store.verdicts import CurrentVerdict, Key, current_verdicts
 
@@ -301,6 +302,10 @@ def _add_change(session: Session, institution: str, finding_id: str, number: int
         "pack": reading.pack,
     }
     session.execute(insert(FindingChange), [values])
+    row, change = FindingRecord, FindingChange
+    here = (change.institution_id == institution, change.finding_id == finding_id, change.number == number)
+    note(session, institution, row, row.institution_id == institution, row.id == finding_id)
+    note(session, institution, change, *here)
 
 
 def open_counts(session: Session) -> dict[str, int]:

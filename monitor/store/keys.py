@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from monitor.model.span import Millis, isoformat
 from monitor.model.suite import PublicKey
 from monitor.store.given import TEXT, run_given
+from monitor.store.journal import note
 from monitor.store.tables import AgentKeyRow, CollectorKeyRow, EnrolmentRow
 from monitor.store.upsert import insert_new
 
@@ -76,11 +77,8 @@ def _key(jwk: str, registered: Millis, replaced: Millis | None, revoked: Millis 
 def register_key(session: Session, institution_id: str, agent_id: str, key: PublicKey, now: Millis) -> None:
     """Make this the agent's key; those before it count as replaced. A key that is known already counts again."""
     here = (AgentKeyRow.institution_id == institution_id, AgentKeyRow.agent_id == agent_id)
-    session.execute(
-        update(AgentKeyRow)
-        .where(*here, AgentKeyRow.id != key.id, AgentKeyRow.replaced_at.is_(None))
-        .values(replaced_at=now)
-    )
+    replaced = update(AgentKeyRow).where(*here, AgentKeyRow.id != key.id, AgentKeyRow.replaced_at.is_(None))
+    changed = [*session.scalars(replaced.values(replaced_at=now).returning(AgentKeyRow.id)), key.id]
     row = {
         "institution_id": institution_id,
         "agent_id": agent_id,
@@ -89,6 +87,7 @@ def register_key(session: Session, institution_id: str, agent_id: str, key: Publ
         "registered_at": now,
     }
     insert_new(session, AgentKeyRow, [row])
+    note(session, institution_id, AgentKeyRow, *here, AgentKeyRow.id.in_(changed))
 
 
 def revoke_keys(session: Session, institution_id: str, agent_id: str, now: Millis) -> int:
@@ -97,7 +96,9 @@ def revoke_keys(session: Session, institution_id: str, agent_id: str, now: Milli
         AgentKeyRow.institution_id == institution_id, AgentKeyRow.agent_id == agent_id, AgentKeyRow.revoked_at.is_(None)
     )  # fmt: skip
     statement = update(AgentKeyRow).where(*here).values(revoked_at=now).returning(AgentKeyRow.id)
-    return len(session.execute(statement).all())
+    revoked = list(session.scalars(statement))
+    note(session, institution_id, AgentKeyRow, *here[:2], AgentKeyRow.id.in_(revoked))
+    return len(revoked)
 
 
 def revoked_agents(session: Session, institution_id: str, until: Millis) -> dict[str, Millis]:

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from monitor.model.span import Millis
+from monitor.store.journal import note
 from monitor.store.tables import NoticeRow
 from monitor.store.upsert import insert_new
 
@@ -45,6 +46,8 @@ def owe_notices(session: Session, institution: str, findings: Sequence[str], now
         for finding_id in findings
     ]
     insert_new(session, NoticeRow, rows)
+    here = (NoticeRow.institution_id == institution, NoticeRow.occasion == OPENED)
+    note(session, institution, NoticeRow, *here, NoticeRow.finding_id.in_(findings))
 
 
 def due_notices(session: Session, now: Millis, limit: int = 100) -> list[Notice]:

@@ -13,6 +13,7 @@ from monitor.model.calendar import Waiver
 from monitor.model.inventory import Institution, Inventory, Jurisdiction, Level
 from monitor.model.span import Millis, isoformat
 from monitor.store import cursor as cursors
+from monitor.store.journal import note
 from monitor.store.tables import InstitutionRow, JurisdictionRow, WaiverRow
 from monitor.store.upsert import upsert
 
@@ -99,7 +100,7 @@ def add_institution(
             created_at=now,
         )
     )
-    session.flush()
+    note(session, institution.id, InstitutionRow, InstitutionRow.id == institution.id)
 
 
 def change_institution(
@@ -117,7 +118,7 @@ def change_institution(
     if (row.regulation, row.timezone) != (regulation, changed.timezone):
         row.evaluate_due_at = now
     row.name, row.timezone, row.regulation, row.jurisdiction = changed.name, changed.timezone, regulation, jurisdiction
-    session.flush()
+    note(session, changed.id, InstitutionRow, InstitutionRow.id == changed.id)
 
 
 def institution(session: Session, institution_id: str) -> InstitutionSummary | None:
@@ -231,6 +232,7 @@ def approve_inventory(session: Session, inventory: Inventory) -> None:
     changed = update(InstitutionRow).where(here).values(approved_inventory=text).returning(InstitutionRow.id)
     if session.execute(changed).first() is None:
         raise RegisterError(f"institution {inventory.institution.id} is not in the register")
+    note(session, inventory.institution.id, InstitutionRow, here)
 
 
 def approved_inventory(session: Session, institution_id: str) -> Inventory | None:
@@ -247,7 +249,7 @@ def add_waiver(session: Session, institution_id: str, waiver: Waiver, now: Milli
     waiver_id = secrets.token_hex(16)
     body = waiver.model_dump_json()
     session.add(WaiverRow(institution_id=institution_id, id=waiver_id, created_at=now, body=body))
-    session.flush()
+    note(session, institution_id, WaiverRow, WaiverRow.institution_id == institution_id, WaiverRow.id == waiver_id)
     return waiver_id
 
 

@@ -74,6 +74,10 @@ class InstitutionRow(Base):
     silent: Mapped[bool] = mapped_column(Boolean, default=False)
     views_waiting: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     """Proposed views that wait for an officer."""
+    journal: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    """How many entries its journal has."""
+    journal_head: Mapped[str | None] = mapped_column(String(71))
+    """The digest of the last of them; null: it has none."""
 
     __table_args__ = (
         Index("ix_institution_worst", open_findings.desc(), breached.desc(), undetermined.desc(), "id"),
@@ -390,6 +394,26 @@ class FindingChange(Base):
     """The digest of the pack by which it was judged; null: nothing was judged, times were set right, or no pack was kept yet."""
 
     __table_args__ = (ForeignKeyConstraint(["institution_id", "finding_id"], ["finding.institution_id", "finding.id"]),)
+
+
+class JournalRow(Base):
+    """What the centre alone says, as it was written: each entry has the digest of the one before it.
+
+    Reports are signed by those who sent them; a finding, a waiver, a decision or the times of a key are signed by nobody.
+    Entries are never changed nor removed.
+    """
+
+    __tablename__ = "journal"
+
+    institution_id: Mapped[str] = mapped_column(String(64), ForeignKey("institution.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    of_table: Mapped[Word]
+    of_row: Mapped[Json]
+    """The row's key."""
+    body: Mapped[Json]
+    """The row's columns as they became; of a long text its digest."""
+    digest: Mapped[Digest]
+    """Of all this, and of the digest of the entry before."""
 
 
 class PackRow(Base):

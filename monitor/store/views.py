@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from monitor.model.observation import Kind, Observation
 from monitor.model.span import Millis, isoformat
 from monitor.model.view import Approval, Proposal
+from monitor.store.journal import note
 from monitor.store.tables import InstantRow, ViewDecisionRow
 
 MOST_OPEN = 200
@@ -151,7 +152,8 @@ def decide(session: Session, institution_id: str, proposal: str, decision: Decis
             settled_by=decision.settled_by,
         )
     )
-    session.flush()
+    row = ViewDecisionRow
+    note(session, institution_id, row, row.institution_id == institution_id, row.proposal == proposal)
 
 
 def settle(session: Session, institution_id: str, proposal: str, at: Millis, by: str) -> bool:
@@ -160,7 +162,10 @@ def settle(session: Session, institution_id: str, proposal: str, at: Millis, by:
     here = (row.institution_id == institution_id, row.proposal == proposal)
     open_ones = (row.confirmed.is_(True), row.settled_at.is_(None))
     changed = update(row).where(*here, *open_ones).values(settled_at=at, settled_by=by).returning(row.proposal)
-    return session.execute(changed).first() is not None
+    if session.execute(changed).first() is None:
+        return False
+    note(session, institution_id, row, *here)
+    return True
 
 
 def assigned(session: Session, institution_id: str) -> list[dict[str, Any]]:
