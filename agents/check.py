@@ -59,10 +59,13 @@ class Explained:
     """What was asked, answered and measured for one subject, in lines for people."""
 
     lines: dict[str, list[str]] = field(default_factory=dict)
+    shown: dict[str, list[str]] = field(default_factory=dict)
+    """The same, with what is long told shorter."""
 
-    def tell(self, subject: str, line: str) -> None:
-        """Add a line."""
+    def tell(self, subject: str, line: str, *shorter: str) -> None:
+        """Add a line; what people read on a terminal are the `shorter` ones, where there are any."""
         self.lines.setdefault(subject, []).append(line)
+        self.shown.setdefault(subject, []).extend(shorter or (line,))
 
 
 @dataclass(frozen=True)

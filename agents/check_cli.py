@@ -142,7 +142,8 @@ def _print(site: Site, checked: Checked) -> None:
 
 
 def _explain(checked: Checked, *, err: bool) -> None:
-    for subject, lines in sorted(checked.explained.lines.items()):
+    explained = checked.explained.lines if err else checked.explained.shown
+    for subject, lines in sorted(explained.items()):
         typer.echo(f"\n{subject}", err=err)
         for line in lines:
             typer.echo(f"  {line}", err=err)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from typing import Protocol
 
 from pydantic import JsonValue
 
+from agents.look_shown import look_lines
 from agents.rtsp.errors import StreamError
 from agents.rtsp.rtp import FrameEvent
 from agents.rtsp.stream import Stream
@@ -41,8 +43,13 @@ LEAST_SECONDS = 0.2
 """In less than this no keyframe comes."""
 HOLDS_FOR: Millis = HOUR
 
-Tell = Callable[[str, str], None]
-"""Told (subject, line) for --explain."""
+
+class Tell(Protocol):
+    """Told what --explain shows."""
+
+    def __call__(self, subject: str, line: str, /, *shorter: str) -> None:
+        """Take a line of a subject, and what of it people read on a terminal where that is less."""
+        ...
 
 
 async def next_picture(stream: Stream, left: float, for_keyframe: float) -> bytes | None:
@@ -216,8 +223,13 @@ class Glance:
             return
         scores: dict[str, JsonValue] = dict(judged.scores)
         state = self._shows = judged.conditions.state
-        said = f"{scores}; thresholds {bounds.digest()} {vars(judged.thresholds)}"
-        self._tell(f"picture {looked.width} x {looked.height}: {state} {said}")
+        said = f"picture {looked.width} x {looked.height}: {state}"
+        self._to(
+            str(self._subject),
+            f"{said} {scores}; thresholds {bounds.digest()} {vars(judged.thresholds)}",
+            f"{said}; thresholds {bounds.digest()}",
+            *(f"  {line}" for line in look_lines(state, judged.scores, judged.thresholds)),
+        )
         agreed = agreed_view(judged.matched, self._approved) if state == OK else None
         self._view(began, state, agreed, {**scores, "thresholds": bounds.digest()}, "")
 

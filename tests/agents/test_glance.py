@@ -30,7 +30,7 @@ async def looked(folder: Path, device: Device, first_frame: float = 0.3) -> tupl
     site = site_of(write_site(folder, [{"id": "yard", "zones": ["gate"], "stream": device.url()}]))
     deadlines = replace(CHECK_DEADLINES, first_frame=first_frame)
     station, decoder = Station(site, clock, seen.append, deadlines=deadlines), Decoder()
-    glance = Glance(station, decoder, site.cameras[0], seen.append, lambda _to, _line: None)
+    glance = Glance(station, decoder, site.cameras[0], seen.append, lambda *_: None)
     try:
         await glance.run()
     finally:
