@@ -500,9 +500,8 @@ class CameraWatch:
             if self._rhythm.failures > 1:  # one keyframe may have come damaged
                 self._unseen(self._wall(asked), str(error))
             return
-        # Only now: the wall clock may have been set while the picture was decoded.
         late = 0.0 if self._gauge is None else self._gauge.keyframe_late
-        at = max(self._wall(asked - late), self._looked_until, self._followed_since)
+        at = self._sent_at(asked - late)  # only now: the wall clock may have been set while the picture was decoded
         if asked - self._looked_at > self._assumed and self.view.state != "unknown":
             self._lose_sight()
         self._looked_at = asked
@@ -519,7 +518,7 @@ class CameraWatch:
         state = self._diagnosis.state
         if state is not None and not self._diagnosis.confirming:
             await self._tell_placeholder(state)
-            at = self._wall(asked)  # the wall clock may have been set while the recorder was asked
+            at = self._sent_at(asked - late)  # the wall clock may have been set while the recorder was asked
             agreed = agreed_view(judged.matched, approved) if state == OK else None
             # Another light, or a view approved since: from this look on it agrees with another view.
             since = at if self.view.state == state and self.view.cause != agreed else self._known_since(at)
@@ -531,6 +530,10 @@ class CameraWatch:
                 self._was_looped(began, since, basis, facts)
             self.view.set(since, state, agreed, basis=basis, facts=facts)
             self._looked_until = at
+
+    def _sent_at(self, monotonic: float) -> Millis:
+        """Return when a picture was sent: after the one before it, and while the stream was watched."""
+        return max(self._wall(monotonic), self._looked_until, self._followed_since)
 
     async def _tell_placeholder(self, state: str) -> None:
         """Say that the camera is gone when what is confirmed to be shown is its recorder's placeholder, or that it is back."""

@@ -21,6 +21,7 @@ from agents.watch.budget import Budget, Seat
 from agents.watch.camera import CameraWatch, Sight, Timings, Tools
 from agents.watch.decoder import Decoder, Looked, Size
 from agents.watch.failure import Around
+from agents.watch.gauge import Gauge
 from monitor.model.clock import ManualClock
 from monitor.model.observation import Kind, Observation, StreamCause
 from monitor.model.span import HOUR, SECOND, Basis, Millis, to_millis
@@ -132,6 +133,19 @@ async def test_what_was_seen_before_and_after_an_outage_is_not_said_of_it(pictur
     camera.clock.advance(HOUR / SECOND)
     await camera.look(2)
     assert camera.views() == [(state, 10, 30), (state, 3640, 3650)]
+
+
+async def test_a_picture_was_seen_when_it_was_sent_from_the_first_look_to_the_last() -> None:
+    """Frames are read together: what a look shows was so some time before it, at either end of a stretch."""
+    camera = Watched()
+    camera.watch._gauge = Gauge(90_000)
+    camera.watch._gauge.keyframe_late = 0.75
+    await camera.look(3)
+    camera.decoder.picture = CAPPED
+    await camera.look(3)
+    camera.watch.flush(to_millis(camera.clock.now()))
+    seen = [(item.state, item.start - T0, item.end - T0) for item in camera.seen if item.kind is Kind.VIEW]
+    assert seen == [("ok", 9250, 39_250), ("black", 39_250, 59_250)]
 
 
 @pytest.mark.parametrize(
