@@ -94,7 +94,7 @@ class RecorderSettings:
     options: Mapping[str, Any] = field(default_factory=dict)
     rtsp_port: int = 554
     ports: frozenset[int] = frozenset()
-    """The ports of its host that site.yaml writes: it may send the agent there, and to those of `SERVICE_PORTS`."""
+    """The ports of its host that site.yaml writes: it may send the agent there, and to the services' own."""
     base_dir: Path = field(default_factory=Path)
     """What relative paths in the options are relative to: the folder of site.yaml."""
     state_dir: Path | None = None
