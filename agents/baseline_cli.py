@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import sys
 
 import typer
 
 from agents.baseline import BaselineError, approve, as_json
 from agents.site import Site
+from agents.sketch import sketch
 from agents.state import State
 from agents.taking import Taken, Taking, take_views
+from agents.view_shown import view_lines
 from agents.views import ViewBook
 from monitor.model.clock import SystemClock
 from monitor.model.span import to_millis
@@ -57,6 +60,8 @@ def print_baseline(
         typer.echo(json.dumps(as_json(site, to_millis(clock.now()), taken), ensure_ascii=False, indent=1))
     else:
         print_table(taken)
+        if camera is not None:
+            print_views(taken)
     return 1 if any(item.problem for item in taken) else 0
 
 
@@ -80,6 +85,19 @@ def print_table(taken: list[Taken]) -> None:
     for outcome, text in _CLOSING.items():
         if outcome in outcomes:
             typer.echo(f"\n{text}")
+
+
+def print_views(taken: list[Taken]) -> None:
+    """Draw each new view, and the approved one of its light beneath it where there is one: edges, as the centre draws them."""
+    columns = min(shutil.get_terminal_size().columns, 140)
+    for item in taken:
+        held = item.in_force
+        views = (("the new view", item.fingerprint), ("the view in force", held.view.fingerprint if held else None))
+        for name, view in views:
+            if view is not None:
+                typer.echo(f"\n{item.camera}, {name} ({view.light}): where edges run")
+                for line in view_lines(sketch(view), columns, sys.stdout.encoding):
+                    typer.echo(line)
 
 
 def _beside(item: Taken) -> str:
