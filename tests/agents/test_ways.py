@@ -27,6 +27,7 @@ class Device:
         self.asked: list[str] = []
 
     async def open(self, way: Way) -> Stream:
+        assert way.url is not None
         name = way.url.rpartition("/")[2]
         self.asked.append(name)
         if name in self.answers:

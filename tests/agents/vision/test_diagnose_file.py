@@ -140,7 +140,7 @@ def test_without_json_a_table_shows_measures_beside_thresholds(capped: Path) -> 
 
 
 def test_a_site_tries_its_own_thresholds_on_its_own_footage(capped: Path, folder: Path) -> None:
-    cameras = [
+    cameras: list[dict[str, Any]] = [
         {
             "id": "gate",
             "zones": ["gate"],
