@@ -42,6 +42,15 @@ def read_outbox(path: Path) -> Outbox:
     return found
 
 
+def journal_spans(path: Path, subject: str = "gate") -> list[tuple[int, int]]:
+    """Read when a camera's stream was up by the journal's file as it lies, log included."""
+    with closing(sqlite3.connect(path)) as connection:
+        found = connection.execute(
+            'SELECT start, "end" FROM span WHERE subject = ? AND kind = ? AND state = ?', (subject, "stream", "up")
+        )
+        return [(int(start), int(end)) for start, end in found]
+
+
 def header_of(envelope: bytes) -> dict[str, Any]:
     """Return the signed header of an envelope."""
     text = envelope.partition(b".")[0]

@@ -13,7 +13,7 @@ from agents.held import Held
 from agents.journal import Journal
 from agents.outbox import Outbox
 from agents.reporter import Reporter
-from benchmarks.torture.auditor import chain_problems, digest_of, header_of, number_problems, read_outbox
+from benchmarks.torture.auditor import chain_problems, digest_of, header_of, journal_spans, number_problems, read_outbox
 from monitor.model.clock import ManualClock
 from monitor.model.observation import Kind, Observation, Subject
 from monitor.model.span import SECOND, Basis, Spans, to_millis
@@ -53,9 +53,9 @@ def torture(runs: int, seed: int) -> list[str]:
                 refused += _store(held, journal, reporter)
         _store(held, journal, reporter)
         window = Spans.window(began, to_millis(clock.now()))
-        in_journal = Spans.of((item.start, item.end) for item in journal.all(to_millis(clock.now())))
         outbox.close()
         journal.close()
+        in_journal = Spans.of(journal_spans(disk.path / "journal.sqlite"))
         left = read_outbox(disk.path / "outbox.sqlite")
     print(f"F5: {runs} times full, {refused} refusals of the disk, {len(left.waiting)} reports")
     problems = number_problems(left.last, set(left.waiting) | left.gone)

@@ -16,7 +16,7 @@ from typing import Any
 
 from agents.journal import Journal
 from agents.outbox import Outbox, Slot
-from benchmarks.torture.power_disk import CALLS, Moment, Recorder, choices, moments
+from benchmarks.torture.power_disk import ALL_SUBSETS_UPTO, CALLS, Moment, Recorder, choices, moments, open_changes
 
 ROOT = Path(__file__).parents[3]
 SECTORS = (512, 4096)
@@ -142,7 +142,13 @@ def torture(runs: int, seed: int) -> list[str]:
             if case not in known:
                 known.add(case)
                 problems += [f"{' '.join(moment.said[-1:])}: {text}" for text in judge(base / "case", files, moment)]
-    print(f"F3: {len(known)} states of the disk, the power gone at one of {len(found)} points")
+    counts = [len(open_changes(moment, sector)) for moment in found for sector in SECTORS]
+    more = [count for count in counts if count > ALL_SUBSETS_UPTO]
+    print(
+        f"F3: {len(known)} states of the disk, the power gone at one of {len(found)} points; every state that may be there of"
+        f" {len(counts) - len(more)} of the {len(counts)} pairs of a point and a sector's size, some of the others, which have"
+        f" {min(more, default=0)} to {max(more, default=0)} open changes"
+    )
     return problems
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 
 CALLS = ("openat", "pwrite64", "write", "ftruncate", "fsync", "fdatasync", "unlink", "rename")
 ALL_SUBSETS_UPTO = 6
+"""Open changes of which every choice is tried; of more (they have 128 choices and up) some are."""
 RANDOM_SUBSETS = 24
 
 
@@ -204,11 +205,17 @@ def _settle(disk: Moment, done: tuple[Change, ...]) -> tuple[dict[int, bytes], d
     return {int(number): data for number, data in contents.items()}, names
 
 
-def choices(moment: Moment, sector: int, seeded: random.Random) -> Iterator[tuple[Change, ...]]:
-    """Give which open changes may be there: every choice where they are few, else the regular ones and some by chance."""
+def open_changes(moment: Moment, sector: int) -> list[Change]:
+    """Return what may be on the disk or not, each by itself."""
     pieces: list[Change] = []
     for item in moment.pending:
         pieces += item.pieces(sector) if isinstance(item, Write) else [item]
+    return pieces
+
+
+def choices(moment: Moment, sector: int, seeded: random.Random) -> Iterator[tuple[Change, ...]]:
+    """Give which open changes may be there: every choice where they are few, else the regular ones and some by chance."""
+    pieces = open_changes(moment, sector)
     for chosen in _choices(len(pieces), seeded):
         yield tuple(pieces[index] for index in chosen)
 
