@@ -13,11 +13,15 @@ from pwdlib import PasswordHash
 from pwdlib.hashers.argon2 import Argon2Hasher
 
 from monitor.store import accounts
+from support.overheard import Overheard, listening
 from support.parts import require
-from support.planted import leaks, leaky_files
+from support.planted import forget_planted, leaks, leaky_files
 
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
+
+HEARD = Overheard()
+"""What the running test caught itself."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -52,17 +56,34 @@ def cheap_passwords() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True, scope="session")
+def overheard() -> Iterator[None]:
+    """Keep what tests catch of commands and answers: pytest captures only what nobody else does."""
+    with listening(HEARD):
+        yield
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Fail a test that shows a planted secret: in what it or a command in it printed or logged, or in a file that it left."""
+    """Fail a test that shows a planted secret.
+
+    It may stand in what the test or a command in it printed or logged, in what it caught itself of processes, commands and
+    answers, or in a file that it left.
+    """
     report = yield
-    if call.when != "teardown" or not report.passed:
+    if call.when != "teardown":
         return report
-    shown = [f"{name} of {when}" for when, name, text in item._report_sections if leaks(text.encode())]
+    heard = HEARD.take()
+    if not report.passed:
+        forget_planted()
+        return report
+    shown = [way for way, content in heard.items() if leaks(content)]
+    shown += [f"{name} of {when}" for when, name, text in item._report_sections if leaks(text.encode())]
     folder = getattr(item, "funcargs", {}).get("tmp_path")
     shown += [str(path) for path in leaky_files(folder)] if isinstance(folder, Path) else []
+    forget_planted()
     if shown:
         report.outcome = "failed"
         report.longrepr = f"a planted secret stands in: {', '.join(shown)}"

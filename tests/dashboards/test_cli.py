@@ -27,6 +27,7 @@ from monitor.store.accounts import token_user, verify_user
 from monitor.store.engine import open_engine, reading, writing
 from support import seeded
 from support.dashboard import new_district
+from support.planted import plant
 from support.signing import offer
 
 PROGRAM = Path(sys.executable).with_name("cradlewatch")
@@ -216,9 +217,9 @@ def test_an_institution_is_changed_and_due_where_it_is_judged_otherwise(shell: S
 
 def test_a_database_that_cannot_be_used(shell: Shell) -> None:
     assert "is not supported" in shell.bad("migrate", CRADLEWATCH_DATABASE_URL="mysql://root:geheim@localhost/x")
-    away = shell.bad("migrate", CRADLEWATCH_DATABASE_URL="postgresql://root:geheim@127.0.0.1:1/x")
+    away = shell.bad("migrate", CRADLEWATCH_DATABASE_URL=f"postgresql://root:{plant('Geheim-2026-pg')}@127.0.0.1:1/x")
     assert "the database can't be used" in away
-    assert "geheim" not in away
+    assert "Geheim-2026-pg" not in away
     nowhere = shell.bad("migrate", CRADLEWATCH_DATABASE_URL=f"sqlite:///{shell.directory}/no/such/file.db")
     assert f"{shell.directory}/no/such: there is no such directory" in nowhere
     assert not (shell.directory / "no").exists()

@@ -13,28 +13,47 @@ from support.thread import PASSWORD as USER_PASSWORD
 
 SECRETS = (PASSWORD, USER_PASSWORD)
 """The simulated devices' password, and a user's at the centre: words that nothing else is called by."""
-HOLDERS = frozenset({"password", "user", "collector-password", "motion.conf"})
+HOLDERS = frozenset({"password", "user", "collector-password", "motion.conf", "urls"})
 """Files that a person writes secrets into, for others to refer to."""
 LARGEST_BYTES = 64 * 1024 * 1024
 SMALL_BYTES = 64 * 1024
 """Up to here a file is read, however few blocks the file system says that it takes."""
 
 
-def _forms() -> Iterator[bytes]:
-    for secret in SECRETS:
-        yield secret.encode()
-        # As Basic authentication sends it: the letters depend on where in three bytes it begins.
-        for before in range(3):
-            packed = base64.b64encode(b":" * before + secret.encode())
-            yield packed[4 if before else 0 : len(packed) // 4 * 4 - 4]
+def _forms(secret: str) -> Iterator[bytes]:
+    yield secret.encode()
+    # As Basic authentication sends it: the letters depend on where in three bytes it begins.
+    for before in range(3):
+        packed = base64.b64encode(b":" * before + secret.encode())
+        yield packed[4 if before else 0 : len(packed) // 4 * 4 - 4]
 
 
-FORMS = tuple(_forms())
+FORMS = tuple(form for secret in SECRETS for form in _forms(secret))
+_own: list[bytes] = []
+"""Of the secrets that the running test has."""
+
+
+def plant(secret: str) -> str:
+    """Let a secret of the running test (a code, a token, a key, an address with one in it) be looked for; return it."""
+    _own.append(secret.encode())
+    return secret
+
+
+def plant_key(pem: bytes) -> None:
+    """Let a private key be looked for, as PEM has it and as a JWK does."""
+    body = b"".join(line for line in pem.splitlines() if not line.startswith(b"-"))
+    _own.append(body[-43:])  # what is before that is the same in every key
+    _own.append(base64.urlsafe_b64encode(base64.b64decode(body)[-32:]).rstrip(b"="))
+
+
+def forget_planted() -> None:
+    """Look no more for what a test that has ended planted."""
+    _own.clear()
 
 
 def leaks(content: bytes) -> bool:
     """Tell whether a secret stands in this, plainly or as Basic authentication has it."""
-    return any(form in content for form in FORMS)
+    return any(form in content for form in (*FORMS, *_own))
 
 
 def leaky_files(folder: Path) -> list[Path]:

@@ -19,6 +19,7 @@ from monitor.model.signed import request_text, sign_request
 from monitor.model.span import to_millis
 from monitor.model.suite import PrivateKey, digest_of_bytes
 from support import raw_jws
+from support.planted import plant, plant_key
 
 SOME_TIME = 1_795_406_400_000
 """2026-11-23T04:00:00Z, for what says no time of its own."""
@@ -45,7 +46,8 @@ class SigningAgent:
     @classmethod
     def enrolled(cls, context: Context, institution: str, agent: str = "box") -> SigningAgent:
         """Enrol an agent by a code, the real way."""
-        key, code = PrivateKey.make(), create_code(context, institution)
+        key, code = PrivateKey.make(), plant(create_code(context, institution))
+        plant_key(key.pem())
         granted = enrol(context, code, agent, offer(key, code))
         return cls(granted.institution, granted.agent, key, granted.nonce)
 

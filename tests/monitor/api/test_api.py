@@ -45,6 +45,7 @@ from support.centre import INVENTORY, NOW, Centre, declared, index, instant, mak
 from support.databases import BOTH
 from support.disks import small_disk
 from support.packs import pack
+from support.planted import plant
 from support.signing import SigningAgent, offer
 
 
@@ -65,7 +66,7 @@ def client(centre: Centre) -> Iterator[TestClient]:
 def token(centre: Centre) -> str:
     with writing(centre.context.engine) as session:
         create_user(session, "inspector", "a long password", NOW)
-        return create_api_token(session, "inspector", "script", NOW)
+        return plant(create_api_token(session, "inspector", "script", NOW))
 
 
 @pytest.fixture
@@ -625,7 +626,7 @@ def test_a_signed_in_session_reads_until_it_ends(centre: Centre, client: TestCli
 
 def test_a_token_can_expire(centre: Centre, client: TestClient, token: str) -> None:
     with writing(centre.context.engine) as session:
-        short = create_api_token(session, "inspector", "short", NOW, lifetime=HOUR)
+        short = plant(create_api_token(session, "inspector", "short", NOW, lifetime=HOUR))
     for secret in (token, short):
         assert client.get("/api/v1/findings", headers={"Authorization": f"Bearer {secret}"}).status_code == 200
     centre.clock.advance(3600)
@@ -677,7 +678,7 @@ def test_metrics_may_ask_for_a_token(engine: Engine) -> None:
     centre = make_centre(engine, settings=Settings(metrics="token"))
     with writing(engine) as session:
         create_user(session, "prometheus", "a long password", NOW)
-        token = create_api_token(session, "prometheus", "scrape", NOW)
+        token = plant(create_api_token(session, "prometheus", "scrape", NOW))
     with TestClient(build_api(centre.context)) as client:
         assert_problem(client.get("/metrics"), 401)
         assert client.get("/metrics", headers={"Authorization": f"Bearer {token}"}).status_code == 200

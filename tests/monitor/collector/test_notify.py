@@ -23,10 +23,15 @@ from monitor.store.engine import reading
 from monitor.store.tables import NoticeRow
 from support.centre import NOW, Centre, declared, index, make_centre, span
 from support.packs import pack
+from support.planted import plant
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:'imghdr' is deprecated:DeprecationWarning"
 )  # apprise's e-mail asks for it
+
+
+HOOK = "T0k3n-of-a-hook-2026"
+"""Whoever knows it may write there."""
 
 
 class Webhook:
@@ -49,7 +54,7 @@ class Webhook:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"json://127.0.0.1:{self.server.server_port}/hook"
+        self.url = f"json://127.0.0.1:{self.server.server_port}/{plant(HOOK)}"
         threading.Thread(target=self.server.serve_forever, args=(0.02,), daemon=True).start()
 
     def close(self) -> None:

@@ -27,6 +27,7 @@ from monitor.store.findings import current_verdicts, finding_rows
 from monitor.store.views import ProposedView, listed, open_proposals
 from support.centre import INVENTORY, NOW, Centre, declared, instant, make_centre, span
 from support.packs import pack
+from support.planted import plant
 
 SKETCH = ["..ab", "CD..", "efGH"]
 SITE = "wj-0001"
@@ -224,7 +225,7 @@ def client(centre: Centre) -> Iterator[TestClient]:
     with TestClient(build_api(centre.context)) as made:
         with writing(centre.context.engine) as session:
             create_user(session, "inspector", "a long password", NOW)
-            token = create_api_token(session, "inspector", "script", NOW)
+            token = plant(create_api_token(session, "inspector", "script", NOW))
         made.headers["Authorization"] = f"Bearer {token}"
         yield made
 
