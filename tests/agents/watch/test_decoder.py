@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import random
+import resource
 import signal
 from collections.abc import AsyncIterator
 from fractions import Fraction
@@ -47,6 +48,18 @@ async def works(decoder: Decoder) -> None:
     looked = await decoder.look("gate", "h264", KEYFRAMES[0])
     assert (looked.width, looked.height) == (352, 288)
     assert looked.measures.levels.luma_mean > 60
+
+
+async def test_it_keeps_the_limit_by_which_a_command_leaves_no_core(decoder: Decoder) -> None:
+    """One byte: at zero a pattern that pipes to a program would be handed the pictures of a decoder that crashed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_CORE)
+    if hard != 0:
+        resource.setrlimit(resource.RLIMIT_CORE, (1, hard))
+    try:
+        await works(decoder)
+        assert resource.prlimit(child(decoder), resource.RLIMIT_CORE)[0] == (1 if hard != 0 else 0)
+    finally:
+        resource.setrlimit(resource.RLIMIT_CORE, (soft, hard))
 
 
 async def test_a_look_compares_with_the_same_camera_s_look_before(decoder: Decoder) -> None:
