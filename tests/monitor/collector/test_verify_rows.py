@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from pydantic import JsonValue
 from sqlalchemy import Connection, Engine, inspect, text
 
 from monitor.collector.enrolment import create_code
@@ -38,14 +39,14 @@ UNPROVED = {
     "pack": {"kept_at", "id", "version"},
     "collector_key": {"created_at", "name", "value"},
     **{name: {"*"} for name in ("run", "verdict", "jurisdiction", "user_account", "user_session", "api_token")},
-    **{name: {"*"} for name in ("listening", "clock_dispute", "alembic_version")},
+    **{name: {"*"} for name in ("listening", "clock_dispute", "clock_wait", "alembic_version")},
 }  # fmt: skip
 """What nobody signed and the journal doesn't tell (`*`: the whole table): the collector's README lists it."""
 
 
 def proposal() -> Observation:
     """Return a view that somebody on site proposes."""
-    shown = {"version": 1, "cells": "of a view", "luma": 100.25}
+    shown: dict[str, JsonValue] = {"version": 1, "cells": "of a view", "luma": 100.25}
     facts = {
         "light": "day", "view": view_id(shown), "by": "x", "looks": 5, "overlap": None, "state": "ok",
         "sketch": {"rows": ["..ab", "CD..", "efGH"]}, "fingerprint": shown,
