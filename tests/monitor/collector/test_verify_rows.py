@@ -22,6 +22,7 @@ from monitor.model.view import view_id
 from monitor.store import registry, views
 from monitor.store.engine import reading, writing
 from monitor.store.notices import owe_notices
+from monitor.store.schema import downgrade, migrate
 from support.centre import INVENTORY, NOW, Centre, declared, index, instant, make_centre, span, subject
 from support.packs import pack
 
@@ -145,6 +146,15 @@ def test_each_row_dropped_by_hand_is_found(centre: Centre, engine: Engine) -> No
             replace(connection, table, None, row)
     assert unseen == []
     assert problems(centre) == []
+
+
+def test_what_was_there_before_the_journal_is_in_it(centre: Centre, engine: Engine) -> None:
+    downgrade(engine, "0007")
+    migrate(engine)
+    assert problems(centre) == []
+    with by_hand(engine) as connection:
+        connection.execute(text("UPDATE waiver SET created_at = 1"))
+    assert [item.partition(" has")[0].split()[:2] for item in problems(centre)] == [["wj-0001:", "waiver"]]
 
 
 def test_a_finding_dropped_with_all_that_tells_of_it_is_found(centre: Centre, engine: Engine) -> None:
