@@ -161,7 +161,7 @@ async def test_a_life_of_the_service(tmp_path: Path) -> None:
     assert recorded == (640, 360)
     assert {kind for kind, _ in facts.latest} >= {Kind.CHANNELS, Kind.DISKS, Kind.CLOCK, Kind.IDENTITY}
     assert not (state_dir / "agent.json").exists()
-    assert b"Cradle-2026" not in b"".join(path.read_bytes() for path in state_dir.iterdir())
+    assert b"Cradle-2026" not in b"".join(path.read_bytes() for path in state_dir.rglob("*") if path.is_file())
     assert "Cradle-2026" not in "".join(running.log)
 
 

@@ -65,7 +65,9 @@ def test_reports_that_are_on_their_way_are_answered_and_there_or_refused_and_now
         assert process.wait(30) == 0
         assert not any(command_of(str(pid)) for pid in workers)
     log = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
-    assert not [item for item in log if item["level"] in {"warning", "error", "critical"}], "nothing was broken off"
+    quick = "what the database has acknowledged may be lost"  # the tests' PostgreSQL syncs nothing, and is told so
+    wrong = [item for item in log if item["level"] in {"warning", "error", "critical"} and item["event"] != quick]
+    assert not wrong, "nothing was broken off"
     audit(url, senders, context)
 
 

@@ -150,6 +150,7 @@ async def test_a_camera_without_a_sub_stream_is_watched_by_its_main_one_and_aske
             "stream": simulator.rtsp.url("nowhere"),
             "main_stream": simulator.rtsp_url(1, "main"),
         }
+        del camera["channel"]  # else the recorder's own address comes before the main stream
         async with watching(write_site(tmp_path, [camera], [nvr(simulator)])) as site:
             await site.until_up()
             watch = site.watches["c1"]
@@ -164,8 +165,8 @@ async def test_an_onvif_recorder_tells_where_its_streams_are(tmp_path: Path) -> 
     async with OnvifSimulator(RecorderState(channels=channels, password=PASSWORD)) as simulator:
         camera = {"id": "c1", "zones": ["room"], "recorder": "nvr", "channel": "1"}
         login = {"username": "compliance", "password_file": "password"}
-        config = write_site(tmp_path, [camera], [{"id": "nvr", "driver": "onvif", "url": simulator.url, **login}])
-        async with watching(config, SOON) as site:
+        device = {"id": "nvr", "driver": "onvif", "url": simulator.url, "ports": [simulator.rtsp.port], **login}
+        async with watching(write_site(tmp_path, [camera], [device]), SOON) as site:
             await site.until_up()
             site.watches["c1"].want_main()
             await site.until(lambda: bool(looks(site)))

@@ -23,6 +23,8 @@ from benchmarks.soak.plan import Tempo, episodes, script
 GROWTH_RATIO_PER_HOUR = 0.05
 """Memory may rise by so much of itself in an hour, by regression over the second half: what is remembered of each camera
 is bounded, and takes half an hour to fill."""
+SPARE_THREADS = 3
+"""Pools begin a thread when it is first needed, at most so many after the first faults: a leak would be one for each fault."""
 SPARE_HANDLES = 2
 """A database may be open, or a line being tried, when a reading is taken."""
 
@@ -171,7 +173,7 @@ def judge(soak: Soak, played: Played) -> Judged:
 
 def _judge_counts(first: Sequence[Reading], quiet: Sequence[Reading], judged: Judged) -> None:
     """When all is well again the agent holds as many threads and file handles as before anything happened."""
-    for name, spare in (("threads", 0), ("handles", SPARE_HANDLES)):
+    for name, spare in (("threads", SPARE_THREADS), ("handles", SPARE_HANDLES)):
         before = min(getattr(item.held, name) for item in first)
         after = min(getattr(item.held, name) for item in quiet)
         judged.lines.append(f"{name}: {before} before, {after} after")
