@@ -194,7 +194,7 @@ class Login(Form):
             raise ValueError(f"has both {' and '.join(named)}: keep one of them")
         has_password = bool(named)
         if self.username is not None and not has_password:
-            raise ValueError("has a username and no password: add password_file or password_env")
+            raise ValueError("has a username and no password: add password_file, password_env or password_credential")
         if self.username is None and has_password:
             raise ValueError("has a password and no username: add username")
         return self

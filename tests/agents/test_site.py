@@ -301,7 +301,7 @@ WRONG = [
     ("password_file: secrets/nvr", "password: hunter2", "site.yaml:12: recorders[0].password: a password may not stand in this file: put it into a file and write password_file"),
     ("password_file: secrets/nvr", "password_file: 4711", "site.yaml:12: recorders[0].password_file: what stands here is not a text; put it into quotes"),
     ("password_file: secrets/nvr", "password_file: a\n    password_env: B", "site.yaml:8: recorders[0]: has both password_file and password_env: keep one of them"),
-    ("    password_file: secrets/nvr\n", "", "site.yaml:8: recorders[0]: has a username and no password: add password_file or password_env"),
+    ("    password_file: secrets/nvr\n", "", "site.yaml:8: recorders[0]: has a username and no password: add password_file, password_env or password_credential"),
     ("    username: compliance\n", "", "site.yaml:8: recorders[0]: has a password and no username: add username"),
     ("tls_fingerprint: null", "tls_fingerprint: abcd", "site.yaml:13: recorders[0].tls_fingerprint: must be a certificate's SHA-256: 64 hexadecimal digits"),
     ("01:00-05:00", "1-5", f'site.yaml:15: recorders[0].quiet_hours[0]: must be a span of two times: {SHAPE} "01:00-05:00"'),
