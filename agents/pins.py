@@ -46,7 +46,7 @@ class Pins:
         return self._behind.get(place)
 
     def keep(self, place: str, sha256: str) -> None:
-        """Keep the first fingerprint of `place`; one that can't be written now is kept at the next start."""
+        """Keep the first fingerprint of `place`; one that the disk refuses is in memory until it does not."""
         if self._behind.get(place) is None:
             with suppress(DatabaseError):
                 self._behind.put(place, sha256)
