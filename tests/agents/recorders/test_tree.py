@@ -358,14 +358,17 @@ def test_it_says_what_a_fresh_look_says(template: str, steps: list[tuple[str, in
         site = Site(folder, template)
         site.put(NOON - 9 * DAY, camera="gate")
         site.put(NOON - 9 * DAY, camera="yard")
+        latest = {"gate": NOON - 9 * DAY, "yard": NOON - 9 * DAY}
         for what, number in steps:
             site.clock.advance(61)  # a folder of several cameras that was just listed is not listed again
             at, camera = NOON - (number % 60) * 3 * HOUR - 20 * MINUTE, ("gate", "yard")[number % 2]
             if what == "put" and not site.path(at, camera).exists():
                 site.put(at, 60 * (1 + number % 9), camera)
+                latest[camera] = max(latest[camera], at)
             elif what == "grow":
                 newest = max(path for path in site.truth if camera in str(path.relative_to(folder)))
-                site.put(site.truth[newest][0], 60 * (10 + number % 9), camera)
+                if site.truth[newest][0] == latest[camera]:  # what a later one has followed is not written any more
+                    site.put(latest[camera], 60 * (10 + number % 9), camera)
             elif what == "remove" and len(site.truth) > 2:
                 kept = [path for path in sorted(site.truth) if site.truth[path][0] > NOON - 9 * DAY]
                 if kept:
