@@ -95,7 +95,7 @@ def test_a_report_says_who_when_and_what(tmp_path: Path) -> None:
 
 def test_much_is_split_and_nothing_is_an_empty_report(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "outbox.sqlite")
-    many = [seen(number, texts=["文" * 500] * 4) for number in range(300)]
+    many = [seen(number, texts=["文" * 490] * 4) for number in range(300)]
     numbers = reporter_of(outbox).report(many)
     assert numbers == list(range(1, len(numbers) + 1))
     payloads = [payload_of(entry) for entry in outbox.take(100, 10**9)]
@@ -525,7 +525,9 @@ async def test_what_follows_a_bad_signature_or_is_not_answered_for_no_reason_is_
 async def test_a_report_that_is_too_large_for_the_collector_is_found_and_put_aside(bench: Bench) -> None:
     bench.reporter.report([seen(1)])
     noise = random.Random(3).randbytes(8000).hex()  # not to be compressed away
-    bench.reporter.report([seen(2, texts=[noise[start : start + 1000] for start in range(0, len(noise), 1000)])])
+    bench.reporter.report(
+        [seen(2, texts=[noise[at : at + 900], noise[at + 900 : at + 1800]]) for at in range(0, 14_400, 1800)]
+    )
     bench.reporter.report([seen(3)])
     bench.collector.largest_body = 5000
     for _ in range(6):

@@ -93,6 +93,8 @@ def test_a_test_that_shows_a_secret_fails(tmp_path: Path) -> None:
         "-m",
         "pytest",
         "-q",
+        "--tb=no",
+        "-rE",
         "-p",
         "conftest",
         "--rootdir",

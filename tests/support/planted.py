@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from support.site import PASSWORD
 from support.thread import PASSWORD as USER_PASSWORD
@@ -15,6 +20,8 @@ SECRETS = (PASSWORD, USER_PASSWORD)
 """The simulated devices' password, and a user's at the centre: words that nothing else is called by."""
 HOLDERS = frozenset({"password", "user", "collector-password", "motion.conf", "urls"})
 """Files that a person writes secrets into, for others to refer to."""
+OWN_KEYS = re.compile(r"agent(-[\w-]+)?\.key")
+"""The agent's own private key, and one that it has offered with a code."""
 LARGEST_BYTES = 64 * 1024 * 1024
 SMALL_BYTES = 64 * 1024
 """Up to here a file is read, however few blocks the file system says that it takes."""
@@ -40,10 +47,16 @@ def plant(secret: str) -> str:
 
 
 def plant_key(pem: bytes) -> None:
-    """Let a private key be looked for, as PEM has it and as a JWK does."""
-    body = b"".join(line for line in pem.splitlines() if not line.startswith(b"-"))
-    _own.append(body[-43:])  # what is before that is the same in every key
-    _own.append(base64.urlsafe_b64encode(base64.b64decode(body)[-32:]).rstrip(b"="))
+    """Let a private key be looked for, as a JWK has it and, of Ed25519, as PEM does."""
+    key = load_pem_private_key(pem, None)
+    if isinstance(key, Ed25519PrivateKey):
+        secret = key.private_bytes_raw()
+        # What is before that is the same in every key; of other kinds what comes after it is no secret.
+        _own.append(b"".join(line for line in pem.splitlines() if not line.startswith(b"-"))[-43:])
+    else:
+        assert isinstance(key, EllipticCurvePrivateKey)
+        secret = key.private_numbers().private_value.to_bytes((key.key_size + 7) // 8, "big")
+    _own.append(base64.urlsafe_b64encode(secret).rstrip(b"="))
 
 
 def forget_planted() -> None:
@@ -56,6 +69,11 @@ def leaks(content: bytes) -> bool:
     return any(form in content for form in (*FORMS, *_own))
 
 
+def _holds(name: str) -> bool:
+    """Tell whether a file is made to hold a secret, or is a compiled source."""
+    return name in HOLDERS or OWN_KEYS.fullmatch(name) is not None or name.endswith(".pyc")
+
+
 def leaky_files(folder: Path) -> list[Path]:
     """Return the files below a folder in which a secret stands, but those made to hold one.
 
@@ -65,7 +83,7 @@ def leaky_files(folder: Path) -> list[Path]:
     found = []
     for directory, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if name != "site-packages"]
-        for path in (Path(directory, name) for name in names if name not in HOLDERS and not name.endswith(".pyc")):
+        for path in (Path(directory, name) for name in names if not _holds(name)):
             told = path.lstat()
             whole = told.st_size <= SMALL_BYTES or 2 * 512 * told.st_blocks >= told.st_size
             if stat.S_ISREG(told.st_mode) and whole and told.st_size <= LARGEST_BYTES and leaks(path.read_bytes()):

@@ -714,8 +714,8 @@ def test_a_full_disk_is_said_and_what_could_not_be_stored_comes_again(tmp_path: 
         migrate(engine)
         centre = make_centre(engine)
         centre.add()
-        facts = {"channels": [{"id": str(number), "name": "x" * 900, "online": True} for number in range(200)]}
-        seen = [instant("recorder/nvr", Kind.CHANNELS, NOW - number, facts) for number in range(12)]
+        facts = {"channels": [{"id": str(number), "name": "x" * 64, "online": True} for number in range(400)]}
+        seen = [instant("recorder/nvr", Kind.CHANNELS, NOW - number, facts) for number in range(50)]
         sealed = batch(centre.agents["wj-0001"], centre.report(*seen).to_bytes())
         with TestClient(build_api(centre.context), raise_server_exceptions=False) as client:
             assert client.get("/health/ready").status_code == 200
