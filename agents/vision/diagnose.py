@@ -107,9 +107,9 @@ def _corrupt(e: Evidence, t: Thresholds) -> bool:
     steps = unusual and seen.seam_share >= t.corrupt_seam_share and seen.seam_ratio >= t.corrupt_seam_ratio
     # in the dark an encoder leaves the noise of full gain block by block
     seams = steps and not _dark(e, t) and not _dusk(e, t) and not _lies_still(e, t)
-    more = beside.smeared_more
-    unwonted = _gone(e, t) if more is None else more >= t.corrupt_smeared_more
-    smeared = unwonted and seen.smeared_ratio >= t.corrupt_smeared_ratio
+    smeared = (
+        _unusual(beside.smeared_more, t.corrupt_smeared_more, e, t) and seen.smeared_ratio >= t.corrupt_smeared_ratio
+    )
     new = (seams or smeared) and not _striped(e, t) and not _stands(e, t)
     return _concealed(e, t) or _between(e, t) or new
 
@@ -126,8 +126,13 @@ def _stands(e: Evidence, t: Thresholds) -> bool:
 
 
 def _gone(e: Evidence, t: Thresholds) -> bool:
-    """Tell whether an approved view isn't there: while nothing is known to be usual, what is in its place is how the camera looks."""
+    """Tell whether an approved view isn't there, whatever is in its place."""
     return e.match is not None and approved.away(e.match, t)
+
+
+def _unusual(measured: float | None, least: float, e: Evidence, t: Thresholds) -> bool:
+    """Tell whether there is more of something than usual; while nothing is known to be usual, what a view shows in its place is how the camera looks."""
+    return _gone(e, t) if measured is None else measured >= least
 
 
 def _lies_still(e: Evidence, t: Thresholds) -> bool:
@@ -139,8 +144,8 @@ def _lies_still(e: Evidence, t: Thresholds) -> bool:
 
 def _between(e: Evidence, t: Thresholds) -> bool:
     """Tell whether rows of the picture were filled from those around them, as a decoder does with what it has lost."""
-    more, left = e.beside.between_more, e.beside.grain_left
-    unusual = _gone(e, t) if more is None else more >= t.corrupt_between_more
+    left = e.beside.grain_left
+    unusual = _unusual(e.beside.between_more, t.corrupt_between_more, e, t)
     noiseless = e.match is None or _gone(e, t) if left is None else left <= t.corrupt_between_grain_left
     drawn_on = e.measures.smear.between_ratio >= t.corrupt_between_ratio and not _striped(e, t)
     return unusual and noiseless and drawn_on and not _rich(e, t)
@@ -245,10 +250,10 @@ def _noisy(e: Evidence, t: Thresholds) -> bool:
 
 
 def _striped(e: Evidence, t: Thresholds) -> bool:
-    seen, gain = e.measures.stripes, e.beside.stripe_gain
+    seen = e.measures.stripes
     stands = seen.stripe_ratio >= t.striped_ratio and seen.stripe_even >= t.striped_even
     everywhere = seen.stripe_ratio >= t.striped_broad_ratio and seen.stripe_even >= t.striped_broad_even
-    new = _gone(e, t) if gain is None else gain >= t.striped_gain
+    new = _unusual(e.beside.stripe_gain, t.striped_gain, e, t)
     if new and seen.stripe_level >= t.striped_level and (stands or everywhere):
         return True
     rolling = seen.roll_level is not None and seen.roll_level >= t.striped_roll_level

@@ -97,6 +97,16 @@ async def test_a_method_that_is_not_understood_is_replaced_on_the_same_connectio
         await reading
 
 
+async def cut_twice(device: Device, known: KeepAlives) -> None:
+    """Watch two sessions of a device until it ends each."""
+    for _ in range(2):
+        stream = await open_stream(
+            StreamRequest(device.url()), LOOPBACK, PATIENT, clock=SystemClock(), keep_alives=known
+        )
+        await asyncio.wait_for(read(stream), 10)
+        await stream.close()
+
+
 async def test_a_device_that_closes_on_a_method_it_does_not_know_is_asked_otherwise_the_third_time() -> None:
     async def hang_up(_: Device, asked: Asked, writer: asyncio.StreamWriter) -> bool:
         if asked.method == "GET_PARAMETER":
@@ -106,12 +116,7 @@ async def test_a_device_that_closes_on_a_method_it_does_not_know_is_asked_otherw
     device = Device(session=SHORT_SESSION, override=hang_up)
     known = KeepAlives()
     async with serve(device):
-        for _ in range(2):
-            stream = await open_stream(
-                StreamRequest(device.url()), LOOPBACK, PATIENT, clock=SystemClock(), keep_alives=known
-            )
-            await asyncio.wait_for(read(stream), 10)
-            await stream.close()
+        await cut_twice(device, known)
         stream = await open_stream(
             StreamRequest(device.url()), LOOPBACK, PATIENT, clock=SystemClock(), keep_alives=known
         )
@@ -141,12 +146,7 @@ async def test_a_device_that_takes_no_notice_of_a_method_is_asked_otherwise_the_
     device = Device(session=SHORT_SESSION, override=ignore)
     known = KeepAlives()
     async with serve(device):
-        for _ in range(2):
-            stream = await open_stream(
-                StreamRequest(device.url()), LOOPBACK, PATIENT, clock=SystemClock(), keep_alives=known
-            )
-            await asyncio.wait_for(read(stream), 10)
-            await stream.close()
+        await cut_twice(device, known)
         assert set(signs(device)) == {"GET_PARAMETER"}
         stream = await open_stream(
             StreamRequest(device.url()), LOOPBACK, PATIENT, clock=SystemClock(), keep_alives=known
