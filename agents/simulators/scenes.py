@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+import struct
 import zlib
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
@@ -41,24 +43,33 @@ def seed_number(seed: int | str) -> int:
 
 @dataclass(frozen=True)
 class Figure:
-    """A person who wanders on a smooth path; positions and sizes are shares of the picture."""
+    """A person who wanders from place to place, and never the same way again; positions and sizes are shares of the picture."""
 
     centre: tuple[float, float]
     reach: tuple[float, float]
-    periods_seconds: tuple[float, float]
-    phases: tuple[float, float]
+    step_seconds: float
+    seed: int
     size: float
     body: Colour
     head: Colour
 
     def place(self, at: float) -> tuple[float, float]:
         """Return where the figure's feet are at `at` (seconds), as shares of width and height."""
-        angles = [
-            2 * math.pi * at / period + phase for period, phase in zip(self.periods_seconds, self.phases, strict=True)
-        ]
-        return self.centre[0] + self.reach[0] * math.sin(angles[0]), self.centre[1] + self.reach[1] * math.sin(
-            angles[1]
+        steps = at / self.step_seconds
+        step = math.floor(steps)
+        gone = steps - step
+        gone *= gone * (3 - 2 * gone)  # it sets out and comes to rest softly
+        (from_x, from_y), (to_x, to_y) = self._stop(step), self._stop(step + 1)
+        return (
+            self.centre[0] + self.reach[0] * (from_x + (to_x - from_x) * gone),
+            self.centre[1] + self.reach[1] * (from_y + (to_y - from_y) * gone),
         )
+
+    def _stop(self, step: int) -> tuple[float, float]:
+        """Return where it stands after so many steps, each way from -1 to 1: any place, told by the step alone."""
+        told = hashlib.blake2b(struct.pack("<qq", self.seed, step), digest_size=8).digest()
+        across, down = struct.unpack("<II", told)
+        return across / 0x7FFFFFFF - 1, down / 0x7FFFFFFF - 1
 
 
 class Scene:
@@ -210,8 +221,8 @@ def _any_figure(rng: np.random.Generator) -> Figure:
     return Figure(
         centre=(float(rng.uniform(0.3, 0.7)), float(rng.uniform(0.7, 0.85))),
         reach=(float(rng.uniform(0.15, 0.3)), float(rng.uniform(0.04, 0.12))),
-        periods_seconds=(float(rng.uniform(9, 23)), float(rng.uniform(13, 31))),
-        phases=(float(rng.uniform(0, 6.28)), float(rng.uniform(0, 6.28))),
+        step_seconds=float(rng.uniform(3, 6)),
+        seed=int(rng.integers(1 << 62)),
         size=float(rng.uniform(0.25, 0.42)),
         body=((80, 90, 200), (150, 160, 110), (60, 150, 130))[shirt],
         head=(150, 112, 146),

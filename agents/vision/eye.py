@@ -100,15 +100,12 @@ class Eye:
         matched = match(view, settled, before, sound) if settled else None
         self._before = view
         thresholds = self._thresholds(view.light)
+        changed = measures.repeat.changed_ratio
+        self._recurrence.looked(moved=changed is None or changed >= MOVES_RATIO)
         looped = self._loop.looping or self._recurrence.looping
         seen = Evidence(measures, beside, matched, looped=looped)
         found = conditions(seen, thresholds)
-        changed = measures.repeat.changed_ratio
-        self._looked(
-            same="frozen" in found.staying,
-            nothing=not NOTHING.isdisjoint(found.staying),
-            moved=changed is None or changed >= MOVES_RATIO,
-        )
+        self._stood(same="frozen" in found.staying, nothing=not NOTHING.isdisjoint(found.staying))
         if not found.entering:
             self._usual.learn(measures, view.light)
             if matched is not None and surely(matched):
@@ -129,14 +126,14 @@ class Eye:
         since = self._loop.since if looped else None
         return Judged(found, scores, thresholds, matched, undecided=may_be_frozen(seen, thresholds), looped_since=since)
 
-    def _looked(self, *, same: bool, nothing: bool, moved: bool) -> None:
+    def _stood(self, *, same: bool, nothing: bool) -> None:
         """Leave time out of what a loop is known by in which the picture was frozen, or showed nothing: what an encoder makes of that comes again, too.
 
         A single look that is the same again may be that of a loop whose length is that of some looks.
         """
         self._still_looks = self._still_looks + 1 if same else 0
         still = nothing or self._still_looks >= STILL_LOOKS
-        self._recurrence.looked(still=still, moved=moved)
+        self._recurrence.stood(still=still)
         if still:
             self._loop.still()
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -28,15 +30,12 @@ WINDOWS = (40, 60, 90, 150)
 LEAST_LAG = 15
 """Seconds to the earlier time."""
 
-LEAST = {40: ((0.97, 9.0),), 60: ((0.93, 7.0),), 90: ((0.91, 9.0),), 150: ((0.89, 10.0),)}
+LEAST = {40: (0.85, 4.9), 60: (0.8, 4.5), 90: (0.76, 4.2), 150: (0.7, 3.8)}
 """Correlation, and how many standard deviations of chance it is (by Fisher's transform, with as many independent values as
-the curves have), for each window: either pair is enough. Fresh noise and another rate
-control take a tenth of a real loop's correlation and more; people who are drawn on sine waves reach 0.94, 0.9, 0.88 and 0.88
-within 40 hours of cameras (those of the simulators), at 9 to 10.8 deviations."""
-LEAST_UNMOVED = {40: (), 60: ((0.95, 12.0),), 90: ((0.92, 11.0),), 150: ((0.9, 10.0),)}
-"""The same where nothing moved in the window, as far as looks told: what is left is the encoder's own play with the noise, a few sizes that take
-turns, of which 60 s come again by chance within an hour or two."""
-STAYS = ((0.75, 6.0),)
+the curves have) whichever half of the window is left out: one thing that happens again makes windows alike in which nothing else is."""
+LEAST_UNMOVED = {60: (0.85, 4.8), 90: (0.78, 4.8), 150: (0.7, 4.4)}
+"""The same where nothing moved in the window, as far as looks told: an encoder's play with the noise comes again by chance for 40 s."""
+STAYS = (0.7, 3.5)
 """The same for a loop that is known to go on."""
 
 MOVES_RATIO = 0.004
@@ -58,16 +57,31 @@ BLOCK = 512
 ORDER = 16
 """Seconds over which the curve's own rhythm is predicted and taken out: encoders have one, of each group of pictures."""
 
+MOST_MORE = 5.0
 MOST_SURPRISE = 3.5
-"""Medians of what is unexpected: what is more counts as so much, for one large frame at the same place makes two windows alike in which nothing else is."""
+"""Medians of what frames have beyond the usual, and of what is unexpected of that: what is more counts as so much, for one large frame at the same
+place makes two windows alike in which nothing else is."""
+
+SAMPLED = 7
+"""Of so many values one tells what is usual: a median of all costs as much as the rest."""
+
+SLOW_SECONDS = 61
+"""What changes more slowly is light, or how many people are there, and no rhythm: the mean of so many seconds is taken out. First of all: after
+a lamp was switched on all would be more than the usual, and no second differ from the next."""
 
 SAME_LOOKS = 4
 """A frozen picture is known to be one when it is that of one of so many looks before: what lies between was frozen, too."""
 
+PLACES = 1024
+"""So many frames of a group of pictures are told apart; those of a longer one, and those before the first keyframe, count as its last."""
+
+STEADY = 16
+"""What a frame's size is usually, at its place in the group, is the mean of so many groups or so."""
+
 Curve = npt.NDArray[np.float32]
 Window = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
-Bars = tuple[tuple[float, float], ...]
+Bar = tuple[float, float]
 
 
 class Recurrence:
@@ -77,49 +91,65 @@ class Recurrence:
         """Remember nothing yet."""
         self._ring = np.full(KEPT_SECONDS, np.nan, np.float32)
         self._had = np.full(KEPT_SECONDS, False)
-        """In which seconds there was an inter frame."""
+        """In which seconds there was a frame."""
         self._stood = np.full(KEPT_SECONDS, False)
         """In which seconds the picture stood still: what an encoder makes of that comes again, and is no loop."""
         self._unmoved = np.full(KEPT_SECONDS, False)
         """Which seconds lie between two looks that show the same room, but for its noise."""
-        self._looks: deque[int] = deque(maxlen=SAME_LOOKS)
-        """The seconds of the latest looks."""
+        self._looks: deque[int] = deque(maxlen=SAME_LOOKS + 1)
+        """The seconds of the latest look and of those before that it may be the same as."""
         self._still, self._moved = False, True
         self._second: int | None = None
-        self._bytes, self._frames = [0.0, 0.0], [0.0, 0.0]
-        """Of inter frames, in the second that is being counted and in the next one."""
-        self._inter = False
-        """There was an inter frame in the second that is being counted."""
+        self._usual, self._counted = array("d", bytes(8 * PLACES)), array("H", bytes(2 * PLACES))
+        """What the logarithm of a frame's size is at each place of a group of pictures, and how many of them say so."""
+        self._place = PLACES - 1
+        self._more, self._frames = [0.0, 0.0], [0.0, 0.0]
+        """What frames have beyond the usual, and how many there are, in the second that is being counted and in the next one."""
+        self._any = False
+        """There was a frame in the second that is being counted."""
         self._filled = 0
         self._asked, self._answer = 0, False
 
     def frame(self, at_seconds: float, size: int, *, keyframe: bool) -> None:
-        """Take note of one coded frame; keyframes say what the picture is, not what moves in it."""
+        """Take note of one coded frame: its time on any steady clock, its size in bytes."""
         self.frames([(at_seconds, size, keyframe)])
 
     def frames(self, frames: Sequence[Frame]) -> None:
-        """Take note of coded frames in their order."""
+        """Take note of coded frames in their order.
+
+        What moves in the picture makes a frame larger than it usually is at its place in the group of pictures; the rest is the encoder's own rhythm.
+        """
+        usual, counted, last, log = self._usual, self._counted, PLACES - 1, math.log
+        place = self._place
         for at_seconds, size, keyframe in frames:
+            place = 0 if keyframe else min(place + 1, last)
+            value, seen = log(16 + size), counted[place]
+            if not seen:
+                usual[place] = value
+            more = value - usual[place]
+            if seen < (STEADY if place < last else PLACES):
+                seen = counted[place] = seen + 1
+            usual[place] += more / seen
             second, late = math.floor(at_seconds), at_seconds % 1
             if second != self._second:
                 if self._second is not None and 0 < self._second - at_seconds <= BACK_SECONDS:
                     second, late = self._second, 0.0
                 else:
                     self._begin(second)
-            if not keyframe:
-                early = 1 - late
-                sums, counts = self._bytes, self._frames
-                sums[0] += early * size
-                sums[1] += late * size
-                counts[0] += early
-                counts[1] += late
-                self._inter = True
+            early = 1 - late
+            sums, counts = self._more, self._frames
+            sums[0] += early * more
+            sums[1] += late * more
+            counts[0] += early
+            counts[1] += late
+            self._any = True
+        self._place = place
 
     def _begin(self, second: int) -> None:
         """End the seconds before this one."""
         if self._second is None or second - self._second > KEPT_SECONDS or second < self._second:
             self._ring[:], self._filled, self._second, self._asked = np.nan, 0, second, second
-            self._stood[second % KEPT_SECONDS] = self._unmoved[second % KEPT_SECONDS] = self._inter = False
+            self._stood[second % KEPT_SECONDS] = self._unmoved[second % KEPT_SECONDS] = self._any = False
             self._looks.clear()
         while second > self._second:
             self._close(self._second)
@@ -127,29 +157,34 @@ class Recurrence:
     def _close(self, second: int) -> None:
         """End the second that is being counted."""
         known = self._frames[0] >= LEAST_FRAMES
-        self._ring[second % KEPT_SECONDS] = math.log(16 + self._bytes[0] / self._frames[0]) if known else np.nan
+        self._ring[second % KEPT_SECONDS] = self._more[0] / self._frames[0] if known else np.nan
         self._filled = min(KEPT_SECONDS, self._filled + 1)
-        self._had[second % KEPT_SECONDS] = self._inter
+        self._had[second % KEPT_SECONDS] = self._any
         self._second = second + 1
-        self._stood[self._second % KEPT_SECONDS] = self._unmoved[self._second % KEPT_SECONDS] = self._inter = False
-        self._bytes, self._frames = [self._bytes[1], 0.0], [self._frames[1], 0.0]
+        self._stood[self._second % KEPT_SECONDS] = self._unmoved[self._second % KEPT_SECONDS] = self._any = False
+        self._more, self._frames = [self._more[1], 0.0], [self._frames[1], 0.0]
 
-    def looked(self, *, still: bool, moved: bool = True) -> None:
-        """Take note of a look at the frames so far.
-
-        It is `still` when it shows the picture of one of the looks before: it was frozen since then, and the last such look is
-        followed by frozen time up to the next one at the most. It `moved` when more than noise is new since the last one.
-        """
+    def looked(self, *, moved: bool = True) -> None:
+        """Take note of a look at the frames so far, before `looping` is asked: it `moved` when more than noise is new since the last one."""
         if self._second is None:
             return
         self._moved = moved
         if self._looks and not moved:
             self._unmoved[_places(self._looks[-1], self._second)] = True
-        if self._looks and (still or self._still):
-            self._stood[_places(self._looks[0 if still else -1], self._second)] = True
+        self._looks.append(self._second)
+
+    def stood(self, *, still: bool) -> None:
+        """Take note of what the look turned out to be, after it was asked.
+
+        It is `still` when it shows the picture of one of the looks before: it was frozen since then, and the last such look is
+        followed by frozen time up to the next one at the most.
+        """
+        if self._second is None or not self._looks:
+            return
+        if len(self._looks) > 1 and (still or self._still):
+            self._stood[_places(self._looks[0 if still else -2], self._second)] = True
             self._answer = False
         self._still = still
-        self._looks.append(self._second)
 
     @property
     def looping(self) -> bool:
@@ -165,15 +200,13 @@ class Recurrence:
             return False
         curve, stood = _surprise(self._ring[order], self._stood[order])
         unmoved = self._unmoved[order]
-        return any(
-            _enough(best, tail, self._bars(unmoved[-len(tail) :])) for tail, best in recurring(curve, WINDOWS, stood)
-        )
+        return any(_enough(found, self._bar(unmoved[-len(found.tail) :])) for found in recurring(curve, WINDOWS, stood))
 
-    def _bars(self, unmoved: Mask) -> Bars:
+    def _bar(self, unmoved: Mask) -> Bar | None:
         """Return what a window must reach, by its length and by whether anything moved in it."""
         if self._answer:
             return STAYS
-        return (LEAST_UNMOVED if unmoved.all() else LEAST)[len(unmoved)]
+        return (LEAST_UNMOVED if unmoved.all() else LEAST).get(len(unmoved))
 
 
 def _places(first: int, last: int) -> npt.NDArray[np.intp]:
@@ -184,31 +217,61 @@ def _places(first: int, last: int) -> npt.NDArray[np.intp]:
 def _surprise(values: Curve, stood: Mask) -> tuple[Curve, Mask]:
     """Return what each second has that those before it didn't let expect, and which of them hang on still time.
 
-    The curve without its own rhythm: the error of linear prediction (Yule-Walker), so that a rhythm of any period up to
-    16 seconds and slow changes go, and what is left of the same video is the same wherever it is cut.
+    The curve without what is slow and without its own rhythm: the error of linear prediction (Yule-Walker), so that a
+    rhythm of any period up to 16 seconds goes, and what is left of the same video is the same wherever it is cut.
     """
     known = np.isfinite(values) & ~stood
     nothing = np.zeros(0, np.float32), np.zeros(0, np.bool_)
     if known.sum() < 4 * ORDER:
         return nothing
-    filled = values.astype(np.float64)
+    filled = values
     if not known.all():
-        filled = np.interp(np.arange(len(values)), np.flatnonzero(known), values[known])
-    filled -= filled.mean()
-    own = np.array([np.einsum("i,i", filled[lag:], filled[: len(filled) - lag]) for lag in range(ORDER + 1)])
+        filled = np.interp(np.arange(len(values)), np.flatnonzero(known), values[known]).astype(np.float32)
+    filled = _clipped(filled - _slow(filled), MOST_MORE)
+    own = np.array([np.dot(filled[lag:], filled[: len(filled) - lag]) for lag in range(ORDER + 1)], np.float64)
     if own[0] <= 0:
         return nothing
     own[0] *= 1.001  # a curve that is all rhythm has no unique prediction
     toeplitz = own[np.abs(np.subtract.outer(np.arange(ORDER), np.arange(ORDER)))]
-    kernel = np.concatenate([[1.0], -np.linalg.solve(toeplitz, own[1:])])
+    kernel = np.concatenate([[1.0], -np.linalg.solve(toeplitz, own[1:])]).astype(np.float32)
     error = np.convolve(filled, kernel, "valid")
+    if not stood.any():
+        return _clipped(error, MOST_SURPRISE), stood[ORDER:]
     hangs = _within(_sums(stood), ORDER + 1) > 0
-    most = MOST_SURPRISE * np.median(np.abs(error if hangs.all() else error[~hangs])) + 1e-6
-    return np.clip(error, -most, most).astype(np.float32), hangs
+    return _clipped(error, MOST_SURPRISE, error if hangs.all() else error[~hangs]), hangs
 
 
-def recurring(curve: Curve, windows: Sequence[int], stood: Mask) -> list[tuple[Window, float]]:
-    """Return each window at the end of a curve, less its mean, and its correlation with the best earlier time.
+def _clipped(values: Curve, most: float, counting: Curve | None = None) -> Curve:
+    """Return values of which none is more than so many times the median distance from zero of those that count."""
+    counted = values if counting is None else counting
+    bound = most * np.median(np.abs(counted[:: SAMPLED if len(counted) > SAMPLED * LEAST_LAG else 1])) + 1e-6
+    return np.clip(values, -bound, bound)
+
+
+def _slow(values: Curve) -> Curve:
+    """Return the mean of the seconds around each."""
+    half = SLOW_SECONDS // 2
+    sums = np.cumsum(np.concatenate([np.zeros(half + 1), values, np.zeros(half)]), dtype=np.float64)
+    around = np.full(len(values), float(SLOW_SECONDS))
+    edge = np.arange(half + 1, SLOW_SECONDS)[: len(values)]
+    around[: len(edge)] = edge
+    around[len(values) - len(edge) :] = np.minimum(edge[::-1], around[len(values) - len(edge) :])
+    return ((sums[SLOW_SECONDS:] - sums[:-SLOW_SECONDS]) / around).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Again:
+    """The end of a curve, and the earlier time that is most like it."""
+
+    tail: Window
+    """Less its mean, as the earlier one."""
+    before: Window
+    alike: float
+    """Their correlation."""
+
+
+def recurring(curve: Curve, windows: Sequence[int], stood: Mask) -> list[Again]:
+    """Return for each window at the end of a curve the earlier time that is most like it.
 
     Left out are windows that are longer than what is remembered, and those in which the picture `stood` still, at the end
     or in the past.
@@ -220,7 +283,7 @@ def recurring(curve: Curve, windows: Sequence[int], stood: Mask) -> list[tuple[W
     past = curve[:-LEAST_LAG]
     sums, squares, still = _sums(past), _sums(past**2), _sums(stood[:-LEAST_LAG]) if stood.any() else None
     waves = _waves(past, max(possible))
-    found = list[tuple[Window, float]]()
+    found = list[Again]()
     for window in possible:
         tail = curve[-window:].astype(np.float64)
         tail -= tail.mean()
@@ -230,8 +293,13 @@ def recurring(curve: Curve, windows: Sequence[int], stood: Mask) -> list[tuple[W
         if still is not None:
             lived &= _within(still, window) == 0
         if power > 0 and lived.any():
-            alike = _products(waves, tail, len(around))[lived] / np.sqrt(around[lived] * power)
-            found.append((tail, float(alike.max())))
+            alike = _products(waves, tail, len(around))
+            alike /= np.sqrt(np.maximum(around, LEAST_POWER * power) * power)
+            if not lived.all():
+                alike[~lived] = 0
+            best = int(alike.argmax())
+            before = past[best : best + window].astype(np.float64)
+            found.append(Again(tail, before - before.mean(), float(alike[best])))
     return found
 
 
@@ -252,12 +320,28 @@ def _products(waves: tuple[npt.NDArray[np.complex64], int], tail: Window, count:
     return np.asarray(np.fft.irfft(spectra * wave)[:, :step].reshape(-1)[:count], np.float32)
 
 
-def _enough(best: float, tail: Window, bars: Bars) -> bool:
-    """Tell whether a window's correlation is high, and by far more than its own rhythm explains."""
-    if best < min((correlation for correlation, _ in bars), default=1.0):
+def _enough(found: Again, bar: Bar | None) -> bool:
+    """Tell whether a window's correlation is high, and by far more than its own rhythm or a part of it explains."""
+    if bar is None:
         return False
-    sigmas = math.atanh(min(best, 0.999999)) * math.sqrt(max(1.0, _independent(tail) - 3))
-    return any(best >= correlation and sigmas >= least for correlation, least in bars)
+    correlation, sigmas = bar
+    return found.alike >= correlation and _beyond_chance(found) >= sigmas
+
+
+def _beyond_chance(found: Again) -> float:
+    """Return how many standard deviations of chance a correlation is when the half is left out that speaks most for it."""
+    half, least = len(found.tail) // 2, math.inf
+    for first in (0, half // 2, half):
+        tail, before = (np.delete(part, slice(first, first + half)) for part in (found.tail, found.before))
+        tail, before = tail - tail.mean(), before - before.mean()
+        power = math.sqrt(float(tail @ tail) * float(before @ before))
+        if power <= 0:
+            return 0.0
+        alike = float(tail @ before) / power
+        least = min(
+            least, math.atanh(max(-0.999999, min(alike, 0.999999))) * math.sqrt(max(1.0, _independent(tail) - 3))
+        )
+    return least
 
 
 def _sums(values: npt.NDArray[np.generic]) -> Window:

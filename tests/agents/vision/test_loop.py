@@ -61,10 +61,12 @@ def frozen(seconds: float, seed: int, *, fps: int = 15, gop: int = 50) -> Sizes:
     return [(15_000, True) if n % gop == 0 else (round(swing[n % gop]), False) for n in range(round(seconds * fps))]
 
 
-def named(*parts: tuple[Sizes, float], black: Sequence[int] = (), every: int = 10, fps: int = 15) -> list[str]:
+def named(
+    *parts: tuple[Sizes, float], black: Sequence[int] = (), every: int = 10, fps: int = 15, changed: float = 0.01
+) -> list[str]:
     """Return what is named of each look, `every` so many seconds, at streams one after the other, each with its `same_ratio`.
 
-    `black` are the numbers of the parts whose picture is black.
+    `black` are the numbers of the parts whose picture is black, `changed` the share that changes from look to look.
     """
     eye, found, number = Eye(Thresholds()), [], 0
     for part, (sizes, same) in enumerate(parts):
@@ -73,7 +75,7 @@ def named(*parts: tuple[Sizes, float], black: Sequence[int] = (), every: int = 1
             eye.frame(1000 + number / fps, size, keyframe=keyframe)
             number += 1
             if number % (every * fps) == 0:
-                measures = replace(picture, repeat=Repeat(same_ratio=same, changed_ratio=0.01))
+                measures = replace(picture, repeat=Repeat(same_ratio=same, changed_ratio=changed))
                 found.append(eye.look(measures, VIEW).conditions.state)
     return found
 
@@ -94,7 +96,7 @@ def again(sizes: Sizes, fps: int = 15, *, moved: bool = True) -> list[float]:
     for number, (size, keyframe) in enumerate(sizes):
         recurrence.frame(1000 + number / fps, size, keyframe=keyframe)
         if number % (10 * fps) == 0:
-            recurrence.looked(still=False, moved=moved)
+            recurrence.looked(moved=moved)
             if recurrence.looping:
                 found.append(number / fps)
     return found
@@ -423,26 +425,48 @@ def test_an_empty_room_whose_encoder_takes_turns_with_a_few_quantizers_is_no_loo
         size = groups[second // 4] * shape[second % 4] * np.exp(rng.normal(0, 0.01))
         recurrence.frame(second, round(size), keyframe=second % 4 == 0)
         if second % 10 == 0:
-            recurrence.looked(still=False, moved=False)
+            recurrence.looked(moved=False)
             assert not recurrence.looping
 
 
-def test_people_who_wander_in_curves_are_no_loop() -> None:
-    """Play the frame sizes of a simulated camera (`c04`): two figures on two sine waves each, five pictures a second."""
+def test_people_who_wander_are_no_loop() -> None:
+    """Play the frame sizes of a simulated camera (`c5`, one figure, five pictures a second): of thirty such hours the minutes most like others."""
     sizes = [int(size) for size in (Path(__file__).parent / "drawn_people.txt").read_text(encoding="ascii").split()]
     recurrence = Recurrence()
     for number, size in enumerate(sizes):
         recurrence.frame(number / 5, size, keyframe=number % 10 == 0)
         if number % 50 == 0:
-            recurrence.looked(still=False)
+            recurrence.looked()
             assert not recurrence.looping, f"after {number / 5} s"
 
 
 def test_a_room_in_which_nothing_moved_is_looped_only_if_it_is_plain() -> None:
     part = lively(80, 6)
     sizes = lively(200, 56) + [frame for run in range(4) for frame in anew(part, run)]
-    first = {moved: again(sizes, moved=moved)[0] for moved in (True, False)}
-    assert first[True] < first[False] <= 200 + 3 * 80
+    first = {changed: named((sizes, 0.0), changed=changed).index("looped") for changed in (0.01, 0.0)}
+    assert first[0.01] < first[0.0] <= 20 + 3 * 8
+
+
+@pytest.mark.parametrize("keyed", [True, False])
+def test_a_loop_of_a_stream_that_is_all_keyframes_or_has_none_is_found(keyed: bool) -> None:
+    part, before = ([frame for frame in lively(*of, fps=10) if not frame[1]] for of in ((60, 4), (200, 54)))
+    sizes = before + [frame for run in range(4) for frame in anew(part, run)]
+    found = again([(size, keyed) for size, _ in sizes], 10)
+    assert found
+    assert found[0] <= 200 + 60 + 120
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_one_thing_that_happens_again_is_no_loop(seed: int) -> None:
+    """A door that opens and falls shut each five minutes, in a room in which else nothing comes again."""
+    rng = np.random.default_rng(seed)
+    opened = np.exp(rng.normal(0, 1.2, 12))
+    sizes = []
+    for number in range(5 * 3600):
+        since = number // 5 % 300
+        size = 900 * np.exp(rng.normal(0, 0.05)) * (opened[since] if since < len(opened) else 1)
+        sizes.append((15_000, True) if number % 20 == 0 else (round(size), False))
+    assert again(sizes, 5) == []
 
 
 @pytest.mark.parametrize("rate", [9.7, 10.3])
@@ -455,7 +479,7 @@ def test_a_loop_that_is_no_whole_number_of_seconds_long_is_found(rate: float) ->
         if number % 100 == 0 and recurrence.looping:
             found.append(number / 10)
     assert found
-    assert found[0] <= 150 + 50 + 100
+    assert found[0] <= 150 + 50 + 120
 
 
 def test_frames_that_are_sent_before_those_that_are_shown_before_them_hide_no_loop() -> None:

@@ -205,7 +205,7 @@ def _manner(rng: np.random.Generator, *, looped: bool) -> tuple[float, int, str]
     """Choose pictures a second, pictures from keyframe to keyframe, and the encoder's manner."""
     rate, every = [(0.4, 2), (0.4, 4), (0.5, 5), (0.6, 3)][int(rng.integers(0, 4))]
     if looped:
-        rate, every = 1.0, 4
+        rate, every = 5.0, 20
     return rate, every, str(rng.choice(["zerolatency", "normal"], p=[0.7, 0.3]))
 
 

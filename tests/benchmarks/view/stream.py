@@ -145,7 +145,7 @@ def write_clip(clip: Clip, path: Path) -> Truth:
         at = number / clip.frames_per_second
         tamper = camera.tamper(at)
         if tamper is not None and _splices(tamper):
-            _play_back(writer, camera, tamper, at, playbacks)
+            _play_back(writer, camera, tamper, at, playbacks, clip.keyframe_every)
             continue
         picture = camera.picture(at)
         if tamper is not None and tamper.variant.name.startswith("lost_"):
@@ -163,14 +163,18 @@ def _loss(clip: Clip, tamper: Tamper) -> Loss:
     return Loss(clip.scene.width, clip.scene.height, keyframes=keyframes, share=tamper.severity, seed=tamper.seed)
 
 
-def _play_back(writer: _Writer, camera: Camera, tamper: Tamper, at: float, playbacks: dict[int, _Playback]) -> None:
+def _play_back(
+    writer: _Writer, camera: Camera, tamper: Tamper, at: float, playbacks: dict[int, _Playback], keyframe_every: int
+) -> None:
     name = tamper.variant.name
     if id(tamper) not in playbacks:
         if name == "bytes":
             packets = [next(packet for packet in reversed(writer.sent) if packet.keyframe)]
         else:
             packets = _stretch(writer.sent, tamper.start, tamper.period)
-        pictures = writer.pictures(packets) if name == "reencoded" else []
+        # What is played is no whole number of groups of pictures long.
+        shown = packets[: len(packets) - tamper.seed % keyframe_every]
+        pictures = writer.pictures(shown) if name == "reencoded" else []
         playbacks[id(tamper)] = _Playback(packets, pictures)
     play = playbacks[id(tamper)]
     if name == "reencoded":
