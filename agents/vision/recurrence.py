@@ -245,7 +245,7 @@ def _clipped(values: Curve, most: float, counting: Curve | None = None) -> Curve
     """Return values of which none is more than so many times the median distance from zero of those that count."""
     counted = values if counting is None else counting
     bound = most * np.median(np.abs(counted[:: SAMPLED if len(counted) > SAMPLED * LEAST_LAG else 1])) + 1e-6
-    return np.clip(values, -bound, bound)
+    return np.asarray(np.clip(values, -bound, bound), np.float32)
 
 
 def _slow(values: Curve) -> Curve:
@@ -256,7 +256,7 @@ def _slow(values: Curve) -> Curve:
     edge = np.arange(half + 1, SLOW_SECONDS)[: len(values)]
     around[: len(edge)] = edge
     around[len(values) - len(edge) :] = np.minimum(edge[::-1], around[len(values) - len(edge) :])
-    return ((sums[SLOW_SECONDS:] - sums[:-SLOW_SECONDS]) / around).astype(np.float32)
+    return np.asarray((sums[SLOW_SECONDS:] - sums[:-SLOW_SECONDS]) / around, np.float32)
 
 
 @dataclass(frozen=True)
