@@ -16,6 +16,7 @@ from typing import Any
 from agents.vision.fingerprint import Fingerprint
 from agents.vision.measure import Measures
 from agents.watch.decoding import MAX_PIXELS
+from agents.watch.processor import processor_seconds
 
 LOOK_SECONDS = 5.0
 START_SECONDS = 30.0
@@ -33,7 +34,7 @@ _Answer = tuple[dict[str, Any], bytes]
 """What the child says, and the cells of the view."""
 
 _Timed = tuple[dict[str, Any], bytes, float]
-"""And how many seconds it took to say so."""
+"""And how many seconds of its processor time that took."""
 
 Size = tuple[int | None, int | None]
 """Width and height in pixels, as the stream's parameter sets say; None while unknown."""
@@ -60,7 +61,7 @@ class Looked:
     measures: Measures
     view: Fingerprint
     seconds: float = 0.0
-    """For how long it kept the decoder from other cameras' pictures."""
+    """How much of the decoder's processor time it took: on a busy machine a usual picture takes long, and is none the dearer."""
 
 
 @dataclass(frozen=True)
@@ -139,9 +140,11 @@ class Decoder:
         """Ask the child, and give the turn back. Raises DecodeError."""
         try:
             process, loop = await self._running(), asyncio.get_running_loop()
-            began = loop.time()
+            began, used = loop.time(), processor_seconds(process.pid)
             async with asyncio.timeout(self._look_seconds if process.returncode is None else 0):
-                return *await _ask(process, request), loop.time() - began
+                answer, cells = await _ask(process, request)
+            uses = processor_seconds(process.pid)
+            return answer, cells, loop.time() - began if used is None or uses is None else uses - used
         except (TimeoutError, OSError, EOFError, ValueError, TypeError) as error:
             await self._kill()
             raise DecoderKilledError("the decoder took too long or died on this keyframe") from error

@@ -9,7 +9,7 @@ COSTLY_FIRST_SECONDS = 60.0
 COSTLY_MOST_SECONDS = 3600.0
 """For pictures that kept the decoder busy until it was killed: all other cameras waited for that."""
 DEAR_SECONDS = 0.5
-"""A look that takes longer is dear; a usual one takes so long only where the whole machine is busy for a moment."""
+"""Of the decoder's processor time: a look that takes more is dear."""
 DEAR_TIMES = 10.0
 """After a dear look so many times as long passes: a tenth of the decoder's time is one camera's, and the others' the rest."""
 JITTER_SECONDS = 0.05
@@ -35,7 +35,7 @@ class Rhythm:
         return self._failed
 
     def looked(self, took: float = 0.0) -> None:
-        """A look worked, and kept the decoder busy for so many seconds."""
+        """A look worked, and took so many seconds of the decoder's processor time."""
         self._failed, self._took = 0, took
         self._costly = max(0, self._costly - 1)  # one good picture between bad ones doesn't buy all others a stop
 

@@ -8,6 +8,7 @@ import os
 import random
 import resource
 import signal
+import time
 from collections.abc import AsyncIterator
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +20,8 @@ import pytest
 
 from agents.simulators.scenes import Scene
 from agents.watch.decoder import DecodeError, Decoder, DecoderBusyError, DecoderKilledError
+from agents.watch.looking import DEAR_SECONDS
+from agents.watch.processor import processor_seconds
 from support.pictures import draws, encoded
 
 SCENE = Scene("gate", width=352, height=288, name="Camera 01")
@@ -223,6 +226,28 @@ async def test_a_decode_that_takes_too_long_is_ended() -> None:
         assert decoder.restarts == 1
     finally:
         await decoder.close()
+
+
+async def test_what_the_machine_takes_is_no_cost_of_the_picture() -> None:
+    """Where the processor goes to others for a second, a usual picture isn't a dear one, and the next look comes when it should."""
+    decoder = Decoder()
+    try:
+        await works(decoder)
+        os.kill(child(decoder), signal.SIGSTOP)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        loop.call_later(DEAR_SECONDS + 0.3, os.kill, child(decoder), signal.SIGCONT)
+        looked = await decoder.look("gate", "h264", KEYFRAMES[0])
+        assert looked.seconds < DEAR_SECONDS < loop.time() - began
+    finally:
+        await decoder.close()
+
+
+def test_processor_time_is_told_of_running_processes_alone() -> None:
+    own = processor_seconds(os.getpid())
+    assert own is not None
+    assert own == pytest.approx(time.process_time(), abs=0.1)
+    assert processor_seconds(1 << 30) is None
 
 
 async def test_a_look_waits_for_its_turn_so_long_and_no_longer() -> None:
