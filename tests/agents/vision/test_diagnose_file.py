@@ -291,7 +291,7 @@ def test_a_baseline_is_an_image_a_video_or_a_fingerprint(folder: Path) -> None:
     kept.write_text(json.dumps(fingerprint(looks[0].picture).to_json()))
     for baseline in (image, room, kept):
         scores = said(room, "--baseline", baseline)["samples"][0]["scores"]
-        assert scores["in_place"] > 0.9, baseline
+        assert scores["in_place"] > 0.85, baseline  # somebody walks through the room
     first = said(room)["samples"]
     assert ["in_place" in sample["scores"] for sample in first] == [False, False, False, True]
 
