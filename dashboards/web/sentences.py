@@ -8,6 +8,7 @@ from typing import Any
 from dashboards.web.figures import Words, causes, early, gigabytes, number, percent, plain, rooms, texts
 from dashboards.web.i18n import mark as _n
 from dashboards.web.times import read_date, read_instant
+from monitor.model.observation import StreamCause
 from monitor.model.span import Millis
 
 _PICTURE = {
@@ -29,6 +30,8 @@ _PICTURE = {
 SENTENCES: dict[tuple[str, str], tuple[str, ...]] = {
     ("uptime", "up"): (_n("It is running."),),
     ("uptime", "down"): (
+        _n("The recorder had lost the camera from %(began_offline)s to %(ended)s; frames that came then were its placeholder."),
+        _n("The recorder has been without the camera since %(began_offline)s; frames that still come are its placeholder."),
         _n("No video from %(began)s to %(ended)s (%(cause)s)."),
         _n("No video from %(began)s to %(ended)s."),
         _n("Up for only %(up_ratio_now_up)s of the time that counts; %(minimum_ratio)s are required."),
@@ -218,6 +221,7 @@ def _figures(measured: Mapping[str, Any], words: Words, began: Millis | None, en
     found = {
         "began": None if began is None else times.instant(began),
         "ended": None if ended is None else times.instant(ended),
+        "began_offline": times.instant(began) if began is not None and _is_offline(measured, began) else None,
         "cause": _cause(measured, words, began),
         "held_days": number(measured.get("held_days")),
         "required_days": number(measured.get("required_days")),
@@ -283,9 +287,17 @@ def _outage(measured: Mapping[str, Any], began: Millis | None) -> Mapping[str, A
 
 
 def _cause(measured: Mapping[str, Any], words: Words, began: Millis | None) -> str | None:
+    return _code(_cause_code(measured, began), words)
+
+
+def _cause_code(measured: Mapping[str, Any], began: Millis | None) -> object:
     outage = _outage(measured, began)
-    cause = outage.get("cause") if outage else measured.get("cause")
-    return words.cause(cause) if isinstance(cause, str) else None
+    return outage.get("cause") if outage else measured.get("cause")
+
+
+def _is_offline(measured: Mapping[str, Any], began: Millis) -> bool:
+    """Tell whether the recorder lost the camera: it may go on sending frames, so that `no video` would be wrong."""
+    return _cause_code(measured, began) == StreamCause.CHANNEL_OFFLINE
 
 
 def _is_out(measured: Mapping[str, Any], began: Millis | None) -> bool:

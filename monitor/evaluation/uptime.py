@@ -72,7 +72,7 @@ class _Case:
     def not_owed(self, now: StateSpan, what: str) -> Verdict:
         """Return what is to be said of a subject that is down while nothing is owed of it: neither met nor breached."""
         began = isoformat(self.began(now))
-        reason = f"{what} since {began}: {_cause_text(now.cause)}. Nothing is owed now: a closed day, a waiver, or out of hours."
+        reason = f"{what} since {began}: {_down_text(now.cause)}. Nothing is owed now: a closed day, a waiver, or out of hours."
         found = self.verdict(Outcome.UNDETERMINED, "unknown", reason)
         return replace(found, measured={**found.measured, "not_owed_since": began})
 
@@ -167,11 +167,11 @@ def _present(case: _Case, camera: Camera) -> Verdict:
         reason = f"Whether the camera runs is not known: {_why_unknown(case.timeline, now)}."
         return case.verdict(Outcome.UNDETERMINED, _unknown_state(now), reason)
     if now.state == "down" and case.is_free:
-        return case.not_owed(now, "No frames")
+        return case.not_owed(now, _missing(now.cause))
     if now.state == "down":
         began = case.began(now)
         state = "site_power" if now.cause == StreamCause.SITE_POWER else "down"
-        reason = f"No frames since {isoformat(began)}: {_cause_text(now.cause)}."
+        reason = f"{_missing(now.cause)} since {isoformat(began)}: {_down_text(now.cause)}."
         return case.verdict(Outcome.BREACHED, state, reason, began)
     return _by_ratio(case)
 
@@ -253,6 +253,17 @@ def _unknown_state(now: StateSpan | None) -> str:
 
 def _cause_text(cause: str | None) -> str:
     return (cause or "no cause seen").replace("_", " ")
+
+
+def _missing(cause: str | None) -> str:
+    """Return what is not there: a recorder that lost its camera may go on sending frames, those of its placeholder."""
+    return "No picture of the camera" if cause == StreamCause.CHANNEL_OFFLINE else "No frames"
+
+
+def _down_text(cause: str | None) -> str:
+    if cause == StreamCause.CHANNEL_OFFLINE:
+        return "the recorder lists the channel off line, and frames that still come are its placeholder"
+    return _cause_text(cause)
 
 
 def _why_unknown(timeline: Timeline, now: StateSpan | None) -> str:

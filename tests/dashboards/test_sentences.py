@@ -185,6 +185,18 @@ def test_what_devices_say_is_in_words() -> None:
     }
 
 
+@pytest.mark.parametrize("ended", [None, NOON + 60_000])
+def test_a_recorder_that_lost_its_camera_may_go_on_sending_frames(ended: int | None) -> None:
+    began = "2026-11-23T04:00:00Z"
+    lost = {"outages": [{"start_at": began, "end_at": None, "cause": "channel_offline"}]}
+    for language, denied, said in (
+        (Language.EN, "No video", "frames that"),
+        (Language.ZH, "没有视频", "占位画面"),
+    ):
+        text = reason("uptime", "down", lost, words(language), began=NOON, ended=ended)
+        assert (denied in text, said in text, "2026-11-23 12:00" in text) == (False, True, True)
+
+
 def test_a_camera_that_is_up_again_but_was_down_too_long_says_so() -> None:
     ended = [{"start_at": "2026-11-23T04:00:00Z", "end_at": "2026-11-23T04:30:00Z", "cause": "stalled"}]
     measured = {**FULL, "outages": ended, "cause": None}

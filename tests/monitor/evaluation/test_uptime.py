@@ -70,6 +70,23 @@ def test_a_recorder_that_is_no_device_is_not_said_to_answer(driver: str, asked: 
     assert len(said) == len(CAMERAS) + asked
 
 
+@pytest.mark.parametrize(
+    ("cause", "said"),
+    [
+        ("stalled", "No frames since {began}: stalled."),
+        (
+            "channel_offline",
+            "No picture of the camera since {began}: the recorder lists the channel off line, and frames that still come are its placeholder.",
+        ),
+    ],
+)
+def test_what_is_said_of_a_camera_that_is_down_is_true_of_its_frames(cause: str, said: str) -> None:
+    began = NOON - HOUR
+    seen = [item for item in healthy() if item.kind is not Kind.STREAM or item.subject != GATE]
+    seen += watched(GATE, Kind.STREAM, (NOON - 2 * DAY, began, "up", None), (began, NOON, "down", cause))
+    assert Judged(seen)("uptime", GATE).reason == said.format(began=isoformat(began))
+
+
 def test_time_the_agent_was_off_is_filled_from_the_index() -> None:
     verdict = Judged(agent_was_off([]))("uptime", GATE)
     assert (verdict.outcome, verdict.measured["up_ratio"], episodes(verdict)) == (Outcome.MET, 1.0, [])
