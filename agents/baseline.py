@@ -76,6 +76,8 @@ def _observation(taken: Taken, at: Millis, by: str, *, proposed: bool) -> Observ
         looks=taken.looks,
         overlap=None if held is None else round(held.overlap, 4),
         state=taken.state or OK,
+        second_look=taken.second_look,
+        left_ratio=taken.left_ratio,
         sketch=sketch(view),
         fingerprint=written,
     ).model_dump(mode="json")

@@ -26,7 +26,7 @@ from agents.watch.budget import FULL_RETRIES, Seat
 from agents.watch.decoder import DecodeError, Decoder
 from monitor.model.clock import Clock
 from monitor.model.observation import StreamCause
-from monitor.model.view import view_id
+from monitor.model.view import COMPARED, FAILED, NOT_TAKEN, OTHER_LIGHT, view_id
 
 DEADLINES = Deadlines(connect=3.0, answer=4.0, total=8.0, first_frame=25.0, stall=10.0)
 """Many devices begin with their next keyframe, which may be 20 s away."""
@@ -86,6 +86,10 @@ class Taken:
     """One sentence; empty when a view was taken that can be approved."""
     note: str = ""
     """What who approves it should know, in one sentence: what the second round took away, or why it said nothing."""
+    second_look: str = NOT_TAKEN
+    """What came of the second round, as `Proposal.second_look` has it."""
+    left_ratio: float | None = None
+    """How much of what the view showed had left by then."""
     state: str = ""
     """What its looks show, held against the approved views."""
     looks: int = 0
@@ -123,6 +127,8 @@ class Taken:
             "outcome": self.outcome,
             "problem": self.problem or None,
             "note": self.note or None,
+            "second_look": self.second_look,
+            "left_ratio": self.left_ratio,
         }
 
 
@@ -346,9 +352,11 @@ class _Taker:
         the view is of no use.
         """
         looks = second.of(view.light)
-        why = self._mute(looks, view.light, second, failure)
-        if why:
-            return replace(taken, note=f"{why}, so who stood there at the first look counts as part of the view")
+        mute = self._mute(looks, view.light, second, failure)
+        if mute is not None:
+            code, why = mute
+            note = f"{why}, so who stood there at the first look counts as part of the view"
+            return replace(taken, note=note, second_look=code)
         kept, gone = without_what_left(view, [look.view for look in looks])
         moved = _state(looks) == "moved"
         if moved or gone > MOST_GONE:
@@ -364,21 +372,28 @@ class _Taker:
             )
         note = f"{gone:.0%} of what it showed was gone or hidden at the second look, and doesn't count"
         note = note if gone >= WORTH_SAYING else ""
-        return replace(taken, fingerprint=kept, compared=self._compared(kept), note=note)
+        return replace(
+            taken,
+            fingerprint=kept,
+            compared=self._compared(kept),
+            note=note,
+            second_look=COMPARED,
+            left_ratio=round(gone, 4),
+        )
 
-    def _mute(self, looks: Sequence[_Look], light: Light, second: _Round, failure: str) -> str:
-        """Return in a few words why the second round says nothing of the view; empty where it does."""
+    def _mute(self, looks: Sequence[_Look], light: Light, second: _Round, failure: str) -> tuple[str, str] | None:
+        """Return why the second round says nothing of the view, as a code and in a few words; None where it does."""
         if failure:
-            return f"there was no second look ({failure})"
+            return FAILED, f"there was no second look ({failure})"
         if len(second.looks) < self._taking.least_looks:
-            return f"there was no second look ({second.undecoded or 'too few pictures came in time'})"
+            return FAILED, f"there was no second look ({second.undecoded or 'too few pictures came in time'})"
         state = _state(second.looks)
         if state in SAYS_NOTHING:
-            return f"at the second look the picture was {_word(state)}"
+            return state, f"at the second look the picture was {_word(state)}"
         if len(looks) < self._taking.least_looks:
             # Shadows, lamps and what infrared light makes of cloth differ: what is missing need not have left.
-            return f"at the second look the light was another ({second.light} instead of {light})"
-        return ""
+            return OTHER_LIGHT, f"at the second look the light was another ({second.light} instead of {light})"
+        return None
 
 
 def _commonest(items: Sequence[_Named]) -> _Named:

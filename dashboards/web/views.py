@@ -13,11 +13,21 @@ from dashboards.web.i18n import mark as _n
 from monitor.evaluation.view import AGAINST_APPROVED
 from monitor.model.inventory import ChangedThreshold
 from monitor.model.span import Millis
-from monitor.model.view import Sketch
+from monitor.model.view import COMPARED, FAILED, NOT_TAKEN, OTHER_LIGHT, Proposal, Sketch
 from monitor.store.findings import FindingRow
 from monitor.store.views import Decision, ProposedView, Standing
 
 LIGHTS: dict[str, str] = {"day": _n("by day"), "infrared": _n("infrared"), "nap": _n("dimmed light")}
+
+SECOND_LOOKS: dict[str, str] = {
+    COMPARED: _n("A second look a minute later showed the same."),
+    NOT_TAKEN: _n("There was no second look, as it was asked for."),
+    FAILED: _n("There was no second look: no pictures came."),
+    OTHER_LIGHT: _n("At the second look the light was another."),
+}
+
+WORTH_SAYING = 0.1
+"""Less of a view than this leaves in everyday life."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,10 @@ class ProposalCard:
     heading: str
     proposed: str
     beside: str
+    again: str
+    """What the second look told, or why it told nothing; empty where an older agent doesn't say."""
+    warns: bool
+    """Whoever stood there may be part of the view."""
     drawing: Markup
     before: Markup | None
     """The view in force in the same light."""
@@ -117,10 +131,29 @@ def _card(item: ProposedView, current: ProposedView | None, words: Words, *, fau
         heading=say("Proposed view, %(light)s") % {"light": light_name(proposal.light, words)},
         proposed=proposed,
         beside=beside,
+        again=_again(proposal, words),
+        warns=proposal.second_look not in {None, COMPARED},
         drawing=_drawing(proposal.sketch, say("Edges of the proposed view")),
         before=None if current is None else _drawing(current.proposal.sketch, say("Edges of the view in force")),
         may_settle=faulty,
     )
+
+
+def _again(proposal: Proposal, words: Words) -> str:
+    """Say what came of the second look, a minute after the first: it tells who stood there from what stays."""
+    say, code = words.translate, proposal.second_look
+    if code is None:
+        return ""
+    if code == COMPARED:
+        left = proposal.left_ratio or 0.0
+        gone = say("A second look a minute later left %(share)s of it out: gone or hidden by then.")
+        return gone % {"share": percent(round(left, 2))} if left >= WORTH_SAYING else say(SECOND_LOOKS[COMPARED])
+    if code in SECOND_LOOKS:
+        why = say(SECOND_LOOKS[code])
+    else:
+        why = say("At the second look the picture was: %(state)s.") % {"state": words.state(code)}
+    who = say("Whoever stood before the camera may be part of this view: see on the spot before you confirm it.")
+    return f"{why} {who}"
 
 
 def _drawing(edges: Sketch, label: str) -> Markup:

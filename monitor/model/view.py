@@ -19,6 +19,12 @@ DIRECTIONS: Final = "abcdefgh"
 """Directions of an edge in a sketch, in steps of an eighth of half a turn: a lies flat, and they turn clockwise."""
 NO_EDGE: Final = "."
 
+COMPARED: Final = "compared"
+NOT_TAKEN: Final = "not_taken"
+FAILED: Final = "failed"
+OTHER_LIGHT: Final = "other_light"
+"""What came of the second look at a view that was proposed, beside the states of a picture."""
+
 MOST_CELLS: Final = 64
 """Of a sketch, each way: nobody is recognised in so few."""
 
@@ -82,6 +88,11 @@ class Proposal(Strict):
     """How far it is the view in force in this light, 0..1; None: there was none."""
     state: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")] = "ok"
     """What the camera showed against the view in force."""
+    second_look: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")] | None = None
+    """`compared` where a second look a minute later told what of the view stays; else why there was no telling: `not_taken`
+    (as asked), `failed`, `other_light`, or the state that the picture was in. None: the agent is older."""
+    left_ratio: Annotated[float, Field(ge=0, le=1)] | None = None
+    """How much of the view had left at the second look, and is no part of it."""
     sketch: Sketch
     fingerprint: dict[str, Any]
 

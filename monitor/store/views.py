@@ -58,6 +58,8 @@ class ProposedView:
             "looks": proposal.looks,
             "overlap": proposal.overlap,
             "state": proposal.state,
+            "second_look": proposal.second_look,
+            "left_ratio": proposal.left_ratio,
             "sketch": list(proposal.sketch.rows),
             "decision": None if decision is None else ("confirmed" if decision.confirmed else "rejected"),
             "decided_at": None if decision is None else isoformat(decision.at),

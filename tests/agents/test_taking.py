@@ -23,6 +23,7 @@ from agents.views import ViewBook
 from agents.vision.fingerprint import Fingerprint
 from agents.vision.match import match
 from monitor.model.clock import SystemClock
+from monitor.model.observation import Kind, Subject
 from monitor.regulations.loader import load
 from support.rtsp_device import serve
 from support.showing import Showing, showing
@@ -88,6 +89,8 @@ async def test_who_stood_large_before_the_camera_and_left_is_no_part_of_its_appr
     assert seen == [[later], ["covered"]]
     assert taken[0].problem == ""
     assert ("was gone or hidden at the second look, and doesn't count" in taken[0].note) is (taking is QUICK)
+    assert taken[0].second_look == ("compared" if taking is QUICK else "not_taken")
+    assert (taken[0].left_ratio or 0.0) >= (0.1 if taking is QUICK else 0.0)
 
 
 async def test_who_came_in_between_is_no_part_of_the_view_and_the_rest_of_it_stays(tmp_path: Path) -> None:
@@ -124,17 +127,17 @@ async def test_a_picture_that_changes_too_much_while_its_view_is_taken_is_refuse
 
 
 @pytest.mark.parametrize(
-    ("then", "words"),
+    ("then", "words", "code"),
     [
-        (lambda device: device.show(GREY), "the light was another (infrared instead of day)"),
-        (lambda device: device.show(lit(ROOM, 0, offset=4)), "the picture was black"),
-        (lambda device: device.show(blurred(OCCUPIED, 4)), "the picture was blurred"),
-        (lambda device: device.statuses.update(DESCRIBE=404), "there was no second look (describe: "),
+        (lambda device: device.show(GREY), "the light was another (infrared instead of day)", "other_light"),
+        (lambda device: device.show(lit(ROOM, 0, offset=4)), "the picture was black", "black"),
+        (lambda device: device.show(blurred(OCCUPIED, 4)), "the picture was blurred", "blurred"),
+        (lambda device: device.statuses.update(DESCRIBE=404), "there was no second look (describe: ", "failed"),
     ],
     ids=["another light", "black", "blurred", "no stream"],
 )
 async def test_a_second_round_that_says_nothing_refuses_nothing_and_is_told(
-    tmp_path: Path, then: Callable[[Showing], None], words: str
+    tmp_path: Path, then: Callable[[Showing], None], words: str, code: str
 ) -> None:
     taken, site, state, book = await taken_of(tmp_path, OCCUPIED, then)
     (done,) = approve(site, state, CLOCK, book, [taken], "李园长")
@@ -142,6 +145,10 @@ async def test_a_second_round_that_says_nothing_refuses_nothing_and_is_told(
     assert words in done.note
     assert done.note.endswith("so who stood there at the first look counts as part of the view")
     assert done.to_json()["note"] == done.note
+    journal = state.journal()
+    (said,) = journal.of(Subject(kind="camera", id="c1"), Kind.BASELINE)
+    journal.close()
+    assert (done.second_look, said.facts["second_look"], said.facts["left_ratio"]) == (code, code, None)
     assert view_of(done).to_json() == view_of(taken).to_json()
     state.close()
 

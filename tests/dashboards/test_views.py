@@ -35,7 +35,13 @@ def proposal(number: int, at: int, **more: Any) -> Observation:
 
 
 @pytest.fixture
-def turned(empty: District) -> District:
+def more() -> dict[str, Any]:
+    """What the proposal says beside the usual: newer agents say what came of a second look."""
+    return {}
+
+
+@pytest.fixture
+def turned(empty: District, more: dict[str, Any]) -> District:
     """A gate that was turned away three hours ago, and the view that somebody proposes since."""
     context = empty.context
     institution = Institution(id=SITE, name="春晖托育园")
@@ -48,7 +54,7 @@ def turned(empty: District) -> District:
         span(camera("gate"), Kind.VIEW, NOON - 17 * HOUR, NOON - 5 * HOUR, "dark"),
         span(camera("gate"), Kind.VIEW, NOON - 5 * HOUR, NOON - 3 * HOUR, "ok"),
         span(camera("gate"), Kind.VIEW, NOON - 3 * HOUR, NOON, "moved"),
-        proposal(1, NOON - MINUTE),
+        proposal(1, NOON - MINUTE, **more),
     ]
     seeded.report(context, identity, seen)
     evaluate(context, SITE)
@@ -92,6 +98,31 @@ def test_a_proposed_view_is_shown_with_a_sketch_and_without_a_picture(
     assert html.escape(EVIL) in text
     assert "<img" not in text
     assert "cells" not in text, "fingerprints are for agents"
+
+
+@pytest.mark.parametrize(
+    ("more", "said", "zh"),
+    [
+        ({"second_look": "compared", "left_ratio": 0.02}, "A second look a minute later showed the same.", "画面一致"),
+        (
+            {"second_look": "compared", "left_ratio": 0.234},
+            "left 23% of it out: gone or hidden by then.",
+            "其中 23% 已离开",
+        ),
+        ({"second_look": "not_taken"}, "There was no second look, as it was asked for. Whoever stood", "未复看"),
+        ({"second_look": "failed"}, "There was no second look: no pictures came. Whoever stood", "未能复看"),
+        ({"second_look": "other_light"}, "At the second look the light was another. Whoever stood", "光线已变"),
+        ({"second_look": "black"}, "At the second look the picture was: black. Whoever stood", "复看时画面：黑屏"),
+    ],
+)
+def test_an_officer_sees_what_came_of_the_second_look(turned: District, said: str, zh: str) -> None:
+    client = turned.signed_in()
+    assert said in says(page(client))
+    assert zh in says(page(client, "zh"))
+
+
+def test_of_a_second_look_an_older_agent_says_nothing(turned: District) -> None:
+    assert "second look" not in says(page(turned.signed_in()))
 
 
 def test_an_officer_confirms_and_the_finding_stays_until_he_settles_it(turned: District) -> None:

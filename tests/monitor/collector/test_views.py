@@ -231,10 +231,11 @@ def client(centre: Centre) -> Iterator[TestClient]:
 
 
 def test_the_api_lists_views_and_takes_an_officers_word(centre: Centre, client: TestClient) -> None:
-    centre.see(proposal(NOW - MINUTE, overlap=0.42))
+    centre.see(proposal(NOW - MINUTE, overlap=0.42, second_look="other_light"))
     (item,) = client.get(f"/api/v1/institutions/{SITE}/views").json()["items"]
     assert (item["camera"], item["light"], item["overlap"], item["sketch"]) == ("gate", "day", 0.42, SKETCH)
     assert (item["proposed_by"], item["decision"]) == ("李园长", None)
+    assert (item["second_look"], item["left_ratio"]) == ("other_light", None)
     evaluate(centre.context, SITE)
     (summary,) = client.get("/api/v1/institutions?views_wait=true").json()["items"]
     assert (summary["id"], summary["views_waiting"]) == (SITE, 1)
