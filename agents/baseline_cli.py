@@ -17,6 +17,7 @@ from agents.taking import Taken, Taking, take_views
 from agents.view_shown import view_lines
 from agents.views import ViewBook
 from monitor.model.clock import SystemClock
+from monitor.model.counted import counted
 from monitor.model.span import to_millis
 from monitor.regulations.columns import table
 
@@ -48,7 +49,8 @@ def print_baseline(
     running = state.is_running()
     turns = ", one at a time beside the running service" if running else ""
     again = f", and once more {taking.again_seconds:.0f} s later" if taking.again_looks else ""
-    typer.echo(f"looking at {len(cameras)} cameras for up to {taking.most_seconds:.0f} s each{again}{turns}", err=True)
+    looked, each = counted(len(cameras), "camera"), "" if len(cameras) == 1 else " each"
+    typer.echo(f"looking at {looked} for up to {taking.most_seconds:.0f} s{each}{again}{turns}", err=True)
     book = ViewBook(state, [item.id for item in site.cameras])
     learnt = state.learnt_budgets()
     taken = asyncio.run(
@@ -68,7 +70,8 @@ def print_baseline(
 def _tell(cameras: int, seconds: float) -> None:
     """Say on standard error what is waited for."""
     typer.echo(
-        f"a second look at {cameras} cameras in {seconds:.0f} s, so that whoever stands there may leave", err=True
+        f"a second look at {counted(cameras, 'camera')} in {seconds:.0f} s, so that whoever stands there may leave",
+        err=True,
     )
 
 

@@ -18,6 +18,7 @@ from agents.site import Site
 from agents.state import State
 from agents.views import ViewBook
 from monitor.model.clock import SystemClock
+from monitor.model.counted import counted
 from monitor.model.observation import Observation
 from monitor.model.span import isoformat, to_millis
 from monitor.model.verdict import Outcome
@@ -114,7 +115,7 @@ class _Progress:
             return
         self._shown = percent
         read = sum(value >= 1.0 for value in self._shares.values())
-        line = f"reading the recorders' index: {percent} % ({read} of {self._cameras} cameras)"
+        line = f"reading the recorders' index: {percent} % ({read} of {counted(self._cameras, 'camera')})"
         typer.echo(f"\r{line}" if self._terminal else line, err=True, nl=not self._terminal)
 
     def done(self) -> None:

@@ -15,6 +15,7 @@ from agents.bounds import Bounds
 from agents.diagnose import Diagnosed, approved_by, diagnose
 from agents.vision.light import LIGHTS, Light
 from agents.vision.thresholds import Thresholds
+from monitor.model.counted import counted
 from monitor.regulations.columns import table
 
 
@@ -47,7 +48,7 @@ def _print(diagnosed: Diagnosed, bounds: Bounds) -> None:
         typer.echo(line)
     counts = Counter(sample.state for sample in diagnosed.samples)
     looks = ", ".join(f"{count} {state}" for state, count in counts.most_common())
-    typer.echo(f"\n{len(diagnosed.samples)} looks: {looks}")
+    typer.echo(f"\n{counted(len(diagnosed.samples), 'look')}: {looks}")
     if not diagnosed.alarms:
         typer.echo("no alarm")
     for alarm in diagnosed.alarms:

@@ -15,6 +15,7 @@ from agents.recorders.ws_discovery import PROBED_VERSION, Device
 from agents.recorders.ws_discovery import discover as probe
 from agents.site import Site
 from agents.site_file import Network, is_channel
+from monitor.model.counted import counted
 
 SCHEMA = "cradlewatch.discover/1"
 NAME_LENGTH = 200
@@ -152,7 +153,7 @@ def _said(one: Asked) -> str:
     if one.error is not None:
         return f"recorder {one.recorder}: {_one_line(one.error)}"
     new = sum(item.declared_as is None for item in one.channels)
-    return f"recorder {one.recorder}: {len(one.channels)} channels, {new} of them not in site.yaml"
+    return f"recorder {one.recorder}: {counted(len(one.channels), 'channel')}, {new} of them not in site.yaml"
 
 
 def _entry(recorder: str, channel: Channel, ids: set[str]) -> str:

@@ -18,6 +18,7 @@ from monitor.collector.evaluate import verdicts_as_of
 from monitor.collector.evidence import export_evidence
 from monitor.collector.own_keys import rotate_signing_key
 from monitor.collector.verify import Verified, verify_institution
+from monitor.model.counted import counted
 from monitor.model.regulation import format_duration, parse_duration
 from monitor.model.span import Millis, isoformat, parse_instant, to_millis
 from monitor.model.verdict import Outcome, Verdict
@@ -213,7 +214,7 @@ def agent_list(
         typer.echo(json.dumps([item.to_json() for item in found], ensure_ascii=False, indent=2))
         return
     for item in found:
-        typer.echo(f"{item.id}\t{item.state}\t{item.reports} reports, {item.missing} missing")
+        typer.echo(f"{item.id}\t{item.state}\t{counted(item.reports, 'report')}, {item.missing} missing")
 
 
 @agent_app.command("keys")
@@ -249,7 +250,7 @@ def agent_revoke(
     """Accept nothing more that an agent's keys sign. What came before stays; a new code lets it register a new key."""
     with sentences():
         count = revoke(open_context(config, existing=True), institution, agent)
-        typer.echo(f"{agent} of {institution}: {count} keys revoked.")
+        typer.echo(f"{agent} of {institution}: {counted(count, 'key')} revoked.")
 
 
 @key_app.command("rotate")
@@ -319,28 +320,32 @@ def verify(
 
 def _print_verified(found: Verified) -> None:
     for item in found.agents:
-        whole = "whole" if not item.problems else f"{len(item.problems)} problems"
+        whole = "whole" if not item.problems else counted(len(item.problems), "problem")
         unsigned = f", {item.unsigned} of them from before there were signatures" if item.unsigned else ""
-        typer.echo(f"{item.institution}\t{item.agent}\t{item.reports} reports{unsigned}: {whole}")
+        typer.echo(f"{item.institution}\t{item.agent}\t{counted(item.reports, 'report')}{unsigned}: {whole}")
         for text in item.problems:
             typer.echo(f"  {text}")
     ledger = found.ledger
     if not found.agents and not ledger.rows and not found.findings.findings:
         return
-    said = "as the reports say" if not ledger.differing else f"{ledger.differing} are not as the reports say"
-    typer.echo(f"{found.institution}\tledger\t{ledger.rows} rows: {said}")
+    said = (
+        "as the reports say"
+        if not ledger.differing
+        else f"{ledger.differing} {'is' if ledger.differing == 1 else 'are'} not as the reports say"
+    )
+    typer.echo(f"{found.institution}\tledger\t{counted(ledger.rows, 'row')}: {said}")
     for text in ledger.problems:
         typer.echo(f"  {text}")
     if ledger.differing > len(ledger.problems):
         typer.echo(f"  and {ledger.differing - len(ledger.problems)} more")
     findings = found.findings
-    said = f"{len(findings.problems)} problems" if findings.problems else "as their readings say"
+    said = counted(len(findings.problems), "problem") if findings.problems else "as their readings say"
     typer.echo(f"{found.institution}\tfindings\t{findings.findings}: {said}")
     for text in findings.problems:
         typer.echo(f"  {text}")
     journal = found.journal
-    said = f"{len(journal.problems)} problems" if journal.problems else "as the journal says"
-    typer.echo(f"{found.institution}\tregister\t{journal.rows} rows: {said}")
+    said = counted(len(journal.problems), "problem") if journal.problems else "as the journal says"
+    typer.echo(f"{found.institution}\tregister\t{counted(journal.rows, 'row')}: {said}")
     for text in journal.problems:
         typer.echo(f"  {text}")
 
@@ -355,7 +360,7 @@ def export(
     with sentences():
         path = output or Path(f"evidence-{evidence}.zip")
         count = export_evidence(open_context(config, existing=True), evidence, path)
-        typer.echo(f"{path}: the evidence of finding {evidence}, {count} reports")
+        typer.echo(f"{path}: the evidence of finding {evidence}, {counted(count, 'report')}")
 
 
 def _instant(text: str) -> Millis:

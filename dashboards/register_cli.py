@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from dashboards.command import QUIET, Config, UsageError, open_context, sentences
+from monitor.model.counted import counted
 from monitor.model.inventory import Institution, Jurisdiction, Level
 from monitor.store import registry
 from monitor.store.engine import reading, writing
@@ -83,7 +84,7 @@ def institution_list(
         typer.echo(json.dumps([row.to_json() for row in rows], ensure_ascii=False, indent=2))
         return
     for row in rows:
-        counts = f"{row.open_findings} findings, {row.breached} breached, {row.undetermined} unknown, {row.met} met"
+        counts = f"{counted(row.open_findings, 'finding')}, {row.breached} breached, {row.undetermined} unknown, {row.met} met"
         typer.echo(f"{row.id}\t{row.name}\t{row.regulation}\t{counts}")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from agents.demo.institution import Json
+from monitor.model.counted import counted
 
 STREAM_SECONDS = 10.0
 OTHER_SECONDS = 60.0
@@ -32,7 +33,11 @@ def differences(findings: Sequence[Json], planted: Sequence[Json]) -> list[str]:
     found, wanted = Counter(map(key_of, findings)), Counter(map(key_of, planted))
     said = [f"not found: {text_of(key)}" for key in sorted((wanted - found).keys() - found.keys())]
     said += [f"found and not planted: {text_of(key)}" for key in sorted(found.keys() - wanted.keys())]
-    said += [f"found {found[key]} times: {text_of(key)}" for key in sorted(wanted.keys()) if found[key] > wanted[key]]
+    said += [
+        f"found {counted(found[key], 'time')}: {text_of(key)}"
+        for key in sorted(wanted.keys())
+        if found[key] > wanted[key]
+    ]
     by_key = {key_of(item): item for item in findings}
     for item in planted:
         finding = by_key.get(key_of(item))

@@ -38,6 +38,7 @@ from agents.recorders.segments import LONGEST_SEGMENT, SegmentReader, Starts
 from agents.recorders.settings import DriverOptions, RecorderSettings
 from agents.recorders.sizes import FileSizes
 from agents.recorders.tree import Tree
+from monitor.model.counted import counted
 from monitor.model.observation import StreamCause
 from monitor.model.span import Millis, Spans, from_millis
 
@@ -177,7 +178,7 @@ class Files(OffersNothing):
             error.asked = where
             self.exchanges.append(Exchange(where, error.detail))
             raise
-        shown = f"{len(result.spans)} spans" if isinstance(result, Footage) else storable(str(result)[:500])
+        shown = counted(len(result.spans), "span") if isinstance(result, Footage) else storable(str(result)[:500])
         trouble = f"; what was read could not be kept: {self._catalogue.trouble}" if self._catalogue.trouble else ""
         self.exchanges.append(Exchange(where, f"{shown}{trouble}"))
         return result
@@ -207,7 +208,7 @@ class Files(OffersNothing):
         segments = np.concatenate([one.shelf.segments for one in held]) if held else np.empty((0, 4), dtype=np.int64)
         plays = segments[:, 1] > segments[:, 0]
         told = f"{len(plays) - int(plays.sum())} hold nothing playable, {opened} were looked into"
-        self.exchanges.append(Exchange(f"{len(plays)} files of {camera}", told))
+        self.exchanges.append(Exchange(f"{counted(len(plays), 'file')} of {camera}", told))
         touching = segments.compress(plays & (segments[:, 0] < end) & (segments[:, 1] > start), axis=0)
         if np.any(touching[1:, 0] < touching[:-1, 0]):
             touching = touching.take(np.argsort(touching[:, 0], kind="stable"), axis=0)

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from pydantic import JsonValue
 
 from agents.scan.losses import DayLedger
+from monitor.model.counted import counted
 from monitor.model.observation import Kind, Observation, Source
 from monitor.model.span import DAY, HOUR, Millis, isoformat
 
@@ -22,6 +23,11 @@ REMEMBERED: Millis = 90 * DAY
 
 MOST_GONE = 64
 """So many parts that a device lists no more are told of."""
+
+_LISTED_NO_LONGER = (
+    "day that was listed before is no longer listed",
+    "days that were listed before are no longer listed",
+)
 
 
 class Keep(Protocol):
@@ -96,7 +102,7 @@ class Memory:
                 Observation(
                     subject=item.subject, kind=Kind.FOOTAGE_LOST, start=item.start, end=item.start, state="lost",
                     source=Source.RECORDER, expires=item.start + 400 * DAY, facts=loss.facts(),
-                    detail=f"{loss.days} days that were listed before are no longer listed",
+                    detail=counted(loss.days, *_LISTED_NO_LONGER),
                 )
             )  # fmt: skip
 

@@ -63,7 +63,12 @@ class Doors:
             return await run_in_threadpool(self._form, visit, path, name=name, error=error, status=403)
         wait = self._attempts.wait_seconds(address, name)
         if wait:
-            error = say("Too many failed sign-ins. Please wait %(minutes)s minutes.") % {"minutes": int(wait // 60) + 1}
+            minutes = int(wait // 60) + 1
+            error = translations(visit.language).ngettext(
+                "Too many failed sign-ins. Please wait %(minutes)s minute.",
+                "Too many failed sign-ins. Please wait %(minutes)s minutes.",
+                minutes,
+            ) % {"minutes": minutes}
             response = await run_in_threadpool(self._form, visit, path, name=name, error=error, status=429)
             response.headers["Retry-After"] = str(int(wait) + 1)
             return response

@@ -188,11 +188,15 @@ def _cause(words: Words, item: Mapping[str, Any]) -> str:
     say = words.translate
     parts = [words.times.listed(disks)] if disks else []
     if at is not None and days is not None:
-        parts.append(say("%(days)s days of recordings, seen on %(day)s") % {"days": days, "day": words.times.day(at)})
+        text_of = words.plural(
+            "%(days)s day of recordings, seen on %(day)s", "%(days)s days of recordings, seen on %(day)s", int(days)
+        )
+        parts.append(text_of % {"days": days, "day": words.times.day(at)})
     elif item["cause"] == "expiry_set" and days is not None:
-        parts.append(say("after %(days)s days") % {"days": days})
+        parts.append(words.plural("after %(days)s day", "after %(days)s days", int(days)) % {"days": days})
     elif item["cause"] == "quota" and days is not None:
-        parts.append(say("others are kept for %(days)s days") % {"days": days})
+        text_of = words.plural("others are kept for %(days)s day", "others are kept for %(days)s days", int(days))
+        parts.append(text_of % {"days": days})
     rates = [_bit_rate(words, item.get(name)) for name in ("recorded_bit_rate", "bit_rate")]
     if rates[0] and rates[1]:
         parts.append(say("%(recorded)s of %(main)s") % {"recorded": rates[0], "main": rates[1]})

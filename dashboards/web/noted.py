@@ -94,6 +94,7 @@ NOTES: tuple[str, ...] = (
     _n("%(host)s gives no search handle: others may hold them all; it is asked again later."),
     _n("The recorder says that it holds footage, and lists none: what it holds is unknown."),
     _n("the picture is %(seconds)s s away from the minute that was asked for"),
+    _n("%(days)s day that was listed before is no longer listed"),
     _n("%(days)s days that were listed before are no longer listed"),
 )
 """The longer of two that begin alike stands first: the first one that fits the whole of a text counts."""

@@ -204,7 +204,7 @@ class _Parts:
         if zones:
             tiles.append(self._share(say("Zones covered"), zones))
         unknown = sum(line.outcome == "undetermined" for line in self.by.values())
-        unit = say("of %(count)s checks") % {"count": len(self.by)}
+        unit = self.words.plural("of %(count)s check", "of %(count)s checks", len(self.by)) % {"count": len(self.by)}
         tiles.append(Tile(say("Not known"), "undetermined" if unknown else "met", str(unknown), unit))
         return tiles
 

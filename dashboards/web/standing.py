@@ -103,9 +103,14 @@ def headline(summary: InstitutionSummary, findings: Sequence[Case], words: Words
         text = words.translate("Not judged since %(instant)s: how the institution stands now is not known.")
         return "undetermined", text % {"instant": words.times.instant(summary.evaluated_at)}
     if summary.undetermined:
-        text = words.translate("No open finding, but %(count)s of %(checks)s checks are not known.")
+        text = words.plural(
+            "No open finding, but %(count)s of %(checks)s checks is not known.",
+            "No open finding, but %(count)s of %(checks)s checks are not known.",
+            summary.undetermined,
+        )
         return "undetermined", text % {"count": summary.undetermined, "checks": checks}
-    return "met", words.translate("In order: all %(count)s checks are met.") % {"count": checks}
+    text = words.plural("In order: %(count)s check is met.", "In order: all %(count)s checks are met.", checks)
+    return "met", text % {"count": checks}
 
 
 def outlook(checks: Sequence[Check], words: Words) -> str:

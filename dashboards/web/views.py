@@ -113,7 +113,12 @@ def _line(proposal: str, decision: Decision, words: Words, fault_began: Millis |
 
 def _card(item: ProposedView, current: ProposedView | None, words: Words, *, faulty: bool) -> ProposalCard:
     say, proposal = words.translate, item.proposal
-    proposed = say("Proposed by %(by)s on %(at)s, from %(count)s pictures.") % {
+    text = words.plural(
+        "Proposed by %(by)s on %(at)s, from %(count)s picture.",
+        "Proposed by %(by)s on %(at)s, from %(count)s pictures.",
+        proposal.looks,
+    )
+    proposed = text % {
         "by": proposal.by,
         "at": words.times.instant(item.at),
         "count": proposal.looks,

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import structlog
 
 from monitor.collector.context import Context
+from monitor.model.counted import counted
 from monitor.model.regulation import Text
 from monitor.model.span import DAY, HOUR, MINUTE, SECOND, Millis, isoformat
 from monitor.store import notices, registry
@@ -137,7 +138,7 @@ def message_of(context: Context, row: FindingRow, name: str) -> Message:
         lines = [f"Subject: {row.subject}", f"Since: {isoformat(row.began)}"]
         known = row.requirement == "view" and row.state in VIEW_STATES
         lines += [VIEW_STATES[row.state].en if known else row.reason]
-        lines += [f"Held {held} days, required {required}"] if isinstance(held, int) else []
+        lines += [f"Held {counted(held, 'day')}, required {required}"] if isinstance(held, int) else []
         lines += [f"Clause: {citation['title']}, {citation['clause']}"]
     if context.settings.public_url is not None:
         lines.append(f"{context.settings.public_url.rstrip('/')}/findings/{row.id}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from monitor.model.calendar import closure_spans, local_date, open_time
 from monitor.model.clock_offsets import never_right
+from monitor.model.counted import counted
 from monitor.model.inventory import Camera
 from monitor.model.ledger import Facts
 from monitor.model.observation import Subject
@@ -135,7 +136,7 @@ def instant_of(value: object) -> Millis | None:
 
 def days_text(count: int) -> str:
     """Return `1 day` or `N days`."""
-    return f"{count} day" if count == 1 else f"{count} days"
+    return counted(count, "day")
 
 
 def duration_text(millis: Millis) -> str:

@@ -15,6 +15,7 @@ from monitor.evidence.readings import finding_problems
 from monitor.evidence.series import Series
 from monitor.model.calendar import Waiver
 from monitor.model.chain import read_chain
+from monitor.model.counted import counted
 from monitor.model.envelope import Envelope, unframe
 from monitor.model.finding import Known, Run
 from monitor.model.inventory import Inventory
@@ -100,12 +101,12 @@ def _agent(bundle: Bundle, agent: str, until: Millis, result: Result) -> Iterato
     result.fails += [f"agent {agent}: {text}" for text in wrong]
     if len(envelopes) == len(bodies) and not wrong:
         result.holds.append(
-            f"agent {agent}: {len(bodies)} reports, each signed by the agent's key and linked to the one before"
+            f"agent {agent}: {counted(len(bodies), 'report')}, each signed by the agent's key and linked to the one before"
         )
     result.notes += [f"agent {agent}: {text}" for text in series.notes(about["missing"])]
     if left_out := about["reports"].get("unsigned_left_out"):
         result.notes.append(
-            f"agent {agent}: {left_out} reports from before reports were signed are not in the bundle: what needs them can't be"
+            f"agent {agent}: not in the bundle: {counted(left_out, 'report')} from before reports were signed; what needs them can't be"
             " computed again"
         )
     if about["forked_at"] is not None and not series.forks:
@@ -137,7 +138,7 @@ def _bodies(bundle: Bundle, agent: str, about: dict[str, Any], result: Result) -
         return []
     if len(bodies) != about["count"]:
         result.fails.append(
-            f"agent {agent}: {about['count']} reports are said to be there, and there are {len(bodies)}"
+            f"agent {agent}: the index says {counted(about['count'], 'report')}, and the file holds {len(bodies)}"
         )
     return bodies
 
@@ -167,10 +168,10 @@ def _counted(
         else:
             yield from report.observations
     if misdated:
-        result.notes.append(f"agent {agent}: {len(misdated)} reports say a time that can't be, and count for nothing")
+        result.notes.append(f"agent {agent}: not counted: {counted(len(misdated), 'report')} with a time that can't be")
     if later:
         result.notes.append(
-            f"agent {agent}: {later} reports came in later than the reading, by the collector's word, and don't count in it"
+            f"agent {agent}: not counted in the reading: {counted(later, 'report')} that came in later, by the collector's word"
         )
 
 

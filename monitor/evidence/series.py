@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from monitor.model.chain import Boot, Chain
+from monitor.model.counted import counted
 from monitor.model.envelope import Envelope, Place
 
 
@@ -38,16 +39,16 @@ class Series:
             if after not in known and (came or not chain.joined):
                 yield f"{_name(after)}, which {_name(here)} follows, is not there"
         if chain.boots and missing != chain.missing:  # a bundle of before says it of segments alone
-            yield f"{missing} reports are said to be missing, and its chain says {chain.missing}"
+            yield f"{counted(missing, 'report')} said to be missing, and its chain says {chain.missing}"
 
     def notes(self, missing: int) -> Iterator[str]:
         """Say what speaks neither for nor against it."""
         if missing:
-            yield f"{missing} reports are known to be missing"
+            yield f"known to be missing: {counted(missing, 'report')}"
         if self.holes:
             named = ", ".join(_name(after) for after, _ in self.holes[:3])
             more = "" if len(self.holes) <= 3 else " and others"
-            yield f"reports follow what is not there at {len(self.holes)} places: {named}{more}"
+            yield f"reports follow what is not there at {counted(len(self.holes), 'place')}: {named}{more}"
         if self.forks:
             yield "its reports fork, a backup was restored or a copy of it ran"
         if self.beginnings > 1:

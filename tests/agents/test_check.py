@@ -171,7 +171,7 @@ async def test_a_sound_site_meets_everything(tmp_path: Path) -> None:
     keeps_the_contract(done)
     assert (done.status, [item for item in done.json()["verdicts"] if item["outcome"] != "met"]) == (0, [])
     assert done.verdicts("retention")["c1"]["measured"]["held_days"] in {91, 92}
-    assert "reading the recorders' index: 100 % (1 of 1 cameras)" in done.err
+    assert "reading the recorders' index: 100 % (1 of 1 camera)" in done.err
 
 
 async def test_a_table_for_people_and_one_camera_alone(tmp_path: Path) -> None:

@@ -235,6 +235,6 @@ async def test_the_command_says_what_it_waits_for_and_prints_json_alone(
     assert status == 0
     assert json.loads(said.out)["cameras"][0]["outcome"] == "approved"
     assert said.err.splitlines() == [
-        "looking at 1 cameras for up to 15 s each, and once more 0 s later",
-        "a second look at 1 cameras in 0 s, so that whoever stands there may leave",
+        "looking at 1 camera for up to 15 s, and once more 0 s later",
+        "a second look at 1 camera in 0 s, so that whoever stands there may leave",
     ]

@@ -131,7 +131,7 @@ def test_from_nothing_to_an_enrolled_agent(shell: Shell) -> None:
     assert (name, key, said.partition(" ")[0]) == ("nvr-box", listed[0]["id"], "registered")
     assert (listed[0]["agent"], listed[0]["replaced_at"], listed[0]["revoked_at"]) == ("nvr-box", None, None)
     assert (
-        shell.good("agent", "revoke", "nvr-box", "--institution", "wj-0001") == "nvr-box of wj-0001: 1 keys revoked.\n"
+        shell.good("agent", "revoke", "nvr-box", "--institution", "wj-0001") == "nvr-box of wj-0001: 1 key revoked.\n"
     )
     assert "has no agent other with a key" in shell.bad("agent", "revoke", "other", "--institution", "wj-0001")
     assert shell.good("institution", "list").split("\t")[:2] == ["wj-0001", "示范托育园"]

@@ -144,6 +144,11 @@ def test_why_is_in_the_sentence_in_both_languages() -> None:
             {"cause": "quota", "others_days": 100},
             "the channel's share of the disks is too small (others are kept for 100 days)",
         ),
+        ({"cause": "expiry_set", "expiry_days": 1}, "the recorder is set to delete too early (after 1 day)"),
+        (
+            {"cause": "storage_reset", "days": 1, "at": "2026-10-19T16:00:00Z"},
+            "the storage was reset (1 day of recordings, seen on 2026-10-20)",
+        ),
         ({"cause": "disk_lost", "disks": ["hdd1", "hdd2"]}, "a disk is gone (hdd1, hdd2)"),
         (
             {"cause": "sub_stream_recorded", "recorded_bit_rate": 512_000, "bit_rate": 4_000_000},

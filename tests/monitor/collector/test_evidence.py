@@ -92,7 +92,7 @@ def test_a_bundle_holds_and_each_change_of_it_is_told(bundle: Path) -> None:
     for name, change, said in [
         (reports, lambda data: data.replace(b'"state":"read"', b'"state":"nope"'), "the signature is not that"),
         (reports, lambda data: frame(unframe(data)[1:]), "which report 2 of boot"),
-        (reports, lambda data: frame(unframe(data)[:1]), "2 reports are said to be there, and there are 1"),
+        (reports, lambda data: frame(unframe(data)[:1]), "the index says 2 reports, and the file holds 1"),
         (
             "computation.json",
             lambda data: data.replace(b'"held_days": 35', b'"held_days": 34'),
@@ -112,7 +112,7 @@ def test_a_bundle_holds_and_each_change_of_it_is_told(bundle: Path) -> None:
         (
             "agents.json",
             agents(lambda box: box.update(missing=1)),
-            "1 reports are said to be missing, and its chain says 0",
+            "1 report said to be missing, and its chain says 0",
         ),
         ("agents.json", agents(lambda box: box["reports"]["misdated"].append([BOOT, 1])), "report 1 of boot"),
         ("agents.json", lambda data: data.replace(b'"crv"', b'"crv "'), None),
@@ -197,13 +197,13 @@ def told_no_more(**changes: int) -> Callable[[Any], None]:
 
 def test_reports_that_are_left_out_are_told_whatever_is_said_of_the_chain(bundle: Path) -> None:
     for changes, said in [
-        ({"settled": 1}, "0 reports are said to be missing, and its chain says 1"),
+        ({"settled": 1}, "0 reports said to be missing, and its chain says 1"),
         ({"joined": 1}, "follows, is not there"),
     ]:
         target = changed(bundle, "reports/box.envelopes", lambda data: frame(unframe(data)[1:]))
         found = check_bundle(Bundle(changed(target, "agents.json", agents(told_no_more(**changes)))))
         assert any(said in item for item in found.fails), found.fails
-        assert any("follow what is not there at 1 places: report 1 of boot" in item for item in found.notes)
+        assert any("follow what is not there at 1 place: report 1 of boot" in item for item in found.notes)
 
 
 @pytest.mark.parametrize(
@@ -244,7 +244,9 @@ def test_a_backlog_that_came_in_after_the_reading_is_there_and_does_not_count(en
     assert export_evidence(centre.context, row.id, tmp_path / "b.zip") == 3
     found = check_bundle(Bundle(tmp_path / "b.zip"))
     assert (found.fails, len(found.holds)) == ([], 4)
-    assert [item.partition(",")[0] for item in found.notes] == ["agent box: 1 reports came in later than the reading"]
+    assert [item.partition(",")[0] for item in found.notes] == [
+        "agent box: not counted in the reading: 1 report that came in later"
+    ]
 
 
 def test_a_bundle_says_nothing_of_the_clock_of_the_machine_that_made_it(bundle: Path) -> None:
