@@ -27,7 +27,7 @@ from monitor.model.ledger import Facts, first_seen, fold, with_approvals
 from monitor.model.observation import Kind, Observation, Source, Subject
 from monitor.model.regulation import Regulation
 from monitor.model.span import HOUR, MINUTE, SECOND, Basis, Millis, isoformat, to_millis
-from monitor.model.verdict import Outcome, Verdict
+from monitor.model.verdict import Cause, Outcome, Verdict
 
 CHECK_DEADLINES = Deadlines(connect=3.0, answer=4.0, total=8.0, first_frame=9.0, stall=Deadlines().stall)
 """A pause between frames is a stall where it is one for the service."""
@@ -178,7 +178,7 @@ async def check(  # noqa: PLR0913  (each is given by its name)
         explained.tell(f"camera/{item.id}", last_proof(facts, item.id))
     verdicts = judge(_since_window(first_seen(facts, seen_first or {})), _look_as_window(regulation, as_of - began))
     if camera is not None:
-        verdicts = tuple(item for item in verdicts if _concerns(item, cameras))
+        verdicts = tuple(_of_asked(item, site, verdicts, camera) for item in verdicts if _concerns(item, cameras))
     return Checked(as_of, regulation, verdicts, tuple(seen), explained, () if trouble is None else (trouble,))
 
 
@@ -229,6 +229,26 @@ def _concerns(verdict: Verdict, cameras: Sequence[CameraConfig]) -> bool:
         "zone": {zone for item in cameras for zone in item.zones},
     }
     return verdict.subject.id in ids.get(verdict.subject.kind, set())
+
+
+def _of_asked(verdict: Verdict, site: Site, verdicts: Sequence[Verdict], asked: str) -> Verdict:
+    """Say of a zone that other cameras show too, and weren't asked, what was asked: not that nothing is known of them."""
+    others = [item.id for item in site.cameras if item.id != asked and verdict.subject.id in item.zones]
+    if verdict.requirement.kind != "zone_coverage" or verdict.state != "unknown" or not others:
+        return verdict
+    mine = Subject(kind="camera", id=asked)
+    found = (
+        item
+        for kind in ("uptime", "view")
+        for item in verdicts
+        if item.subject == mine and item.requirement.kind == kind and item.outcome is not Outcome.MET
+    )
+    worst = next(found, None)
+    state = f" ({worst.requirement.kind} {worst.state})" if worst else ""
+    who = f"{', '.join(others)}, which may show this zone, {'was' if len(others) == 1 else 'were'} not asked"
+    reason = f"Only camera {asked} was asked{state}; {who}."
+    cause = worst and (worst.because_of or Cause(worst.requirement.kind, mine))
+    return replace(verdict, reason=reason, because_of=cause)
 
 
 async def _ask(

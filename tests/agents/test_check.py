@@ -324,3 +324,19 @@ async def test_what_is_recorded_is_looked_at_where_the_pack_asks_for_its_size_an
     assert (quality["measured"]["width"], quality["measured"]["height"]) == (640, 360)
     assert quality["measured"]["frame_rate"] == pytest.approx(5.0, rel=0.25)
     assert "main stream" in done.err
+
+
+async def test_of_one_camera_it_is_said_what_was_asked_and_nothing_of_those_that_were_not(tmp_path: Path) -> None:
+    """Two cameras show the gate; asked is the one that is shut: of the other one nothing is known, for nobody asked it."""
+    url = f"rtsp://127.0.0.1:{closed_port()}/s"
+    cameras = [{"id": name, "zones": ["gate"], "stream": url} for name in ("shut", "other")]
+    config = write_site(tmp_path, cameras, [])
+    done = await agent("check", "--config", config, "--json", "--camera", "shut")
+    keeps_the_contract(done)
+    assert {item["subject"]["id"] for item in done.json()["verdicts"]} == {"shut", "gate"}
+    gate = done.verdicts("zone_coverage")["gate"]
+    assert (gate["outcome"], gate["state"]) == ("undetermined", "unknown")
+    assert gate["reason"] == "Only camera shut was asked (uptime down); other, which may show this zone, was not asked."
+    assert gate["because_of"] == {"requirement": "uptime", "subject": {"kind": "camera", "id": "shut"}}
+    whole = await agent("check", "--config", config, "--json")
+    assert whole.verdicts("zone_coverage")["gate"]["state"] == "camera_down"
