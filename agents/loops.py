@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from pathlib import Path
 
 import structlog
@@ -16,6 +16,18 @@ _SUFFIX = ".loop"
 log = structlog.get_logger()
 
 
+def recall(camera: str, loop: Loop, kept: bytes, wall_seconds: float) -> None:
+    """Give a camera's loop what was kept of it; `wall_seconds` is when the watching began.
+
+    The disk may be slow, and nobody waits for it, so that frames may have come already. They are counted from another
+    beginning than what comes now: what has come again among them is told anew.
+    """
+    if loop.recall(kept, wall_seconds):
+        loop.still()
+    else:
+        log.warning("what was remembered of a camera's stream is damaged; it begins anew", camera=camera)
+
+
 class LoopBook:
     """One file a camera, each as large as any other; a damaged one is none. For a thread that may wait for the disk."""
 
@@ -23,23 +35,13 @@ class LoopBook:
         """Touch nothing yet."""
         self._folder = state_dir / FOLDER
 
-    def recall(self, loops: Mapping[str, Loop], wall_seconds: float) -> None:
-        """Give each camera's loop what was kept of it, before its first frame. Files of other cameras are removed.
-
-        A disk that can't be read keeps nobody from watching: what it holds is then not known.
-        """
-        for camera, loop in loops.items():
-            kept = self._read(camera)
-            if kept is not None and not loop.recall(kept, wall_seconds):
-                log.warning("what was remembered of a camera's stream is damaged; it begins anew", camera=camera)
-        self._forget_others(loops.keys())
-
     def keep(self, camera: str, kept: bytes) -> None:
         """Write a camera's file, durably, all of it or nothing. Raises OSError."""
         self._folder.mkdir(mode=0o700, exist_ok=True)
         keep(self._path(camera), kept)
 
-    def _read(self, camera: str) -> bytes | None:
+    def read(self, camera: str) -> bytes | None:
+        """Return what was kept of a camera; None where there is nothing, or a disk that can't be read."""
         try:
             with self._path(camera).open("rb") as stream:
                 return stream.read(KEPT_BYTES + 1)
@@ -49,7 +51,8 @@ class LoopBook:
             log.warning("what was remembered of a camera's stream can't be read", camera=camera, reason=str(error))
             return None
 
-    def _forget_others(self, cameras: Collection[str]) -> None:
+    def forget_others(self, cameras: Collection[str]) -> None:
+        """Remove the files of cameras that are no more."""
         known = {self._path(camera) for camera in cameras}
         try:
             for path in set(self._folder.glob(f"*{_SUFFIX}*")) - known:

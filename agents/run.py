@@ -21,7 +21,7 @@ from agents.held import Held
 from agents.history import tell_history
 from agents.judging import Asked, Judging
 from agents.link import Link
-from agents.loops import LoopBook
+from agents.loops import LoopBook, recall
 from agents.periodic import Periodic
 from agents.proving import Proving
 from agents.reporter import Reporter
@@ -123,6 +123,8 @@ class Service:
         self.twins = Twins(self.watches, self.pending.append)
         self.loops = LoopBook(state.directory)
         self._loop_turn = itertools.cycle(self.watches)
+        self._unread = set(self.watches)
+        """Cameras of whose streams what was kept has not been read yet."""
         self.life = Track(Subject(kind="agent", id=state.agent), Kind.AGENT, self.pending.append, holds_for)
         self._wall = Wall(clock, self._stepped, self.awake, self._stood_still)
         self.periodic = Periodic(clock)
@@ -164,8 +166,7 @@ class Service:
         await self._keep_job()
         # Beside the watching: a name server that is still starting, as after a power cut, is waited for.
         asking = asyncio.create_task(self._ask_for_gateway(), name="gateway")
-        loops, wall = {name: watch.loop for name, watch in self.watches.items()}, self.clock.now().timestamp()
-        await self._keeping.do(partial(self.loops.recall, loops, wall))
+        recalling = asyncio.create_task(self._recall_loops(self.clock.now().timestamp()), name="loops")
         tasks = [asyncio.create_task(watch.run(), name=f"watch {name}") for name, watch in self.watches.items()]
         tasks.append(asyncio.create_task(self.sender.run(self._wake), name="sender"))
         tasks.append(asyncio.create_task(self._mind_the_clock(), name="clock"))
@@ -183,9 +184,9 @@ class Service:
             await self._until_stopped(tasks)
         finally:
             self.periodic.stop()
-            for task in (asking, *tasks):
+            for task in (asking, recalling, *tasks):
                 task.cancel()
-            await asyncio.gather(asking, *tasks, return_exceptions=True)
+            await asyncio.gather(asking, recalling, *tasks, return_exceptions=True)
             await self._last_words()
 
     async def _wait_for_clock(self) -> None:
@@ -199,6 +200,18 @@ class Service:
     async def _ask_for_gateway(self) -> None:
         if (trouble := await self.station.gateway_trouble()) is not None:
             log.warning(trouble)
+
+    async def _recall_loops(self, began: float) -> None:
+        """Give each camera what was kept of its stream, as the disk gives it: beside the watching, for no look waits for a disk.
+
+        Until then nothing is written in its place.
+        """
+        for name, watch in self.watches.items():
+            kept = await self._keeping.do(partial(self.loops.read, name))
+            if kept is not None:
+                recall(name, watch.loop, kept, began)
+            self._unread.discard(name)
+        await self._keeping.do(partial(self.loops.forget_others, self.watches.keys()))
 
     async def _until_stopped(self, tasks: list[asyncio.Task[None]]) -> None:
         """Wait for the word to stop; a task that ends by itself is a fault of ours, and the service ends with it."""
@@ -400,6 +413,8 @@ class Service:
             await self._keep_loop(name)
 
     async def _keep_loop(self, camera: str) -> None:
+        if camera in self._unread:
+            return
         kept = self.watches[camera].loop.kept(self.clock.now().timestamp())
 
         def keep() -> None:
