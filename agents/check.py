@@ -247,7 +247,7 @@ def _of_asked(verdict: Verdict, site: Site, verdicts: Sequence[Verdict], asked: 
     state = f" ({worst.requirement.kind} {worst.state})" if worst else ""
     who = f"{', '.join(others)}, which may show this zone, {'was' if len(others) == 1 else 'were'} not asked"
     reason = f"Only camera {asked} was asked{state}; {who}."
-    cause = worst and (worst.because_of or Cause(worst.requirement.kind, mine))
+    cause = None if worst is None else worst.because_of or Cause(worst.requirement.kind, mine)
     return replace(verdict, reason=reason, because_of=cause)
 
 
