@@ -13,11 +13,14 @@ import typer
 from dashboards import logs
 from dashboards.command import QUIET, Config, UsageError, open_context, sentences
 from dashboards.register_cli import institution_app, jurisdiction_app
+from monitor.collector.context import Context
 from monitor.collector.enrolment import VALID, create_code, revoke
 from monitor.collector.evaluate import verdicts_as_of
 from monitor.collector.evidence import export_evidence
 from monitor.collector.own_keys import rotate_signing_key
+from monitor.collector.restored import lost_here, sentence
 from monitor.collector.verify import Verified, verify_institution
+from monitor.model.chain import Chain
 from monitor.model.counted import counted
 from monitor.model.regulation import format_duration, parse_duration
 from monitor.model.span import Millis, isoformat, parse_instant, to_millis
@@ -310,12 +313,22 @@ def verify(
         for name in ids:  # each is told when it is done: of many, nothing is kept, and who waits sees how far it is
             item = verify_institution(context, name)
             _print_verified(item)
+            _print_restored(context, name)
             checked += bool(item.agents or item.ledger.rows)
             whole += not item.problems
         if not checked:
             raise UsageError("nothing was checked: no agent has been enrolled")
     if whole < len(ids):
         raise typer.Exit(1)
+
+
+def _print_restored(context: Context, institution: str) -> None:
+    """Say which missing reports a restored database lost: nobody has edited anything, and nobody left them out."""
+    with reading(context.engine) as session:
+        found = [*lost_here(session, agents.agents_of(session, institution, unreadable=Chain()))]
+    for agent, gaps in found:
+        for gap in gaps:
+            typer.echo(f"{institution}\t{agent.id}\tnote: {counted(gap.count, 'report')} missing: {sentence(gap)}")
 
 
 def _print_verified(found: Verified) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 
 from dashboards.web.figures import Words
+from monitor.collector.restored import left_here
 from monitor.model.chain import Gap
 from monitor.model.span import Millis
 from monitor.store.agents import AgentSummary
@@ -36,8 +37,8 @@ def forgotten_moments(agents: Iterable[AgentSummary], listened: Callable[[Millis
 
     Nobody else can make that word: its database was restored from a backup of before.
     """
-    moments = {gap.nonce_at for agent in agents for gap in _told(agent) if gap.nonce_at is not None}
-    return frozenset(at for at in moments if not listened(at))
+    gaps = (gap for agent in agents for gap in _told(agent) if left_here(gap, listened))
+    return frozenset(gap.nonce_at for gap in gaps if gap.nonce_at is not None)
 
 
 def _told(agent: AgentSummary) -> list[Gap]:

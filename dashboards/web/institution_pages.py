@@ -23,7 +23,7 @@ from monitor.store.agents import agents_of
 from monitor.store.browse import changed_thresholds, search_institutions
 from monitor.store.engine import reading
 from monitor.store.findings import finding_rows
-from monitor.store.listening import listened_at
+from monitor.store.listening import listened
 from monitor.store.registry import InstitutionSummary, count_views_waiting, cursor_of, institution, institution_rows
 from monitor.store.verdicts import current_verdicts
 from monitor.store.views import standing as standing_views
@@ -84,7 +84,7 @@ def show_institution(visit: Visit) -> Response:
         proposals = standing_views(session, institution_id)
         thresholds = changed_thresholds(session, institution_id)
         agents = agents_of(session, institution_id)
-        forgotten = forgotten_moments(agents, lambda at: listened_at(session, at))
+        forgotten = forgotten_moments(agents, listened(session))
     inventory = facts.inventory if facts else None
     words = visit.words(inventory.institution.timezone if inventory else summary.timezone, inventory)
     name = summary.name or summary.id

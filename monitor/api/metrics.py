@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from monitor.api.context import Context
 from monitor.api.load import Load
 from monitor.collector.clocks import compare
+from monitor.collector.restored import lost_here
 from monitor.model.report import Receipts
 from monitor.model.span import Millis
 from monitor.store import agents, evaluations, findings, registry
@@ -181,6 +182,11 @@ def _agents(session: Session) -> Iterator[Metric]:
     forked = GaugeMetricFamily(
         "cradlewatch_agent_forked", "1 for an agent whose chain of reports was continued twice.", labels=labels
     )
+    forgotten = GaugeMetricFamily(
+        "cradlewatch_agent_reports_lost_here",
+        "Missing reports of an agent that the collector may have lost itself: its database was restored from a backup.",
+        labels=labels,
+    )
     disputed = GaugeMetricFamily(
         "cradlewatch_agent_disputed_reports",
         "Reports of an agent that came in twice with different bytes.",
@@ -189,7 +195,10 @@ def _agents(session: Session) -> Iterator[Metric]:
     misdated = GaugeMetricFamily(
         "cradlewatch_agent_misdated_reports", "Reports of an agent that say a time that can't be.", labels=labels
     )
-    for agent in agents.all_agents(session):
+    found = agents.all_agents(session)
+    lost = {(agent.institution, agent.id): sum(gap.count for gap in gaps) for agent, gaps in lost_here(session, found)}
+    for agent in found:
+        forgotten.add_metric([agent.institution, agent.id], lost.get((agent.institution, agent.id), 0))
         misdated.add_metric([agent.institution, agent.id], agent.misdated)
         count.add_metric([agent.institution, agent.id], agent.reports)
         missing.add_metric([agent.institution, agent.id], agent.missing)
@@ -200,7 +209,7 @@ def _agents(session: Session) -> Iterator[Metric]:
     silent = GaugeMetricFamily("cradlewatch_agent_silent", "1 for an agent that has fallen silent.", labels=labels)
     for verdict in verdicts_of_requirement(session, "agent_silence"):
         silent.add_metric([verdict.institution, verdict.subject_id], float(verdict.state == "silent"))
-    yield from (last, count, silent, missing, forked, disputed, misdated)
+    yield from (last, count, silent, missing, forgotten, forked, disputed, misdated)
 
 
 def _clocks(session: Session, now: Millis) -> Iterator[Metric]:

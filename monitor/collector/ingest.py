@@ -15,6 +15,8 @@ from monitor.collector.context import Context
 from monitor.collector.intake import Intake, begin
 from monitor.collector.nonce import new_nonce, nonce_moment
 from monitor.collector.opening import MISDATED, ClockUnsure, Opened, Trust, look
+from monitor.collector.restored import lost_before, sentence
+from monitor.model.chain import Gap
 from monitor.model.envelope import Envelope
 from monitor.model.report import Receipt, Receipts
 from monitor.model.span import Millis, from_millis
@@ -200,7 +202,27 @@ def _store(context: Context, group: Sequence[_Request], now: Millis) -> dict[int
         add_reports(session, [item.received for items in new.values() for item in items], now)
         add_entries(session, {name: [entry for item in items for entry in item.entries] for name, items in new.items()})
         reported(session, arrivals, now)
+        lost = _lost(session, requests, new, arrivals)
+    for who, gap in lost:
+        log.warning(
+            "reports are missing", institution=who.institution, agent=who.agent, reports=gap.count, reason=sentence(gap)
+        )
     return answers
+
+
+def _lost(
+    session: Session,
+    requests: Mapping[Identity, Sequence[Opened]],
+    new: Mapping[str, Sequence[Opened]],
+    arrivals: Mapping[tuple[str, str], Arrival],
+) -> list[tuple[Identity, Gap]]:
+    """Return the holes before what is new that this collector left itself, as its database was restored."""
+    return [
+        (who, gap)
+        for who in requests
+        if (arrival := arrivals.get((who.institution, who.agent))) is not None
+        for gap in lost_before(session, arrival.chain, {item.received.nonce_at for item in new[who.institution]})
+    ]
 
 
 def _arrival(new: Sequence[Opened], intake: Intake, due: Millis | None, now: Millis) -> Arrival:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
+from collections.abc import Callable
+
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
@@ -32,6 +35,18 @@ def listened_at(session: Session, at: Millis) -> bool:
     query = select(ListeningRow.until_at).where(ListeningRow.since_at <= at).order_by(ListeningRow.since_at.desc())
     until = session.scalars(query.limit(1)).one_or_none()
     return until is None or at - until <= ABSENT_AFTER
+
+
+def listened(session: Session) -> Callable[[Millis], bool]:
+    """Return what tells the same of any number of instants, by what is noted now."""
+    query = select(ListeningRow.since_at, ListeningRow.until_at).order_by(ListeningRow.since_at)
+    noted = [(since, until) for since, until in session.execute(query)]
+
+    def told(at: Millis) -> bool:
+        index = bisect_right(noted, at, key=lambda stretch: stretch[0])
+        return index == 0 or at - noted[index - 1][1] <= ABSENT_AFTER
+
+    return told
 
 
 def listening_since(session: Session, as_of: Millis) -> Millis | None:
