@@ -16,7 +16,7 @@ from monitor.model.regulation import Regulation
 from monitor.regulations.problem import PackError
 from monitor.store.browse import inventories, summaries
 from monitor.store.engine import reading
-from monitor.store.findings import FindingRow, changes_of, cursor_of, finding, finding_rows
+from monitor.store.findings import FindingRow, changes_of, cursor_of, finding, finding_rows, open_counts
 from monitor.store.registry import InstitutionSummary, institution
 
 PAGE_SIZE = 50
@@ -38,6 +38,7 @@ def show_findings(visit: Visit) -> Response:
         )
         ids = {row.institution for row in rows[:PAGE_SIZE]} | ({only} if only else set())
         known = summaries(session, ids)
+        counts = {} if everything or only else open_counts(session)
         declared = inventories(session, ids)
     items = []
     for row in rows[:PAGE_SIZE]:
@@ -46,15 +47,21 @@ def show_findings(visit: Visit) -> Response:
     words = visit.words("UTC")
     values = {
         "items": items,
-        "requirements": [(kind, words.requirement(kind)) for kind in REQUIREMENTS],
+        "requirements": [(kind, _counted(words.requirement(kind), counts.get(kind))) for kind in REQUIREMENTS],
+        "open": sum(counts.values()),
         "requirement": requirement or "",
         "all": everything,
         "institution": only or "",
         "institution_name": _name(known.get(only), only) if only else "",
         "paged": "after" in query,
+        "first_url": visit.url(after=None) if "after" in query else None,
         "next_url": visit.url(after=cursor_of(rows[PAGE_SIZE - 1])) if len(rows) > PAGE_SIZE else None,
     }
     return visit.page("findings.html", values, section="findings")
+
+
+def _counted(label: str, count: int | None) -> str:
+    return label if not count else f"{label} ({count})"
 
 
 def _words(visit: Visit, summary: InstitutionSummary | None, inventory: Inventory | None) -> Words:

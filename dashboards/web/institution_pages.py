@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -14,17 +15,25 @@ from dashboards.web.charts import DAY_STATES, bar_swatch, defs, swatch, unlit_sw
 from dashboards.web.figures import Words
 from dashboards.web.regulation_pages import pack_of
 from dashboards.web.site import site_view
-from dashboards.web.standing import is_stale, standing
+from dashboards.web.standing import is_stale, stale_after, standing
 from dashboards.web.views import Pictures, camera_views
 from dashboards.web.visit import Visit
 from dashboards.web.words import DAYS
 from monitor.collector.evaluate import facts_of
+from monitor.model.inventory import Jurisdiction
 from monitor.store.agents import agents_of
-from monitor.store.browse import changed_thresholds, search_institutions
+from monitor.store.browse import changed_thresholds, search_institutions, totals
 from monitor.store.engine import reading
 from monitor.store.findings import finding_rows
 from monitor.store.listening import listened
-from monitor.store.registry import InstitutionSummary, count_views_waiting, cursor_of, institution, institution_rows
+from monitor.store.registry import (
+    InstitutionSummary,
+    count_views_waiting,
+    cursor_of,
+    institution,
+    institution_rows,
+    jurisdictions,
+)
 from monitor.store.verdicts import current_verdicts
 from monitor.store.views import standing as standing_views
 
@@ -37,9 +46,13 @@ def show_institutions(visit: Visit) -> Response:
     """GET /: the worst first, by name if asked for."""
     query = visit.request.query_params.get("q", "").strip()[:100]
     views_wait = visit.request.query_params.get("views") == "wait"
-    rows, next_url = _search(visit, query) if query else _list(visit, views_wait=views_wait)
     with reading(visit.context.engine) as session:
-        waiting = count_views_waiting(session)
+        areas = jurisdictions(session)
+        asked = visit.request.query_params.get("area")
+        area = asked if asked in {item.code for item in areas} else None
+        waiting = count_views_waiting(session, area)
+        stand = totals(session, visit.now - stale_after(visit.context.settings.evaluate_every), area)
+    rows, next_url = _search(visit, query, area) if query else _list(visit, area, views_wait=views_wait)
     lines = [standing(row, visit.words(row.timezone), stale=_stale(visit, row)) for row in rows[:PAGE_SIZE]]
     paged = {"after", "from"} & set(visit.request.query_params)
     values = {
@@ -49,23 +62,42 @@ def show_institutions(visit: Visit) -> Response:
         "paged": bool(paged),
         "waiting": waiting,
         "views_wait": views_wait,
+        "areas": _tree(areas),
+        "area": area or "",
+        "wait_url": visit.url(after=None, views="wait", **{"from": None}),
+        "first_url": visit.url(after=None, **{"from": None}) if paged else None,
+        "stand": None if query or views_wait or paged else stand,
     }
     return visit.page("institutions.html", values, section="institutions")
 
 
-def _list(visit: Visit, *, views_wait: bool) -> tuple[Sequence[InstitutionSummary], str | None]:
+def _tree(areas: Sequence[Jurisdiction]) -> list[tuple[str, str]]:
+    """Return code and name of each area, those below one behind it, and further in."""
+    below: dict[str | None, list[Jurisdiction]] = defaultdict(list)
+    for item in areas:
+        below[item.parent].append(item)
+
+    def under(parent: str | None, depth: int) -> Iterator[tuple[str, str]]:
+        for item in below[parent]:
+            yield item.code, "\u3000" * depth + item.name
+            yield from under(item.code, depth + 1)
+
+    return list(under(None, 0))
+
+
+def _list(visit: Visit, area: str | None, *, views_wait: bool) -> tuple[Sequence[InstitutionSummary], str | None]:
     with reading(visit.context.engine) as session:
         after = visit.request.query_params.get("after")
-        rows = institution_rows(session, views_wait=views_wait, after=after, limit=PAGE_SIZE + 1)
+        rows = institution_rows(session, jurisdiction=area, views_wait=views_wait, after=after, limit=PAGE_SIZE + 1)
     more = visit.url(after=cursor_of(rows[PAGE_SIZE - 1])) if len(rows) > PAGE_SIZE else None
     return rows, more
 
 
-def _search(visit: Visit, query: str) -> tuple[Sequence[InstitutionSummary], str | None]:
+def _search(visit: Visit, query: str, area: str | None) -> tuple[Sequence[InstitutionSummary], str | None]:
     start = visit.request.query_params.get("from", "0")
     offset = int(start) if start.isascii() and start.isdigit() and len(start) < 7 else 0
     with reading(visit.context.engine) as session:
-        rows = search_institutions(session, query, offset=offset, limit=PAGE_SIZE + 1)
+        rows = search_institutions(session, query, jurisdiction=area, offset=offset, limit=PAGE_SIZE + 1)
     more = visit.url(**{"from": str(offset + PAGE_SIZE)}) if len(rows) > PAGE_SIZE else None
     return rows, more
 

@@ -140,8 +140,8 @@ SENTENCES: dict[tuple[str, str], tuple[str, ...]] = {
     ("recording_completeness", "unknown"): (_n("How much was recorded yesterday is not known."),),
     ("recorder_clock", "ok"): (_n("The recorder's clock is right."),),
     ("recorder_clock", "off"): (
-        _n("The recorder's clock is fast by %(fast)s; %(tolerance)s are allowed."),
-        _n("The recorder's clock is slow by %(slow)s; %(tolerance)s are allowed."),
+        _n("The recorder's clock is fast by %(fast)s; up to %(tolerance)s is allowed."),
+        _n("The recorder's clock is slow by %(slow)s; up to %(tolerance)s is allowed."),
         _n("The recorder's clock is wrong."),
     ),
     ("recorder_clock", "unknown"): (_n("Whether the recorder's clock is right is not known."),),

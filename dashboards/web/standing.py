@@ -38,7 +38,12 @@ class Standing:
 def is_stale(summary: InstitutionSummary, now: Millis, evaluate_every: Millis) -> bool:
     """Tell whether an institution was judged so long ago that the verdicts may no longer hold."""
     judged = summary.evaluated_at
-    return judged is not None and now - judged > max(STALE_AFTER, 10 * evaluate_every)
+    return judged is not None and now - judged > stale_after(evaluate_every)
+
+
+def stale_after(evaluate_every: Millis) -> Millis:
+    """Return after how long a judgement is too old to hold."""
+    return max(STALE_AFTER, 10 * evaluate_every)
 
 
 def standing(summary: InstitutionSummary, words: Words, *, stale: bool) -> Standing:

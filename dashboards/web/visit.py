@@ -99,11 +99,12 @@ class Visit:
         """Tell whether the visitor came by HTTPS: then cookies never travel without it."""
         return self.request.url.scheme == "https"
 
-    def url(self, **changes: str) -> str:
-        """Return this page's own address with another query; a path that begins with // would be another host."""
+    def url(self, **changes: str | None) -> str:
+        """Return this page's own address with another query; a path that begins with // would be another host. None: without it."""
         query = {key: value for key, value in self.request.query_params.items() if key not in changes}
         path = "/" + self.request.url.path.lstrip("/\\")
-        return f"{path}?{urlencode({**query, **changes})}"
+        asked = {key: value for key, value in {**query, **changes}.items() if value is not None}
+        return f"{path}?{urlencode(asked)}" if asked else path
 
 
 def _language(request: Request) -> Language:

@@ -4,22 +4,59 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from pydantic import ValidationError
-from sqlalchemy import func, or_, select
+from sqlalchemy import case, func, or_, select
 from sqlalchemy.orm import Session
 
 from monitor.model.inventory import ChangedThreshold, Inventory
 from monitor.model.observation import Kind
-from monitor.store.registry import InstitutionSummary, institution
+from monitor.model.span import Millis
+from monitor.store.registry import InstitutionSummary, institution, within
 from monitor.store.tables import InstantRow, InstitutionRow
 
 
-def search_institutions(session: Session, text: str, *, offset: int = 0, limit: int = 50) -> list[InstitutionSummary]:
-    """Return institutions whose name or id holds `text`, in either case, the worst first."""
+@dataclass(frozen=True)
+class Totals:
+    """How many institutions there are, and how many of them stand how: each counts once, as the worst of it."""
+
+    institutions: int
+    with_findings: int
+    breached: int
+    """Without an open finding yet."""
+    not_known: int
+    """Neither, and something isn't known, or nothing is."""
+
+    @property
+    def in_order(self) -> int:
+        """How many are in order."""
+        return self.institutions - self.with_findings - self.breached - self.not_known
+
+
+def totals(session: Session, judged_since: Millis, jurisdiction: str | None = None) -> Totals:
+    """Return how the institutions of a jurisdiction stand, or all; of one that was not judged since then it isn't known."""
+    row = InstitutionRow
+    found = (row.open_findings > 0) | row.silent.is_(True)
+    unknown = (row.undetermined > 0) | (row.met == 0) | (func.coalesce(row.evaluated_at, 0) < judged_since)
+    counts = [
+        func.count(),
+        func.sum(case((found, 1), else_=0)),
+        func.sum(case((~found & (row.breached > 0), 1), else_=0)),
+        func.sum(case((~found & (row.breached == 0) & unknown, 1), else_=0)),
+    ]
+    query = select(*counts).where(*([] if jurisdiction is None else [within(jurisdiction)]))
+    return Totals(*(int(count or 0) for count in session.execute(query).one()))
+
+
+def search_institutions(
+    session: Session, text: str, *, jurisdiction: str | None = None, offset: int = 0, limit: int = 50
+) -> list[InstitutionSummary]:
+    """Return institutions whose name or id holds `text`, in either case, the worst first; those of a jurisdiction or all."""
     row = InstitutionRow
     query = (
         select(row.id)
+        .where(*([] if jurisdiction is None else [within(jurisdiction)]))
         .where(or_(row.name.icontains(text, autoescape=True), row.id.icontains(text, autoescape=True)))
         .order_by(row.open_findings.desc(), row.breached.desc(), row.undetermined.desc(), row.id)
     )

@@ -150,9 +150,7 @@ def institution_rows(
     """
     conditions: list[ColumnElement[bool]] = [InstitutionRow.views_waiting > 0] if views_wait else []
     if jurisdiction is not None:
-        tree = select(JurisdictionRow.code).where(JurisdictionRow.code == jurisdiction).cte("tree", recursive=True)
-        below = select(JurisdictionRow.code).join(tree, JurisdictionRow.parent == tree.c.code)
-        conditions.append(InstitutionRow.jurisdiction.in_(select(tree.union(below).c.code)))
+        conditions.append(within(jurisdiction))
     if after is not None:
         conditions.append(_beyond(*cursors.decode(after, int, int, int, str)))
     order = (
@@ -163,6 +161,13 @@ def institution_rows(
         _summary(row)
         for row in session.scalars(select(InstitutionRow).where(*conditions).order_by(*order).limit(limit))
     ]
+
+
+def within(jurisdiction: str) -> ColumnElement[bool]:
+    """Return the condition that an institution lies in a jurisdiction, or in one below it."""
+    tree = select(JurisdictionRow.code).where(JurisdictionRow.code == jurisdiction).cte("tree", recursive=True)
+    below = select(JurisdictionRow.code).join(tree, JurisdictionRow.parent == tree.c.code)
+    return InstitutionRow.jurisdiction.in_(select(tree.union(below).c.code))
 
 
 def _beyond(
@@ -262,10 +267,10 @@ def waivers(session: Session, institution_id: str, until: Millis | None = None) 
     return tuple(Waiver.model_validate_json(body) for body in bodies)
 
 
-def count_views_waiting(session: Session) -> int:
-    """Return how many institutions have proposed views that wait for an officer."""
-    query = select(func.count()).select_from(InstitutionRow)
-    return session.scalars(query.where(InstitutionRow.views_waiting > 0)).one()
+def count_views_waiting(session: Session, jurisdiction: str | None = None) -> int:
+    """Return how many institutions (of a jurisdiction) have proposed views that wait for an officer."""
+    query = select(func.count()).select_from(InstitutionRow).where(InstitutionRow.views_waiting > 0)
+    return session.scalars(query if jurisdiction is None else query.where(within(jurisdiction))).one()
 
 
 def count_institutions(session: Session) -> int:

@@ -67,7 +67,7 @@ def line(language: Language, summary: AgentSummary) -> tuple[str, str]:
     [
         (agent(WHOLE), "met", "68 signed reports", "已签名上报 68 份。"),
         (agent(WHOLE, LATER), "undetermined", "2 reports are missing from", "缺少 2 份上报。"),
-        (dropped(), "undetermined", "2 of them were given up by the agent itself", "其中 2 份由探针自行放弃"),
+        (dropped(), "undetermined", "2 of them were given up by the agent itself", "其中 2 份由采集端自行放弃"),
         (agent(WHOLE, forked_at=NOW), "breached", "two series of reports continue the same one", "两串上报"),
         (agent(WHOLE, disputed=1), "breached", "1 report came in a second time", "不同内容重复出现"),
         (agent(WHOLE, WHOLE), "undetermined", "began 2 times", "共起始 2 次"),

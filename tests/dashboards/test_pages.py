@@ -12,12 +12,12 @@ from starlette.testclient import TestClient
 
 from dashboards.web.guard import TRIES_PER_NAME, WINDOW_SECONDS
 from monitor.collector.evaluate import evaluate
-from monitor.model.inventory import Camera, Institution, Zone
+from monitor.model.inventory import Camera, Institution, Jurisdiction, Level, Zone
 from monitor.model.observation import Kind
 from monitor.store.browse import search_institutions
 from monitor.store.engine import reading, writing
 from monitor.store.findings import FindingRow, finding_rows
-from monitor.store.registry import add_institution
+from monitor.store.registry import add_institution, add_jurisdiction
 from support import seeded
 from support.dashboard import PASSWORD, District, sign_in, token_in
 
@@ -220,6 +220,40 @@ def test_institutions_worst_first(district: District) -> None:
     assert "Nothing known yet 0 0 0 0 none yet" in page
 
 
+def test_the_list_begins_with_how_all_stand(district: District) -> None:
+    page = words_of(district.signed_in().get("/?lang=en").text)
+    assert "Institutions 3 Open findings 1 Not known 1 In order 1" in page
+    assert "Times are those of each institution." in page
+
+
+def test_a_town_looks_at_its_own_institutions(empty: District) -> None:
+    with writing(empty.context.engine) as session:
+        add_jurisdiction(session, Jurisdiction(code="320509", name="吴江区", level=Level.DISTRICT))
+        for code, name in (("320509101", "盛泽镇"), ("320509102", "震泽镇")):
+            add_jurisdiction(session, Jurisdiction(code=code, name=name, level=Level.TOWN, parent="320509"))
+            for number in range(60):
+                place = Institution(id=f"{code}-{number:02}", name=f"{name}园")
+                add_institution(session, place, seeded.PACK, empty.context.now(), code)
+    client = empty.signed_in()
+    page = client.get("/?lang=zh&area=320509102").text
+    assert '<option value="320509102" selected>\u3000震泽镇</option>' in page
+    assert "机构 60" in words_of(page)
+    assert "盛泽镇园" not in page
+    found = re.search(r'rel="next" href="([^"]+)"', page)
+    assert found is not None
+    second = client.get(html.unescape(found[1])).text
+    assert ("盛泽镇园" in second, "震泽镇园" in second) == (False, True)
+    assert re.search(r'<a class="button" href="/\?lang=zh&amp;area=320509102">第一页</a>', second)
+    assert "盛泽镇园" not in client.get("/", params={"q": "镇园", "area": "320509102"}).text
+    assert "盛泽镇园" in client.get("/", params={"area": "no such area"}).text
+
+
+def test_the_findings_of_each_kind_are_counted_where_one_chooses(district: District) -> None:
+    page = district.signed_in().get("/findings?lang=en").text
+    assert re.search(r'<option value="retention">Recordings kept \(\d+\)</option>', page)
+    assert re.search(r'<option value="">all \(9\)</option>', page)
+
+
 def test_search_by_a_part_of_the_name_or_number(district: District) -> None:
     client = district.signed_in()
     assert "wj-0001" not in client.get("/", params={"q": "宝贝"}).text
@@ -402,7 +436,8 @@ def test_what_was_not_judged_lately_is_not_in_order(empty: District) -> None:
     assert "Not judged since 2026-11-23 12:00" in words_of(client.get("/institutions/wj-0001?lang=en").text)
     listed = client.get("/?lang=en").text
     assert "Not judged lately" in listed
-    assert "In order" not in listed
+    assert "Not known 1 In order 0" in words_of(listed)
+    assert listed.count("In order") == 1
 
 
 # --- what a site or a stranger may send

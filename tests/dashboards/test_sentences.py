@@ -101,7 +101,7 @@ def test_figures_are_in_the_sentence() -> None:
     text = reason("retention", "gap", FULL, words(Language.ZH))
     assert text == "以下日期缺少录像：2026-10-24 – 2026-10-25；最早 2027-01-17 达标。"
     assert reason("recorder_clock", "off", {"offset_seconds": -90, "tolerance_seconds": 60}, words(Language.EN)) == (
-        "The recorder's clock is slow by 1 min 30 s; 1 min are allowed."
+        "The recorder's clock is slow by 1 min 30 s; up to 1 min is allowed."
     )
 
 

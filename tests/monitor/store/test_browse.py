@@ -5,10 +5,12 @@ from __future__ import annotations
 from sqlalchemy import Engine, event
 
 from monitor.collector.context import Context
-from monitor.model.inventory import Institution
-from monitor.store.browse import inventories, packs_in_use, search_institutions, summaries
+from monitor.model.inventory import Institution, Jurisdiction, Level
+from monitor.model.span import HOUR
+from monitor.store.browse import Totals, inventories, packs_in_use, search_institutions, summaries, totals
 from monitor.store.engine import reading, writing
-from monitor.store.registry import add_institution, approve_inventory
+from monitor.store.registry import add_institution, add_jurisdiction, approve_inventory, count_views_waiting
+from monitor.store.tables import InstitutionRow
 from support import seeded
 
 
@@ -65,3 +67,33 @@ def test_names_come_from_the_approved_inventory_else_from_the_newest_declaration
     with reading(engine) as session:
         assert inventories(session, ["wj-0001"])["wj-0001"].cameras[0].name == "旧"
         assert inventories(session, []) == {}
+
+
+def test_a_district_is_counted_each_institution_once_and_as_the_worst_of_it(engine: Engine) -> None:
+    context = context_of(engine)
+    now = context.now()
+    stand = {
+        "finding": {"open_findings": 2, "breached": 3, "met": 1}, "silent": {"silent": True, "met": 1},
+        "breached": {"breached": 1, "undetermined": 1, "met": 1}, "unknown": {"undetermined": 1, "met": 5},
+        "nothing": {}, "stale": {"met": 5, "evaluated_at": now - HOUR}, "sound": {"met": 5}, "elsewhere": {"met": 5, "views_waiting": 1},
+    }  # fmt: skip
+    with writing(engine) as session:
+        assert totals(session, now) == Totals(0, 0, 0, 0)
+        add_jurisdiction(session, Jurisdiction(code="320509", name="吴江区", level=Level.DISTRICT))
+        for code in ("a", "b"):
+            add_jurisdiction(session, Jurisdiction(code=code, name=code, level=Level.TOWN, parent="320509"))
+        for name, columns in stand.items():
+            area = "b" if name == "elsewhere" else "a"
+            add_institution(session, Institution(id=name, name=name), seeded.PACK, now, area)
+            row = session.get(InstitutionRow, name)
+            assert row is not None
+            row.evaluated_at = now
+            for column, value in columns.items():
+                setattr(row, column, value)
+    with reading(engine) as session:
+        found = totals(session, now - HOUR // 2)
+        assert (found, found.in_order) == (Totals(8, 2, 1, 3), 2)
+        assert totals(session, now - HOUR // 2, "320509") == found
+        assert totals(session, now - HOUR // 2, "b") == Totals(1, 0, 0, 0)
+        assert [count_views_waiting(session, area) for area in (None, "a", "b")] == [1, 0, 1]
+        assert [row.id for row in search_institutions(session, "e", jurisdiction="b")] == ["elsewhere"]
