@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.recorders.container import ONE_FILE_ALONE
+from agents.limited import FORMATS, LIMITS, MAX_PIXELS, ONE_FILE_ALONE
 from agents.vision.picture import Picture
-from agents.watch.decoding import FILED, LIMITS, MAX_PIXELS, codec_of, decoder, picture_of
+from agents.watch.decoding import FILED, codec_of, decoder, picture_of
 
 if TYPE_CHECKING:
     import av
@@ -35,7 +35,7 @@ IMAGE_FORMATS = ("image2", "_pipe")
 """Ends of the names that FFmpeg gives to the formats of single images."""
 
 _FORMATS = (
-    ONE_FILE_ALONE["format_whitelist"],
+    FORMATS,
     "dhav,ivf,nut,ogg,obu,av1,m4v,mpegvideo,mxf,gif",
     "image2,jpeg_pipe,jpegls_pipe,j2k_pipe,png_pipe,bmp_pipe,webp_pipe,tiff_pipe,pgm_pipe,ppm_pipe",
 )

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import BinaryIO
+
+from agents.recorders.demuxer import Demuxer, Unfinished
 
 MAX_BOXES = 200_000
 """A day of fragments of one second, and more."""
@@ -15,10 +16,6 @@ MAX_BOXES = 200_000
 MAX_MOOV_BYTES = 64 * 1024 * 1024
 _MP4_SUFFIXES = frozenset({".mp4", ".m4v", ".mov", ".m4s", ".cmfv", ".3gp"})
 _FRAGMENT_BYTES = 4 * 1024 * 1024
-
-
-class Unfinished(Exception):
-    """The file has no index yet (it is being written), or never got one (its writer was cut off)."""
 
 
 @dataclass(frozen=True)
@@ -29,17 +26,11 @@ class _Box:
     end: int
 
 
-ONE_FILE_ALONE = {
-    "protocol_whitelist": "file",
-    "format_whitelist": "mpegts,mpeg,matroska,webm,avi,flv,mov,mp4,m4a,3gp,3g2,mj2,h264,hevc,mjpeg,asf",
-}
-"""A recording is one file: a list of further files that only looks like one is not followed."""
+def duration_seconds(path: Path, demuxer: Demuxer) -> float:
+    """Return how long the file plays, in seconds: an mp4 as read here, another (MPEG-TS, Matroska, AVI, FLV...) by `demuxer`.
 
-
-def duration_seconds(path: Path) -> float:
-    """Return how long the file plays, in seconds.
-
-    Raises Unfinished when the container does not say, and OSError when the file cannot be read.
+    Raises Unfinished when the container does not say, OSError when the file cannot be read, and BrokenError when reading it
+    cost too much.
     """
     with path.open("rb") as file:
         head = file.read(12)
@@ -48,39 +39,7 @@ def duration_seconds(path: Path) -> float:
                 return _mp4_duration(file)
             except (struct.error, ValueError, ZeroDivisionError, IndexError) as error:
                 raise Unfinished(str(error)) from error
-    return _probed_duration(path)
-
-
-def _probed_duration(path: Path) -> float:
-    """Ask FFmpeg's demuxers (MPEG-TS, Matroska, AVI, FLV...)."""
-    import av
-
-    try:
-        with av.open(str(path), timeout=10, options=ONE_FILE_ALONE) as container:
-            if container.duration is not None and container.duration > 0:
-                return container.duration / av.time_base
-            return _packet_seconds((packet.pts, packet.duration, packet.time_base) for packet in container.demux())
-    except (av.error.FFmpegError, ValueError) as error:
-        if isinstance(error, OSError):
-            raise  # the disk failed, which says nothing about the file
-        if isinstance(error, av.error.ExitError):
-            raise TimeoutError(110, "read too slowly", str(path)) from error
-        raise Unfinished(str(error)) from error
-
-
-def _packet_seconds(packets: Iterable[tuple[int | None, int | None, Fraction | None]]) -> float:
-    """Return the span of the packets' (pts, duration, time base): for a file whose writer was cut off."""
-    first = last = None
-    for pts, duration, time_base in packets:
-        if pts is None or time_base is None:
-            continue
-        begin, end = float(pts * time_base), float((pts + (duration or 0)) * time_base)
-        first = begin if first is None else min(first, begin)
-        last = end if last is None else max(last, end)
-    if first is None or last is None or last <= first:
-        msg = "no packet with a time"
-        raise ValueError(msg)
-    return last - first
+        return demuxer.seconds(file, path.suffix.lower())
 
 
 def _mp4_duration(file: BinaryIO) -> float:

@@ -32,6 +32,7 @@ from agents.recorders.base import (
     latest_by_search,
 )
 from agents.recorders.catalogue import Catalogue
+from agents.recorders.demuxer import Demuxer
 from agents.recorders.path_template import parse_template
 from agents.recorders.path_walk import ALWAYS, walk
 from agents.recorders.segments import LONGEST_SEGMENT, SegmentReader, Starts
@@ -89,17 +90,19 @@ class Files(OffersNothing):
         self._catalogue = Catalogue(
             _catalogue_path(settings), f"{RULES} {options.starts} {self._zone} {self._template}"
         )
-        reader = SegmentReader(self._zone, settings.clock, options.starts)
+        self._demuxer = Demuxer()
+        reader = SegmentReader(self._zone, settings.clock, options.starts, self._demuxer)
         self._tree = Tree(self._template, reader, self._catalogue)
         self._reading = threading.Lock()
         self.exchanges: deque[Exchange] = deque(maxlen=MAX_EXCHANGES)
 
     async def close(self) -> None:
-        """Close the catalogue."""
+        """Close the catalogue, and end the process that reads files."""
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
         with self._reading:
+            self._demuxer.close()
             self._catalogue.close()
 
     @property

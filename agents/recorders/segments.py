@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from agents.recorders.base import RecorderError
-from agents.recorders.container import Unfinished, duration_seconds
+from agents.recorders.container import duration_seconds
+from agents.recorders.demuxer import BrokenError, Demuxer, Unfinished
 from agents.recorders.path_template import Parts, epoch, wall_range
 from monitor.model.clock import Clock
 from monitor.model.observation import StreamCause
@@ -48,6 +49,8 @@ class SegmentReader:
     clock: Clock
     starts: Starts = "path"
     """Whether the path tells when a file begins, or its day alone: then its last change is when it ends."""
+    demuxer: Demuxer = field(default_factory=Demuxer)
+    """What reads what isn't an mp4, in a process of its own."""
 
     def day(self, parts: Parts) -> date | None:
         """Return the day that a path is filed under: by its own wall time, by UTC where it counts seconds."""
@@ -60,7 +63,8 @@ class SegmentReader:
     def look(self, path: str, parts: Parts, known: Segment | None = None) -> Segment | None:
         """Return what the file holds; `known` again where it hasn't changed. None for none (any more).
 
-        Raises OSError for a file that can't be read, and RecorderError for one whose times contradict each other.
+        Raises OSError for a file that can't be read, and RecorderError for one whose times contradict each other, or of
+        which nothing can be known.
         """
         try:
             status = Path(path).stat()
@@ -79,9 +83,15 @@ class SegmentReader:
         changed = datetime.fromtimestamp(status.st_mtime, UTC)
         nothing = Segment(to_millis(readings[0]), to_millis(readings[0]), status.st_size, status.st_mtime_ns)
         try:
-            length = timedelta(seconds=duration_seconds(Path(path)))
+            length = timedelta(seconds=duration_seconds(Path(path), self.demuxer))
         except Unfinished:
             return self._unfinished(readings, changed, nothing)
+        except BrokenError as error:
+            detail = (
+                f"{path} can't be read: {error}. Look whether its disk is slow or failing; where that is sound, the file is "
+                "damaged: move it away, so that the others count."
+            )
+            raise RecorderError(StreamCause.RECORDER, detail) from error
         except OverflowError:
             return nothing
         if length > LONGEST_SEGMENT:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import struct
 import sys
 from collections.abc import Iterator
@@ -13,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agents.limited import MAX_PIXELS, environment
 from agents.vision.fingerprint import Fingerprint
 from agents.vision.measure import Measures
-from agents.watch.decoding import MAX_PIXELS
 from agents.watch.processor import processor_seconds
 
 LOOK_SECONDS = 5.0
@@ -156,13 +155,10 @@ class Decoder:
             return self._process
         self.restarts += self._started
         self._started = True
-        keep = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
         self._process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "agents.watch.decoder_child",
             stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-            env={name: os.environ[name] for name in keep if name in os.environ}  # no secret of the agent's
-            | ONE_THREAD
-            | KEPT_MEMORY,
+            env=environment() | ONE_THREAD | KEPT_MEMORY,
         )  # fmt: skip
         try:
             async with asyncio.timeout(START_SECONDS):

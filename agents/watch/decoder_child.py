@@ -8,28 +8,23 @@ from __future__ import annotations
 
 import gc
 import json
-import resource
 import struct
 import sys
 from typing import TYPE_CHECKING, Any, BinaryIO
+
+from agents.limited import stay_small
 
 if TYPE_CHECKING:
     from agents.vision.measure import Trace
     from agents.vision.picture import Picture
 
-MEMORY_BYTES = 2 << 30
 MAX_REQUEST = 32 << 20
 MAX_TRACES = 256
 
 
 def main() -> None:
-    """Answer requests until standard input closes.
-
-    It leaves no core, by the limit of the command that starts it: lowered to zero the kernel would hand its pictures to a
-    `core_pattern` that pipes.
-    """
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+    """Answer requests until standard input closes."""
+    stay_small()
     _stay_alone()
     traces: dict[str, Trace] = {}
     stdin, stdout = sys.stdin.buffer, sys.stdout.buffer

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from agents.limited import LIMITS, MAX_PIXELS
 from agents.vision.picture import Picture, Plane
 
 if TYPE_CHECKING:
     import av
-
-MAX_PIXELS = 8192 * 8192 // 4
-"""A larger picture is no camera's; it is refused before memory is taken for it."""
-
-LIMITS = {"max_pixels": str(MAX_PIXELS)}
-"""Options of each decoder, and of the demuxer's own probing."""
 
 DECODED = frozenset({"h264", "hevc", "mjpeg"})
 """What cameras send."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from agents.recorders.container import ONE_FILE_ALONE
-from agents.watch.decoding import DECODED, LIMITS, codec_of, decoder, picture_of
+from agents.limited import LIMITS, ONE_FILE_ALONE
+from agents.watch.decoding import DECODED, codec_of, decoder, picture_of
 
 if TYPE_CHECKING:
     import av

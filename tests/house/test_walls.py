@@ -1,8 +1,8 @@
-"""The contract `only` sees what it must: it is what the walls between the rooms rest on."""
+"""The contracts `only` and `apart` see what they must: they are what the walls between the rooms rest on."""
 
 import grimp
 
-from house.walls import trespasses
+from house.walls import openings, trespasses
 
 
 def graph(*imports: tuple[str, str]) -> grimp.ImportGraph:
@@ -37,4 +37,21 @@ def test_a_room_inside_a_room_is_closed_to_its_siblings() -> None:
     )
     assert trespasses(built, {"agents.simulators"}, set()) == [
         "agents.simulators.rtsp imports agents.rtsp.message (line 7)"
+    ]
+
+
+def test_what_is_kept_apart_is_reached_through_its_doors_alone() -> None:
+    built = graph(
+        ("agents.child", "av"),
+        ("agents.child", "agents.film"),
+        ("agents.film", "av"),
+        ("agents.command", "agents.film"),
+        ("agents.run", "agents.decoder"),
+    )
+    assert openings(built, "av", {"agents.child", "agents.film"}, {"agents.command"}) == []
+    built = graph(("agents.run", "av"), ("agents.run", "agents.film"), ("agents.command", "av"), ("agents.film", "av"))
+    assert openings(built, "av", {"agents.film"}, {"agents.command"}) == [
+        "agents.run imports agents.film",
+        "agents.command imports av",
+        "agents.run imports av",
     ]

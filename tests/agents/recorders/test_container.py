@@ -2,14 +2,15 @@
 
 import subprocess
 import tempfile
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.recorders.container import Unfinished, duration_seconds
+from agents.recorders.container import duration_seconds
+from agents.recorders.demuxer import Demuxer, Unfinished
 from support.parts import require
 
 FORMS = {
@@ -38,15 +39,20 @@ def videos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return made
 
 
+def length(path: Path) -> float:
+    with closing(Demuxer()) as demuxer:
+        return duration_seconds(path, demuxer)
+
+
 @pytest.mark.parametrize("name", FORMS)
 def test_every_container_tells_its_length(videos: dict[str, Path], name: str) -> None:
-    assert duration_seconds(videos[name]) == pytest.approx(12, abs=0.11)
+    assert length(videos[name]) == pytest.approx(12, abs=0.11)
 
 
 def test_a_renamed_file_is_read_by_its_bytes(videos: dict[str, Path], tmp_path: Path) -> None:
     copy = tmp_path / "video.dat"
     copy.write_bytes(videos["plain.mp4"].read_bytes())
-    assert duration_seconds(copy) == pytest.approx(12, abs=0.11)
+    assert length(copy) == pytest.approx(12, abs=0.11)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.001, 0.3, 0.9])
@@ -55,7 +61,7 @@ def test_a_plain_mp4_without_its_end_has_no_length(videos: dict[str, Path], tmp_
     cut = tmp_path / "cut.mp4"
     cut.write_bytes(whole[: int(len(whole) * share)])
     with pytest.raises(Unfinished):
-        duration_seconds(cut)
+        length(cut)
 
 
 @pytest.mark.parametrize("name", ["fragmented.mp4", "plain.ts", "plain.mkv"])
@@ -63,13 +69,13 @@ def test_what_can_be_played_of_a_cut_file_counts(videos: dict[str, Path], tmp_pa
     whole = videos[name].read_bytes()
     cut = tmp_path / name
     cut.write_bytes(whole[: int(len(whole) * 0.6)])
-    assert 3 < duration_seconds(cut) <= 12.2
+    assert 3 < length(cut) <= 12.2
 
 
 def test_a_missing_file_is_an_operating_system_error(tmp_path: Path) -> None:
     for name in ("none.mp4", "none.ts"):
         with pytest.raises(FileNotFoundError):
-            duration_seconds(tmp_path / name)
+            length(tmp_path / name)
 
 
 @given(st.data())
@@ -84,7 +90,7 @@ def test_torn_and_changed_files_have_a_length_or_none(videos: dict[str, Path], d
         file.write(bytes(body))
         file.flush()
         with suppress(Unfinished):
-            assert duration_seconds(Path(file.name)) > 0
+            assert length(Path(file.name)) > 0
 
 
 @given(st.binary(max_size=400))
@@ -93,4 +99,4 @@ def test_garbage_has_no_length(body: bytes) -> None:
         file.write(body)
         file.flush()
         with pytest.raises(Unfinished):
-            duration_seconds(Path(file.name))
+            length(Path(file.name))

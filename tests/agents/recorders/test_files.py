@@ -237,7 +237,7 @@ async def test_an_unreadable_file_makes_the_whole_answer_an_error(
 ) -> None:
     put(tmp_path, NOON - HOUR)
 
-    def failing(path: Path) -> float:
+    def failing(path: Path, _: object) -> float:
         raise OSError(5, "Input/output error", str(path))
 
     monkeypatch.setattr("agents.recorders.segments.duration_seconds", failing)
@@ -358,4 +358,5 @@ async def test_segments_really_written_by_ffmpeg(tmp_path: Path, extension: str,
     for path, start in zip(written, began, strict=True):
         alone = await driver.footage("gate", start, start + SECOND)
         assert alone.spans.total() == SECOND, path
+    await driver.close()
     assert footage.spans.end == pytest.approx(began[-1] + 4 * SECOND, abs=600)

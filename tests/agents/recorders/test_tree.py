@@ -299,7 +299,7 @@ async def test_an_unreadable_file_costs_nothing_of_what_was_read_before(
     site = Site(tmp_path)
     paths = await three_days(site)
 
-    def failing(path: Path) -> float:
+    def failing(path: Path, _: object) -> float:
         if path == paths[0]:
             raise OSError(5, "Input/output error", str(path))
         return 600.0
@@ -320,7 +320,7 @@ async def test_a_reading_that_is_given_up_stops_and_goes_on_later(
     await three_days(site)
     begun, going = threading.Event(), threading.Event()
 
-    def slow(_: Path) -> float:
+    def slow(*_: object) -> float:
         begun.set()
         assert going.wait(60)
         return 600.0

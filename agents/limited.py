@@ -1,0 +1,37 @@
+"""Processes that read what strangers wrote: with limits, without the agent's secrets, and what FFmpeg may do in them."""
+
+from __future__ import annotations
+
+import os
+import resource
+
+MAX_PIXELS = 8192 * 8192 // 4
+"""A larger picture is no camera's; it is refused before memory is taken for it."""
+
+LIMITS = {"max_pixels": str(MAX_PIXELS)}
+"""Options of each decoder, and of the demuxer's own probing."""
+
+FORMATS = "mpegts,mpeg,matroska,webm,avi,flv,mov,mp4,m4a,3gp,3g2,mj2,h264,hevc,mjpeg,asf"
+
+ONE_FILE_ALONE = {"protocol_whitelist": "file", "format_whitelist": FORMATS}
+"""A recording is one file: a list of further files that only looks like one is not followed."""
+
+MEMORY_BYTES = 2 << 30
+OPEN_FILES = 64
+
+_KEPT = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
+
+
+def environment() -> dict[str, str]:
+    """Return what such a process is told of this one's environment: where programs lie, and no secret."""
+    return {name: os.environ[name] for name in _KEPT if name in os.environ}
+
+
+def stay_small() -> None:
+    """Limit this process in memory and files.
+
+    It leaves no core, by the limit of the command that starts it: lowered to zero the kernel would hand its memory to a
+    `core_pattern` that pipes.
+    """
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
