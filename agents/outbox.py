@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from agents import room
 from agents.database import Database
+from agents.named import is_whole, kept_digest, told_digest
 from agents.room import Gone, Worth, count
 from monitor.model.span import Millis
 
@@ -54,8 +54,8 @@ class Slot:
     """The next place in the chain: the number, what was written before it in any boot, and the newest nonce."""
 
     sequence: int
-    after: tuple[str, int, bytes] | None
-    """(boot, sequence, SHA-256). None where the chain begins: at the first report, and after the file was lost."""
+    after: tuple[str, int, str] | None
+    """(boot, sequence, digest). None where the chain begins: at the first report, and after the file was lost."""
     nonce: str | None
     gone: tuple[Gone, ...] = ()
     """Reports that had to go and of which the collector has to be told: in this report."""
@@ -118,7 +118,7 @@ class Outbox:
                 raise ValueError(
                     f"a report of {len(payload)} bytes is larger than the queue may be ({self._max_bytes})"
                 )
-            digest = _digest(payload)
+            digest = kept_digest(payload)
             number = connection.execute(
                 "INSERT INTO report (boot, sequence, payload, digest, size) VALUES (?, ?, ?, ?, ?) RETURNING id",
                 (boot, sequence, payload, digest, len(payload)),
@@ -151,7 +151,7 @@ class Outbox:
             rows = connection.execute(sql, (after,)).fetchmany
             while len(taken) < count and (batch := rows(1)):
                 number, boot, sequence, payload, digest = batch[0]
-                if not isinstance(payload, bytes) or _digest(payload) != digest:
+                if not is_whole(payload, digest):
                     room.drop(connection, number, "damaged")
                     continue
                 size += len(payload)
@@ -204,7 +204,7 @@ class Outbox:
                 "DELETE FROM rejected WHERE id NOT IN (SELECT id FROM rejected ORDER BY id DESC LIMIT ?)",
                 (KEEP_REJECTED,),
             )
-            room.lost(connection, entry.boot, entry.sequence, _digest(entry.payload), "refused")
+            room.lost(connection, entry.boot, entry.sequence, kept_digest(entry.payload), "refused")
             count(connection, "rejected", 1)
 
         self._database.run(work)
@@ -241,10 +241,6 @@ class Outbox:
         return self._database.run(work)
 
 
-def _digest(payload: bytes) -> bytes:
-    return hashlib.sha256(payload).digest()
-
-
 def _next(connection: sqlite3.Connection, boot: str, given: int) -> int:
     sql = "INSERT INTO boot VALUES (?, ?) ON CONFLICT (boot) DO UPDATE SET last = max(last + 1, excluded.last) RETURNING last"
     return int(connection.execute(sql, (boot, given + 1)).fetchall()[0][0])
@@ -256,7 +252,9 @@ def _slot(connection: sqlite3.Connection, sequence: int) -> Slot:
     if row is None:
         return Slot(sequence, None, None, gone)
     boot, number, digest, nonce = row
-    return Slot(sequence, None if boot is None else (boot, number, digest), nonce, gone)
+    told = told_digest(digest)
+    # After damage that SQLite does not see, the chain begins anew.
+    return Slot(sequence, None if boot is None or told is None else (boot, number, told), nonce, gone)
 
 
 def _keep_nonce(connection: sqlite3.Connection, nonce: str) -> None:
@@ -283,7 +281,7 @@ def _rescue(damaged: sqlite3.Connection, fresh: sqlite3.Connection) -> None:
 
 def _rescue_row(row: tuple[object, ...], fresh: sqlite3.Connection) -> None:
     number, boot, sequence, digest, payload = row
-    whole = isinstance(payload, bytes) and _digest(payload) == digest
+    whole = isinstance(payload, bytes) and is_whole(payload, digest)
     if not (whole and isinstance(payload, bytes) and isinstance(boot, str) and isinstance(sequence, int)):
         return
     sql = "INSERT OR IGNORE INTO report (id, boot, sequence, size, digest, payload) VALUES (?, ?, ?, ?, ?, ?)"

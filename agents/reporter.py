@@ -20,7 +20,7 @@ from monitor.model.span import DAY, Millis, to_millis
 
 REPORT_BYTES = 512 * 1024
 """What a report aims at: small enough for a slow line, and one lost packet costs little."""
-_FRAME_BYTES = 4096 + 128 * 1024
+_FRAME_BYTES = 4096 + 192 * 1024
 """More than everything in a report beside its observations, what is told of dropped reports included."""
 
 log = structlog.get_logger()
@@ -133,7 +133,7 @@ def _told(gone: Sequence[Gone], agent: str, at: Millis) -> tuple[Observation, ..
             "first": item.first,
             "last": item.last,
             "why": item.why,
-            "digests": [f"sha256:{digest.hex()}" for digest in item.digests],
+            "digests": list(item.digests),
         }
         for item in gone
     ]
@@ -150,6 +150,6 @@ def _after(slot: Slot) -> Place | None:
         return None
     boot, sequence, digest = slot.after
     try:
-        return Place(boot=boot, sequence=sequence, digest=f"sha256:{digest.hex()}")
-    except (ValidationError, AttributeError):
+        return Place(boot=boot, sequence=sequence, digest=digest)
+    except ValidationError:
         return None

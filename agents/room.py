@@ -10,6 +10,7 @@ import sqlite3
 from dataclasses import dataclass
 from enum import IntEnum
 
+from agents.named import UNKNOWN, told_digest
 from monitor.model.span import DAY, HOUR, Millis
 
 MAX_DAYS = 100
@@ -33,7 +34,6 @@ CREATE INDEX IF NOT EXISTS gone_told ON gone (told_boot, told_sequence)
 WEIGH = "INSERT OR REPLACE INTO counter SELECT 'bytes', CAST(total(size) AS INTEGER) FROM report"
 """Counts the bytes of all reports anew, when the file is opened; from then on the counter goes with what comes and goes."""
 _LARGEST = 1 << 40
-_DIGEST_BYTES = 32
 
 
 class Worth(IntEnum):
@@ -47,13 +47,13 @@ class Worth(IntEnum):
 
 @dataclass(frozen=True)
 class Gone:
-    """Reports that had to go: [first, last] of one boot, why (full | old | damaged | refused), and their SHA-256 in this order."""
+    """Reports that had to go: [first, last] of one boot, why (full | old | damaged | refused), and their digests in this order."""
 
     boot: str
     first: int
     last: int
     why: str
-    digests: tuple[bytes, ...]
+    digests: tuple[str, ...]
     id: int = 0
 
 
@@ -143,12 +143,13 @@ def lost(connection: sqlite3.Connection, boot: str, sequence: int, digest: bytes
 
 
 def _note(connection: sqlite3.Connection, boot: str, sequence: int, digest: bytes, why: str) -> None:
-    digest = digest[:_DIGEST_BYTES].ljust(_DIGEST_BYTES, b"\0")
+    digest = UNKNOWN if told_digest(digest) is None else digest
+    # Those of a range are as long as each other: so they can be told apart.
     sql = (
         "UPDATE gone SET last = ?, digests = CAST(digests || ? AS BLOB) WHERE id = (SELECT max(id) FROM gone) AND told_boot IS NULL"
-        " AND boot = ? AND why = ? AND last = ? AND last - first < ?"
+        " AND boot = ? AND why = ? AND last = ? AND last - first < ? AND length(digests) = (last - first + 1) * ?"
     )
-    values = (sequence, digest, boot, why, sequence - 1, RANGE_REPORTS - 1)
+    values = (sequence, digest, boot, why, sequence - 1, RANGE_REPORTS - 1, len(digest))
     if connection.execute(sql, values).rowcount == 0:
         sql = "INSERT INTO gone (boot, first, last, why, digests) VALUES (?, ?, ?, ?, ?)"
         connection.execute(sql, (boot, sequence, sequence, why, digest))
@@ -194,13 +195,16 @@ def gone(connection: sqlite3.Connection, limit: int = -1) -> list[Gone]:
     """Return what is to be told, oldest first."""
     sql = "SELECT boot, first, last, why, digests, id FROM gone WHERE told_boot IS NULL ORDER BY id LIMIT ?"
     return [
-        Gone(boot, first, last, why, tuple(_digests(digests)), number)
+        Gone(boot, first, last, why, tuple(_digests(digests, last - first + 1)), number)
         for boot, first, last, why, digests, number in connection.execute(sql, (limit,))
     ]
 
 
-def _digests(data: bytes) -> list[bytes]:
-    return [data[start : start + _DIGEST_BYTES] for start in range(0, len(data), _DIGEST_BYTES)]
+def _digests(data: bytes, count: int) -> list[str]:
+    size = max(len(UNKNOWN), len(data) // max(1, count))
+    return [
+        told for start in range(0, len(data), size) if (told := told_digest(data[start : start + size])) is not None
+    ]
 
 
 def told(connection: sqlite3.Connection, items: tuple[Gone, ...], boot: str, sequence: int) -> None:

@@ -34,7 +34,7 @@ LEFT_WAIT_SECONDS = 60.0
 IDLE_SECONDS = 15.0
 """So often an empty outbox is looked into: an `attest` in another process may have put something in."""
 
-_SEALED_OTHERWISE = frozenset({"nonce", "unlinked", "replaced_key", "revoked_key"})
+_SEALED_OTHERWISE = frozenset({"nonce", "unlinked", "replaced_key", "revoked_key", "algorithm"})
 """Reasons that are no fault of what a report says: it can be said again under the present key and nonce."""
 
 log = structlog.get_logger()

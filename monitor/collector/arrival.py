@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from monitor.collector.context import Context
-from monitor.model.envelope import Envelope
+from monitor.model.envelope import Envelope, name_of
 from monitor.model.jws import SignatureError
-from monitor.model.suite import digest_of_bytes
+from monitor.model.suite import RETIRED
 from monitor.store.engine import reading
 from monitor.store.keys import AgentKey, agent_keys, keys_of_agents
 
@@ -142,7 +142,7 @@ def _not_proved(found: Envelope | Rejected) -> NotProved:
 
 
 def _unreadable(body: bytes, error: SignatureError) -> Arrived:
-    return Arrived(digest_of_bytes(body), Rejected(error.reason, str(error)))
+    return Arrived(name_of(body), Rejected(error.reason, str(error)))
 
 
 def _check(found: Envelope, identity: Identity, keys: Mapping[str, AgentKey]) -> Envelope | Rejected:
@@ -165,4 +165,6 @@ def _check_key(found: Envelope, identity: Identity, keys: Mapping[str, AgentKey]
         return Rejected("unknown_key", "the report is signed with a key that is not registered for this agent")
     if key.revoked is not None:
         return Rejected("revoked_key", "the report is signed with a key that was revoked")
+    if found.suite.retired:
+        return Rejected("algorithm", f"{RETIRED}: replace the agent's key, or enrol it again")
     return key

@@ -19,7 +19,7 @@ from monitor.regulations.messages import NO_ID
 from monitor.store import agents, registry
 from monitor.store.engine import writing
 from monitor.store.evaluations import make_due
-from monitor.store.keys import agent_keys, register_key, revoke_keys
+from monitor.store.keys import agent_keys, key_count, register_key, revoke_keys
 from monitor.store.tokens import new_code
 
 log = structlog.get_logger(__name__)
@@ -153,7 +153,7 @@ def rotate(context: Context, identity: Identity, by: str, offer: Offer) -> Enrol
             raise EnrolmentError("the key that signed this request counts no more")
         if key.id in known:
             raise EnrolmentError("this key has been registered before; make a new one")
-        if len(known) >= MAX_KEYS:
+        if key_count(session, identity.institution, identity.agent) >= MAX_KEYS:
             raise EnrolmentError(f"this agent has had {MAX_KEYS} keys; enrol it under another name")
         register_key(session, identity.institution, identity.agent, key, now)
     return _granted(context, identity, now)
@@ -167,7 +167,7 @@ def revoke(context: Context, institution: str, agent: str) -> int:
     now = context.now()
     with writing(context.engine) as session:
         agents.hold_agent(session, institution, agent)
-        if not agent_keys(session, institution, agent):
+        if not key_count(session, institution, agent):
             raise registry.RegisterError(f"institution {institution} has no agent {agent} with a key")
         make_due(session, institution, now)
         return revoke_keys(session, institution, agent, now)
@@ -184,6 +184,8 @@ def _offered(offer: Offer, bound_to: str) -> PublicKey:
         key = PublicKey.of(offer.key)
     except BadKey as error:
         raise EnrolmentError(str(error)) from None
+    if key.suite.retired:
+        raise EnrolmentError(f"the key is of a kind that is not taken any more ({key.suite.algorithm})")
     if not proves_possession(offer.proof, key, bound_to):
         raise EnrolmentError(f"the proof that the private key is there doesn't hold ({POSSESSION})")
     return key

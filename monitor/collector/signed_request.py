@@ -10,6 +10,7 @@ from monitor.collector.nonce import new_nonce, nonce_moment
 from monitor.model.jws import SignatureError
 from monitor.model.signed import RequestHeader, read_request
 from monitor.model.span import MINUTE, Millis
+from monitor.model.suite import RETIRED, suite_of
 from monitor.store.engine import reading
 from monitor.store.keys import agent_keys
 
@@ -38,6 +39,8 @@ def who_asks(context: Context, authorization: str, text: bytes) -> Asked:
         raise NotProved(
             "unknown_key" if key is None else "revoked_key", "the request is signed with no key that counts"
         )
+    if suite_of(header.alg, header.dig).retired:
+        raise NotProved("algorithm", f"{RETIRED}: enrol the agent again")
     try:
         signed.verify(key.public)
     except SignatureError as error:

@@ -15,7 +15,7 @@ from monitor.model.inventory import Identifier, Strict
 from monitor.model.jws import MAX_HEADER_BYTES, SignatureError, Signed
 from monitor.model.observation import At
 from monitor.model.report import MAX_REPORT_BYTES, BootId, Sequence
-from monitor.model.suite import PrivateKey, PublicKey, digest_of_bytes, suite_of
+from monitor.model.suite import PrivateKey, PublicKey, Suite, digest_of_bytes, suite_of
 
 TYPE: Literal["cradlewatch-report"] = "cradlewatch-report"
 MEDIA_TYPE = "application/vnd.cradlewatch.envelopes"
@@ -27,7 +27,7 @@ KeyId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{43}$")]
 """An RFC 7638 thumbprint (SHA-256)."""
 _NONCE = re.compile(r"[A-Za-z0-9_-]{22,128}")
 Nonce = Annotated[str, StringConstraints(pattern=rf"^{_NONCE.pattern}$")]
-DigestText = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{2,6}:[0-9a-f]{64}$")]
+DigestText = Annotated[str, StringConstraints(pattern=r"^[a-z0-9-]{2,16}:[0-9a-f]{64,128}$")]
 
 
 def is_nonce(text: str) -> bool:
@@ -113,10 +113,15 @@ class Envelope:
         """Raises SignatureError unless this key signed these bytes."""
         self.signed.verify(key)
 
+    @property
+    def suite(self) -> Suite:
+        """What the header names."""
+        return suite_of(self.protected.alg, self.protected.dig)
+
     @cached_property
     def digest(self) -> str:
         """The digest of the exact bytes, by the algorithm that the header names."""
-        return digest_of_bytes(self.data, suite_of(self.protected.alg, self.protected.dig))
+        return digest_of_bytes(self.data, self.suite)
 
     @property
     def place(self) -> Place:
@@ -137,6 +142,14 @@ class Header:
     written_at: int
     """UTC milliseconds by the agent's wall clock."""
     monotonic_seconds: float
+
+
+def name_of(data: bytes) -> str:
+    """Return the digest by which bytes are named: by the algorithm that their header names, by SHA-256 where it can't be read."""
+    try:
+        return Envelope.read(data).digest
+    except SignatureError:
+        return digest_of_bytes(data)
 
 
 def frame(envelopes: Iterable[bytes]) -> bytes:

@@ -68,7 +68,7 @@ _CHANGE: Final = frozenset({"camera", "light", "name", "value", "default"})
 _TEXT = re.compile(r'"((?:[^"\\]|\\.)*)"')
 """Every text of a JSON, one after the other from its beginning."""
 _NO_WORD = re.compile(rf"\S{{{WORD_LETTERS + 1}}}")
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_DIGEST = re.compile(r"[a-z0-9-]{2,16}:[0-9a-f]{64,128}")
 _SKETCHED = re.compile(r"[.a-hA-H]{1,64}")
 
 Shape = Callable[[Any], bool]

@@ -35,7 +35,7 @@ class SignatureError(ValueError):
 class _Registry(JWSRegistry):
     max_header_length = MAX_HEADER_BYTES
     max_payload_length = MAX_PAYLOAD_BYTES
-    max_signature_length = 128
+    max_signature_length = 192
 
 
 @lru_cache

@@ -30,6 +30,8 @@ class Suite:
     hash: Callable[[bytes], Any]
     key_type: Mapping[str, str]
     """What a public key's JWK must say."""
+    retired: bool = False
+    """Nothing new that names it is taken; what was taken before is still checked. Without its entry nothing can be."""
 
 
 ED25519 = Suite("Ed25519", "sha256", hashlib.sha256, {"kty": "OKP", "crv": "Ed25519"})
@@ -40,6 +42,9 @@ SUITES: Mapping[tuple[str, str], Suite] = {(suite.algorithm, suite.digest): suit
 
 DEFAULT = ED25519
 
+RETIRED = "the signature's algorithm or digest is not taken any more"
+"""Why something new is refused that a retired suite signed."""
+
 
 def suite_of(algorithm: object, digest: object) -> Suite:
     """Return the suite that a header names. Raises ValueError when it isn't allowed."""
@@ -49,15 +54,25 @@ def suite_of(algorithm: object, digest: object) -> Suite:
     return suite
 
 
-def digest_of_bytes(data: bytes, suite: Suite = DEFAULT) -> str:
+def digest_of_bytes(data: bytes, suite: Suite = ED25519) -> str:
     """Return NAME:HEX of the bytes."""
     return f"{suite.digest}:{suite.hash(data).hexdigest()}"
 
 
+def digest_again(data: bytes, digest: str) -> str | None:
+    """Return NAME:HEX of the bytes by the algorithm that another digest names; None where it isn't known, or not any more."""
+    name = digest.partition(":")[0]
+    suite = next((item for item in (ED25519, *SUITES.values()) if item.digest == name), None)
+    return None if suite is None else digest_of_bytes(data, suite)
+
+
 def suite_for(jwk: Mapping[str, object]) -> Suite | None:
-    """Return the suite with which a key signs, by what its JWK says: the default one, or the first that it fits; None: it fits none."""
-    fit = (suite for suite in (DEFAULT, *SUITES.values()) if suite.key_type.items() <= jwk.items())
-    return next(fit, None)
+    """Return the suite with which a key signs, by what its JWK says: the default one, or the first that it fits; None: it fits none.
+
+    A retired one is the last resort.
+    """
+    fit = [suite for suite in (DEFAULT, *SUITES.values()) if suite.key_type.items() <= jwk.items()]
+    return min(fit, key=lambda suite: suite.retired, default=None)
 
 
 @dataclass(frozen=True)
@@ -89,6 +104,14 @@ class PublicKey:
     def id(self) -> str:
         """The key's thumbprint (RFC 7638): by it envelopes name their key."""
         return self.jose.thumbprint()
+
+
+def key_id_of(jwk: Mapping[str, object]) -> str | None:
+    """Return the thumbprint of a key of any algorithm, allowed or not; None where it is no key."""
+    try:
+        return JWKRegistry.import_key(cast("Any", dict(jwk))).thumbprint()
+    except (JoseError, ValueError, TypeError, KeyError, AttributeError):
+        return None
 
 
 def _required(key: Key) -> list[str]:

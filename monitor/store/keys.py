@@ -11,7 +11,7 @@ from sqlalchemy import and_, func, select, update
 from sqlalchemy.orm import Session
 
 from monitor.model.span import Millis, isoformat
-from monitor.model.suite import PublicKey
+from monitor.model.suite import PublicKey, key_id_of, suite_for
 from monitor.store.given import TEXT, run_given
 from monitor.store.journal import note
 from monitor.store.tables import AgentKeyRow, CollectorKeyRow, EnrolmentRow
@@ -45,7 +45,10 @@ def agent_keys(session: Session, institution_id: str, agent_id: str) -> dict[str
 
 
 def readable_keys(session: Session, institution_id: str, agent_id: str) -> tuple[dict[str, AgentKey], list[str]]:
-    """Return those of an agent's keys that are what their id says, by it, and the ids of the others: for a check, which goes on."""
+    """Return those of an agent's keys that are what their id says, by it, and the ids of the others: for a check, which goes on.
+
+    One whose algorithm is allowed no more is neither: nothing is wrong with it, and nothing can be checked by it.
+    """
     row = AgentKeyRow
     query = select(row).where(row.institution_id == institution_id, row.agent_id == agent_id)
     found, others = {}, []
@@ -55,18 +58,37 @@ def readable_keys(session: Session, institution_id: str, agent_id: str) -> tuple
             key = _key(item.jwk, item.registered_at, item.replaced_at, item.revoked_at)
         if key is not None and key.public.id == item.id:
             found[item.id] = key
-        else:
+        elif key is not None or not _is_of_another_algorithm(item):
             others.append(item.id)
     return found, others
 
 
+def _is_of_another_algorithm(row: AgentKeyRow) -> bool:
+    try:
+        jwk = json.loads(row.jwk)
+    except ValueError:
+        return False
+    return isinstance(jwk, dict) and suite_for(jwk) is None and key_id_of(jwk) == row.id
+
+
 def keys_of_agents(session: Session, agents: Iterable[tuple[str, str]]) -> dict[tuple[str, str], dict[str, AgentKey]]:
-    """Return the keys of agents (institution, agent) by their id: none of one that isn't enrolled."""
+    """Return the keys of agents (institution, agent) by their id: none of one that isn't enrolled.
+
+    Nor one that can't be read: its algorithm is allowed no more, or somebody edited it. It signs nothing that counts, and the
+    agent's others do.
+    """
     found: dict[tuple[str, str], dict[str, AgentKey]] = {who: {} for who in agents}
     rows = run_given(session, _KEYS_OF, {"institution": TEXT, "agent": TEXT}, list(found))
     for institution_id, agent_id, key_id, jwk, registered, replaced, revoked in rows:
-        found[institution_id, agent_id][key_id] = _key(jwk, registered, replaced, revoked)
+        with suppress(ValueError, TypeError, AttributeError):
+            found[institution_id, agent_id][key_id] = _key(jwk, registered, replaced, revoked)
     return found
+
+
+def key_count(session: Session, institution_id: str, agent_id: str) -> int:
+    """Return how many keys of an agent were ever registered, those that can't be read too."""
+    here = (AgentKeyRow.institution_id == institution_id, AgentKeyRow.agent_id == agent_id)
+    return session.scalar(select(func.count()).select_from(AgentKeyRow).where(*here)) or 0
 
 
 def _key(jwk: str, registered: Millis, replaced: Millis | None, revoked: Millis | None) -> AgentKey:

@@ -21,6 +21,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 Id = Annotated[str, mapped_column(String(64))]
 Word = Annotated[str, mapped_column(String(40))]
 Digest = Annotated[str, mapped_column(String(71))]
+EnvelopeDigest = Annotated[str, mapped_column(String(160))]
+"""By whichever algorithm the envelope names."""
 Instant = Annotated[int, mapped_column(BigInteger)]
 Json = Annotated[str, mapped_column(Text)]
 """JSON as text: read and written in Python, never looked into by SQL."""
@@ -184,7 +186,7 @@ class ReportRow(Base):
     agent_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     boot: Mapped[str] = mapped_column(String(32), primary_key=True)
     sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    digest: Mapped[Digest]
+    digest: Mapped[EnvelopeDigest]
     envelope: Mapped[bytes] = mapped_column(LargeBinary)
     key_id: Mapped[str | None] = mapped_column(String(64))
     """The key that signed it; null: it came before there were signatures."""
@@ -210,7 +212,7 @@ class DisputedReportRow(Base):
     agent_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     boot: Mapped[str] = mapped_column(String(32), primary_key=True)
     sequence: Mapped[int] = mapped_column(BigInteger, primary_key=True)
-    digest: Mapped[str] = mapped_column(String(71), primary_key=True)
+    digest: Mapped[str] = mapped_column(String(160), primary_key=True)
     envelope: Mapped[bytes] = mapped_column(LargeBinary)
     received_at: Mapped[Instant]
 

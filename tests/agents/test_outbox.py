@@ -289,7 +289,7 @@ def test_a_count_that_says_nothing_accuses_nobody(tmp_path: Path, said: bytes | 
     beside.unlink() if said is None else beside.write_bytes(said)
     outbox = Outbox(path)
     assert not outbox.set_aside
-    assert after(outbox) == (BOOT, 1, hashlib.sha256(b"%b/1/" % BOOT.encode()).digest())
+    assert after(outbox) == (BOOT, 1, f"sha256:{hashlib.sha256(b'%b/1/' % BOOT.encode()).hexdigest()}")
 
 
 def test_a_person_who_looks_into_the_file_with_sqlite_changes_nothing(tmp_path: Path) -> None:
@@ -302,7 +302,7 @@ def test_a_person_who_looks_into_the_file_with_sqlite_changes_nothing(tmp_path: 
     assert not Outbox(path).set_aside
 
 
-def after(outbox: Outbox) -> tuple[str, int, bytes] | None:
+def after(outbox: Outbox) -> tuple[str, int, str] | None:
     """Return what the next report follows; it is put in."""
     slots: list[Slot] = []
 

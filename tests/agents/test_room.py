@@ -22,7 +22,7 @@ class Writer:
 
     def __init__(self, outbox: Outbox) -> None:
         self.outbox = outbox
-        self.told: list[tuple[str, int, str, bytes]] = []
+        self.told: list[tuple[str, int, str, str]] = []
         self.written: dict[tuple[str, int], bytes] = {}
 
     def put(self, worth: Worth = Worth.SAMPLE, boot: str = BOOT, at: Millis | None = None, size: int = 100) -> int:
@@ -35,8 +35,8 @@ class Writer:
 
         return self.outbox.put(boot, write, worth=worth, at=at)
 
-    def digest(self, boot: str, sequence: int) -> bytes:
-        return hashlib.sha256(self.written[boot, sequence]).digest()
+    def digest(self, boot: str, sequence: int) -> str:
+        return f"sha256:{hashlib.sha256(self.written[boot, sequence]).hexdigest()}"
 
 
 def waiting(outbox: Outbox) -> list[int]:

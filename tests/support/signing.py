@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from monitor.collector.context import Context
 from monitor.collector.enrolment import Offer, create_code, enrol
 from monitor.model.enrolment import plain_code, prove_possession
-from monitor.model.envelope import Envelope, Header, Place
+from monitor.model.envelope import Envelope, Header, Place, name_of
 from monitor.model.report import Receipts, Report
 from monitor.model.signed import request_text, sign_request
 from monitor.model.span import to_millis
-from monitor.model.suite import PrivateKey, digest_of_bytes
+from monitor.model.suite import PrivateKey
 from support import raw_jws
 from support.planted import plant, plant_key
 
@@ -99,4 +99,4 @@ class SigningAgent:
 
 def digest(data: bytes) -> str:
     """Return the digest by which receipts name an envelope."""
-    return digest_of_bytes(data)
+    return name_of(data)
