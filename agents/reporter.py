@@ -20,7 +20,7 @@ from monitor.model.span import DAY, Millis, to_millis
 
 REPORT_BYTES = 512 * 1024
 """What a report aims at: small enough for a slow line, and one lost packet costs little."""
-_FRAME_BYTES = 4096 + 192 * 1024
+_FRAME_BYTES = 4096 + 128 * 1024
 """More than everything in a report beside its observations, what is told of dropped reports included."""
 
 log = structlog.get_logger()
@@ -58,7 +58,7 @@ class Reporter:
         DatabaseError.
         """
         try:
-            report = Report.from_bytes(Envelope.read(sealed).payload)
+            report = Report.from_sender(Envelope.read(sealed).payload)
         except ValueError:
             return False
         mine = (report.institution, report.agent) == (self.identity.institution, self.identity.agent)

@@ -19,7 +19,8 @@ LONGEST_PAUSE: Millis = HOUR
 """Between two reports no more than this counts as time: a clock that is set years ahead throws nothing away."""
 RANGE_REPORTS = 500
 """So many reports are told as one range at most."""
-TELL_REPORTS = 1000
+TELL_LETTERS = 71_000
+"""Of digests: of a thousand reports by SHA-256."""
 TELL_RANGES = 200
 """So much of what had to go is told in one report; the rest in the next."""
 
@@ -182,10 +183,10 @@ def to_tell(connection: sqlite3.Connection) -> list[Gone]:
     if heard is not None and heard[0] == 0:
         return []
     taken: list[Gone] = []
-    reports = 0
+    letters = 0
     for item in gone(connection, TELL_RANGES):
-        reports += len(item.digests)
-        if taken and reports > TELL_REPORTS:
+        letters += sum(map(len, item.digests))
+        if taken and letters > TELL_LETTERS:
             break
         taken.append(item)
     return taken

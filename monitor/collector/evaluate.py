@@ -33,6 +33,7 @@ from monitor.store.keys import enrolled_by, revoked_agents
 from monitor.store.ledger import load_observations
 from monitor.store.listening import listening_since
 from monitor.store.notices import owe_notices
+from monitor.store.stored import unreadable
 from monitor.store.verdicts import Key, load_runs, replace_verdicts, save_runs
 
 log = structlog.get_logger(__name__)
@@ -207,6 +208,8 @@ def evaluate(context: Context, institution_id: str, as_of: Millis | None = None)
     with snapshot(context.engine) as session:
         now = _begin(context, session, institution_id) if as_of is None else as_of
         assessment = assess(session, institution_id, now, context.packs, context.kept)
+        if rows := unreadable(session):
+            log.warning("stored rows can't be read: what they said is unknown", institution=institution_id, rows=rows)
     if assessment is None:
         return None
     with writing(context.engine) as session:

@@ -148,7 +148,7 @@ def open_envelope(
     if len(payload) > MAX_REPORT_BYTES:
         raise Rejected("size", f"the report has {len(payload)} bytes; {MAX_REPORT_BYTES} are allowed")
     try:
-        report = Report.from_bytes(payload)
+        report = Report.from_sender(payload)
     except ValidationError as error:
         raise Rejected("content", f"the report can't be read: {first_error(error)}") from None
     _check_header(report, protected)

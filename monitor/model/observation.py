@@ -174,6 +174,10 @@ class StreamCause(StrEnum):
     """The recorder's own answer could not be used (parse failure, error status)."""
 
 
+STORED = "stored"
+"""The context in which pydantic reads what was taken in before: what facts may be is asked of what comes in, and may change."""
+
+
 class Observation(Strict):
     """One thing seen on one subject.
 
@@ -198,7 +202,7 @@ class Observation(Strict):
     @classmethod
     def _is_json_and_no_picture(cls, value: dict[str, JsonValue], info: ValidationInfo) -> dict[str, JsonValue]:
         """Facts are numbers and words. What is as long as a picture is none of them, whoever put it there."""
-        if not value:
+        if not value or info.context == STORED:
             return value
         kind = info.data.get("kind")
         why = trouble(str(kind), value) if isinstance(kind, Kind) else None
@@ -215,6 +219,13 @@ class Observation(Strict):
             msg = f"{self.kind} is an instant: end must equal start"
             raise ValueError(msg)
         return self
+
+    @classmethod
+    def read_stored(cls, text: str) -> Self:
+        """Read what was taken in before, by whatever bounds its facts had then. Raises ValueError for what is none."""
+        # Those two are no JSON, and no bounds: they can't be computed with.
+        finite = "NaN" not in text and "Infinity" not in text
+        return cls.model_validate_json(text, context=STORED if finite else None)
 
     @property
     def holds_until(self) -> Millis:

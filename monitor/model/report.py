@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from monitor.model.inventory import Identifier, Strict
-from monitor.model.observation import Observation
+from monitor.model.observation import STORED, Observation
 from monitor.model.span import DAY, HOUR, Millis, to_millis
 
 MAX_OBSERVATIONS = 20_000
@@ -53,7 +53,15 @@ class Report(Strict):
 
     @classmethod
     def from_bytes(cls, payload: bytes) -> Report:
-        """Parse the bytes of a report. Raises ValueError (pydantic's) on anything else."""
+        """Parse the bytes of a report that was taken in before, by whatever bounds its facts had then.
+
+        Raises ValueError (pydantic's) on anything else.
+        """
+        return cls.model_validate_json(payload, context=STORED)
+
+    @classmethod
+    def from_sender(cls, payload: bytes) -> Report:
+        """Parse the bytes of a report that comes in. Raises ValueError, also for facts that are out of today's bounds."""
         return cls.model_validate_json(payload)
 
     @property

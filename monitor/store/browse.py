@@ -14,6 +14,7 @@ from monitor.model.inventory import ChangedThreshold, Inventory
 from monitor.model.observation import Kind
 from monitor.model.span import Millis
 from monitor.store.registry import InstitutionSummary, institution, within
+from monitor.store.stored import readable
 from monitor.store.tables import InstantRow, InstitutionRow
 
 
@@ -79,8 +80,9 @@ def inventories(session: Session, institution_ids: Iterable[str]) -> dict[str, I
     found: dict[str, Inventory] = {}
     approved = select(InstitutionRow.id, InstitutionRow.approved_inventory).where(InstitutionRow.id.in_(ids))
     for institution_id, text in session.execute(approved):
-        if text is not None:
-            found[institution_id] = Inventory.model_validate_json(text)
+        inventory = None if text is None else readable(session, Inventory, text)
+        if inventory is not None:
+            found[institution_id] = inventory
     missing = [item for item in ids if item not in found]
     here = (InstantRow.institution_id.in_(missing), InstantRow.kind == Kind.INVENTORY.value)
     newest = (

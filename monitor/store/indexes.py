@@ -12,6 +12,7 @@ from monitor.model.observation import Kind, Observation
 from monitor.model.recordings import Index
 from monitor.model.span import Millis
 from monitor.store.instants import read_together
+from monitor.store.stored import PLACE, read_instants
 from monitor.store.tables import FootageRow, InstantRow
 
 _BODIES = 200
@@ -112,8 +113,8 @@ class _Camera:
         items: list[Observation] = []
         for index in range(0, len(digests), _BODIES):
             some = InstantRow.digest.in_(digests[index : index + _BODIES])
-            bodies = self._session.scalars(select(InstantRow.body).where(*self._here, some))
-            items += map(Observation.model_validate_json, bodies)
+            rows = self._session.execute(select(*PLACE).where(*self._here, some))
+            items += read_instants(self._session, rows)
         return items
 
 

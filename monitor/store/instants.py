@@ -9,10 +9,11 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, delete, func, or_, select
 from sqlalchemy.orm import Session
 
-from monitor.model.observation import Kind, Observation, Source, Subject, digest_of_text
+from monitor.model.observation import STORED, Kind, Observation, Source, Subject, digest_of_text
 from monitor.model.proof import KEPT
 from monitor.model.recordings import RecordingFacts, read_recordings
 from monitor.model.span import Millis, Spans
+from monitor.store.stored import PLACE, read_instants
 from monitor.store.tables import FootageRow, InstantRow
 from monitor.store.upsert import insert_new, upsert
 
@@ -71,32 +72,43 @@ def load_instants(session: Session, institution_id: str, until: Millis) -> list[
             edges = or_(row.at == oldest, row.at >= until - KEPT)
         wanted.append(and_(subject, edges))
     for index in range(0, len(wanted), 100):
-        bodies = session.scalars(select(row.body).where(*here, or_(*wanted[index : index + 100])))
-        found += [Observation.model_validate_json(body) for body in bodies]
+        rows = session.execute(select(*PLACE).where(*here, or_(*wanted[index : index + 100])))
+        found += read_instants(session, rows)
     return found
 
 
 def read_together(item: FootageRow) -> list[Observation]:
-    """Return what was put together as readings, one for each stretch that was read."""
-    value = json.loads(item.body)
-    footage, locked = Spans.of(map(tuple, value["spans"])), Spans.of(map(tuple, value["locked"]))
-    return [
-        Observation(
-            subject=Subject(kind="camera", id=item.camera_id),
-            kind=Kind.RECORDINGS,
-            start=item.upto_at,
-            end=item.upto_at,
-            state="read",
-            source=Source.RECORDER,
-            expires=item.upto_at,
-            facts={
-                "window": [start, end],
-                "spans": [list(pair) for pair in footage.clip(start, end).tuples()],
-                "locked": [list(pair) for pair in locked.clip(start, end).tuples()],
-            },
-        )
-        for start, end in value["windows"]
-    ]
+    """Return what was put together as readings, one for each stretch that was read; none where it can't be read.
+
+    It is of years, and longer than any reading that comes in.
+    """
+    try:
+        value = json.loads(item.body)
+        footage, locked = Spans.of(map(tuple, value["spans"])), Spans.of(map(tuple, value["locked"]))
+        return [
+            _reading(item, footage.clip(start, end), locked.clip(start, end), start, end)
+            for start, end in value["windows"]
+        ]
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
+        return []
+
+
+def _reading(item: FootageRow, footage: Spans, locked: Spans, start: Millis, end: Millis) -> Observation:
+    said = {
+        "subject": Subject(kind="camera", id=item.camera_id),
+        "kind": Kind.RECORDINGS,
+        "start": item.upto_at,
+        "end": item.upto_at,
+        "state": "read",
+        "source": Source.RECORDER,
+        "expires": item.upto_at,
+        "facts": {
+            "window": [start, end],
+            "spans": [list(pair) for pair in footage.tuples()],
+            "locked": [list(pair) for pair in locked.tuples()],
+        },
+    }
+    return Observation.model_validate(said, context=STORED)
 
 
 def put_together(session: Session, institution_id: str) -> int:
@@ -124,19 +136,21 @@ def put_together(session: Session, institution_id: str) -> int:
 def _together(session: Session, institution_id: str, camera_id: str) -> dict[str, Any] | None:
     key = (institution_id, camera_id)
     before = session.get(FootageRow, key)
+    base = [] if before is None else read_together(before)
+    if not base:
+        before = None  # what can't be read is made anew, of all readings
     here = (
         InstantRow.institution_id == institution_id,
         InstantRow.kind == Kind.RECORDINGS.value,
         InstantRow.subject_id == camera_id,
     )
     since = () if before is None else (InstantRow.at > before.upto_at,)
-    bodies = session.scalars(select(InstantRow.body).where(*here, *since))
-    items = sorted(map(Observation.model_validate_json, bodies), key=Observation.sort_key)
+    rows = session.execute(select(*PLACE).where(*here, *since))
+    items = sorted(read_instants(session, rows), key=Observation.sort_key)
     newest = read_recordings(items, [], _FOREVER)
     if newest is None:
         return None
     older = [item for item in items if item.start < newest.read_at]
-    base = [] if before is None else read_together(before)
     facts = read_recordings([*base, *older], [], _FOREVER)
     if facts is None or not older:
         return None
@@ -161,16 +175,15 @@ def footage_of(session: Session, institution_id: str, camera_id: str, upto: Mill
 
     Some at a time: memory doesn't grow with them. `since_at` is `upto` here.
     """
-    query = select(InstantRow.body).where(
+    query = select(*PLACE).where(
         InstantRow.institution_id == institution_id, InstantRow.kind == Kind.RECORDINGS.value,
         InstantRow.subject_id == camera_id, InstantRow.at <= upto,
     )  # fmt: skip
     found: FootageRow | None = None
-    for page in session.scalars(
-        query.order_by(InstantRow.at, InstantRow.digest).execution_options(yield_per=_PAGE)
-    ).partitions():
+    ordered = query.order_by(InstantRow.at, InstantRow.digest).execution_options(yield_per=_PAGE)
+    for page in session.execute(ordered).partitions():
         base = [] if found is None else read_together(found)
-        facts = read_recordings([*base, *map(Observation.model_validate_json, page)], [], _FOREVER)
+        facts = read_recordings([*base, *read_instants(session, page)], [], _FOREVER)
         if facts is not None:
             body = _body(facts)
             found = FootageRow(

@@ -20,6 +20,7 @@ from monitor.model.span import Millis, isoformat
 from monitor.store import cursor as cursors
 from monitor.store.given import NUMBER, TEXT, run_given
 from monitor.store.instants import add_instants, load_instants
+from monitor.store.stored import Place, read
 from monitor.store.tables import InstantRow, SpanRow
 from monitor.store.upsert import upsert
 
@@ -252,15 +253,19 @@ def load_observations(session: Session, institution_id: str, until: Millis) -> l
     found: list[Observation] = []
     spans = select(SpanRow).where(SpanRow.institution_id == institution_id, SpanRow.start_at <= until)
     for row in session.scalars(spans):
-        found += _observations(row, until)
+        found += _observations(session, row, until)
     return found + load_instants(session, institution_id, until)
 
 
-def _observations(row: SpanRow, until: Millis) -> list[Observation]:
+def _observations(session: Session, row: SpanRow, until: Millis) -> list[Observation]:
     """Return a row of many spans: the whole stretch, and the observations that are the evidence of the present."""
-    newest = Observation.model_validate_json(row.newest)
+    place = Place.of_span(row)
+    newest = read(session, row.newest, place)
+    if newest is None:
+        return []
     found = [newest] if newest.start <= until else []
-    if row.lasting is not None and (lasting := Observation.model_validate_json(row.lasting)).start <= until:
+    lasting = None if row.lasting is None else read(session, row.lasting, place)
+    if lasting is not None and lasting.start <= until:
         found.append(lasting)
     if newest.start != row.start_at or newest.end != row.end_at or newest.start > until:
         found.append(newest.model_copy(update={"start": row.start_at, "end": row.end_at}))

@@ -14,6 +14,7 @@ from monitor.model.inventory import Institution, Inventory, Jurisdiction, Level
 from monitor.model.span import Millis, isoformat
 from monitor.store import cursor as cursors
 from monitor.store.journal import note
+from monitor.store.stored import readable
 from monitor.store.tables import InstitutionRow, JurisdictionRow, WaiverRow
 from monitor.store.upsert import upsert
 
@@ -241,10 +242,10 @@ def approve_inventory(session: Session, inventory: Inventory) -> None:
 
 
 def approved_inventory(session: Session, institution_id: str) -> Inventory | None:
-    """Return the approved inventory, None where none has been approved."""
+    """Return the approved inventory, None where none has been approved, or none that can be read: what is declared stands then."""
     query = select(InstitutionRow.approved_inventory).where(InstitutionRow.id == institution_id)
     text = session.scalars(query).one_or_none()
-    return None if text is None else Inventory.model_validate_json(text)
+    return None if text is None else readable(session, Inventory, text)
 
 
 def add_waiver(session: Session, institution_id: str, waiver: Waiver, now: Millis) -> str:
@@ -259,12 +260,15 @@ def add_waiver(session: Session, institution_id: str, waiver: Waiver, now: Milli
 
 
 def waivers(session: Session, institution_id: str, until: Millis | None = None) -> tuple[Waiver, ...]:
-    """Return an institution's waivers, oldest first; those alone that had been granted by `until`, where it is given."""
+    """Return an institution's waivers, oldest first; those alone that had been granted by `until`, where it is given.
+
+    Without those that can't be read.
+    """
     query = select(WaiverRow.body).where(WaiverRow.institution_id == institution_id)
     if until is not None:
         query = query.where(WaiverRow.created_at <= until)
     bodies = session.scalars(query.order_by(WaiverRow.created_at, WaiverRow.id))
-    return tuple(Waiver.model_validate_json(body) for body in bodies)
+    return tuple(waiver for body in bodies if (waiver := readable(session, Waiver, body)) is not None)
 
 
 def count_views_waiting(session: Session, jurisdiction: str | None = None) -> int:

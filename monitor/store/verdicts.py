@@ -15,6 +15,7 @@ from monitor.model.finding import Run
 from monitor.model.observation import Subject
 from monitor.model.span import Millis
 from monitor.model.verdict import Cause, Outcome, Verdict, cause_json, citation_json
+from monitor.store.stored import note_unreadable
 from monitor.store.tables import RunRow, VerdictRow
 from monitor.store.upsert import upsert
 
@@ -97,15 +98,22 @@ def replace_verdicts(session: Session, institution_id: str, verdicts: Sequence[V
 
 
 def load_runs(session: Session, institution_id: str, until: Millis | None = None) -> dict[Key, tuple[Run, ...]]:
-    """Return the runs of looks by (requirement, subject), in order of time; as they stood at `until`."""
+    """Return the runs of looks by (requirement, subject), in order of time; as they stood at `until`.
+
+    Without those that can't be read.
+    """
     query = select(RunRow).where(RunRow.institution_id == institution_id)
     if until is not None:
         query = query.where(RunRow.first_at <= until)
     found: dict[Key, list[Run]] = defaultdict(list)
     for row in session.scalars(query.order_by(RunRow.first_at)):
         last = row.last_at if until is None else min(row.last_at, until)
-        key = (row.requirement, Subject.model_validate({"kind": row.subject_kind, "id": row.subject_id}))
-        run = Run(row.first_at, last, Outcome(row.outcome), row.state, row.began_at, _cause(row.because_of))
+        try:
+            key = (row.requirement, Subject.model_validate({"kind": row.subject_kind, "id": row.subject_id}))
+            run = Run(row.first_at, last, Outcome(row.outcome), row.state, row.began_at, _cause(row.because_of))
+        except (ValueError, LookupError, TypeError, RecursionError):
+            note_unreadable(session)
+            continue
         found[key].append(run)
     return {key: tuple(runs) for key, runs in found.items()}
 

@@ -129,7 +129,10 @@ def proposed(session: Session, institution_id: str, ids: Iterable[str]) -> list[
         here = (row.institution_id == institution_id, row.digest.in_(wanted[index : index + 100]))
         rows = session.execute(select(row.digest, row.body).where(*here, row.kind == Kind.BASELINE.value))
         for digest, body in rows:
-            observation = Observation.model_validate_json(body)
+            try:
+                observation = Observation.read_stored(body)
+            except ValueError:
+                continue
             proposal = Proposal.of(observation)
             if proposal is not None:
                 found.append(
