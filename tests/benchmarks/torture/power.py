@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 import sqlite3
 import subprocess
@@ -16,12 +17,14 @@ from typing import Any
 
 from agents.journal import Journal
 from agents.outbox import Outbox, Slot
-from benchmarks.torture.power_disk import ALL_SUBSETS_UPTO, CALLS, Moment, Recorder, choices, moments, open_changes
+from benchmarks.torture.power_disk import ALL_STATES_UPTO, CALLS, Change, Moment, Recorder, choices, moments, states
+from monitor.model.observation import Kind, Observation, Subject
 
 ROOT = Path(__file__).parents[3]
 SECTORS = (512, 4096)
 LIVES = ("a" * 32, "b" * 32, "c" * 32)
 NEW = "f" * 32
+SPREAD = (1, 16, 128, ALL_STATES_UPTO)
 
 WRITER = """
 import os, sys
@@ -126,52 +129,80 @@ def record(folder: Path, lives: int = 3, pragma: str = "") -> list[Moment]:
 def torture(runs: int, seed: int) -> list[str]:
     """Return what went wrong in `runs` of the states (0: all)."""
     seeded = random.Random(seed)
-    with tempfile.TemporaryDirectory(dir=_memory()) as name:
+    with tempfile.TemporaryDirectory(dir=memory()) as name:
         base = Path(name)
         (base / "written").mkdir()
         found = record(base / "written", lives=len(LIVES) if runs == 0 else 2)
-        every = [
-            (moment, chosen) for moment in found for sector in SECTORS for chosen in choices(moment, sector, seeded)
+        places = [
+            (database, moment.of(database.file), sector)
+            for moment in found
+            for database in DATABASES
+            for sector in SECTORS
         ]
-        chances = every if runs == 0 else seeded.sample(every, min(runs, len(every)))
+        every = (
+            (database, moment, chosen)
+            for database, moment, sector in places
+            for chosen in choices(moment, sector, seeded)
+        )
         known: set[bytes] = set()
         problems: list[str] = []
-        for moment, chosen in chances:
+        for database, moment, chosen in every if runs == 0 else _sample(places, runs, seeded):
             files = moment.files(chosen)
-            case = _digest(moment, files)
+            case = _digest(database.promised(truth_of(moment.said)), files)
             if case not in known:
                 known.add(case)
-                problems += [f"{' '.join(moment.said[-1:])}: {text}" for text in judge(base / "case", files, moment)]
-    counts = [len(open_changes(moment, sector)) for moment in found for sector in SECTORS]
-    more = [count for count in counts if count > ALL_SUBSETS_UPTO]
+                found_wrong = judge(base / "case", files, moment, (database,))
+                problems += [f"{' '.join(moment.said[-1:])}: {text}" for text in found_wrong]
     print(
-        f"F3: {len(known)} states of the disk, the power gone at one of {len(found)} points; every state that may be there of"
-        f" {len(counts) - len(more)} of the {len(counts)} pairs of a point and a sector's size, some of the others, which have"
-        f" {min(more, default=0)} to {max(more, default=0)} open changes"
+        f"F3: {len(known)} states of a database's disk, the power gone at one of {len(found)} points; {_spread(places)}"
     )
     return problems
 
 
-def _digest(moment: Moment, files: dict[str, bytes]) -> bytes:
+def _spread(places: Sequence[Place]) -> str:
+    """Say how many states that differ in their bytes the points allow, each database and each size of a sector by itself."""
+    counts = [states(moment, sector) for _, moment, sector in places]
+    told, before = [], 0
+    for upto in SPREAD:
+        told.append(f"up to {upto:,} of {sum(before < count <= upto for count in counts)}")
+        before = upto
+    more = [count for count in counts if count > before]
+    shown = f", 2^{math.log2(min(more)):.0f} to 2^{math.log2(max(more)):.0f} of {len(more)}" if more else ""
+    return (
+        f"states that differ in their bytes, by point, database and sector ({len(counts)}): {', '.join(told)}{shown};"
+        f" all judged of {len(counts) - len(more)}, of the others all that SQLite can tell apart and some of the rest"
+    )
+
+
+def _sample(places: Sequence[Place], count: int, seeded: random.Random) -> Iterator[Case]:
+    """Give one choice each of places taken by chance."""
+    for database, moment, sector in seeded.choices(places, k=count):
+        yield database, moment, seeded.choice(list(choices(moment, sector, seeded)))
+
+
+def _digest(promised: object, files: dict[str, bytes]) -> bytes:
     """Return what tells two cases apart: the files, and what had been promised."""
-    digest = hashlib.sha256(repr(moment.said).encode())
+    digest = hashlib.sha256(repr(promised).encode())
     for name, data in sorted(files.items()):
         digest.update(f"{name} {len(data)} ".encode() + data)
     return digest.digest()
 
 
-def _memory() -> str | None:
+def memory() -> str | None:
     """Return a folder in memory where there is one: these states were on a disk already, and needn't be again."""
     return "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
-def judge(folder: Path, files: dict[str, bytes], moment: Moment) -> Iterator[str]:
-    """Open one state twice: by plain SQLite, and by the agent's own code."""
+def judge(
+    folder: Path, files: dict[str, bytes], moment: Moment, databases: Sequence[Database] | None = None
+) -> Iterator[str]:
+    """Open one state of one database, or of both, twice: by plain SQLite, and by the agent's own code."""
     truth = truth_of(moment.said)
-    _lay(folder, files)
-    waiting, seen = yield from _audit(folder, truth)
-    _lay(folder, files)
-    yield from _use(folder, truth, waiting, seen)
+    for database in databases or DATABASES:
+        _lay(folder, files)
+        there = yield from database.audit(folder / database.file, truth)
+        _lay(folder, files)
+        yield from database.use(folder / database.file, truth, there)
 
 
 def _lay(folder: Path, files: dict[str, bytes]) -> None:
@@ -195,50 +226,101 @@ def _rows(path: Path, sql: str) -> list[tuple[Any, Any, Any]] | str:
             return f"{path.name}: {error}"
 
 
-def _audit(folder: Path, truth: Truth) -> Generator[str, None, tuple[Waiting, int]]:
-    """Look with SQLite alone; return what lies there."""
-    rows = _rows(folder / "outbox.sqlite", "SELECT boot, sequence, payload FROM report")
-    waiting: Waiting = frozenset()
-    if isinstance(rows, str):
-        yield rows
-    else:
+class OutboxFile:
+    """What may be there of the outbox, and what is."""
+
+    file = "outbox.sqlite"
+
+    @staticmethod
+    def promised(truth: Truth) -> object:
+        """Return what of the truth is the outbox's."""
+        return "outbox", [sorted(item) for item in truth.waiting], truth.last
+
+    @staticmethod
+    def audit(path: Path, truth: Truth) -> Generator[str, None, Waiting]:
+        """Look with SQLite alone; return what lies there."""
+        rows = _rows(path, "SELECT boot, sequence, payload FROM report")
+        if isinstance(rows, str):
+            yield rows
+            return frozenset()
         waiting = frozenset((boot, number) for boot, number, _ in rows)
         if waiting not in truth.waiting:
             yield f"the outbox holds {sorted(waiting)}, and may hold {[sorted(item) for item in truth.waiting]}"
         if any(not data.startswith(f"{boot}/{number}/".encode()) for boot, number, data in rows):
             yield "a report has other bytes than were put in"
-    spans = _rows(folder / "journal.sqlite", 'SELECT start, "end", said FROM span')
-    seen = 0
-    if isinstance(spans, str):
-        yield spans
-    else:
+        return waiting
+
+    @staticmethod
+    def use(path: Path, truth: Truth, there: Any) -> Iterator[str]:
+        """Go on with the agent's own code."""
+        outbox = Outbox(path)
+        try:
+            if outbox.set_aside:
+                yield "the outbox was taken for damaged"
+            taken = outbox.take(1000, 10**9)
+            if (found := frozenset((entry.boot, entry.sequence) for entry in taken)) != there:
+                yield f"the outbox gives {sorted(found)} where {sorted(there)} lie"
+            for boot, number in truth.last.items():
+                if (given := outbox.put(boot, _text)) <= number:
+                    yield f"number {given} of boot {boot} was given twice"
+            outbox.put(NEW, _text)
+            outbox.delivered(outbox.take(1000, 10**9))
+            if outbox.status().waiting:
+                yield "what was put in can't be got rid of"
+        finally:
+            outbox.close()
+
+
+class JournalFile:
+    """The same of the journal."""
+
+    file = "journal.sqlite"
+
+    @staticmethod
+    def promised(truth: Truth) -> object:
+        """Return what of the truth is the journal's."""
+        return "journal", truth.seen
+
+    @staticmethod
+    def audit(path: Path, truth: Truth) -> Generator[str, None, int]:
+        """Look with SQLite alone; return up to when something is told there."""
+        spans = _rows(path, 'SELECT start, "end", said FROM span')
+        if isinstance(spans, str):
+            yield spans
+            return 0
         seen = max((int(end) for _, end, _ in spans), default=0)
         if seen not in truth.seen or (seen and [tuple(row[:2]) for row in spans] != [(0, seen)]):
             yield f"the journal holds {[row[:2] for row in spans]}, and may hold 0 to {truth.seen}"
-    return waiting, seen
+        return seen
+
+    @staticmethod
+    def use(path: Path, truth: Truth, there: Any) -> Iterator[str]:
+        """Go on with the agent's own code."""
+        journal = Journal(path)
+        try:
+            if journal.set_aside:
+                yield "the journal was taken for damaged"
+            if (told := max((item.end for item in journal.all(100)), default=0)) != there:
+                yield f"the journal tells {told} where {there} lie"
+            _see(journal, there)
+            if (told := max((item.end for item in journal.all(100)), default=0)) != there + 1:
+                yield f"the journal tells {told} where {there + 1} was put in"
+        finally:
+            journal.close()
 
 
-def _use(folder: Path, truth: Truth, waiting: Waiting, seen: int) -> Iterator[str]:
-    """Go on with the agent's own code."""
-    outbox, journal = Outbox(folder / "outbox.sqlite"), Journal(folder / "journal.sqlite")
-    try:
-        if outbox.set_aside or journal.set_aside:
-            yield "a file was taken for damaged"
-        taken = outbox.take(1000, 10**9)
-        if (found := frozenset((entry.boot, entry.sequence) for entry in taken)) != waiting:
-            yield f"the outbox gives {sorted(found)} where {sorted(waiting)} lie"
-        if (told := max((item.end for item in journal.all(100)), default=0)) != seen:
-            yield f"the journal tells {told} where {seen} lie"
-        for boot, number in truth.last.items():
-            if (given := outbox.put(boot, _text)) <= number:
-                yield f"number {given} of boot {boot} was given twice"
-        outbox.put(NEW, _text)
-        outbox.delivered(outbox.take(1000, 10**9))
-        if outbox.status().waiting:
-            yield "what was put in can't be got rid of"
-    finally:
-        outbox.close()
-        journal.close()
+Database = type[OutboxFile] | type[JournalFile]
+DATABASES: tuple[Database, ...] = (OutboxFile, JournalFile)
+"""Nothing of one is read with the other: their states are tried each by itself."""
+Place = tuple[Database, Moment, int]
+"""Where the power may go: with what is open of which database, and how long a sector is."""
+Case = tuple[Database, Moment, tuple[Change, ...]]
+
+
+def _see(journal: Journal, number: int) -> None:
+    gate = Subject(kind="camera", id="gate")
+    seen = Observation(subject=gate, kind=Kind.STREAM, start=number, end=number + 1, state="up", expires=99)
+    journal.append([seen])
 
 
 def _text(slot: Slot) -> bytes:

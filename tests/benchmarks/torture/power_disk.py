@@ -7,17 +7,23 @@ it, and of a write each sector by itself.
 
 from __future__ import annotations
 
+import math
 import random
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations, pairwise
+from itertools import chain, pairwise, product
+from operator import itemgetter
 from pathlib import Path
 
 CALLS = ("openat", "pwrite64", "write", "ftruncate", "fsync", "fdatasync", "unlink", "rename")
-ALL_SUBSETS_UPTO = 6
-"""Open changes of which every choice is tried; of more (they have 128 choices and up) some are."""
+ALL_STATES_UPTO = 1 << 14
+"""States that differ in their bytes: of a point that allows no more all are tried."""
 RANDOM_SUBSETS = 24
+COUNTED = "-commits"
+"""The small file beside a database that counts its commits: one place that is written again and again."""
+LOG, LOG_HEADER_BYTES, FRAME_HEADER_BYTES, PAGE_BYTES = "-wal", 32, 24, 4096
+"""SQLite's log: its name's end, and how long what is in it is (sqlite.org/fileformat2.html#walformat)."""
 
 
 @dataclass(frozen=True)
@@ -149,6 +155,20 @@ class Moment:
     pending: tuple[Change, ...]
     said: tuple[str, ...]
 
+    def of(self, database: str) -> Moment:
+        """Return what of it is one database's: the file of that name, and those whose names begin with it."""
+        pending = [item for item in self.pending if isinstance(item, Name) and item.name.startswith(database)]
+        names = {name: file for name, file in self.names.items() if name.startswith(database)}
+        mine = {*names.values(), *(item.file for item in pending)}
+        return Moment(
+            {file: data for file, data in self.contents.items() if file in mine},
+            names,
+            tuple(
+                item for item in self.pending if item in pending or (not isinstance(item, Name) and item.file in mine)
+            ),
+            self.said,
+        )
+
     def files(self, chosen: Sequence[Change]) -> dict[str, bytes]:
         """Return the files by name, when of what may be there this is."""
         contents = {file: bytearray(data) for file, data in self.contents.items()}
@@ -213,19 +233,103 @@ def open_changes(moment: Moment, sector: int) -> list[Change]:
     return pieces
 
 
+@dataclass(frozen=True)
+class Slot:
+    """Open changes of which the last one that is there hides all others: writes of one place, else a single change."""
+
+    options: tuple[tuple[int, Change], ...]
+    """Each with its place among all open changes."""
+
+    @property
+    def choices(self) -> tuple[tuple[tuple[int, Change], ...], ...]:
+        """None of them, or one."""
+        return ((), *((option,) for option in self.options))
+
+
+def slots(moment: Moment, sector: int) -> list[Slot]:
+    """Return the open changes, those of one place together. What a slot is goes in the order of its last change."""
+    found: dict[object, list[tuple[int, Change]]] = {}
+    for number, item in enumerate(open_changes(moment, sector)):
+        place = (item.file, item.offset, len(item.data)) if isinstance(item, Write) else number
+        found.setdefault(place, []).append((number, item))
+    return sorted((Slot(tuple(options)) for options in found.values()), key=lambda slot: slot.options[-1][0])
+
+
+def states(moment: Moment, sector: int) -> int:
+    """Return how many states a disk may be in, that differ in their bytes, at most."""
+    return math.prod(len(slot.choices) for slot in slots(moment, sector))
+
+
 def choices(moment: Moment, sector: int, seeded: random.Random) -> Iterator[tuple[Change, ...]]:
-    """Give which open changes may be there: every choice where they are few, else the regular ones and some by chance."""
-    pieces = open_changes(moment, sector)
-    for chosen in _choices(len(pieces), seeded):
-        yield tuple(pieces[index] for index in chosen)
+    """Give which open changes of one database may be there: every choice that makes other bytes, where they are few.
 
-
-def _choices(count: int, seeded: random.Random) -> Iterator[tuple[int, ...]]:
-    every = tuple(range(count))
-    if count <= ALL_SUBSETS_UPTO:
-        for size in range(count + 1):
-            yield from combinations(every, size)
+    Else there are the pieces of a transaction on their way into the log, or of pages on their way from the log into the
+    database. Of a log SQLite reads the frames at its front that are whole, and of a database no page that its log has: so every
+    number of whole frames is tried, and all pages and none, each with every choice of all else; and of the pieces the
+    regular choices and some by chance, with the newest of all else and with none.
+    """
+    open_slots = slots(moment, sector)
+    if states(moment, sector) <= ALL_STATES_UPTO:
+        yield from _all(open_slots)
         return
+    logs = _called(moment, LOG)
+    many, few = _apart(moment, open_slots)
+    ends = [place for place in range(len(many) + 1) if _is_end(many, place, logs)]
+    for rest in product(*(slot.choices for slot in few)):
+        for end in ends:
+            yield _in_order([*chain(*rest), *(slot.options[-1] for slot in many[:end])])
+    for beside in ([], [slot.options[-1] for slot in few]):
+        for chosen in _some(len(many), seeded):
+            yield _in_order([*beside, *(many[index].options[-1] for index in chosen)])
+
+
+def _all(open_slots: Sequence[Slot]) -> Iterator[tuple[Change, ...]]:
+    for chosen in product(*(slot.choices for slot in open_slots)):
+        yield _in_order(chain(*chosen))
+
+
+def _in_order(chosen: Iterable[tuple[int, Change]]) -> tuple[Change, ...]:
+    return tuple(item for _, item in sorted(chosen, key=itemgetter(0)))
+
+
+def _called(moment: Moment, end: str) -> set[int]:
+    """Return the files that have a name with this end, or may have."""
+    pending = [(item.name, item.file) for item in moment.pending if isinstance(item, Name)]
+    names = [*moment.names.items(), *pending]
+    return {file for name, file in names if file is not None and name.endswith(end)}
+
+
+def _apart(moment: Moment, open_slots: Sequence[Slot]) -> tuple[list[Slot], list[Slot]]:
+    """Return the pieces of logs and pages, and all else. Raises ValueError where that is too much to be tried."""
+    small = _called(moment, COUNTED)
+    many: list[Slot] = []
+    few: list[Slot] = []
+    for slot in open_slots:
+        item = slot.options[-1][1]
+        (many if isinstance(item, Write) and item.file not in small else few).append(slot)
+    if math.prod(len(slot.choices) for slot in few) > ALL_STATES_UPTO:
+        raise ValueError("what is open beside the log and the pages is too much to be tried")
+    return many, few
+
+
+def _is_end(many: Sequence[Slot], place: int, logs: set[int]) -> bool:
+    """Tell whether a frame of the log, or the whole of it or of the pages, ends before this one of the pieces."""
+    if place in {0, len(many)}:
+        return True
+    before, after = many[place - 1].options[-1][1], many[place].options[-1][1]
+    assert isinstance(before, Write)
+    assert isinstance(after, Write)
+    return before.file != after.file or (after.file in logs and _frame(before) != _frame(after))
+
+
+def _frame(piece: Write) -> int:
+    """Return which frame of its log a piece is of; -1: the log's header."""
+    return (piece.offset - LOG_HEADER_BYTES) // (FRAME_HEADER_BYTES + PAGE_BYTES)
+
+
+def _some(count: int, seeded: random.Random) -> Iterator[tuple[int, ...]]:
+    """Give regular choices of pieces, and some by chance."""
+    every = tuple(range(count))
     for index in range(count + 1):
         yield every[:index]  # torn here
         yield every[index:]  # the beginning came last
