@@ -1,110 +1,330 @@
 """F7: an agent's wall clock is set by a second to ten years, back and forth, in the middle of gaps: no interval is negative or double.
 
-The ledger's line, folded of what was told by each setting of the clock, says of no instant one thing where two were told. The truth is kept by monotonic time, which nobody can set.
+Each seed goes the whole way: what the box sees, its outbox, its sender, HTTP, the centre's store (SQLite, of one in ten
+PostgreSQL) and its evaluations. The box is killed and comes again with another time, its line is away for minutes, and
+the centre has other agents, or none. `clocks_auditor.py` knows what must come of it, by monotonic time and by the settings of the clock.
 """
 
 from __future__ import annotations
 
-import itertools
+import asyncio
 import random
-from collections import defaultdict
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from agents.collector import Collector
+from agents.held import Held
+from agents.identity import Identity
+from agents.outbox import Outbox
+from agents.reporter import Reporter
 from agents.run import MIND_SECONDS, Service
+from agents.sender import Sender
 from agents.watch.track import Track
 from agents.watch.wall import Wall
+from benchmarks.torture import auditor
+from benchmarks.torture.clocks_auditor import PRESUMED, Audit, Said, Story
+from benchmarks.torture.power import memory
+from monitor.api.routes import build_api
+from monitor.collector.evaluate import evaluate
+from monitor.collector.verify import verify_institution
 from monitor.model.clock import ManualClock
-from monitor.model.ledger import timeline, told_twice
-from monitor.model.observation import Kind, Observation, Subject
-from monitor.model.span import SECOND, Millis
+from monitor.model.observation import Kind, Subject
+from monitor.store.engine import open_engine
+from monitor.store.schema import migrate
+from support.answering import answering
+from support.centre import Centre, declared, make_centre
+from support.databases import TEMPLATE, PostgresServer, run_postgres
+from support.packs import pack
 
-STEPS_SECONDS = (1, 3, 60, 3600, 86_400, 30 * 86_400, 3653 * 86_400)
+STEPS_SECONDS = (1, 3, 60, 600, 3600, 86_400, 30 * 86_400, 3653 * 86_400)
 MINUTES = 30
+WINDOW = "400d"
+"""All that is told lies in it: what a clock showed that was set back by thirty days, too."""
+LAST_MINUTES = 90
+"""So long the last reports are sent: some have to wait for other agents to be heard."""
+ON_POSTGRES = 10
+"""One seed in so many."""
 EARLIEST_YEAR = 1985
 """No kernel lets a clock be set to before 1970."""
+PLAUSIBLE_YEAR = 2026
+"""A box whose clock is before it waits for it to be set."""
+STATES = ("up", "down", "unknown")
 RECORDER = Subject(kind="recorder", id="nvr")
 
 
 def torture(runs: int, seed: int) -> list[str]:
     """Return what went wrong with `runs` seeds."""
     problems: list[str] = []
-    total = 0
-    for number in range(seed, seed + runs):
-        found, steps = _live(random.Random(number))
-        total += steps
-        problems += [f"seed {number}: {text}" for text in found]
-    print(f"F7: {runs} seeds, the clock was set {total} times")
-    return problems
-
-
-def _live(seeded: random.Random) -> tuple[list[str], int]:
-    clock = ManualClock(datetime(2026, 10, 25, seeded.randrange(24), tzinfo=UTC), monotonic=100.0)
-    seen: list[tuple[int, Observation]] = []
-    epoch = 0
-
-    def sink(item: Observation) -> None:
-        seen.append((epoch, item))
-
-    life, track = (
-        Track(subject, kind, sink, holds_for=60 * SECOND)
-        for subject, kind in ((Subject(kind="agent", id="box"), Kind.AGENT), (RECORDER, Kind.REACH))
+    done = _Done()
+    numbers = range(seed, seed + runs)
+    with _centres(on_postgres=any(map(_on_postgres, numbers))) as centres:
+        for number in numbers:
+            found = asyncio.run(_live(centres, number, done))
+            problems += [f"seed {number}: {text}" for text in found]
+    print(
+        f"F7: {runs} seeds, {done.postgres} of them on PostgreSQL; the clock was set {done.set} times and the box killed {done.killed} times;"
+        f" {done.reports} reports stored, {done.counted} of them count; {done.judged} evaluations"
     )
-    periodic = SimpleNamespace(begin_again=lambda: None)
-    pending = SimpleNamespace(append=sink)
-    service = cast("Any", SimpleNamespace(reach={"nvr": track}, life=life, periodic=periodic, pending=pending))
+    if not done.counted:
+        problems.append("no report counts: nothing is compared")
+    return problems
 
-    def stepped(old: Millis, new: Millis) -> None:
-        nonlocal epoch
-        Service._stepped(service, old, new)
-        epoch += 1
 
-    wall = Wall(clock, stepped)
-    truth: dict[str, float] = defaultdict(float)
-    state, steps = "up", 0
-    track.set(wall.now(), state)
-    for _ in range(int(MINUTES * 60 / MIND_SECONDS)):
-        clock.advance(MIND_SECONDS)
-        truth[state] += MIND_SECONDS
-        if seeded.random() < 0.05:
-            way = seeded.choice([-1, 1]) if clock.now().year > EARLIEST_YEAR else 1
-            clock.step(seeded.choice(STEPS_SECONDS) * way)
-            steps += 1
-        now = wall.now()
-        if seeded.random() < 0.1:
-            state = seeded.choice(["up", "down", "unknown"])
-            track.set(now, state)
-        if seeded.random() < 0.2:
+@dataclass
+class _Done:
+    """What was done in all."""
+
+    set: int = 0
+    killed: int = 0
+    reports: int = 0
+    counted: int = 0
+    judged: int = 0
+    postgres: int = 0
+
+
+@dataclass
+class _Centres:
+    """Gives each seed a centre of its own, behind one server."""
+
+    folder: Path
+    postgres: PostgresServer | None = None
+    url: str = ""
+    application: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the present centre answer."""
+        assert self.application is not None
+        await self.application(scope, receive, send)
+
+    @contextmanager
+    def centre(self, number: int, now: datetime) -> Iterator[tuple[Centre, str]]:
+        """Give a centre over an empty database, and its database's address."""
+        file = self.folder / f"{number}.db"
+        if _on_postgres(number):
+            assert self.postgres is not None
+            url = self.postgres.url(self.postgres.copy(TEMPLATE))
+        else:
+            shutil.copy(self.folder / "template.db", file)
+            url = f"sqlite:///{file}"
+        engine = open_engine(url)
+        centre = make_centre(engine, pack(uptime={"window": WINDOW}))
+        centre.clock.step((now - centre.clock.now()).total_seconds())
+        self.application = build_api(centre.context)
+        try:
+            yield centre, url
+        finally:
+            engine.dispose()
+            for path in self.folder.glob(f"{number}.*"):
+                path.unlink()
+
+
+def _on_postgres(number: int) -> bool:
+    return number % ON_POSTGRES == 8  # the second of those that the suite plays
+
+
+@contextmanager
+def _centres(*, on_postgres: bool) -> Iterator[_Centres]:
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(dir=memory())))
+        centres = _Centres(folder)
+        urls = [f"sqlite:///{folder}/template.db"]
+        if on_postgres:
+            centres.postgres = stack.enter_context(run_postgres())
+            centres.postgres.execute(f"CREATE DATABASE {TEMPLATE}")
+            urls.append(centres.postgres.url(TEMPLATE))
+        for url in urls:
+            engine = open_engine(url)
+            migrate(engine)
+            engine.dispose()
+        _, (host, port) = stack.enter_context(answering(centres))
+        centres.url = f"http://{host}:{port}"
+        yield centres
+
+
+async def _live(centres: _Centres, number: int, done: _Done) -> list[str]:
+    seeded = random.Random(number)
+    began = datetime(2026, 10, 25, seeded.randrange(24), seeded.randrange(60), tzinfo=UTC)
+    with centres.centre(number, began) as (centre, url):
+        life = _Life(centres, centre, url, number, seeded)
+        await life.live()
+        found = list(life.audit.problems())
+        # What an honest box with a bad clock left is no forgery.
+        found += verify_institution(centre.context, "wj-0001").problems
+    done.set += life.set
+    done.killed += life.killed
+    done.reports += len(life.audit.said)
+    done.counted += life.audit.counted
+    done.judged += len(life.audit.evaluations)
+    done.postgres += _on_postgres(number)
+    return found
+
+
+def _millis(clock: ManualClock) -> int:
+    return round(clock.now().timestamp() * 1000)
+
+
+class _Box:
+    """One run of an agent: the parts of it that see, tell and send."""
+
+    def __init__(self, file: Path, clock: ManualClock, who: Identity, link: Collector, seeded: random.Random) -> None:
+        self._clock = clock
+        self.boot = f"{seeded.getrandbits(128):032x}"
+        self.outbox = Outbox(file)
+        self.held = Held()
+        self.reporter = Reporter(self.outbox, clock, who, self.boot)
+        self.sender = Sender(self.outbox, clock, lambda: link, seeded=seeded, again=self.reporter.again)
+        self.track, self.alive = (
+            Track(subject, kind, self.held.append, holds_for=PRESUMED)
+            for subject, kind in ((RECORDER, Kind.REACH), (Subject(kind="agent", id="box"), Kind.AGENT))
+        )
+        service = SimpleNamespace(
+            reach={"nvr": self.track},
+            life=self.alive,
+            pending=self.held,
+            periodic=SimpleNamespace(begin_again=lambda: None),
+        )
+        self.wall = Wall(clock, lambda old, new: Service._stepped(cast("Any", service), old, new))
+
+    def begin(self, state: str) -> Story:
+        """Begin to watch."""
+        now = self.wall.now()
+        self.track.set(now, state)
+        self.alive.set(now, "up")
+        self.held.append(declared(now))
+        return Story(_millis(self._clock), round(self._clock.monotonic() * 1000), state)
+
+    def tell(self) -> list[int]:
+        """Report what is held."""
+        now = self.wall.now()
+        for track in (self.track, self.alive):
             track.flush(now)
-    track.flush(wall.now())
-    reach = [(number, item) for number, item in seen if item.kind is Kind.REACH]
-    return [*_wrong(reach, truth, steps), *_misjudged([item for _, item in seen])], steps
+        with self.held.reports.storing() as seen:
+            return self.reporter.report(seen)
 
 
-def _misjudged(seen: list[Observation]) -> list[str]:
-    """Return where the ledger's line says other than what was told: twice, too long, or one word though there were two."""
-    told = [item for item in seen if item.kind is Kind.REACH]
-    line = timeline(told, 2**46, told_twice(seen)).spans
-    problems = [
-        f"the line says two things of {later.start}" for one, later in itertools.pairwise(line) if one.end > later.start
-    ]
-    for span in line:
-        middle = (span.start + span.end) // 2
-        words = {item.state for item in told if item.start <= middle < item.end} - {"unknown"} or {"unknown"}
-        if span.state != (words.pop() if len(words) == 1 else "unknown"):
-            problems.append(f"the line says {span.state} of {middle}, and other things were told of it")
-    return problems
+@dataclass
+class _Life:
+    """One seed."""
 
+    centres: _Centres
+    centre: Centre
+    url: str
+    number: int
+    seeded: random.Random
+    set: int = 0
+    killed: int = 0
+    state: str = "up"
+    nonce_at: int = 0
+    clock: ManualClock = field(init=False)
+    audit: Audit = field(init=False)
 
-def _wrong(seen: list[tuple[int, Observation]], truth: dict[str, float], steps: int) -> list[str]:
-    problems = [f"an interval of {item.end - item.start} ms" for _, item in seen if item.end <= item.start]
-    for (before_epoch, before), (epoch, item) in itertools.pairwise(seen):
-        if before_epoch == epoch and item.start < before.end:
-            problems.append(f"double: from {item.start} on, and up to {before.end} it was told already")
-    for state, seconds in truth.items():
-        told = sum(item.end - item.start for _, item in seen if item.state == state) / SECOND
-        # A step within what a clock may drift is no step: it lengthens or shortens by so much, a second here.
-        if abs(told - seconds) > steps + 0.01:
-            problems.append(f"{state} was {seconds} s, and {told} s are told")
-    return problems
+    def __post_init__(self) -> None:
+        self.clock = ManualClock(self.centre.clock.now(), monotonic=100.0)
+        self.audit = Audit(self.url, auditor.Outbox())
+        self._others = self.seeded.choice([0, 0, 3, 3, -3])
+        """How many other agents the centre has; less than none: they are silent."""
+
+    async def live(self) -> None:
+        """Let it all happen."""
+        agent = self.centre.add()
+        for number in range(abs(self._others)):
+            self.centre.add(f"wj-{number + 1001}")
+        who = Identity("wj-0001", "box", agent.key, agent.nonce)
+        self.nonce_at = self.audit.enrolled_at = _millis(self.centre.clock)
+        file = self.centres.folder / f"{self.number}.outbox"
+        link = Collector(self.centres.url, who)
+        box = _Box(file, self.clock, who, link, self.seeded)
+        story = box.begin(self.state)
+        self._tell(box, story)
+        away = False
+        for look in range(int(MINUTES * 60 / MIND_SECONDS)):
+            self._pass(MIND_SECONDS)
+            self._set_the_clock(0.08 if away else 0.03)
+            if self.seeded.random() < 0.005:
+                box.outbox.close()
+                self._off()
+                box = _Box(file, self.clock, who, link, self.seeded)
+                story = box.begin(self.state)
+            self._see(box, story)
+            if self.seeded.random() < 0.2:
+                self._tell(box, story)
+            away = self.seeded.random() < (0.9 if away else 0.03)
+            if look == 0 or (not away and self.seeded.random() < 0.3):
+                await self._send(box)
+            if look % 60 == 0:
+                self._hear_others()
+            if self.seeded.random() < 0.02:
+                self._evaluate()
+        self._tell(box, story)
+        for _ in range(LAST_MINUTES):
+            self._pass(60.0)
+            self._hear_others()
+            if await self._send(box):
+                break
+        self._evaluate()
+        await link.close()
+        box.outbox.close()
+        self.audit.outbox = auditor.read_outbox(file)
+
+    def _pass(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.centre.clock.advance(seconds)
+
+    def _set_the_clock(self, chance: float) -> None:
+        """Set the box's clock, sometimes; half of the time it is set right."""
+        if self.seeded.random() >= chance:
+            return
+        off = (self.clock.now() - self.centre.clock.now()).total_seconds()
+        way = self.seeded.choice([-1, 1]) if self.clock.now().year > EARLIEST_YEAR else 1
+        wild = self.seeded.choice(STEPS_SECONDS) * way + self.seeded.randrange(-999, 1000) / 1000
+        self.clock.step(-off if self.seeded.random() < 0.5 else wild)
+        self.set += 1
+
+    def _off(self) -> None:
+        """Be off for a while; the clock may have stood meanwhile, or be another when the box comes again."""
+        self.killed += 1
+        for _ in range(self.seeded.randrange(1, 60)):
+            self._pass(MIND_SECONDS)
+        self._set_the_clock(0.5)
+        if self.clock.now().year < PLAUSIBLE_YEAR:
+            self.clock.step((self.centre.clock.now() - self.clock.now()).total_seconds())
+
+    def _see(self, box: _Box, story: Story) -> None:
+        now, wall = box.wall.now(), _millis(self.clock)
+        story.look(wall, round(self.clock.monotonic() * 1000))
+        if self.seeded.random() < 0.1:
+            self.state = self.seeded.choice(STATES)
+            box.track.set(now, self.state)
+            story.turn(wall, self.state)
+
+    def _tell(self, box: _Box, story: Story) -> None:
+        wall = _millis(self.clock)
+        (number,) = box.tell()
+        self.audit.said.append(Said(box.boot, number, wall, self.nonce_at, *story.told(wall)))
+
+    async def _send(self, box: _Box) -> bool:
+        """Send what waits; tell whether nothing does any more."""
+        while (wait := await box.sender.turn()) == 0.0:
+            self.nonce_at = _millis(self.centre.clock)
+            self.audit.answered.add(self.nonce_at)
+            if box.sender._left_upto:
+                return False
+        return wait is None
+
+    def _hear_others(self) -> None:
+        for number in range(self._others):
+            name = f"wj-{number + 1001}"
+            self.centre.send(self.centre.report(institution=name), institution=name)
+
+    def _evaluate(self) -> None:
+        evaluate(self.centre.context, "wj-0001")
+        self.audit.look(_millis(self.centre.clock))

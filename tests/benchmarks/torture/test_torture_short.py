@@ -23,7 +23,7 @@ from benchmarks.torture.proxy import Line, Proxy
 from support.databases import PostgresServer
 from support.parts import require
 
-SHORT = {"F1": 1, "F2": 2, "F3": 40, "F4": 10, "F5": 2, "F6": 40, "F7": 40, "F8": 2, "F9": 4, "F10": 80, "F13": 200}
+SHORT = {"F1": 1, "F2": 2, "F3": 40, "F4": 10, "F5": 2, "F6": 40, "F7": 2, "F8": 2, "F9": 4, "F10": 80, "F13": 200}
 
 
 @pytest.mark.timeout(120)
