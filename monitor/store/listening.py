@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable
+from itertools import accumulate
 
-from sqlalchemy import select, update
+from sqlalchemy import exists, select, update
 from sqlalchemy.orm import Session
 
-from monitor.model.span import SECOND, Millis
+from monitor.model.span import MINUTE, SECOND, Millis
 from monitor.store.tables import ListeningRow
 from monitor.store.upsert import insert_new
 
@@ -16,11 +17,18 @@ ABSENT_AFTER: Millis = 15 * SECOND
 """Without a note for so long the collector was away, or its database was: agents could not be heard."""
 
 
+APART: Millis = MINUTE
+"""So far may the clocks of the collector's machines be apart; what is noted further ahead was noted by a clock that was set back."""
+
+
 def listens(session: Session, now: Millis, absent_after: Millis = ABSENT_AFTER) -> None:
-    """Note that a process of the collector listens now; after `absent_after` without a note a new stretch begins."""
-    newest = select(ListeningRow).order_by(ListeningRow.since_at.desc()).limit(1)
-    row = session.scalars(newest).one_or_none()
-    if row is None or now - row.until_at > absent_after:
+    """Note that a process of the collector listens now; after `absent_after` without a note a new stretch begins.
+
+    So does one where the clock was set back: what was noted by a clock that was ahead says nothing of now.
+    """
+    newest = select(ListeningRow).where(ListeningRow.since_at <= now + APART)
+    row = session.scalars(newest.order_by(ListeningRow.since_at.desc()).limit(1)).one_or_none()
+    if row is None or not -APART <= now - row.until_at <= absent_after:
         insert_new(session, ListeningRow, [{"since_at": now, "until_at": now}])
         return
     session.execute(
@@ -32,19 +40,22 @@ def listens(session: Session, now: Millis, absent_after: Millis = ABSENT_AFTER) 
 
 def listened_at(session: Session, at: Millis) -> bool:
     """Tell whether the collector listened at an instant, by what is noted; of the time before the first note nobody knows."""
-    query = select(ListeningRow.until_at).where(ListeningRow.since_at <= at).order_by(ListeningRow.since_at.desc())
-    until = session.scalars(query.limit(1)).one_or_none()
-    return until is None or at - until <= ABSENT_AFTER
+    begun = ListeningRow.since_at <= at
+    if session.scalars(select(exists().where(begun, ListeningRow.until_at >= at - ABSENT_AFTER))).one():
+        return True
+    return not session.scalars(select(exists().where(begun))).one()
 
 
 def listened(session: Session) -> Callable[[Millis], bool]:
     """Return what tells the same of any number of instants, by what is noted now."""
     query = select(ListeningRow.since_at, ListeningRow.until_at).order_by(ListeningRow.since_at)
-    noted = [(since, until) for since, until in session.execute(query)]
+    noted = session.execute(query).all()
+    begun = [since for since, _ in noted]
+    latest = list(accumulate((until for _, until in noted), max))  # a clock that was set back leaves stretches that overlap
 
     def told(at: Millis) -> bool:
-        index = bisect_right(noted, at, key=lambda stretch: stretch[0])
-        return index == 0 or at - noted[index - 1][1] <= ABSENT_AFTER
+        index = bisect_right(begun, at)
+        return index == 0 or at - latest[index - 1] <= ABSENT_AFTER
 
     return told
 

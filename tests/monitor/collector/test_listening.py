@@ -37,6 +37,47 @@ def test_of_a_moment_it_is_known_whether_somebody_listened(engine: Engine) -> No
     assert found == [True, True, True, False, False, True, True]
 
 
+def test_what_a_clock_that_was_ahead_noted_says_nothing_of_now(engine: Engine) -> None:
+    """Else, until that time came again, nobody would be silent."""
+    noted = [0, 5, 86_400, 86_405, 10, 15, 20]  # set ahead by a day, and right again
+    for at in noted:
+        with writing(engine) as session:
+            listens(session, NOW + at * SECOND)
+    with reading(engine) as session:
+        assert listening_since(session, NOW + 25 * SECOND) == NOW
+        assert listening_since(session, NOW + DAY + 5 * SECOND) == NOW + DAY, "so it was noted"
+    for at in range(DAY // SECOND - 30, DAY // SECOND + 60, 10):
+        with writing(engine) as session:
+            listens(session, NOW + at * SECOND)
+    with reading(engine) as session:
+        since = listening_since(session, NOW + DAY + MINUTE)
+        assert since is not None
+        assert NOW + DAY - 30 * SECOND <= since <= NOW + DAY + 5 * SECOND
+
+
+def test_a_clock_that_is_set_back_begins_a_new_stretch(engine: Engine) -> None:
+    """An absence in the time that comes once more is one."""
+    for at in (0, 10, 20):
+        with writing(engine) as session:
+            listens(session, NOW + HOUR + at * SECOND)
+    for at in (0, 10, 600):
+        with writing(engine) as session:
+            listens(session, NOW + HOUR + 15 * SECOND - 30 * MINUTE + at * SECOND)
+    back = NOW + 30 * MINUTE + 15 * SECOND
+    with reading(engine) as session:
+        assert listening_since(session, back + 12 * SECOND) == back
+        assert listening_since(session, back + 605 * SECOND) == back + 600 * SECOND
+        assert listened_at(session, NOW + HOUR + 5 * SECOND), "it did, by the clock of before"
+
+
+def test_clocks_of_two_machines_may_be_apart(engine: Engine) -> None:
+    for at in (0, -40, 10, -30, 20, -20):
+        with writing(engine) as session:
+            listens(session, NOW + at * SECOND)
+    with reading(engine) as session:
+        assert listening_since(session, NOW + 25 * SECOND) == NOW
+
+
 def silence(last: int, listening: int | None) -> list[str]:
     facts = Facts(NOW, Inventory(institution=Institution(id="wj-0001"), zones=(), cameras=()))
     verdicts = judge(facts, pack(), last_reports={"box": last}, listening_since=listening)
