@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
+from benchmarks.torture.power import memory
 from monitor.collector.evaluate import evaluate
 from monitor.collector.ingest import ingest
 from monitor.model.observation import Kind
@@ -40,7 +41,7 @@ def torture(runs: int, seed: int) -> list[str]:
     """Return what went wrong in `runs` orders."""
     problems: list[str] = []
     seeded = random.Random(seed)
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=memory()) as name:  # on a disk its syncs are most of the time
         folder = Path(name)
         template, envelopes = _prepare(folder)
         wanted = _take_in(template, folder / "straight.db", [envelopes])
