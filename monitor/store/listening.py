@@ -51,7 +51,8 @@ def listened(session: Session) -> Callable[[Millis], bool]:
     query = select(ListeningRow.since_at, ListeningRow.until_at).order_by(ListeningRow.since_at)
     noted = session.execute(query).all()
     begun = [since for since, _ in noted]
-    latest = list(accumulate((until for _, until in noted), max))  # a clock that was set back leaves stretches that overlap
+    # A clock that was set back leaves stretches that overlap.
+    latest = list(accumulate((until for _, until in noted), max))
 
     def told(at: Millis) -> bool:
         index = bisect_right(begun, at)
