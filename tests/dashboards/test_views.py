@@ -172,6 +172,7 @@ def test_an_officer_finds_the_institutions_whose_views_wait(turned: District) ->
     listed = client.get("/?lang=en").text
     assert "1 institution has proposed views that wait for an officer" in says(listed)
     assert "1 view to confirm" in says(client.get("/?views=wait").text)
+    assert "1 institution has proposed views that wait for an officer" in says(client.get("/?views=wait&lang=en").text)
     assert post(client, page(client), move="confirm") == 303
     evaluate(turned.context, SITE)
     assert "No proposed view waits for an officer" in says(client.get("/?views=wait").text)
