@@ -125,7 +125,7 @@ def measure_of(bound: str) -> str:
     return next((name for name in _LESS_WORDS if rest == name or rest.endswith(f"_{name}")), rest)
 
 
-_WHOLE: Final = frozenset({"covered_ratio", "covered_structure", "covered_still"})
+_WHOLE: Final = frozenset({"covered_ratio", "covered_structure", "covered_still", "covered_grown"})
 _LESS_WORDS: Final = (
     "drawn_ratio", "rest_share", "rest_identity", "coarse_in_place", "in_place", "own_structure", "renewed_left",
     "grain_left", "colour_grain", "registered", "identity", "anchored", "settled", "grain",

@@ -19,8 +19,14 @@ def covered(seen: Match, t: Thresholds) -> bool:
     strange = _is_strange(seen, t, rest=seen.rest_identity < t.covered_rest_identity)
     part = (seen.covered_ratio >= t.covered_ratio or poor) and not strange
     whole = seen.in_place <= t.covered_whole_in_place and seen.own_structure <= t.covered_whole_structure
-    still = seen.covered_still is None or seen.covered_still >= t.covered_still
-    return (part or whole) and (still or seen.covered_ratio >= t.covered_wide_ratio)
+    return (part or whole) and (_stays(seen, t) or seen.covered_ratio >= t.covered_wide_ratio)
+
+
+def _stays(seen: Match, t: Thresholds) -> bool:
+    """Tell whether what hides a part of the view is where it was in the look before, or was there and is larger now."""
+    if seen.covered_still is None or seen.covered_grown is None:
+        return True
+    return seen.covered_still >= t.covered_still or seen.covered_grown >= t.covered_grown
 
 
 def _is_strange(seen: Match, t: Thresholds, *, rest: bool) -> bool:

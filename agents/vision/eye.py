@@ -12,6 +12,7 @@ from agents.vision.light import Light
 from agents.vision.loop import Frame, Loop
 from agents.vision.match import Match, match, surely
 from agents.vision.measure import Measures, Scores
+from agents.vision.pair import Mask
 from agents.vision.recurrence import MOVES_RATIO, Recurrence
 from agents.vision.settling import Settling
 from agents.vision.thresholds import Thresholds
@@ -55,6 +56,8 @@ class Eye:
         self._thresholds = by_light or (lambda _: thresholds)
         self._usual = Usual()
         self._before: Fingerprint | None = None
+        self._covered: Mask | None = None
+        """What of the view was covered in the newest look."""
         self._sound: dict[bool, Fingerprint] = {}
         """The last look that surely showed the approved view, without colour (infrared) and with."""
         self._loop = Loop()
@@ -97,8 +100,8 @@ class Eye:
         colourless = view.light == "infrared"
         settled = [item.view for item in self._settling]
         before, sound = self._before, self._sound.get(colourless)
-        matched = match(view, settled, before, sound) if settled else None
-        self._before = view
+        matched = match(view, settled, before, sound, self._covered) if settled else None
+        self._before, self._covered = view, None if matched is None else matched.region
         thresholds = self._thresholds(view.light)
         changed = measures.repeat.changed_ratio
         self._recurrence.looked(moved=changed is None or changed >= MOVES_RATIO)

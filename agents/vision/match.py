@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import cv2
@@ -67,6 +67,9 @@ class Match:
     """Share of the approved structure in that region."""
     covered_still: float | None
     """How far the region and its border are what they were in the look before; None without one."""
+    covered_grown: float | None
+    """How far what was covered in the look before, and is covered still, shows the same: a cover that grows doesn't move. 0 where that was little,
+    or is no longer covered; None without a look before."""
     rest_identity: float
     """Correlation of the edges outside that region with the approved ones where they were, -1..1; 1 where there is no region."""
     rest_share: float
@@ -92,28 +95,39 @@ class Match:
     zoom: float
     zoomed: float
     """`registered` about the view's own middle, nearer or farther alone; 0 where that needn't be asked."""
+    region: Mask = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.bool_), repr=False, compare=False)
+    """That region: (ROWS, COLUMNS)."""
     sound: Kept | None = None
     """Beside the last look that surely showed the approved view; None without one, or where that needn't be asked."""
 
     def as_scores(self) -> dict[str, float | None]:
         """Return the numbers by name, rounded, as they are shown and reported."""
-        numbers = {name: value for name, value in vars(self).items() if name != "sound" and not isinstance(value, str)}
+        left_out = {"sound", "region"}
+        numbers = {
+            name: value for name, value in vars(self).items() if name not in left_out and not isinstance(value, str)
+        }
         if self.sound is not None:
             numbers |= {f"sound_{name}": value for name, value in vars(self.sound).items()}
         return {name: None if value is None else round(float(value), 4) for name, value in numbers.items()}
 
 
 def match(
-    seen: Fingerprint, approved: Sequence[Fingerprint], before: Fingerprint | None, sound: Fingerprint | None = None
+    seen: Fingerprint,
+    approved: Sequence[Fingerprint],
+    before: Fingerprint | None,
+    sound: Fingerprint | None = None,
+    covered_before: Mask | None = None,
 ) -> Match | None:
     """Compare a look with the approved views. None where there is nothing to compare.
 
-    `before` is the look before it, `sound` the last one that surely showed the approved view in the same kind of light.
+    `before` is the look before it, `covered_before` the region that its match found covered, `sound` the last one that surely showed the approved view in the same kind of light.
     Views pair by light, not by the clock: those without colour apart from those with; where none is of the look's
     kind, all. Of several, the one that fits best counts, so that a room at nap time is held against its nap view.
     """
     paired = [view for view in approved if (view.light == "infrared") == (seen.light == "infrared")]
-    found = [_compared(Pair(seen, view), before, same_light=bool(paired)) for view in paired or approved]
+    found = [
+        _compared(Pair(seen, view), before, covered_before, same_light=bool(paired)) for view in paired or approved
+    ]
     best = max(found, key=lambda item: item.in_place, default=None)
     if best is None or sound is None:
         return best
@@ -148,8 +162,9 @@ _SEARCHED_UNDER: Final = 0.6
 """Share of structure in place from which the view is not lost."""
 
 
-def _compared(pair: Pair, before: Fingerprint | None, *, same_light: bool) -> Match:
+def _compared(pair: Pair, before: Fingerprint | None, covered_before: Mask | None, *, same_light: bool) -> Match:
     region = _covered_region(pair)
+    changed = None if before is None else _changed(pair.seen, before)
     rest_identity, rest_share = _rest(pair, region)
     sharpness, coarse_in_place = _sharpness(pair)
     identity, fixed, found = _registered(pair)
@@ -164,7 +179,9 @@ def _compared(pair: Pair, before: Fingerprint | None, *, same_light: bool) -> Ma
         sharpness=sharpness,
         covered_ratio=float(region.mean()),
         covered_structure=ratio(float(pair.weight[region].sum()), float(pair.weight.sum())),
-        covered_still=None if before is None else _still(region, pair.seen, before),
+        covered_still=None if changed is None else _still(_with_border(region), changed),
+        covered_grown=None if changed is None else _grown(region, covered_before, changed),
+        region=region,
         rest_identity=rest_identity,
         rest_share=rest_share,
         covered_sharp=pair.sharp_share(_inner(region)),
@@ -265,19 +282,34 @@ def _with_border(region: Mask) -> Mask:
     return np.asarray(cv2.dilate(region.astype(np.uint8), np.ones((_BORDER, _BORDER), np.uint8)), np.bool_)
 
 
-def _still(region: Mask, seen: Fingerprint, before: Fingerprint) -> float:
-    """Return how far a region and its border show the same as in the look before, 0..1."""
-    around = _with_border(region)
-    if not around.any():
-        return 1.0
+def _changed(seen: Fingerprint, before: Fingerprint) -> Field:
+    """Return how far each cell's edges are other ones than in the look before, 0..1."""
     floor = max(FAINT, 2 * seen.noise, 2 * before.noise)
     mine, yours = seen.edges, before.edges
     turned = np.hypot(
         mine.strength * mine.cosine - yours.strength * yours.cosine,
         mine.strength * mine.sine - yours.strength * yours.sine,
     ) + np.abs(mine.strength - yours.strength)
-    changed = np.clip(turned / (floor + mine.strength + yours.strength), 0, 1)
-    return 1 - float(changed[around].mean())
+    return np.asarray(np.clip(turned / (floor + mine.strength + yours.strength), 0, 1), np.float32)
+
+
+def _still(where: Mask, changed: Field) -> float:
+    """Return how far a part of the view shows what it did in the look before, 0..1."""
+    return 1 - float(changed[where].mean()) if where.any() else 1.0
+
+
+_GROWN_FROM: Final = 0.2
+"""Of the view was covered in the look before: what is smaller may lie in anything."""
+
+_GROWN_KEPT: Final = 0.95
+"""Of that is covered still: who walks past leaves behind what he hid."""
+
+
+def _grown(region: Mask, before: Mask | None, changed: Field) -> float:
+    """Return how far what was covered in the look before and still is shows the same, well inside; 0 where that isn't much of the view."""
+    if before is None or before.mean() < _GROWN_FROM or region[before].mean() < _GROWN_KEPT:
+        return 0.0
+    return _still(_inner(before), changed)
 
 
 def _rest(pair: Pair, region: Mask) -> tuple[float, float]:

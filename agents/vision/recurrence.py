@@ -45,8 +45,9 @@ LEAST_FRAMES = 0.2
 """A frame counts for the seconds before and after it, the more the nearer: a loop is no whole number of seconds long. So much
 of a frame is needed for a second to have a value."""
 
-KNOWN_RATIO = 0.6
-"""Of the last minute's seconds must have an inter frame: the rest is filled in, and tells nothing."""
+KNOWN_RATIO = 0.8
+"""Of the last minute's seconds must have a frame: the rest is filled in, and tells nothing. Of two pictures in three seconds what is filled in comes again by
+chance."""
 
 LEAST_POWER = 0.01
 """An earlier time with less movement than this, beside the latest, correlates by chance of its rounding."""

@@ -132,6 +132,8 @@ class Thresholds:
     """Share of all edges that must lie outside the region for them to say anything."""
     covered_still: float = _least(0.75)
     """People move: close to the lens they reach 0.73 between two looks, a trembling hand 0.77."""
+    covered_grown: float = _least(0.77)
+    """What was covered a look ago and is still: of people who stand close and turn it has 0.4 to 0.7."""
     covered_wide_ratio: float = _least(0.6)
     """So much of the view no passer-by hides: it needs no second look to be still."""
     covered_striped_ratio: float = _least(0.36)

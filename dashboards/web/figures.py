@@ -376,7 +376,9 @@ FIGURES: dict[str, tuple[str, Write]] = {
     "contradictions": (_n("Contradictions"), lambda words, value: contradicted(value, words) or None),
 }
 
-_ABSENT_PICTURE = frozenset({"grain_ratio", "stripe_gain", "tint_shift", "same_times", "same_ratio", "covered_still"})
+_ABSENT_PICTURE = frozenset(
+    {"grain_ratio", "stripe_gain", "tint_shift", "same_times", "same_ratio", "covered_still", "covered_grown"}
+)
 """Measures of a picture beside earlier ones: null where there is none."""
 
 ABSENT_WHEN_NULL = frozenset(

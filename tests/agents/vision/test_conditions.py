@@ -129,7 +129,7 @@ CASES: list[tuple[str, Evidence]] = [
 
 IN_PLACE = Match(
     light="day", beside="day", same_light=True, in_place=0.95, visible=1, own_structure=1, coarse_in_place=0.95, sharpness=1,
-    covered_ratio=0, covered_structure=0, covered_still=1, rest_identity=1, rest_share=1, covered_sharp=0, identity=1, registered=1, anchored=1, settled=0, distinct=0,
+    covered_ratio=0, covered_structure=0, covered_still=1, covered_grown=0, rest_identity=1, rest_share=1, covered_sharp=0, identity=1, registered=1, anchored=1, settled=0, distinct=0,
     shift_x=0, shift_y=0, rotation=0, zoom=1, zoomed=0,
 )  # fmt: skip
 GONE_IN_PARTS = replace(IN_PLACE, in_place=0.7, covered_ratio=0.18, covered_structure=0.47)

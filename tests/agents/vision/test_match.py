@@ -164,6 +164,31 @@ def test_the_whole_lens_covered() -> None:
     assert [state(beside(look, ROOM, look)) for look in looks] == ["covered"] * 4
 
 
+def course(*looks: Image) -> list[Match]:
+    """Match looks with the approved view of the room, one after the other."""
+    view, before, found = merge([seen(ROOM, at) for at in range(5)]), seen(ROOM, 20), list[Match]()
+    for number, look in enumerate(looks):
+        now = seen(look, 30 + number)
+        matched = match(now, [view], before, None, found[-1].region if found else None)
+        assert matched is not None
+        found.append(matched)
+        before = now
+    return found
+
+
+@pytest.mark.parametrize("by", ["hand", "cloth"])
+def test_a_cover_that_grows_is_one_before_it_has_stopped(by: str) -> None:
+    grown = course(*(hidden(ROOM, share, by) for share in (0.35, 0.45, 0.56)))
+    assert [state(item) for item in grown[1:]] == ["covered"] * 2
+    assert max(item.covered_still or 0.0 for item in grown[1:]) < LIMITS.covered_still
+
+
+def test_who_comes_closer_is_no_cover() -> None:
+    nearer = course(*(person(ROOM, 0.5, size) for size in (1.2, 1.5, 1.9, 2.4)))
+    assert [state(item) for item in nearer] == ["ok"] * 4
+    assert max(item.covered_grown or 0.0 for item in nearer) < LIMITS.covered_grown
+
+
 def test_who_stands_close_to_the_lens_moves() -> None:
     before, now = person(ROOM, 0.35, 1.9), person(ROOM, 0.5, 1.9)
     found = beside(now, ROOM, before)
