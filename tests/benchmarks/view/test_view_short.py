@@ -20,8 +20,9 @@ from benchmarks.view.truth import alarms_from
 SECONDS = 900.0
 """The morning of a clean day."""
 LOOPED = "looped"
-MISSED_AT_MOST = 2
-FALSE_AT_MOST = 1
+LOOKS_AT_MOST = 3.0
+"""From an event's start to its name; 0.0 to 2.6 on 2026-11-30, of a loop (which must first be played to its end) 7.6."""
+LOOP_LOOKS_AT_MOST = 9.0
 
 
 @pytest.mark.long
@@ -41,6 +42,9 @@ def test_every_state_is_told_from_every_other_and_from_daily_life(tmp_path: Path
     wrong = {pair: count for pair, count in score.confusion.items() if pair[0] != pair[1]}
     false = {name: tally.false for name, tally in score.states.items() if tally.false}
     assert sum(tally.events for tally in score.states.values()) >= len(STATES) - 3, "below the floor"
-    assert sum(wrong.values()) <= MISSED_AT_MOST, wrong
-    assert sum(false.values()) <= FALSE_AT_MOST, false
+    assert not wrong
+    assert not false
     assert not score.clean_alarms
+    latest = {name: max(tally.delays) for name, tally in score.states.items() if tally.delays}
+    assert latest.pop(LOOPED) <= LOOP_LOOKS_AT_MOST
+    assert max(latest.values()) <= LOOKS_AT_MOST, latest
