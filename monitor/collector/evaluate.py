@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 
 import structlog
 from sqlalchemy.orm import Session
 
 from monitor.collector.clocks import NOTED_FOR
 from monitor.collector.context import Context
+from monitor.collector.judged_by import judged_by
 from monitor.collector.packs import Packs
 from monitor.evaluation.cases import Move, moves
 from monitor.evaluation.judge import judge, of_silence_alone
@@ -25,21 +26,34 @@ from monitor.model.verdict import Episode, Outcome, Verdict, citation_json, evid
 from monitor.store import agents, evaluations, registry, reports, views
 from monitor.store.clocks import disputed_at
 from monitor.store.engine import snapshot, writing
+from monitor.store.evaluated import Evaluated, digest_of_rows, keep_evaluated
 from monitor.store.findings import FindingRow, Reading, add_finding, change_finding, count_open, known_findings
 from monitor.store.indexes import load_indexes
 from monitor.store.instants import has_instants, put_together
+from monitor.store.journal import journal_head
 from monitor.store.kept_packs import keep_pack
 from monitor.store.keys import enrolled_by, revoked_agents
 from monitor.store.ledger import load_observations
 from monitor.store.listening import listening_since
 from monitor.store.notices import owe_notices
 from monitor.store.stored import unreadable
-from monitor.store.verdicts import Key, load_runs, replace_verdicts, save_runs
+from monitor.store.verdicts import Key, load_runs, replace_verdicts, save_runs, verdict_rows
 
 log = structlog.get_logger(__name__)
 
 NOTIFIED = frozenset({"retention", "view"})
 """The requirements whose findings are told to somebody when they open."""
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the judge is told beside ledger, register and pack: it is another a moment later."""
+
+    heard: Mapping[str, Millis]
+    """For each agent that is expected to report, since when it would be silent."""
+    undetermined_since: Mapping[Key, Millis]
+    listening_since: Millis | None
+    clocks_disputed: bool
 
 
 @dataclass(frozen=True)
@@ -57,6 +71,13 @@ class Assessment:
     number: int
     revoked: Mapping[str, Millis]
     """Agents whose keys were all revoked, and when."""
+    waiting: int
+    """Proposed views that wait for an officer."""
+    told: Told
+    reports: Mapping[str, int]
+    """How many reports of each agent were there."""
+    journal: int
+    """How many entries the journal had."""
 
     @property
     def moves(self) -> list[Move]:
@@ -93,20 +114,27 @@ class Evaluation:
     changed: tuple[str, ...] = field(default=())
 
 
-def facts_of(session: Session, institution_id: str, as_of: Millis, kept: KeptIndexes | None = None) -> Facts | None:
+def facts_of(
+    session: Session,
+    institution_id: str,
+    as_of: Millis,
+    kept: KeptIndexes | None = None,
+    ledger: Session | None = None,
+) -> Facts | None:
     """Return all that is known of an institution as of an instant; None while nothing is declared.
 
-    What is `kept` of its cameras' indexes isn't read again.
+    What is `kept` of its cameras' indexes isn't read again. The `ledger` may lie in a database of its own.
     """
+    ledger = ledger or session
     inventory = registry.approved_inventory(session, institution_id)
-    if inventory is None and not has_instants(session, institution_id, Kind.INVENTORY):
+    if inventory is None and not has_instants(ledger, institution_id, Kind.INVENTORY):
         return None  # as the fold would say of whatever was seen: it isn't read for that
     facts = fold(
-        load_observations(session, institution_id, as_of),
+        load_observations(ledger, institution_id, as_of),
         as_of,
         inventory=inventory,
         waivers=registry.waivers(session, institution_id, as_of),
-        indexes=load_indexes(session, institution_id, as_of, kept or KeptIndexes()),
+        indexes=load_indexes(ledger, institution_id, as_of, kept or KeptIndexes()),
     )
     return None if facts is None else with_approvals(facts, views.approvals(session, institution_id))
 
@@ -126,19 +154,20 @@ def assess(
     facts = facts_of(session, institution_id, as_of, kept)
     before = load_runs(session, institution_id)
     revoked = revoked_agents(session, institution_id, as_of)
-    verdicts = _judge(
-        facts,
-        regulation,
-        summary,
-        as_of,
-        _expected(agents.heard_from(session, institution_id), revoked),
-        before,
-        listening_since(session, as_of),
-        clocks_disputed=disputed_at(session, as_of, NOTED_FOR),
-    )
+    enrolled = agents.agents_of(session, institution_id)
+    told = _told(session, as_of, _expected({agent.id: agent.heard_at for agent in enrolled}, revoked), before)
+    verdicts = judge_as_told(facts, regulation, summary, as_of, told)
     runs = {item.key: extend(before.get(item.key, ()), Look.of(item)) for item in verdicts}
-    known = known_findings(session, institution_id)
-    return Assessment(institution_id, as_of, regulation, facts, verdicts, before, runs, known, number, revoked)
+    return Assessment(
+        institution_id, as_of, regulation, facts, verdicts, before, runs,
+        known=known_findings(session, institution_id),
+        number=number,
+        revoked=revoked,
+        waiting=len(views.open_proposals(session, institution_id)),
+        told=told,
+        reports={agent.id: agent.reports for agent in enrolled},
+        journal=(journal_head(session, institution_id) or (0, None))[0],
+    )  # fmt: skip
 
 
 def verdicts_as_of(session: Session, institution_id: str, as_of: Millis, packs: Packs) -> tuple[Verdict, ...]:
@@ -147,13 +176,10 @@ def verdicts_as_of(session: Session, institution_id: str, as_of: Millis, packs: 
     Raises PackError when its pack can't be read, RegisterError when it is not in the register.
     """
     summary = registry.known_institution(session, institution_id)
-    heard = expected_reports(session, institution_id, as_of)
     facts = facts_of(session, institution_id, as_of)
     runs = load_runs(session, institution_id, until=as_of)
-    disputed = disputed_at(session, as_of, NOTED_FOR)
-    listening = listening_since(session, as_of)
-    pack = packs.get(summary.regulation)
-    return _judge(facts, pack, summary, as_of, heard, runs, listening, clocks_disputed=disputed)
+    told = _told(session, as_of, expected_reports(session, institution_id, as_of), runs)
+    return judge_as_told(facts, packs.get(summary.regulation), summary, as_of, told)
 
 
 def expected_reports(session: Session, institution_id: str, as_of: Millis) -> dict[str, Millis]:
@@ -172,24 +198,34 @@ def _expected(heard: Mapping[str, Millis], revoked: Mapping[str, Millis]) -> dic
     return {agent: at for agent, at in heard.items() if agent not in revoked}
 
 
-def _judge(
-    facts: Facts | None,
-    regulation: Regulation,
-    summary: registry.InstitutionSummary,
-    as_of: Millis,
-    heard: Mapping[str, Millis],
-    runs: Mapping[Key, tuple[Run, ...]],
-    listening: Millis | None,
-    *,
-    clocks_disputed: bool,
+def _told(session: Session, as_of: Millis, heard: Mapping[str, Millis], runs: Mapping[Key, tuple[Run, ...]]) -> Told:
+    since = {key: at for key, items in runs.items() if (at := undetermined_since(items)) is not None}
+    return Told(heard, since, listening_since(session, as_of), disputed_at(session, as_of, NOTED_FOR))
+
+
+def judge_as_told(
+    facts: Facts | None, regulation: Regulation, summary: registry.InstitutionSummary, as_of: Millis, told: Told
 ) -> tuple[Verdict, ...]:
+    """Judge what is known of an institution, and its agents' silence alone while nothing is declared. Nothing is read."""
     if facts is None:
         facts, regulation = Facts(as_of, nothing_declared(summary)), of_silence_alone(regulation)
-    since = {key: at for key, items in runs.items() if (at := undetermined_since(items)) is not None}
     return judge(
-        facts, regulation, last_reports=heard, undetermined_since=since, listening_since=listening,
-        clocks_disputed=clocks_disputed,
+        facts, regulation, last_reports=told.heard, undetermined_since=told.undetermined_since,
+        listening_since=told.listening_since, clocks_disputed=told.clocks_disputed,
     )  # fmt: skip
+
+
+def judge_again(
+    session: Session, ledger: Session, institution_id: str, regulation: Regulation, item: Evaluated
+) -> tuple[tuple[Verdict, ...], evaluations.Standing]:
+    """Make an evaluation again, from another ledger and the register as it is; return its verdicts and how the institution stood."""
+    summary = registry.known_institution(session, institution_id)
+    facts = facts_of(session, institution_id, item.as_of, ledger=ledger)
+    since = {_key(*words): at for *words, at in item.undetermined_since}
+    told = Told(item.heard, since, item.listening_since, item.clocks_disputed)
+    verdicts = judge_as_told(facts, regulation, summary, item.as_of, told)
+    waiting = views.open_proposals(ledger, institution_id, views.decisions(session, institution_id))
+    return verdicts, standing_of(verdicts, count_open(session, institution_id), len(waiting))
 
 
 def nothing_declared(summary: registry.InstitutionSummary) -> Inventory:
@@ -238,12 +274,13 @@ def _notifies(context: Context) -> bool:
 def _write(session: Session, assessment: Assessment, *, notify: bool) -> Evaluation:
     institution_id, now = assessment.institution, assessment.as_of
     put_together(session, institution_id)
-    replace_verdicts(session, institution_id, assessment.verdicts)
+    rows = verdict_rows(institution_id, assessment.verdicts)
+    replace_verdicts(session, institution_id, rows)
     save_runs(session, institution_id, assessment.runs_before, assessment.runs)
     opened, changed = [], []
     owed = []
     told = assessment.moves
-    pack = keep_pack(session, assessment.regulation, now) if told else ""
+    pack = keep_pack(session, assessment.regulation, now)
     for move in told:
         if move.known is None:
             row = _finding(assessment, move)
@@ -257,13 +294,48 @@ def _write(session: Session, assessment: Assessment, *, notify: bool) -> Evaluat
             changed.append(move.known.id)
     if notify:
         owe_notices(session, institution_id, owed, now)
-    open_findings = count_open(session, institution_id)
-    waiting = len(views.open_proposals(session, institution_id))
-    evaluations.stand(session, institution_id, _standing(assessment.verdicts, open_findings, waiting))
+    standing = standing_of(assessment.verdicts, count_open(session, institution_id), assessment.waiting)
+    evaluations.stand(session, institution_id, standing)
+    evaluated = _evaluated(assessment, pack, standing, rows)
+    keep_evaluated(session, institution_id, assessment.number + 1, evaluated)
     return Evaluation(institution_id, now, assessment.verdicts, tuple(opened), tuple(changed))
 
 
-def _standing(verdicts: Iterable[Verdict], open_findings: int, waiting: int) -> evaluations.Standing:
+def _evaluated(
+    assessment: Assessment, pack: str, standing: evaluations.Standing, rows: Sequence[Mapping[str, str]]
+) -> Evaluated:
+    """Return what the evaluation stood on and wrote, by which it can be made again."""
+    told = assessment.told
+    looks = {_words(key): items[-1].last for key, items in {**assessment.runs_before, **assessment.runs}.items()}
+    looked = {_words(item.key): item.looked for item in assessment.verdicts}
+    return Evaluated(
+        as_of=assessment.as_of,
+        judged_by=judged_by(),
+        pack=pack,
+        reports=dict(assessment.reports),
+        journal=assessment.journal,
+        heard=dict(told.heard),
+        undetermined_since=sorted((*_words(key), at) for key, at in told.undetermined_since.items()),
+        listening_since=told.listening_since,
+        clocks_disputed=told.clocks_disputed,
+        standing=asdict(standing),
+        verdicts=digest_of_rows(rows),
+        looks=digest_of_rows(sorted(looks.items())),
+        other_looks=sorted((*words, last) for words, last in looks.items() if looked.get(words) != last),
+    )
+
+
+def _words(key: Key) -> tuple[str, str, str]:
+    requirement, subject = key
+    return requirement, subject.kind, subject.id
+
+
+def _key(requirement: str, kind: str, subject_id: str) -> Key:
+    return requirement, Subject.model_validate({"kind": kind, "id": subject_id})
+
+
+def standing_of(verdicts: Iterable[Verdict], open_findings: int, waiting: int) -> evaluations.Standing:
+    """Return how an institution stands by its verdicts."""
     items = list(verdicts)
     count = Counter(item.outcome for item in items)
     silent = any(item.requirement.kind == "agent_silence" and item.outcome is Outcome.BREACHED for item in items)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -24,7 +25,7 @@ from monitor.store.agents import Arrival, hold_institutions, reported
 from monitor.store.clocks import note_offset
 from monitor.store.engine import is_away, writing
 from monitor.store.ledger import add_entries
-from monitor.store.reports import add_reports
+from monitor.store.reports import Received, add_reports
 
 log = structlog.get_logger(__name__)
 
@@ -185,6 +186,7 @@ def _store(context: Context, group: Sequence[_Request], now: Millis) -> dict[int
     answers: dict[int, Rejected | str] = {}
     arrivals: dict[tuple[str, str], Arrival] = {}
     new: dict[str, list[Opened]] = {}
+    received: list[tuple[Received, int]] = []
     with writing(context.engine) as session:
         packs = hold_institutions(session, (who.institution for who in requests), now)
         # Who had to wait comes in when it is its turn: an evaluation that was before it has gone by what was there.
@@ -197,9 +199,10 @@ def _store(context: Context, group: Sequence[_Request], now: Millis) -> dict[int
             intake.keep_disputed(now)
             if fresh:
                 new[who.institution] = fresh
+                received += zip((item.received for item in fresh), itertools.count(intake.reports + 1), strict=False)
                 due = context.packs.silent_due(packs.get(who.institution), now)
                 arrivals[who.institution, who.agent] = _arrival(fresh, intake, due, now)
-        add_reports(session, [item.received for items in new.values() for item in items], now)
+        add_reports(session, received, now)
         add_entries(session, {name: [entry for item in items for entry in item.entries] for name, items in new.items()})
         reported(session, arrivals, now)
         lost = _lost(session, requests, new, arrivals)

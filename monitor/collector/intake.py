@@ -26,7 +26,8 @@ def begin(session: Session, reports: Mapping[Identity, Iterable[Position]]) -> d
         known[Identity(institution, agent)][boot, sequence] = digest
     chains = chains_of_agents(session, [(who.institution, who.agent) for who in reports])
     return {
-        who: Intake(session, who, known[who], chains.get((who.institution, who.agent)) or Chain()) for who in reports
+        who: Intake(session, who, known[who], *chains.get((who.institution, who.agent), (Chain(), 0)))
+        for who in reports
     }
 
 
@@ -39,6 +40,8 @@ class Intake:
     known: dict[Position, str]
     """The digests of what is stored already, of what was asked for."""
     chain: Chain
+    reports: int
+    """So many of them came in before."""
     forked: bool = False
     """One of these reports continues what had been continued already."""
     disputed: list[Received] = field(default_factory=list)

@@ -12,6 +12,7 @@ from monitor.model.span import MINUTE, Millis
 from monitor.regulations.problem import PackError
 from monitor.store import agents, evaluations, notices
 from monitor.store.engine import reading, writing
+from monitor.store.evaluated import CLOCK_SET, void_evaluated
 from monitor.store.findings import began_by
 from monitor.store.listening import listens
 from monitor.store.verdicts import looked_by
@@ -46,6 +47,7 @@ def bring_back(context: Context) -> int:
         for institution_id in due:
             if by := looked_by(session, institution_id, now, now + APART):
                 began_by(session, institution_id, now, now + APART, by)
+                void_evaluated(session, institution_id, CLOCK_SET)
         heard = agents.heard_by(session, now, now + APART)
         owed = notices.tried_by(session, now, owed_latest)
     log.warning("the collector's clock was set back", evaluations=len(due), agents=heard, notices=owed)

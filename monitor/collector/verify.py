@@ -1,9 +1,14 @@
-"""Checks what is stored against itself: every signature, every link and every row of the ledger, from the stored bytes."""
+"""Checks what is stored against itself: every signature, every link, every row of the ledger and every verdict, from the stored bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby, islice
+from operator import itemgetter
+
+from sqlalchemy.orm import Session
 
 from monitor.collector.context import Context
 from monitor.collector.nonce import nonce_moment
@@ -11,6 +16,7 @@ from monitor.collector.own_keys import stored_nonce_key
 from monitor.collector.verify_chain import ChainBeside
 from monitor.collector.verify_findings import FindingsChecked, check_findings
 from monitor.collector.verify_journal import JournalChecked, check_journal
+from monitor.collector.verify_verdicts import VerdictsChecked, check_verdicts
 from monitor.model.chain import Chain
 from monitor.model.envelope import Envelope, Place
 from monitor.model.jws import SignatureError
@@ -20,6 +26,7 @@ from monitor.model.span import isoformat
 from monitor.store import registry
 from monitor.store.agents import AgentSummary, agents_of
 from monitor.store.engine import snapshot
+from monitor.store.evaluated import kept_evaluated
 from monitor.store.keys import AgentKey, readable_keys
 from monitor.store.ledger import Entry
 from monitor.store.rebuilt import Difference, Rebuilt, rebuilding
@@ -27,6 +34,7 @@ from monitor.store.reports import (
     DisputedReport,
     Position,
     StoredReport,
+    arrivals,
     disputed_reports,
     reporting_agents,
     stored_reports,
@@ -35,6 +43,7 @@ from monitor.store.reports import (
 MOST_NAMED = 100
 """So many rows of one ledger are named; all are counted."""
 _REPORTS_AT_ONCE = 200
+_FEW = 5
 
 
 @dataclass
@@ -70,16 +79,25 @@ class Verified:
     ledger: LedgerChecked
     findings: FindingsChecked
     journal: JournalChecked
+    verdicts: VerdictsChecked
 
     @property
     def problems(self) -> list[str]:
         """All sentences."""
         agents = [text for item in self.agents for text in item.problems]
-        return agents + self.ledger.problems + self.findings.problems + self.journal.problems
+        rest = self.findings.problems + self.journal.problems + self.verdicts.problems
+        return agents + self.ledger.problems + rest
 
 
-def verify_institution(context: Context, institution: str) -> Verified:
-    """Check the stored reports of an institution's agents, and its ledger by them. Nothing is changed.
+Progress = Callable[[str], None]
+"""Is told, again and again, how far a check is."""
+
+
+def _silent(_said: str) -> None: ...
+
+
+def verify_institution(context: Context, institution: str, progress: Progress = _silent) -> Verified:
+    """Check the stored reports of an institution's agents, and its ledger and its newest evaluation by them. Nothing is changed.
 
     The ledger is made again in a temporary file: memory doesn't grow with it.
     """
@@ -87,15 +105,26 @@ def verify_institution(context: Context, institution: str) -> Verified:
         found: list[Checked] = []
         nonce_key = stored_nonce_key(session)
         enrolled = agents_of(session, institution, unreadable=Chain())
+        kept = kept_evaluated(session, institution)
+        had = None if kept is None or kept.evaluated is None else kept.evaluated.reports
+        far = _Far(progress, institution, sum(agent.reports for agent in enrolled))
         for name in sorted(reporting_agents(session, institution) - {agent.id for agent in enrolled}):
             text = f"agent {name} is gone: reports of it are stored"
             found.append(Checked(institution, name, problems=[text]))
         for agent in enrolled:
             keys, others = readable_keys(session, institution, agent.id)
             rows = stored_reports(session, institution, agent.id)
-            found.append(_verify(agent, keys, rows, nonce_key, _Telling(rebuilt, agent.id)))
+            telling = _Telling(rebuilt, agent.id, None if had is None else had.get(agent.id, 0), far)
+            found.append(_verify(agent, keys, rows, nonce_key, telling))
+            found[-1].problems += _arrival_problems(session, found[-1], telling.arrivals)
             found[-1].problems += [f"its key {item} is not what its id says: it was edited" for item in others]
             found[-1].problems += _disputed_problems(agent, keys, disputed_reports(session, institution, agent.id))
+        journal = check_journal(session, institution)
+        far.say("its newest evaluation is made again")
+        whole = not any(item.problems for item in found) and not journal.problems
+        verdicts = check_verdicts(session, rebuilt, institution, kept, enrolled, whole=whole)
+        rebuilt.add_late()
+        far.say("its ledger is compared")
         ledger = LedgerChecked(rebuilt.hold(session))
         for item in rebuilt.differences():
             ledger.differing += 1
@@ -104,8 +133,27 @@ def verify_institution(context: Context, institution: str) -> Verified:
         findings = check_findings(session, institution, context.packs)
         if not registry.is_known(session, institution):
             findings.problems.append(f"{institution} is gone from the register: what was stored of it is there")
-        journal = check_journal(session, institution)
-    return Verified(institution, found, ledger, findings, journal)
+    return Verified(institution, found, ledger, findings, journal, verdicts)
+
+
+@dataclass
+class _Far:
+    """How many of an institution's reports have been checked."""
+
+    progress: Progress
+    institution: str
+    reports: int
+    """All of them."""
+    done: int = 0
+
+    def checked(self, count: int) -> None:
+        """Note that so many more have been."""
+        self.done += count
+        self.say(f"{self.done:,} of {self.reports:,} reports are checked")
+
+    def say(self, said: str) -> None:
+        """Say how far it is."""
+        self.progress(f"{self.institution}: {said}")
 
 
 @dataclass
@@ -114,26 +162,40 @@ class _Telling:
 
     rebuilt: Rebuilt
     agent: str
+    had: int | None
+    """So many of its reports had come in when its institution was evaluated last; None: that isn't known."""
+    far: _Far
+    arrivals: array[int] = field(default_factory=lambda: array("q"))
+    """The how-many-eth each report was."""
     _links: list[tuple[Position, str, Place | None]] = field(default_factory=list)
     _entries: list[tuple[Position, list[Entry]]] = field(default_factory=list)
+    _late: list[tuple[Position, list[Entry]]] = field(default_factory=list)
+    _count: int = 0
+
+    def take(self, row: StoredReport) -> None:
+        """Note that a report is checked now."""
+        self.arrivals.append(row.arrival)
+        self._count += 1
+        if self._count >= _REPORTS_AT_ONCE:
+            self.hand_on()
 
     def link(self, row: StoredReport, after: Place | None) -> None:
         """Take where a report stands, and what it follows."""
         self._links.append((row.position, row.digest, after))
-        if len(self._links) >= _REPORTS_AT_ONCE:
-            self.hand_on()
 
-    def tell(self, position: Position, report: Report) -> None:
+    def tell(self, row: StoredReport, report: Report) -> None:
         """Take a report that counts. Raises ValueError when it can't be written down."""
-        self._entries.append((position, [Entry.of(item) for item in report.observations]))
-        if len(self._entries) >= _REPORTS_AT_ONCE:
-            self.hand_on()
+        is_late = self.had is not None and row.arrival > self.had
+        told = self._late if is_late else self._entries
+        told.append((row.position, [Entry.of(item) for item in report.observations]))
 
     def hand_on(self) -> None:
         """Hand on what waits."""
         self.rebuilt.link(self.agent, self._links)
         self.rebuilt.add(self.agent, self._entries)
-        self._links, self._entries = [], []
+        self.rebuilt.put_off(self.agent, self._late)
+        self.far.checked(self._count)
+        self._links, self._entries, self._late, self._count = [], [], [], 0
 
 
 def _sentence(institution: str, item: Difference) -> str:
@@ -156,6 +218,7 @@ def _verify(
     misdated = 0
     for row in rows:
         checked.reports += 1
+        telling.take(row)
         misdated += row.doubt is not None
         if row.key_id is None:
             checked.unsigned += 1
@@ -185,13 +248,30 @@ def _verify(
     return checked
 
 
+def _arrival_problems(session: Session, checked: Checked, found: array[int]) -> Iterator[str]:
+    """Say which reports aren't numbered one after the other as they came in."""
+    numbers = sorted(found)
+    before, count = numbers.count(0), len(numbers)
+    if checked.problems or numbers[before:] == list(range(before + 1, count + 1)):
+        return
+    rows = arrivals(session, checked.institution, checked.agent)
+    for number, group in groupby(rows, key=itemgetter(0)):
+        names = [_name(position) for _, position in islice(group, _FEW)]
+        if number == 0 and numbers[before] > before:
+            continue  # they came before there were numbers
+        if number == 0 or len(names) > 1:
+            yield f"{', '.join(names)} came in as number {number} by what stands there: each has a number of its own"
+        elif not 0 < number <= count:
+            yield f"{names[0]} came in as number {number} by what stands there: {count} came in"
+
+
 def _tell(telling: _Telling, row: StoredReport, payload: bytes, beside: ChainBeside) -> Iterator[str]:
     """Hand on what counts of a report; say so when it can't be read."""
     try:
         report = Report.from_bytes(payload)
         beside.read(report)
         if row.doubt is None:
-            telling.tell(row.position, report)
+            telling.tell(row, report)
     except ValueError:
         yield f"{_name(row.position)}: its content can't be read"
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy.orm import DeclarativeBase, Session
 
-from monitor.store.journal import JOURNALED, bodies, entries_of, journal_head, rows_now
+from monitor.model.observation import digest_of_text
+from monitor.store.journal import GONE, JOURNALED, Entry, bodies, entries_of, journal_head, rows_now
+from monitor.store.tables import RunRow
 
 
 @dataclass
@@ -27,6 +30,7 @@ def check_journal(session: Session, institution: str) -> JournalChecked:
     if head is None:
         return checked  # it is gone from the register, which is said elsewhere
     newest: dict[str, dict[str, int]] = {}
+    runs = _Runs()
     number, digest = 0, None
     for entry in entries_of(session, institution):
         if entry.number != number + 1:
@@ -35,8 +39,13 @@ def check_journal(session: Session, institution: str) -> JournalChecked:
             checked.problems.append(
                 f"entry {entry.number} of the journal, of {entry.of_table} {entry.of_row}, was edited"
             )
+        elif entry.of_table == RunRow.__tablename__:
+            checked.problems += runs.follow(entry)
         number, digest = entry.number, entry.digest
-        newest.setdefault(entry.of_table, {})[entry.of_row] = number
+        rows = newest.setdefault(entry.of_table, {})
+        rows[entry.of_row] = number
+        if entry.body == GONE:
+            del rows[entry.of_row]
     if (number, digest) != head:
         checked.problems.append(f"the journal ends with entry {number}, and is said to end with another, {head[0]}")
     for row in JOURNALED:
@@ -44,6 +53,28 @@ def check_journal(session: Session, institution: str) -> JournalChecked:
     checked.problems += [f"the journal tells of a table {name}, and there is none" for name in newest]
     checked.problems = [f"{institution}: {text}" for text in checked.problems]
     return checked
+
+
+class _Runs:
+    """What the journal has told of each run. An evaluation that ends a run writes it down again, as it finds it."""
+
+    def __init__(self) -> None:
+        self._said: dict[str, tuple[str, Any, bool]] = {}
+
+    def follow(self, entry: Entry) -> Iterator[str]:
+        """Say so where a run became another one, which no evaluation does: somebody edited it, and the next one wrote that down."""
+        before = self._said.pop(entry.of_row, None)
+        if entry.body == GONE:
+            return
+        try:
+            body = json.loads(entry.body)
+            what = digest_of_text(json.dumps([body["outcome"], body["state"], body["because_of"]]))
+            now = self._said[entry.of_row] = (what, body["began_at"], body["last_at"] is None)
+        except (ValueError, KeyError, TypeError):
+            return  # the row itself is compared with it
+        ends = before is not None and before[2] and not now[2]
+        if before is not None and (before[0] != now[0] or (ends and before[1] != now[1])):
+            yield f"{_name(entry.of_table, entry.of_row)} was edited: entry {entry.number} of the journal tells another than the one before it"
 
 
 def _rows(

@@ -22,7 +22,7 @@ _HOLD = (
     " FROM held WHERE institution.id = held.id RETURNING institution.id, institution.regulation"
 )
 _CHAINS = (
-    "SELECT a.institution_id, a.id, a.chain FROM {given} CROSS JOIN agent AS a"
+    "SELECT a.institution_id, a.id, a.chain, a.reports FROM {given} CROSS JOIN agent AS a"
     " WHERE a.institution_id = given.institution AND a.id = given.agent"
 )
 _REPORTED = (
@@ -55,6 +55,11 @@ class AgentSummary:
     forked_at: Millis | None
     disputed: int
     misdated: int = 0
+
+    @property
+    def heard_at(self) -> Millis:
+        """Since when it would be silent: its newest report, or its enrolment before the first."""
+        return self.enrolled_at if self.last_report_at is None else max(self.last_report_at, self.enrolled_at)
 
     @property
     def state(self) -> str:
@@ -166,10 +171,13 @@ def hold_agent(session: Session, institution_id: str, agent_id: str) -> None:
     session.execute(select(AgentRow.id).where(*here).with_for_update()).all()
 
 
-def chains_of_agents(session: Session, agents: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Chain]:
-    """Return how the chains of these agents (institution, agent) stand; one that isn't enrolled is left out."""
+def chains_of_agents(session: Session, agents: Sequence[tuple[str, str]]) -> dict[tuple[str, str], tuple[Chain, int]]:
+    """Return how the chains of these agents (institution, agent) stand, and how many reports of each came in.
+
+    One that isn't enrolled is left out.
+    """
     found = run_given(session, _CHAINS, {"institution": TEXT, "agent": TEXT}, agents)
-    return {(row[0], row[1]): read_chain(row[2]) for row in found}
+    return {(row[0], row[1]): (read_chain(row[2]), row[3]) for row in found}
 
 
 def agents_of(session: Session, institution_id: str, *, unreadable: Chain | None = None) -> list[AgentSummary]:
@@ -223,11 +231,8 @@ def last_report_at(session: Session, institution_id: str, agent_id: str) -> Mill
 
 
 def heard_from(session: Session, institution_id: str) -> dict[str, Millis]:
-    """Return, for each agent, since when it would be silent: its newest report, or its enrolment before the first."""
-    return {
-        agent.id: agent.enrolled_at if agent.last_report_at is None else max(agent.last_report_at, agent.enrolled_at)
-        for agent in agents_of(session, institution_id)
-    }
+    """Return, for each agent, since when it would be silent."""
+    return {agent.id: agent.heard_at for agent in agents_of(session, institution_id)}
 
 
 def hold_institutions(session: Session, institutions: Iterable[str], now: Millis) -> dict[str, str]:

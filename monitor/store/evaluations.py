@@ -78,6 +78,18 @@ def stand(session: Session, institution_id: str, standing: Standing) -> None:
     session.execute(update(InstitutionRow).where(InstitutionRow.id == institution_id).values(**standing.__dict__))
 
 
+def stands(session: Session, institution_id: str) -> tuple[int, Millis | None, Standing] | None:
+    """Return how many evaluations were written of an institution, when the last was made, and how it stands by it.
+
+    None when it is not in the register.
+    """
+    row = InstitutionRow
+    columns = (row.open_findings, row.breached, row.undetermined, row.met, row.silent, row.views_waiting)
+    query = select(row.evaluation, row.evaluated_at, *columns).where(row.id == institution_id)
+    found = session.execute(query).one_or_none()
+    return None if found is None else (found[0], found[1], Standing(*found[2:]))
+
+
 def count_late(session: Session, now: Millis, every: Millis) -> int:
     """Return how many institutions should have been evaluated more than five minutes ago, or were tried and weren't.
 

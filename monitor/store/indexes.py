@@ -79,7 +79,7 @@ class _Camera:
         self._here = (*_readings(institution_id), InstantRow.subject_id == camera_id, InstantRow.at <= until)
 
     def index(self, names: list[Name], kept: KeptIndexes) -> Index:
-        """Return what the readings of these names come to, by way of what is kept."""
+        """Return what the readings of these names come to, by way of what is kept; some readings at a time."""
         index, left = kept.known(self._key, names)
         if not left and index is not None:
             return index
@@ -89,10 +89,16 @@ class _Camera:
             items = list(self._together_again())
             if not items:  # put together anew meanwhile: the readings themselves tell the same
                 return Index.of(_sorted(self._read(self._every_name())))
-        items += self._read([name for name in left if name != self._together])
-        later = Index.of(_sorted(items))
-        index = later if index is None else index.then(later)
+        index = self._fold(index, items, [name for name in left if name != self._together])
         kept.keep(self._key, names, index)
+        return index
+
+    def _fold(self, index: Index | None, items: list[Observation], names: Sequence[Name]) -> Index:
+        """Return what is known with further readings, the first of them beside `items`."""
+        first = Index.of(_sorted([*items, *self._read(names[:_BODIES])]))
+        index = first if index is None else index.then(first)
+        for start in range(_BODIES, len(names), _BODIES):
+            index = index.then(Index.of(_sorted(self._read(names[start : start + _BODIES]))))
         return index
 
     def _every_name(self) -> list[Name]:

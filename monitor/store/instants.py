@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from monitor.model.observation import STORED, Kind, Observation, Source, Subject, digest_of_text
 from monitor.model.proof import KEPT
-from monitor.model.recordings import RecordingFacts, read_recordings
+from monitor.model.recordings import RecordingFacts, read_recordings, window_read
 from monitor.model.span import Millis, Spans
 from monitor.store.stored import PLACE, read_instants
 from monitor.store.tables import FootageRow, InstantRow
@@ -191,6 +191,19 @@ def footage_of(session: Session, institution_id: str, camera_id: str, upto: Mill
                 digest=digest_of_text(body), body=body,
             )  # fmt: skip
     return found
+
+
+def newest_that_says(
+    session: Session, institution_id: str, camera_id: str, after: Millis, until: Millis
+) -> Millis | None:
+    """Return when a camera's index was last read in (after, until], of the readings that say something; None for none."""
+    query = select(InstantRow.body).where(
+        InstantRow.institution_id == institution_id, InstantRow.kind == Kind.RECORDINGS.value,
+        InstantRow.subject_id == camera_id, InstantRow.at > after, InstantRow.at <= until,
+    )  # fmt: skip
+    bodies = session.scalars(query.order_by(InstantRow.at.desc()).execution_options(yield_per=_PAGE))
+    items = map(Observation.model_validate_json, bodies)
+    return next((item.start for item in items if window_read(item)), None)
 
 
 def says_the_same(one: str, other: str) -> bool:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, RowMapping, Select, select, update
+from sqlalchemy import ColumnElement, RowMapping, Select, and_, case, exists, select, update
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from monitor.model.observation import digest_of_text
@@ -20,6 +20,7 @@ from monitor.store.tables import (
     InstitutionRow,
     JournalRow,
     NoticeRow,
+    RunRow,
     ViewDecisionRow,
     WaiverRow,
 )
@@ -35,8 +36,15 @@ JOURNALED: Final[Mapping[type[DeclarativeBase], tuple[str, ...] | None]] = {
     FindingRecord: None,
     FindingChange: None,
     NoticeRow: ("institution_id", "finding_id", "occasion"),
+    RunRow: None,
 }
-"""The tables whose rows are written down, and which of their columns (None: all). The others change by themselves."""
+"""The tables whose rows are written down, and which of their columns (None: all). The others change by themselves.
+
+A run's last look is written down once another run follows: until then it moves with each evaluation.
+"""
+
+GONE: Final = "null"
+"""What an entry says of a row that was taken away by the program itself: runs are put together."""
 
 _LONG = 200
 """Of a longer text its digest is written down."""
@@ -83,20 +91,28 @@ def note(session: Session, institution_id: str, row: type[DeclarativeBase], *con
     """Write down the rows of an institution as they have just been made or changed."""
     session.flush()
     rows = session.execute(_columns(row).where(*conditions).order_by(*table_of(row).primary_key)).mappings().all()
-    head = hold_journal(session, institution_id) if rows else None
+    _append(session, institution_id, row.__tablename__, [(_key(row, item), _body(item)) for item in rows])
+
+
+def note_gone(session: Session, institution_id: str, row: type[DeclarativeBase], keys: Iterable[Sequence[Any]]) -> None:
+    """Write down that rows, by their primary keys, have been taken away."""
+    _append(session, institution_id, row.__tablename__, [(json.dumps(list(key)), GONE) for key in keys])
+
+
+def _append(session: Session, institution_id: str, of_table: str, said: Sequence[tuple[str, str]]) -> None:
+    head = hold_journal(session, institution_id) if said else None
     if head is None:
         return
     number, digest = head
     entries = []
-    for item in rows:
+    for key, body in said:
         number += 1
-        key, body = _key(row, item), _body(item)
-        digest = _digest(institution_id, number, digest, row.__tablename__, key, body)
+        digest = _digest(institution_id, number, digest, of_table, key, body)
         entries.append(
             {
                 "institution_id": institution_id,
                 "number": number,
-                "of_table": row.__tablename__,
+                "of_table": of_table,
                 "of_row": key,
                 "body": body,
                 "digest": digest,
@@ -132,9 +148,31 @@ def bodies(session: Session, institution_id: str, numbers: Iterable[int]) -> dic
     return dict(session.execute(select(row.number, row.body).where(*here)).all())
 
 
+def tells_since(session: Session, institution_id: str, number: int, tables: Iterable[type[DeclarativeBase]]) -> bool:
+    """Tell whether any entry after `number` is of one of these tables."""
+    row = JournalRow
+    here = (
+        row.institution_id == institution_id,
+        row.number > number,
+        row.of_table.in_([t.__tablename__ for t in tables]),
+    )
+    return session.execute(select(row.number).where(*here).limit(1)).first() is not None
+
+
 def _columns(row: type[DeclarativeBase]) -> Any:
     table, names = table_of(row), JOURNALED[row]
-    return select(*(table.c[name] for name in names or table.c.keys()))
+    columns: dict[str, ColumnElement[Any]] = {name: table.c[name] for name in names or table.c.keys()}
+    if row is RunRow:
+        columns["last_at"] = _last_of_past_run().label("last_at")
+    return select(*columns.values())
+
+
+def _last_of_past_run() -> ColumnElement[Any]:
+    run = table_of(RunRow)
+    later = run.alias()
+    same = (later.c[name] == run.c[name] for name in ("institution_id", "requirement", "subject_kind", "subject_id"))
+    follows = exists().where(and_(*same, later.c.first_at > run.c.first_at)).correlate(run)
+    return case((follows, run.c.last_at))
 
 
 def _key(row: type[DeclarativeBase], item: RowMapping) -> str:

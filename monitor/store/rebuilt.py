@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -28,14 +29,14 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, aliased, mapped_col
 
 from monitor.model.envelope import Place
 from monitor.model.numbers import Numbers
-from monitor.model.observation import Kind, digest_of_text
+from monitor.model.observation import Kind, Observation, digest_of_text
 from monitor.model.span import Millis, isoformat
 from monitor.store.engine import writing
-from monitor.store.instants import footage_of, says_the_same
+from monitor.store.instants import footage_of, newest_that_says, says_the_same
 from monitor.store.ledger import Entry, add_entries
 from monitor.store.reports import Position
 from monitor.store.tables import FootageRow, InstantRow, SpanRow
-from monitor.store.upsert import insert_new
+from monitor.store.upsert import insert_new, insert_rows
 
 _PAGE = 500
 _LEDGER = cast("tuple[Table, ...]", (SpanRow.__table__, InstantRow.__table__))
@@ -72,6 +73,19 @@ class _Link(_Scratch):
     after_boot: Mapped[str | None]
     after_sequence: Mapped[int | None]
     after_digest: Mapped[str | None]
+
+
+class _Late(_Scratch):
+    """What a report tells that came in after the newest evaluation."""
+
+    __tablename__ = "late"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    agent: Mapped[str]
+    boot: Mapped[str]
+    sequence: Mapped[int]
+    texts: Mapped[str]
+    """Its observations' canonical JSON, as a list."""
 
 
 @dataclass(frozen=True)
@@ -133,6 +147,29 @@ class Rebuilt:
             insert_new(session, _Told, by)
             add_entries(session, {self._institution: (entry for _, entries in told for entry in entries)})
 
+    def put_off(self, agent: str, told: Sequence[tuple[Position, Sequence[Entry]]]) -> None:
+        """Take what some reports of an agent tell that an evaluation hadn't: it is added by `add_late`."""
+        rows = [
+            {"agent": agent, "boot": boot, "sequence": sequence, "texts": json.dumps([entry.text for entry in entries])}
+            for (boot, sequence), entries in told
+        ]
+        with writing(self._engine) as session:
+            insert_rows(session, _Late, rows)
+
+    def add_late(self) -> None:
+        """Add what was put off."""
+        query = select(_Late.id, _Late.agent, _Late.boot, _Late.sequence, _Late.texts).order_by(_Late.id)
+        last = 0
+        while True:
+            with Session(self._engine) as session:
+                page = session.execute(query.where(_Late.id > last).limit(_PAGE)).all()
+            if not page:
+                return
+            for number, agent, boot, sequence, texts in page:
+                entries = [Entry(Observation.model_validate_json(text), text) for text in json.loads(texts)]
+                self.add(agent, [((boot, sequence), entries)])
+                last = number
+
     def link(self, agent: str, reports: Sequence[tuple[Position, str, Place | None]]) -> None:
         """Take where some reports of an agent stand: (place, digest, what it follows)."""
         rows = [
@@ -149,6 +186,28 @@ class Rebuilt:
         ]
         with writing(self._engine) as session:
             insert_new(session, _Link, rows)
+
+    def put_together(self, stored: Session, until: Millis) -> None:
+        """Put readings of indexes together as far as the stored ones are, so that they aren't folded again and again.
+
+        One that says something has to be left beside them, up to `until`.
+        """
+        heads = stored.execute(
+            select(FootageRow.camera_id, FootageRow.upto_at).where(FootageRow.institution_id == self._institution)
+        ).all()
+        for camera_id, upto in heads:
+            with writing(self._engine) as session:
+                since = newest_that_says(session, self._institution, camera_id, upto, until)
+                made = None if since is None else footage_of(session, self._institution, camera_id, upto)
+                if since is not None and made is not None:
+                    made.since_at = since
+                    session.add(made)
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Give a session over the ledger as it has been made so far."""
+        with Session(self._engine) as session:
+            yield session
 
     def has(self, agent: str, position: Position) -> bool:
         """Tell whether an agent's report is there."""
@@ -250,7 +309,9 @@ class Rebuilt:
             for row in session.execute(select(*held.columns).execution_options(yield_per=_PAGE)).mappings():
                 camera_id, upto, since = row["camera_id"], row["upto_at"], row["since_at"]
                 name = f"what was put together of the index of camera/{camera_id}"
-                wanted = footage_of(session, self._institution, camera_id, upto)
+                wanted = session.get(FootageRow, (self._institution, camera_id))
+                if wanted is None or wanted.upto_at != upto:
+                    wanted = footage_of(session, self._institution, camera_id, upto)
                 ends = _readings_at(session, camera_id, (upto, since))
                 if wanted is None:
                     yield Difference("added", name)

@@ -61,8 +61,8 @@ def known_digests(session: Session, wanted: Iterable[Key]) -> dict[Key, str]:
     return {(row[0], row[1], row[2], row[3]): row[4] for row in rows if row[4] is not None}
 
 
-def add_reports(session: Session, received: Sequence[Received], received_at: Millis) -> None:
-    """Keep reports that are not stored yet."""
+def add_reports(session: Session, received: Sequence[tuple[Received, int]], received_at: Millis) -> None:
+    """Keep reports that are not stored yet, each with its number among those of its agent that came in."""
     rows = [
         {
             "institution_id": item.report.institution,
@@ -77,8 +77,9 @@ def add_reports(session: Session, received: Sequence[Received], received_at: Mil
             # It came in after its nonce was given, though the clock may have been set back in between.
             "received_at": max(received_at, item.nonce_at),
             "doubt": item.doubt,
+            "arrival": arrival,
         }
-        for item in received
+        for item, arrival in received
     ]
     insert_rows(session, ReportRow, rows)
 
@@ -147,20 +148,29 @@ class StoredReport:
     written_at: Millis
     received_at: Millis
     doubt: str | None
+    arrival: int
+    """The how-many-eth of its agent's reports it was when it came in; 0: it came before they were numbered."""
 
 
 def stored_reports(session: Session, institution_id: str, agent_id: str) -> Iterator[StoredReport]:
     """Give an agent's rows in the order in which they came."""
     columns = (
         ReportRow.boot, ReportRow.sequence, ReportRow.digest, ReportRow.envelope, ReportRow.key_id, ReportRow.nonce_at,
-        ReportRow.written_at, ReportRow.received_at, ReportRow.doubt,
+        ReportRow.written_at, ReportRow.received_at, ReportRow.doubt, ReportRow.arrival,
     )  # fmt: skip
     here = (ReportRow.institution_id == institution_id, ReportRow.agent_id == agent_id)
     query = select(*columns).where(*here).order_by(ReportRow.received_at, ReportRow.boot, ReportRow.sequence)
-    for boot, sequence, digest, envelope, key_id, nonce_at, written_at, received_at, doubt in session.execute(
-        query.execution_options(yield_per=100)
-    ):
-        yield StoredReport((boot, sequence), digest, envelope, key_id, nonce_at, written_at, received_at, doubt)
+    for boot, sequence, *rest in session.execute(query.execution_options(yield_per=100)):
+        yield StoredReport((boot, sequence), *rest)
+
+
+def arrivals(session: Session, institution_id: str, agent_id: str) -> Iterator[tuple[int, Position]]:
+    """Give the numbers that an agent's reports had when they came in, in order; 0 is none."""
+    row = ReportRow
+    here = (row.institution_id == institution_id, row.agent_id == agent_id)
+    query = select(row.arrival, row.boot, row.sequence).where(*here).order_by(row.arrival, row.boot, row.sequence)
+    for arrival, boot, sequence in session.execute(query.execution_options(yield_per=100)):
+        yield arrival, (boot, sequence)
 
 
 def payload_of(envelope: bytes, key_id: str | None) -> bytes:

@@ -196,6 +196,8 @@ class ReportRow(Base):
     received_at: Mapped[Instant]
     doubt: Mapped[str | None] = mapped_column(String(40))
     """Why nothing of it is in the ledger (back_dated, ahead); null for what counts."""
+    arrival: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    """The how-many-eth of its agent's reports it was when it came in; 0: it came before they were numbered."""
 
     __table_args__ = (
         ForeignKeyConstraint(["institution_id", "agent_id"], ["agent.institution_id", "agent.id"]),
@@ -343,6 +345,19 @@ class VerdictRow(Base):
     citation_zh: Mapped[Json]
 
     __table_args__ = (Index(None, "requirement"),)
+
+
+class EvaluationRow(Base):
+    """What an institution's newest evaluation stood on beside ledger and register, and what it wrote: so that it can be made again."""
+
+    __tablename__ = "evaluation"
+
+    institution_id: Mapped[str] = mapped_column(String(64), ForeignKey("institution.id"), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer)
+    """The institution's `evaluation`."""
+    body: Mapped[Json]
+    digest: Mapped[Digest]
+    """Of all this."""
 
 
 class FindingRecord(Base):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,9 +15,10 @@ from monitor.model.finding import Run
 from monitor.model.observation import Subject
 from monitor.model.span import Millis
 from monitor.model.verdict import Cause, Outcome, Verdict, cause_json, citation_json
+from monitor.store.journal import note, note_gone
 from monitor.store.stored import note_unreadable
 from monitor.store.tables import RunRow, VerdictRow
-from monitor.store.upsert import upsert
+from monitor.store.upsert import table_of, upsert
 
 Key = tuple[str, Subject]
 """(requirement, subject)."""
@@ -68,16 +69,11 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 
 
-def replace_verdicts(session: Session, institution_id: str, verdicts: Sequence[Verdict]) -> None:
-    """Make `verdicts` the institution's newest ones; what is not among them is no longer judged."""
-    stored = {
-        (row.requirement, row.subject_kind, row.subject_id): (row.body, row.citation_zh)
-        for row in session.scalars(select(VerdictRow).where(VerdictRow.institution_id == institution_id))
-    }
+def verdict_rows(institution_id: str, verdicts: Iterable[Verdict]) -> list[dict[str, str]]:
+    """Return verdicts as rows, by requirement and subject."""
     rows = {}
     for verdict in verdicts:
         key = (verdict.requirement.kind, verdict.subject.kind, verdict.subject.id)
-        body, zh = _json(verdict.to_json()), _json(citation_json(verdict.requirement, "zh"))
         rows[key] = {
             "institution_id": institution_id,
             "requirement": key[0],
@@ -85,12 +81,29 @@ def replace_verdicts(session: Session, institution_id: str, verdicts: Sequence[V
             "subject_id": key[2],
             "outcome": verdict.outcome.value,
             "state": verdict.state,
-            "body": body,
-            "citation_zh": zh,
+            "body": _json(verdict.to_json()),
+            "citation_zh": _json(citation_json(verdict.requirement, "zh")),
         }
-    session.expunge_all()
-    upsert(session, VerdictRow, [r for key, r in rows.items() if stored.get(key) != (r["body"], r["citation_zh"])])
-    gone = [key for key in stored if key not in rows]
+    return [rows[key] for key in sorted(rows)]
+
+
+def stored_verdicts(session: Session, institution_id: str) -> list[dict[str, str]]:
+    """Return the rows as they are stored, by requirement and subject."""
+    table = table_of(VerdictRow)
+    found = session.execute(select(*table.columns).where(table.c.institution_id == institution_id)).mappings()
+    return sorted(({str(name): text for name, text in row.items()} for row in found), key=verdict_key)
+
+
+def verdict_key(row: Mapping[str, str]) -> tuple[str, str, str]:
+    """Return what a row of a verdict is of: requirement, kind and id of the subject."""
+    return row["requirement"], row["subject_kind"], row["subject_id"]
+
+
+def replace_verdicts(session: Session, institution_id: str, rows: Sequence[Mapping[str, str]]) -> None:
+    """Make these rows the institution's newest verdicts; what is not among them is no longer judged."""
+    stored = {verdict_key(row): row for row in stored_verdicts(session, institution_id)}
+    upsert(session, VerdictRow, [row for row in rows if stored.pop(verdict_key(row), None) != row])
+    gone = list(stored)
     columns = tuple_(VerdictRow.requirement, VerdictRow.subject_kind, VerdictRow.subject_id)
     for index in range(0, len(gone), 100):
         here = columns.in_(gone[index : index + 100])
@@ -150,21 +163,47 @@ def _moved(runs: Sequence[Run], latest: Millis, by: Millis) -> Iterator[Run]:
         since = last + 1
 
 
+def last_looks(session: Session, institution_id: str) -> dict[tuple[str, str, str], Millis]:
+    """Return the last look of each newest run, by requirement, kind and id of the subject, as it is stored."""
+    row = RunRow
+    query = select(row.requirement, row.subject_kind, row.subject_id, row.last_at)
+    rows = session.execute(query.where(row.institution_id == institution_id).order_by(row.first_at))
+    return {(requirement, kind, subject_id): last for requirement, kind, subject_id, last in rows}
+
+
 def save_runs(session: Session, institution_id: str, before: RunsByKey, after: RunsByKey) -> None:
-    """Store what changed from `before` to `after`."""
+    """Store what changed from `before` to `after`, and write it down in the journal."""
     gone: list[tuple[str, str, str, Millis]] = []
+    replaced: list[tuple[str, str, str, Millis]] = []
     changed: list[dict[str, Any]] = []
+    told: list[tuple[str, str, str, Millis]] = []
     for key, runs in after.items():
         requirement, subject = key
         old = before.get(key, ())
-        starts = {run.first for run in runs}
-        gone += [(requirement, subject.kind, subject.id, run.first) for run in old if run.first not in starts]
+        now = {run.first: run for run in runs}
+        gone += [(requirement, subject.kind, subject.id, run.first) for run in old if run.first not in now]
+        replaced += [
+            (requirement, subject.kind, subject.id, run.first)
+            for run in old
+            if run.first in now and not run.agrees(now[run.first])
+        ]
         changed += [_run_row(institution_id, key, run) for run in runs if run not in old]
+        known = set(_lasting(old))
+        told += [(requirement, subject.kind, subject.id, run.first) for run in _lasting(runs) if run not in known]
     columns = tuple_(RunRow.requirement, RunRow.subject_kind, RunRow.subject_id, RunRow.first_at)
+    own = RunRow.institution_id == institution_id
     for index in range(0, len(gone), 100):
-        here = columns.in_(gone[index : index + 100])
-        session.execute(delete(RunRow).where(RunRow.institution_id == institution_id, here))
+        session.execute(delete(RunRow).where(own, columns.in_(gone[index : index + 100])))
     upsert(session, RunRow, changed)
+    note_gone(session, institution_id, RunRow, [(institution_id, *key) for key in gone + replaced])
+    for index in range(0, len(told), 100):
+        note(session, institution_id, RunRow, own, columns.in_(told[index : index + 100]))
+
+
+def _lasting(runs: Sequence[Run]) -> Iterator[Run]:
+    """Give runs as the journal tells them: the newest one's last look moves with each evaluation."""
+    yield from runs[:-1]
+    yield from (replace(run, last=-1) for run in runs[-1:])
 
 
 def _run_row(institution_id: str, key: Key, run: Run) -> dict[str, Any]:

@@ -104,25 +104,34 @@ def in_force(known: dict[str, Decision]) -> dict[tuple[str, str], str]:
     return {(item.camera, item.light): proposal for proposal, item in known.items() if item.confirmed}
 
 
-def open_proposals(session: Session, institution_id: str) -> list[ProposedView]:
-    """Return the newest proposal of each camera and light that nobody has decided on and no decision has overtaken."""
-    known = decisions(session, institution_id)
+def open_proposals(
+    session: Session, institution_id: str, known: dict[str, Decision] | None = None
+) -> list[ProposedView]:
+    """Return the newest proposal of each camera and light that nobody has decided on and no decision has overtaken.
+
+    The decisions are those in the same database, unless they are given.
+    """
+    known = decisions(session, institution_id) if known is None else known
     decided = {key: known[proposal].at for key, proposal in in_force(known).items()}
     row = InstantRow
     query = select(row.digest).where(row.institution_id == institution_id, row.kind == Kind.BASELINE.value)
     newest = session.scalars(query.order_by(row.at.desc(), row.digest).limit(MOST_OPEN + len(known))).all()
     found: dict[tuple[str, str], ProposedView] = {}
-    for item in proposed(session, institution_id, [digest for digest in newest if digest not in known][:MOST_OPEN]):
+    undecided = [digest for digest in newest if digest not in known][:MOST_OPEN]
+    for item in proposed(session, institution_id, undecided, known):
         key = (item.camera, item.proposal.light)
         if item.at > decided.get(key, -1) and (key not in found or item.at > found[key].at):
             found[key] = item
     return sorted(found.values(), key=lambda item: (item.camera, item.proposal.light))
 
 
-def proposed(session: Session, institution_id: str, ids: Iterable[str]) -> list[ProposedView]:
-    """Return proposals by id, with what was decided; what is no readable proposal is left out."""
+def proposed(
+    session: Session, institution_id: str, ids: Iterable[str], known: dict[str, Decision] | None = None
+) -> list[ProposedView]:
+    """Return proposals by id, with what was decided (as `known`, where it is given); what is no readable proposal is left out."""
     wanted = sorted(set(ids))
-    known = decisions(session, institution_id) if wanted else {}
+    if known is None:
+        known = decisions(session, institution_id) if wanted else {}
     found: list[ProposedView] = []
     for index in range(0, len(wanted), 100):
         row = InstantRow

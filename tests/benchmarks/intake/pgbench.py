@@ -28,12 +28,13 @@ def script(sample: Sender, sites: int, together: int = 1) -> str:
     )
     reports = ", ".join(
         f"(:name, '{AGENT}', :boot, :n::bigint * {together} + {number}, 'sha256-{'d' * 64}', '\\x{envelope}'::bytea,"
-        f" '{sample.key.public.id}', 1795400000000, 1795400000000, 1795400000000, NULL)"
+        f" '{sample.key.public.id}', 1795400000000, 1795400000000, 1795400000000, NULL, :n::bigint * {together} + {number + 1})"
         for number in range(together)
     )
     key = "institution_id, kind, subject_kind, subject_id, lane, start_at"
     columns = (
-        "institution_id, agent_id, boot, sequence, digest, envelope, key_id, nonce_at, written_at, received_at, doubt"
+        "institution_id, agent_id, boot, sequence, digest, envelope, key_id, nonce_at, written_at, received_at, doubt,"
+        " arrival"
     )
     changed = "end_at = excluded.end_at, newest = excluded.newest, lasting = excluded.lasting"
     noted = f"reports = reports + {together}, last_report_at = :upto, chain = '{'c' * 560}', missing = 0"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.intake.reports import AGENT, CAMERAS
 
-_REPORT = "INSERT INTO report VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL)"
+_REPORT = "INSERT INTO report VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, ?)"
 _COLUMNS = "institution_id, kind, subject_kind, subject_id, lane, start_at, end_at, newest, lasting"
 _KEY = "institution_id, kind, subject_kind, subject_id, lane, start_at"
 _CHANGED = "end_at = excluded.end_at, newest = excluded.newest, lasting = excluded.lasting"
@@ -40,7 +40,7 @@ def write(path: Path, sites: Iterable[str], envelope: bytes, together: int, roun
 def _write(connection: sqlite3.Connection, site: str, envelope: bytes, first: int, together: int) -> None:
     at = _START + first
     reports = [
-        (site, AGENT, _BOOT, first + number, "sha256-" + "d" * 64, envelope, "k" * 43, at, at, at)
+        (site, AGENT, _BOOT, first + number, "sha256-" + "d" * 64, envelope, "k" * 43, at, at, at, first + number)
         for number in range(together)
     ]
     spans = [
