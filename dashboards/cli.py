@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -21,6 +22,7 @@ from monitor.collector.own_keys import rotate_signing_key
 from monitor.collector.restored import lost_here, sentence
 from monitor.collector.verify import Verified, verify_institution
 from monitor.model.chain import Chain
+from monitor.model.clock import Clock
 from monitor.model.counted import counted
 from monitor.model.regulation import format_duration, parse_duration
 from monitor.model.span import Millis, isoformat, parse_instant, to_millis
@@ -51,6 +53,9 @@ PasswordFile = Annotated[
 ]
 UserName = Annotated[str, typer.Argument(metavar="NAME", help="The name to sign in with.")]
 
+
+_SAID_EVERY: Final = 10.0
+"""Seconds between two sentences on how far a check is."""
 
 LAST_INSTANT: Final = to_millis(datetime(9000, 1, 1, tzinfo=UTC))
 """Calendars end in 9999."""
@@ -296,9 +301,9 @@ def verify(
     institution: Annotated[str | None, typer.Option(help="Only this one; without it all of them.")] = None,
     config: Config = None,
 ) -> None:
-    """Check every stored report's signature, its link to the one before, the ledger by the reports, findings and register by their journal.
+    """Check every stored report's signature, its link to the one before, the ledger and the newest verdicts by the reports, findings and register by their journal.
 
-    Changes nothing.
+    Changes nothing. How far it is stands on standard error, every ten seconds.
 
     Exit status: 0 all is as it was received, 1 something was edited, dropped, added or exchanged (each is named), 2 wrong usage.
     """
@@ -310,8 +315,9 @@ def verify(
             known = {*registry.institution_ids(session), *agents.institutions_of_agents(session)}
             ids = [institution] if institution is not None else sorted(known)
         checked = whole = 0
+        far = _every(_SAID_EVERY, context.clock)
         for name in ids:  # each is told when it is done: of many, nothing is kept, and who waits sees how far it is
-            item = verify_institution(context, name)
+            item = verify_institution(context, name, far)
             _print_verified(item)
             _print_restored(context, name)
             checked += bool(item.agents or item.ledger.rows)
@@ -329,6 +335,19 @@ def _print_restored(context: Context, institution: str) -> None:
     for agent, gaps in found:
         for gap in gaps:
             typer.echo(f"{institution}\t{agent.id}\tnote: {counted(gap.count, 'report')} missing: {sentence(gap)}")
+
+
+def _every(seconds: float, clock: Clock) -> Callable[[str], None]:
+    """Return what says a sentence on standard error, unless it said one a moment ago."""
+    said_at = clock.monotonic()
+
+    def say(text: str) -> None:
+        nonlocal said_at
+        if clock.monotonic() - said_at >= seconds:
+            said_at = clock.monotonic()
+            typer.echo(text, err=True)
+
+    return say
 
 
 def _print_verified(found: Verified) -> None:
@@ -351,6 +370,18 @@ def _print_verified(found: Verified) -> None:
         typer.echo(f"  {text}")
     if ledger.differing > len(ledger.problems):
         typer.echo(f"  and {ledger.differing - len(ledger.problems)} more")
+    verdicts = found.verdicts
+    if verdicts.problems:
+        said = counted(len(verdicts.problems), "problem")
+    elif verdicts.unjudged is not None:
+        said = "as they were written"
+    else:
+        said = "as the reports come to" if verdicts.evaluations else "never evaluated"
+    if verdicts.unjudged is not None:
+        said += f"; not judged again: {verdicts.unjudged}"
+    typer.echo(f"{found.institution}\tverdicts\t{verdicts.verdicts}: {said}")
+    for text in verdicts.problems:
+        typer.echo(f"  {text}")
     findings = found.findings
     said = counted(len(findings.problems), "problem") if findings.problems else "as their readings say"
     typer.echo(f"{found.institution}\tfindings\t{findings.findings}: {said}")

@@ -15,17 +15,21 @@ from pathlib import Path
 
 import pytest
 import structlog
+from sqlalchemy import text
 from typer.testing import CliRunner, Result
 
 from dashboards.cli import app
 from monitor.collector.context import Context
 from monitor.collector.enrolment import enrol
+from monitor.collector.evaluate import evaluate
 from monitor.model.inventory import Institution
 from monitor.model.suite import PrivateKey
+from monitor.regulations.loader import load
 from monitor.store import evaluations
 from monitor.store.accounts import token_user, verify_user
 from monitor.store.engine import open_engine, reading, writing
 from support import seeded
+from support.centre import NOW, declared, make_centre
 from support.dashboard import new_district
 from support.planted import plant
 from support.signing import offer
@@ -292,3 +296,30 @@ def test_who_only_reads_makes_no_database(tmp_path: Path) -> None:
     for command in (["verify"], ["evaluate"], ["export", "--evidence", "x"], ["agent", "list", "--institution", "a"]):
         assert "there is no database here" in shell.bad(*command)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_verify_judges_again_and_says_how_far_it_is(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell.good("migrate")
+    engine = open_engine(shell.url)
+    centre = make_centre(engine, load(seeded.PACK))
+    centre.add(regulation=seeded.PACK)
+    centre.see(declared(NOW))
+    monkeypatch.setattr("dashboards.cli._SAID_EVERY", 0.0)
+    assert "wj-0001\tverdicts\t0: never evaluated\n" in shell.good("verify")
+    found = evaluate(centre.context, "wj-0001")
+    assert found is not None
+    done = shell.run("verify")
+    assert f"wj-0001\tverdicts\t{len(found.verdicts)}: as the reports come to\n" in done.stdout
+    assert "wj-0001: 1 of 1 reports are checked\nwj-0001: its newest evaluation is made again\n" in done.stderr
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE institution SET met = 99"))
+    done = shell.run("verify")
+    assert done.exit_code == 1
+    assert (
+        "1 problems\n  wj-0001: the institution has another met than its evaluation at 2026-11-23T04:00:00Z"
+        in done.stdout
+    )
+    monkeypatch.setattr("monitor.collector.verify_verdicts.judged_by", lambda: "sha256:another")
+    said = shell.run("verify").stdout
+    assert "1 problems; not judged again: another version of this program judged it" in said
+    engine.dispose()
