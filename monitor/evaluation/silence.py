@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pydantic import JsonValue
@@ -67,11 +69,15 @@ def judge_measurability(judgement: Judgement, requirement: Measurability) -> lis
 
     A camera that is unknown because its recorder is takes no case of its own.
     """
-    inventory = judgement.facts.inventory
-    recorders = {item.id: _judge(judgement, requirement, recorder_subject(item.id)) for item in inventory.recorders}
+    inventory, owing = judgement.facts.inventory, _owing(judgement, requirement)
+    recorders = {
+        item.id: _judge(judgement, requirement, subject := recorder_subject(item.id), owing.get(subject, ()))
+        for item in inventory.recorders
+    }
     verdicts = list(recorders.values())
     for camera in inventory.cameras:
-        verdict = _judge(judgement, requirement, camera_subject(camera.id))
+        subject = camera_subject(camera.id)
+        verdict = _judge(judgement, requirement, subject, owing.get(subject, ()))
         recorder = recorders.get(camera.recorder or "")
         # The recorder may have become unknown a moment later than its camera: its case is the one to come.
         unknown = recorder is not None and bool(recorder.measured["undetermined"])
@@ -81,12 +87,20 @@ def judge_measurability(judgement: Judgement, requirement: Measurability) -> lis
     return verdicts
 
 
-def _judge(judgement: Judgement, requirement: Measurability, subject: Subject) -> Verdict:
-    owing = [
-        (judgement.undetermined_since.get(key, judgement.as_of), verdict)
-        for key, verdict in judgement.verdicts.items()
-        if key[1] == subject and _counts(judgement, requirement, verdict)
-    ]
+Owing = tuple[Millis, Verdict]
+"""Since when a verdict has been undetermined, and it."""
+
+
+def _owing(judgement: Judgement, requirement: Measurability) -> dict[Subject, list[Owing]]:
+    """Return what is held against each subject: gone through once, for thousands of cameras have tens of thousands of verdicts."""
+    found: dict[Subject, list[Owing]] = defaultdict(list)
+    for key, verdict in judgement.verdicts.items():
+        if _counts(judgement, requirement, verdict):
+            found[key[1]].append((judgement.undetermined_since.get(key, judgement.as_of), verdict))
+    return found
+
+
+def _judge(judgement: Judgement, requirement: Measurability, subject: Subject, owing: Sequence[Owing]) -> Verdict:
     allowed_millis = requirement.max_undetermined
     late = [(at, verdict) for at, verdict in owing if _owed(judgement, requirement, subject, at) > allowed_millis]
     allowed = duration_text(requirement.max_undetermined)
