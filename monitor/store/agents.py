@@ -12,6 +12,7 @@ from monitor.model.chain import Chain, read_chain, write_chain
 from monitor.model.span import Millis, isoformat
 from monitor.store.given import NUMBER, TEXT, run_given
 from monitor.store.journal import hold_journal, note
+from monitor.store.stored import note_unreadable
 from monitor.store.tables import AgentRow, EnrolmentRow, InstitutionRow
 from monitor.store.tokens import hash_secret
 from monitor.store.upsert import insert_new
@@ -181,7 +182,7 @@ def chains_of_agents(session: Session, agents: Sequence[tuple[str, str]]) -> dic
 
 
 def agents_of(session: Session, institution_id: str, *, unreadable: Chain | None = None) -> list[AgentSummary]:
-    """Return an institution's agents. A chain that can't be read (somebody edited it) is `unreadable`, where one is given."""
+    """Return an institution's agents. A chain that can't be read (somebody edited it) is `unreadable`, an empty one by default."""
     return _agents(session, AgentRow.institution_id == institution_id, unreadable=unreadable)
 
 
@@ -205,7 +206,7 @@ def _agents(session: Session, *conditions: ColumnElement[bool], unreadable: Chai
             last_report_at=row.last_report_at,
             reports=row.reports,
             version=row.version,
-            chain=_chain(row.chain, unreadable),
+            chain=_chain(session, row.chain, unreadable),
             missing=row.missing,
             forked_at=row.forked_at,
             disputed=row.disputed,
@@ -215,13 +216,12 @@ def _agents(session: Session, *conditions: ColumnElement[bool], unreadable: Chai
     ]
 
 
-def _chain(text: str | None, unreadable: Chain | None) -> Chain:
+def _chain(session: Session, text: str | None, unreadable: Chain | None) -> Chain:
     try:
         return read_chain(text)
     except ValueError:
-        if unreadable is None:
-            raise
-        return unreadable
+        note_unreadable(session)
+        return Chain() if unreadable is None else unreadable
 
 
 def last_report_at(session: Session, institution_id: str, agent_id: str) -> Millis | None:

@@ -16,6 +16,7 @@ from monitor.model.observation import Subject
 from monitor.model.span import Millis, isoformat
 from monitor.store import cursor as cursors
 from monitor.store.journal import note
+from monitor.store.stored import note_unreadable
 from monitor.store.tables import FindingChange, FindingRecord
 from monitor.store.verdicts import CurrentVerdict, Key, current_verdicts
 
@@ -139,9 +140,9 @@ def finding_ids(session: Session, institution: str) -> list[str]:
 
 
 def finding_of(session: Session, institution: str, finding_id: str) -> FindingRow:
-    """Return a finding of an institution, which is there."""
+    """Return a finding of an institution, which is there. Raises ValueError for one that can't be read."""
     here = (FindingRecord.institution_id == institution, FindingRecord.id == finding_id)
-    return _rows(session, select(FindingRecord).where(*here))[0]
+    return _row(session.scalars(select(FindingRecord).where(*here)).one())
 
 
 def reading_numbers(session: Session, institution: str, finding_id: str) -> tuple[list[int], int]:
@@ -163,27 +164,48 @@ def orphaned_changes(session: Session, institution: str) -> list[str]:
 
 
 def _rows(session: Session, query: Select[FindingRecord]) -> list[FindingRow]:
-    return [
-        FindingRow(
-            id=row.id,
-            institution=row.institution_id,
-            requirement=row.requirement,
-            subject=_subject(row.subject_kind, row.subject_id),
-            state=row.state,
-            stage=row.stage,
-            began=row.began_at,
-            opened=row.opened_at,
-            ended=row.ended_at,
-            reason=row.reason,
-            citation=json.loads(row.citation),
-            citation_zh=json.loads(row.citation_zh),
-            measured=json.loads(row.measured),
-            evidence=json.loads(row.evidence),
-            regulation=row.regulation,
-            regulation_version=row.regulation_version,
-        )
-        for row in session.scalars(query)
-    ]
+    """Return findings, without those that can't be read: one institution's would else hide those of all."""
+    found: list[FindingRow] = []
+    for record in session.scalars(query):
+        try:
+            row = _row(record)
+        except (ValueError, RecursionError):
+            row = None
+        if row is not None and _has_its_form(row):
+            found.append(row)
+        else:
+            note_unreadable(session)
+    return found
+
+
+def _row(row: FindingRecord) -> FindingRow:
+    return FindingRow(
+        id=row.id,
+        institution=row.institution_id,
+        requirement=row.requirement,
+        subject=_subject(row.subject_kind, row.subject_id),
+        state=row.state,
+        stage=row.stage,
+        began=row.began_at,
+        opened=row.opened_at,
+        ended=row.ended_at,
+        reason=row.reason,
+        citation=json.loads(row.citation),
+        citation_zh=json.loads(row.citation_zh),
+        measured=json.loads(row.measured),
+        evidence=json.loads(row.evidence),
+        regulation=row.regulation,
+        regulation_version=row.regulation_version,
+    )
+
+
+def _has_its_form(row: FindingRow) -> bool:
+    """Tell whether the JSON of a row is what was written there, not just any."""
+    parts: list[Any] = [row.citation, row.citation_zh, row.measured, row.evidence]
+    if not isinstance(parts.pop(), list) or not all(isinstance(item, dict) for item in (*parts, *row.evidence)):
+        return False
+    texts = [cited.get(key) for cited in (row.citation, row.citation_zh) for key in ("title", "clause", "strength")]
+    return all(isinstance(text, str) for text in texts)
 
 
 def _subject(kind: str, subject_id: str) -> Subject:
@@ -221,7 +243,12 @@ def known_findings(session: Session, institution: str) -> dict[Key, list[Known]]
     for requirement, kind, subject_id, finding_id, state, began, ended in session.execute(
         query.order_by(FindingRecord.began_at, FindingRecord.id)
     ):
-        found[requirement, _subject(kind, subject_id)].append(Known(finding_id, state, began, ended))
+        try:
+            key = (requirement, _subject(kind, subject_id))
+        except ValueError:
+            note_unreadable(session)
+            continue
+        found[key].append(Known(finding_id, state, began, ended))
     return dict(found)
 
 

@@ -19,13 +19,14 @@ from monitor.model.inventory import Inventory
 from monitor.model.observation import Kind, Observation
 from monitor.model.report import Report
 from monitor.model.span import DAY, MINUTE
+from monitor.store.agents import all_agents
 from monitor.store.engine import reading, writing
 from monitor.store.findings import finding_rows
 from monitor.store.instants import read_together
 from monitor.store.ledger import load_observations
 from monitor.store.registry import approve_inventory
 from monitor.store.stored import UNREADABLE, unreadable
-from monitor.store.tables import FootageRow, InstantRow, InstitutionRow, SpanRow
+from monitor.store.tables import AgentRow, FindingRecord, FootageRow, InstantRow, InstitutionRow, RunRow, SpanRow
 from support.centre import INVENTORY, NOW, Centre, declared, index, instant, make_centre, span
 from support.packs import pack
 
@@ -160,3 +161,48 @@ def test_what_was_put_together_and_cannot_be_read_is_made_again(centre: Centre) 
 
 def _body(session: Session) -> str:
     return session.scalars(select(FootageRow.body)).one()
+
+
+@pytest.mark.parametrize("text", ["nonsense", "{}"])
+@pytest.mark.parametrize("column", ["citation", "citation_zh", "measured", "evidence", "subject_kind"])
+def test_a_finding_that_cannot_be_read_hides_no_other(engine: Engine, column: str, text: str) -> None:
+    centre = make_centre(engine, pack(retention={"confirm_after": "0s"}))
+    for site in ("wj-0001", "wj-0002"):
+        centre.add(site)
+        where = {**INVENTORY, "institution": {"id": site, "name": site}}
+        centre.see(declared(NOW, where), index("gate", NOW, 36), institution=site)
+        evaluate(centre.context, site)
+    with reading(engine) as session:
+        (mine,) = [item for item in finding_rows(session, institution="wj-0001") if item.subject.id == "gate"][:1]
+    before = count(engine)
+    with writing(engine) as session:
+        session.execute(update(FindingRecord).where(FindingRecord.id == mine.id).values({column: text}))
+    harmless = (column, text) == ("measured", "{}")
+    assert count(engine) == before - (not harmless)
+    centre.clock.advance(60)
+    assert states(centre)["retention", "camera/gate"] == "short"
+    assert any(mine.id in text for text in verify_institution(centre.context, "wj-0001").problems)
+
+
+def count(engine: Engine) -> int:
+    with reading(engine) as session:
+        return len(finding_rows(session))
+
+
+@pytest.mark.parametrize("column", ["outcome", "subject_kind", "because_of"])
+def test_a_run_of_looks_that_cannot_be_read_stops_no_evaluation(centre: Centre, column: str) -> None:
+    before = states(centre)
+    with writing(centre.context.engine) as session:
+        session.execute(update(RunRow).values({column: "nonsense"}))
+    centre.clock.advance(60)
+    assert {key: state for key, state in states(centre).items() if key in before} == before
+
+
+def test_a_chain_that_cannot_be_read_stops_no_evaluation_and_no_metrics(centre: Centre) -> None:
+    before = states(centre)
+    with writing(centre.context.engine) as session:
+        session.execute(update(AgentRow).values(chain="nonsense"))
+    assert states(centre) == before
+    with reading(centre.context.engine) as session:
+        assert [agent.id for agent in all_agents(session)] == ["box"]
+    assert verify_institution(centre.context, "wj-0001").problems
