@@ -197,12 +197,12 @@ def newest_that_says(
     session: Session, institution_id: str, camera_id: str, after: Millis, until: Millis
 ) -> Millis | None:
     """Return when a camera's index was last read in (after, until], of the readings that say something; None for none."""
-    query = select(InstantRow.body).where(
+    query = select(*PLACE).where(
         InstantRow.institution_id == institution_id, InstantRow.kind == Kind.RECORDINGS.value,
         InstantRow.subject_id == camera_id, InstantRow.at > after, InstantRow.at <= until,
     )  # fmt: skip
-    bodies = session.scalars(query.order_by(InstantRow.at.desc()).execution_options(yield_per=_PAGE))
-    items = map(Observation.model_validate_json, bodies)
+    rows = session.execute(query.order_by(InstantRow.at.desc()).execution_options(yield_per=_PAGE))
+    items = (item for row in rows for item in read_instants(session, [row]))
     return next((item.start for item in items if window_read(item)), None)
 
 

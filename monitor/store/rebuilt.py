@@ -166,7 +166,7 @@ class Rebuilt:
             if not page:
                 return
             for number, agent, boot, sequence, texts in page:
-                entries = [Entry(Observation.model_validate_json(text), text) for text in json.loads(texts)]
+                entries = [Entry(Observation.read_stored(text), text) for text in json.loads(texts)]
                 self.add(agent, [((boot, sequence), entries)])
                 last = number
 

@@ -316,10 +316,10 @@ def test_verify_judges_again_and_says_how_far_it_is(shell: Shell, monkeypatch: p
     done = shell.run("verify")
     assert done.exit_code == 1
     assert (
-        "1 problems\n  wj-0001: the institution has another met than its evaluation at 2026-11-23T04:00:00Z"
+        "1 problem\n  wj-0001: the institution has another met than its evaluation at 2026-11-23T04:00:00Z"
         in done.stdout
     )
     monkeypatch.setattr("monitor.collector.verify_verdicts.judged_by", lambda: "sha256:another")
     said = shell.run("verify").stdout
-    assert "1 problems; not judged again: another version of this program judged it" in said
+    assert "1 problem; not judged again: another version of this program judged it" in said
     engine.dispose()
