@@ -18,11 +18,11 @@ BACK_SECONDS = 4.0
 decoded, not shown, and a sender's clock that runs fast is laid on ours anew, by three seconds."""
 
 KEPT_SECONDS = 3 * 3600
-"""Of one value a second, whether there was a frame, whether the picture stood still, and whether nothing moved: 76 KB a camera."""
+"""Of one value a second, whether there was a frame, whether the picture stood still, and whether nothing moved: 119 KB a camera."""
 
-ASKED_SECONDS = 10
+ASKED_SECONDS = 20
 ASKED_UNMOVED_SECONDS = 30
-"""The question costs two milliseconds: it is asked so often, and less often while nothing moves."""
+"""The question costs a millisecond and a half: it is asked so often, and less often while nothing moves."""
 
 WINDOWS = (40, 60, 90, 150)
 """Seconds at the end of which an earlier time is looked for: lively pictures need few, quiet ones more, or never tell."""
@@ -91,6 +91,8 @@ class Recurrence:
     def __init__(self) -> None:
         """Remember nothing yet."""
         self._ring = np.full(KEPT_SECONDS, np.nan, np.float32)
+        self._between = np.full(KEPT_SECONDS, np.nan, np.float32)
+        """The same half a second before: a loop is no whole number of seconds long."""
         self._had = np.full(KEPT_SECONDS, False)
         """In which seconds there was a frame."""
         self._stood = np.full(KEPT_SECONDS, False)
@@ -106,6 +108,8 @@ class Recurrence:
         self._place = PLACES - 1
         self._more, self._frames = [0.0, 0.0], [0.0, 0.0]
         """What frames have beyond the usual, and how many there are, in the second that is being counted and in the next one."""
+        self._more_between, self._frames_between = [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]
+        """The same half a second before this one, the next one and the one after that."""
         self._any = False
         """There was a frame in the second that is being counted."""
         self._filled = 0
@@ -143,12 +147,20 @@ class Recurrence:
             sums[1] += late * more
             counts[0] += early
             counts[1] += late
+            after = 1 if late >= 0.5 else 0
+            share = late + 0.5 - after
+            sums, counts = self._more_between, self._frames_between
+            sums[after] += (1 - share) * more
+            sums[after + 1] += share * more
+            counts[after] += 1 - share
+            counts[after + 1] += share
             self._any = True
         self._place = place
 
     def _begin(self, second: int) -> None:
         """End the seconds before this one."""
         if self._second is None or second - self._second > KEPT_SECONDS or second < self._second:
+            self._between[:] = np.nan
             self._ring[:], self._filled, self._second, self._asked = np.nan, 0, second, second
             self._stood[second % KEPT_SECONDS] = self._unmoved[second % KEPT_SECONDS] = self._any = False
             self._looks.clear()
@@ -157,8 +169,11 @@ class Recurrence:
 
     def _close(self, second: int) -> None:
         """End the second that is being counted."""
-        known = self._frames[0] >= LEAST_FRAMES
-        self._ring[second % KEPT_SECONDS] = self._more[0] / self._frames[0] if known else np.nan
+        place = second % KEPT_SECONDS
+        self._ring[place] = self._more[0] / self._frames[0] if self._frames[0] >= LEAST_FRAMES else np.nan
+        more, frames = self._more_between, self._frames_between
+        self._between[place] = more[0] / frames[0] if frames[0] >= LEAST_FRAMES else np.nan
+        self._more_between, self._frames_between = [*more[1:], 0.0], [*frames[1:], 0.0]
         self._filled = min(KEPT_SECONDS, self._filled + 1)
         self._had[second % KEPT_SECONDS] = self._any
         self._second = second + 1
@@ -199,9 +214,14 @@ class Recurrence:
         order = (second - self._filled + np.arange(self._filled)) % KEPT_SECONDS
         if self._had[order[-60:]].mean() < KNOWN_RATIO:
             return False
-        curve, stood = _surprise(self._ring[order], self._stood[order])
+        stood = self._stood[order]
+        curve, hangs = _surprise(self._ring[order], stood)
+        between, _ = _surprise(self._between[order], stood)
         unmoved = self._unmoved[order]
-        return any(_enough(found, self._bar(unmoved[-len(found.tail) :])) for found in recurring(curve, WINDOWS, stood))
+        return any(
+            _enough(found, self._bar(unmoved[-len(found.tail) :]))
+            for found in recurring(curve, WINDOWS, hangs, between)
+        )
 
     def _bar(self, unmoved: Mask) -> Bar | None:
         """Return what a window must reach, by its length and by whether anything moved in it."""
@@ -271,37 +291,60 @@ class Again:
     """Their correlation."""
 
 
-def recurring(curve: Curve, windows: Sequence[int], stood: Mask) -> list[Again]:
+def recurring(curve: Curve, windows: Sequence[int], stood: Mask, between: Curve | None = None) -> list[Again]:
     """Return for each window at the end of a curve the earlier time that is most like it.
 
     Left out are windows that are longer than what is remembered, and those in which the picture `stood` still, at the end
-    or in the past.
+    or in the past. `between` is the past by values half a second before those of the curve.
     """
     moves_from = int(np.flatnonzero(stood)[-1]) + 1 if stood.any() else LEAST_LAG
     possible = [window for window in windows if window <= len(curve) - max(moves_from, LEAST_LAG)]
     if not possible:
         return []
-    past = curve[:-LEAST_LAG]
-    sums, squares, still = _sums(past), _sums(past**2), _sums(stood[:-LEAST_LAG]) if stood.any() else None
-    waves = _waves(past, max(possible))
+    still = _sums(stood[:-LEAST_LAG]) if stood.any() else None
+    pasts = [
+        _Past.of(item[:-LEAST_LAG], max(possible))
+        for item in (curve, between)
+        if item is not None and len(item) == len(curve)
+    ]
     found = list[Again]()
     for window in possible:
         tail = curve[-window:].astype(np.float64)
         tail -= tail.mean()
         power = float(tail @ tail)
-        around = _within(squares, window) - _within(sums, window) ** 2 / window
-        lived = around > LEAST_POWER * power
-        if still is not None:
-            lived &= _within(still, window) == 0
-        if power > 0 and lived.any():
-            alike = _products(waves, tail, len(around))
-            alike /= np.sqrt(np.maximum(around, LEAST_POWER * power) * power)
-            if not lived.all():
-                alike[~lived] = 0
-            best = int(alike.argmax())
-            before = past[best : best + window].astype(np.float64)
-            found.append(Again(tail, before - before.mean(), float(alike[best])))
+        if power > 0:
+            most = max((past.most_like(tail, power, still) for past in pasts), key=lambda item: item.alike)
+            found.append(most)
     return found
+
+
+@dataclass(frozen=True)
+class _Past:
+    """What a window is held against."""
+
+    curve: Curve
+    sums: Window
+    squares: Window
+    waves: tuple[npt.NDArray[np.complex64], int]
+
+    @classmethod
+    def of(cls, curve: Curve, longest: int) -> _Past:
+        """Make a curve ready for windows of up to `longest` seconds."""
+        return cls(curve, _sums(curve), _sums(curve**2), _waves(curve, longest))
+
+    def most_like(self, tail: Window, power: float, still: Window | None) -> Again:
+        """Return the time that is most like a window of so much `power`; `still` are the sums of what stood."""
+        window = len(tail)
+        around = _within(self.squares, window) - _within(self.sums, window) ** 2 / window
+        alike = _products(self.waves, tail, len(around))
+        alike /= np.sqrt(np.maximum(around, LEAST_POWER * power) * power)
+        left_out = around <= LEAST_POWER * power
+        if still is not None:
+            left_out |= _within(still, window) > 0
+        alike[left_out] = 0
+        best = int(alike.argmax())
+        before = self.curve[best : best + window].astype(np.float64)
+        return Again(tail, before - before.mean(), float(alike[best]))
 
 
 def _waves(past: Curve, longest: int) -> tuple[npt.NDArray[np.complex64], int]:
