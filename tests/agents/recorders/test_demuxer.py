@@ -145,11 +145,16 @@ def test_one_that_was_killed_in_between_costs_nothing(demuxer: Demuxer, video: P
     assert demuxer.started == 2
 
 
-def test_it_ends_with_the_agent(video: Path) -> None:
-    """Its socket closes with the agent, however that ends."""
+def on_its_own() -> tuple[subprocess.Popen[bytes], socket.socket]:
+    """Return a demuxer's child, started as the agent starts it, and the socket by which it is asked."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
-        process = subprocess.Popen([sys.executable, "-m", "agents.recorders.demuxer_child"], stdin=theirs.fileno())
+        return subprocess.Popen([sys.executable, "-m", "agents.recorders.demuxer_child"], stdin=theirs.fileno()), ours
+
+
+def test_it_ends_with_the_agent(video: Path) -> None:
+    """Its socket closes with the agent, however that ends."""
+    process, ours = on_its_own()
     with video.open("rb") as file, ours:
         socket.send_fds(ours, [b'{"name": "a.ts", "idle_seconds": 60}'], [file.fileno()])
         assert b"seconds" in ours.recv(4096)
@@ -157,9 +162,7 @@ def test_it_ends_with_the_agent(video: Path) -> None:
 
 
 def test_it_ends_when_nobody_asks(video: Path) -> None:
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    with theirs:
-        process = subprocess.Popen([sys.executable, "-m", "agents.recorders.demuxer_child"], stdin=theirs.fileno())
+    process, ours = on_its_own()
     with video.open("rb") as file, ours:
         socket.send_fds(ours, [b'{"name": "a.ts", "idle_seconds": 0.01}'], [file.fileno()])
         assert process.wait(60) == 0
