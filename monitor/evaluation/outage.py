@@ -47,10 +47,10 @@ def effective_timeline(facts: Facts, camera_id: str, start: Millis, end: Millis)
     ]
     spans = [span for span in known if span.state != "unknown"]
     free = Spans.of([(span.start, span.end) for span in spans]).gaps(start, end)
-    up, holes = _from_index(facts, camera_id, free)
+    up, holes, told = _from_index(facts, camera_id, free)
     off = _off(facts) if holes else Spans.empty()
     spans += [StateSpan(a, b, "up", None, Basis.INDEX) for a, b in up.tuples()]
-    spans += [StateSpan(a, b, "down", _hole_cause(off, a, b), Basis.INDEX) for a, b in holes.tuples()]
+    spans += [StateSpan(a, b, "down", _hole_cause(off, a, b, b == told), Basis.INDEX) for a, b in holes.tuples()]
     rest = free.subtract(up).subtract(holes)
     for span in (item for item in known if item.state == "unknown"):
         spans += [replace(span, start=a, end=b) for a, b in rest.clip(span.start, span.end).tuples()]
@@ -80,18 +80,21 @@ def _cut(span: StateSpan, start: Millis, end: Millis) -> StateSpan:
     return replace(span, start=max(span.start, start), end=min(span.end, end))
 
 
-def _from_index(facts: Facts, camera_id: str, free: Spans) -> tuple[Spans, Spans]:
-    """Return (up, holes) that a camera's index tells of `free` time, since the agent first saw the camera."""
+def _from_index(facts: Facts, camera_id: str, free: Spans) -> tuple[Spans, Spans, Millis | None]:
+    """Return (up, holes, told) that a camera's index tells of `free` time, since the agent first saw the camera.
+
+    `told` is until when the index can tell a hole: one that reaches it may last on.
+    """
     reading = facts.recordings.get(camera_id)
     first = facts.inventory_seen.get(camera_subject(camera_id))
     if reading is None or first is None or free.start is None or free.end is None:
-        return Spans.empty(), Spans.empty()
+        return Spans.empty(), Spans.empty(), None
     near = free.start - 2 * MINUTE, free.end + 2 * MINUTE  # far enough to see a forgiven hole's other side
     footage = reading.footage.clip(*near).union(reading.locked.clip(*near)).close_gaps(MINUTE)
     # Footage that is there speaks at once; only a *hole* needs the lag, for the newest footage is late.
     up = footage.intersect(free).clip(first, facts.as_of)
-    speaks = reading.scanned.clip(first, reading.read_at - INDEX_LAG).intersect(free)
-    return up, speaks.subtract(footage)
+    judged = reading.scanned.clip(first, reading.read_at - INDEX_LAG)
+    return up, judged.intersect(free).subtract(footage), judged.end
 
 
 def _off(facts: Facts) -> Spans:
@@ -102,10 +105,15 @@ def _off(facts: Facts) -> Spans:
     return running.gaps(running.start, running.end)
 
 
-def _hole_cause(off: Spans, start: Millis, end: Millis) -> str:
-    """Return site_power when the agent was off for the same time as the hole, else no_footage."""
+def _hole_cause(off: Spans, start: Millis, end: Millis, lasts: bool) -> str:
+    """Return site_power when the agent was off for the same time as the hole, else no_footage.
+
+    A hole that `lasts` reaches until where the index can tell one at all: its end is not known yet, and no reason
+    against the agent's return some minutes later.
+    """
     a, b = off.pairs[:, 0], off.pairs[:, 1]
-    near = (np.abs(a - start) <= SITE_POWER_TOLERANCE) & (np.abs(b - end) <= SITE_POWER_TOLERANCE)
+    ended = b - end >= -SITE_POWER_TOLERANCE if lasts else np.abs(b - end) <= SITE_POWER_TOLERANCE
+    near = (np.abs(a - start) <= SITE_POWER_TOLERANCE) & ended
     same = near & (2 * (np.minimum(b, end) - np.maximum(a, start)) >= end - start)
     return StreamCause.SITE_POWER if same.any() else StreamCause.NO_FOOTAGE
 
