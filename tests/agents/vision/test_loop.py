@@ -16,7 +16,7 @@ from agents.vision.eye import Eye
 from agents.vision.fingerprint import fingerprint
 from agents.vision.loop import SLOTS, Loop
 from agents.vision.measure import measure
-from agents.vision.recurrence import KEPT_SECONDS, Recurrence
+from agents.vision.recurrence import KEPT_SECONDS, LEARNT_SECONDS, LIKELY_UNMOVED, STEPS, Recurrence
 from agents.vision.repeat import Repeat
 from agents.vision.thresholds import Thresholds
 from support.views import HEIGHT, WIDTH, drawn_room, grainy, grey, looked_at
@@ -440,11 +440,71 @@ def test_people_who_wander_are_no_loop() -> None:
             assert not recurrence.looping, f"after {number / 5} s"
 
 
-def test_a_room_in_which_nothing_moved_is_looped_only_if_it_is_plain() -> None:
-    part = lively(80, 6)
-    sizes = lively(200, 56) + [frame for run in range(4) for frame in anew(part, run)]
-    first = {changed: named((sizes, 0.0), changed=changed).index("looped") for changed in (0.01, 0.0)}
-    assert first[0.01] < first[0.0] <= 20 + 3 * 8
+@pytest.mark.parametrize("steps", [1, STEPS])
+def test_a_room_in_which_nothing_moved_has_bounds_of_its_own(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(LIKELY_UNMOVED, steps, {})
+    fps = {1: 2, STEPS: 15}[steps]
+    part, before = lively(120, 6, fps=fps, gop=2 * fps), lively(200, 56, fps=fps, gop=2 * fps)
+    sizes = before + [frame for run in range(4) for frame in anew(part, run)]
+    assert again(sizes, fps, moved=True)
+    assert not again(sizes, fps, moved=False)
+
+
+def still(seconds: float, seed: int, *, fps: int, gop: int) -> Sizes:
+    """Return a stream in which nobody moves: each frame as large as its grain, which is new in each."""
+    rng = np.random.default_rng(seed)
+    grain = 300 * np.exp(rng.normal(0, 0.15, round(seconds * fps)))
+    return [(15_000, True) if n % gop == 0 else (round(size), False) for n, size in enumerate(grain)]
+
+
+@pytest.mark.parametrize("fps", [5, 15])
+def test_a_loop_of_a_room_in_which_nobody_moves_is_known_by_the_noise_of_each_frame(fps: int) -> None:
+    """Encoded anew each frame is larger or smaller by as much as its grain; of a second's mean little is left beside the encoder's own."""
+    part = still(50.2, 3, fps=fps, gop=4 * fps)
+    sizes = still(200, 53, fps=fps, gop=4 * fps) + [frame for run in range(4) for frame in anew(part, run)]
+    found = again(sizes, fps)
+    assert found
+    assert 200 + 50 < found[0] <= 200 + 50 + 110
+
+
+def test_what_was_once_like_an_earlier_time_and_goes_on_otherwise_is_no_loop() -> None:
+    """Of thousands of earlier times one is like the latest by chance: here it is made so."""
+    part, recurrence, likely = lively(34, 4, fps=10), Recurrence(), 0
+    sizes = lively(150, 54, fps=10) + part + lively(100, 55, fps=10) + anew(part, 1) + lively(60, 56, fps=10)
+    for number, (size, keyframe) in enumerate(sizes):
+        recurrence.frame(number / 10, size, keyframe=keyframe)
+        if number % 10 == 0:
+            assert not recurrence.looping, number / 10
+            likely += bool(recurrence._likely)
+    assert likely, "the case is at hand"
+
+
+def test_a_camera_that_sends_fewer_frames_from_now_on_is_told_by_seconds_and_its_loops_are_found() -> None:
+    recurrence, at, found = Recurrence(), 0.0, dict[int, list[float]]()
+    for fps in (10, 2, 10):
+        part = lively(70, fps, fps=fps, gop=2 * fps)
+        sizes = lively(300, 50 + fps, fps=fps, gop=2 * fps) + [item for run in range(4) for item in anew(part, run)]
+        began, found[fps] = at, []
+        for size, keyframe in sizes:
+            recurrence.frame(at, size, keyframe=keyframe)
+            at += 1 / fps
+            if recurrence.looping and at > began + 100:  # until then it may be the loop before
+                found[fps].append(at - began)
+        assert recurrence._steps == (STEPS if fps == 10 else 1)
+        assert found[fps], f"at {fps} a second"
+        assert found[fps][0] > 300 + 70
+
+
+def test_a_loop_is_found_after_a_time_in_which_nobody_asked() -> None:
+    """Its decoder was away, say, for longer than is learnt from."""
+    part, recurrence, found = lively(60, 4, fps=10), Recurrence(), []
+    sizes = lively(2 * LEARNT_SECONDS, 54, fps=10) + [frame for run in range(5) for frame in anew(part, run)]
+    for number, (size, keyframe) in enumerate(sizes):
+        recurrence.frame(number / 10, size, keyframe=keyframe)
+        if (number < 3000 or number > 20 * LEARNT_SECONDS) and number % 100 == 0 and recurrence.looping:
+            found.append(number / 10 - 2 * LEARNT_SECONDS)
+    assert found
+    assert 60 < found[0] <= 60 + 120
 
 
 @pytest.mark.parametrize("keyed", [True, False])
@@ -503,8 +563,9 @@ def test_memory_is_bounded() -> None:
         recurrence.frame(number * 0.5, int(size), keyframe=number % 10 == 0)
     tables = (loop._latest, loop._archive)
     assert sum(table.tags.nbytes + table.ticks.nbytes for table in tables) == 16 * SLOTS <= 1 << 18
-    assert recurrence._ring.nbytes == 4 * KEPT_SECONDS
-    assert recurrence._unmoved.nbytes == recurrence._stood.nbytes == KEPT_SECONDS
+    kept = (recurrence._curve, recurrence._latest, recurrence._had, recurrence._stood, recurrence._unmoved)
+    assert sum(item.nbytes for item in kept) == KEPT_SECONDS * (STEPS + 3) + LEARNT_SECONDS * STEPS * 8 <= 136_000
+    assert len(recurrence._ended) <= 1000
 
 
 def test_ninety_days_take_no_more_memory_than_one() -> None:
