@@ -126,7 +126,13 @@ def look(
     try:
         return open_envelope(item.found, arrived, nonce_key, now, trust)
     except (Rejected, ClockUnsure) as error:
-        return error
+        return _alone(error)
+
+
+def _alone(error: Rejected | ClockUnsure) -> Rejected | ClockUnsure:
+    """Return an error without the frames that it came through: they hold the report, and the error itself, until garbage is looked for."""
+    error.__traceback__ = error.__context__ = None
+    return error
 
 
 def open_envelope(

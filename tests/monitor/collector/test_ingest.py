@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import threading
 from datetime import timedelta
+from types import TracebackType
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from monitor.collector.enrolment import create_code, enrol
 from monitor.collector.packs import Packs
 from monitor.collector.verify import verify_institution
 from monitor.model.observation import Kind
-from monitor.model.report import MAX_REPORT_BYTES
+from monitor.model.report import MAX_REPORT_BYTES, Report
 from monitor.model.span import DAY, HOUR, MINUTE, SECOND
 from monitor.model.suite import PrivateKey
 from monitor.store import agents, registry
@@ -163,6 +165,23 @@ def test_a_report_of_what_was_seen_at_a_time_that_cannot_be_is_kept_and_counts_f
     with reading(engine) as session:
         assert [(item.state, item.missing) for item in agents.agents_of(session, "wj-0001")] == [("misdated", 0)]
     assert verify_institution(centre.context, "wj-0001").problems == []
+
+
+@pytest.mark.parametrize("start", [NOW + DAY + 1, 0])
+def test_what_was_in_doubt_leaves_nothing_that_waits_for_garbage_to_be_looked_for(centre: Centre, start: int) -> None:
+    """An error holds the frames that it came through, and those the whole report: a flood of them was gone only after minutes."""
+    value = json.loads(centre.report(UP).to_bytes()) | {"observations": [observation(start=start, end=start)]}
+    gc.collect()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        (receipt,) = centre.give([json.dumps(value).encode()])
+        gc.collect()
+        left = [item for item in gc.garbage if isinstance(item, (Report, TracebackType))]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+    assert receipt.status == "stored"
+    assert left == []
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
