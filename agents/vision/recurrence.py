@@ -15,9 +15,9 @@ import numpy.typing as npt
 
 from agents.vision.loop import Frame
 
-BACK_SECONDS = 4.0
+BACK_SECONDS = 7.0
 """So far frames may lie behind those before them and belong to the step that is being counted: they come in the order in which they are
-decoded, not shown, and a sender's clock that runs fast is laid on ours anew, by three seconds."""
+decoded, not shown, and a sender's clock that wavers or is set may lie three seconds before ours and then three behind. Whoever plays a recording sets it."""
 
 KEPT_SECONDS = 3 * 3600
 """Of each step what it has that those before it didn't let expect, a byte; of each second whether there was a frame, whether the picture stood still,
@@ -34,7 +34,7 @@ STEPS = 5
 
 PACED_SECONDS = 30
 FAST, SLOW = 4.5, 4.0
-"""Frames a second in so many seconds from which on it is five values, and below which it is one."""
+"""Frames a second, of so many seconds that had any, from which on it is five values, and below which it is one. Seconds without one tell of the line."""
 
 ASKED_SECONDS = 20
 ASKED_AGAIN_SECONDS = {1: 20, STEPS: 10}
@@ -107,6 +107,9 @@ PLACES = 1024
 STEADY = 16
 """What a frame's size is usually, at its place in the group, is the mean of so many groups or so."""
 
+MOST_LIKELY = 16
+"""So many earlier times are followed up, those that have gone on for longest: a short loop is like each of its runs within three hours."""
+
 MOST_ENDED = 500
 """So many steps wait before they are put where the latest ones lie."""
 
@@ -156,8 +159,8 @@ class Recurrence:
         """The values of the latest steps that have ended."""
         self._first, self._told = 0, 0
         """The first step that is remembered, and up to which one the curve is made and stays."""
-        self._pace_from, self._pace = 0, 0
-        """Since which second how many frames have come."""
+        self._paced, self._pace = 0, 0
+        """In how many seconds how many frames have come."""
         self._asked, self._answer = 0, False
         self._likely: dict[float, int] = {}
         """How many steps before something was likely to be the same, and since which second that is known."""
@@ -221,6 +224,7 @@ class Recurrence:
             self._ended_between.extend([math.nan] * (step - before - 3))
         self._step = step
         if step // steps > before // steps:
+            self._paced += 1
             fresh = _places(before // steps + 1, step // steps)
             self._had[fresh] = self._stood[fresh] = self._unmoved[fresh] = False
         if len(self._ended) > MOST_ENDED:
@@ -250,8 +254,9 @@ class Recurrence:
         )
         self._looks.clear()
         self._any = False
-        self._asked = self._pace_from = second
-        self._pace = 0
+        self._asked = second
+        self._paced = self._pace = 0
+        self._likely, self._answer = {}, False
 
     def looked(self, *, moved: bool = True) -> None:
         """Take note of a look at the frames so far, before `looping` is asked: it `moved` when more than noise is new since the last one."""
@@ -284,18 +289,16 @@ class Recurrence:
         since = second - self._asked
         if since >= (ASKED_SECONDS if self._answer or not self._likely else ASKED_AGAIN_SECONDS[self._steps]):
             self._asked = second
-            if self._changed_pace(second):
-                self._likely, self._answer = {}, False
-            else:
+            if not self._changed_pace(second):
                 self._ask(second)
         return self._answer
 
     def _changed_pace(self, second: int) -> bool:
         """Tell whether a second has another number of values from now on, by how many frames come: then all is forgotten."""
-        past = second - self._pace_from
-        if past < PACED_SECONDS:
+        if self._paced < PACED_SECONDS:
             return False
-        rate, self._pace_from, self._pace = self._pace / past, second, 0
+        rate = self._pace / self._paced
+        self._paced = self._pace = 0
         steps = STEPS if rate >= FAST else 1 if rate < SLOW else self._steps
         changed = steps != self._steps
         self._steps = steps
@@ -329,7 +332,7 @@ class Recurrence:
                 known = (since for ago, since in self._likely.items() if abs(ago - item.ago) <= 1)
                 found[item.ago] = min(known, default=second)
         self._answer = bool(on) or (self._answer and bool(found))
-        self._likely = found | on
+        self._likely = dict(sorted((found | on).items(), key=lambda item: item[1])[:MOST_LIKELY])
 
     def _put(self) -> None:
         """Put the steps that have ended where the latest ones lie."""
@@ -348,7 +351,8 @@ class Recurrence:
         self._put()
         steps, order = self._steps, ORDER_SECONDS * self._steps
         end, kept = second * steps, KEPT_SECONDS * steps
-        learnt = max(-(-self._first // steps), second - LEARNT_SECONDS)
+        # One second less than is kept: the step that is being counted may be the last of its own.
+        learnt = max(-(-self._first // steps), second - LEARNT_SECONDS + 1)
         rows = [_cut(row, learnt * steps, end, LEARNT_SECONDS * steps) for row in self._latest]
         levels, between = _surprise(rows, np.repeat(self._stood[_places(learnt, second - 1)], steps), steps)
         start = max(self._told, learnt * steps + order)

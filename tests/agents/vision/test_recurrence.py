@@ -1,0 +1,183 @@
+"""What is remembered of a stream's activity, held against a slow account of the same frames, and what makes it forget."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from agents.vision.loop import Frame
+from agents.vision.recurrence import KEPT_SECONDS, LEARNT_SECONDS, MOST_LIKELY, PLACES, STEPS, Recurrence
+
+Sizes = list[int]
+
+FPS = 10
+
+
+def lively(seconds: float, seed: int, fps: int = FPS) -> Sizes:
+    """Return the frames of a room with people about, none of them a keyframe: bursts of three seconds over noise."""
+    rng = np.random.default_rng(seed)
+    count = round(seconds * fps)
+    bursts = np.repeat(rng.gamma(0.4, 1.0, count // fps // 3 + 1), 3 * fps)[:count]
+    return [round(size) for size in 400 * (1 + 4 * bursts) * np.exp(rng.normal(0, 0.2, count))]
+
+
+def anew(sizes: Sizes, seed: int) -> Sizes:
+    """Return the same video as a second encoder makes it."""
+    rng = np.random.default_rng(seed)
+    return [round(0.6 * size * np.exp(rng.normal(0, 0.1))) for size in sizes]
+
+
+class Camera:
+    """A stream whose frames are taken note of, with a look each so many seconds of it."""
+
+    def __init__(self, fps: int = FPS, every: float = 10) -> None:
+        self.recurrence, self.at = Recurrence(), 1000.0
+        self._fps, self._every = fps, round(every * fps)
+
+    def plays(self, sizes: Sizes, shifts: float = 0.0) -> list[float]:
+        """Send frames, whose times are wrong by `shifts`; return the seconds after which looks found a loop."""
+        found = []
+        for number, size in enumerate(sizes):
+            self.recurrence.frame(self.at + shifts, size, keyframe=False)
+            self.at += 1 / self._fps
+            if number % self._every == 0:
+                self.recurrence.looked()
+                if self.recurrence.looping:
+                    found.append(number / self._fps)
+        return found
+
+    def pauses(self, seconds: float) -> None:
+        """Let time pass of which nothing is known."""
+        self.at += seconds
+
+
+def told(frames: list[Frame], steps: int) -> tuple[dict[int, tuple[float, float]], set[int]]:
+    """Return by the definition what each step and half step has, and which seconds had a frame.
+
+    A step that lies up to seven seconds behind the latest one counts for the latest one's first moment.
+    """
+    mean, times, mores = 0.0, list[float](), list[float]()
+    latest = -math.inf
+    for number, (at, size, _) in enumerate(frames):
+        value = math.log(16 + size)
+        mean = value if number == 0 else mean
+        mores.append(value - mean)
+        mean += (value - mean) / min(number + 1, PLACES)
+        latest = max(latest, math.floor(at * steps))
+        times.append(max(at * steps, latest))
+    moments, rows = np.array(times), dict[int, tuple[float, float]]()
+    for step in range(math.floor(times[0]), int(latest)):
+        row = []
+        for middle in (step, step - 0.5):
+            near = np.flatnonzero(np.abs(moments - middle) < 1)
+            weights = 1 - np.abs(moments[near] - middle)
+            row.append(float(weights @ np.array(mores)[near] / weights.sum()) if weights.sum() >= 0.2 else math.nan)
+        rows[step] = (row[0], row[1])
+    return rows, {math.floor(time / steps) for time in times}
+
+
+@given(
+    st.lists(
+        st.tuples(st.one_of(st.floats(-6.9, 0), st.floats(0, 0.4), st.floats(0, 400)), st.integers(0, 90_000)),
+        min_size=1, max_size=120,
+    ),
+    st.floats(0, 5000),
+)  # fmt: skip
+@example([(0.0, 10), (399.0, 20)] * 8, 3.9)
+@example([(0.2, 900)] * 50, 0.0)
+@settings(max_examples=60, deadline=None)
+def test_each_step_has_what_the_frames_around_it_have_whatever_their_times(
+    apart: list[tuple[float, int]], began: float
+) -> None:
+    """Frames in any order, in bursts and with holes: the ring holds what the definition says, and nothing of what lay there before."""
+    latest, frames, recurrence = began, [(began, 300, False)], Recurrence()
+    recurrence._latest[:] = 99.0  # of an earlier turn of the ring
+    recurrence._had[:] = True
+    for passed, size in apart:
+        at = max(latest - 6.9, frames[-1][0] + passed)
+        latest = max(latest, at)
+        frames.append((at, size, False))
+    recurrence.frames(frames)
+    recurrence._put()
+    rows, seconds = told(frames, STEPS)
+    ring, last = LEARNT_SECONDS * STEPS, math.floor(latest * STEPS)
+    for step, row in rows.items():
+        if step >= last - ring:
+            assert recurrence._latest[:, step % ring] == pytest.approx(row, abs=1e-4, nan_ok=True), step
+    for second in range(math.floor(began), math.floor(latest)):
+        if second > latest - KEPT_SECONDS:
+            assert recurrence._had[second % KEPT_SECONDS] == (second in seconds), second
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([0.01, 0.04, 0.2, 1.0, 7.0, 120.0, 4000.0, 11_000.0, -3.0, -8.0, -9000.0]),
+            st.integers(1, 600),
+            st.sampled_from(["same", "noise", "huge", "none"]),
+            st.booleans(),
+        ),
+        min_size=1, max_size=12,
+    )
+)  # fmt: skip
+@settings(max_examples=40, deadline=None)
+def test_whatever_comes_is_answered_and_what_is_kept_stays_as_large(
+    parts: list[tuple[float, int, str, bool]],
+) -> None:
+    rng, recurrence, at = np.random.default_rng(1), Recurrence(), 0.0
+    for apart, count, how, keyframes in parts:
+        made = {"same": [500], "noise": rng.integers(1, 9000, 50), "huge": [1 << 40], "none": [0]}[how]
+        at += apart
+        for number in range(count):
+            recurrence.frame(at, int(made[number % len(made)]), keyframe=keyframes and number % 7 == 0)
+            at += min(abs(apart), 4.0)
+            if number % 50 == 0:
+                recurrence.looked(moved=number % 100 == 0)
+                assert recurrence.looping in {True, False}
+                recurrence.stood(still=number % 350 == 0)
+    assert len(recurrence._ended) <= 54_000
+    assert len(recurrence._likely) <= MOST_LIKELY
+
+
+def test_after_a_hole_of_which_nothing_is_left_no_look_is_that_of_a_loop() -> None:
+    camera, part = Camera(every=4), lively(60, 4)
+    assert camera.plays(lively(200, 1) + [size for run in range(4) for size in anew(part, run)])
+    assert camera.recurrence._answer
+    camera.pauses(KEPT_SECONDS + 60)
+    assert camera.plays(lively(120, 2)) == []
+
+
+@pytest.mark.parametrize("behind", [3.2, 4.5, 5.9])
+def test_a_recording_that_sets_its_clock_back_wherever_it_begins_anew_is_found(behind: float) -> None:
+    """Times are laid on ours within three seconds, before or behind."""
+    camera, part, found = Camera(), lively(50, 4), []
+    camera.plays(lively(200, 1))
+    for run in range(6):
+        made = anew(part, run)
+        found += camera.plays(made[:-FPS])
+        camera.plays(made[-FPS:], shifts=behind / 2)
+        camera.recurrence.frame(camera.at - behind / 2, 500, keyframe=False)
+    assert found
+
+
+@pytest.mark.parametrize(("fps", "seconds"), [(5, 12), (5, 25), (15, 300)])
+def test_seconds_of_which_nothing_is_known_take_no_memory_away(fps: int, seconds: int) -> None:
+    """A line that fails for a moment, or the daily look at the main stream: no camera sends fewer frames for that."""
+    camera, recorded = Camera(fps), lively(300, 4, fps)
+    camera.plays(recorded + lively(300, 1, fps))
+    camera.pauses(seconds)
+    camera.plays(lively(100, 2, fps))
+    found = camera.plays(anew(recorded, 3))
+    assert found
+    assert found[0] <= 120
+
+
+def test_a_short_loop_that_runs_for_hours_is_followed_by_a_few_of_its_runs() -> None:
+    camera, part = Camera(5, every=20), lively(20, 3, 5)
+    found = camera.plays(lively(100, 1, 5) + [size for run in range(200) for size in anew(part, run)])
+    assert len(camera.recurrence._likely) == MOST_LIKELY
+    assert len(found) >= 150, "and stays known"
