@@ -99,7 +99,7 @@ def bounds_of(state: str) -> tuple[str, ...]:
     """Return the names of the bounds that a state is decided by; the leading ones of each for a sound picture."""
     families = FAMILIES.get(state, (state,))
     own = tuple(name for name in BOUNDS if name.partition("_")[0] in families)
-    return own or (() if state == "looped" else LEADING)
+    return own or LEADING
 
 
 def measured(bound: str, scores: Mapping[str, float | None], thresholds: Thresholds) -> tuple[str, str]:

@@ -40,8 +40,10 @@ class Evidence:
     """Held against what is usual for the camera."""
     match: Match | None
     """Held against the approved views; None without one."""
-    looped: bool = False
-    """The stream runs as it ran before."""
+    copied: bool = False
+    """The stream runs as it ran before, byte for byte."""
+    alike: float | None = None
+    """Encoded anew it does: correlation with that earlier time; None where none is known."""
 
 
 _leaving = lru_cache(maxsize=256)(Thresholds.leaving)
@@ -212,8 +214,8 @@ def _same_noise(e: Evidence, t: Thresholds) -> bool:
     return renewed <= t.frozen_renewed and left <= t.frozen_renewed_left
 
 
-def _looped(e: Evidence, _: Thresholds) -> bool:
-    return e.looped
+def _looped(e: Evidence, t: Thresholds) -> bool:
+    return e.copied or (e.alike is not None and e.alike >= t.looped_alike)
 
 
 def _covered(e: Evidence, t: Thresholds) -> bool:

@@ -105,8 +105,9 @@ class Eye:
         thresholds = self._thresholds(view.light)
         changed = measures.repeat.changed_ratio
         self._recurrence.looked(moved=changed is None or changed >= MOVES_RATIO)
-        looped = self._loop.looping or self._recurrence.looping
-        seen = Evidence(measures, beside, matched, looped=looped)
+        copied = self._loop.looping
+        alike = self._recurrence.alike if not copied and self._recurrence.looping else None
+        seen = Evidence(measures, beside, matched, copied=copied, alike=alike)
         found = conditions(seen, thresholds)
         self._stood(same="frozen" in found.staying, nothing=not NOTHING.isdisjoint(found.staying))
         if not found.entering:
@@ -122,11 +123,12 @@ class Eye:
                         item.learn(view)
         scores = (
             measures.as_scores()
-            | {"looped": float(looped)}
+            | {"looped": float("looped" in found.entering), "copied": float(copied)}
+            | {"alike": None if alike is None else round(alike, 4)}
             | {name: None if value is None else round(value, 4) for name, value in vars(beside).items()}
         )
         scores |= {} if matched is None else matched.as_scores()
-        since = self._loop.since if looped else None
+        since = self._loop.since if copied else None
         return Judged(found, scores, thresholds, matched, undecided=may_be_frozen(seen, thresholds), looped_since=since)
 
     def _stood(self, *, same: bool, nothing: bool) -> None:

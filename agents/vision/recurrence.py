@@ -161,7 +161,7 @@ class Recurrence:
         """The first step that is remembered, and up to which one the curve is made and stays."""
         self._paced, self._pace = 0, 0
         """In how many seconds how many frames have come."""
-        self._asked, self._answer = 0, False
+        self._asked, self._answer, self._alike = 0, False, 0.0
         self._likely: dict[float, int] = {}
         """How many steps before something was likely to be the same, and since which second that is known."""
 
@@ -256,7 +256,7 @@ class Recurrence:
         self._any = False
         self._asked = second
         self._paced = self._pace = 0
-        self._likely, self._answer = {}, False
+        self._likely, self._answer, self._alike = {}, False, 0.0
 
     def looked(self, *, moved: bool = True) -> None:
         """Take note of a look at the frames so far, before `looping` is asked: it `moved` when more than noise is new since the last one."""
@@ -277,7 +277,7 @@ class Recurrence:
             return
         if len(self._looks) > 1 and (still or self._still):
             self._stood[_places(self._looks[0 if still else -2], self._step // self._steps)] = True
-            self._answer = False
+            self._answer, self._alike = False, 0.0
         self._still = still
 
     @property
@@ -292,6 +292,11 @@ class Recurrence:
             if not self._changed_pace(second):
                 self._ask(second)
         return self._answer
+
+    @property
+    def alike(self) -> float:
+        """How far the last seconds and that earlier time are alike: their correlation when `looping` was last asked, 0 where it isn't."""
+        return self._alike
 
     def _changed_pace(self, second: int) -> bool:
         """Tell whether a second has another number of values from now on, by how many frames come: then all is forgotten."""
@@ -310,7 +315,7 @@ class Recurrence:
         """Look for earlier times that the seconds before this one are likely to be again, and whether those found before go on."""
         first, between = self._tell(second)
         if not len(between) or self._had[_places(second - 60, second - 1)].mean() < KNOWN_RATIO:
-            self._likely, self._answer = {}, False
+            self._likely, self._answer, self._alike = {}, False, 0.0
             return
         steps = self._steps
         seconds = _places(first, second - 1)
@@ -319,11 +324,12 @@ class Recurrence:
         hangs = _hanging(np.repeat(stood, steps), ORDER_SECONDS * steps) if stood.any() else None
         tails = [curve, between]
         bar = (STAYS if self._answer else GOES_ON)[steps]
-        on = {
-            ago: since
-            for ago, since in self._likely.items()
-            if _goes_on(curve, tails, min(second - since, GONE_ON_SECONDS) * steps, ago, bar, hangs)
-        }
+        on, alike = dict[float, int](), list[float]()
+        for ago, since in self._likely.items():
+            goes_on = _goes_on(curve, tails, min(second - since, GONE_ON_SECONDS) * steps, ago, bar, hangs)
+            if goes_on is not None:
+                on[ago] = since
+                alike.append(goes_on)
         found = dict[float, int]()
         for item in recurring(curve, tails, [item * steps for item in LIKELY[steps]], hangs, LEAST_LAG * steps):
             still = unmoved[-(len(item.tail) // steps) :]
@@ -331,7 +337,9 @@ class Recurrence:
             if likely is not None and item.reaches(likely):
                 known = (since for ago, since in self._likely.items() if abs(ago - item.ago) <= 1)
                 found[item.ago] = min(known, default=second)
+                alike.append(item.alike)
         self._answer = bool(on) or (self._answer and bool(found))
+        self._alike = max(alike) if self._answer else 0.0
         self._likely = dict(sorted((found | on).items(), key=lambda item: item[1])[:MOST_LIKELY])
 
     def _put(self) -> None:
@@ -482,11 +490,13 @@ def recurring(
             yield past.most_like(tail, power, len(curve) - number / 2)
 
 
-def _goes_on(curve: Levels, tails: Sequence[Levels], count: int, ago: float, bar: Bar, hangs: Mask | None) -> bool:
-    """Tell whether the latest `count` values, too, are those of so many values before, give or take one; not by still time."""
+def _goes_on(
+    curve: Levels, tails: Sequence[Levels], count: int, ago: float, bar: Bar, hangs: Mask | None
+) -> float | None:
+    """Return how far the latest `count` values, too, are those of so many values before, give or take one; None where they aren't, or by still time."""
     correlation, sigmas = bar
     if hangs is not None and hangs[-count:].any():
-        return False
+        return None
     for number, values in enumerate(tails):
         tail = values[-count:].astype(np.float64)
         tail -= tail.mean()
@@ -496,8 +506,8 @@ def _goes_on(curve: Levels, tails: Sequence[Levels], count: int, ago: float, bar
             if len(before) == len(tail):
                 alike = _alike(tail, before - before.mean())
                 if alike >= correlation and _sigmas(alike, tail) >= sigmas:
-                    return True
-    return False
+                    return alike
+    return None
 
 
 @dataclass(frozen=True)

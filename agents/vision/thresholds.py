@@ -67,6 +67,9 @@ class Thresholds:
     96 kb/s, one has more than 0.45 of the usual."""
     frozen_most_grain: float = _most(3.0)
     """Of the usual noise: diagonal stripes and snow are measured as noise, too."""
+    looped_alike: float = _least(0.3)
+    """Correlation with an earlier time of what the stream is taken to be, encoded anew; half of such loops reach 0.7 when they are found. A site may ask
+    for more of a camera that sees the same minute again and again: at 1 copied streams alone are looped there."""
     noisy_grain: float = _least(4.0)
     """Standard deviation in levels after the encoder, which takes most of a sound sensor's noise away."""
     noisy_colour_grain: float = _least(2.0)

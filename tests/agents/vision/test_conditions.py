@@ -52,11 +52,15 @@ USUAL = Beside(
 
 
 def evidence(
-    beside: Mapping[str, float | None] | None = None, *, looped: bool = False, **parts: dict[str, Any]
+    beside: Mapping[str, float | None] | None = None,
+    *,
+    copied: bool = False,
+    alike: float | None = None,
+    **parts: dict[str, Any],
 ) -> Evidence:
     """Return a sound look but for what is given: part=dict(measure=value)."""
     changed = {name: replace(getattr(SOUND, name), **values) for name, values in parts.items()}
-    return Evidence(replace(SOUND, **changed), replace(USUAL, **(beside or {})), None, looped=looped)
+    return Evidence(replace(SOUND, **changed), replace(USUAL, **(beside or {})), None, copied=copied, alike=alike)
 
 
 FILLED = {"grain_kept": 0.1, "between_more": 0.1}
@@ -111,7 +115,9 @@ CASES: list[tuple[str, Evidence]] = [
     ("frozen", evidence({"same_times": 90, "renewed_left": 0.43}, repeat={"same_ratio": 0.9})),
     ("ok", evidence({"same_times": 90, "renewed_left": 0.5}, repeat={"same_ratio": 0.9})),
     ("bright", evidence({"same_times": 90, "renewed_left": None}, repeat={"same_ratio": 0.9}, levels={"clipped_ratio": 0.82})),
-    ("looped", evidence(looped=True)),
+    ("looped", evidence(copied=True)),
+    ("looped", evidence(alike=0.31)),
+    ("ok", evidence(alike=0.2)),
     ("noisy", evidence({"grain_ratio": 9}, grain={"grain": 9})),
     ("noisy", evidence({"grain_ratio": 9}, grain={"colour_grain": 5})),
     ("ok", evidence({"grain_ratio": 1.5}, grain={"grain": 9})),

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from agents.vision.eye import Eye, Judged
+from agents.vision.fingerprint import fingerprint
 from agents.vision.loop import Frame
+from agents.vision.measure import measure
 from agents.vision.recurrence import KEPT_SECONDS, LEARNT_SECONDS, MOST_LIKELY, PLACES, STEPS, Recurrence
+from agents.vision.thresholds import Thresholds
+from support.views import drawn_room, grainy, looked_at
+
+ROOM = looked_at(grainy(drawn_room(1), 3, 1))
+SOUND, VIEW = measure(ROOM, None)[0], fingerprint(ROOM)
 
 Sizes = list[int]
 
@@ -130,7 +139,13 @@ def test_whatever_comes_is_answered_and_what_is_kept_stays_as_large(
 ) -> None:
     rng, recurrence, at = np.random.default_rng(1), Recurrence(), 0.0
     for apart, count, how, keyframes in parts:
-        made = {"same": [500], "noise": rng.integers(1, 9000, 50), "huge": [1 << 40], "none": [0]}[how]
+        kinds: dict[str, Sizes] = {
+            "same": [500],
+            "noise": list(rng.integers(1, 9000, 50)),
+            "huge": [1 << 40],
+            "none": [0],
+        }
+        made = kinds[how]
         at += apart
         for number in range(count):
             recurrence.frame(at, int(made[number % len(made)]), keyframe=keyframes and number % 7 == 0)
@@ -181,3 +196,30 @@ def test_a_short_loop_that_runs_for_hours_is_followed_by_a_few_of_its_runs() -> 
     found = camera.plays(lively(100, 1, 5) + [size for run in range(200) for size in anew(part, run)])
     assert len(camera.recurrence._likely) == MOST_LIKELY
     assert len(found) >= 150, "and stays known"
+
+
+def looked(sizes: Sizes, asked: float) -> list[Judged]:
+    """Return what an eye with its own `looped_alike` makes of a look each ten seconds."""
+    eye, found = Eye(replace(Thresholds(), looped_alike=asked)), list[Judged]()
+    for number, size in enumerate(sizes):
+        eye.frame(number / FPS, size, keyframe=False)
+        if number % (10 * FPS) == 0:
+            found.append(eye.look(SOUND, VIEW))
+    return found
+
+
+def test_a_site_may_ask_for_more_before_a_camera_is_called_looped() -> None:
+    """One that sees the same minute again and again, a screen that plays one: copies of the stream are told there alone."""
+    part = lively(60, 4)
+    played = lively(200, 1) + [size for run in range(5) for size in anew(part, run)]
+    usual, never = (looked(played, asked) for asked in (0.3, 1.0))
+    alike = [item.scores["alike"] for item in usual]
+    assert alike == [item.scores["alike"] for item in never], "the measure is the same"
+    known = [value for value in alike if value is not None]
+    assert 0.5 < min(known) <= max(known) < 1
+    assert [item.conditions.state for item in usual] == ["ok" if value is None else "looped" for value in alike]
+    assert [item.scores["looped"] for item in usual] == [float(value is not None) for value in alike]
+    assert {item.conditions.state for item in never} == {"ok"}
+    copied = looked(played + part * 3, 1.0)
+    assert copied[-1].conditions.state == "looped"
+    assert (copied[-1].scores["copied"], copied[-1].scores["alike"]) == (1.0, None)
