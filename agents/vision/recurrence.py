@@ -19,6 +19,9 @@ BACK_SECONDS = 7.0
 """So far frames may lie behind those before them and belong to the step that is being counted: they come in the order in which they are
 decoded, not shown, and a sender's clock that wavers or is set may lie three seconds before ours and then three behind. Whoever plays a recording sets it."""
 
+SHOWN_SECONDS = 1.0
+"""Those that lie no farther behind count where they are shown: bidirectional ones are sent after the one that is shown after them."""
+
 KEPT_SECONDS = 3 * 3600
 """Of each step what it has that those before it didn't let expect, a byte; of each second whether there was a frame, whether the picture stood still,
 and whether nothing moved."""
@@ -111,7 +114,7 @@ MOST_LIKELY = 16
 """So many earlier times are followed up, those that have gone on for longest: a short loop is like each of its runs within three hours."""
 
 MOST_ENDED = 500
-"""So many steps wait before they are put where the latest ones lie."""
+"""So many steps wait before they are put where the latest ones lie, but for the last ones, which frames may still belong to."""
 
 MOST_LEVELS = 127
 """A step's value is kept as one of so many levels up or down."""
@@ -155,8 +158,8 @@ class Recurrence:
         """The same half a step before this one, the next one and the one after that."""
         self._any = False
         """There was a frame in this second."""
-        self._ended, self._ended_between = array("f"), array("f")
-        """The values of the latest steps that have ended."""
+        self._ended = _Ended(array("d"), array("d")), _Ended(array("d"), array("d"))
+        """The same of the latest steps that have ended, and of what lies half a step before each."""
         self._first, self._told = 0, 0
         """The first step that is remembered, and up to which one the curve is made and stays."""
         self._paced, self._pace = 0, 0
@@ -191,6 +194,9 @@ class Recurrence:
             late = at - step
             if step != self._step:
                 if self._step is not None and 0 < self._step - at <= BACK_SECONDS * steps:
+                    if self._step - step <= min(SHOWN_SECONDS * steps, len(self._ended[0].sums)):
+                        self._shown_before(step, self._step, late, more)
+                        continue
                     late = 0.0
                 else:
                     self._begin(step)
@@ -209,6 +215,24 @@ class Recurrence:
         self._place = place
         self._pace += len(frames)
 
+    def _shown_before(self, step: int, counted: int, late: float, more: float) -> None:
+        """Count a frame that is shown in an earlier step than the one that is being counted, by so much of a step after its beginning."""
+        behind, after = step - counted, 1 if late >= 0.5 else 0
+        share = late + 0.5 - after
+        ended, between = self._ended
+        for place, weight in ((behind, 1 - late), (behind + 1, late)):
+            sums, counts = (ended.sums, ended.counts) if place < 0 else (self._more, self._frames)
+            sums[place] += weight * more
+            counts[place] += weight
+        for place, weight in ((behind + after, 1 - share), (behind + after + 1, share)):
+            sums, counts = (between.sums, between.counts) if place < 0 else (self._more_between, self._frames_between)
+            sums[place] += weight * more
+            counts[place] += weight
+        second = step // self._steps
+        if second < counted // self._steps and not self._had[second % KEPT_SECONDS]:
+            self._had[second % KEPT_SECONDS] = True
+            self._paced += 1
+
     def _begin(self, step: int) -> None:
         """End the steps before this one."""
         before, steps = self._step, self._steps
@@ -220,32 +244,34 @@ class Recurrence:
         for _ in range(min(3, step - before)):  # a frame counts for so many
             self._end()
         if step - before > 3:
-            self._ended.extend([math.nan] * (step - before - 3))
-            self._ended_between.extend([math.nan] * (step - before - 3))
+            for ended in self._ended:
+                ended.skip(step - before - 3)
         self._step = step
         if step // steps > before // steps:
             self._paced += 1
             fresh = _places(before // steps + 1, step // steps)
             self._had[fresh] = self._stood[fresh] = self._unmoved[fresh] = False
-        if len(self._ended) > MOST_ENDED:
+        if len(self._ended[0].sums) > MOST_ENDED:
             self._put()
 
     def _end(self) -> None:
         """End the step that is being counted."""
+        ended, between = self._ended
         sums, counts = self._more, self._frames
-        self._ended.append(sums[0] / counts[0] if counts[0] >= LEAST_FRAMES else math.nan)
+        ended.take(sums[0], counts[0])
         self._any = False
         sums[:] = sums[1], 0.0
         counts[:] = counts[1], 0.0
         sums, counts = self._more_between, self._frames_between
-        self._ended_between.append(sums[0] / counts[0] if counts[0] >= LEAST_FRAMES else math.nan)
+        between.take(sums[0], counts[0])
         sums[:] = sums[1], sums[2], 0.0
         counts[:] = counts[1], counts[2], 0.0
 
     def _forget(self, step: int) -> None:
         """Begin with a step."""
         self._step = self._first = self._told = step
-        del self._ended[:], self._ended_between[:]
+        for ended in self._ended:
+            ended.keep(0)
         for sums in (self._more, self._frames, self._more_between, self._frames_between):
             sums[:] = [0.0] * len(sums)
         second = step // self._steps
@@ -344,12 +370,13 @@ class Recurrence:
 
     def _put(self) -> None:
         """Put the steps that have ended where the latest ones lie."""
-        if not self._ended or self._step is None:
+        if self._step is None:
             return
         size = LEARNT_SECONDS * self._steps
-        values = np.array([self._ended, self._ended_between], np.float32)[:, -size:]
+        values = np.array([ended.values() for ended in self._ended])[:, -size:]
         self._latest[:, np.arange(self._step - values.shape[1], self._step) % size] = values
-        del self._ended[:], self._ended_between[:]
+        for ended in self._ended:
+            ended.keep(round(SHOWN_SECONDS * self._steps))
 
     def _tell(self, second: int) -> tuple[int, Levels]:
         """Make the curve up to a second, but for what stays.
@@ -370,6 +397,33 @@ class Recurrence:
             self._curve[np.arange(start, end) % kept] = levels[start - end :]
             self._told = max(start, end - SETTLED_SECONDS * steps)
         return max(-(-self._first // steps) + ORDER_SECONDS, second - KEPT_SECONDS + 1), between
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """Steps one after the other: what their frames have beyond the usual, and how many frames."""
+
+    sums: array[float]
+    counts: array[float]
+
+    def take(self, more: float, frames: float) -> None:
+        """Add a step."""
+        self.sums.append(more)
+        self.counts.append(frames)
+
+    def skip(self, steps: int) -> None:
+        """Add so many steps without a frame."""
+        self.sums.extend([0.0] * steps)
+        self.counts.extend([0.0] * steps)
+
+    def values(self) -> Curve:
+        """Return what each step has; not a number where too little of a frame is in it."""
+        sums, counts = np.array(self.sums), np.array(self.counts)
+        return np.where(counts >= LEAST_FRAMES, sums / np.maximum(counts, LEAST_FRAMES), np.nan).astype(np.float32)
+
+    def keep(self, steps: int) -> None:
+        """Leave the last so many steps alone."""
+        del self.sums[: max(0, len(self.sums) - steps)], self.counts[: max(0, len(self.counts) - steps)]
 
 
 def _cut(ring: npt.NDArray[Kept], first: int, end: int, size: int) -> npt.NDArray[Kept]:

@@ -565,7 +565,7 @@ def test_memory_is_bounded() -> None:
     assert sum(table.tags.nbytes + table.ticks.nbytes for table in tables) == 16 * SLOTS <= 1 << 18
     kept = (recurrence._curve, recurrence._latest, recurrence._had, recurrence._stood, recurrence._unmoved)
     assert sum(item.nbytes for item in kept) == KEPT_SECONDS * (STEPS + 3) + LEARNT_SECONDS * STEPS * 8 <= 136_000
-    assert len(recurrence._ended) <= 1000
+    assert all(len(ended.sums) == len(ended.counts) <= 1000 for ended in recurrence._ended)
 
 
 def test_ninety_days_take_no_more_memory_than_one() -> None:
