@@ -18,10 +18,10 @@ from monitor.collector.context import Context
 from monitor.collector.enrolment import VALID, create_code, revoke
 from monitor.collector.evaluate import verdicts_as_of
 from monitor.collector.evidence import export_evidence
+from monitor.collector.mend_chain import mend_chain
 from monitor.collector.own_keys import rotate_signing_key
 from monitor.collector.restored import lost_here, sentence
 from monitor.collector.verify import Verified, verify_institution
-from monitor.model.chain import Chain
 from monitor.model.clock import Clock
 from monitor.model.counted import counted
 from monitor.model.regulation import format_duration, parse_duration
@@ -261,6 +261,43 @@ def agent_revoke(
         typer.echo(f"{agent} of {institution}: {counted(count, 'key')} revoked.")
 
 
+@agent_app.command("mend")
+def agent_mend(
+    agent: Annotated[
+        str | None,
+        typer.Argument(metavar="AGENT", help="The agent's id; without it all whose chain can't be read."),
+    ] = None,
+    institution: Annotated[str | None, typer.Option(help="The institution's id; without it all of them.")] = None,
+    config: Config = None,
+) -> None:
+    """Make what is kept of an agent's chain of reports again from the stored reports, where it can't be read.
+
+    Look with `verify` first who else was edited: what isn't there any more is missing afterwards.
+    """
+    with sentences():
+        if agent is not None and institution is None:
+            raise UsageError("give --institution with the agent: ids of agents are those of an institution")
+        context = open_context(config, existing=True)
+        with reading(context.engine) as session:
+            if institution is not None:
+                registry.known_institution(session, institution)
+            found = agents.all_agents(session) if institution is None else agents.agents_of(session, institution)
+        wanted = [(item.institution, item.id) for item in found if item.chain_lost]
+        if agent is not None and institution is not None:
+            wanted = [(institution, agent)]
+        for where, name in wanted:
+            _mend(context, where, name)
+        if not wanted:
+            typer.echo("nothing to mend: the chain of each agent can be read")
+
+
+def _mend(context: Context, institution: str, agent: str) -> None:
+    done = mend_chain(context, institution, agent)
+    left = f"; {done.left_out} left out, see `cradlewatch collector verify`" if done.left_out else ""
+    said = f"made again from {counted(done.reports, 'report')}, {done.agent.missing} missing, {done.agent.state}{left}"
+    typer.echo(f"{institution}\t{agent}\t{said}")
+
+
 @key_app.command("rotate")
 def key_rotate(config: Config = None) -> None:
     """Replace the key that signs what agents are told. The old one signs the new one: agents follow by themselves."""
@@ -331,7 +368,7 @@ def verify(
 def _print_restored(context: Context, institution: str) -> None:
     """Say which missing reports a restored database lost: nobody has edited anything, and nobody left them out."""
     with reading(context.engine) as session:
-        found = [*lost_here(session, agents.agents_of(session, institution, unreadable=Chain()))]
+        found = [*lost_here(session, agents.agents_of(session, institution))]
     for agent, gaps in found:
         for gap in gaps:
             typer.echo(f"{institution}\t{agent.id}\tnote: {counted(gap.count, 'report')} missing: {sentence(gap)}")

@@ -15,6 +15,7 @@ from dashboards.prepare import prepare
 from dashboards.serve_error import ServeError
 from monitor.collector.context import Context
 from monitor.collector.evidence import ExportError
+from monitor.collector.mend_chain import MendError
 from monitor.collector.own_keys import RotationError
 from monitor.collector.settings import SettingsError, load_settings, open_secrets
 from monitor.evidence.bundle import BundleError
@@ -48,7 +49,7 @@ def sentences() -> Iterator[None]:
         first = error.errors(include_url=False)[0]
         fail(f"{'.'.join(str(part) for part in first['loc'])}: {said(first)}")
     except (
-        SettingsError, DatabaseUrlError, ServeError, PackError, registry.RegisterError, accounts.AccountError, UsageError, ExportError, RotationError,
+        SettingsError, DatabaseUrlError, ServeError, PackError, registry.RegisterError, accounts.AccountError, UsageError, ExportError, MendError, RotationError,
         BundleError, SchemaError, BackupError,
     ) as error:  # fmt: skip
         fail(str(error))

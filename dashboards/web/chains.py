@@ -29,7 +29,7 @@ def chain_lines(
     agents: Iterable[AgentSummary], words: Words, forgotten: Collection[Millis] = frozenset()
 ) -> list[ChainLine]:
     """Return a line for each agent that has reported signed; `forgotten` as `forgotten_moments` returns it."""
-    return [_line(agent, words, forgotten) for agent in agents if agent.chain.segments]
+    return [_line(agent, words, forgotten) for agent in agents if agent.chain.segments or agent.chain_lost]
 
 
 def forgotten_moments(agents: Iterable[AgentSummary], listened: Callable[[Millis], bool]) -> frozenset[Millis]:
@@ -75,6 +75,12 @@ def _troubles(agent: AgentSummary, words: Words, forgotten: Collection[Millis]) 
             agent.misdated,
         )
         yield text % {"count": agent.misdated}
+    if agent.chain_lost:
+        yield words.translate(
+            "What the collector keeps of the series of these reports can't be read: which are missing isn't known. No report is"
+            " lost by it; the operator makes it again with “cradlewatch collector agent mend”."
+        )
+        return
     gaps = _told(agent)
     for gap in gaps:
         values = {"count": gap.count, "until": times.instant(gap.before_at)}

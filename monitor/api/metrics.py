@@ -187,6 +187,11 @@ def _agents(session: Session) -> Iterator[Metric]:
         "Missing reports of an agent that the collector may have lost itself: its database was restored from a backup.",
         labels=labels,
     )
+    unreadable = GaugeMetricFamily(
+        "cradlewatch_agent_chain_unreadable",
+        "1 for an agent of whose chain of reports what is kept can't be read: which are missing isn't known.",
+        labels=labels,
+    )
     disputed = GaugeMetricFamily(
         "cradlewatch_agent_disputed_reports",
         "Reports of an agent that came in twice with different bytes.",
@@ -203,13 +208,14 @@ def _agents(session: Session) -> Iterator[Metric]:
         count.add_metric([agent.institution, agent.id], agent.reports)
         missing.add_metric([agent.institution, agent.id], agent.missing)
         forked.add_metric([agent.institution, agent.id], float(agent.forked_at is not None))
+        unreadable.add_metric([agent.institution, agent.id], float(agent.chain_lost))
         disputed.add_metric([agent.institution, agent.id], agent.disputed)
         if agent.last_report_at is not None:
             last.add_metric([agent.institution, agent.id], agent.last_report_at / 1000)
     silent = GaugeMetricFamily("cradlewatch_agent_silent", "1 for an agent that has fallen silent.", labels=labels)
     for verdict in verdicts_of_requirement(session, "agent_silence"):
         silent.add_metric([verdict.institution, verdict.subject_id], float(verdict.state == "silent"))
-    yield from (last, count, silent, missing, forgotten, forked, disputed, misdated)
+    yield from (last, count, silent, missing, forgotten, forked, unreadable, disputed, misdated)
 
 
 def _clocks(session: Session, now: Millis) -> Iterator[Metric]:

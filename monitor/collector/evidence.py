@@ -91,6 +91,11 @@ def _reports(session: Session, institution: str, until: Millis) -> tuple[dict[st
     about: dict[str, Any] = {}
     total = 0
     for agent in agents_of(session, institution):
+        if agent.chain_lost:
+            raise ExportError(
+                f"what is kept of the chain of agent {agent.id} can't be read, and the bundle would say that reports are gone: "
+                f"`cradlewatch collector agent mend {agent.id} --institution {institution}` makes it again"
+            )
         rows = _followed(list(stored_reports(session, institution, agent.id)), until)
         signed = [row for row in rows if row.key_id is not None]
         file = f"reports/{agent.id}.envelopes"

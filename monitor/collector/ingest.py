@@ -187,6 +187,7 @@ def _store(context: Context, group: Sequence[_Request], now: Millis) -> dict[int
     arrivals: dict[tuple[str, str], Arrival] = {}
     new: dict[str, list[Opened]] = {}
     received: list[tuple[Received, int]] = []
+    unread: list[Identity] = []
     with writing(context.engine) as session:
         packs = hold_institutions(session, (who.institution for who in requests), now)
         # Who had to wait comes in when it is its turn: an evaluation that was before it has gone by what was there.
@@ -198,6 +199,7 @@ def _store(context: Context, group: Sequence[_Request], now: Millis) -> dict[int
             intake.tell(told for item in fresh for told in item.told)
             intake.keep_disputed(now)
             if fresh:
+                unread += [who] if intake.newly_lost else []
                 new[who.institution] = fresh
                 received += zip((item.received for item in fresh), itertools.count(intake.reports + 1), strict=False)
                 due = context.packs.silent_due(packs.get(who.institution), now)
@@ -206,6 +208,13 @@ def _store(context: Context, group: Sequence[_Request], now: Millis) -> dict[int
         add_entries(session, {name: [entry for item in items for entry in item.entries] for name, items in new.items()})
         reported(session, arrivals, now)
         lost = _lost(session, requests, new, arrivals)
+    for who in unread:
+        log.error(
+            "what is kept of an agent's chain of reports can't be read: they are taken in, and what is missing of them isn't known"
+            " until `cradlewatch collector agent mend` has made it again",
+            institution=who.institution,
+            agent=who.agent,
+        )
     for who, gap in lost:
         log.warning(
             "reports are missing", institution=who.institution, agent=who.agent, reports=gap.count, reason=sentence(gap)
@@ -223,7 +232,7 @@ def _lost(
     return [
         (who, gap)
         for who in requests
-        if (arrival := arrivals.get((who.institution, who.agent))) is not None
+        if (arrival := arrivals.get((who.institution, who.agent))) is not None and arrival.chain is not None
         for gap in lost_before(session, arrival.chain, {item.received.nonce_at for item in new[who.institution]})
     ]
 

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from monitor.collector.arrival import Identity, Rejected
 from monitor.model.chain import Chain, ChainError, Link, Told
 from monitor.model.span import Millis
-from monitor.store.agents import chains_of_agents, dispute
+from monitor.store.agents import KnownChain, chains_of_agents, dispute
 from monitor.store.reports import Position, Received, add_disputed, known_digests
 
 
@@ -26,7 +26,7 @@ def begin(session: Session, reports: Mapping[Identity, Iterable[Position]]) -> d
         known[Identity(institution, agent)][boot, sequence] = digest
     chains = chains_of_agents(session, [(who.institution, who.agent) for who in reports])
     return {
-        who: Intake(session, who, known[who], *chains.get((who.institution, who.agent), (Chain(), 0)))
+        who: Intake.of(session, who, known[who], chains.get((who.institution, who.agent), KnownChain(Chain(), 0, None)))
         for who in reports
     }
 
@@ -39,31 +39,38 @@ class Intake:
     identity: Identity
     known: dict[Position, str]
     """The digests of what is stored already, of what was asked for."""
-    chain: Chain
+    chain: Chain | None
+    """None: what is kept of it can't be read. Reports are taken in all the same, and are held against each other when it is made again."""
     reports: int
     """So many of them came in before."""
+    newly_lost: bool = False
+    """These are the first reports that come in while the chain can't be read."""
     forked: bool = False
     """One of these reports continues what had been continued already."""
     disputed: list[Received] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, session: Session, identity: Identity, known: dict[Position, str], kept: KnownChain) -> Intake:
+        """Begin with what is kept of the agent's chain."""
+        newly_lost = kept.chain is None and kept.lost_at is None
+        return cls(session, identity, known, kept.chain, kept.reports, newly_lost)
 
     def take(self, received: Received, link: Link) -> Rejected | str:
         """Return "stored" for a report that is new, "had" for a copy, or why it is refused."""
         before = self.known.get(received.position)
         if before is not None:
             return self._again(received, before)
-        forks = self.chain.fork_count
         try:
-            self.chain = self.chain.add(link, self._stored)
+            self._grow(link)
         except ChainError as error:
             return Rejected(error.reason, str(error))
-        self.forked = self.forked or self.chain.fork_count > forks
         self.known[received.position] = received.digest
         return "stored"
 
     def tell(self, told: Iterable[Told]) -> None:
         """Note what the agent says it had to give up: it is missing, and nobody took it."""
         ranges = list(told)
-        if ranges:
+        if ranges and self.chain is not None:
             self.chain = self.chain.tell(ranges)
 
     def keep_disputed(self, now: Millis) -> None:
@@ -71,6 +78,15 @@ class Intake:
         count = add_disputed(self.session, self.disputed, now)
         if count:
             dispute(self.session, self.identity.institution, self.identity.agent, count)
+
+    def _grow(self, link: Link) -> None:
+        """Let the chain grow by a report. Raises ChainError."""
+        if self.chain is None:
+            Chain().add(link, lambda _boot, _sequence: None)  # what the report alone tells of its place
+            return
+        grown = self.chain.add(link, self._stored)
+        self.forked = self.forked or grown.fork_count > self.chain.fork_count
+        self.chain = grown
 
     def _again(self, received: Received, before: str) -> Rejected | str:
         if before == received.digest:

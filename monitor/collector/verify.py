@@ -17,7 +17,6 @@ from monitor.collector.verify_chain import ChainBeside
 from monitor.collector.verify_findings import FindingsChecked, check_findings
 from monitor.collector.verify_journal import JournalChecked, check_journal
 from monitor.collector.verify_verdicts import VerdictsChecked, check_verdicts
-from monitor.model.chain import Chain
 from monitor.model.envelope import Envelope, Place
 from monitor.model.jws import SignatureError
 from monitor.model.numbers import Numbers
@@ -27,9 +26,9 @@ from monitor.store import registry
 from monitor.store.agents import AgentSummary, agents_of
 from monitor.store.engine import snapshot
 from monitor.store.evaluated import kept_evaluated
-from monitor.store.keys import AgentKey, readable_keys
+from monitor.store.keys import AgentKey, proved, readable_keys
 from monitor.store.ledger import Entry
-from monitor.store.rebuilt import Difference, Rebuilt, rebuilding
+from monitor.store.rebuilt import Difference, Rebuilt, moment, rebuilding
 from monitor.store.reports import (
     DisputedReport,
     Position,
@@ -104,7 +103,7 @@ def verify_institution(context: Context, institution: str, progress: Progress = 
     with snapshot(context.engine) as session, rebuilding(institution) as rebuilt:
         found: list[Checked] = []
         nonce_key = stored_nonce_key(session)
-        enrolled = agents_of(session, institution, unreadable=Chain())
+        enrolled = agents_of(session, institution)
         kept = kept_evaluated(session, institution)
         had = None if kept is None or kept.evaluated is None else kept.evaluated.reports
         far = _Far(progress, institution, sum(agent.reports for agent in enrolled))
@@ -122,6 +121,8 @@ def verify_institution(context: Context, institution: str, progress: Progress = 
         journal = check_journal(session, institution)
         far.say("its newest evaluation is made again")
         whole = not any(item.problems for item in found) and not journal.problems
+        for checked, agent in zip(found[-len(enrolled) :], enrolled, strict=False):
+            checked.problems += _lost_chain_problems(agent)  # no report is another one for it, and no verdict
         verdicts = check_verdicts(session, rebuilt, institution, kept, enrolled, whole=whole)
         rebuilt.add_late()
         far.say("its ledger is compared")
@@ -225,7 +226,7 @@ def _verify(
             checked.problems += _tell(telling, row, row.envelope, ChainBeside(agent))
             continue
         try:
-            envelope = _signed(row.envelope, keys)
+            envelope = proved(row.envelope, keys)
         except SignatureError as error:
             checked.problems.append(f"{_name(row.position)}: {error}")
             telling.link(row, None)
@@ -236,14 +237,15 @@ def _verify(
         if (envelope.protected.institution, envelope.protected.agent) == (agent.institution, agent.id):
             checked.problems += _tell(telling, row, envelope.payload, beside)
     telling.hand_on()
-    checked.problems += _link_problems(agent.chain, agent.id, telling.rebuilt)
-    checked.problems += _chain_problems(agent, checked.reports - checked.unsigned, telling.rebuilt)
+    checked.problems += _link_problems(agent, telling.rebuilt)
+    if not agent.chain_lost:
+        checked.problems += _chain_problems(agent, checked.reports - checked.unsigned, telling.rebuilt)
     if checked.reports != agent.reports:
         checked.problems.append(f"{agent.reports} reports were taken in, and {checked.reports} are stored")
     if misdated != agent.misdated:
         checked.problems.append(f"{agent.misdated} reports counted as misdated, and {misdated} are marked so")
     # A row that is gone or changed is named above; what follows from it for the chain need not be.
-    if not checked.problems:
+    if not checked.problems and not agent.chain_lost:
         checked.problems = [*beside.problems, *beside.compare(telling.rebuilt, keys.values())]
     return checked
 
@@ -276,16 +278,6 @@ def _tell(telling: _Telling, row: StoredReport, payload: bytes, beside: ChainBes
         yield f"{_name(row.position)}: its content can't be read"
 
 
-def _signed(data: bytes, keys: Mapping[str, AgentKey]) -> Envelope:
-    """Return a row's envelope, once its signature holds. Raises SignatureError."""
-    envelope = Envelope.read(data)
-    key = keys.get(envelope.protected.kid)
-    if key is None:
-        raise SignatureError("unknown_key", "the key that signed it is not registered any more")
-    envelope.verify(key.public)
-    return envelope
-
-
 def _row_problems(row: StoredReport, envelope: Envelope, agent: AgentSummary, secret: bytes) -> Iterator[str]:
     """Say where a row's columns differ from the signed bytes beside them."""
     header = envelope.protected
@@ -309,22 +301,36 @@ def _says_misdated(row: StoredReport, envelope: Envelope) -> bool:
         return False
 
 
-def _link_problems(chain: Chain, agent: str, rebuilt: Rebuilt) -> Iterator[str]:
-    """Say which reports are gone or exchanged: what another one follows, and what the chain ended with when it came."""
+def _lost_chain_problems(agent: AgentSummary) -> Iterator[str]:
+    """Say so where what is kept of an agent's chain can't be held against its reports."""
+    if agent.chain_lost:
+        since = "" if agent.chain_lost_at is None else f", and lacks reports since {moment(agent.chain_lost_at)}"
+        yield (
+            f"what is kept of its chain can't be read{since}: which reports are missing isn't known;"
+            f" `cradlewatch collector agent mend {agent.id} --institution {agent.institution}` makes it again from those that are stored"
+        )
+
+
+def _link_problems(agent: AgentSummary, rebuilt: Rebuilt) -> Iterator[str]:
+    """Say which reports are gone or exchanged: what another one follows, and what the chain ended with when it came.
+
+    Where the chain can't be read, those alone that were exchanged: one that isn't there may be known to be missing.
+    """
+    chain = agent.chain
     holes = {item.after for item in chain.segments}
     untold = 0
-    for item in rebuilt.unfollowed(agent):
+    for item in rebuilt.unfollowed(agent.id):
         if item.after in holes:
             continue
         untold += 1
         before, here = _name((item.after.boot, item.after.sequence)), _name(item.position)
         if item.here is not None:
             yield f"{before} is not the one that {here} follows"
-        elif untold > chain.joined:
+        elif untold > chain.joined and not agent.chain_lost:
             yield f"{before} is gone: {here} follows it"
     for segment in chain.segments:
         for end in (segment.first.place, segment.last.place):
-            if not rebuilt.has(agent, (end.boot, end.sequence)):
+            if not rebuilt.has(agent.id, (end.boot, end.sequence)):
                 yield f"{_name((end.boot, end.sequence))} is gone: it is an end of the agent's chain"
 
 
@@ -358,7 +364,7 @@ def _disputed_problems(
         kept += 1
         name = f"the other {_name(row.position)}"
         try:
-            envelope = _signed(row.envelope, keys)
+            envelope = proved(row.envelope, keys)
         except SignatureError as error:
             yield f"{name}: {error}"
             continue

@@ -221,16 +221,20 @@ class Chain(Strict):
             boots[name] = boots[name].model_copy(update={"told": str(found)})
         return _bounded(self.model_copy(update={"boots": boots}))
 
-    def add(self, link: Link, stored: Stored) -> Chain:
-        """Return the chain with one more envelope, which is not stored yet. Raises ChainError."""
+    def add(self, link: Link, stored: Stored, *, taken: bool = False) -> Chain:
+        """Return the chain with one more envelope, which is not stored yet. Raises ChainError.
+
+        One that was `taken` in before, and only has to get its place again, isn't refused.
+        """
         place, after = link.mark.place, link.after
         segments = list(self.segments)
         tip = next((i for i, item in enumerate(segments) if after is not None and item.last.place == after), None)
         next_one = _continued(segments, place)
-        _check_order(link, None if tip is None else segments[tip], None if next_one is None else segments[next_one])
+        if not taken:
+            _check_order(link, None if tip is None else segments[tip], None if next_one is None else segments[next_one])
         forked = False
         if tip is None and next_one is None and after is not None:
-            forked = self._follows_known(link, stored)
+            forked = self._is_followed(after, stored) if taken else self._follows_known(link, stored)
         elif tip is None and after is not None:
             forked = self._is_followed(after, stored)
         joined = _joined(link, None if tip is None else segments[tip], None if next_one is None else segments[next_one])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, select, update
+from sqlalchemy import ColumnElement, func, select, update
 from sqlalchemy.orm import Session
 
 from monitor.model.chain import Chain, read_chain, write_chain
@@ -23,21 +23,22 @@ _HOLD = (
     " FROM held WHERE institution.id = held.id RETURNING institution.id, institution.regulation"
 )
 _CHAINS = (
-    "SELECT a.institution_id, a.id, a.chain, a.reports FROM {given} CROSS JOIN agent AS a"
+    "SELECT a.institution_id, a.id, a.chain, a.reports, a.chain_lost_at FROM {given} CROSS JOIN agent AS a"
     " WHERE a.institution_id = given.institution AND a.id = given.agent"
 )
 _REPORTED = (
     "UPDATE agent SET"
     " last_report_at = CASE WHEN agent.last_report_at > given.at THEN agent.last_report_at ELSE given.at END,"
-    " reports = agent.reports + given.count, version = given.version, silent_due_at = given.silent, chain = given.chain,"
-    " missing = given.missing, misdated = agent.misdated + given.misdated,"
+    " reports = agent.reports + given.count, version = given.version, silent_due_at = given.silent,"
+    " chain = coalesce(given.chain, agent.chain), missing = coalesce(given.missing, agent.missing),"
+    " chain_lost_at = coalesce(agent.chain_lost_at, given.lost), misdated = agent.misdated + given.misdated,"
     " forked_at = coalesce(agent.forked_at, given.forked), clock_offset = coalesce(given.offset_by, agent.clock_offset),"
     " clock_at = coalesce(given.compared, agent.clock_at)"
     " FROM {given} WHERE agent.institution_id = given.institution AND agent.id = given.agent"
 )
 _REPORTED_COLUMNS = {
     "institution": TEXT, "agent": TEXT, "at": NUMBER, "count": NUMBER, "version": TEXT, "silent": NUMBER, "chain": TEXT,
-    "missing": NUMBER, "misdated": NUMBER, "forked": NUMBER, "offset_by": NUMBER, "compared": NUMBER,
+    "missing": NUMBER, "lost": NUMBER, "misdated": NUMBER, "forked": NUMBER, "offset_by": NUMBER, "compared": NUMBER,
 }  # fmt: skip
 
 
@@ -56,6 +57,10 @@ class AgentSummary:
     forked_at: Millis | None
     disputed: int
     misdated: int = 0
+    chain_lost: bool = False
+    """What is kept of its chain can't be read, or lacks reports that came in while it couldn't: `chain` is empty then."""
+    chain_lost_at: Millis | None = None
+    """When reports first came in that are not in it; None where none did."""
 
     @property
     def heard_at(self) -> Millis:
@@ -64,9 +69,11 @@ class AgentSummary:
 
     @property
     def state(self) -> str:
-        """How the chain of its reports stands: forked | disputed | misdated | incomplete | whole; none before the first report."""
+        """How the chain of its reports stands: forked | unreadable | disputed | misdated | incomplete | whole; none before the first report."""
         if self.forked_at is not None:
             return "forked"
+        if self.chain_lost:
+            return "unreadable"
         if self.disputed:
             return "disputed"
         if self.misdated:
@@ -98,6 +105,7 @@ class AgentSummary:
                     for gap in self.chain.gaps
                 ],
                 "forked_at": None if self.forked_at is None else isoformat(self.forked_at),
+                "unreadable": self.chain_lost,
                 "disputed": self.disputed,
                 "misdated": self.misdated,
                 "beginnings": self.chain.beginnings,
@@ -172,18 +180,36 @@ def hold_agent(session: Session, institution_id: str, agent_id: str) -> None:
     session.execute(select(AgentRow.id).where(*here).with_for_update()).all()
 
 
-def chains_of_agents(session: Session, agents: Sequence[tuple[str, str]]) -> dict[tuple[str, str], tuple[Chain, int]]:
-    """Return how the chains of these agents (institution, agent) stand, and how many reports of each came in.
+@dataclass(frozen=True)
+class KnownChain:
+    """What is kept of an agent's chain."""
 
-    One that isn't enrolled is left out.
-    """
+    chain: Chain | None
+    """None: it can't be read, or isn't that of all reports that came in."""
+    reports: int
+    """So many came in."""
+    lost_at: Millis | None
+    """When reports came in first that are not in it."""
+
+
+def chains_of_agents(session: Session, agents: Sequence[tuple[str, str]]) -> dict[tuple[str, str], KnownChain]:
+    """Return what is kept of the chains of these agents (institution, agent). One that isn't enrolled is left out."""
     found = run_given(session, _CHAINS, {"institution": TEXT, "agent": TEXT}, agents)
-    return {(row[0], row[1]): (read_chain(row[2]), row[3]) for row in found}
+    return {(row[0], row[1]): KnownChain(_chain(row[2], row[4]), row[3], row[4]) for row in found}
 
 
-def agents_of(session: Session, institution_id: str, *, unreadable: Chain | None = None) -> list[AgentSummary]:
-    """Return an institution's agents. A chain that can't be read (somebody edited it) is `unreadable`, an empty one by default."""
-    return _agents(session, AgentRow.institution_id == institution_id, unreadable=unreadable)
+def replace_chain(session: Session, institution_id: str, agent_id: str, chain: Chain, forked_at: Millis | None) -> None:
+    """Put a chain of all reports that came in in the place of what is kept; note a fork where none is noted yet."""
+    here = (AgentRow.institution_id == institution_id, AgentRow.id == agent_id)
+    values = {"chain": write_chain(chain), "missing": chain.missing, "chain_lost_at": None}
+    noted = func.coalesce(AgentRow.forked_at, forked_at)
+    session.execute(update(AgentRow).where(*here).values(**values, forked_at=noted))
+    session.expire_all()
+
+
+def agents_of(session: Session, institution_id: str) -> list[AgentSummary]:
+    """Return an institution's agents."""
+    return _agents(session, AgentRow.institution_id == institution_id)
 
 
 def institutions_of_agents(session: Session) -> set[str]:
@@ -196,8 +222,11 @@ def all_agents(session: Session) -> list[AgentSummary]:
     return _agents(session)
 
 
-def _agents(session: Session, *conditions: ColumnElement[bool], unreadable: Chain | None = None) -> list[AgentSummary]:
-    rows = session.scalars(select(AgentRow).where(*conditions).order_by(AgentRow.institution_id, AgentRow.id))
+def _agents(session: Session, *conditions: ColumnElement[bool]) -> list[AgentSummary]:
+    rows = session.scalars(select(AgentRow).where(*conditions).order_by(AgentRow.institution_id, AgentRow.id)).all()
+    chains = [_chain(row.chain, row.chain_lost_at) for row in rows]
+    for _ in range(chains.count(None)):
+        note_unreadable(session)
     return [
         AgentSummary(
             institution=row.institution_id,
@@ -206,22 +235,26 @@ def _agents(session: Session, *conditions: ColumnElement[bool], unreadable: Chai
             last_report_at=row.last_report_at,
             reports=row.reports,
             version=row.version,
-            chain=_chain(session, row.chain, unreadable),
+            chain=Chain() if chain is None else chain,
             missing=row.missing,
             forked_at=row.forked_at,
             disputed=row.disputed,
             misdated=row.misdated,
+            chain_lost=chain is None,
+            chain_lost_at=row.chain_lost_at,
         )
-        for row in rows
+        for row, chain in zip(rows, chains, strict=True)
     ]
 
 
-def _chain(session: Session, text: str | None, unreadable: Chain | None) -> Chain:
+def _chain(text: str | None, lost_at: Millis | None) -> Chain | None:
+    """Return what is kept of a chain; None where it can't be read, or lacks reports that came in while it couldn't."""
+    if lost_at is not None:
+        return None
     try:
         return read_chain(text)
-    except ValueError:
-        note_unreadable(session)
-        return Chain() if unreadable is None else unreadable
+    except (ValueError, TypeError, RecursionError):
+        return None
 
 
 def last_report_at(session: Session, institution_id: str, agent_id: str) -> Millis | None:
@@ -251,7 +284,8 @@ class Arrival:
 
     count: int
     version: str
-    chain: Chain
+    chain: Chain | None
+    """None: what is kept of it can't be read, and stays as it is."""
     forked: bool
     silent_due: Millis | None
     """When its silence becomes due (None: the pack asks for none)."""
@@ -265,12 +299,17 @@ def reported(session: Session, arrivals: Mapping[tuple[str, str], Arrival], now:
     """Note what came in of agents (institution, agent)."""
     rows = [
         (
-            *who, now, item.count, item.version, item.silent_due, write_chain(item.chain), item.chain.missing, item.misdated,
+            *who, now, item.count, item.version, item.silent_due, *_written(item.chain, now), item.misdated,
             now if item.forked else None, item.clock_offset, None if item.clock_offset is None else now,
         )
         for who, item in arrivals.items()
     ]  # fmt: skip
     run_given(session, _REPORTED, _REPORTED_COLUMNS, rows)
+
+
+def _written(chain: Chain | None, now: Millis) -> tuple[str | None, int | None, Millis | None]:
+    """Return the chain, what is missing of it, and when reports came in that aren't in it: None for what stays."""
+    return (None, None, now) if chain is None else (write_chain(chain), chain.missing, None)
 
 
 def dispute(session: Session, institution_id: str, agent_id: str, count: int) -> None:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
 from sqlalchemy import and_, func, select, update
 from sqlalchemy.orm import Session
 
+from monitor.model.envelope import Envelope
+from monitor.model.jws import SignatureError
 from monitor.model.span import Millis, isoformat
 from monitor.model.suite import PublicKey, key_id_of, suite_for
 from monitor.store.given import TEXT, run_given
@@ -83,6 +85,16 @@ def keys_of_agents(session: Session, agents: Iterable[tuple[str, str]]) -> dict[
         with suppress(ValueError, TypeError, AttributeError):
             found[institution_id, agent_id][key_id] = _key(jwk, registered, replaced, revoked)
     return found
+
+
+def proved(data: bytes, keys: Mapping[str, AgentKey]) -> Envelope:
+    """Return a stored envelope, once the signature by one of its agent's keys holds. Raises SignatureError."""
+    envelope = Envelope.read(data)
+    key = keys.get(envelope.protected.kid)
+    if key is None:
+        raise SignatureError("unknown_key", "the key that signed it is not registered any more")
+    envelope.verify(key.public)
+    return envelope
 
 
 def key_count(session: Session, institution_id: str, agent_id: str) -> int:

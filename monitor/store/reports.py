@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
 from monitor.model.envelope import Envelope
@@ -151,15 +151,51 @@ class StoredReport:
     arrival: int
     """The how-many-eth of its agent's reports it was when it came in; 0: it came before they were numbered."""
 
+    @property
+    def turn(self) -> Turn:
+        """When it came in, beside the others of its agent."""
+        return self.arrival, self.received_at, *self.position
+
+
+Turn = tuple[int, Millis, str, int]
+"""The order in which reports of an agent came in."""
+
+_COLUMNS = (
+    ReportRow.boot, ReportRow.sequence, ReportRow.digest, ReportRow.envelope, ReportRow.key_id, ReportRow.nonce_at,
+    ReportRow.written_at, ReportRow.received_at, ReportRow.doubt, ReportRow.arrival,
+)  # fmt: skip
+_TURN = (ReportRow.arrival, ReportRow.received_at, ReportRow.boot, ReportRow.sequence)
+
+
+def in_turn(session: Session, institution_id: str, agent_id: str, after: Turn | None) -> Iterator[StoredReport]:
+    """Give an agent's rows in the order in which they came in, those alone after `after`.
+
+    Their order is told by what is short of them: sorted with their envelopes they would be copied as a whole.
+    """
+    here = (ReportRow.institution_id == institution_id, ReportRow.agent_id == agent_id)
+    later = () if after is None else (tuple_(*_TURN) > after,)
+    turns = select(*_TURN).where(*here, *later).order_by(*_TURN).execution_options(yield_per=100)
+    for page in session.execute(turns).partitions():
+        positions = [(boot, sequence) for _, _, boot, sequence in page]
+        rows = session.execute(
+            select(*_COLUMNS).where(*here, tuple_(ReportRow.boot, ReportRow.sequence).in_(positions))
+        )
+        found = {(boot, sequence): StoredReport((boot, sequence), *rest) for boot, sequence, *rest in rows}
+        yield from (found[position] for position in positions if position in found)
+
+
+def came_before(session: Session, institution_id: str, agent_id: str, position: Position, turn: Turn) -> str | None:
+    """Return the digest of a report of an agent; None where it isn't there, or came in no sooner than this turn."""
+    row = ReportRow
+    here = (row.institution_id == institution_id, row.agent_id == agent_id, row.boot == position[0])
+    query = select(row.digest).where(*here, row.sequence == position[1], tuple_(*_TURN) < turn)
+    return session.scalars(query).one_or_none()
+
 
 def stored_reports(session: Session, institution_id: str, agent_id: str) -> Iterator[StoredReport]:
     """Give an agent's rows in the order in which they came."""
-    columns = (
-        ReportRow.boot, ReportRow.sequence, ReportRow.digest, ReportRow.envelope, ReportRow.key_id, ReportRow.nonce_at,
-        ReportRow.written_at, ReportRow.received_at, ReportRow.doubt, ReportRow.arrival,
-    )  # fmt: skip
     here = (ReportRow.institution_id == institution_id, ReportRow.agent_id == agent_id)
-    query = select(*columns).where(*here).order_by(ReportRow.received_at, ReportRow.boot, ReportRow.sequence)
+    query = select(*_COLUMNS).where(*here).order_by(ReportRow.received_at, ReportRow.boot, ReportRow.sequence)
     for boot, sequence, *rest in session.execute(query.execution_options(yield_per=100)):
         yield StoredReport((boot, sequence), *rest)
 

@@ -76,6 +76,8 @@ class InstitutionRow(Base):
     silent: Mapped[bool] = mapped_column(Boolean, default=False)
     views_waiting: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
     """Proposed views that wait for an officer."""
+    unreadable: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    """How many stored rows its newest evaluation couldn't read."""
     journal: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     """How many entries its journal has."""
     journal_head: Mapped[str | None] = mapped_column(String(71))
@@ -110,6 +112,8 @@ class AgentRow(Base):
     reports: Mapped[int] = mapped_column(BigInteger, default=0)
     chain: Mapped[str | None] = mapped_column(Text)
     """Where its chain of envelopes holds and where not, as JSON (monitor.model.chain)."""
+    chain_lost_at: Mapped[int | None] = mapped_column(BigInteger)
+    """When reports came in first while the chain couldn't be read: they are not in it. Null: all are."""
     missing: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     """Reports that are known to be missing, by the chain."""
     forked_at: Mapped[int | None] = mapped_column(BigInteger)

@@ -57,6 +57,10 @@ def test_reports_that_a_restored_collector_lost_are_told_apart_from_those_that_a
     assert len(found.troubles) == 1
 
 
+def unreadable() -> AgentSummary:
+    return replace(agent(), chain_lost=True, missing=2)
+
+
 def line(language: Language, summary: AgentSummary) -> tuple[str, str]:
     (found,) = chain_lines([summary], Words(Times(ZONE, language)))
     return found.outcome, " ".join([found.text, *found.troubles])
@@ -70,6 +74,7 @@ def line(language: Language, summary: AgentSummary) -> tuple[str, str]:
         (dropped(), "undetermined", "2 of them were given up by the agent itself", "其中 2 份由采集端自行放弃"),
         (agent(WHOLE, forked_at=NOW), "breached", "two series of reports continue the same one", "两串上报"),
         (agent(WHOLE, disputed=1), "breached", "1 report came in a second time", "不同内容重复出现"),
+        (unreadable(), "undetermined", "which are missing isn't known", "无法确定缺少哪些上报"),
         (agent(WHOLE, WHOLE), "undetermined", "began 2 times", "共起始 2 次"),
     ],
 )

@@ -298,6 +298,28 @@ def test_who_only_reads_makes_no_database(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_chain_that_cannot_be_read_is_made_again(shell: Shell) -> None:
+    shell.good("migrate")
+    engine = open_engine(shell.url)
+    centre = make_centre(engine, load(seeded.PACK))
+    centre.add(regulation=seeded.PACK)
+    centre.see(declared(NOW))
+    assert shell.good("agent", "mend") == "nothing to mend: the chain of each agent can be read\n"
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE agent SET chain = 'nonsense'"))
+    said = shell.run("verify")
+    assert said.exit_code == 1
+    assert "`cradlewatch collector agent mend box --institution wj-0001` makes it again" in said.stdout
+    assert "unreadable" in shell.good("agent", "list", "--institution", "wj-0001")
+    assert "give --institution with the agent" in shell.bad("agent", "mend", "box")
+    assert "wj-0001 has no agent other" in shell.bad("agent", "mend", "other", "--institution", "wj-0001")
+    done = "wj-0001\tbox\tmade again from 1 report, 0 missing, whole\n"
+    assert shell.good("agent", "mend") == done
+    assert shell.good("agent", "mend", "box", "--institution", "wj-0001") == done
+    shell.good("verify")
+    engine.dispose()
+
+
 def test_verify_judges_again_and_says_how_far_it_is(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     shell.good("migrate")
     engine = open_engine(shell.url)

@@ -99,7 +99,7 @@ TAMPERS: dict[str, tuple[Callable[[Connection], object], list[str]]] = {
     "dropped, and a hole said to be told apart no more": (lambda c: drop_and_settle(c, 1), ["6 reports were taken in, and 5 are stored", "6 reports are in the agent's chain, and 5 are stored", "and 1-2,4-6 are stored"]),
     "the count of what is missing": (lambda c: c.execute(text("UPDATE agent SET missing = 2")), ["2 reports are noted as missing, and the agent's chain says 0"]),
     "the count of what came twice": (lambda c: c.execute(text("UPDATE agent SET disputed = 2")), ["2 reports came in a second time with other bytes, and 0 of them are kept"]),
-    "the chain": (lambda c: c.execute(text("UPDATE agent SET chain = 'x'")), ["0 reports are in the agent's chain, and 6 are stored"]),
+    "the chain": (lambda c: c.execute(text("UPDATE agent SET chain = 'x'")), ["what is kept of its chain can't be read: which reports are missing isn't known; `cradlewatch collector agent mend box --institution wj-0001`"]),
     "an envelope emptied": (lambda c: c.execute(text("UPDATE report SET envelope = :new WHERE sequence = 5"), {"new": b""}), [f"report 5 {R}: the envelope has no line"]),
 }  # fmt: skip
 

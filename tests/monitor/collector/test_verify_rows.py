@@ -30,7 +30,7 @@ ELSEWHERE = {"footage", "disputed_report"}
 """What test_verify and test_verify_ledger edit."""
 
 UNPROVED = {
-    "institution": {"last_report_at", "evaluate_due_at"},
+    "institution": {"last_report_at", "evaluate_due_at", "unreadable"},
     "agent": {"last_report_at", "version", "silent_due_at", "forked_at", "clock_offset", "clock_at"},
     "report": {"received_at"},
     "notice": {"created_at", "due_at", "attempts", "sent_at", "taken_by"},

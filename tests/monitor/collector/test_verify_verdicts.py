@@ -20,6 +20,7 @@ from monitor.collector.enrolment import revoke
 from monitor.collector.evaluate import evaluate
 from monitor.collector.ingest import ingest
 from monitor.collector.jobs import bring_back, note_clocks, note_listening
+from monitor.collector.mend_chain import mend_chain
 from monitor.collector.verify import Verified, verify_institution
 from monitor.collector.views import ViewMove, decide_view
 from monitor.model.calendar import Waiver
@@ -29,6 +30,7 @@ from monitor.model.report import Report
 from monitor.model.span import DAY, HOUR, MINUTE, SECOND, from_millis
 from monitor.model.view import view_id
 from monitor.store import registry, views
+from monitor.store.agents import agents_of
 from monitor.store.engine import reading, writing
 from monitor.store.evaluated import _digest
 from monitor.store.schema import downgrade, migrate
@@ -473,3 +475,6 @@ def test_an_honest_store_is_never_accused(engine: Engine, data: st.DataObject) -
         assert found.problems == []
         if last != "as it is":
             assert found.verdicts.unjudged is None
+        with reading(engine) as session:
+            (kept,) = agents_of(session, SITE)
+        assert mend_chain(life.centre.context, SITE, "box").agent == kept
