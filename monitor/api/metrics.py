@@ -114,6 +114,7 @@ class StoreCollector(Collector):
             every = self._context.settings.evaluate_every
             late.add_metric([], evaluations.count_late(session, self._context.now(), every))
             yield late
+            yield _unreadable(session)
             yield self._unjudged(session)
             yield from _clocks(session, self._context.now())
 
@@ -128,6 +129,18 @@ class StoreCollector(Collector):
         for regulation, count in sorted(counts.items()):
             found.add_metric([regulation], count if regulation in unreadable else 0)
         return found
+
+
+def _unreadable(session: Session) -> Metric:
+    """Only of whom there are any: nearly always of nobody."""
+    found = GaugeMetricFamily(
+        "cradlewatch_unreadable_rows",
+        "Stored rows that an institution's newest evaluation could not read; absent where it could read all.",
+        labels=["institution"],
+    )
+    for institution, rows in evaluations.with_unreadable(session):
+        found.add_metric([institution], rows)
+    return found
 
 
 def _retention(session: Session) -> Iterator[Metric]:

@@ -244,7 +244,8 @@ def evaluate(context: Context, institution_id: str, as_of: Millis | None = None)
     with snapshot(context.engine) as session:
         now = _begin(context, session, institution_id) if as_of is None else as_of
         assessment = assess(session, institution_id, now, context.packs, context.kept)
-        if rows := unreadable(session):
+        rows = unreadable(session)
+        if rows:
             log.warning("stored rows can't be read: what they said is unknown", institution=institution_id, rows=rows)
     if assessment is None:
         return None
@@ -252,6 +253,7 @@ def evaluate(context: Context, institution_id: str, as_of: Millis | None = None)
         if not evaluations.finish(session, institution_id, assessment.number, now):
             log.info("evaluation dropped: another one was written meanwhile", institution=institution_id)
             return Evaluation(institution_id, now, ())
+        evaluations.note_unreadable(session, institution_id, rows)
         return _write(session, assessment, notify=_notifies(context))
 
 

@@ -78,6 +78,20 @@ def stand(session: Session, institution_id: str, standing: Standing) -> None:
     session.execute(update(InstitutionRow).where(InstitutionRow.id == institution_id).values(**standing.__dict__))
 
 
+def note_unreadable(session: Session, institution_id: str, rows: int) -> None:
+    """Note how many stored rows an evaluation couldn't read, for the metrics."""
+    session.execute(update(InstitutionRow).where(InstitutionRow.id == institution_id).values(unreadable=rows))
+
+
+def with_unreadable(session: Session) -> list[tuple[str, int]]:
+    """Return the institutions whose newest evaluation couldn't read all rows, and how many it couldn't."""
+    row = InstitutionRow
+    return [
+        (name, rows)
+        for name, rows in session.execute(select(row.id, row.unreadable).where(row.unreadable > 0).order_by(row.id))
+    ]
+
+
 def stands(session: Session, institution_id: str) -> tuple[int, Millis | None, Standing] | None:
     """Return how many evaluations were written of an institution, when the last was made, and how it stands by it.
 

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, select, update
 from sqlalchemy.orm import Session
+from starlette.testclient import TestClient
 
+from monitor.api.routes import build_api
 from monitor.collector.evaluate import evaluate
 from monitor.collector.evidence import export_evidence
 from monitor.collector.verify import verify_institution
@@ -139,6 +141,27 @@ def test_readings_of_years_that_were_put_together_are_read_again(engine: Engine)
     assert len(found.facts["spans"]) == 150_000  # type: ignore[arg-type]
     row.body = body[:-1]
     assert read_together(row) == []
+
+
+def test_how_many_rows_cannot_be_read_is_in_the_metrics(centre: Centre) -> None:
+    engine = centre.context.engine
+
+    def said() -> list[str]:
+        with TestClient(build_api(centre.context)) as client:
+            lines = client.get("/metrics").text.splitlines()
+        return [line for line in lines if line.startswith("cradlewatch_unreadable_rows")]
+
+    states(centre)
+    assert said() == []
+    with writing(engine) as session:
+        kept = session.scalars(select(SpanRow.newest)).one()
+        session.execute(update(SpanRow).values(newest="nonsense"))
+    states(centre)
+    assert said() == ['cradlewatch_unreadable_rows{institution="wj-0001"} 1.0']
+    with writing(engine) as session:
+        session.execute(update(SpanRow).values(newest=kept))
+    states(centre)
+    assert said() == []
 
 
 def test_what_was_put_together_and_cannot_be_read_is_made_again(centre: Centre) -> None:
