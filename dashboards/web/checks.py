@@ -8,6 +8,7 @@ from typing import Any
 
 from dashboards.web.figures import Words
 from dashboards.web.i18n import Language
+from dashboards.web.i18n import mark as _n
 from dashboards.web.noted import noted
 from dashboards.web.sentences import reason
 from dashboards.web.times import read_instant
@@ -34,6 +35,8 @@ class Check:
     detail: str | None
     """What the verdict says in English where the page's language has no words for it."""
     measured: Mapping[str, Any]
+    readable: bool = True
+    """What is stored of it can be read; else it isn't known how it stands."""
 
     @property
     def says(self) -> bool:
@@ -41,8 +44,43 @@ class Check:
         return self.outcome != "met" or self.state == "maturing" or any(self.measured.get(key) for key in _WARNS)
 
 
+_UNREADABLE = _n("What is stored of this verdict can't be read: how it stands is not known until the next evaluation.")
+
+
 def check(verdict: CurrentVerdict, words: Words) -> Check:
     """Return the line of one verdict."""
+    if not verdict.readable:
+        return _unreadable(verdict, words)
+    try:
+        return _check(verdict, words)
+    except (
+        ValueError,
+        TypeError,
+        LookupError,
+        AttributeError,
+        ArithmeticError,
+    ):  # somebody edited a figure of it by hand
+        return _unreadable(verdict, words)
+
+
+def _unreadable(verdict: CurrentVerdict, words: Words) -> Check:
+    return Check(
+        requirement=verdict.requirement,
+        subject_kind=verdict.subject_kind,
+        subject_id=verdict.subject_id,
+        outcome="undetermined",
+        state="unknown",
+        label=words.requirement(verdict.requirement),
+        state_text=words.state("unknown"),
+        reason=words.translate(_UNREADABLE),
+        because=None,
+        detail=None,
+        measured={},
+        readable=False,
+    )
+
+
+def _check(verdict: CurrentVerdict, words: Words) -> Check:
     body = verdict.json
     measured = body.get("measured") or {}
     own = str(body.get("reason") or "")

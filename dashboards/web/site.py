@@ -115,6 +115,8 @@ class SiteView:
     """Numbers of the picture checks that the site has changed, a sentence each."""
     waiting: int = 0
     """Proposed views that wait for an officer."""
+    unreadable: str = ""
+    """How many verdicts can't be read as they are stored; empty for none."""
 
 
 def site_view(
@@ -159,7 +161,18 @@ def site_view(
         site=[line for line in lines if line.subject_kind in {"institution", "agent"}],
         thresholds=[_changed(item, words) for item in pictures.thresholds],
         waiting=sum(len(item.views.proposals) for item in cameras),
+        unreadable=_unreadable(lines, words),
     )
+
+
+def _unreadable(lines: Sequence[Check], words: Words) -> str:
+    count = sum(not line.readable for line in lines)
+    text = words.plural(
+        "%(count)s verdict can't be read as it is stored, and counts as not known: somebody edited it, or another version wrote it. The next evaluation judges anew; “cradlewatch collector verify” names what was edited.",
+        "%(count)s verdicts can't be read as they are stored, and count as not known: somebody edited them, or another version wrote them. The next evaluation judges anew; “cradlewatch collector verify” names what was edited.",
+        count,
+    )
+    return text % {"count": count} if count else ""
 
 
 def _changed(item: ChangedThreshold, words: Words) -> str:

@@ -108,7 +108,7 @@ def read_instant(value: object) -> Millis | None:
     """Return the milliseconds of an RFC 3339 text; None when it is none."""
     try:
         return parse_instant(value) if isinstance(value, str) else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
 
 

@@ -170,12 +170,19 @@ def _retention(session: Session) -> Iterator[Metric]:
         if here is not None:
             held.add_metric(names, here)
             maturing.add_metric(names, float(verdict.state == "maturing"))
-        foretold = verdict.json["measured"].get("breaks_on")
-        if isinstance(foretold, str):
-            breaks.add_metric(names, datetime.combine(date.fromisoformat(foretold), time(), UTC).timestamp())
+        foretold = _day(verdict.json["measured"].get("breaks_on"))
+        if foretold is not None:
+            breaks.add_metric(names, datetime.combine(foretold, time(), UTC).timestamp())
     for institution, asked in days.items():
         required.add_metric([institution], asked)
     yield from (held, maturing, required, breaks)
+
+
+def _day(value: object) -> date | None:
+    try:
+        return date.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:  # somebody edited the row by hand: of the others it is told
+        return None
 
 
 def _number(verdict: CurrentVerdict, key: str) -> float | None:

@@ -142,7 +142,8 @@ def reading_routes(context: Context) -> APIRouter:
 
 def _contradictions(verdicts: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return what the verdicts measured that can't be true together, each once."""
-    found = [item for verdict in verdicts for item in (verdict["measured"] or {}).get("contradictions", ())]
+    lists = (verdict["measured"].get("contradictions") for verdict in verdicts)
+    found = [item for listed in lists if isinstance(listed, list) for item in listed]
     return [item for number, item in enumerate(found) if item not in found[:number]]
 
 

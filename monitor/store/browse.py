@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pydantic import ValidationError
 from sqlalchemy import case, func, or_, select
 from sqlalchemy.orm import Session
 
@@ -97,7 +96,7 @@ def inventories(session: Session, institution_ids: Iterable[str]) -> dict[str, I
     for institution_id, body in session.execute(joined.where(*here)):
         try:
             found[institution_id] = Inventory.model_validate(json.loads(body).get("facts"))
-        except ValidationError:
+        except (ValueError, AttributeError, RecursionError):
             continue  # what this version can't read gives no names: pages show ids
     return found
 
@@ -109,7 +108,7 @@ def changed_thresholds(session: Session, institution_id: str) -> tuple[ChangedTh
     body = session.scalars(select(row.body).where(*here).order_by(row.at.desc(), row.digest).limit(1)).one_or_none()
     try:
         return () if body is None else Inventory.model_validate(json.loads(body).get("facts")).thresholds
-    except ValidationError:
+    except (ValueError, AttributeError, RecursionError):
         return ()  # a newer agent may declare what this version can't read
 
 

@@ -20,7 +20,7 @@ from monitor.model.span import Millis, isoformat
 from monitor.store import cursor as cursors
 from monitor.store.given import NUMBER, TEXT, run_given
 from monitor.store.instants import add_instants, load_instants
-from monitor.store.stored import Place, read
+from monitor.store.stored import PLACE, Place, read
 from monitor.store.tables import InstantRow, SpanRow
 from monitor.store.upsert import upsert
 
@@ -49,21 +49,25 @@ class Seen:
     text: str
 
     @cached_property
-    def _value(self) -> dict[str, Any]:
-        value: dict[str, Any] = json.loads(self.text)
-        return value
+    def _times(self) -> tuple[Millis, Millis, Millis]:
+        """Its start, its end, and when it expires. Of what can't be read (somebody edited it) none: any other goes before it."""
+        try:
+            value = json.loads(self.text)
+            start, end, expires = value["start"], value["end"], value["expires"]
+        except (ValueError, TypeError, LookupError, RecursionError):
+            return 0, 0, 0
+        return (start, end, expires) if all(type(item) is int for item in (start, end, expires)) else (0, 0, 0)
 
     @cached_property
     def rank(self) -> Rank:
         """Its place in the order of looks."""
-        start, end = self._value["start"], self._value["end"]
+        start, end, _ = self._times
         return end > start, end, start, digest_of_text(self.text)
 
     @property
     def expires(self) -> Millis:
         """Until when it may be presumed to hold."""
-        expires: Millis = self._value["expires"]
-        return expires
+        return self._times[2]
 
 
 class Piece(NamedTuple):
@@ -300,12 +304,12 @@ def ledger_page(
     items: list[tuple[str, dict[str, Any]]] = []
     if part == "span" and (kind is None or kind in SPAN_KINDS):
         rows = session.scalars(_span_query(institution_id, start, end, kind, at, str(key)).limit(limit + 1)).all()
-        items += [(cursors.encode("span", row.start_at, _span_word(row)), _span_json(row)) for row in rows]
+        items += [(cursors.encode("span", row.start_at, _span_word(row)), _span_json(session, row)) for row in rows]
     if len(items) <= limit and (kind is None or kind not in SPAN_KINDS):
         after_at, after_key = (at, str(key)) if part == "instant" else (None, "")
         query = _instant_query(institution_id, start, end, kind, after_at, after_key)
         found = session.execute(query.limit(limit + 1 - len(items))).all()
-        items += [(cursors.encode("instant", row.at, row.digest), _instant_json(row.body)) for row in found]
+        items += [(cursors.encode("instant", row.at, row.digest), _instant_json(session, *row[1:])) for row in found]
     more = len(items) > limit
     return LedgerPage([item for _, item in items[:limit]], items[limit - 1][0] if more else None)
 
@@ -335,7 +339,7 @@ def _span_query(
 
 def _instant_query(
     institution_id: str, start: Millis | None, end: Millis | None, kind: Kind | None, at: Any, digest: str
-) -> Select[Millis, str, str]:
+) -> Select[str, str, str, str, str, Millis]:
     conditions: list[ColumnElement[bool]] = [InstantRow.institution_id == institution_id]
     if kind is not None:
         conditions.append(InstantRow.kind == kind.value)
@@ -345,16 +349,28 @@ def _instant_query(
         conditions.append(InstantRow.at < end)
     if at is not None:
         conditions.append(tuple_(InstantRow.at, InstantRow.digest) > (at, digest))
-    columns = select(InstantRow.at, InstantRow.digest, InstantRow.body)
+    columns = select(InstantRow.digest, *PLACE)
     return columns.where(*conditions).order_by(InstantRow.at, InstantRow.digest)
 
 
-def _span_json(row: SpanRow) -> dict[str, Any]:
-    return observation_json(row.newest, row.start_at, row.end_at)
+def _span_json(session: Session, row: SpanRow) -> dict[str, Any]:
+    return _json_of(session, row.newest, Place.of_span(row), row.start_at, row.end_at)
 
 
-def _instant_json(body: str) -> dict[str, Any]:
-    return observation_json(body, None, None)
+def _instant_json(session: Session, body: str, *place: Any) -> dict[str, Any]:
+    return _json_of(session, body, Place.of_instant(*place), None, None)
+
+
+def _json_of(session: Session, text: str, place: Place, start: Millis | None, end: Millis | None) -> dict[str, Any]:
+    """Return a row in the API's form; of one that can't be read, what the columns beside it say."""
+    try:
+        return observation_json(text, start, end)
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, RecursionError):
+        left = read(session, text, place)
+        said = {} if left is None else left.model_dump(mode="json", exclude={"start", "end", "expires"})
+        bounds = (place.start, place.end, place.end)
+        names = ("start_at", "end_at", "expires_at")
+        return {**said, **dict(zip(names, map(isoformat, bounds), strict=True)), "digest": digest_of_text(text)}
 
 
 def observation_json(text: str, start: Millis | None, end: Millis | None) -> dict[str, Any]:

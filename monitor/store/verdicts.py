@@ -39,6 +39,8 @@ class CurrentVerdict:
     json: dict[str, Any]
     """The contract's form, the citation in English."""
     citation_zh: dict[str, str]
+    readable: bool = True
+    """What is stored is what an evaluation wrote, by its form; else it is not known how it stands."""
 
     def to_json(self, language: str = "en") -> dict[str, Any]:
         """Return the contract's form, the citation in `language` (en or zh)."""
@@ -49,20 +51,70 @@ def current_verdicts(session: Session, institution_id: str) -> list[CurrentVerdi
     """Return an institution's newest verdicts, by requirement and subject."""
     order = (VerdictRow.requirement, VerdictRow.subject_kind, VerdictRow.subject_id)
     rows = session.scalars(select(VerdictRow).where(VerdictRow.institution_id == institution_id).order_by(*order))
-    return [_current(row) for row in rows]
+    return [_current(session, row) for row in rows]
 
 
 def verdicts_of_requirement(session: Session, requirement: str) -> list[CurrentVerdict]:
-    """Return the newest verdicts on one requirement, of all institutions."""
+    """Return the newest verdicts on one requirement, of all institutions; without those that can't be read."""
     rows = session.scalars(select(VerdictRow).where(VerdictRow.requirement == requirement))
-    return [_current(row) for row in rows]
+    return [found for row in rows if (found := _current(session, row)).readable]
 
 
-def _current(row: VerdictRow) -> CurrentVerdict:
+def _current(session: Session, row: VerdictRow) -> CurrentVerdict:
+    who = (row.institution_id, row.requirement, row.subject_kind, row.subject_id)
+    try:
+        body, citation_zh = json.loads(row.body), json.loads(row.citation_zh)
+    except (ValueError, TypeError, RecursionError):
+        body = citation_zh = None
+    if _has_its_form(row, body) and _is_citation(body["citation"]) and _is_citation(citation_zh):
+        return CurrentVerdict(*who, row.outcome, row.state, body, citation_zh)
+    note_unreadable(session)
+    return _unreadable(*who)
+
+
+def _has_its_form(row: VerdictRow, body: Any) -> bool:
+    """Tell whether a body is what was written there, not just any JSON, and says what the columns beside it say."""
+    if not isinstance(body, dict) or row.outcome not in set(Outcome):
+        return False
+    subject = {"kind": row.subject_kind, "id": row.subject_id}
+    said = (body.get("requirement"), body.get("subject"), body.get("outcome"), body.get("state"))
+    kinds = {"citation": dict, "measured": dict, "evidence": list, "reason": str}
+    is_formed = all(isinstance(body.get(key), kind) for key, kind in kinds.items())
+    return is_formed and said == (row.requirement, subject, row.outcome, row.state)
+
+
+_NO_CITATION = dict.fromkeys(("title", "clause", "strength", "status"), "")
+
+
+def _is_citation(value: Any) -> bool:
+    return isinstance(value, dict) and all(isinstance(value.get(key), str) for key in _NO_CITATION)
+
+
+def _unreadable(institution: str, requirement: str, subject_kind: str, subject_id: str) -> CurrentVerdict:
+    """Return a verdict that can't be read: how it stands isn't known until it is judged anew."""
+    body: dict[str, Any] = {
+        "requirement": requirement,
+        "subject": {"kind": subject_kind, "id": subject_id},
+        "outcome": Outcome.UNDETERMINED.value,
+        "state": "unknown",
+        "because_of": None,
+        "reason": "What is stored of this verdict can't be read; the next evaluation judges anew.",
+        "citation": dict(_NO_CITATION),
+        "measured": {},
+        "evidence": [],
+        "began_at": None,
+    }
     return CurrentVerdict(
-        row.institution_id, row.requirement, row.subject_kind, row.subject_id, row.outcome, row.state,
-        json.loads(row.body), json.loads(row.citation_zh),
-    )  # fmt: skip
+        institution,
+        requirement,
+        subject_kind,
+        subject_id,
+        Outcome.UNDETERMINED.value,
+        "unknown",
+        body,
+        dict(_NO_CITATION),
+        readable=False,
+    )
 
 
 def _json(value: Any) -> str:

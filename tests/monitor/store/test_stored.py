@@ -229,3 +229,14 @@ def test_a_chain_that_cannot_be_read_stops_no_evaluation_and_no_metrics(centre: 
     with reading(centre.context.engine) as session:
         assert [agent.id for agent in all_agents(session)] == ["box"]
     assert verify_institution(centre.context, "wj-0001").problems
+
+
+@pytest.mark.parametrize("text", ["nonsense", "{}", "[]", "7", '{"start": "x", "end": 1, "expires": 1}'])
+def test_a_span_that_cannot_be_read_keeps_no_report_out(centre: Centre, text: str) -> None:
+    """One that ends with what comes has to be told apart from it; what comes takes its place."""
+    with writing(centre.context.engine) as session:
+        session.execute(update(SpanRow).values(newest=text, lasting=text))
+    centre.clock.advance(60)
+    centre.see(span("camera/gate", "up", NOW - 5 * MINUTE, NOW))
+    assert states(centre)["uptime", "camera/gate"] == "up"
+    assert verify_institution(centre.context, "wj-0001").problems == []
