@@ -389,8 +389,8 @@ def test_a_camera_that_flaps_for_a_month_costs_no_minutes() -> None:
     starts = range(NOON - 30 * DAY, NOON, step)
     long = NOON - 3 * DAY, NOON - 3 * DAY + 2 * HOUR
     flaps: list[tuple[Millis, Millis, str, str | None]] = []
-    for at in starts:
-        flaps += [(at, at + step - down, "up", None), (at + step - down, at + step, "down", "closed")]
+    for began in starts:
+        flaps += [(began, began + step - down, "up", None), (began + step - down, began + step, "down", "closed")]
     kept = [item for item in flaps if not long[0] <= item[0] < long[1]]
     seen = without(healthy(NOON - 30 * DAY), Kind.STREAM, GATE)
     seen += watched(GATE, Kind.STREAM, *kept, (*long, "down", "no_connection"), (NOON - SECOND, NOON, "up", None))
