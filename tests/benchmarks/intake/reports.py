@@ -37,7 +37,7 @@ class Request:
 
 @dataclass
 class Sender:
-    """An enrolled agent that writes a report a minute: each of its cameras was up."""
+    """An enrolled agent that writes a report a minute, of the last ten days (a long run sends three thousand): each of its cameras was up."""
 
     institution: str
     key: PrivateKey
@@ -103,5 +103,5 @@ def enrol(engine: Engine, sites: int, prefix: str = "site") -> list[Sender]:
             add_institution(session, Institution(id=name, name=name), REGULATION, now)
             agents.enrol(session, name, AGENT, now)
             keys.register_key(session, name, AGENT, key.public, now)
-            senders.append(Sender(name, key, new_nonce(secret, name, AGENT, now), now - 10 * DAY))  # of a report a minute, in a long run: more than a week's
+            senders.append(Sender(name, key, new_nonce(secret, name, AGENT, now), now - 10 * DAY))
     return senders
