@@ -13,7 +13,7 @@ PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-r
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help bench-intake demo test suite test-pg parts fmt lint types contracts bench-watch soak score-demo score-recorders score-requests score-forecast bench-retention bench-files torture lock audit clean-room dockerfile wheel clean bench-view
+.PHONY: help bench-intake demo test suite test-pg parts fmt lint types contracts bench-watch soak score-demo score-recorders score-requests score-forecast bench-retention bench-verify bench-files torture lock audit clean-room dockerfile wheel clean bench-view
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -73,6 +73,9 @@ score-forecast: $(VENV)/.dev  ## recorders whose future is known: the forecast's
 
 bench-retention: $(VENV)/.dev  ## judging ninety days of 64 cameras beside one plain pass of numpy
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.retention $(ARGS)
+
+bench-verify: $(VENV)/.dev  ## `collector verify` over a district with one process and with several, in turns (ARGS="--institutions 4 --runs 1")
+	PYTHONPATH=tests $(BIN)/python -m benchmarks.verify $(ARGS)
 
 bench-files: $(VENV)/.dev  ## a tree of 829,440 recorded files scanned beside a bare walk, and killed in its first scan (ARGS="--cameras 8 --days 30 --layout one")
 	PYTHONPATH=tests $(BIN)/python -m benchmarks.files $(ARGS)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -15,13 +16,15 @@ from dashboards import logs
 from dashboards.command import QUIET, Config, UsageError, open_context, sentences
 from dashboards.register_cli import institution_app, jurisdiction_app
 from monitor.collector.context import Context
+from monitor.collector.cores import usable_cores
 from monitor.collector.enrolment import VALID, create_code, revoke
 from monitor.collector.evaluate import verdicts_as_of
 from monitor.collector.evidence import export_evidence
 from monitor.collector.mend_chain import mend_chain
 from monitor.collector.own_keys import rotate_signing_key
-from monitor.collector.restored import lost_here, sentence
-from monitor.collector.verify import Verified, verify_institution
+from monitor.collector.restored import sentence
+from monitor.collector.verify import Verified
+from monitor.collector.verify_all import Found, verify_all
 from monitor.model.clock import Clock
 from monitor.model.counted import counted
 from monitor.model.regulation import format_duration, parse_duration
@@ -336,11 +339,17 @@ def evaluate(
 @app.command()
 def verify(
     institution: Annotated[str | None, typer.Option(help="Only this one; without it all of them.")] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs", min=1, help="Check so many institutions at a time; without it as many as there are processors."
+        ),
+    ] = None,
     config: Config = None,
 ) -> None:
     """Check every stored report's signature, its link to the one before, the ledger and the newest verdicts by the reports, findings and register by their journal.
 
-    Changes nothing. How far it is stands on standard error, every ten seconds.
+    Changes nothing. Each of the processes (--jobs) makes ledgers again in a temporary file of its own. How far it is stands on standard error, every ten seconds.
 
     Exit status: 0 all is as it was received, 1 something was edited, dropped, added or exchanged (each is named), 2 wrong usage.
     """
@@ -353,25 +362,24 @@ def verify(
             ids = [institution] if institution is not None else sorted(known)
         checked = whole = 0
         far = _every(_SAID_EVERY, context.clock)
-        for name in ids:  # each is told when it is done: of many, nothing is kept, and who waits sees how far it is
-            item = verify_institution(context, name, far)
-            _print_verified(item)
-            _print_restored(context, name)
-            checked += bool(item.agents or item.ledger.rows)
-            whole += not item.problems
+        # Each is told when it is done: of many, nothing is kept, and who waits sees how far it is.
+        with closing(verify_all(context, ids, jobs or usable_cores(), far)) as found:
+            for item in found:
+                _print_verified(item.verified)
+                _print_restored(item)
+                checked += bool(item.verified.agents or item.verified.ledger.rows)
+                whole += not item.verified.problems
         if not checked:
             raise UsageError("nothing was checked: no agent has been enrolled")
     if whole < len(ids):
         raise typer.Exit(1)
 
 
-def _print_restored(context: Context, institution: str) -> None:
+def _print_restored(found: Found) -> None:
     """Say which missing reports a restored database lost: nobody has edited anything, and nobody left them out."""
-    with reading(context.engine) as session:
-        found = [*lost_here(session, agents.agents_of(session, institution))]
-    for agent, gaps in found:
-        for gap in gaps:
-            typer.echo(f"{institution}\t{agent.id}\tnote: {counted(gap.count, 'report')} missing: {sentence(gap)}")
+    for agent, gap in found.lost:
+        text = f"note: {counted(gap.count, 'report')} missing: {sentence(gap)}"
+        typer.echo(f"{found.verified.institution}\t{agent}\t{text}")
 
 
 def _every(seconds: float, clock: Clock) -> Callable[[str], None]:

@@ -18,6 +18,7 @@ from monitor.collector.evidence import ExportError
 from monitor.collector.mend_chain import MendError
 from monitor.collector.own_keys import RotationError
 from monitor.collector.settings import SettingsError, load_settings, open_secrets
+from monitor.collector.verify_all import CheckError
 from monitor.evidence.bundle import BundleError
 from monitor.regulations.messages import said
 from monitor.regulations.problem import PackError
@@ -49,7 +50,7 @@ def sentences() -> Iterator[None]:
         first = error.errors(include_url=False)[0]
         fail(f"{'.'.join(str(part) for part in first['loc'])}: {said(first)}")
     except (
-        SettingsError, DatabaseUrlError, ServeError, PackError, registry.RegisterError, accounts.AccountError, UsageError, ExportError, MendError, RotationError,
+        SettingsError, DatabaseUrlError, ServeError, PackError, registry.RegisterError, accounts.AccountError, UsageError, ExportError, MendError, CheckError, RotationError,
         BundleError, SchemaError, BackupError,
     ) as error:  # fmt: skip
         fail(str(error))

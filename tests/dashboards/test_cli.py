@@ -284,6 +284,24 @@ def test_evaluate_recomputes_as_of_any_instant(tmp_path: Path) -> None:
     assert text.startswith("wj-0001\n  met ")
 
 
+def test_verify_says_the_same_with_any_number_of_jobs(tmp_path: Path) -> None:
+    district = new_district(tmp_path)
+    seeded.sound(district.context)
+    seeded.troubled(district.context, district.clock)
+    seeded.enrolled(district.context, Institution(id="wj-0003", name="新园"))
+    with writing(district.context.engine) as session:
+        session.execute(text("UPDATE institution SET met = 99 WHERE id = 'wj-0002'"))
+    district.context.engine.dispose()
+    shell = Shell(tmp_path)
+    alone, together, default = (shell.run("verify", *more) for more in (("--jobs", "1"), ("--jobs", "3"), ()))
+    assert (together.stdout, default.stdout) == (alone.stdout, alone.stdout)
+    assert (alone.exit_code, together.exit_code, default.exit_code) == (1, 1, 1)
+    told = [line.partition("\t")[0] for line in together.stdout.splitlines() if "\tledger\t" in line]
+    assert told == ["wj-0001", "wj-0002", "wj-0003"]
+    shell.good("verify", "--institution", "wj-0001", "--jobs", "2")
+    assert "'--jobs'" in shell.bad("verify", "--jobs", "0")
+
+
 def test_the_installed_command_has_it() -> None:
     done = subprocess.run([PROGRAM, "collector", "--help"], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0

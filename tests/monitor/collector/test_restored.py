@@ -13,6 +13,7 @@ from monitor.api.routes import build_api
 from monitor.collector.nonce import new_nonce
 from monitor.collector.own_keys import stored_nonce_key
 from monitor.collector.restored import lost_here
+from monitor.collector.verify_all import verify_all
 from monitor.store import agents
 from monitor.store.engine import reading, writing
 from monitor.store.listening import listens
@@ -62,7 +63,8 @@ def test_what_a_restored_database_lost_shows_in_the_log_the_metrics_and_where_it
             for gap in gaps
         ]
     assert found == ([("box", 2, word)] if restored else [])
-    _print_restored(centre.context, "wj-0001")
+    for checked in verify_all(centre.context, ["wj-0001"], 1, lambda _said: None):
+        _print_restored(checked)
     told = capsys.readouterr().out
     assert told.startswith("wj-0001\tbox\tnote: 2 reports missing: the next report carries") is restored
     assert ("it was restored from a backup, and may have lost these reports itself" in told) is restored

@@ -1,0 +1,137 @@
+"""Many institutions are checked by several processes: what is told, and in which order, is the same; nothing is left behind."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine, text
+
+from monitor.collector.context import Context
+from monitor.collector.evaluate import evaluate
+from monitor.collector.settings import Settings
+from monitor.collector.verify_all import CheckError, Found, verify_all
+from monitor.store.engine import open_engine
+from monitor.store.schema import migrate
+from support.centre import INVENTORY, Centre, declared, index, make_centre, span
+
+PROGRAM = Path(sys.executable).with_name("cradlewatch")
+SITES = [f"wj-000{number}" for number in range(1, 6)]
+
+
+def fill(engine: Engine, reports: int) -> Context:
+    """Give each institution other reports, and a row that was edited to one of them."""
+    centre = make_centre(engine)
+    for number, site in enumerate(SITES):
+        centre.add(site)
+        centre.see(
+            declared(centre.context.now(), {**INVENTORY, "institution": {"id": site, "name": site}}), institution=site
+        )
+        report(centre, site, reports * (number + 1))
+        evaluate(centre.context, site)
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE span SET end_at = end_at + 1 WHERE institution_id = 'wj-0002'"))
+    url = engine.url.render_as_string(hide_password=False)
+    return replace(centre.context, settings=Settings(database_url=url))
+
+
+def report(centre: Centre, site: str, count: int) -> None:
+    for _ in range(count):
+        centre.clock.advance(60)
+        at = centre.context.now()
+        centre.see(span("camera/gate", "up", at - 30_000, at), index("gate", at, 36), institution=site)
+
+
+@pytest.fixture
+def scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where scratch files are made."""
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    return folder
+
+
+def test_the_same_is_found_in_the_same_order(engine: Engine, scratch: Path) -> None:
+    context = fill(engine, 2)
+    said: list[str] = []
+    alone = list(verify_all(context, SITES, 1, said.append))
+    together: list[Found] = []
+    heard: list[str] = []
+    with closing(verify_all(context, SITES, 3, heard.append)) as found:
+        together += found
+    assert [item.verified.institution for item in together] == SITES
+    assert together == alone
+    assert [bool(item.verified.ledger.differing) for item in together] == [False, True, False, False, False]
+    assert sorted(heard) == sorted(said)
+    assert (multiprocessing.active_children(), list(scratch.iterdir())) == ([], [])
+
+
+def test_who_stops_leaves_no_process_and_no_file(engine: Engine, scratch: Path) -> None:
+    context = fill(engine, 2)
+    with closing(verify_all(context, SITES, 2, lambda _said: None)) as found:
+        assert next(found).verified.institution == SITES[0]
+        assert len(multiprocessing.active_children()) == 2
+    assert (multiprocessing.active_children(), list(scratch.iterdir())) == ([], [])
+
+    def interrupted(_said: str) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), closing(verify_all(context, SITES, 2, interrupted)) as found:
+        list(found)
+    assert (multiprocessing.active_children(), list(scratch.iterdir())) == ([], [])
+
+
+def test_a_process_that_is_killed_is_told(engine: Engine) -> None:
+    """As by a machine that has no memory left."""
+    context = fill(engine, 2)
+
+    def kill(_said: str) -> None:
+        for child in multiprocessing.active_children():
+            child.kill()
+
+    with (
+        pytest.raises(CheckError, match=r"^wj-000\d: the process that checked it ended \(signal 9\).*--jobs 1"),
+        closing(verify_all(context, SITES, 2, kill)) as found,
+    ):
+        list(found)
+    assert multiprocessing.active_children() == []
+
+
+def test_a_database_that_fails_is_told_in_its_words(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'empty.db'}"
+    context = Context(open_engine(url), settings=Settings(database_url=url))
+    with (
+        pytest.raises(CheckError, match=r"wj-000\d: the database can't be used: no such table"),
+        closing(verify_all(context, SITES, 2, lambda _said: None)) as found,
+    ):
+        list(found)
+    assert multiprocessing.active_children() == []
+
+
+def test_ctrl_c_ends_all_of_them(tmp_path: Path, scratch: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'cradlewatch.db'}"
+    engine = open_engine(url)
+    migrate(engine)
+    fill(engine, 25)
+    engine.dispose()
+    command = [str(PROGRAM), "collector", "verify", "--jobs", "2"]
+    environment = {**os.environ, "CRADLEWATCH_DATABASE_URL": url, "TMPDIR": str(scratch)}
+    with subprocess.Popen(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(
+            "wj-0001\tbox\t"
+        )  # the first one is told, the last ones are at work
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=60)  # all of them have closed what they say
+    assert process.returncode == 130
+    assert "Traceback" not in said
+    assert list(scratch.iterdir()) == []
