@@ -60,6 +60,9 @@ UserName = Annotated[str, typer.Argument(metavar="NAME", help="The name to sign 
 _SAID_EVERY: Final = 10.0
 """Seconds between two sentences on how far a check is."""
 
+_WORTH_A_PROCESS: Final = 5000
+"""For so many reports another process is begun, which takes as long as a thousand of them."""
+
 LAST_INSTANT: Final = to_millis(datetime(9000, 1, 1, tzinfo=UTC))
 """Calendars end in 9999."""
 
@@ -342,7 +345,9 @@ def verify(
     jobs: Annotated[
         int | None,
         typer.Option(
-            "--jobs", min=1, help="Check so many institutions at a time; without it as many as there are processors."
+            "--jobs",
+            min=1,
+            help="Check so many institutions at a time; without it as many as there are processors and work for.",
         ),
     ] = None,
     config: Config = None,
@@ -360,10 +365,11 @@ def verify(
                 registry.known_institution(session, institution)
             known = {*registry.institution_ids(session), *agents.institutions_of_agents(session)}
             ids = [institution] if institution is not None else sorted(known)
+            worth = 1 + agents.count_reports(session) // _WORTH_A_PROCESS
         checked = whole = 0
         far = _every(_SAID_EVERY, context.clock)
         # Each is told when it is done: of many, nothing is kept, and who waits sees how far it is.
-        with closing(verify_all(context, ids, jobs or usable_cores(), far)) as found:
+        with closing(verify_all(context, ids, jobs or min(usable_cores(), worth), far)) as found:
             for item in found:
                 _print_verified(item.verified)
                 _print_restored(item)

@@ -222,6 +222,11 @@ def all_agents(session: Session) -> list[AgentSummary]:
     return _agents(session)
 
 
+def count_reports(session: Session) -> int:
+    """Return how many reports came in of all agents."""
+    return int(session.scalars(select(func.sum(AgentRow.reports))).one() or 0)
+
+
 def _agents(session: Session, *conditions: ColumnElement[bool]) -> list[AgentSummary]:
     rows = session.scalars(select(AgentRow).where(*conditions).order_by(AgentRow.institution_id, AgentRow.id)).all()
     chains = [_chain(row.chain, row.chain_lost_at) for row in rows]

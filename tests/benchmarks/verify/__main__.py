@@ -62,7 +62,7 @@ def main() -> int:
 
 def _run(url: str, jobs: int) -> Run:
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    command = [PROGRAM, "collector", "verify", "--jobs", str(jobs)]
+    command = [str(PROGRAM), "collector", "verify", "--jobs", str(jobs)]
     environment = {**os.environ, "CRADLEWATCH_DATABASE_URL": url}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
