@@ -16,7 +16,7 @@ from monitor.model.regulation import Regulation
 from monitor.regulations.problem import PackError
 from monitor.store.browse import inventories, summaries
 from monitor.store.engine import reading
-from monitor.store.findings import FindingRow, changes_of, cursor_of, finding, finding_rows, open_counts
+from monitor.store.findings import FindingRow, cursor_of, finding, finding_rows, open_counts, told_changes
 from monitor.store.registry import InstitutionSummary, institution
 
 PAGE_SIZE = 50
@@ -82,7 +82,7 @@ def show_finding(visit: Visit) -> Response:
             raise HTTPException(404)
         summary = institution(session, row.institution)
         inventory = inventories(session, [row.institution]).get(row.institution)
-        readings = changes_of(session, row.institution, row.id)
+        readings = told_changes(session, row.institution, row.id)
     words = _words(visit, summary, inventory)
     figures, evidence = details(row, words)
     item = replace(

@@ -104,12 +104,19 @@ class Times:
         return found
 
 
+_FIRST: Millis = -60_000_000_000_000
+"""The year 68: calendars begin with the year 1."""
+_LAST: Millis = 221_845_392_000_000
+"""The year 9000: calendars end with 9999, in some zone a day sooner."""
+
+
 def read_instant(value: object) -> Millis | None:
-    """Return the milliseconds of an RFC 3339 text; None when it is none."""
+    """Return the milliseconds of an RFC 3339 text; None when it is none that every calendar has."""
     try:
-        return parse_instant(value) if isinstance(value, str) else None
+        found = parse_instant(value) if isinstance(value, str) else None
     except (ValueError, OverflowError):
         return None
+    return found if found is not None and _FIRST <= found < _LAST else None
 
 
 def read_date(value: object) -> date | None:

@@ -133,7 +133,7 @@ def reading_routes(context: Context) -> APIRouter:
             row = findings.finding(session, finding_id) if _FINDING.fullmatch(finding_id) else None
             if row is None:
                 raise Problem(HTTPStatus.NOT_FOUND, "there is no such finding")
-            changes = [item.to_json() for item in findings.changes_of(session, row.institution, row.id)]
+            changes = [item.to_json() for item in findings.told_changes(session, row.institution, row.id)]
         regulation = {"id": row.regulation, "version": row.regulation_version}
         return {**row.to_json(language), "regulation": regulation, "changes": changes}
 

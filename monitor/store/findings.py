@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from monitor.model.finding import Known
 from monitor.model.observation import Subject
+from monitor.model.regulation import Status, Strength
 from monitor.model.span import Millis, isoformat
 from monitor.store import cursor as cursors
 from monitor.store.journal import note
@@ -23,8 +24,11 @@ from monitor.store.verdicts import CurrentVerdict, Key, current_verdicts
 __all__ = [
     "CurrentVerdict", "FindingRow", "Reading", "add_finding", "began_by", "change_finding", "changes_of", "count_open", "current_verdicts",
     "cursor_of", "finding", "finding_ids", "finding_of", "finding_rows", "known_findings", "open_counts", "orphaned_changes",
-    "reading_numbers",
+    "reading_numbers", "told_changes",
 ]  # fmt: skip
+
+_LAST: Millis = 221_845_392_000_000
+"""The year 9000: calendars end in 9999, and no finding is of later."""
 
 
 @dataclass(frozen=True)
@@ -204,8 +208,13 @@ def _has_its_form(row: FindingRow) -> bool:
     parts: list[Any] = [row.citation, row.citation_zh, row.measured, row.evidence]
     if not isinstance(parts.pop(), list) or not all(isinstance(item, dict) for item in (*parts, *row.evidence)):
         return False
-    texts = [cited.get(key) for cited in (row.citation, row.citation_zh) for key in ("title", "clause", "strength")]
-    return all(isinstance(text, str) for text in texts)
+    times = [at for at in (row.began, row.opened, row.ended) if at is not None]
+    return all(map(_is_citation, (row.citation, row.citation_zh))) and all(0 <= at < _LAST for at in times)
+
+
+def _is_citation(cited: dict[str, Any]) -> bool:
+    texts = [cited.get(key) for key in ("title", "clause", "strength", "status")]
+    return all(isinstance(text, str) for text in texts) and texts[2] in set(Strength) and texts[3] in set(Status)
 
 
 def _subject(kind: str, subject_id: str) -> Subject:
@@ -217,19 +226,43 @@ def changes_of(session: Session, institution: str, finding_id: str) -> list[Read
     query = select(FindingChange).where(
         FindingChange.institution_id == institution, FindingChange.finding_id == finding_id
     )
-    return [
-        Reading(
-            row.at,
-            row.state,
-            row.began_at,
-            row.ended_at,
-            row.reason,
-            json.loads(row.measured),
-            json.loads(row.evidence),
-            row.pack,
-        )
-        for row in session.scalars(query.order_by(FindingChange.number))
-    ]
+    return [_change(row) for row in session.scalars(query.order_by(FindingChange.number))]
+
+
+def _change(row: FindingChange) -> Reading:
+    return Reading(
+        row.at,
+        row.state,
+        row.began_at,
+        row.ended_at,
+        row.reason,
+        json.loads(row.measured),
+        json.loads(row.evidence),
+        row.pack,
+    )
+
+
+def told_changes(session: Session, institution: str, finding_id: str) -> list[Reading]:
+    """Return the same for who is shown them: without those that can't be read."""
+    row = FindingChange
+    query = select(row).where(row.institution_id == institution, row.finding_id == finding_id).order_by(row.number)
+    found = []
+    for item in session.scalars(query):
+        try:
+            said = _change(item)
+        except (ValueError, RecursionError):
+            said = None
+        times = [] if said is None else [at for at in (said.at, said.began, said.ended) if at is not None]
+        if said is None or not _is_reading(said.measured, said.evidence) or not all(0 <= at < _LAST for at in times):
+            note_unreadable(session)
+        else:
+            found.append(said)
+    return found
+
+
+def _is_reading(measured: object, evidence: object) -> bool:
+    is_list = isinstance(evidence, list) and all(isinstance(item, dict) for item in evidence)
+    return is_list and isinstance(measured, dict)
 
 
 def known_findings(session: Session, institution: str) -> dict[Key, list[Known]]:

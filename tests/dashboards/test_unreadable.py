@@ -13,7 +13,7 @@ from sqlalchemy import select, update
 
 from monitor.collector.evaluate import evaluate
 from monitor.store.engine import reading, writing
-from monitor.store.tables import InstantRow, SpanRow, VerdictRow
+from monitor.store.tables import Base, FindingChange, FindingRecord, InstantRow, SpanRow, VerdictRow
 from support import seeded
 from support.dashboard import District, new_district
 
@@ -131,3 +131,35 @@ def test_what_was_declared_or_seen_and_cannot_be_read_fails_nothing(troubled: Di
         session.execute(update(InstantRow).where(InstantRow.institution_id == SITE).values(body=text))
         session.execute(update(SpanRow).where(SpanRow.institution_id == SITE).values(newest=text, lasting=text))
     assert troubled.signed_in().get(path).status_code == 200
+
+
+@pytest.mark.parametrize("table", [FindingRecord, FindingChange])
+def test_no_figure_of_a_finding_edited_by_hand_fails_a_page(troubled: District, table: type[Base]) -> None:
+    """Of no institution: they stand in one list. What can't be read is left out, and a check names it."""
+    client = troubled.signed_in()
+    key = list(table.__table__.primary_key)
+    names = ("measured", "evidence") if table is FindingChange else ("measured", "evidence", "citation", "citation_zh")
+    times = [name for name in ("at", "began_at", "opened_at", "ended_at") if name in table.__table__.columns]
+    with reading(troubled.context.engine) as session:
+        kept = [dict(row) for row in session.execute(select(table.__table__)).mappings()]
+        findings = list(session.scalars(select(FindingRecord.id)))
+    failed = []
+    for wrong, depth in product(WRONG, (1, 2, 3)):
+        with writing(troubled.context.engine) as session:
+            for row in kept:
+                values: dict[str, Any] = {name: json.loads(row[name]) for name in names}
+                for way in leaves(json.loads(json.dumps(values))):
+                    values = changed(values, way, wrong) if len(way) == depth else values
+                texts = {name: json.dumps(value) for name, value in values.items()}
+                instants = dict.fromkeys(times, 2**60) if depth == 1 and wrong is None else {}
+                session.execute(
+                    update(table).where(*(column == row[column.name] for column in key)).values(**texts, **instants)
+                )
+        paths = ["/findings?all=1", PAGE, "/api/v1/findings", "/metrics"]
+        paths += [f"{where}/{findings[0]}" for where in ("/findings", "/api/v1/findings")]
+        answers = {path: client.get(path).status_code for path in paths}
+        failed += [(wrong, depth, path) for path, status in answers.items() if status not in {200, 404}]
+        with writing(troubled.context.engine) as session:
+            for row in kept:
+                session.execute(update(table).where(*(column == row[column.name] for column in key)).values(**row))
+    assert failed == []
