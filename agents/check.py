@@ -140,6 +140,7 @@ async def check(  # noqa: PLR0913  (each is given by its name)
         if site.has_stream(item)
     ]
     journal = state.journal()
+    played = _played(journal.spans_between(began - HOUR, began), began)
     told, kinds = 0, KEPT_KINDS | {Kind.FOOTAGE_LOST} if memory is state else KEPT_KINDS
 
     async def keep() -> None:
@@ -169,6 +170,7 @@ async def check(  # noqa: PLR0913  (each is given by its name)
                 explained.tell(f"recorder/{recorder_id}", f"{exchange.asked} -> {short}")
         await station.close()
     as_of = to_millis(clock.now())
+    seen[:] = [_as_played(item, played.get(item.subject), explained) for item in seen]
     kept = [item for item in history if item.kind in HISTORY_KINDS]
     facts = fold([*kept, *seen], as_of, inventory=inventory or site.inventory(), waivers=waivers)
     if facts is None:  # an inventory was given: there is always something to judge
@@ -180,6 +182,23 @@ async def check(  # noqa: PLR0913  (each is given by its name)
     if camera is not None:
         verdicts = tuple(_of_asked(item, site, verdicts, camera) for item in verdicts if _concerns(item, cameras))
     return Checked(as_of, regulation, verdicts, tuple(seen), explained, () if trouble is None else (trouble,))
+
+
+def _played(spans: Sequence[Observation], at: Millis) -> dict[Subject, Observation]:
+    """Return which cameras play a recording, by what the service told of them last, as far as that may still be presumed."""
+    newest = {
+        item.subject: item for item in sorted(spans, key=lambda item: (item.end, item.start)) if item.kind is Kind.VIEW
+    }
+    return {subject: item for subject, item in newest.items() if item.state == "looped" and item.expires > at}
+
+
+def _as_played(seen: Observation, known: Observation | None, explained: Explained) -> Observation:
+    """Return what a look comes to where the service knows of a recording that is played as live: each of its pictures is a good one."""
+    if known is None or seen.kind is not Kind.VIEW or seen.state != "ok":
+        return seen
+    detail = f"no single look can tell it: the service, which watches all the time, saw a recording played as live until {isoformat(known.end // SECOND * SECOND)}"
+    explained.tell(str(seen.subject), detail)
+    return seen.model_copy(update={"state": known.state, "cause": None, "start": known.start, "detail": detail})
 
 
 def last_proof(facts: Facts, camera: str) -> str:

@@ -24,6 +24,8 @@ from agents.simulators.seats import WhenFull
 from agents.site import load_site
 from agents.state import State
 from monitor.model.clock import SystemClock
+from monitor.model.observation import Kind, Observation, Source, Subject
+from monitor.model.span import MINUTE, SECOND, Basis, Millis, isoformat, to_millis
 from monitor.regulations.loader import load
 from support.commands import run_commands
 from support.ports import closed_port, full_backlog, one_byte_a_second, say_nothing, speak_http, talking
@@ -100,6 +102,40 @@ def took(explained: str, camera: str) -> list[float]:
     """Return how many seconds each look at a camera's stream took."""
     part = explained.partition(f"\ncamera/{camera}\n")[2].partition("\n\n")[0]
     return [float(seconds) for seconds in re.findall(r"^  ended after ([\d.]+) s", part, re.MULTILINE)]
+
+
+async def test_a_recording_that_the_service_knows_of_is_no_live_picture_to_a_look(tmp_path: Path) -> None:
+    """Each of its pictures is a good one; what was over before, or is too long ago, says nothing."""
+    async with recorder(3) as simulator:
+        config = write_site(tmp_path, behind(simulator), [nvr(simulator)])
+        site, now = load_site(config), to_millis(SystemClock().now())
+        state = State(site.state_dir, site.institution.id)
+        journal = state.journal()
+        journal.append(
+            [
+                viewed("c1", "ok", now - 9 * MINUTE, now - 6 * MINUTE),
+                viewed("c1", "looped", now - 7 * MINUTE, now - MINUTE),
+                viewed("c2", "looped", now - 9 * MINUTE, now - 3 * MINUTE),
+                viewed("c2", "ok", now - 3 * MINUTE, now - MINUTE),
+                viewed("c3", "looped", now - 9 * MINUTE, now - 5 * MINUTE),
+            ]
+        )
+        journal.close()
+        state.close()
+        done = await agent("check", "--config", config, "--json", "--explain")
+    found = done.verdicts("view")
+    assert {camera: found[camera]["state"] for camera in found} == {"c1": "looped", "c2": "ok", "c3": "ok"}
+    assert isoformat((now - 7 * MINUTE) // SECOND * SECOND)[:-1] in found["c1"]["reason"]
+    assert any("no single look can tell it" in item["text"] for item in found["c1"]["evidence"])
+    assert done.err.count("no single look can tell it") == 1
+
+
+def viewed(camera: str, state: str, start: Millis, end: Millis) -> Observation:
+    """Return what the service tells of a picture."""
+    return Observation(
+        subject=Subject(kind="camera", id=camera), kind=Kind.VIEW, start=start, end=end, state=state,
+        basis=Basis.WATCHED, source=Source.PROBE, expires=end + 3 * MINUTE,
+    )  # fmt: skip
 
 
 VERDICT_KEYS = {
