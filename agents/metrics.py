@@ -44,6 +44,11 @@ class AgentCollector(Collector):
         lost = CounterMetricFamily("cradlewatch_stream_lost_packets", "Packets missing by sequence", labels=labels)
         reconnects = CounterMetricFamily("cradlewatch_stream_reconnects", "Attempts after a failure", labels=labels)
         looks = CounterMetricFamily("cradlewatch_view_looks", "Keyframes looked at", labels=labels)
+        shown = GaugeMetricFamily(
+            "cradlewatch_view_state",
+            "1 for what the picture shows now: ok, a fault, or unknown",
+            labels=[*labels, "state"],
+        )
         for name, watch in self._service.watches.items():
             key = [self._institution, name]
             now = watch.stands or "unknown"
@@ -56,7 +61,8 @@ class AgentCollector(Collector):
             lost.add_metric(key, watch.state.lost_packets)
             reconnects.add_metric(key, watch.state.reconnects)
             looks.add_metric(key, watch.state.looks)
-        yield from (up, state, frames, received, lost, reconnects, looks)
+            shown.add_metric([*key, watch.shows], 1.0)
+        yield from (up, state, frames, received, lost, reconnects, looks, shown)
 
     def _rates(self) -> Iterator[Metric]:
         """Yield what each watched stream is, absent while unknown."""

@@ -221,6 +221,11 @@ class CameraWatch:
         return self.stream.state
 
     @property
+    def shows(self) -> str:
+        """What the picture shows, as its looks confirmed; `unknown` where the stream isn't known to run either."""
+        return "unknown" if self.stands is None else self.view.state or "unknown"
+
+    @property
     def showing(self) -> Eye | None:
         """What the camera shows now; None unless its picture is good, and was looked at lately."""
         lately = self._clock.monotonic() - self._looked_at <= self._assumed

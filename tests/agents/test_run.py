@@ -143,6 +143,10 @@ async def test_a_life_of_the_service(tmp_path: Path) -> None:
     assert shown["cradlewatch_stream_up", "c1", None] == 1.0
     assert shown["cradlewatch_stream_up", "c2", None] == 0.0
     assert shown["cradlewatch_stream_state", "c2", "down"] == 1.0
+    pictures = {
+        (camera, state): value for (name, camera, state), value in shown.items() if name == "cradlewatch_view_state"
+    }
+    assert pictures == {("c1", "ok"): 1.0, ("c2", "unknown"): 1.0}
     assert shown["cradlewatch_stream_frames_total", "c1", None] > 0
     assert shown["cradlewatch_stream_width_pixels", "c1", None] == 352
     assert shown["cradlewatch_stream_height_pixels", "c1", None] == 288
