@@ -106,6 +106,8 @@ def print_views(taken: list[Taken]) -> None:
 def _beside(item: Taken) -> str:
     """Say how the view lies to the approved one of its light, else to the nearest of another light."""
     held = item.in_force
+    if item.problem and not item.compared:
+        return "-"  # nothing was held against the views in force, if there are any
     if held is None:
         others = ", ".join(f"{other.view.light} {other.overlap:.0%}" for other in item.compared)
         return f"none of this light ({others})" if others else "none"
