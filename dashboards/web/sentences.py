@@ -58,7 +58,7 @@ SENTENCES: dict[tuple[str, str], tuple[str, ...]] = {
     ),
     ("zone_coverage", "ok"): (_n("The zone is covered."),),
     ("zone_coverage", "no_camera"): (_n("No camera is declared for this zone, which must be covered."),),
-    ("zone_coverage", "camera_down"): (_n("Every camera of this zone is down."),),
+    ("zone_coverage", "camera_down"): (_n("No camera of this zone shows a usable picture, and one at least is down."),),
     ("zone_coverage", "view_faulty"): (_n("No camera of this zone shows a usable picture."),),
     ("zone_coverage", "no_zone"): (
         _n("No zone is declared for: %(rooms)s. At least one is required."),

@@ -66,17 +66,27 @@ def _zone(judgement: Judgement, requirement: ZoneCoverage, zone: Zone) -> Verdic
     return verdict(Outcome.UNDETERMINED, "camera_present_only", reason)
 
 
+_WRONG = (
+    ("camera_down", "camera {} is down", "cameras {} are down"),
+    ("view_faulty", "the picture of camera {} is not usable", "the pictures of cameras {} are not usable"),
+    ("unknown", "what camera {} shows is not known", "what cameras {} show is not known"),
+)
+"""States of a camera that doesn't work for its zone, the surest and worst first: what is said of one, and of several."""
+
+
 def _none_working(standing: list[tuple[str, str, Cause | None]], verdict: Callable[..., Verdict]) -> Verdict:
-    """No camera of the zone works for certain: say the worst that is sure, and whose fault it is."""
-    named = ", ".join(camera_id for camera_id, _, _ in standing)
+    """No camera of the zone works for certain: say the worst that is sure, whose fault it is, and of each camera what is wrong with it."""
     states = {state for _, state, _ in standing}
-    cause = next((cause for _, _, cause in standing if cause is not None), None)
-    if "unknown" in states:
-        cause = next((c for _, state, c in standing if state == "unknown" and c is not None), None)
-        return verdict(Outcome.UNDETERMINED, "unknown", f"What camera {named} shows is not known.", cause)
-    if "camera_down" not in states:
-        return verdict(Outcome.BREACHED, "view_faulty", f"The picture of camera {named} is not usable.", cause)
-    return verdict(Outcome.BREACHED, "camera_down", f"Camera {named} is down.", cause)
+    named = next(state for state in ("unknown", "camera_down", "view_faulty") if state in states)
+    cause = next((cause for _, state, cause in standing if state == named and cause is not None), None)
+    outcome = Outcome.UNDETERMINED if named == "unknown" else Outcome.BREACHED
+    parts = [
+        (one if len(cameras) == 1 else many).format(", ".join(cameras))
+        for wrong, one, many in _WRONG
+        if (cameras := [camera_id for camera_id, state, _ in standing if state == wrong])
+    ]
+    reason = "; ".join(parts)
+    return verdict(outcome, named, f"{reason[0].upper()}{reason[1:]}.", cause)
 
 
 def _standing(judgement: Judgement, camera_id: str) -> tuple[str, Cause | None]:

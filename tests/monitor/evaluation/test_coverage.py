@@ -105,6 +105,29 @@ def test_one_working_camera_of_two_shows_the_zone() -> None:
     assert (verdict.outcome, verdict.reason) == (Outcome.MET, "Camera room1 shows it.")
 
 
+@pytest.mark.parametrize(
+    ("stream", "state", "reason"),
+    [
+        ("down", "camera_down", "Camera room1 is down; the picture of camera gate is not usable."),
+        ("unknown", "unknown", "The picture of camera gate is not usable; what camera room1 shows is not known."),
+    ],
+)
+def test_of_each_camera_of_a_zone_it_is_said_what_is_wrong_with_it(stream: str, state: str, reason: str) -> None:
+    """One is down, or not known, and the other one only shows nothing of use."""
+    cameras = tuple(
+        item.model_copy(update={"zones": ("gate", "room1")}) if item.id == "room1" else item
+        for item in INVENTORY.cameras
+    )
+    seen = [*without(without(healthy(), Kind.VIEW, GATE), Kind.STREAM, ROOM1)]
+    seen += [
+        during(GATE, Kind.VIEW, NOON - HOUR, NOON, "covered"),
+        during(ROOM1, Kind.STREAM, NOON - HOUR, NOON, stream, "stalled"),
+    ]
+    verdict = Judged(seen, inventory=INVENTORY.model_copy(update={"cameras": cameras}))("zone_coverage", GATE_ZONE)
+    assert (verdict.state, verdict.reason) == (state, reason)
+    assert verdict.because_of == Cause("uptime", ROOM1), "whose fault the worst is"
+
+
 def test_without_a_walk_a_camera_is_present_and_no_more() -> None:
     seen = [item for item in healthy() if item.subject != GATE_ZONE]
     verdict = Judged(seen)("zone_coverage", GATE_ZONE)
