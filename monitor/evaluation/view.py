@@ -26,6 +26,23 @@ CONDITIONS = (
 AGAINST_APPROVED = frozenset({"covered", "moved", "blurred"})
 """Faults that are seen by comparison with the approved view: approving another view makes them go away unmended."""
 
+_SAID = {
+    "signal_lost": "“No video” has been shown",
+    "black": "The picture has been black",
+    "corrupt": "The picture has been corrupt",
+    "frozen": "The picture has been frozen",
+    "looped": "A recording has been played as live",
+    "covered": "The lens has been covered",
+    "moved": "The camera has been turned away",
+    "blurred": "The picture has been out of focus",
+    "dark": "The picture has been too dark",
+    "bright": "The picture has been too bright",
+    "noisy": "The picture has been full of noise",
+    "striped": "The picture has had stripes",
+    "colour_cast": "The picture has had a colour cast",
+}
+"""What is wrong with a picture, up to the word since; the pages say it likewise, in two languages."""
+
 UNLIT = "unlit"
 """A dark picture at a time when no light is owed: no fault, and no evidence that an earlier fault is over."""
 
@@ -68,7 +85,7 @@ def _judge(judgement: Judgement, requirement: View, camera: Camera, lit: Spans) 
         )  # fmt: skip
     fault = _present_fault(present, runs)
     if fault is not None:
-        reason = f"The picture is {fault.state.replace('_', ' ')} since {isoformat(fault.start)}."
+        reason = f"{_SAID[fault.state]} since {isoformat(fault.start)}."
         return Verdict(
             requirement, subject, Outcome.BREACHED, fault.state, reason, looked, measured, evidence,
             because_of=_gone(judgement, subject, fault, looked), began=fault.start, episodes=episodes, cause=fault.state,

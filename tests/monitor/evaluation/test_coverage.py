@@ -43,6 +43,9 @@ def test_every_condition_is_a_breach_with_its_beginning(condition: str) -> None:
     verdict = judged("view", GATE)
     assert (verdict.outcome, verdict.state, verdict.began) == (Outcome.BREACHED, condition, NOON - HOUR)
     assert [(item.state, item.began, item.ended) for item in verdict.episodes or ()] == [(condition, NOON - HOUR, None)]
+    assert verdict.reason.endswith(" since 2026-11-23T03:00:00Z.")
+    assert " is " not in verdict.reason, "it has been so since then"
+    assert "_" not in verdict.reason
     zone = judged("zone_coverage", GATE_ZONE)
     assert (zone.outcome, zone.state, zone.because_of) == (Outcome.BREACHED, "view_faulty", Cause("view", GATE))
 
