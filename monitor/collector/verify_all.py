@@ -182,7 +182,13 @@ def _ended(hand: _Hand, institution: str) -> CheckError:
 def _work(settings: Settings, line: Connection) -> None:
     """Check what is asked for until nobody asks any more."""
     signal.signal(signal.SIGTERM, _leave)
-    context = Context.open(settings)
+    try:
+        _check_those_asked_for(Context.open(settings), line)
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends: nothing is to break into that
+
+
+def _check_those_asked_for(context: Context, line: Connection) -> None:
     while True:
         try:
             institution = line.recv()
@@ -209,4 +215,5 @@ def _say(line: Connection, what: str | Found | _Failed) -> None:
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit

@@ -7,7 +7,7 @@ import shutil
 import signal
 import subprocess
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -312,6 +312,15 @@ async def test_a_wrong_password_and_kills_at_the_worst_moment_are_one_failed_log
     assert "s3cret-0" not in "".join(running.log)
 
 
+@pytest.fixture
+def told_of_its_terminal() -> Iterator[None]:
+    """Let what is started be told of a closed terminal, also where the tests were started by nohup."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("told_of_its_terminal")
 async def test_a_terminal_that_is_closed_ends_the_service_with_its_last_words(tmp_path: Path) -> None:
     async with live() as simulator:
         config = prepare(tmp_path, simulator, rhythm={**RHYTHM, "report_every": "1h"})
