@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from contextlib import closing
+import time
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -115,6 +116,17 @@ def test_a_database_that_fails_is_told_in_its_words(tmp_path: Path) -> None:
     assert multiprocessing.active_children() == []
 
 
+def full_pipe() -> tuple[int, int]:
+    """Return a pipe's two ends; nothing more can be written until somebody reads."""
+    ours, theirs = os.pipe()
+    os.set_blocking(theirs, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(theirs, b"\n" * 4096)
+    os.set_blocking(theirs, True)
+    return ours, theirs
+
+
 def test_ctrl_c_ends_all_of_them(tmp_path: Path, scratch: Path) -> None:
     url = f"sqlite:///{tmp_path / 'cradlewatch.db'}"
     engine = open_engine(url)
@@ -123,15 +135,22 @@ def test_ctrl_c_ends_all_of_them(tmp_path: Path, scratch: Path) -> None:
     engine.dispose()
     command = [str(PROGRAM), "collector", "verify", "--jobs", "2"]
     environment = {**os.environ, "CRADLEWATCH_DATABASE_URL": url, "TMPDIR": str(scratch)}
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
-    ) as process:
-        assert process.stdout is not None
-        assert process.stdout.readline().startswith(
-            "wj-0001\tbox\t"
-        )  # the first one is told, the last ones are at work
+    ours, theirs = full_pipe()
+    with (
+        os.fdopen(ours, "rb") as told,
+        subprocess.Popen(
+            command, env=environment, stdout=theirs, stderr=subprocess.PIPE, text=True, start_new_session=True
+        ) as process,
+    ):
+        os.close(theirs)
+        deadline = time.monotonic() + 60
+        while not list(scratch.iterdir()):  # one of them is at work; it can't end, for nobody reads what it says
+            assert time.monotonic() < deadline
+            assert process.poll() is None
+            time.sleep(0.02)
         os.killpg(process.pid, signal.SIGINT)
-        _, said = process.communicate(timeout=60)  # all of them have closed what they say
+        told.read()  # to its end: all of them have closed it
+        _, said = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Traceback" not in said
     assert list(scratch.iterdir()) == []
