@@ -157,7 +157,7 @@ class Recurrence:
         self._more_between, self._frames_between = [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]
         """The same half a step before this one, the next one and the one after that."""
         self._any = False
-        """There was a frame in this second."""
+        """There was a frame in the step that is being counted."""
         self._ended = _Ended(array("d"), array("d")), _Ended(array("d"), array("d"))
         """The same of the latest steps that have ended, and of what lies half a step before each."""
         self._first, self._told = 0, 0
