@@ -10,11 +10,14 @@ from typing import Any
 
 from agents.recorded_looks import FilmedLook, UnreadableError, file_looks, still_picture
 from agents.vision.diagnose import OK, Diagnosis, look
-from agents.vision.eye import Eye, Judged
+from agents.vision.eye import Eye, Judged, Taken
 from agents.vision.fingerprint import Fingerprint, fingerprint, merge
+from agents.vision.imprint import imprint
 from agents.vision.light import Light
 from agents.vision.measure import Scores, Trace, measure
 from agents.vision.picture import Picture
+from agents.vision.replay import Window
+from agents.vision.strips import strips
 from agents.vision.structure import COLUMNS, ROWS
 from agents.vision.thresholds import Thresholds
 from monitor.model.span import SECOND
@@ -173,7 +176,7 @@ def diagnose(
     samples, diagnoses = list[Sample](), list[Diagnosis]()
     eye, trace, diagnosis = Eye(thresholds, approved, by_light=by_light), None, Diagnosis()
     baseline = _Baseline(approved)
-    for filmed in file_looks(path, every, progress):
+    for filmed in file_looks(path, every, progress, _Asking(eye)):
         view = fingerprint(filmed.picture)
         sample, trace, judged = _looked(filmed, view, eye, trace)
         before = round(samples[-1].at_seconds * SECOND) if samples else None
@@ -185,11 +188,28 @@ def diagnose(
     return Diagnosed(str(path), every, tuple(samples), tuple(alarms(zip(samples, diagnoses, strict=True))))
 
 
+class _Asking:
+    """An eye that asks for frames."""
+
+    def __init__(self, eye: Eye) -> None:
+        self._eye = eye
+
+    def want(self, after: float) -> Window | None:
+        """Return from when to when."""
+        return self._eye.want(after)
+
+    def filmed(self, times: Sequence[float], pictures: Sequence[Picture]) -> None:
+        """Hand their imprints on."""
+        found = [(at, imprint(strips(picture.luma))) for at, picture in zip(times, pictures, strict=True)]
+        told = [(at, item) for at, item in found if item is not None]
+        self._eye.filmed([at for at, _ in told], [item for _, item in told])
+
+
 def _looked(filmed: FilmedLook, view: Fingerprint, eye: Eye, trace: Trace | None) -> tuple[Sample, Trace, Judged]:
     for frame in filmed.frames:
         eye.frame(frame.at_seconds, frame.bytes, keyframe=frame.keyframe)
     measures, kept = measure(filmed.picture, trace)
-    judged = eye.look(measures, view)
+    judged = eye.look(measures, view, Taken(filmed.at_seconds, kept.imprint))
     return Sample(round(filmed.at_seconds, 3), judged.conditions.state, judged.scores), kept, judged
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from agents.limited import FORMATS, LIMITS, MAX_PIXELS, ONE_FILE_ALONE
 from agents.vision.picture import Picture
@@ -66,6 +66,16 @@ class FilmedLook:
     frames: tuple[FrameSize, ...]
 
 
+class Asking(Protocol):
+    """Somebody who asks for some frames between looks."""
+
+    def want(self, after: float) -> tuple[float, float] | None:
+        """Return from when to when frames are wanted, after a second; None where none are. Asked again once these were given."""
+
+    def filmed(self, times: Sequence[float], pictures: Sequence[Picture]) -> None:
+        """Take the frames in the order in which they are shown, and when each is; none at all where they can't be decoded."""
+
+
 class Timeline:
     """A stream's own timestamps made to run: from 0, never back, missing ones one frame after the one before.
 
@@ -95,17 +105,19 @@ class Timeline:
         return self._now
 
 
-def file_looks(path: Path, every: float, progress: Callable[[float], None] = lambda _: None) -> Iterator[FilmedLook]:
+def file_looks(
+    path: Path, every: float, progress: Callable[[float], None] = lambda _: None, asking: Asking | None = None
+) -> Iterator[FilmedLook]:
     """Yield a look for each `every` seconds of a video file, the first at its first picture.
 
     A keyframe near the due time is decoded alone; without one the frames up to the due time are. `progress` is told the
-    second that was reached. Raises UnreadableError when no picture comes out of the file at all.
+    second that was reached; who is `asking` is given frames meanwhile. Raises UnreadableError when no picture comes out of the file at all.
     """
     import av
 
     try:
         with _opened(path) as container:
-            yield from _looks(path, container, every, progress)
+            yield from _looks(path, container, every, progress, asking)
     except (av.error.FFmpegError, OSError, ValueError, EOFError) as error:
         raise UnreadableError(f"{path}: {_said(error)}") from error
 
@@ -156,7 +168,7 @@ def _said(error: Exception, wanted: str = "a video") -> str:
 
 
 def _looks(
-    path: Path, container: InputContainer, every: float, progress: Callable[[float], None]
+    path: Path, container: InputContainer, every: float, progress: Callable[[float], None], asking: Asking | None
 ) -> Iterator[FilmedLook]:
     from av.stream import Disposition
 
@@ -172,7 +184,8 @@ def _looks(
         )
     if context.width * context.height > MAX_PIXELS:
         raise UnreadableError(f"{path}: a picture of {context.width} x {context.height} is larger than any camera's")
-    run = _Run(_Coding(codec, context.extradata, (context.width, context.height)), every)
+    coding = _Coding(codec, context.extradata, (context.width, context.height))
+    run, film = _Run(coding, every), None if asking is None else _Film(coding, asking)
     rate = float(stream.average_rate or stream.base_rate or 25)
     timeline = Timeline(1 / rate if rate > 0 else 0.04)
     looks = 0
@@ -180,6 +193,8 @@ def _looks(
         stamp = packet.dts if packet.dts is not None else packet.pts
         at = timeline(None if stamp is None or packet.time_base is None else float(stamp * packet.time_base))
         progress(at)
+        if film is not None:
+            film.packet(packet, at)
         for look in run.packet(packet, at):
             looks += 1
             yield look
@@ -279,6 +294,45 @@ class _Run:
         while self.due <= at + MOMENT_SECONDS:
             self.due += self.every
         return FilmedLook(at, picture, frames)
+
+
+@dataclass
+class _Film:
+    """The frames since a keyframe, from which those that somebody asks for are decoded."""
+
+    coding: _Coding
+    asking: Asking
+    window: tuple[float, float] | None = None
+    held: list[tuple[av.Packet[Any], float]] = field(default_factory=list)
+    held_bytes: int = 0
+
+    def packet(self, packet: av.Packet[Any], at: float) -> None:
+        """Take the next coded frame; give those that were asked for once the last of them is there."""
+        self.window = self.window or self.asking.want(at)
+        if self.window is not None and at > self.window[1]:
+            begin, end = self.window
+            shown, self.window = self._shown(begin, end), None
+            self.asking.filmed([shown_at for shown_at, _ in shown], [picture for _, picture in shown])
+        if packet.is_keyframe and (self.window is None or at <= self.window[0]) or self.held_bytes > MAX_HELD_BYTES:
+            self.held, self.held_bytes = [], 0
+        if packet.is_keyframe or self.held:
+            self.held.append((packet, at))
+            self.held_bytes += packet.size
+
+    def _shown(self, begin: float, end: float) -> list[tuple[float, Picture]]:
+        """Return the pictures of a time, in the order in which they are shown; none where one since the keyframe is missing."""
+        import av
+
+        context, frames = self.coding.decoder(), list[av.VideoFrame]()
+        try:
+            for part in (*(_copy(packet) for packet, _ in self.held), None):
+                frames += context.decode(part)
+        except (av.error.FFmpegError, EOFError, ValueError):
+            return []
+        times = sorted(at for _, at in self.held)
+        if len(frames) != len(times):
+            return []
+        return [(at, picture_of(frame)) for at, frame in zip(times, frames, strict=True) if begin <= at <= end]
 
 
 class _Chain:

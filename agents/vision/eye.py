@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from agents.vision import approved as rules
 from agents.vision.diagnose import Conditions, Evidence, conditions, may_be_frozen
 from agents.vision.fingerprint import Fingerprint
+from agents.vision.imprint import Imprint
 from agents.vision.light import Light
 from agents.vision.loop import Frame, Loop
 from agents.vision.match import Match, match, surely
 from agents.vision.measure import Measures, Scores
 from agents.vision.pair import Mask
 from agents.vision.recurrence import MOVES_RATIO, Recurrence
+from agents.vision.replay import Replay, Window
 from agents.vision.settling import Settling
 from agents.vision.thresholds import Thresholds
 from agents.vision.usual import Usual
@@ -23,6 +25,15 @@ NOTHING = frozenset({"black", "signal_lost"})
 
 STILL_LOOKS = 2
 """So many looks in a row that show an earlier picture are frozen time."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """The frame that a look shows."""
+
+    at_seconds: float
+    """By the clock of `Eye.frame`."""
+    imprint: Imprint | None
 
 
 @dataclass(frozen=True)
@@ -62,6 +73,7 @@ class Eye:
         """The last look that surely showed the approved view, without colour (infrared) and with."""
         self._loop = Loop()
         self._recurrence = Recurrence()
+        self._replay = Replay()
         self._still_looks = 0
         """So many looks in a row show the picture of a look before."""
 
@@ -94,8 +106,16 @@ class Eye:
         self._loop.frames(frames)
         self._recurrence.frames(frames)
 
-    def look(self, measures: Measures, view: Fingerprint) -> Judged:
-        """Judge one look."""
+    def want(self, after: float) -> Window | None:
+        """Return which frames after a time would tell whether an earlier one is shown again, by the clock of `Eye.frame`; each is asked for once."""
+        return self._replay.want(after)
+
+    def filmed(self, times: Sequence[float], imprints: Sequence[Imprint]) -> None:
+        """Take those frames' imprints, and when each was sent."""
+        self._replay.filmed(times, imprints)
+
+    def look(self, measures: Measures, view: Fingerprint, taken: Taken | None = None) -> Judged:
+        """Judge one look. Where it isn't known when its frame was `taken` nothing tells whether its noise comes again."""
         beside = self._usual.beside(measures, view.light)
         colourless = view.light == "infrared"
         settled = [item.view for item in self._settling]
@@ -106,7 +126,7 @@ class Eye:
         changed = measures.repeat.changed_ratio
         self._recurrence.looked(moved=changed is None or changed >= MOVES_RATIO)
         copied = self._loop.looping
-        alike = self._recurrence.alike if not copied and self._recurrence.looping else None
+        alike = None if copied else self._alike(taken)
         seen = Evidence(measures, beside, matched, copied=copied, alike=alike)
         found = conditions(seen, thresholds)
         self._stood(same="frozen" in found.staying, nothing=not NOTHING.isdisjoint(found.staying))
@@ -130,6 +150,17 @@ class Eye:
         scores |= {} if matched is None else matched.as_scores()
         since = self._loop.since if copied else None
         return Judged(found, scores, thresholds, matched, undecided=may_be_frozen(seen, thresholds), looped_since=since)
+
+    def _alike(self, taken: Taken | None) -> float | None:
+        """Return how far the stream is that of an earlier time, encoded anew, by its rhythm or by its pictures' noise; None where it is none."""
+        rhythm, replay = self._recurrence, self._replay
+        looping = rhythm.looping
+        if taken is None:
+            return rhythm.alike if looping else None
+        replay.look(taken.at_seconds, taken.imprint)
+        if not replay.shows(rhythm.again if looping else [], rhythm.maybe, rhythm.within):
+            return None
+        return max(rhythm.alike if looping else 0.0, replay.alike or 0.0)
 
     def _stood(self, *, same: bool, nothing: bool) -> None:
         """Leave time out of what a loop is known by in which the picture was frozen, or showed nothing: what an encoder makes of that comes again, too.

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from agents.vision.cells import cells
 from agents.vision.drawn import Drawn, drawn
 from agents.vision.grain import Grain, detail, grain
+from agents.vision.imprint import Imprint, imprint
 from agents.vision.levels import Levels, levels, luma_histogram
 from agents.vision.picture import Picture, Plane
 from agents.vision.repeat import Repeat, repeat
@@ -80,6 +81,8 @@ class Trace:
     rows: Profile
     same_ratio: float | None
     """Of the last look."""
+    imprint: Imprint | None
+    """Of the last picture; None where it is too small."""
 
 
 def measure(picture: Picture, before: Trace | None) -> tuple[Measures, Trace]:
@@ -99,4 +102,4 @@ def measure(picture: Picture, before: Trace | None) -> tuple[Measures, Trace]:
         smear=smear(picture.luma, means),
         repeat=repeat(sample, steps, kept, None if before is None else before.same_ratio, noise.grain),
     )
-    return measures, Trace((*kept, sample)[-KEPT_LOOKS:], rows, measures.repeat.same_ratio)
+    return measures, Trace((*kept, sample)[-KEPT_LOOKS:], rows, measures.repeat.same_ratio, imprint(sample))

@@ -64,6 +64,9 @@ GOES_ON: dict[int, Bar] = {1: (0.6, 2.5), STEPS: (0.4, 4.0)}
 """The same of what came since, at the same time before, with nothing left out: only then it is a loop. Of thousands of earlier times one is like the latest by
 chance now and then, and goes on otherwise."""
 
+MAYBE: Bar = (0.35, 2.5)
+"""The same of what may be one: pictures will tell."""
+
 STAYS: dict[int, Bar] = {1: (0.4, 1.5), STEPS: (0.3, 2.2)}
 """The same for a loop that is known."""
 GONE_ON_SECONDS = 60
@@ -167,6 +170,9 @@ class Recurrence:
         self._asked, self._answer, self._alike = 0, False, 0.0
         self._likely: dict[float, int] = {}
         """How many steps before something was likely to be the same, and since which second that is known."""
+        self._again: list[float] = []
+        self._maybe: list[float] = []
+        """How many steps before it was the same, or may have been, likeliest first."""
 
     def frame(self, at_seconds: float, size: int, *, keyframe: bool) -> None:
         """Take note of one coded frame: its time on any steady clock, its size in bytes."""
@@ -282,7 +288,7 @@ class Recurrence:
         self._any = False
         self._asked = second
         self._paced = self._pace = 0
-        self._likely, self._answer, self._alike = {}, False, 0.0
+        self._likely, self._answer, self._alike, self._again, self._maybe = {}, False, 0.0, [], []
 
     def looked(self, *, moved: bool = True) -> None:
         """Take note of a look at the frames so far, before `looping` is asked: it `moved` when more than noise is new since the last one."""
@@ -303,7 +309,7 @@ class Recurrence:
             return
         if len(self._looks) > 1 and (still or self._still):
             self._stood[_places(self._looks[0 if still else -2], self._step // self._steps)] = True
-            self._answer, self._alike = False, 0.0
+            self._answer, self._alike, self._again, self._maybe = False, 0.0, [], []
         self._still = still
 
     @property
@@ -324,6 +330,21 @@ class Recurrence:
         """How far the last seconds and that earlier time are alike: their correlation when `looping` was last asked, 0 where it isn't."""
         return self._alike
 
+    @property
+    def again(self) -> list[float]:
+        """How many seconds before it was the same when `looping` was last asked; nothing where it isn't."""
+        return [ago / self._steps for ago in self._again]
+
+    @property
+    def maybe(self) -> list[float]:
+        """How many seconds before it may have been the same, likeliest first: one in some is."""
+        return [ago / self._steps for ago in self._maybe]
+
+    @property
+    def within(self) -> float:
+        """By so many seconds these may be wrong."""
+        return 0.8 / self._steps
+
     def _changed_pace(self, second: int) -> bool:
         """Tell whether a second has another number of values from now on, by how many frames come: then all is forgotten."""
         if self._paced < PACED_SECONDS:
@@ -341,7 +362,7 @@ class Recurrence:
         """Look for earlier times that the seconds before this one are likely to be again, and whether those found before go on."""
         first, between = self._tell(second)
         if not len(between) or self._had[_places(second - 60, second - 1)].mean() < KNOWN_RATIO:
-            self._likely, self._answer, self._alike = {}, False, 0.0
+            self._likely, self._answer, self._alike, self._again, self._maybe = {}, False, 0.0, [], []
             return
         steps = self._steps
         seconds = _places(first, second - 1)
@@ -350,7 +371,7 @@ class Recurrence:
         hangs = _hanging(np.repeat(stood, steps), ORDER_SECONDS * steps) if stood.any() else None
         tails = [curve, between]
         bar = (STAYS if self._answer else GOES_ON)[steps]
-        on, alike = dict[float, int](), list[float]()
+        on, alike, maybe = dict[float, int](), list[float](), dict[float, float]()
         for ago, since in self._likely.items():
             goes_on = _goes_on(curve, tails, min(second - since, GONE_ON_SECONDS) * steps, ago, bar, hangs)
             if goes_on is not None:
@@ -364,8 +385,12 @@ class Recurrence:
                 known = (since for ago, since in self._likely.items() if abs(ago - item.ago) <= 1)
                 found[item.ago] = min(known, default=second)
                 alike.append(item.alike)
+            if item.alike >= MAYBE[0] and (sigmas := _beyond_chance(item)) >= MAYBE[1]:
+                maybe[item.ago] = max(sigmas, maybe.get(item.ago, 0.0))
         self._answer = bool(on) or (self._answer and bool(found))
         self._alike = max(alike) if self._answer else 0.0
+        self._again = list(on or found) if self._answer else []
+        self._maybe = sorted(maybe, key=lambda ago: -maybe[ago])
         self._likely = dict(sorted((found | on).items(), key=lambda item: item[1])[:MOST_LIKELY])
 
     def _put(self) -> None:

@@ -1,0 +1,94 @@
+"""What a sensor's noise left in one picture, at a thousand places: it is never the same twice, but in a recording that is played again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+
+from agents.vision.picture import Plane
+from agents.vision.strips import BLOCK
+
+REGIONS_A_SIDE = 4
+REGIONS = REGIONS_A_SIDE**2
+PLACES = 64
+"""In each of 4 x 4 regions: what moves in one of them tells nothing of the others."""
+
+IMPRINT_BYTES = REGIONS * PLACES
+
+AROUND = 5
+"""Side, in pixels, of what is around a place, whose mean is taken out: an encoder leaves little of the finest noise, and light is coarser."""
+
+LEVELS = 4
+"""Steps that are kept of one level of luma."""
+
+MOST_DEVIATION = 24.0
+"""Steps: a place that differs more from its mean over the looks has something moving in it."""
+
+LEAST_POWER = 0.6
+"""Steps of deviation: a region with less noise has none to tell by, nor one in which fewer places than this hold still."""
+LEAST_STILL = 16
+
+LEAST_USUAL = 2
+
+Imprint = npt.NDArray[np.int8]
+"""Luma less the mean around it, in quarters of a level: shape (1024,), region after region."""
+
+
+@lru_cache(maxsize=64)
+def _places(height: int, width: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Return the rows and columns that are looked at, in strips of such a size: the same in each picture."""
+    half = AROUND // 2
+    rows = np.arange(height)
+    rows = rows[(rows % BLOCK >= half) & (rows % BLOCK < BLOCK - half)]  # strips are no neighbours in the picture
+    columns = np.arange(half, width - half)
+    chosen = np.random.default_rng(7)
+    parts = [
+        (chosen.choice(above, PLACES), chosen.choice(beside, PLACES))
+        for above in np.array_split(rows, REGIONS_A_SIDE)
+        for beside in np.array_split(columns, REGIONS_A_SIDE)
+    ]
+    return np.concatenate([part[0] for part in parts]), np.concatenate([part[1] for part in parts])
+
+
+def imprint(strips: Plane) -> Imprint | None:
+    """Return the imprint of a picture's strips, (16 n, 16 m); None for a picture that is too small."""
+    import cv2
+
+    height, width = strips.shape
+    if min(height, width) < BLOCK * REGIONS_A_SIDE // 2:
+        return None
+    rows, columns = _places(height, width)
+    values = strips.astype(np.float32)
+    around = cv2.blur(values, (AROUND, AROUND))
+    fine = (values[rows, columns] - around[rows, columns]) * LEVELS
+    return np.asarray(np.clip(np.rint(fine), -127, 127), np.int8)
+
+
+def alike(now: Imprint, usual: Sequence[Imprint], before: Imprint, usual_then: Sequence[Imprint]) -> float | None:
+    """Return how far a picture's noise is that of an earlier one: a correlation, about 0 for live pictures.
+
+    Each is held against what is usual, of other pictures about that time: what they show, too, is taken out, also where it is lit otherwise. The
+    median over regions, of those in which noise is left and enough places hold still; None where those are fewer than half.
+    """
+    if min(len(usual), len(usual_then)) < LEAST_USUAL:
+        return None
+    groups = [np.array([one, *others], np.float32).reshape(-1, REGIONS, PLACES) for one, others in ((now, usual), (before, usual_then))]
+    shown = (groups[0][1:].mean(0) + groups[1][1:].mean(0)) / 2
+    one, other = (_unlike(group, shown) for group in groups)
+    still = (np.abs(one) <= MOST_DEVIATION) & (np.abs(other) <= MOST_DEVIATION)
+    one, other, places = one * still, other * still, still.sum(1)
+    power, power_before = (one * one).sum(1), (other * other).sum(1)
+    known = (np.minimum(power, power_before) >= LEAST_POWER**2 * places) & (places >= LEAST_STILL)
+    if known.sum() < REGIONS / 2:
+        return None
+    return float(np.median((one * other).sum(1)[known] / np.sqrt(power[known] * power_before[known])))
+
+
+def _unlike(pictures: npt.NDArray[np.float32], shown: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return in what the first picture differs from the others, region by region, but for what all show."""
+    share = (pictures * shown).sum(-1) / ((shown * shown).sum(-1) + 1)
+    unlike = pictures - share[..., None] * shown
+    return np.asarray(unlike[0] - unlike[1:].mean(0), np.float32)

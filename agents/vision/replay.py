@@ -1,0 +1,219 @@
+"""Is what is shown now what was shown so long ago, encoded anew: its noise is held against that of earlier looks, exact to the frame."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from agents.vision.imprint import Imprint, alike
+
+KEPT_SECONDS = 1800.0
+MOST_KEPT = 240
+"""So long, and so many, looks are kept, a kilobyte each: what is shown again after a longer time is told by its rhythm alone."""
+
+APART_SECONDS = 8.0
+"""Between two looks that are held against what is shown now: neighbours tell the same."""
+
+AGAIN_SECONDS = 20.0
+"""And once it has been shown."""
+
+USUAL_LOOKS = 4
+"""What is usual is the mean of so many looks: the latest ones, and those before the one that may be shown again. None is in both: it would make them alike."""
+
+LIVE = 0.12
+MOST_TOLD = 0.5
+"""What counts is by how much the correlation of noise, of the best frame, exceeds what one live picture in a hundred has, or falls short of it; it counts
+up to this. Of 19,134 live pictures one in a thousand had 0.15, the most 0.4. Recordings encoded anew have 0.5 to 0.9 with the same bit rate, 0.3 to 0.6 with half of it."""
+
+PROVEN = 0.33
+"""The least sum that shows a recording. None of 4,890 times that were followed by chance, three pictures each, reached it."""
+
+REFUTED = -0.15
+"""The sum that shows that it is none, though a rhythm comes again: a film on a screen, lights by a programme."""
+
+ENDED = 2
+"""So many correlations in a row that are live ones end what was shown."""
+
+SHOWN_SECONDS = 60.0
+"""So long after it was shown last it is taken to go on."""
+
+PATIENCE_SECONDS = 75.0
+"""So long a rhythm that comes again is no loop yet, where pictures may still show it: those without noise tell nothing."""
+
+TOLD_SECONDS = 900.0
+"""So long after pictures told of a time whose rhythm comes again, and didn't show it, none is a loop by its rhythm alone: the room has one. Half as
+long what they refuted isn't held against them again."""
+
+AT_ONCE = 3
+"""So many times are followed at the same time: a short recording that is played over and over is like several."""
+
+CHANCES = 6
+CHANCE_SECONDS = 600.0
+"""So many times that are less likely are followed in a row, and one more after each such time: it costs to decode frames."""
+
+
+class Window(NamedTuple):
+    """The frames that are wanted: seconds."""
+
+    begin: float
+    end: float
+
+
+@dataclass
+class _Followed:
+    """A time that may be shown again now."""
+
+    ago: float
+    within: float
+    surely: bool
+    """By its rhythm."""
+    since: float
+    asked: float
+    """When the earlier look was that was asked for last."""
+    told: float = 0.0
+    """The sum of what pictures have told."""
+    live: int = 0
+    """So many in a row were live ones."""
+    shown: bool = False
+    """It was shown to be so."""
+    refuted_at: float | None = None
+    """Since when it is known not to be so, or not to be so any more."""
+
+    def is_open(self, now: float) -> bool:
+        """Tell whether pictures are still to tell."""
+        return self.refuted_at is None and (self.shown or now - self.since <= PATIENCE_SECONDS)
+
+    def stands_for(self, ago: float, now: float) -> bool:
+        """Tell whether there is no need to follow another time beside this one, or after it."""
+        if self.is_open(now):
+            return abs(ago - self.ago) <= 2 * self.within
+        told_at, holds = self.refuted_at or self.since, SHOWN_SECONDS if self.shown else TOLD_SECONDS / 2
+        return abs(ago - self.ago) <= self.within and now - told_at <= holds
+
+
+class Replay:
+    """One camera's earlier looks, and which of these times may be shown again. Times are those of frames, on any steady clock."""
+
+    def __init__(self) -> None:
+        """Remember nothing yet."""
+        self._forget()
+
+    def _forget(self) -> None:
+        self._looks = deque[tuple[float, Imprint]](maxlen=MOST_KEPT)
+        self._now = 0.0
+        self._followed = list[_Followed]()
+        self._wanted: tuple[_Followed, Imprint] | None = None
+        self._shown_at: float | None = None
+        self._alike = 0.0
+        """When a recording was shown last, and how far its noise was alike."""
+        self._surely_since: float | None = None
+        """Since when a rhythm has come again."""
+        self._told_at: float | None = None
+        """When pictures last told of such a time and didn't show it."""
+        self._chances, self._chance_at = float(CHANCES), 0.0
+
+    def look(self, at_seconds: float, imprint: Imprint | None) -> None:
+        """Take note of a look. One that lies before the last one begins anew: a clock was set."""
+        if at_seconds < self._now:
+            self._forget()
+        self._now = at_seconds
+        while self._looks and at_seconds - self._looks[0][0] > KEPT_SECONDS:
+            self._looks.popleft()
+        if imprint is not None:
+            self._looks.append((at_seconds, imprint))
+
+    def shows(self, surely: Sequence[float], maybe: Sequence[float], within: float) -> bool:
+        """Tell whether a recording is shown, by what its rhythm says: so many seconds ago, surely or maybe, each give or take `within`."""
+        now = self._now
+        self._follow(surely, maybe, within)
+        if self._shown_at is not None:
+            if now - self._shown_at <= SHOWN_SECONDS:
+                return True
+            self._shown_at = None
+        if not surely:
+            self._surely_since = None
+            return False
+        if self._surely_since is None:
+            self._surely_since = now
+        if self._told_at is not None and now - self._told_at <= TOLD_SECONDS:
+            return False
+        return now - self._surely_since >= PATIENCE_SECONDS or not any(map(self._can_tell, surely))
+
+    @property
+    def alike(self) -> float | None:
+        """How far the noise is that of the time that is shown again; None where none is."""
+        return None if self._shown_at is None else self._alike
+
+    def want(self, after: float) -> Window | None:
+        """Return the soonest frames after a time that tell more; each is asked for once."""
+        found: tuple[float, float, _Followed, Imprint] | None = None
+        for followed in self._followed:
+            if followed.is_open(self._now):
+                for at, earlier in self._looks:
+                    begin = at + followed.ago - followed.within
+                    apart = AGAIN_SECONDS if followed.shown else APART_SECONDS
+                    if at >= followed.asked + apart and begin >= after:
+                        found = min(found or (begin, at, followed, earlier), (begin, at, followed, earlier), key=_begins)
+                        break
+        if found is None:
+            return None
+        begin, at, followed, earlier = found
+        followed.asked, self._wanted = at, (followed, earlier)
+        return Window(begin, begin + 2 * followed.within)
+
+    def filmed(self, times: Sequence[float], imprints: Sequence[Imprint]) -> None:
+        """Take the frames that were wanted, and when each was sent."""
+        if self._wanted is None or not imprints:
+            return
+        (followed, earlier), self._wanted = self._wanted, None
+        usual = [item for at, item in self._looks if at > followed.asked][-USUAL_LOOKS:]
+        then = [item for at, item in self._looks if at < followed.asked][-USUAL_LOOKS:]
+        found = [alike(imprint, usual, earlier, then) for imprint in imprints]
+        best = max((item for item in found if item is not None), default=None)
+        if best is not None:
+            self._tell(followed, best, times[-1])
+
+    def _tell(self, followed: _Followed, best: float, at: float) -> None:
+        """Take note of how far the noise is alike."""
+        followed.told += min(best, MOST_TOLD) - LIVE
+        followed.live = followed.live + 1 if best <= LIVE else 0
+        if followed.shown:
+            if not followed.live:
+                self._shown_at, self._alike = at, best
+            elif followed.live >= ENDED:
+                followed.refuted_at = at
+        elif followed.told >= PROVEN:
+            followed.shown, self._shown_at, self._alike = True, at, best
+            self._chances += not followed.surely
+        else:
+            if followed.surely:
+                self._told_at = at
+            if followed.told <= REFUTED:
+                followed.refuted_at = at
+
+    def _follow(self, surely: Sequence[float], maybe: Sequence[float], within: float) -> None:
+        """Follow what is likeliest of what isn't followed yet."""
+        now = self._now
+        self._followed = [item for item in self._followed if item.is_open(now) or now - item.since <= TOLD_SECONDS]
+        self._chances = min(CHANCES, self._chances + (now - self._chance_at) / CHANCE_SECONDS)
+        self._chance_at = now
+        for ago, sure in (*((ago, True) for ago in surely), *((ago, False) for ago in maybe)):
+            known = [item for item in self._followed if item.stands_for(ago, now)]
+            if sure and known and not known[0].surely:
+                known[0].surely = True
+                self._told_at = known[0].refuted_at
+            if known or not self._can_tell(ago) or not (sure or self._chances >= 1):
+                continue
+            if sum(item.is_open(now) for item in self._followed) < AT_ONCE:
+                self._chances -= not sure
+                self._followed.append(_Followed(ago, within, sure, now, float("-inf")))
+
+    def _can_tell(self, ago: float) -> bool:
+        """Tell whether there is a look of which it will soon be so long ago."""
+        return bool(self._looks) and self._looks[0][0] <= self._now - ago < self._looks[-1][0]
+
+
+def _begins(found: tuple[float, float, _Followed, Imprint]) -> float:
+    return found[0]
