@@ -313,7 +313,8 @@ class _Film:
             begin, end = self.window
             shown, self.window = self._shown(begin, end), None
             self.asking.filmed([shown_at for shown_at, _ in shown], [picture for _, picture in shown])
-        if packet.is_keyframe and (self.window is None or at <= self.window[0]) or self.held_bytes > MAX_HELD_BYTES:
+        begins = packet.is_keyframe and (self.window is None or at <= self.window[0])
+        if begins or self.held_bytes > MAX_HELD_BYTES:
             self.held, self.held_bytes = [], 0
         if packet.is_keyframe or self.held:
             self.held.append((packet, at))

@@ -55,6 +55,8 @@ class JpegPictures:
         self.wanted = False
         self.patient = True
         """Without a meaning here: a keyframe is never far."""
+        self.all = False
+        """Each frame is put together."""
         self.keyframe = True
         self.collecting = False
         self.size = size
@@ -66,7 +68,7 @@ class JpegPictures:
     def begin(self, timestamp: int) -> None:  # noqa: ARG002  (NAL units need it)
         """Begin a frame."""
         self.keyframe = True
-        self._frame = _Frame(self._tables, self._declared) if self.wanted else None
+        self._frame = _Frame(self._tables, self._declared) if self.wanted or self.all else None
         self.collecting = self._frame is not None
 
     def look(self, data: bytes | bytearray, start: int, end: int, meaning: int) -> None:  # noqa: ARG002  (NAL units need it)
@@ -80,13 +82,14 @@ class JpegPictures:
         if self._frame is not None:
             self._frame.broken = True
 
-    def end(self) -> bytes | None:
-        """Return the frame at hand as a JPEG file when it is wanted and whole."""
+    def end(self) -> tuple[bytes | None, bytes | None]:
+        """Return the frame at hand as a JPEG file, when it is whole: where one is wanted, and where all are."""
         frame, self._frame = self._frame, None
         self.collecting = False
         whole = frame.jpeg() if frame is not None else None
+        wanted = whole if self.wanted else None
         self.wanted = self.wanted and whole is None
-        return whole
+        return wanted, whole if self.all else None
 
 
 class _Frame:

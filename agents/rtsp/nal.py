@@ -292,7 +292,7 @@ def _sei_number(payload: bytes, at: int) -> tuple[int, int]:
 class NalPictures:
     """Pictures of one H.264 or H.265 stream: keyframes are noticed, and put together when one is wanted.
 
-    Where keyframes don't come (intra refresh) and `patient` is turned off, a run of frames from a recovery point on
+    All of them are while `all` is set. Where keyframes don't come (intra refresh) and `patient` is turned off, a run of frames from a recovery point on
     is put together instead: what a decoder needs until its picture is right.
     """
 
@@ -306,6 +306,8 @@ class NalPictures:
         self.wanted = False
         """The next complete keyframe's bytes are to be delivered."""
         self.patient = True
+        self.all = False
+        """Each picture is put together, from the next one on; a run that is wanted goes before."""
         self.keyframe = False
         """The access unit at hand is a keyframe."""
         self.collecting = False
@@ -330,27 +332,28 @@ class NalPictures:
         """Begin an access unit."""
         self._timestamp = timestamp
         self.keyframe = False
-        if self._run_left:
-            self._collect(with_sei=True)
+        if self._run_left or self.all:
+            self._collect(with_sei=bool(self._run_left))
 
     def lost(self) -> None:
         """Something of the access unit at hand is missing."""
         if self._assembly is not None:
             self._assembly.broken = True
 
-    def end(self) -> bytes | None:
-        """Return the keyframe at hand, or the run that ends here, as Annex B when it is wanted and whole."""
+    def end(self) -> tuple[bytes | None, bytes | None]:
+        """Return as Annex B, when it is whole, the keyframe at hand or the run that ends here, where one is wanted; and the picture, where all are."""
         if self._assembly is None:
-            return None
-        data = self._assembly.annex_b()
+            return None, None
+        picture = self._assembly.annex_b()
         self._assembly = None
         self.collecting = False
+        wanted: bytes | None = None
         if self._run_left and not self.keyframe:
-            data = self._run_with(data)
-        elif data is not None:
-            self._run_left = 0
-        self.wanted = self.wanted and data is None
-        return data
+            wanted = self._run_with(picture)
+        elif self.keyframe and self.wanted and picture is not None:
+            wanted, self._run_left = picture, 0
+        self.wanted = self.wanted and wanted is None
+        return wanted, picture if self.all else None
 
     def look(self, data: bytes | bytearray, start: int, end: int, meaning: int) -> None:
         """Look into a payload that is part of a picture that is wanted, or may begin one."""
@@ -376,7 +379,7 @@ class NalPictures:
         except ValueError:
             return None
         pictures = NalPictures(codec, (nal,))
-        pictures.wanted, pictures.patient = self.wanted, self.patient
+        pictures.wanted, pictures.patient, pictures.all = self.wanted, self.patient, self.all
         return pictures
 
     def _look_at_first(self, data: bytes | bytearray, start: int, end: int) -> None:

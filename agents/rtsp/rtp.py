@@ -41,6 +41,8 @@ class FrameEvent(NamedTuple):
     """Packets missing since the event before, by their sequence numbers."""
     keyframe_data: Coded | None = None
     """A complete keyframe, where one was wanted."""
+    coded: Coded | None = None
+    """The whole frame, while all are collected; None where something of it is missing."""
 
 
 Pictures = NalPictures | JpegPictures
@@ -107,6 +109,10 @@ class AccessUnits:
         pictures = self._pictures
         pictures.wanted, pictures.patient = wanted, patient
         self._single = pictures.single
+
+    def collect_all(self, collecting: bool) -> None:
+        """From the next access unit on, put each together, or only keyframes that are wanted."""
+        self._pictures.all = collecting
 
     def packet(self, data: bytes | bytearray, start: int, end: int, at: float) -> None:
         """Take the RTP packet data[start:end], read at the monotonic second `at`."""
@@ -178,8 +184,10 @@ class AccessUnits:
     def _flush(self) -> None:
         if self._timestamp >= 0:
             pictures = self._pictures
-            data = pictures.end() if pictures.collecting else None
-            self.events.append(FrameEvent(self._at, self._timestamp, self._bytes, pictures.keyframe, self._lost, data))
+            wanted, coded = pictures.end() if pictures.collecting else (None, None)
+            self.events.append(
+                FrameEvent(self._at, self._timestamp, self._bytes, pictures.keyframe, self._lost, wanted, coded)
+            )
             self._lost = 0
         self._bytes = 0
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from agents.rtsp.connection import Connection
 from agents.rtsp.errors import StreamError
@@ -48,6 +48,40 @@ class StreamInfo:
     """Of recorded footage: from when to when it plays, as the device writes it."""
 
 
+CodedFrame = tuple[int, bytes]
+"""One frame: its RTP timestamp, and its bytes as `FrameEvent.coded` has them."""
+
+MAX_FILM_BYTES = 8 << 20
+_WORD, _HALF = 1 << 32, 1 << 31
+
+
+@dataclass
+class _Film:
+    """The frames from a keyframe at or before `begin` up to `end`, RTP timestamps both."""
+
+    begin: int
+    end: int
+    whole: asyncio.Future[list[CodedFrame]]
+    frames: list[CodedFrame] = field(default_factory=list)
+    bytes: int = 0
+
+    def take(self, event: FrameEvent) -> None:
+        """Take the next frame; one that isn't whole, or too much, makes all begin anew at the next keyframe."""
+        begins = event.keyframe and _ahead(event.rtp_timestamp, self.begin) <= 0
+        if begins or event.coded is None or self.bytes > MAX_FILM_BYTES:
+            self.frames, self.bytes = [], 0
+        if event.coded is not None and (self.frames or event.keyframe):
+            self.frames.append((event.rtp_timestamp, event.coded))
+            self.bytes += len(event.coded)
+        if _ahead(event.rtp_timestamp, self.end) >= 0 and not self.whole.done():
+            self.whole.set_result(self.frames)
+
+
+def _ahead(timestamp: int, of: int) -> int:
+    """Return by how many ticks one RTP timestamp is ahead of another one."""
+    return (timestamp - of + _HALF) % _WORD - _HALF
+
+
 class Stream:
     """A stream that plays. Made by open_stream; close it in any case."""
 
@@ -71,6 +105,7 @@ class Stream:
         self._keyframe: asyncio.Future[bytes] | None = None
         self._kept: tuple[float, bytes] | None = None
         """A keyframe that nobody waited for, and when it came."""
+        self._film: _Film | None = None
         self._patient = True
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._moved = self._moved_checked = 0
@@ -175,6 +210,27 @@ class Stream:
             self.want_keyframe()
             return None
 
+    async def film(self, begin: int, end: int, timeout: float) -> list[CodedFrame]:
+        """Return all frames from a keyframe on that comes now, the last one before `begin` or the first one, up to `end`; both RTP timestamps.
+
+        Nothing where none comes in `timeout` seconds, where a frame after the keyframe is not whole, or where keyframes don't come at all. May
+        run beside `frames` and `next_keyframe`. Raises StreamError when the stream has ended.
+        """
+        if self._connection.error is not None:
+            raise self._connection.error.again()
+        if not self._patient or self._film is not None:
+            return []
+        film = self._film = _Film(begin, end, self._loop.create_future())
+        self._units.collect_all(True)
+        try:
+            async with asyncio.timeout(timeout):
+                return await film.whole
+        except TimeoutError:
+            return []
+        finally:
+            self._film = None
+            self._units.collect_all(False)
+
     def wait_for_first(self, seconds: float) -> None:
         """Let the first packet take so long, where that is more than the deadline: many devices begin with their next keyframe.
 
@@ -216,6 +272,9 @@ class Stream:
         for event in units.events:
             if event.keyframe_data is not None:
                 self._keep(event.keyframe_data)
+        if self._film is not None:
+            for event in units.events:
+                self._film.take(event)
         self._events.extend(units.events)
         units.events.clear()
         self._wake()
@@ -235,6 +294,9 @@ class Stream:
         if self._keyframe is not None and not self._keyframe.done() and error is not None:
             self._keyframe.set_exception(error.again())
             self._keyframe.exception()  # read here: nobody may be waiting any more
+        if self._film is not None and not self._film.whole.done() and error is not None:
+            self._film.whole.set_exception(error.again())
+            self._film.whole.exception()
         self._wake()
 
     def _blame_keep_alive(self) -> None:

@@ -23,6 +23,9 @@ from agents.vision.usual import Usual
 NOTHING = frozenset({"black", "signal_lost"})
 """States in which there is nothing to be seen that could be played again."""
 
+STANDS_RATIO = 0.5
+"""Of a picture's blocks change at the most, from look to look, where the camera stands: a lamp, or who comes close to the lens, may do as much once."""
+
 STILL_LOOKS = 2
 """So many looks in a row that show an earlier picture are frozen time."""
 
@@ -126,7 +129,7 @@ class Eye:
         changed = measures.repeat.changed_ratio
         self._recurrence.looked(moved=changed is None or changed >= MOVES_RATIO)
         copied = self._loop.looping
-        alike = None if copied else self._alike(taken)
+        alike = None if copied else self._alike(taken, changed)
         seen = Evidence(measures, beside, matched, copied=copied, alike=alike)
         found = conditions(seen, thresholds)
         self._stood(same="frozen" in found.staying, nothing=not NOTHING.isdisjoint(found.staying))
@@ -151,13 +154,14 @@ class Eye:
         since = self._loop.since if copied else None
         return Judged(found, scores, thresholds, matched, undecided=may_be_frozen(seen, thresholds), looped_since=since)
 
-    def _alike(self, taken: Taken | None) -> float | None:
+    def _alike(self, taken: Taken | None, changed: float | None) -> float | None:
         """Return how far the stream is that of an earlier time, encoded anew, by its rhythm or by its pictures' noise; None where it is none."""
         rhythm, replay = self._recurrence, self._replay
         looping = rhythm.looping
         if taken is None:
             return rhythm.alike if looping else None
-        replay.look(taken.at_seconds, taken.imprint)
+        # Where all of it is new, as on a tour of presets, what is new in it is more than noise.
+        replay.look(taken.at_seconds, None if changed is not None and changed > STANDS_RATIO else taken.imprint)
         if not replay.shows(rhythm.again if looping else [], rhythm.maybe, rhythm.within):
             return None
         return max(rhythm.alike if looping else 0.0, replay.alike or 0.0)

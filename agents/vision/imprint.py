@@ -67,6 +67,13 @@ def imprint(strips: Plane) -> Imprint | None:
     return np.asarray(np.clip(np.rint(fine), -127, 127), np.int8)
 
 
+def from_bytes(data: bytes) -> Imprint:
+    """Return the imprint of which these are the bytes. Raises ValueError for another number of them."""
+    if len(data) != IMPRINT_BYTES:
+        raise ValueError(f"an imprint of {len(data)} bytes")
+    return np.frombuffer(data, np.int8)
+
+
 def alike(now: Imprint, usual: Sequence[Imprint], before: Imprint, usual_then: Sequence[Imprint]) -> float | None:
     """Return how far a picture's noise is that of an earlier one: a correlation, about 0 for live pictures.
 
@@ -75,7 +82,10 @@ def alike(now: Imprint, usual: Sequence[Imprint], before: Imprint, usual_then: S
     """
     if min(len(usual), len(usual_then)) < LEAST_USUAL:
         return None
-    groups = [np.array([one, *others], np.float32).reshape(-1, REGIONS, PLACES) for one, others in ((now, usual), (before, usual_then))]
+    groups = [
+        np.array([one, *others], np.float32).reshape(-1, REGIONS, PLACES)
+        for one, others in ((now, usual), (before, usual_then))
+    ]
     shown = (groups[0][1:].mean(0) + groups[1][1:].mean(0)) / 2
     one, other = (_unlike(group, shown) for group in groups)
     still = (np.abs(one) <= MOST_DEVIATION) & (np.abs(other) <= MOST_DEVIATION)

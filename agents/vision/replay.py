@@ -131,7 +131,7 @@ class Replay:
         if self._shown_at is not None:
             if now - self._shown_at <= SHOWN_SECONDS:
                 return True
-            self._shown_at = None
+            self._shown_at = self._surely_since = None
         if not surely:
             self._surely_since = None
             return False
@@ -155,7 +155,9 @@ class Replay:
                     begin = at + followed.ago - followed.within
                     apart = AGAIN_SECONDS if followed.shown else APART_SECONDS
                     if at >= followed.asked + apart and begin >= after:
-                        found = min(found or (begin, at, followed, earlier), (begin, at, followed, earlier), key=_begins)
+                        found = min(
+                            found or (begin, at, followed, earlier), (begin, at, followed, earlier), key=_begins
+                        )
                         break
         if found is None:
             return None
@@ -177,13 +179,13 @@ class Replay:
 
     def _tell(self, followed: _Followed, best: float, at: float) -> None:
         """Take note of how far the noise is alike."""
-        followed.told += min(best, MOST_TOLD) - LIVE
+        followed.told += min(max(0.0, best), MOST_TOLD) - LIVE
         followed.live = followed.live + 1 if best <= LIVE else 0
         if followed.shown:
             if not followed.live:
                 self._shown_at, self._alike = at, best
             elif followed.live >= ENDED:
-                followed.refuted_at = at
+                followed.refuted_at = self._told_at = at
         elif followed.told >= PROVEN:
             followed.shown, self._shown_at, self._alike = True, at, best
             self._chances += not followed.surely

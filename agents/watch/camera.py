@@ -23,11 +23,11 @@ from agents.watch.begins import Begins
 from agents.watch.budget import Budget, Seat
 from agents.watch.decoder import DecodeError, Decoder, DecoderBusyError, DecoderKilledError
 from agents.watch.failure import Around, meaning
+from agents.watch.filming import Filming
 from agents.watch.gauge import Gauge, Rates, facts_of
 from agents.watch.looking import Rhythm
 from agents.watch.main_look import look_at_main
 from agents.watch.placeholder import PLAYS_PLACEHOLDER, Offline, Placeholder, nobody_says
-from agents.watch.sender_time import SenderTime
 from agents.watch.track import Sink, Track
 from agents.watch.wall import Wall
 from monitor.model.clock import Clock
@@ -159,10 +159,10 @@ class CameraWatch:
         self._bounds_digest = self._sight.bounds.digest()
         self._random = random.Random(f"{camera_id}/{tools.seed}")  # noqa: S311  (jitter, no secret)
         self._eye = Eye(self._sight.bounds.day, by_light=self._sight.bounds.of)
+        self._filming = Filming(self._eye, tools.decoder, tools.clock)
         self._diagnosis = Diagnosis()
         self._undecided = False  # whether a look is due soon, though there is no change yet to be confirmed
-        self._main = main
-        self._main_wanted = False
+        self._main, self._main_wanted = main, False
         self._placeholder = Placeholder(self._sight.offline, tools.clock)
         self._gauge: Gauge | None = None
         self._newest: FrameEvent | None = None
@@ -284,7 +284,8 @@ class CameraWatch:
         """
         looking = asyncio.create_task(self._look_on(stream))
         opening = asyncio.get_running_loop().call_later(OPENING_SECONDS, seat.aside)
-        self._gauge, sent = Gauge(stream.info.clock_rate), SenderTime(stream.info.clock_rate)
+        self._gauge = Gauge(stream.info.clock_rate)
+        self._filming.begin(stream)
         self._shared_at = self._clock.monotonic()
         first: float | None = None
         """A visit counts from its first frame on: many devices wait for their next keyframe."""
@@ -295,7 +296,7 @@ class CameraWatch:
                     first = self._clock.monotonic()
                     self._begins.began(first - self._shared_at)
                 if events:
-                    self._take(events, self._gauge, sent)
+                    self._take(events, self._gauge)
                     self._seen(events[0].received_at, events[-1].received_at)
                     self._newest = events[-1]
                 seat.playing()
@@ -310,15 +311,16 @@ class CameraWatch:
             opening.cancel()
             looking.cancel()
             await _ended(looking)
+            await self._filming.end()
 
-    def _take(self, events: Sequence[FrameEvent], gauge: Gauge, sent: SenderTime) -> None:
+    def _take(self, events: Sequence[FrameEvent], gauge: Gauge) -> None:
         """Take note of frames: once for all of a read, since a site's cameras have a thousand a second."""
         state = self.state
         state.frames += len(events)
         state.bytes += sum([event.bytes for event in events])
         state.lost_packets += sum([event.lost for event in events])
         gauge.frames(events)
-        self._eye.frames([(sent.at(at, stamp), size, key) for at, stamp, size, key, *_ in events])
+        self._eye.frames(self._filming.sent(events))
 
     def _wait_for_first(self, stream: Stream, *, returns: bool = False) -> None:
         """Give a stream the time that it may take to begin, unless what ran must soon be known to be lost.
@@ -459,6 +461,7 @@ class CameraWatch:
             keyframe = await self._next_keyframe(stream)
             came = clock.monotonic()
             await self._look(stream, keyframe)
+            self._filming.go_on(self._keyframe_seconds)
             now = clock.monotonic()
             soon = self._undecided or self._diagnosis.confirming
             wait = self._rhythm.wait(confirming=soon, keyframe_seconds=self._keyframe_seconds)
@@ -514,7 +517,7 @@ class CameraWatch:
         self.state.looks += 1
         approved = self._sight.views()
         self._eye.approved = tuple(item.fingerprint for item in approved)
-        judged = self._eye.look(looked.measures, looked.view)
+        judged = self._eye.look(looked.measures, looked.view, self._filming.taken(looked.imprint))
         self._undecided = judged.undecided
         scores: dict[str, JsonValue] = dict(judged.scores)
         self.state.scores = scores

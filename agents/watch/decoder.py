@@ -7,13 +7,14 @@ import contextlib
 import json
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from agents.limited import MAX_PIXELS, environment
 from agents.vision.fingerprint import Fingerprint
+from agents.vision.imprint import IMPRINT_BYTES, Imprint, from_bytes
 from agents.vision.measure import Measures
 from agents.watch.processor import processor_seconds
 
@@ -59,6 +60,8 @@ class Looked:
     height: int
     measures: Measures
     view: Fingerprint
+    imprint: Imprint | None = None
+    """Of its noise; None where the picture is too small."""
     seconds: float = 0.0
     """How much of the decoder's processor time it took: on a busy machine a usual picture takes long, and is none the dearer."""
 
@@ -97,7 +100,17 @@ class Decoder:
         header = {"camera": camera, "codec": {"h265": "hevc"}.get(codec, codec)}
         answer, cells, seconds = await self._asked(header, keyframe)
         with _making_sense():
-            return _looked(answer, Fingerprint.from_parts(answer["view"], cells), seconds)
+            noise = int(answer["imprint"])
+            cells, imprints = cells[: len(cells) - noise], _imprints(cells, noise // IMPRINT_BYTES)
+            view = Fingerprint.from_parts(answer["view"], cells)
+            return _looked(answer, view, seconds, imprints[0] if imprints else None)
+
+    async def film(self, codec: str, frames: Sequence[bytes], last: int) -> list[Imprint]:
+        """Decode frames one after the other, the first one a keyframe, and return the imprints of the `last` ones that are shown. Raises DecodeError."""
+        header = {"codec": {"h265": "hevc"}.get(codec, codec), "film": [len(item) for item in frames], "last": last}
+        answer, data, _ = await self._asked(header, b"".join(frames))
+        with _making_sense():
+            return _imprints(data, int(answer["imprints"]))
 
     async def look_at_file(self, camera: str, path: Path, offset_seconds: float, most: int) -> Filmed:
         """Decode and measure `most` keyframes of a recorded file, from the one before `offset_seconds` on.
@@ -182,9 +195,17 @@ class Decoder:
             transport.close()
 
 
-def _looked(answer: dict[str, Any], view: Fingerprint, seconds: float) -> Looked:
+def _looked(answer: dict[str, Any], view: Fingerprint, seconds: float, noise: Imprint | None = None) -> Looked:
     measures = Measures.from_json(answer["measures"])
-    return Looked(int(answer["width"]), int(answer["height"]), measures, view, seconds)
+    return Looked(int(answer["width"]), int(answer["height"]), measures, view, noise, seconds)
+
+
+def _imprints(data: bytes, count: int) -> list[Imprint]:
+    """Read so many imprints at the end of an answer. Raises ValueError for fewer bytes."""
+    start = len(data) - count * IMPRINT_BYTES
+    if start < 0 or count < 0:
+        raise ValueError("an answer without its imprints")
+    return [from_bytes(data[at : at + IMPRINT_BYTES]) for at in range(start, len(data), IMPRINT_BYTES)]
 
 
 def _heard(exchange: asyncio.Task[_Timed]) -> None:

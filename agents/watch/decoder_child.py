@@ -1,7 +1,8 @@
 """The process that decodes keyframes: it has limits, holds no secret, and may be killed at any time.
 
 Talks on standard input and output: a 4-byte big-endian length, then a JSON header line and the keyframe's bytes; the
-answer is a length, a JSON line, and the cells of the view. It keeps a sample of each camera's last picture to compare the next one with.
+answer is a length, a JSON line, the cells of the view and the imprint of its noise. A film is several frames one after the other, of the last of
+which imprints are asked for. It keeps a sample of each camera's last picture to compare the next one with.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import gc
 import json
 import struct
 import sys
+from collections import deque
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from agents.limited import stay_small
@@ -59,12 +61,14 @@ def _read(stream: BinaryIO) -> bytes | None:
 
 
 def _answer(header: dict[str, Any], data: bytes, traces: dict[str, Trace]) -> tuple[dict[str, Any], bytes]:
-    """Return what is said of a keyframe, and the cells of its view."""
+    """Return what is said of a keyframe, and the cells of its view and its imprint; or of a film, and its imprints."""
     from agents.vision.fingerprint import fingerprint
     from agents.vision.measure import measure
 
     if "path" in header:
         return _filmed(str(header["path"]), float(header["offset_seconds"]), int(header["most"])), b""
+    if "film" in header:
+        return _imprints(str(header["codec"]), data, [int(item) for item in header["film"]], int(header["last"]))
     camera = str(header["camera"])
     try:
         picture = decode(str(header["codec"]), data)
@@ -78,7 +82,28 @@ def _answer(header: dict[str, Any], data: bytes, traces: dict[str, Trace]) -> tu
     traces[camera] = trace
     height, width = picture.luma.shape
     view, cells = fingerprint(picture).parts()
-    return {"width": int(width), "height": int(height), "measures": measures.as_json(), "view": view}, cells
+    noise = b"" if trace.imprint is None else trace.imprint.tobytes()
+    told = {
+        "width": int(width),
+        "height": int(height),
+        "measures": measures.as_json(),
+        "view": view,
+        "imprint": len(noise),
+    }
+    return told, cells + noise
+
+
+def _imprints(codec: str, data: bytes, sizes: list[int], last: int) -> tuple[dict[str, Any], bytes]:
+    """Decode frames of so many bytes each, the first one a keyframe; return the imprints of the `last` ones that are shown."""
+    from agents.vision.imprint import imprint
+    from agents.vision.strips import strips
+
+    try:
+        found = [imprint(strips(picture.luma)) for picture in shown(codec, data, sizes, last)]
+    except (ValueError, MemoryError, OSError, EOFError) as error:  # FFmpeg's errors are of these
+        return {"error": f"{type(error).__name__}: {error}"[:200]}, b""
+    told = [item.tobytes() for item in found if item is not None]
+    return {"imprints": len(told)}, b"".join(told)
 
 
 def _filmed(path: str, offset_seconds: float, most: int) -> dict[str, Any]:
@@ -122,6 +147,24 @@ def decode(codec: str, data: bytes) -> Picture | None:
         for frame in context.decode(packet):
             last = frame
     return None if last is None else picture_of(last)
+
+
+def shown(codec: str, data: bytes, sizes: list[int], last: int) -> list[Picture]:
+    """Decode frames one after the other, and return the `last` ones that are shown. Raises ValueError where any is missing."""
+    import av
+
+    from agents.watch.decoding import decoder, picture_of
+
+    context, frames, count, start = decoder(codec), deque[av.VideoFrame](maxlen=max(1, last)), 0, 0
+    for size in (*sizes, None):
+        packet = None if size is None else av.Packet(data[start : start + size])
+        start += size or 0
+        for frame in context.decode(packet):
+            frames.append(frame)
+            count += 1
+    if count != len(sizes):
+        raise ValueError(f"{count} of {len(sizes)} frames were decoded")
+    return [picture_of(frame) for frame in frames]
 
 
 if __name__ == "__main__":

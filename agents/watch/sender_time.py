@@ -36,6 +36,20 @@ class SenderTime:
         self._base = received_at, timestamp
         return received_at
 
+    def of(self, timestamp: int) -> float | None:
+        """Return when a frame near the last one was or will be sent, None before the first one."""
+        if self._base is None:
+            return None
+        at, before = self._base
+        return at + ((timestamp - before + _HALF) % _WORD - _HALF) / self._clock_rate
+
+    def timestamp(self, at: float) -> int | None:
+        """Return the timestamp of a frame that is sent at some second, None before the first one."""
+        if self._base is None:
+            return None
+        then, before = self._base
+        return (before + round((at - then) * self._clock_rate)) % _WORD
+
 
 class Lateness:
     """How late one connection's frames are read: by how much later than the promptest of the last minute or two.

@@ -538,7 +538,7 @@ def test_control_packets_on_the_media_s_channel_disturb_no_frame() -> None:
                     feed(units, control(200, sender=2, at=4_000_000_000 + sequence, reports=1))
                     feed(units, control(203, sender=1, at=5))
         units.finish()
-        return [event[1:] for event in units.events]
+        return [event[1:6] for event in units.events]
 
     plain = frames(AccessUnits("h264", 90_000), reports=False)
     assert any(event[-1] for event in plain)
@@ -555,3 +555,41 @@ def test_control_packets_alone_move_nothing() -> None:
         for sender in (1, 2):  # of the picture and of the sound
             feed(units, control(200, sender, 4_000_000_000 + number, more=control(202, sender, 3)))
     assert (units.moved, units.newest, units.packets) == before
+
+
+def test_while_all_is_collected_each_whole_frame_is_given_and_a_wanted_keyframe_too() -> None:
+    units = AccessUnits("h264", 90_000)
+    sps, pps, key, delta = b"\x67" + b"s" * 8, b"\x68" + b"p" * 4, b"\x65\x88" + b"k" * 3000, b"\x41\x80" + b"d" * 900
+    sequence = 0
+
+    def send(number: int, *, leave_out: bool = False) -> None:
+        nonlocal sequence
+        whole = [sps, pps, *fragments("h264", key, 1000)] if number % 3 == 0 else fragments("h264", delta, 500)
+        for place, part in enumerate(whole):
+            if not (leave_out and place == 1):
+                feed(units, packet(sequence, 3000 * number, part, marker=part is whole[-1]))
+            sequence += 1
+
+    def sent(*numbers: int, leave_out: int = -1) -> list[tuple[bool, bool]]:
+        for number in numbers:
+            send(number, leave_out=number == leave_out)
+        found = [(event.keyframe_data is not None, event.coded is not None) for event in units.events]
+        units.events.clear()
+        return found
+
+    units.want()
+    assert sent(0, 1, 2) == [(True, False), (False, False)]
+    units.collect_all(True)
+    assert sent(3, 4, 5, 6, leave_out=4) == [(False, False), (False, True), (False, False), (False, True)]
+    units.want()
+    send(7)
+    assert units.events[0].coded is not None
+    assert units.events[0].coded == units.events[0].keyframe_data
+    assert key[2:] in units.events[0].coded
+    units.events.clear()
+    send(8)
+    assert units.events[0].coded is not None
+    assert units.events[0].coded.endswith(delta)
+    units.events.clear()
+    units.collect_all(False)
+    assert sent(9, 10) == [(False, False), (False, False)]

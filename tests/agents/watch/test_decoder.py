@@ -357,3 +357,52 @@ async def test_whatever_lies_on_the_disk_costs_no_other_look(decoder: Decoder, t
         await decoder.look_at_file("gate", tmp_path / "absent.ts", 0.0, 2)
     await works(decoder)
     assert decoder.restarts == 0
+
+
+def film(codec: str, seconds: float = 2.0) -> list[bytes]:
+    """Return the coded frames of a scene, five a second, of which the first alone is a keyframe."""
+    context = av.CodecContext.create(codec, "w")
+    assert isinstance(context, av.VideoCodecContext)
+    context.width, context.height, context.pix_fmt = 352, 288, "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    context.time_base, context.framerate, context.gop_size = Fraction(1, 5), Fraction(5), 100
+    context.options = {} if codec == "mjpeg" else {"preset": "ultrafast", "tune": "zerolatency"}
+    frames = list[bytes]()
+    for number in range(round(5 * seconds)):
+        picture = av.VideoFrame.from_ndarray(draws(SCENE)["room"](1_700_000_000.0 + number / 5), format="yuv420p")
+        picture.pts = number
+        frames += [bytes(packet) for packet in context.encode(picture.reformat(format=context.pix_fmt))]
+    return frames + [bytes(packet) for packet in context.encode(None)]
+
+
+@pytest.mark.parametrize(("codec", "encoder"), [("h264", "libx264"), ("h265", "libx265"), ("mjpeg", "mjpeg")])
+async def test_of_a_film_the_last_frames_leave_their_imprints(decoder: Decoder, codec: str, encoder: str) -> None:
+    frames = film(encoder)
+    imprints = await decoder.film(codec, frames, 3)
+    assert len(imprints) == 3
+    assert (await decoder.film(codec, frames[:-1], 2))[1].tobytes() == imprints[1].tobytes()
+    assert len({item.tobytes() for item in imprints}) == 3
+
+
+async def test_a_look_leaves_the_imprint_that_the_same_frame_has_in_a_film(decoder: Decoder) -> None:
+    frames = film("libx264", 0.4)
+    looked = await decoder.look("gate", "h264", frames[0])
+    assert looked.imprint is not None
+    assert (await decoder.film("h264", frames[:1], 1))[0].tobytes() == looked.imprint.tobytes()
+
+
+async def test_a_film_of_which_a_frame_is_missing_or_damaged_says_so_and_the_next_look_works(decoder: Decoder) -> None:
+    frames = film("libx264")
+    for bad in (frames[1:], [b""], [b"\xff" * 50]):
+        with pytest.raises(DecodeError):
+            await decoder.film("h264", bad, 2)
+    with pytest.raises(DecodeError):
+        await decoder.film("vp8", frames, 2)
+    await works(decoder)
+    chance = random.Random(3)
+    for _ in range(30):
+        spoilt = [bytearray(frame) for frame in frames]
+        for frame in chance.sample(spoilt, 3):
+            frame[chance.randrange(len(frame))] ^= 1 << chance.randrange(8)
+        with contextlib.suppress(DecodeError):
+            assert len(await decoder.film("h264", [bytes(frame) for frame in spoilt], 3)) <= 3
+    await works(decoder)

@@ -1,0 +1,98 @@
+"""What one camera's eye asks to see between two looks: frames decoded one after the other, exact to the one."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+from agents.rtsp.errors import StreamError
+from agents.rtsp.rtp import FrameEvent
+from agents.rtsp.stream import Stream
+from agents.vision.eye import Eye, Taken
+from agents.vision.imprint import Imprint
+from agents.vision.loop import Frame
+from agents.vision.replay import Window
+from agents.watch.decoder import DecodeError, Decoder
+from agents.watch.sender_time import SenderTime
+from monitor.model.clock import Clock
+
+MOST_KEYFRAME_SECONDS = 12.0
+MOST_PIXELS = 200 << 20
+"""What is filmed is decoded from a keyframe on: where these are further apart, or pictures are large, it would keep the decoder from other cameras' looks
+for more than a second or two."""
+
+EARLY_SECONDS = 0.5
+LATE_SECONDS = 5.0
+"""So long frames may be on their way, and be waited for."""
+
+
+class Filming:
+    """The frames of one camera's stream by the sender's clock, and what is decoded of them beside looks. One film at a time."""
+
+    def __init__(self, eye: Eye, decoder: Decoder, clock: Clock) -> None:
+        """Film nothing yet."""
+        self._eye = eye
+        self._decoder = decoder
+        self._clock = clock
+        self._stream: Stream | None = None
+        self._times = SenderTime(90_000)
+        self._keyframe_at: float | None = None
+        """When the newest keyframe that was put together was sent."""
+        self._film: asyncio.Task[None] | None = None
+
+    def begin(self, stream: Stream) -> None:
+        """Begin with a connection: its sender's clock is laid on ours anew."""
+        self._stream, self._times, self._keyframe_at = stream, SenderTime(stream.info.clock_rate), None
+
+    def sent(self, events: Sequence[FrameEvent]) -> list[Frame]:
+        """Return frames as an eye takes them, each when it was sent."""
+        at = self._times.at
+        frames = [(at(came, stamp), size, key) for came, stamp, size, key, *_ in events]
+        for event, frame in zip(events, frames, strict=True):
+            if event.keyframe_data is not None:
+                self._keyframe_at = frame[0]
+        return frames
+
+    def taken(self, imprint: Imprint | None) -> Taken | None:
+        """Return which frame the newest look shows; None where that isn't known."""
+        return None if self._keyframe_at is None else Taken(self._keyframe_at, imprint)
+
+    def go_on(self, keyframe_seconds: float | None) -> None:
+        """Film what the eye asks for, if anything; keyframes are so far apart."""
+        stream, shown_at = self._stream, self._keyframe_at
+        if stream is None or shown_at is None or keyframe_seconds is None or keyframe_seconds > MOST_KEYFRAME_SECONDS:
+            return
+        if self._film is None or self._film.done():
+            early = keyframe_seconds + EARLY_SECONDS
+            window = self._eye.want(shown_at + early)
+            if window is not None:
+                self._film = asyncio.create_task(self._take(stream, window, early))
+
+    async def end(self) -> None:
+        """End with the connection."""
+        film, self._film = self._film, None
+        if film is not None:
+            film.cancel()
+            await asyncio.wait({film})
+            if not film.cancelled() and (error := film.exception()) is not None:
+                raise error
+
+    async def _take(self, stream: Stream, window: Window, early: float) -> None:
+        """Decode from a keyframe on that comes so much before a window, and hand the noise of the window's frames on.
+
+        What can't be had tells nothing, this time.
+        """
+        with contextlib.suppress(StreamError, DecodeError):
+            await self._clock.sleep(max(0.0, window.begin - early - self._clock.monotonic()))
+            begin, end = self._times.timestamp(window.begin), self._times.timestamp(window.end)
+            if begin is None or end is None:
+                return
+            frames = await stream.film(begin, end, early + window.end - window.begin + LATE_SECONDS)
+            info = stream.info
+            if not frames or len(frames) * (info.width or 0) * (info.height or 0) > MOST_PIXELS:
+                return
+            times = sorted(at for at in (self._times.of(stamp) for stamp, _ in frames) if at is not None)
+            last = sum(at >= window.begin for at in times)
+            imprints = await self._decoder.film(info.codec, [data for _, data in frames], last)
+            self._eye.filmed(times[-last:], imprints)

@@ -1,0 +1,152 @@
+"""Which of what comes again is a recording: the one that has the same noise, at the same frame."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from agents.vision.imprint import IMPRINT_BYTES, Imprint
+from agents.vision.replay import CHANCES, PATIENCE_SECONDS, SHOWN_SECONDS, TOLD_SECONDS, Replay, Window
+
+FRAME = 0.2
+WITHIN = 0.16
+AGO = 62.4
+
+
+def noise(at: float) -> Imprint:
+    """Return the noise of the frame that is taken at a second."""
+    return np.clip(np.random.default_rng(round(at / FRAME)).normal(0, 8, IMPRINT_BYTES), -127, 127).astype(np.int8)
+
+
+def live(at: float) -> Imprint | None:
+    return noise(at)
+
+
+def recorded(begins: float, until: float = 1e9, ago: float = AGO) -> Callable[[float], Imprint]:
+    """Return a camera of which a recording is played from some second on: what was so long ago, once and again."""
+
+    def shown(at: float) -> Imprint:
+        while begins <= at < until:
+            at -= ago
+        return noise(at)
+
+    return shown
+
+
+class Run:
+    """A camera that is looked at each ten seconds, and filmed when somebody asks."""
+
+    def __init__(self, shown: Callable[[float], Imprint | None]) -> None:
+        self.replay = Replay()
+        self.shown = shown
+        self.now = 0.0
+        self.films = 0
+        self.wanted: Window | None = None
+
+    def until(self, end: float, *, surely: tuple[float, ...] = (), maybe: tuple[float, ...] = ()) -> bool:
+        """Look on, with such a rhythm; return what the last look says."""
+        says = False
+        while self.now < end:
+            self.replay.look(self.now, self.shown(self.now))
+            says = self.replay.shows(surely, maybe, WITHIN)
+            self.wanted = self.wanted or self.replay.want(self.now)
+            while (window := self.wanted) is not None and window.begin < self.now + 10:
+                times = [n * FRAME for n in range(round(window.begin / FRAME) - 3, round(window.end / FRAME) + 3)]
+                times = [at for at in times if window.begin <= at <= window.end]
+                found = [(at, self.shown(at)) for at in times]
+                self.films += 1
+                self.replay.filmed(times, [item for _, item in found if item is not None])
+                self.wanted = self.replay.want(window.end)
+            self.now += 10
+        return says
+
+
+def test_a_recording_is_shown_by_its_noise_soon_after_its_rhythm_may_come_again() -> None:
+    run = Run(recorded(200))
+    assert not run.until(270)
+    assert run.until(300, maybe=(AGO,))
+    assert run.replay.alike is not None
+    assert run.replay.alike > 0.7
+
+
+def test_a_room_in_which_the_same_happens_again_is_live() -> None:
+    run = Run(live)
+    run.until(300)
+    for _ in range(40):
+        assert not run.until(run.now + 30, surely=(AGO, 2 * AGO))
+
+
+@pytest.mark.parametrize("off", [-2, -1, 1, 2])
+def test_another_frame_than_that_one_shows_nothing(off: int) -> None:
+    """The rhythm is wrong by a frame or two: they are among those that are filmed, or not, and no other frame has the noise."""
+    run = Run(recorded(200))
+    run.until(270)
+    assert run.until(310, maybe=(AGO + off * FRAME,)) == (abs(off * FRAME) <= WITHIN)
+
+
+def test_where_pictures_have_no_noise_a_rhythm_is_believed_after_a_while() -> None:
+    run = Run(lambda _: np.zeros(IMPRINT_BYTES, np.int8))
+    run.until(300)
+    assert not run.until(300 + PATIENCE_SECONDS - 10, surely=(AGO,))
+    assert run.until(300 + PATIENCE_SECONDS + 20, surely=(AGO,))
+
+
+def test_where_nothing_is_known_of_that_time_a_rhythm_is_believed_at_once() -> None:
+    without = Run(lambda _: None)
+    without.until(300)
+    assert without.until(310, surely=(AGO,))
+    young = Run(live)
+    young.until(100)
+    assert young.until(110, surely=(2 * 3600.0,))
+
+
+def test_a_rhythm_that_may_be_chance_alone_is_no_loop_without_noise() -> None:
+    run = Run(lambda _: np.zeros(IMPRINT_BYTES, np.int8))
+    run.until(300)
+    assert not run.until(600, maybe=(AGO,))
+
+
+def test_a_recording_that_ends_is_no_loop_soon_after() -> None:
+    run = Run(recorded(200, until=400))
+    run.until(270)
+    assert run.until(400, surely=(AGO,))
+    assert not run.until(400 + SHOWN_SECONDS + 40, surely=(AGO,))
+    assert not run.until(1000)
+
+
+def test_chances_are_few_where_nothing_comes_of_them() -> None:
+    run = Run(live)
+    run.until(600)
+    for number in range(60):
+        run.until(run.now + 10, maybe=(50.0 + 3.1 * number,))
+    assert run.films <= 3 * (CHANCES + 1)
+
+
+def test_one_that_was_told_isn_t_looked_for_without_end_and_is_looked_for_again() -> None:
+    run = Run(live)
+    run.until(300)
+    run.until(300 + TOLD_SECONDS / 3, surely=(AGO,))
+    once = run.films
+    assert 2 <= once <= 6
+    run.until(run.now + 2 * TOLD_SECONDS, surely=(AGO,))
+    assert once < run.films <= 8 * once
+
+
+def test_a_clock_that_is_set_back_makes_all_begin_anew() -> None:
+    run = Run(recorded(200))
+    run.until(270)
+    assert run.until(310, maybe=(AGO,))
+    run.now = 0.0
+    assert not run.until(20)
+    assert run.replay.alike is None
+    assert run.replay.want(0.0) is None
+
+
+def test_what_is_handed_in_that_nobody_asked_for_is_left() -> None:
+    replay = Replay()
+    replay.filmed([1.0], [noise(1.0)])
+    replay.look(1.0, noise(1.0))
+    replay.filmed([], [])
+    assert replay.want(1.0) is None
