@@ -74,6 +74,7 @@ class _Followed:
     """When the earlier look was that was asked for last."""
     told: float = 0.0
     """The sum of what pictures have told."""
+    told_at: float | None = None
     live: int = 0
     """So many in a row were live ones."""
     shown: bool = False
@@ -180,6 +181,7 @@ class Replay:
     def _tell(self, followed: _Followed, best: float, at: float) -> None:
         """Take note of how far the noise is alike."""
         followed.told += min(max(0.0, best), MOST_TOLD) - LIVE
+        followed.told_at = at
         followed.live = followed.live + 1 if best <= LIVE else 0
         if followed.shown:
             if not followed.live:
@@ -203,9 +205,9 @@ class Replay:
         self._chance_at = now
         for ago, sure in (*((ago, True) for ago in surely), *((ago, False) for ago in maybe)):
             known = [item for item in self._followed if item.stands_for(ago, now)]
-            if sure and known and not known[0].surely:
+            if sure and known:
                 known[0].surely = True
-                self._told_at = known[0].refuted_at
+                self._told_at = max(known[0].told_at, self._told_at, key=_late)
             if known or not self._can_tell(ago) or not (sure or self._chances >= 1):
                 continue
             if sum(item.is_open(now) for item in self._followed) < AT_ONCE:
@@ -215,6 +217,10 @@ class Replay:
     def _can_tell(self, ago: float) -> bool:
         """Tell whether there is a look of which it will soon be so long ago."""
         return bool(self._looks) and self._looks[0][0] <= self._now - ago < self._looks[-1][0]
+
+
+def _late(at: float | None) -> float:
+    return float("-inf") if at is None else at
 
 
 def _begins(found: tuple[float, float, _Followed, Imprint]) -> float:

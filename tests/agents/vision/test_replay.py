@@ -86,6 +86,15 @@ def test_another_frame_than_that_one_shows_nothing(off: int) -> None:
     assert run.until(310, maybe=(AGO + off * FRAME,)) == (abs(off * FRAME) <= WITHIN)
 
 
+def test_what_was_told_while_a_rhythm_might_have_been_chance_counts_when_it_is_sure() -> None:
+    run = Run(live)
+    run.until(300)
+    run.until(400, surely=(3 * AGO,))
+    run.until(410, surely=(3 * AGO,), maybe=(AGO,))
+    for _ in range(12):
+        assert not run.until(run.now + 10, surely=(AGO,))
+
+
 def test_where_pictures_have_no_noise_a_rhythm_is_believed_after_a_while() -> None:
     run = Run(lambda _: np.zeros(IMPRINT_BYTES, np.int8))
     run.until(300)
