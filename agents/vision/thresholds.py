@@ -68,8 +68,9 @@ class Thresholds:
     frozen_most_grain: float = _most(3.0)
     """Of the usual noise: diagonal stripes and snow are measured as noise, too."""
     looped_alike: float = _least(0.3)
-    """Correlation with an earlier time of what the stream is taken to be, encoded anew; half of such loops reach 0.7 when they are found. A site may ask
-    for more of a camera that sees the same minute again and again: at 1 copied streams alone are looped there."""
+    """Correlation with an earlier time of what the stream is taken to be, encoded anew: of its rhythm, or of its pictures' noise where that is more; half of
+    such loops reach 0.7 when they are found. A site may ask for more of a camera that moves by itself, by the same way again and again: at 1 copied streams
+    alone are looped there."""
     noisy_grain: float = _least(4.0)
     """Standard deviation in levels after the encoder, which takes most of a sound sensor's noise away."""
     noisy_colour_grain: float = _least(2.0)
