@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sqlalchemy.orm import Session
 
 from monitor.collector.arrival import Identity, Rejected
-from monitor.model.chain import Chain, ChainError, Link, Told
+from monitor.model.chain import Chain, ChainError, Link, Precedes, Told
 from monitor.model.span import Millis
 from monitor.store.agents import KnownChain, chains_of_agents, dispute
+from monitor.store.listening import order_of_moments
 from monitor.store.reports import Position, Received, add_disputed, known_digests
 
 
@@ -25,8 +26,9 @@ def begin(session: Session, reports: Mapping[Identity, Iterable[Position]]) -> d
     for (institution, agent, boot, sequence), digest in known_digests(session, wanted).items():
         known[Identity(institution, agent)][boot, sequence] = digest
     chains = chains_of_agents(session, [(who.institution, who.agent) for who in reports])
+    nothing, precedes = KnownChain(Chain(), 0, None), order_of_moments(session)
     return {
-        who: Intake.of(session, who, known[who], chains.get((who.institution, who.agent), KnownChain(Chain(), 0, None)))
+        who: Intake.of(session, who, known[who], chains.get((who.institution, who.agent), nothing), precedes)
         for who in reports
     }
 
@@ -43,6 +45,8 @@ class Intake:
     """None: what is kept of it can't be read. Reports are taken in all the same, and are held against each other when it is made again."""
     reports: int
     """So many of them came in before."""
+    precedes: Precedes
+    """By the collector's clock as it was set."""
     newly_lost: bool = False
     """These are the first reports that come in while the chain can't be read."""
     forked: bool = False
@@ -50,10 +54,17 @@ class Intake:
     disputed: list[Received] = field(default_factory=list)
 
     @classmethod
-    def of(cls, session: Session, identity: Identity, known: dict[Position, str], kept: KnownChain) -> Intake:
+    def of(
+        cls,
+        session: Session,
+        identity: Identity,
+        known: dict[Position, str],
+        kept: KnownChain,
+        precedes: Precedes,
+    ) -> Intake:
         """Begin with what is kept of the agent's chain."""
         newly_lost = kept.chain is None and kept.lost_at is None
-        return cls(session, identity, known, kept.chain, kept.reports, newly_lost)
+        return cls(session, identity, known, kept.chain, kept.reports, precedes, newly_lost)
 
     def take(self, received: Received, link: Link) -> Rejected | str:
         """Return "stored" for a report that is new, "had" for a copy, or why it is refused."""
@@ -84,7 +95,7 @@ class Intake:
         if self.chain is None:
             Chain().add(link, lambda _boot, _sequence: None)  # what the report alone tells of its place
             return
-        grown = self.chain.add(link, self._stored)
+        grown = self.chain.add(replace(link, precedes=self.precedes), self._stored)
         self.forked = self.forked or grown.fork_count > self.chain.fork_count
         self.chain = grown
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
@@ -62,6 +62,15 @@ class Segment(Strict):
     """The first one follows an envelope that another one follows too."""
 
 
+Precedes = Callable[[Millis, Millis], bool]
+"""Tells whether the collector may have given a nonce of the one moment no later than one of the other."""
+
+
+def precedes(one: Millis, other: Millis) -> bool:
+    """Tell whether a moment is no later than another: so it is by a clock that is never set back."""
+    return one <= other
+
+
 @dataclass(frozen=True)
 class Link:
     """One envelope as the chain sees it."""
@@ -71,6 +80,8 @@ class Link:
     now: Millis | None = None
     """When it came in, by the collector's clock; None: whenever. A moment that lies after it was given by a clock that has
     been set back since: when that was nobody knows, and it puts nothing in order."""
+    precedes: Precedes = field(default=precedes, compare=False)
+    """By the collector's clock as it was set: what it gave before it was set back may be of a later moment."""
 
     def known(self, moment: Millis) -> bool:
         """Tell whether a nonce's moment says when that was."""
@@ -267,21 +278,25 @@ class Chain(Strict):
         assert link.after is not None  # noqa: S101  (for the type checker: the caller looked)
         if self._is_followed(link.after, stored):
             return True
-        newest = max((at for item in self.segments if link.known(at := item.last.nonce_at)), default=0)
-        if link.mark.nonce_at < newest and not self._fits(link):
+        at = link.mark.nonce_at
+        is_late = any(link.known(end) and not link.precedes(end, at) for end in self._ends())
+        if is_late and not self._fits(link):
             raise ChainError("unlinked", "the report is late, and the chain has no hole into which it could belong")
         return False
 
+    def _ends(self) -> Iterator[Millis]:
+        return (item.last.nonce_at for item in self.segments)
+
     def _fits(self, link: Link) -> bool:
         """Tell whether a late envelope may belong into a hole: before a segment whose predecessor is missing."""
+        at = link.mark.nonce_at
         ends = [item for item in self.segments if link.known(item.last.nonce_at)]
         for item in self.segments:
-            if item.after is None or item.forked:
+            first = item.first.nonce_at
+            if item.after is None or item.forked or not link.precedes(at, first):
                 continue
-            before = max(
-                (s.last.nonce_at for s in ends if s.last.nonce_at <= item.first.nonce_at and s is not item), default=0
-            )
-            if before <= link.mark.nonce_at <= item.first.nonce_at:
+            before = [s.last.nonce_at for s in ends if s.last.nonce_at <= first and s is not item]
+            if all(link.precedes(end, at) for end in before):
                 return True
         return False
 
@@ -333,8 +348,8 @@ def _check_order(link: Link, before: Segment | None, behind: Segment | None) -> 
     if after is not None and after.boot == place.boot and after.sequence >= place.sequence:
         raise ChainError("order", "the report's number is not above that of the one before it")
     at = link.mark.nonce_at
-    early = before is not None and link.known(before.last.nonce_at) and at < before.last.nonce_at
-    late = behind is not None and link.known(at) and at > behind.first.nonce_at
+    early = before is not None and link.known(before.last.nonce_at) and not link.precedes(before.last.nonce_at, at)
+    late = behind is not None and link.known(at) and not link.precedes(at, behind.first.nonce_at)
     if early or late:
         raise ChainError("nonce", "the report carries an older nonce than the one before it in the chain")
 

@@ -6,9 +6,10 @@ from bisect import bisect_right
 from collections.abc import Callable
 from itertools import accumulate
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.orm import Session
 
+from monitor.model.chain import Precedes
 from monitor.model.span import MINUTE, SECOND, Millis
 from monitor.store.tables import ListeningRow
 from monitor.store.upsert import insert_new
@@ -26,10 +27,12 @@ def listens(session: Session, now: Millis, absent_after: Millis = ABSENT_AFTER) 
 
     So does one where the clock was set back: what was noted by a clock that was ahead says nothing of now.
     """
-    newest = select(ListeningRow).where(ListeningRow.since_at <= now + APART)
-    row = session.scalars(newest.order_by(ListeningRow.since_at.desc()).limit(1)).one_or_none()
-    if row is None or not -APART <= now - row.until_at <= absent_after:
-        insert_new(session, ListeningRow, [{"since_at": now, "until_at": now}])
+    here = (ListeningRow.until_at >= now - absent_after, ListeningRow.until_at <= now + APART)
+    order = (ListeningRow.number.desc(), ListeningRow.since_at.desc())
+    row = session.scalars(select(ListeningRow).where(*here).order_by(*order).limit(1)).one_or_none()
+    if row is None:
+        number = session.scalars(select(func.coalesce(func.max(ListeningRow.number), 0))).one() + 1
+        insert_new(session, ListeningRow, [{"since_at": now, "until_at": now, "number": number}])
         return
     session.execute(
         update(ListeningRow)
@@ -59,6 +62,29 @@ def listened(session: Session) -> Callable[[Millis], bool]:
         return index == 0 or at - latest[index - 1] <= ABSENT_AFTER
 
     return told
+
+
+def order_of_moments(session: Session) -> Precedes:
+    """Return what tells whether the collector may have shown one moment no later than another, by the stretches noted.
+
+    So it did where the one lies in a stretch that was begun before the other's: its clock was set back in between. They are
+    read when somebody asks for a pair that is out of order, which is seldom.
+    """
+    noted: list[tuple[int, Millis, Millis]] = []
+
+    def stretches(at: Millis) -> list[int]:
+        return [number for number, since, until in noted if since - ABSENT_AFTER <= at <= until + ABSENT_AFTER]
+
+    def precedes(one: Millis, other: Millis) -> bool:
+        if one <= other + APART:
+            return True
+        if not noted:
+            query = select(ListeningRow.number, ListeningRow.since_at, ListeningRow.until_at)
+            noted.extend((number, since, until) for number, since, until in session.execute(query))
+        before, behind = stretches(one), stretches(other)
+        return bool(before and behind) and min(before) < max(behind)
+
+    return precedes
 
 
 def listening_since(session: Session, as_of: Millis) -> Millis | None:

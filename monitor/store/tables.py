@@ -528,3 +528,5 @@ class ListeningRow(Base):
 
     since_at: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     until_at: Mapped[Instant]
+    number: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    """Which stretch it was: one of a higher number was begun later, whatever the clock showed. 0: they were not numbered yet."""

@@ -7,7 +7,7 @@ from monitor.model.inventory import Institution, Inventory
 from monitor.model.ledger import Facts
 from monitor.model.span import DAY, HOUR, MINUTE, SECOND
 from monitor.store.engine import reading, writing
-from monitor.store.listening import listened_at, listening_since, listens
+from monitor.store.listening import listened_at, listening_since, listens, order_of_moments
 from support.packs import pack
 
 NOW = 1_795_000_000_000
@@ -89,3 +89,19 @@ def test_an_agent_is_not_called_silent_for_time_in_which_nobody_could_hear_it() 
     assert silence(NOW - HOUR, NOW - 2 * HOUR) == ["silent"]
     assert silence(NOW - HOUR, NOW - MINUTE) == [], "the centre came back a minute ago: it can't tell yet"
     assert silence(NOW - MINUTE, NOW - 5 * SECOND) == ["reporting"]
+
+
+def test_a_moment_may_come_after_a_later_one_where_the_clock_was_set_back_in_between(engine: Engine) -> None:
+    """It is told by the order in which stretches began: an absence is none, and what was before it doesn't come again."""
+    wrong = NOW - 30 * DAY
+    for at in (NOW, NOW + 10 * SECOND, NOW + HOUR, wrong, wrong + 10 * SECOND, NOW + 2 * HOUR, NOW + 2 * HOUR + SECOND):
+        with writing(engine) as session:
+            listens(session, at)
+    with reading(engine) as session:
+        precedes = order_of_moments(session)
+    before, after, behind, right = NOW + 5 * SECOND, NOW + HOUR, wrong + 5 * SECOND, NOW + 2 * HOUR
+    assert [precedes(one, other) for one, other in ((before, after), (after, right), (behind, right))] == [True] * 3
+    assert [precedes(one, other) for one, other in ((before, behind), (after, behind))] == [True] * 2, "it was set back"
+    assert [precedes(one, other) for one, other in ((right, behind), (right, after), (after, before))] == [False] * 3
+    assert not precedes(after, wrong + HOUR), "nobody listened then"
+    assert precedes(after, after - MINUTE), "by the clock of another machine"
