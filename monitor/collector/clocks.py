@@ -51,8 +51,9 @@ class Comparison:
 
 def offset_of(nonce_at: Millis, written_at: Millis, now: Millis) -> Millis | None:
     """Return by how much at least an agent's clock is off, 0 when it may be right; None where a report can't tell."""
-    if now < nonce_at:  # the centre's own clock went back: it gave that nonce at a later moment
-        return max(0, written_at - now)
+    if now < nonce_at:
+        # The centre's own clock went back: it gave that nonce at a later moment, and who wrote since may be behind by anything.
+        return written_at - now if written_at > now else None
     if now - nonce_at > FRESH:
         return None
     return max(0, written_at - now) + min(0, written_at - nonce_at)
@@ -76,12 +77,37 @@ def has_waited(session: Session, now: Millis) -> bool:
     return now - clocks.note_wait(session, now, FRESH) >= PATIENCE
 
 
+def agree(session: Session, now: Millis) -> bool:
+    """Tell whether those of the agents that were heard lately agree with the centre's clock, and are enough, or all there will be."""
+    offsets = clocks.offsets_since(session, now - FRESH, now)
+    if not offsets or abs(median(offsets)) > DISAGREES:
+        return False
+    return len(offsets) >= min(ENOUGH, clocks.count_agents(session)) or has_waited(session, now)
+
+
+def is_settled(session: Session, now: Millis) -> bool:
+    """Tell whether the centre's clock, which lies behind what it had shown, is the one to go by now.
+
+    Its agents say so. Where nobody can tell it is believed once that has lasted: a clock that comes up behind, and is set by
+    a server of time some minutes later, was not set right when it went back.
+    """
+    if not clocks.count_agents(session) or agree(session, now):
+        return True
+    return compare(session, now).standing is not Standing.DISPUTED and has_waited(session, now)
+
+
 def note_clocks(context: Context) -> int:
     """Note whether the clocks disagree now; return 1 when they do. A job."""
     now = context.now()
     with reading(context.engine) as session:
         found = compare(session, now)
-    if found.standing is not Standing.DISPUTED or found.offset is None:
+        lapsed = clocks.is_any_dispute_after(session, now)
+    if found.offset is None:
+        return 0
+    if found.standing is not Standing.DISPUTED:
+        if lapsed:
+            with writing(context.engine) as session:
+                clocks.forget_disputes_after(session, now)
         return 0
     log.error(
         "the collector's clock and the median of its agents' disagree: set it; findings about clocks wait",

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy.orm import Session
 
 from monitor.collector.arrival import Arrivals, Arrived, Identity, NotProved, Rejected, check_in
-from monitor.collector.clocks import Standing, compare, has_waited, offset_of
+from monitor.collector.clocks import FRESH, Standing, agree, compare, has_waited, offset_of
 from monitor.collector.context import Context
 from monitor.collector.intake import Intake, begin
 from monitor.collector.nonce import new_nonce, nonce_moment
@@ -152,9 +152,12 @@ def _whose_clock(
             _compare_clocks(session, identity, item, nonce_key, now)
         standing = compare(session, now).standing
         waits = standing is Standing.UNSURE and not has_waited(session, now)
+        confirmed = agree(session, now)
     if waits:
         return ClockUnsure("its time can't be, and too few agents were heard lately to tell whose clock is right")
-    return Trust.AGENT if standing is Standing.DISPUTED else Trust.CENTRE
+    if standing is Standing.DISPUTED:
+        return Trust.AGENT
+    return Trust.CONFIRMED if confirmed else Trust.CENTRE
 
 
 def _compare_clocks(
@@ -165,8 +168,11 @@ def _compare_clocks(
     header = item.protected
     nonce_at = nonce_moment(nonce_key, identity.institution, identity.agent, header.nonce)
     offset = None if nonce_at is None else offset_of(nonce_at, header.written_at, now)
-    if offset is not None:
-        note_offset(session, identity.institution, identity.agent, offset, now)
+    if nonce_at is None or offset is None:
+        return
+    # Of a moment to come nobody knows how long ago it was: a report that has waited for long tells less than one of now.
+    since = now - FRESH if nonce_at > now else None
+    note_offset(session, identity.institution, identity.agent, offset, now, unless_since=since)
 
 
 def _receipt(digest: str, answer: Rejected | str, doubt: str | None) -> Receipt:

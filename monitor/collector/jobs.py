@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import structlog
 
-from monitor.collector.clocks import note_clocks
+from monitor.collector.clocks import is_settled, note_clocks
 from monitor.collector.context import Context
 from monitor.collector.evaluate import evaluate
 from monitor.collector.notify import LONGEST_WAIT, send_notices
@@ -33,7 +33,8 @@ def bring_back(context: Context) -> int:
     """Bring back what a clock that was ahead, and has been set back since, put into the future; return how much.
 
     Else nothing would be judged, nobody be silent and nobody be told until then, and what is seen now would be dropped
-    beside what was seen later.
+    beside what was seen later. But a clock that is wrong since it was set back, as that of a machine whose battery is dead,
+    moves nothing: what it would move is right, and would be another case once the clock is set.
     """
     now = context.now()
     due_latest = now + max(context.settings.evaluate_every, AFTER_FAILURE) + APART
@@ -41,6 +42,9 @@ def bring_back(context: Context) -> int:
     # Whoever was evaluated is due again, be it then: where nobody is, nothing is scanned for nothing.
     with reading(context.engine) as session:
         if not evaluations.is_any_due_after(session, due_latest) and not notices.is_any_due_after(session, owed_latest):
+            return 0
+    with writing(context.engine) as session:
+        if not is_settled(session, now):
             return 0
     with writing(context.engine) as session:
         due = evaluations.due_by(session, now, due_latest)

@@ -109,6 +109,8 @@ class Trust(Enum):
     """Which clock decides about a report whose time can't be by the centre's."""
 
     CENTRE = "centre"
+    CONFIRMED = "confirmed"
+    """The centre's, with which its agents agree."""
     AGENT = "agent"
     """The centre's disagrees with the median of its agents'."""
 
@@ -183,8 +185,9 @@ def _doubted(received: Received, error: Rejected, now: Millis, trust: Trust | No
     """Return a report that is kept and counts for nothing. Raises Rejected, ClockUnsure: it isn't kept, or not yet."""
     if error.reason not in MISDATED or trust is None:
         raise error
-    # Where the centre's own clock was set back it is no measure of what lies ahead.
-    if error.reason == "ahead" and (trust is Trust.AGENT or received.nonce_at > now):
+    # Where the centre's own clock was set back it is no measure of what lies ahead, until its agents agree with it again.
+    was_set_back = received.nonce_at > now and trust is not Trust.CONFIRMED
+    if error.reason == "ahead" and (trust is Trust.AGENT or was_set_back):
         raise ClockUnsure("it lies ahead of the collector's clock, which is not to be trusted now") from None
     return Opened(replace(received, doubt=error.reason), ())
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from monitor.model.span import Millis
+from monitor.model.span import MINUTE, Millis
 from monitor.store.tables import AgentRow, ClockDisputeRow, ClockWaitRow
 from monitor.store.upsert import insert_new
 
+APART: Millis = MINUTE
+"""So far may the clocks of the collector's machines be apart."""
 
-def note_offset(session: Session, institution_id: str, agent_id: str, offset: Millis, now: Millis) -> None:
-    """Keep by how much an agent's clock differs from the centre's, as of now."""
-    here = (AgentRow.institution_id == institution_id, AgentRow.id == agent_id)
-    session.execute(update(AgentRow).where(*here).values(clock_offset=offset, clock_at=now))
+
+def note_offset(
+    session: Session, institution_id: str, agent_id: str, offset: Millis, now: Millis, unless_since: Millis | None = None
+) -> None:
+    """Keep by how much an agent's clock differs from the centre's, as of now; `unless_since`: not where that was told since then."""
+    row = AgentRow
+    here = [row.institution_id == institution_id, row.id == agent_id]
+    if unless_since is not None:
+        here.append(or_(row.clock_at.is_(None), row.clock_at < unless_since, row.clock_at > now))
+    session.execute(update(row).where(*here).values(clock_offset=offset, clock_at=now))
 
 
 def offsets_since(session: Session, since: Millis, now: Millis) -> list[Millis]:
@@ -29,11 +37,24 @@ def count_agents(session: Session) -> int:
 
 def note_dispute(session: Session, now: Millis, within: Millis) -> None:
     """Note that the clocks disagree now: a stretch that ended less than `within` ago goes on, else one begins."""
-    row = session.scalars(select(ClockDisputeRow).order_by(ClockDisputeRow.since_at.desc()).limit(1)).one_or_none()
-    if row is None or not 0 <= now - row.until_at <= within:
-        insert_new(session, ClockDisputeRow, [{"since_at": now, "until_at": now}])
+    row = ClockDisputeRow
+    here = (row.until_at >= now - within, row.until_at <= now + APART)
+    since = session.scalars(select(row.since_at).where(*here).order_by(row.until_at.desc()).limit(1)).one_or_none()
+    if since is None:
+        insert_new(session, row, [{"since_at": now, "until_at": now}])
         return
-    session.execute(update(ClockDisputeRow).where(ClockDisputeRow.since_at == row.since_at).values(until_at=now))
+    session.execute(update(row).where(row.since_at == since, row.until_at < now).values(until_at=now))
+
+
+def is_any_dispute_after(session: Session, now: Millis) -> bool:
+    """Tell whether it is noted that the clocks disagreed at a moment to come."""
+    return session.execute(select(ClockDisputeRow.since_at).where(ClockDisputeRow.until_at > now).limit(1)).first() is not None
+
+
+def forget_disputes_after(session: Session, now: Millis) -> None:
+    """Forget that the clocks disagreed at moments to come: the clock that showed them was ahead, and was set back since."""
+    session.execute(delete(ClockDisputeRow).where(ClockDisputeRow.since_at > now))
+    session.execute(update(ClockDisputeRow).where(ClockDisputeRow.until_at > now).values(until_at=now))
 
 
 def disputed_at(session: Session, as_of: Millis, within: Millis) -> bool:

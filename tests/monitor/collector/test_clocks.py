@@ -14,7 +14,7 @@ from sqlalchemy import Engine, update
 from monitor.collector.clocks import FRESH, NOTED_FOR, PATIENCE, Standing, compare, note_clocks, offset_of
 from monitor.collector.evaluate import evaluate
 from monitor.collector.ingest import ingest
-from monitor.collector.jobs import bring_back, evaluate_due
+from monitor.collector.jobs import bring_back, evaluate_due, note_listening
 from monitor.collector.verify import verify_institution
 from monitor.model.observation import Kind, Observation
 from monitor.model.report import Receipt
@@ -237,7 +237,7 @@ def test_an_offset_is_never_more_than_the_true_one(age: int, off: int, delay: in
     assert abs(found) <= abs(off)
     assert found == 0 or (found > 0) == (off > 0)
     assert offset_of(NOW - FRESH - 1, written, NOW) is None
-    assert offset_of(NOW + 1, written, NOW) == max(0, written - NOW)
+    assert offset_of(NOW + 1, written, NOW) == (written - NOW if written > NOW else None), "behind by anything"
 
 
 @pytest.mark.parametrize("off", [2 * HOUR, 400 * DAY])
@@ -305,16 +305,19 @@ def test_what_a_clock_that_ran_ahead_put_off_is_done_when_it_is_set_right(distri
     with writing(context.engine) as session:
         session.execute(update(AgentRow).values(silent_due_at=context.now() + HOUR))
     district.set_centre(0)
-    district.passes(30)
+    assert bring_back(context) == 0, "nobody has said yet that it is right now"
+    for _ in range(2):
+        district.passes(30)
+        for site in SITES[:3]:
+            district.report(site)
     assert evaluate_due(context) == 0
     assert bring_back(context) == 2 * len(SITES)
     assert bring_back(context) == 0
     assert evaluate_due(context) == len(SITES)
     with reading(context.engine) as session:
-        assert set(agents.heard_from(session, "wj-0001").values()) == {context.now()}
-        assert [due - context.now() for _, _, due in agents.due_silences(session, context.now() + DAY)] == [
-            HOUR for _ in SITES
-        ]
+        assert set(agents.heard_from(session, "wj-0004").values()) == {context.now()}
+        due = {name: at - context.now() for name, _, at in agents.due_silences(session, context.now() + DAY)}
+    assert due["wj-0004"] == HOUR
 
 
 @pytest.mark.parametrize("off", [3 * DAY, 3650 * DAY])
@@ -381,6 +384,9 @@ def test_what_is_seen_counts_after_a_clock_that_ran_ahead_was_set_right(
         looks(days)
     puts_off()
     centre.clock.step(-400 * DAY / SECOND)
+    for _ in range(2):  # the second time with a word that was given since
+        centre.clock.advance(30)
+        centre.see()
     assert bring_back(centre.context) > 0
     seen = [looks(days) for days in back]
     assert seen[-1] == (["short"] if back[-1] < 90 else [])
@@ -388,3 +394,124 @@ def test_what_is_seen_counts_after_a_clock_that_ran_ahead_was_set_right(
         count = len([item for item in finding_rows(session) if item.requirement == "retention"])
     assert count == len([pair for pair in pairwise((100, *ahead, *back)) if pair[0] > pair[1]]) or confirm_after == "5m"
     assert verify_institution(centre.context, "wj-0001").findings.problems == []
+
+
+def listened(district: District, minutes: int) -> None:
+    """Let minutes pass, in which the centre notes that it listens, and everybody reports."""
+    for _ in range(12 * minutes):
+        district.passes(5)
+        note_listening(district.centre.context)
+    for site in SITES:
+        with suppress(ComeAgain):
+            district.report(site)
+
+
+def test_a_backlog_of_the_time_in_which_the_centre_was_behind_is_no_forgery(district: District) -> None:
+    """The nonces that it gave then are older than those before them: it was set back, and knows it."""
+    centre, agent = district.centre, district.centre.agents["wj-0001"]
+    listened(district, 2)
+    waiting = [agent.envelope(centre.report(at_once(district)).to_bytes())]
+    district.set_centre(-30 * MINUTE)
+    listened(district, 1)  # and this site's report follows the one that waits
+    waiting += [agent.envelope(centre.report(at_once(district)).to_bytes())]
+    district.set_centre(0)
+    listened(district, 2)
+    assert [item.status for item in ingest(centre.context, waiting).receipts] == ["stored"] * 2
+    listened(district, 1)
+    assert (missing(district), verify_institution(centre.context, "wj-0001").problems) == (0, [])
+
+
+def test_an_older_nonce_is_refused_where_the_centre_was_not_set_back(district: District) -> None:
+    """Though it was away in between, and set back some other time."""
+    centre, agent = district.centre, district.centre.agents["wj-0001"]
+    listened(district, 2)
+    old = agent.nonce
+    district.passes(600)
+    listened(district, 3)
+    district.set_centre(-2 * MINUTE)
+    listened(district, 1)
+    district.set_centre(0)
+    listened(district, 5)
+    payload = centre.report(at_once(district)).to_bytes()
+    (receipt,) = ingest(centre.context, [agent.envelope(payload, nonce=old)]).receipts
+    assert (receipt.status, receipt.reason) == ("rejected", "nonce")
+
+
+@pytest.mark.parametrize("minutes", [3, 25])
+def test_a_centre_that_comes_up_behind_moves_no_case(district: District, minutes: int) -> None:
+    """As a machine does whose battery is dead, until somebody sets it: its agents say that it is wrong."""
+    context = district.centre.context
+    began = district.true - 10 * MINUTE
+    outage = span("camera/gate", "down", began, district.true - MINUTE, cause="refused")
+    district.centre.see(declared(district.true - HOUR, INVENTORY), outage)
+    listened(district, 1)
+    evaluate(context, "wj-0001")
+
+    def cases() -> list[tuple[Millis, Millis | None]]:
+        with reading(context.engine) as session:
+            return [(item.began, item.ended) for item in finding_rows(session) if item.requirement == "uptime"]
+
+    (found,) = cases()
+    with writing(context.engine) as session:
+        session.execute(update(InstitutionRow).values(evaluate_due_at=context.now() + MINUTE))
+    district.set_centre(-DAY)
+    for _ in range(minutes):
+        listened(district, 1)
+        assert bring_back(context) == 0
+    assert cases() == [found]
+    district.set_centre(0)
+    listened(district, 2)
+    evaluate(context, "wj-0001")
+    assert cases() == [found]
+    assert verify_institution(context, "wj-0001").problems == []
+
+
+def test_with_few_agents_a_centre_that_lies_behind_is_believed_once_that_has_lasted(engine: Engine) -> None:
+    """A server of time that answers some minutes after the start comes in time."""
+    centre: Centre = make_centre(engine)
+    centre.add()
+    centre.see(declared(NOW))
+    evaluate(centre.context, "wj-0001")
+    with writing(engine) as session:
+        session.execute(update(InstitutionRow).values(evaluate_due_at=NOW + MINUTE))
+    centre.clock.step(-DAY / SECOND)
+    moved = []
+    for _ in range(PATIENCE // MINUTE + 1):
+        moved.append(bring_back(centre.context))
+        centre.clock.advance(60)
+    assert moved[:-1] == [0] * (PATIENCE // MINUTE)
+    assert moved[-1] > 0
+
+
+def test_what_disagreed_by_a_clock_that_was_ahead_says_nothing_of_then(district: District) -> None:
+    context = district.centre.context
+    everybody(district)
+    district.set_centre(10 * MINUTE)
+    for _ in range(4):
+        everybody(district, 1)
+        note_clocks(context)
+    with reading(context.engine) as session:
+        assert disputed_at(session, context.now(), NOTED_FOR)
+    district.set_centre(0)
+    everybody(district, 4)
+    assert note_clocks(context) == 0
+    with reading(context.engine) as session:
+        assert not disputed_at(session, context.now() + 8 * MINUTE, NOTED_FOR)
+
+
+def test_what_waits_for_a_word_of_a_moment_to_come_waits_no_longer_than_until_all_agree(district: District) -> None:
+    """A site's clock was a month ahead while the centre's was ten years ahead; both are right now."""
+    context = district.centre.context
+    everybody(district)
+    district.set_centre(3650 * DAY)
+    in_the_wrong(district)
+    report = district.centre.report(span("camera/gate", "up", district.true + 30 * DAY, district.true + 30 * DAY + 1))
+    report = report.model_copy(update={"written_at": from_millis(district.true + 30 * DAY + 1)})
+    agent = district.centre.agents["wj-0001"]
+    waits = agent.envelope(report.to_bytes())
+    known = missing(district)
+    district.set_centre(0)
+    assert ingest(context, [waits]).receipts == ()
+    everybody(district, 3)
+    assert [(item.status, item.reason) for item in ingest(context, [waits]).receipts] == [("stored", "ahead")]
+    assert missing(district) == known
