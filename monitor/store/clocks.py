@@ -14,7 +14,12 @@ APART: Millis = MINUTE
 
 
 def note_offset(
-    session: Session, institution_id: str, agent_id: str, offset: Millis, now: Millis, unless_since: Millis | None = None
+    session: Session,
+    institution_id: str,
+    agent_id: str,
+    offset: Millis,
+    now: Millis,
+    unless_since: Millis | None = None,
 ) -> None:
     """Keep by how much an agent's clock differs from the centre's, as of now; `unless_since`: not where that was told since then."""
     row = AgentRow
@@ -48,7 +53,10 @@ def note_dispute(session: Session, now: Millis, within: Millis) -> None:
 
 def is_any_dispute_after(session: Session, now: Millis) -> bool:
     """Tell whether it is noted that the clocks disagreed at a moment to come."""
-    return session.execute(select(ClockDisputeRow.since_at).where(ClockDisputeRow.until_at > now).limit(1)).first() is not None
+    return (
+        session.execute(select(ClockDisputeRow.since_at).where(ClockDisputeRow.until_at > now).limit(1)).first()
+        is not None
+    )
 
 
 def forget_disputes_after(session: Session, now: Millis) -> None:

@@ -3,6 +3,7 @@
 Each seed goes the whole way: what the box sees, its outbox, its sender, HTTP, the centre's store (SQLite, of one in ten
 PostgreSQL) and its evaluations. The box is killed and comes again with another time, its line is away for minutes, and
 the centre has other agents, or none. `clocks_auditor.py` knows what must come of it, by monotonic time and by the settings of the clock.
+In one seed of three it is the centre's own clock that is set, mostly beside a box whose clock is right (`clocks_district.py`).
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from agents.watch.track import Track
 from agents.watch.wall import Wall
 from benchmarks.torture import auditor
 from benchmarks.torture.clocks_auditor import PRESUMED, Audit, Said, Story
+from benchmarks.torture.clocks_centre_auditor import CentreAudit
+from benchmarks.torture.clocks_district import LOOKS_A_ROUND, SETS, District
 from benchmarks.torture.power import memory
 from monitor.api.routes import build_api
 from monitor.collector.evaluate import evaluate
@@ -41,7 +44,7 @@ from monitor.model.observation import Kind, Subject
 from monitor.store.engine import open_engine
 from monitor.store.schema import migrate
 from support.answering import answering
-from support.centre import Centre, declared, make_centre
+from support.centre import Centre, declared, instant, make_centre
 from support.databases import TEMPLATE, PostgresServer, run_postgres
 from support.packs import pack
 
@@ -51,6 +54,8 @@ WINDOW = "400d"
 """All that is told lies in it: what a clock showed that was set back by thirty days, too."""
 LAST_MINUTES = 90
 """So long the last reports are sent: some have to wait for other agents to be heard."""
+SETTLING_MINUTES = 25
+"""So long a box goes on reporting once the centre's clock is set right for good: what nobody can tell is believed by then."""
 ON_POSTGRES = 10
 """One seed in so many."""
 EARLIEST_YEAR = 1985
@@ -71,7 +76,8 @@ def torture(runs: int, seed: int) -> list[str]:
             found = asyncio.run(_live(centres, number, done))
             problems += [f"seed {number}: {text}" for text in found]
     print(
-        f"F7: {runs} seeds, {done.postgres} of them on PostgreSQL; the clock was set {done.set} times and the box killed {done.killed} times;"
+        f"F7: {runs} seeds, {done.postgres} of them on PostgreSQL; the clock was set {done.set} times and the box killed {done.killed} times,"
+        f" the centre's own clock was set {done.centre_set} times in {done.centres} seeds;"
         f" {done.reports} reports stored, {done.counted} of them count; {done.judged} evaluations"
     )
     if not done.counted:
@@ -89,6 +95,9 @@ class _Done:
     counted: int = 0
     judged: int = 0
     postgres: int = 0
+    centres: int = 0
+    """Seeds in which the centre's clock is set."""
+    centre_set: int = 0
 
 
 @dataclass
@@ -156,9 +165,12 @@ async def _live(centres: _Centres, number: int, done: _Done) -> list[str]:
     with centres.centre(number, began) as (centre, url):
         life = _Life(centres, centre, url, number, seeded)
         await life.live()
-        found = list(life.audit.problems())
+        found = [*life.found, *life.audit.problems()]
         # What an honest box with a bad clock left is no forgery.
         found += verify_institution(centre.context, "wj-0001").problems
+    if life.district is not None:
+        done.centres += 1
+        done.centre_set += life.district.set
     done.set += life.set
     done.killed += life.killed
     done.reports += len(life.audit.said)
@@ -224,20 +236,40 @@ class _Life:
     killed: int = 0
     state: str = "up"
     nonce_at: int = 0
+    found: list[str] = field(default_factory=list)
+    """What was wrong meanwhile."""
     clock: ManualClock = field(init=False)
+    truth: ManualClock = field(init=False)
     audit: Audit = field(init=False)
+    district: District | None = None
+    """There where the centre's own clock is set."""
 
     def __post_init__(self) -> None:
         self.clock = ManualClock(self.centre.clock.now(), monotonic=100.0)
-        self.audit = Audit(self.url, auditor.Outbox())
+        self.truth = ManualClock(self.centre.clock.now())
         self._others = self.seeded.choice([0, 0, 3, 3, -3])
         """How many other agents the centre has; less than none: they are silent."""
+        self._recorder_off: float | None = None
+        """By how much the recorder's clock is off, where the box tells of it."""
+        self._is_set = True
+        if self.number % SETS != 1:
+            self.audit = Audit(self.url, auditor.Outbox())
+            return
+        self._is_set = self.seeded.random() < 0.3
+        self._recorder_off = self.seeded.choice([0.4, 900.0])
+        self.audit = CentreAudit(
+            self.url, auditor.Outbox(), others=max(0, self._others), silent=max(0, -self._others),
+            box_is_set=self._is_set, recorder_off_seconds=self._recorder_off,
+        )  # fmt: skip
 
     async def live(self) -> None:
         """Let it all happen."""
         agent = self.centre.add()
-        for number in range(abs(self._others)):
-            self.centre.add(f"wj-{number + 1001}")
+        if isinstance(self.audit, CentreAudit):
+            self.district = District(self.centre, self.centres.url, self.seeded, self.truth, self.audit)
+        else:
+            for number in range(abs(self._others)):
+                self.centre.add(f"wj-{number + 1001}")
         who = Identity("wj-0001", "box", agent.key, agent.nonce)
         self.nonce_at = self.audit.enrolled_at = _millis(self.centre.clock)
         file = self.centres.folder / f"{self.number}.outbox"
@@ -249,6 +281,8 @@ class _Life:
         for look in range(int(MINUTES * 60 / MIND_SECONDS)):
             self._pass(MIND_SECONDS)
             self._set_the_clock(0.08 if away else 0.03)
+            if self.district is not None:
+                self.district.set_clock(0.01)
             if self.seeded.random() < 0.005:
                 box.outbox.close()
                 self._off()
@@ -260,10 +294,9 @@ class _Life:
             away = self.seeded.random() < (0.9 if away else 0.03)
             if look == 0 or (not away and self.seeded.random() < 0.3):
                 await self._send(box)
-            if look % 60 == 0:
-                self._hear_others()
-            if self.seeded.random() < 0.02:
-                self._evaluate()
+            self._centre_works(look)
+        if self.district is not None:
+            await self._settle(box, story)
         self._tell(box, story)
         for _ in range(LAST_MINUTES):
             self._pass(60.0)
@@ -275,15 +308,32 @@ class _Life:
         box.outbox.close()
         self.audit.outbox = auditor.read_outbox(file)
 
+    async def _settle(self, box: _Box, story: Story) -> None:
+        """Set all clocks right for good, and let everybody go on reporting."""
+        assert self.district is not None
+        self.district.set_right()
+        self.clock.step((self.truth.now() - self.clock.now()).total_seconds())
+        for look in range(int(SETTLING_MINUTES * 60 / MIND_SECONDS)):
+            self._pass(MIND_SECONDS)
+            self._see(box, story)
+            if look % LOOKS_A_ROUND == 0:
+                self._tell(box, story)
+                await self._send(box)
+            self._centre_works(look)
+
     def _pass(self, seconds: float) -> None:
         self.clock.advance(seconds)
-        self.centre.clock.advance(seconds)
+        if self.district is None:
+            self.truth.advance(seconds)
+            self.centre.clock.advance(seconds)
+        else:
+            self.district.passes(seconds)
 
     def _set_the_clock(self, chance: float) -> None:
         """Set the box's clock, sometimes; half of the time it is set right."""
-        if self.seeded.random() >= chance:
+        if not self._is_set or self.seeded.random() >= chance:
             return
-        off = (self.clock.now() - self.centre.clock.now()).total_seconds()
+        off = (self.clock.now() - self.truth.now()).total_seconds()
         way = self.seeded.choice([-1, 1]) if self.clock.now().year > EARLIEST_YEAR else 1
         wild = self.seeded.choice(STEPS_SECONDS) * way + self.seeded.randrange(-999, 1000) / 1000
         self.clock.step(-off if self.seeded.random() < 0.5 else wild)
@@ -292,11 +342,13 @@ class _Life:
     def _off(self) -> None:
         """Be off for a while; the clock may have stood meanwhile, or be another when the box comes again."""
         self.killed += 1
-        for _ in range(self.seeded.randrange(1, 60)):
+        for look in range(self.seeded.randrange(1, 60)):
             self._pass(MIND_SECONDS)
+            if self.district is not None:
+                self._centre_works(look)
         self._set_the_clock(0.5)
         if self.clock.now().year < PLAUSIBLE_YEAR:
-            self.clock.step((self.centre.clock.now() - self.clock.now()).total_seconds())
+            self.clock.step((self.truth.now() - self.clock.now()).total_seconds())
 
     def _see(self, box: _Box, story: Story) -> None:
         now, wall = box.wall.now(), _millis(self.clock)
@@ -308,6 +360,10 @@ class _Life:
 
     def _tell(self, box: _Box, story: Story) -> None:
         wall = _millis(self.clock)
+        if self._recorder_off is not None:
+            facts = {"offset_seconds": self._recorder_off}
+            box.held.append(instant("recorder/nvr", Kind.CLOCK, wall, facts))
+            self.audit.tells_clock()
         (number,) = box.tell()
         self.audit.said.append(Said(box.boot, number, wall, self.nonce_at, *story.told(wall)))
 
@@ -315,12 +371,27 @@ class _Life:
         """Send what waits; tell whether nothing does any more."""
         while (wait := await box.sender.turn()) == 0.0:
             self.nonce_at = _millis(self.centre.clock)
-            self.audit.answered.add(self.nonce_at)
+            self.audit.took(self.nonce_at)
             if box.sender._left_upto:
                 return False
         return wait is None
 
+    def _centre_works(self, look: int) -> None:
+        """Let the centre do what it does beside answering the box."""
+        if self.district is not None:
+            if look % LOOKS_A_ROUND == 0:
+                self.district.hear_others()
+            self.found += self.district.work(look, _millis(self.centre.clock))
+            return
+        if look % 60 == 0:
+            self._hear_others()
+        if self.seeded.random() < 0.02:
+            self._evaluate()
+
     def _hear_others(self) -> None:
+        if self.district is not None:
+            self.district.hear_others()
+            return
         for number in range(self._others):
             name = f"wj-{number + 1001}"
             self.centre.send(self.centre.report(institution=name), institution=name)

@@ -34,6 +34,8 @@ ALLOWED = 60_000
 PRESUMED = 60_000
 """So long the last word holds."""
 SILENT = 30 * 60_000
+WINDOW = 400 * 24 * HOUR
+"""Outages that ended before it are not judged, by the pack of these tests."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,8 @@ class Evaluated:
     at: int
     state: str
     measured: dict[str, Any]
+    stored: frozenset[tuple[str, int]]
+    """The reports that it had."""
 
 
 @dataclass
@@ -122,8 +126,24 @@ class Audit:
     def look(self, at: int) -> None:
         """Keep what the centre has just judged."""
         sql = "SELECT state, body FROM verdict WHERE requirement = 'uptime' AND subject_id = 'nvr' AND institution_id = 'wj-0001'"
+        stored = frozenset(self.stored())
         for state, body in rows(self.url, sql):
-            self.evaluations.append(Evaluated(at, state, json.loads(body)["measured"]))
+            self.evaluations.append(Evaluated(at, state, json.loads(body)["measured"], stored))
+
+    def took(self, at: int) -> None:
+        """Note that the centre answered at an instant of its clock."""
+        self.answered.add(at)
+
+    def tells_clock(self) -> None:
+        """Note that the box has told of its recorder's clock."""
+
+    def stored(self) -> list[tuple[Any, ...]]:
+        """Return (boot, number) of the reports that the centre has."""
+        return rows(self.url, "SELECT boot, sequence FROM report WHERE institution_id = 'wj-0001'")
+
+    def counts(self, item: Said, received: int, doubt: str | None) -> bool:
+        """Tell whether a report counts that is stored as received then, and marked so."""
+        return item.counts(received)
 
     def problems(self) -> Iterator[str]:
         """Say what is wrong."""
@@ -144,12 +164,17 @@ class Audit:
         for number, item in enumerate(self.said):
             _, _, envelope, written, received[number], nonce_at, doubt = stored[item.boot, item.number]
             yield from self._report(item, bytes(envelope), (written, received[number], nonce_at, doubt))
-        ours = [(item, received[number]) for number, item in enumerate(self.said) if item.counts(received[number])]
+        ours = [
+            item
+            for number, item in enumerate(self.said)
+            if self.counts(item, received[number], stored[item.boot, item.number][6])
+        ]
         self.counted = len(ours)
-        yield from self._ledger([item for item, _ in ours])
+        yield from self._ledger(ours)
         cases = []
         for evaluated in self.evaluations:
-            line = line_of([item for item, at in ours if at <= evaluated.at], evaluated.at)
+            told = [item for item in ours if (item.boot, item.number) in evaluated.stored]
+            line = line_of(told, evaluated.at)
             yield from _judged(evaluated, line)
             cases += _cases(line)
         yield from self._found(cases, _cases(line) if self.evaluations else [])
@@ -166,7 +191,7 @@ class Audit:
             yield f"{name} tells of no time, or less"
         if (written, nonce_at) != (item.written, item.nonce_at) or received not in self.answered:
             yield f"{name} is stored with other times: {written}, {nonce_at}, {received}"
-        if (doubt is None) != item.counts(received):
+        if (doubt is None) != self.counts(item, received, doubt):
             yield f"{name}, written at {item.written} after {nonce_at}, in at {received}, is marked {doubt}"
 
     def _ledger(self, ours: Sequence[Said]) -> Iterator[str]:
@@ -236,6 +261,11 @@ def line_of(told: Iterable[Said], now: int) -> list[Stretch]:
     return line
 
 
+def within(line: Iterable[Stretch], since: int) -> list[Stretch]:
+    """Return what of a line lies after an instant."""
+    return [(state, max(start, since), end) for state, start, end in line if end > since]
+
+
 def outages_of(line: Iterable[Stretch]) -> list[tuple[int, int | None, int]]:
     """Return (from, until, how long it was seen to be down) of each: only being up ends one."""
     found: list[tuple[int, int | None, int]] = []
@@ -257,12 +287,15 @@ def _cases(line: Iterable[Stretch]) -> list[tuple[int, int | None]]:
 
 def _judged(evaluated: Evaluated, line: Sequence[Stretch]) -> Iterator[str]:
     """The verdict has the figures of the line, and says of the present what was last told, as long as that holds."""
-    up, down = (sum(end - start for word, start, end in line if word == state) for state in ("up", "down"))
+    since = evaluated.at - WINDOW
+    inside = within(line, since)
+    up, down = (sum(end - start for word, start, end in inside if word == state) for state in ("up", "down"))
     measured = evaluated.measured
     if (measured["up_seconds"], measured["down_seconds"]) != (up // 1000, down // 1000):
         yield f"at {evaluated.at}: {measured['up_seconds']} s up, {measured['down_seconds']} s down, and it was {up} and {down} ms"
     found = [(item["start_at"], item["end_at"]) for item in measured["outages"]]
-    wanted = [(_text(began), _text(ended)) for began, ended, _ in outages_of(line)][-20:]
+    outages = [(began, ended) for began, ended, _ in outages_of(line) if ended is None or ended > since]
+    wanted = [(_text(began), _text(ended)) for began, ended in outages][-20:]
     if found != wanted:
         yield f"at {evaluated.at}: outages {found}, and {wanted} were told"
     last = line[-1] if line else ("unknown", 0, 0)

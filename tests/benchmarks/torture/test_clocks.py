@@ -8,7 +8,10 @@ import pytest
 
 from benchmarks.torture import clocks
 from benchmarks.torture.__main__ import quiet
+from benchmarks.torture.auditor import Outbox
 from benchmarks.torture.clocks_auditor import HOUR, Said, Story, line_of, outages_of
+from benchmarks.torture.clocks_centre_auditor import CentreAudit
+from monitor.model.chain import Precedes, precedes
 from monitor.model.observation import Observation
 from monitor.model.span import Spans
 
@@ -59,16 +62,38 @@ def _nothing_twice(_observations: Iterable[Observation]) -> Spans:
     return Spans.empty()
 
 
+def _always(*_: object) -> bool:
+    return True
+
+
+def _by_number(_session: object) -> Precedes:
+    return precedes
+
+
 @pytest.mark.parametrize(
-    ("name", "broken", "found"),
+    ("name", "broken", "found", "seed"),
     [
-        ("monitor.model.ledger.told_twice", _nothing_twice, "s up,"),
-        ("monitor.model.report.MAX_BEHIND", HOUR // 2, "is marked back_dated"),
+        ("monitor.model.ledger.told_twice", _nothing_twice, "s up,", 3),
+        ("monitor.model.report.MAX_BEHIND", HOUR // 2, "is marked back_dated", 3),
+        # The centre's own clock is set.
+        ("monitor.collector.intake.order_of_moments", _by_number, "is lost", 4),
+        ("monitor.collector.jobs.is_settled", _always, "is none: nothing so long was ever told", 4),
+        ("monitor.store.clocks.forget_disputes_after", _always, "says that the clocks disagree", 7),
+        ("monitor.collector.clocks.DISAGREES", 10 * HOUR, "and doesn't know it", 7),
     ],
 )
 def test_a_product_that_takes_clocks_otherwise_is_found_out(
-    monkeypatch: pytest.MonkeyPatch, name: str, broken: object, found: str
+    monkeypatch: pytest.MonkeyPatch, name: str, broken: object, found: str, seed: int
 ) -> None:
     quiet()
     monkeypatch.setattr(name, broken)
-    assert any(found in text for text in clocks.torture(1, 3))
+    assert any(found in text for text in clocks.torture(1, seed))
+
+
+def test_what_has_to_count_is_told_by_the_agents_or_else_by_the_centres_clock() -> None:
+    """A word of a moment to come dates nothing; with enough agents, what a right clock says counts whatever the centre shows."""
+    late, ahead = said(written=NOW - 2 * HOUR), said(("up", NOW + 2 * HOUR, NOW + 3 * HOUR))
+    for others, at, wanted in ((0, NOW, (False, False)), (0, NOW - HOUR, (True, True)), (3, NOW, (True, True))):
+        audit = CentreAudit("", Outbox(), others=others)
+        audit._arrived[BOOT, 1] = at
+        assert (audit.counts(late, at, None), audit.counts(ahead, at, None)) == wanted, (others, at)
