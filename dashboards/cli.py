@@ -21,7 +21,7 @@ from monitor.collector.enrolment import VALID, create_code, revoke
 from monitor.collector.evaluate import verdicts_as_of
 from monitor.collector.evidence import export_evidence
 from monitor.collector.mend_chain import mend_chain
-from monitor.collector.own_keys import rotate_signing_key
+from monitor.collector.own_keys import rotate_signing_key, unreadable_keys
 from monitor.collector.restored import sentence
 from monitor.collector.verify import Verified
 from monitor.collector.verify_all import Found, verify_all
@@ -365,7 +365,12 @@ def verify(
                 registry.known_institution(session, institution)
             known = {*registry.institution_ids(session), *agents.institutions_of_agents(session)}
             ids = [institution] if institution is not None else sorted(known)
+            keys = unreadable_keys(session)
             worth = 1 + agents.count_reports(session) // _WORTH_A_PROCESS
+        if keys:
+            typer.echo(f"the collector's own keys: {counted(len(keys), 'problem')}")
+        for wrong in keys:
+            typer.echo(f"  {wrong}")
         checked = whole = 0
         far = _every(_SAID_EVERY, context.clock)
         # Each is told when it is done: of many, nothing is kept, and who waits sees how far it is.
@@ -377,7 +382,7 @@ def verify(
                 whole += not item.verified.problems
         if not checked:
             raise UsageError("nothing was checked: no agent has been enrolled")
-    if whole < len(ids):
+    if whole < len(ids) or keys:
         raise typer.Exit(1)
 
 

@@ -16,7 +16,7 @@ from dashboards.serve_error import ServeError
 from monitor.collector.context import Context
 from monitor.collector.evidence import ExportError
 from monitor.collector.mend_chain import MendError
-from monitor.collector.own_keys import RotationError
+from monitor.collector.own_keys import OwnKeyError, RotationError
 from monitor.collector.settings import SettingsError, load_settings, open_secrets
 from monitor.collector.verify_all import CheckError
 from monitor.evidence.bundle import BundleError
@@ -50,7 +50,7 @@ def sentences() -> Iterator[None]:
         first = error.errors(include_url=False)[0]
         fail(f"{'.'.join(str(part) for part in first['loc'])}: {said(first)}")
     except (
-        SettingsError, DatabaseUrlError, ServeError, PackError, registry.RegisterError, accounts.AccountError, UsageError, ExportError, MendError, CheckError, RotationError,
+        SettingsError, DatabaseUrlError, ServeError, PackError, registry.RegisterError, accounts.AccountError, UsageError, ExportError, MendError, CheckError, RotationError, OwnKeyError,
         BundleError, SchemaError, BackupError,
     ) as error:  # fmt: skip
         fail(str(error))

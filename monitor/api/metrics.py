@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from monitor.api.context import Context
 from monitor.api.load import Load
 from monitor.collector.clocks import compare
+from monitor.collector.own_keys import unreadable_keys
 from monitor.collector.restored import lost_here
 from monitor.model.report import Receipts
 from monitor.model.span import Millis
@@ -115,6 +116,7 @@ class StoreCollector(Collector):
             late.add_metric([], evaluations.count_late(session, self._context.now(), every))
             yield late
             yield _unreadable(session)
+            yield _own_keys(session)
             yield self._unjudged(session)
             yield from _clocks(session, self._context.now())
 
@@ -141,6 +143,11 @@ def _unreadable(session: Session) -> Metric:
     for institution, rows in evaluations.with_unreadable(session):
         found.add_metric([institution], rows)
     return found
+
+
+def _own_keys(session: Session) -> Metric:
+    name, what = "cradlewatch_collector_keys_unreadable", "Rows of the collector's own keys that can't be read."
+    return GaugeMetricFamily(name, what, value=len(unreadable_keys(session)))
 
 
 def _retention(session: Session) -> Iterator[Metric]:

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 
+from monitor.collector.own_keys import OwnKeyError
 from monitor.regulations.messages import quoted, said
 from monitor.store.engine import in_its_words, is_away
 
@@ -22,6 +23,8 @@ log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 10
+KEY_SECONDS = 600
+"""Only a person can put a key back."""
 
 PageError = Callable[[Request, int, str], Response]
 """Answers an error outside the API: (request, status, sentence) to a page."""
@@ -52,16 +55,21 @@ def is_ours(path: str) -> bool:
 
 
 _ABSENT = "the database does not answer or takes nothing now; nothing is acknowledged, try again later"
+_NO_KEY = "one of the collector's own keys can't be read: its operator has to put it back, its log says how"
 _FAILED = "the server failed; it is in its log"
 
 
 def response_to(path: str, error: Exception) -> JSONResponse:
     """Return what a request for a path of the API is answered when its work raises.
 
-    A Problem as it says, 503 where the database does not answer or takes nothing, else 500; these two are logged.
+    A Problem as it says, 503 where the database does not answer or takes nothing or a key of the collector's can't be read,
+    else 500; these are logged.
     """
     if isinstance(error, Problem):
         return problem_response(error.status, error.detail, error.headers)
+    if isinstance(error, OwnKeyError):
+        log.error("one of the collector's own keys can't be read", path=path, reason=str(error))
+        return problem_response(HTTPStatus.SERVICE_UNAVAILABLE, _NO_KEY, {"Retry-After": str(KEY_SECONDS)})
     if is_away(error):
         log.error("the database did not answer, or takes nothing", path=path, reason=in_its_words(error))
         return problem_response(HTTPStatus.SERVICE_UNAVAILABLE, _ABSENT, {"Retry-After": str(RETRY_SECONDS)})

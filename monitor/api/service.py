@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+import structlog
 from fastapi import APIRouter, Depends, Response
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
 from sqlalchemy.exc import SQLAlchemyError
@@ -12,8 +13,11 @@ from monitor.api.auth import reader
 from monitor.api.context import Context
 from monitor.api.metrics import StoreCollector, counted
 from monitor.api.problems import Problem
+from monitor.collector.own_keys import NONCE, unreadable_keys
 from monitor.store import schema
-from monitor.store.engine import is_full, only_reads
+from monitor.store.engine import is_full, only_reads, reading
+
+log = structlog.get_logger(__name__)
 
 
 def service_routes(context: Context, registry: CollectorRegistry) -> APIRouter:
@@ -40,6 +44,7 @@ def service_routes(context: Context, registry: CollectorRegistry) -> APIRouter:
             with context.engine.connect() as connection:
                 current, closed = schema.is_current(connection), only_reads(connection)
             full = is_full(context.engine)
+            keyless = current and not context.keyring.is_read and _has_no_nonce_key(context)
         except (SQLAlchemyError, OSError):
             raise _not_ready("the database does not answer") from None
         if not current:
@@ -48,9 +53,21 @@ def service_routes(context: Context, registry: CollectorRegistry) -> APIRouter:
             raise _not_ready("the database only reads now (a standby, or set so): nothing can be stored")
         if full:
             raise _not_ready("the disk of the database is full or is only read: nothing can be stored; make room on it")
+        if keyless:
+            raise _not_ready(
+                "the collector's key of nonces can't be read: no report can be taken in; its log says what to do"
+            )
         return {"status": "ok"}
 
     return router
+
+
+def _has_no_nonce_key(context: Context) -> bool:
+    with reading(context.engine) as session:
+        wrong = [error for error in unreadable_keys(session) if error.name == NONCE]
+    for error in wrong:
+        log.error("one of the collector's own keys can't be read", reason=str(error))
+    return bool(wrong)
 
 
 def _not_ready(detail: str) -> Problem:

@@ -97,7 +97,7 @@ class _Again:
             ):  # fmt: skip
                 self.left_out += 1
                 continue
-            nonce_at = nonce_moment(secret, self.institution, self.agent, header.nonce)
+            nonce_at = None if secret is None else nonce_moment(secret, self.institution, self.agent, header.nonce)
             mark = Mark(
                 place=envelope.place,
                 nonce_at=(row.nonce_at or 0) if nonce_at is None else nonce_at,

@@ -212,7 +212,11 @@ def _sentence(institution: str, item: Difference) -> str:
 
 
 def _verify(
-    agent: AgentSummary, keys: Mapping[str, AgentKey], rows: Iterable[StoredReport], secret: bytes, telling: _Telling
+    agent: AgentSummary,
+    keys: Mapping[str, AgentKey],
+    rows: Iterable[StoredReport],
+    secret: bytes | None,
+    telling: _Telling,
 ) -> Checked:
     checked = Checked(agent.institution, agent.id)
     beside = ChainBeside(agent)
@@ -278,15 +282,15 @@ def _tell(telling: _Telling, row: StoredReport, payload: bytes, beside: ChainBes
         yield f"{_name(row.position)}: its content can't be read"
 
 
-def _row_problems(row: StoredReport, envelope: Envelope, agent: AgentSummary, secret: bytes) -> Iterator[str]:
-    """Say where a row's columns differ from the signed bytes beside them."""
+def _row_problems(row: StoredReport, envelope: Envelope, agent: AgentSummary, secret: bytes | None) -> Iterator[str]:
+    """Say where a row's columns differ from the signed bytes beside them; without `secret` nobody can tell a nonce's moment."""
     header = envelope.protected
     if (header.institution, header.agent, header.boot, header.sequence) != (agent.institution, agent.id, *row.position):
         said = f"{header.institution}/{header.agent}, {header.sequence} of boot {header.boot}"
         yield f"the signed bytes in this place are those of {said}"
     if envelope.digest != row.digest or header.kid != row.key_id or header.written_at != row.written_at:
         yield "digest, key or time beside the signed bytes are not theirs"
-    if nonce_moment(secret, header.institution, header.agent, header.nonce) != row.nonce_at:
+    if secret is not None and nonce_moment(secret, header.institution, header.agent, header.nonce) != row.nonce_at:
         yield "the moment beside the signed bytes is not that of their nonce"
     elif row.nonce_at is not None and row.received_at < row.nonce_at:
         yield f"it is said to have come in at {isoformat(row.received_at)}, before its nonce was given"
