@@ -140,7 +140,7 @@ def handovers(session: Session) -> tuple[Handover, ...]:
             try:
                 steps.append(_handover(name, value))
             except OwnKeyError as error:
-                log.error("a replacement of the collector's key is not told", reason=str(error))
+                log.warning("a replacement of the collector's key is not told", reason=str(error))
     return tuple(steps)
 
 

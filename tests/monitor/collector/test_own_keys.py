@@ -114,7 +114,7 @@ def test_without_a_signing_key_reports_go_on_and_sites_are_told_to_come_again(en
         assert (answer.status_code, answer.headers.get("Retry-After")) == (503, "600")
         assert client.get("/health/ready").status_code == 200
     centre.see(span("camera/gate", "up", NOW, NOW + 1))
-    with pytest.raises(OwnKeyError, match="row signing of the table collector_key .* enrolled again"):
+    with pytest.raises(OwnKeyError, match=r"row signing of the table collector_key .* enrolled again"):
         rotate_signing_key(engine, NOW)
 
 
