@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 MAX_PIXELS = 8192 * 8192 // 4
 """A larger picture is no camera's; it is refused before memory is taken for it."""
@@ -35,3 +37,23 @@ def stay_small() -> None:
     """
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
+
+
+@contextmanager
+def kept_small() -> Iterator[None]:
+    """Let a command that a person calls read what strangers wrote, in its own process: limited in memory, without its secrets.
+
+    As long as the block lasts, for the command goes on afterwards. A file that asks for more memory gets a MemoryError, before
+    the machine has none left for the agent; what else the person may do, such a process may, too.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    least = min((item for item in (soft, hard, MEMORY_BYTES) if item != resource.RLIM_INFINITY), default=MEMORY_BYTES)
+    before = dict(os.environ)
+    resource.setrlimit(resource.RLIMIT_AS, (least, hard))
+    try:
+        for name in before.keys() - environment().keys():
+            del os.environ[name]
+        yield
+    finally:
+        os.environ.update(before)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
