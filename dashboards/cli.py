@@ -300,6 +300,8 @@ def agent_mend(
 def _mend(context: Context, institution: str, agent: str) -> None:
     done = mend_chain(context, institution, agent)
     left = f"; {done.left_out} left out, see `cradlewatch collector verify`" if done.left_out else ""
+    back = [f"report {number} of boot {boot}" for boot, number in done.out_of_order]
+    left += f"; dated back, or beside one that is: {', '.join(back)}" if back else ""
     said = f"made again from {counted(done.reports, 'report')}, {done.agent.missing} missing, {done.agent.state}{left}"
     typer.echo(f"{institution}\t{agent}\t{said}")
 

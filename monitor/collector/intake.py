@@ -8,11 +8,11 @@ from dataclasses import dataclass, field, replace
 from sqlalchemy.orm import Session
 
 from monitor.collector.arrival import Identity, Rejected
-from monitor.model.chain import Chain, ChainError, Link, Precedes, Told
+from monitor.model.chain import Chain, ChainError, Link, Precedes, Told, check_moments
 from monitor.model.span import Millis
 from monitor.store.agents import KnownChain, chains_of_agents, dispute
 from monitor.store.listening import order_of_moments
-from monitor.store.reports import Position, Received, add_disputed, known_digests
+from monitor.store.reports import Position, Received, add_disputed, known_digests, moments_beside
 
 
 def begin(session: Session, reports: Mapping[Identity, Iterable[Position]]) -> dict[Identity, Intake]:
@@ -92,10 +92,16 @@ class Intake:
 
     def _grow(self, link: Link) -> None:
         """Let the chain grow by a report. Raises ChainError."""
+        link = replace(link, precedes=self.precedes)
         if self.chain is None:
             Chain().add(link, lambda _boot, _sequence: None)  # what the report alone tells of its place
+            place, who = link.mark.place, self.identity
+            beside = moments_beside(
+                self.session, who.institution, who.agent, (place.boot, place.sequence), link.after
+            )  # and what is stored beside it: else a report might be dated back that ends a chain
+            check_moments(link, *beside)
             return
-        grown = self.chain.add(replace(link, precedes=self.precedes), self._stored)
+        grown = self.chain.add(link, self._stored)
         self.forked = self.forked or grown.fork_count > self.chain.fork_count
         self.chain = grown
 

@@ -232,6 +232,14 @@ class Chain(Strict):
             boots[name] = boots[name].model_copy(update={"told": str(found)})
         return _bounded(self.model_copy(update={"boots": boots}))
 
+    def check_order(self, link: Link) -> None:
+        """Raises ChainError where an envelope can't have its place between those of the chain that it lies beside."""
+        before = next(
+            (item for item in self.segments if link.after is not None and item.last.place == link.after), None
+        )
+        behind = _continued(self.segments, link.mark.place)
+        _check_order(link, before, None if behind is None else self.segments[behind])
+
     def add(self, link: Link, stored: Stored, *, taken: bool = False) -> Chain:
         """Return the chain with one more envelope, which is not stored yet. Raises ChainError.
 
@@ -347,9 +355,16 @@ def _check_order(link: Link, before: Segment | None, behind: Segment | None) -> 
     place, after = link.mark.place, link.after
     if after is not None and after.boot == place.boot and after.sequence >= place.sequence:
         raise ChainError("order", "the report's number is not above that of the one before it")
+    check_moments(
+        link, [] if before is None else [before.last.nonce_at], [] if behind is None else [behind.first.nonce_at]
+    )
+
+
+def check_moments(link: Link, before: Iterable[Millis], behind: Iterable[Millis]) -> None:
+    """Raises ChainError where an envelope's nonce is older than one of those before it, or newer than one behind it."""
     at = link.mark.nonce_at
-    early = before is not None and link.known(before.last.nonce_at) and not link.precedes(before.last.nonce_at, at)
-    late = behind is not None and link.known(at) and not link.precedes(at, behind.first.nonce_at)
+    early = any(link.known(other) and not link.precedes(other, at) for other in before)
+    late = link.known(at) and any(not link.precedes(at, other) for other in behind)
     if early or late:
         raise ChainError("nonce", "the report carries an older nonce than the one before it in the chain")
 

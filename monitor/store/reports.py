@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.orm import Session
 
-from monitor.model.envelope import Envelope
+from monitor.model.envelope import Envelope, Place
 from monitor.model.report import Report
 from monitor.model.span import Millis, to_millis
 from monitor.store.given import NUMBER, TEXT, run_given
@@ -182,6 +182,25 @@ def in_turn(session: Session, institution_id: str, agent_id: str, after: Turn | 
         )
         found = {(boot, sequence): StoredReport((boot, sequence), *rest) for boot, sequence, *rest in rows}
         yield from (found[position] for position in positions if position in found)
+
+
+def moments_beside(
+    session: Session, institution_id: str, agent_id: str, position: Position, after: Place | None
+) -> tuple[list[Millis], list[Millis]]:
+    """Return the moments of the nonces of what an agent wrote just before a report and just after it, as far as that is stored.
+
+    Within a boot its numbers tell; in another one the report that it follows.
+    """
+    row, (boot, sequence) = ReportRow, position
+    here = (row.institution_id == institution_id, row.agent_id == agent_id, row.nonce_at.is_not(None))
+    earlier, later = (row.boot == boot, row.sequence < sequence), (row.boot == boot, row.sequence > sequence)
+    moment = select(row.nonce_at).where(*here)
+    before = [*session.scalars(moment.where(*earlier).order_by(row.sequence.desc()).limit(1))]
+    behind = [*session.scalars(moment.where(*later).order_by(row.sequence).limit(1))]
+    if after is not None:
+        followed = (row.boot == after.boot, row.sequence == after.sequence, row.digest == after.digest)
+        before += session.scalars(moment.where(*followed))
+    return [at for at in before if at is not None], [at for at in behind if at is not None]
 
 
 def came_before(session: Session, institution_id: str, agent_id: str, position: Position, turn: Turn) -> str | None:

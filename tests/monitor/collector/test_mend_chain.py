@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 from monitor.api.routes import build_api
 from monitor.collector.evaluate import evaluate
 from monitor.collector.evidence import ExportError, export_evidence
+from monitor.collector.ingest import ingest
 from monitor.collector.mend_chain import MendError, mend_chain
 from monitor.collector.verify import verify_institution
 from monitor.model.envelope import MEDIA_TYPE, frame
@@ -186,3 +187,31 @@ def test_who_is_not_there_is_named(centre: Centre) -> None:
 def test_a_chain_that_can_be_read_becomes_itself(centre: Centre) -> None:
     before = agent(centre)
     assert mend_chain(centre.context, SITE, "box").agent == before
+
+
+@pytest.mark.parametrize("boot", [BOOT, "b" * 32])
+def test_what_follows_a_stored_report_with_an_older_nonce_is_refused_meanwhile_too(centre: Centre, boot: str) -> None:
+    """It ends the chain, so that nothing would show it once that is made again."""
+    own = centre.agents[SITE]
+    old = own.nonce
+    see(centre, 3)
+    spoil(centre)
+    sent = own.envelope(centre.report(boot=boot).to_bytes(), nonce=old)
+    (receipt,) = ingest(centre.context, [sent]).receipts
+    assert (receipt.status, receipt.reason) == ("rejected", "nonce")
+
+
+def test_what_was_out_of_order_meanwhile_is_named_when_the_chain_is_made_again(centre: Centre) -> None:
+    """What it follows comes in after it, so that nobody could tell when it did."""
+    own = centre.agents[SITE]
+    old = own.nonce
+    see(centre, 3)
+    spoil(centre)
+    report = centre.report()
+    first = own.envelope(report.to_bytes())
+    back = centre.report(boot="b" * 32).model_copy(update={"sequence": 1})
+    for sent in (own.envelope(back.to_bytes(), nonce=old), first):
+        assert [item.status for item in ingest(centre.context, [sent]).receipts] == ["stored"]
+    done = mend_chain(centre.context, SITE, "box")
+    assert done.out_of_order == ((BOOT, report.sequence),), "the later one to come in of the two that don't go together"
+    assert (done.agent.state, done.agent.missing) == ("forked", 0)

@@ -45,6 +45,7 @@ def test_what_a_restored_database_lost_shows_in_the_log_the_metrics_and_where_it
         box.envelope(centre.report().to_bytes())  # taken by what is lost; or left out by the site
     with reading(engine) as session:
         key = stored_nonce_key(session)
+    assert key is not None
     word = centre.context.now()
     box.nonce = new_nonce(key, "wj-0001", "box", word)
     listening(centre, 60)
