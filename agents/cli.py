@@ -303,6 +303,7 @@ def diagnose(
     Exit status: 0 when the file could be read, else 2.
     """
     from agents.diagnose_cli import print_diagnosis
+    from agents.limited import MEMORY_BYTES
     from agents.recorded_looks import UnreadableError
 
     if camera is not None and config is None:
@@ -312,6 +313,10 @@ def diagnose(
         print_diagnosis(file, baseline=baseline, every=every, bounds=bounds, as_json_only=as_json)
     except UnreadableError as error:
         fail(error)
+    except MemoryError:
+        fail(
+            f"{file}: it takes more than {MEMORY_BYTES >> 30} GiB of memory to look through: no camera's recording does"
+        )
 
 
 def _bounds_of(site: Site, camera: str | None) -> Bounds:

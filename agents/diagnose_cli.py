@@ -13,8 +13,7 @@ import typer
 
 from agents.bounds import Bounds
 from agents.diagnose import Diagnosed, approved_by, diagnose
-from agents.limited import MEMORY_BYTES, kept_small
-from agents.recorded_looks import UnreadableError
+from agents.limited import kept_small
 from agents.vision.light import LIGHTS, Light
 from agents.vision.thresholds import Thresholds
 from monitor.model.counted import counted
@@ -22,18 +21,13 @@ from monitor.regulations.columns import table
 
 
 def print_diagnosis(path: Path, *, baseline: Path | None, every: float, bounds: Bounds, as_json_only: bool) -> None:
-    """Look through a file by `bounds` and print what was seen. Raises UnreadableError, whose text is one sentence."""
+    """Look through a file by `bounds` and print what was seen. Raises UnreadableError, whose text is one sentence, MemoryError."""
     cv2.setNumThreads(1)  # for pictures of this size more threads only make the machine busy
     meter = _Progress()
     try:
         with kept_small():
             approved = () if baseline is None else approved_by(baseline, every)
             diagnosed = diagnose(path, every, bounds.day, approved, meter.told, bounds.of)
-    except MemoryError:
-        allowed = f"{MEMORY_BYTES >> 30} GiB of memory"
-        raise UnreadableError(
-            f"{path}: it takes more than {allowed} to look through: no camera's recording does"
-        ) from None
     finally:
         meter.done()
     if as_json_only:
