@@ -148,11 +148,10 @@ def _whose_clock(
 ) -> Trust | ClockUnsure:
     """Return which clock to go by, or that this can't be told yet."""
     with writing(context.engine) as session:
-        for item in suspect:
-            _compare_clocks(session, identity, item, nonce_key, now)
+        moments = [_compare_clocks(session, identity, item, nonce_key, now) for item in suspect]
         standing = compare(session, now).standing
         waits = standing is Standing.UNSURE and not has_waited(session, now)
-        confirmed = agree(session, now)
+        confirmed = any(at > now for at in moments) and agree(session, now)
     if waits:
         return ClockUnsure("its time can't be, and too few agents were heard lately to tell whose clock is right")
     if standing is Standing.DISPUTED:
@@ -162,17 +161,20 @@ def _whose_clock(
 
 def _compare_clocks(
     session: Session, identity: Identity, item: Envelope | Rejected, nonce_key: bytes, now: Millis
-) -> None:
+) -> Millis:
+    """Note by how much the agent's clock is off by a report; return the moment of its nonce, 0 where it has none."""
     if isinstance(item, Rejected):
-        return
+        return 0
     header = item.protected
     nonce_at = nonce_moment(nonce_key, identity.institution, identity.agent, header.nonce)
-    offset = None if nonce_at is None else offset_of(nonce_at, header.written_at, now)
-    if nonce_at is None or offset is None:
-        return
-    # Of a moment to come nobody knows how long ago it was: a report that has waited for long tells less than one of now.
-    since = now - FRESH if nonce_at > now else None
-    note_offset(session, identity.institution, identity.agent, offset, now, unless_since=since)
+    if nonce_at is None:
+        return 0
+    offset = offset_of(nonce_at, header.written_at, now)
+    if offset is not None:
+        # Of a moment to come nobody knows how long ago it was: a report that has waited for long tells less than one of now.
+        since = now - FRESH if nonce_at > now else None
+        note_offset(session, identity.institution, identity.agent, offset, now, unless_since=since)
+    return nonce_at
 
 
 def _receipt(digest: str, answer: Rejected | str, doubt: str | None) -> Receipt:

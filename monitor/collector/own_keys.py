@@ -79,10 +79,10 @@ class OwnKeyring:
 
 
 def stored_nonce_key(session: Session) -> bytes | None:
-    """Return the key of nonces as it is stored: None where none is, or none that can be read. Nothing is made."""
+    """Return the key of nonces as it is stored: empty where none is, None where it can't be read. Nothing is made."""
     found = collector_keys(session)
     try:
-        return _nonce_key(found) if NONCE in found else None
+        return _nonce_key(found) if NONCE in found else b""
     except OwnKeyError:
         return None
 

@@ -76,7 +76,7 @@ def order_of_moments(session: Session) -> Precedes:
         return [number for number, since, until in noted if since - ABSENT_AFTER <= at <= until + ABSENT_AFTER]
 
     def precedes(one: Millis, other: Millis) -> bool:
-        if one <= other + APART:
+        if one < other + APART:
             return True
         if not noted:
             query = select(ListeningRow.number, ListeningRow.since_at, ListeningRow.until_at)

@@ -104,4 +104,5 @@ def test_a_moment_may_come_after_a_later_one_where_the_clock_was_set_back_in_bet
     assert [precedes(one, other) for one, other in ((before, behind), (after, behind))] == [True] * 2, "it was set back"
     assert [precedes(one, other) for one, other in ((right, behind), (right, after), (after, before))] == [False] * 3
     assert not precedes(after, wrong + HOUR), "nobody listened then"
-    assert precedes(after, after - MINUTE), "by the clock of another machine"
+    assert precedes(after, after - MINUTE + 1), "by the clock of another machine"
+    assert not precedes(after, after - MINUTE)
