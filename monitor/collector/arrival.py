@@ -9,7 +9,7 @@ from monitor.collector.context import Context
 from monitor.model.envelope import Envelope, name_of
 from monitor.model.jws import SignatureError
 from monitor.model.suite import RETIRED
-from monitor.store.engine import reading
+from monitor.store.engine import asking
 from monitor.store.keys import AgentKey, agent_keys, keys_of_agents
 
 
@@ -77,7 +77,7 @@ def check_in(context: Context, requests: Sequence[Sequence[bytes]]) -> list[Arri
     who = {(item.identity.institution, item.identity.agent) for item in read if isinstance(item, _Read)}
     if not who:
         return [item for item in read if isinstance(item, NotProved)]
-    with reading(context.engine) as session:
+    with asking(context.engine) as session:
         keys = keys_of_agents(session, who)
     return [
         item if isinstance(item, NotProved) else _checked(item, keys[item.identity.institution, item.identity.agent])
@@ -93,7 +93,7 @@ def check_first(context: Context, head: bytes, whole: Callable[[], bytes]) -> No
     begun = _read_first([head])
     if isinstance(begun, NotProved):
         raise begun
-    with reading(context.engine) as session:
+    with asking(context.engine) as session:
         keys = agent_keys(session, begun.identity.institution, begun.identity.agent)
     wrong = _check_key(begun.first, begun.identity, keys)
     if isinstance(wrong, Rejected):

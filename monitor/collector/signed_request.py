@@ -11,7 +11,7 @@ from monitor.model.jws import SignatureError
 from monitor.model.signed import RequestHeader, read_request
 from monitor.model.span import MINUTE, Millis
 from monitor.model.suite import RETIRED, suite_of
-from monitor.store.engine import reading
+from monitor.store.engine import asking
 from monitor.store.keys import agent_keys
 
 FRESH: Millis = 10 * MINUTE
@@ -33,7 +33,7 @@ def who_asks(context: Context, authorization: str, text: bytes) -> Asked:
     except SignatureError as error:
         raise NotProved(error.reason, str(error)) from None
     identity = Identity(header.institution, header.agent)
-    with reading(context.engine) as session:
+    with asking(context.engine) as session:
         key = agent_keys(session, identity.institution, identity.agent).get(header.kid)
     if key is None or key.revoked is not None or key.replaced is not None:
         raise NotProved(

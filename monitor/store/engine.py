@@ -12,6 +12,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.engine.interfaces import IsolationLevel
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
@@ -169,18 +170,34 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 @contextmanager
-def reading(engine: Engine) -> Iterator[Session]:
+def reading(engine: Engine, isolation: IsolationLevel | None = None) -> Iterator[Session]:
     """Give a session over one transaction that only reads: PostgreSQL refuses to write, SQLite rolls it back at the end."""
-    with Session(engine.execution_options(postgresql_readonly=True)) as session:
+    options: dict[str, Any] = {"postgresql_readonly": True}
+    if isolation is not None:
+        options["isolation_level"] = isolation
+    with Session(engine) as session:
+        # Told to the connection: an engine with options of its own, made at each use, costs as much as a statement.
+        session.connection(execution_options=options)
         yield session
 
 
 @contextmanager
 def snapshot(engine: Engine) -> Iterator[Session]:
     """Give a session that only reads and sees one moment, however long it reads and whatever comes in meanwhile."""
-    if engine.dialect.name == "postgresql":  # on SQLite a transaction sees one moment anyway
-        engine = engine.execution_options(isolation_level="REPEATABLE READ")
-    with reading(engine) as session:
+    # On SQLite a transaction sees one moment anyway.
+    with reading(engine, "REPEATABLE READ" if engine.dialect.name == "postgresql" else None) as session:
+        yield session
+
+
+@contextmanager
+def asking(engine: Engine) -> Iterator[Session]:
+    """Give a session that asks once. On PostgreSQL its statement is a transaction by itself: one way there and back instead of three."""
+    if engine.dialect.name != "postgresql":
+        with reading(engine) as session:
+            yield session
+        return
+    with Session(engine) as session:
+        session.connection(execution_options={"isolation_level": "AUTOCOMMIT"})
         yield session
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from psycopg.pq import TransactionStatus
 from sqlalchemy import Engine, make_url, text
 from sqlalchemy.exc import DBAPIError, OperationalError
 
@@ -20,7 +21,7 @@ from monitor.collector.context import Context
 from monitor.collector.settings import Settings
 from monitor.model.envelope import MEDIA_TYPE, frame
 from monitor.store import patient_connection
-from monitor.store.engine import forgets, is_away, open_engine, reading, with_patience, writing
+from monitor.store.engine import asking, forgets, is_away, open_engine, reading, with_patience, writing
 from monitor.store.patience import JOB, REQUEST, UNHURRIED, Patience
 from support.centre import Centre, make_centre
 from support.databases import BOTH, Emptied, PostgresServer
@@ -138,6 +139,27 @@ def test_what_was_prepared_stays_so_after_reading_and_who_reads_can_not_write(em
             ask(engine, "DELETE FROM agent")
         with writing(engine) as session:
             session.connection().exec_driver_sql("DELETE FROM agent")
+
+
+def test_who_asks_once_holds_no_transaction_and_whoever_comes_next_has_one(emptied: Emptied) -> None:
+    with ExitStack() as stack:
+        url = stack.enter_context(emptied.database())
+        engine = open_engine(url, connections=1)
+        stack.callback(engine.dispose)
+        found = []
+        for _ in range(8):  # psycopg prepares what it has seen five times
+            with asking(engine) as session:
+                assert session.connection().exec_driver_sql("SELECT 42").scalar_one() == 42
+                driver = session.connection().connection.driver_connection
+                assert isinstance(driver, patient_connection.PatientConnection)
+                found.append(driver.info.transaction_status)
+            with writing(engine) as session:
+                session.execute(text("DELETE FROM agent"))
+                found.append(driver.info.transaction_status)
+        assert found == [TransactionStatus.IDLE, TransactionStatus.INTRANS] * 8
+        assert ask(engine, "SELECT count(*) FROM pg_prepared_statements WHERE statement = 'SELECT 42'") == 1
+        with pytest.raises(DBAPIError, match="read-only transaction"):
+            ask(engine, "DELETE FROM agent")
 
 
 def test_who_waits_for_another_ones_lock_is_told_in_time(emptied: Emptied) -> None:
