@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Literal, cast
 
-from sqlalchemy import Column, Insert, String, Table, bindparam, inspect
+from sqlalchemy import Column, Insert, LargeBinary, String, Table, bindparam, inspect
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
@@ -52,8 +52,14 @@ def _write(session: Session, table: type[DeclarativeBase], rows: Sequence[Row], 
         session.execute(_sqlite(table_of(table), names, given, then), [dict(row) for row in rows])
         return
     # All rows in one statement: PostgreSQL answers each statement by itself, and that costs more than a row.
-    values = tuple(literal([row[name] for row in rows]) for name in names)
+    columns = table_of(table).columns
+    values = tuple(_array([row[name] for row in rows], columns[name]) for name in names)
     session.connection().exec_driver_sql(_postgresql(table_of(table), names, given, then), values)
+
+
+def _array(values: list[Any], column: Column[Any]) -> str | list[Any]:
+    """Return a column's values as the driver takes them: bytes as they are, since as text the server reads them digit by digit."""
+    return values if isinstance(column.type, LargeBinary) else literal(values)
 
 
 def _whole(table: Table, rows: Sequence[Row]) -> Sequence[Row]:
@@ -72,7 +78,8 @@ def _defaults(table: Table) -> Row:
 def _postgresql(table: Table, names: tuple[str, ...], given: tuple[str, ...], then: Then) -> str:
     """Return the statement for any number of rows, of which what is `given` may replace what is there: always the same text, so that the server prepares it once."""
     quote = _DIALECT.identifier_preparer.quote
-    arrays = ", ".join(f"%s::{_array_of(table.columns[name])}" for name in names)
+    # Not `FROM unnest(...)`, which keeps each array's rows aside before it gives one.
+    arrays = ", ".join(f"unnest({_parameter(table.columns[name])})" for name in names)
     key = [column.name for column in table.primary_key]
     changed = [f"{quote(name)} = excluded.{quote(name)}" for name in given if name not in key]
     found = ", ".join(map(quote, key))
@@ -82,12 +89,14 @@ def _postgresql(table: Table, names: tuple[str, ...], given: tuple[str, ...], th
         "replace": f" ON CONFLICT ({found}) DO UPDATE SET {', '.join(changed)}",
     }
     columns = ", ".join(map(quote, names))
-    return f"INSERT INTO {quote(table.name)} ({columns}) SELECT * FROM unnest({arrays}){ends[then]}"  # noqa: S608  (names of our own tables)
+    return f"INSERT INTO {quote(table.name)} ({columns}) SELECT {arrays}{ends[then]}"
 
 
-def _array_of(column: Column[Any]) -> str:
-    """Return the type of an array of a column's values. A text's length is left out: a cast would cut what is too long."""
-    return "text[]" if isinstance(column.type, String) else f"{column.type.compile(_DIALECT)}[]"
+def _parameter(column: Column[Any]) -> str:
+    """Return the place of an array of a column's values, and its type. A text's length is left out: a cast would cut what is too long."""
+    if isinstance(column.type, LargeBinary):
+        return "%b::bytea[]"
+    return "%s::text[]" if isinstance(column.type, String) else f"%s::{column.type.compile(_DIALECT)}[]"
 
 
 @lru_cache(maxsize=256)

@@ -8,8 +8,9 @@ from sqlalchemy.exc import IntegrityError
 
 from monitor.store.engine import reading, writing
 from monitor.store.given import NUMBER, TEXT, run_given
-from monitor.store.tables import CollectorKeyRow, InstitutionRow, JurisdictionRow
+from monitor.store.tables import CollectorKeyRow, DisputedReportRow, InstitutionRow, JurisdictionRow
 from monitor.store.upsert import insert_new, insert_rows, upsert
+from support.centre import make_centre
 
 Row = dict[str, object]
 
@@ -53,6 +54,18 @@ def test_what_is_absent_and_what_has_marks_of_the_driver_is_written_as_it_is(eng
             (odd, None),
             (odd, "32"),
         ]
+
+
+def test_bytes_are_written_as_they_are(engine: Engine) -> None:
+    odd = [b"", b"\x00", bytes(range(256)), b'\\x41"{},NULL', "示范".encode(), b"%b %s"]
+    make_centre(engine).add()
+    who = {"institution_id": "wj-0001", "agent_id": "box", "boot": "b", "received_at": 0}
+    given: list[Row] = [{**who, "sequence": number, "digest": "d", "envelope": data} for number, data in enumerate(odd)]
+    with writing(engine) as session:
+        insert_rows(session, DisputedReportRow, given)
+    with reading(engine) as session:
+        query = select(DisputedReportRow.envelope).order_by(DisputedReportRow.sequence)
+        assert [bytes(data) for data in session.scalars(query)] == odd
 
 
 def test_columns_that_are_left_out_have_their_defaults_and_are_never_replaced(engine: Engine) -> None:
