@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
 from json.encoder import encode_basestring
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -137,7 +136,7 @@ def lane_of(observation: Observation) -> Lane:
 def coalesce(pieces: Iterable[Piece]) -> list[Piece]:
     """Join what overlaps or touches; the result doesn't depend on the order."""
     joined: list[Piece] = []
-    for piece in _in_order(pieces):
+    for piece in sorted(pieces, key=_START):  # of those that begin together any may be first: `join` gives the same
         if joined and piece.start <= joined[-1].end:
             joined[-1] = joined[-1].join(piece)
         else:
@@ -145,14 +144,7 @@ def coalesce(pieces: Iterable[Piece]) -> list[Piece]:
     return joined
 
 
-def _in_order(pieces: Iterable[Piece]) -> list[Piece]:
-    ordered = list(pieces)
-    if len(ordered) < 2:
-        return ordered
-    ordered.sort(key=itemgetter(0, 1))
-    if any(one[:2] == other[:2] for one, other in pairwise(ordered)):
-        ordered.sort(key=lambda item: (item.start, item.end, item.newest.rank, item.lasting.rank))
-    return ordered
+_START = itemgetter(0)
 
 
 def add_entries(session: Session, told: Mapping[str, Iterable[Entry]]) -> None:
@@ -193,19 +185,20 @@ def _add_spans(session: Session, spans: Mapping[str, Mapping[Lane, list[Piece]]]
     near = _near(session, spans)
     changed: list[dict[str, Any]] = []
     for institution_id, lanes in spans.items():
+        stored = near.get(institution_id, {})
         gone: list[tuple[str, str, str, str, Millis]] = []
         for lane, pieces in lanes.items():
-            before = near.get((institution_id, lane), ())
+            before = stored.get(lane, ())
+            left = {piece.start: piece for piece in before}
             after = coalesce([*pieces, *before]) if before else pieces
-            starts = {piece.start for piece in after}
-            gone += [(*lane, piece.start) for piece in before if piece.start not in starts]
-            changed += [_row(institution_id, lane, piece) for piece in after if piece not in before]
+            changed += [_row(institution_id, lane, piece) for piece in after if left.pop(piece.start, None) != piece]
+            gone += [(*lane, start) for start in left]
         _delete(session, institution_id, gone)
     upsert(session, SpanRow, changed)
 
 
-def _near(session: Session, spans: Mapping[str, Mapping[Lane, list[Piece]]]) -> dict[tuple[str, Lane], list[Piece]]:
-    """Return what is stored already in these lanes, near what comes."""
+def _near(session: Session, spans: Mapping[str, Mapping[Lane, list[Piece]]]) -> dict[str, dict[Lane, list[Piece]]]:
+    """Return what is stored already in these lanes, near what comes, by institutions."""
     windows = [
         (
             institution_id,
@@ -215,13 +208,14 @@ def _near(session: Session, spans: Mapping[str, Mapping[Lane, list[Piece]]]) -> 
         for institution_id, lanes in spans.items()
     ]
     columns = {"institution": TEXT, "low": NUMBER, "high": NUMBER}
-    found: dict[tuple[str, Lane], list[Piece]] = defaultdict(list)
+    found: dict[str, dict[Lane, list[Piece]]] = {}
     for row in run_given(session, _NEAR, columns, windows):
         institution_id, kind, subject_kind, subject_id, rest, start, end, text, other = row
         lane: Lane = (kind, subject_kind, subject_id, rest)
         if lane in spans[institution_id]:
             newest = Seen(text)
-            found[institution_id, lane].append(Piece(start, end, newest, newest if other is None else Seen(other)))
+            piece = Piece(start, end, newest, newest if other is None else Seen(other))
+            found.setdefault(institution_id, {}).setdefault(lane, []).append(piece)
     return found
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from monitor.store.cursor import CursorError, encode
 from monitor.store.engine import reading, writing
 from monitor.store.indexes import load_indexes
 from monitor.store.instants import put_together
-from monitor.store.ledger import Entry, add_entries, ledger_page, load_observations
+from monitor.store.ledger import Entry, Piece, add_entries, ledger_page, load_observations
 from monitor.store.tables import FootageRow, InstantRow, SpanRow
 from support.centre import NOW, Centre, declared, instant, make_centre, span
 
@@ -288,3 +289,26 @@ def test_an_observation_is_written_down_as_its_digest_says(
     entry = Entry.of(item)
     assert entry.digest == item.digest
     assert json.loads(entry.text) == item.model_dump(mode="json")
+
+
+def test_many_stretches_of_one_lane_are_not_each_held_against_all_stored_ones(
+    centre: Centre, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A report may tell of twenty thousand: sent again with other words they kept a worker, and the institution's row, for seconds."""
+    count, compared = 300, 0
+
+    def comparing(name: str) -> Callable[[Piece, object], Any]:
+        def compare(piece: Piece, other: object) -> Any:
+            nonlocal compared
+            compared += 1
+            return getattr(tuple, name)(piece, other)
+
+        return compare
+
+    seen = [span("camera/gate", "up", NOW + 2 * n * SECOND, NOW + (2 * n + 1) * SECOND) for n in range(count)]
+    store_more(engine, *seen)
+    for name in ("__eq__", "__ne__"):
+        monkeypatch.setattr(Piece, name, comparing(name), raising=False)
+    store_more(engine, *(item.model_copy(update={"expires": item.expires + 1}) for item in seen))
+    assert len(rows(engine)) == count
+    assert count <= compared < 4 * count
