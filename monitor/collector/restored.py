@@ -33,8 +33,6 @@ def lost_here(session: Session, agents: Iterable[AgentSummary]) -> Iterator[tupl
 
 def lost_before(session: Session, chain: Chain, moments: Collection[Millis]) -> list[Gap]:
     """Return such holes before reports that have just come in, by the moments of the words that these carry."""
-    if not chain.missing:  # as nearly always
-        return []
     return [
         gap for gap in chain.gaps if gap.nonce_at in moments and left_here(gap, lambda at: listened_at(session, at))
     ]

@@ -269,8 +269,8 @@ class Chain(Strict):
     def _grown(self, place: Place, after: Place | None) -> dict[str, Boot]:
         boots = dict(self.boots)
         if after is not None:
-            boots[after.boot] = boots.get(after.boot, Boot()).knows(after.sequence)
-        boot = boots.pop(place.boot, Boot()).saw(place.sequence)
+            boots[after.boot] = (boots.get(after.boot) or Boot()).knows(after.sequence)
+        boot = (boots.pop(place.boot, None) or Boot()).saw(place.sequence)
         if after is not None and after.boot == place.boot:
             boot = boot.skips(after.sequence + 1, place.sequence - 1)
         boots[place.boot] = boot
