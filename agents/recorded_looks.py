@@ -24,6 +24,10 @@ MOMENT_SECONDS = 0.001
 MOST_DELAYED = 16
 """Frames that a decoder may hold back, at most, to put them into the order in which they are shown."""
 
+MOST_FILM_PIXELS = 600 << 20
+"""Of frames that are decoded one after the other to reach those that somebody asks for, ten seconds of 1920x1080: a file with one keyframe alone would be
+decoded over and over."""
+
 MAX_HELD_BYTES = 64 << 20
 """Of packets that may have to be decoded to reach a due time; a longer run without a keyframe is decoded as it comes."""
 
@@ -314,9 +318,11 @@ class _Film:
             shown, self.window = self._shown(begin, end), None
             self.asking.filmed([shown_at for shown_at, _ in shown], [picture for _, picture in shown])
         begins = packet.is_keyframe and (self.window is None or at <= self.window[0])
-        if begins or self.held_bytes > MAX_HELD_BYTES:
+        width, height = self.coding.size
+        if begins or self.held_bytes > MAX_HELD_BYTES or len(self.held) * width * height > MOST_FILM_PIXELS:
             self.held, self.held_bytes = [], 0
-        if packet.is_keyframe or self.held:
+        # From a keyframe within the window on some of its frames would be missing, and the one that would tell with them.
+        if begins or self.held:
             self.held.append((packet, at))
             self.held_bytes += packet.size
 
@@ -324,16 +330,17 @@ class _Film:
         """Return the pictures of a time, in the order in which they are shown; none where one since the keyframe is missing."""
         import av
 
-        context, frames = self.coding.decoder(), list[av.VideoFrame]()
+        times = sorted(at for _, at in self.held)
+        context, shown, count = self.coding.decoder(), list[tuple[float, Picture]](), 0
         try:
             for part in (*(_copy(packet) for packet, _ in self.held), None):
-                frames += context.decode(part)
+                for frame in context.decode(part):
+                    if count < len(times) and begin <= times[count] <= end:
+                        shown.append((times[count], picture_of(frame)))
+                    count += 1
         except (av.error.FFmpegError, EOFError, ValueError):
             return []
-        times = sorted(at for _, at in self.held)
-        if len(frames) != len(times):
-            return []
-        return [(at, picture_of(frame)) for at, frame in zip(times, frames, strict=True) if begin <= at <= end]
+        return shown if count == len(times) else []
 
 
 class _Chain:

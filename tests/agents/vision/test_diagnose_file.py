@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import random
 import resource
@@ -27,6 +28,7 @@ from agents.diagnose import Sample, alarms
 from agents.recorded_looks import Timeline, UnreadableError, file_looks
 from agents.simulators.scenes import Picture, Scene
 from agents.vision.diagnose import Diagnosis
+from agents.watch.decoding import picture_of
 from agents.watch.filmed import keyframes_at
 from support.pictures import START, draws, footage
 from support.site import write_site
@@ -225,6 +227,63 @@ def test_a_picture_is_found_between_keyframes_that_are_far_apart(folder: Path) -
 def test_a_keyframe_near_the_due_time_will_do(folder: Path) -> None:
     path = video(folder / "three.mp4", ROOM, 40, keyframe_every=3)
     assert [look.at_seconds for look in file_looks(path, 10.0)] == [0, 12, 21, 30]
+
+
+class Asks:
+    """Somebody who asks for the frames of one time."""
+
+    def __init__(self, begin: float, end: float) -> None:
+        self.window: tuple[float, float] | None = (begin, end)
+        self.given: list[tuple[list[float], int]] = []
+
+    def want(self, after: float) -> tuple[float, float] | None:
+        """Return that time, once."""
+        window, self.window = self.window, None
+        return window
+
+    def filmed(self, times: Sequence[float], pictures: Sequence[object]) -> None:
+        """Note which frames came."""
+        self.given.append((list(times), len(pictures)))
+
+
+def told_frames(path: Path, begin: float, end: float) -> list[tuple[list[float], int]]:
+    asks = Asks(begin, end)
+    list(file_looks(path, 10.0, asking=asks))
+    return asks.given
+
+
+@pytest.mark.parametrize("begin", [3.4, 4.0, 4.4])
+def test_frames_that_are_asked_for_are_those_of_that_time(folder: Path, begin: float) -> None:
+    path = video(folder / f"asked-{begin}.mp4", ROOM, 10, fps=10)
+    frames = [round(begin + number / 10, 1) for number in range(7)]
+    assert [
+        ([round(at, 1) for at in times], count) for times, count in told_frames(path, begin - 0.01, begin + 0.61)
+    ] == [(frames, 7)]
+
+
+def test_frames_of_which_those_before_are_too_many_are_none_at_all(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither are those that come after the next keyframe: a part of what is asked for tells of others that they are not the same."""
+    path = video(folder / "many.mp4", ROOM, 10, fps=10)
+    monkeypatch.setattr("agents.recorded_looks.MOST_FILM_PIXELS", 10 * WIDTH * HEIGHT)
+    assert told_frames(path, 2.55, 2.95)[0][1] == 4
+    assert told_frames(path, 3.75, 4.25) == [([], 0)]
+
+
+def test_one_keyframe_alone_costs_no_memory_for_each_frame_after_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Frames on the way to those that are asked for are let go one by one."""
+    path, held = video(folder / "alone.mp4", ROOM, 60, fps=10, keyframe_every=100), list[int]()
+
+    def counted(frame: av.VideoFrame) -> object:
+        held.append(sum(isinstance(item, av.VideoFrame) for item in gc.get_objects()))
+        return picture_of(frame)
+
+    monkeypatch.setattr("agents.recorded_looks.picture_of", counted)
+    assert told_frames(path, 54.95, 55.45)[0][1] == 5
+    assert max(held) < 50
 
 
 def test_pictures_that_are_renewed_bit_by_bit_are_looked_at_as_often_as_others(folder: Path) -> None:
