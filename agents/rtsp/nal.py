@@ -411,9 +411,12 @@ class NalPictures:
 
     def _slice(self, is_first: bool) -> None:
         """Note a keyframe's slice; collect from its first one on (its first bit says so in both codecs)."""
-        self.keyframe = True
-        if self.wanted and is_first and self._assembly is None:
-            self._collect(with_sei=False)
+        begins, self.keyframe = not self.keyframe, True
+        if self._assembly is None:
+            if self.wanted and is_first:
+                self._collect(with_sei=False)
+        elif begins and not is_first:
+            self._assembly.broken = True  # collected as one of all, and its beginning was lost
 
     def _collect(self, *, with_sei: bool) -> None:
         self._assembly = PictureAssembly(self._rules, self.sets, self._timestamp, with_sei=with_sei)

@@ -593,3 +593,23 @@ def test_while_all_is_collected_each_whole_frame_is_given_and_a_wanted_keyframe_
     units.events.clear()
     units.collect_all(False)
     assert sent(9, 10) == [(False, False), (False, False)]
+
+
+@pytest.mark.parametrize("collecting", [False, True])
+def test_a_keyframe_whose_first_slice_was_lost_is_given_to_nobody(collecting: bool) -> None:
+    """It would be decoded with a grey upper half."""
+    units = AccessUnits("h264", 90_000)
+    sps, pps, delta = b"\x67" + b"s" * 8, b"\x68" + b"p" * 4, b"\x41\x80" + b"d" * 90
+    slices = [b"\x65\x88" + b"k" * 900, b"\x65\x08" + b"k" * 900]
+    frames = [[sps, pps, *slices], [delta], [None, slices[1]], [delta], slices, [delta]]
+    units.collect_all(collecting)
+    sequence = 0
+    for number, frame in enumerate(frames):
+        units.want()
+        for part in frame:
+            if part is not None:
+                feed(units, packet(sequence, 3000 * number, part, marker=part is frame[-1]))
+            sequence += 1
+    found = [event.keyframe_data is not None for event in units.events]
+    assert found == [True, False, False, False, True]
+    assert [event.coded is not None for event in units.events][2] is False
