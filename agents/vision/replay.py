@@ -49,6 +49,9 @@ long what they refuted isn't held against them again."""
 AT_ONCE = 3
 """So many times are followed at the same time: a short recording that is played over and over is like several."""
 
+AHEAD_SECONDS = 60.0
+"""So far ahead frames are asked for: while there was a hole in the looks of that time, others may tell sooner."""
+
 CHANCES = 6
 CHANCE_SECONDS = 600.0
 """So many times that are less likely are followed in a row, and one more after each such time: it costs to decode frames."""
@@ -70,6 +73,7 @@ class _Followed:
     surely: bool
     """By its rhythm."""
     since: float
+    """When it began to be followed, or was shown last."""
     asked: float
     """When the earlier look was that was asked for last."""
     told: float = 0.0
@@ -84,7 +88,7 @@ class _Followed:
 
     def is_open(self, now: float) -> bool:
         """Tell whether pictures are still to tell."""
-        return self.refuted_at is None and (self.shown or now - self.since <= PATIENCE_SECONDS)
+        return self.refuted_at is None and now - self.since <= (TOLD_SECONDS if self.shown else PATIENCE_SECONDS)
 
     def stands_for(self, ago: float, now: float) -> bool:
         """Tell whether there is no need to follow another time beside this one, or after it."""
@@ -129,15 +133,13 @@ class Replay:
         """Tell whether a recording is shown, by what its rhythm says: so many seconds ago, surely or maybe, each give or take `within`."""
         now = self._now
         self._follow(surely, maybe, within)
+        self._surely_since = None if not surely else now if self._surely_since is None else self._surely_since
         if self._shown_at is not None:
             if now - self._shown_at <= SHOWN_SECONDS:
                 return True
-            self._shown_at = self._surely_since = None
-        if not surely:
-            self._surely_since = None
-            return False
+            self._shown_at = None
         if self._surely_since is None:
-            self._surely_since = now
+            return False
         if self._told_at is not None and now - self._told_at <= TOLD_SECONDS:
             return False
         return now - self._surely_since >= PATIENCE_SECONDS or not any(map(self._can_tell, surely))
@@ -156,6 +158,8 @@ class Replay:
                     begin = at + followed.ago - followed.within
                     apart = AGAIN_SECONDS if followed.shown else APART_SECONDS
                     if at >= followed.asked + apart and begin >= after:
+                        if begin > after + AHEAD_SECONDS:
+                            break
                         found = min(
                             found or (begin, at, followed, earlier), (begin, at, followed, earlier), key=_begins
                         )
@@ -185,11 +189,12 @@ class Replay:
         followed.live = followed.live + 1 if best <= LIVE else 0
         if followed.shown:
             if not followed.live:
-                self._shown_at, self._alike = at, best
+                followed.since = self._shown_at = at
+                self._alike = best
             elif followed.live >= ENDED:
                 followed.refuted_at = self._told_at = at
         elif followed.told >= PROVEN:
-            followed.shown, self._shown_at, self._alike = True, at, best
+            followed.shown, followed.since, self._shown_at, self._alike = True, at, at, best
             self._chances += not followed.surely
         else:
             if followed.surely:

@@ -159,3 +159,27 @@ def test_what_is_handed_in_that_nobody_asked_for_is_left() -> None:
     replay.look(1.0, noise(1.0))
     replay.filmed([], [])
     assert replay.want(1.0) is None
+
+
+def test_a_recording_that_pictures_have_shown_goes_on_by_its_rhythm_where_no_more_come() -> None:
+    """Frames are lost on the line, or keyframes come too seldom from now on: nothing has told against it."""
+    run = Run(recorded(200))
+    run.until(270)
+    assert run.until(310, surely=(AGO,))
+    for now in range(310, 900, 10):
+        run.replay.look(now, None)
+        assert run.replay.shows((AGO,), (), WITHIN), now
+    assert run.replay.want(900.0) is None
+
+
+def test_no_frames_are_asked_for_that_come_after_a_long_hole() -> None:
+    """There were no looks for twenty minutes: what comes after them is nothing to wait for."""
+    replay = Replay()
+    for at in (*range(0, 100, 10), *range(1300, 1400, 10)):
+        replay.look(at, noise(at))
+    replay.shows((1250.0,), (), WITHIN)
+    assert replay.want(1395.0) is None
+    replay.shows((1250.0, 1320.0), (), WITHIN)
+    window = replay.want(1395.0)
+    assert window is not None
+    assert window.begin < 1420
