@@ -10,6 +10,9 @@ from contextlib import contextmanager
 MAX_PIXELS = 8192 * 8192 // 4
 """A larger picture is no camera's; it is refused before memory is taken for it."""
 
+MAX_FILM_PIXELS = 200 << 20
+"""Of frames that are decoded one after the other for one camera, while others wait: a second or two."""
+
 LIMITS = {"max_pixels": str(MAX_PIXELS)}
 """Options of each decoder, and of the demuxer's own probing."""
 

@@ -57,24 +57,37 @@ _WORD, _HALF = 1 << 32, 1 << 31
 
 @dataclass
 class _Film:
-    """The frames from a keyframe at or before `begin` up to `end`, RTP timestamps both."""
+    """The frames from the last keyframe at or before `begin` up to `end`, RTP timestamps both."""
 
     begin: int
     end: int
     whole: asyncio.Future[list[CodedFrame]]
     frames: list[CodedFrame] = field(default_factory=list)
     bytes: int = 0
+    newest: int | None = None
+    """The timestamp of those so far that is shown last."""
+    reordered: bool = False
+    """Frames are sent after others that are shown after them."""
 
     def take(self, event: FrameEvent) -> None:
         """Take the next frame; one that isn't whole, or too much, makes all begin anew at the next keyframe."""
-        begins = event.keyframe and _ahead(event.rtp_timestamp, self.begin) <= 0
+        if self.whole.done():
+            return  # one read may bring more
+        at, newest = event.rtp_timestamp, self.newest
+        begins = event.keyframe and _ahead(at, self.begin) <= 0
         if begins or event.coded is None or self.bytes > MAX_FILM_BYTES:
             self.frames, self.bytes = [], 0
-        if event.coded is not None and (self.frames or event.keyframe):
-            self.frames.append((event.rtp_timestamp, event.coded))
+        # From a later keyframe on some of what is wanted would be missing, and the frame that would tell with it.
+        if event.coded is not None and (self.frames or begins):
+            self.frames.append((at, event.coded))
             self.bytes += len(event.coded)
-        if _ahead(event.rtp_timestamp, self.end) >= 0 and not self.whole.done():
-            self.whole.set_result(self.frames)
+        self.reordered = self.reordered or (newest is not None and _ahead(at, newest) < 0)
+        if newest is None or _ahead(at, newest) > 0:
+            self.newest = at
+            # Where frames are reordered those that are shown before the first one past the end come after it.
+            past = newest if self.reordered else at
+            if past is not None and _ahead(past, self.end) >= 0:
+                self.whole.set_result(self.frames)
 
 
 def _ahead(timestamp: int, of: int) -> int:
@@ -211,9 +224,9 @@ class Stream:
             return None
 
     async def film(self, begin: int, end: int, timeout: float) -> list[CodedFrame]:
-        """Return all frames from a keyframe on that comes now, the last one before `begin` or the first one, up to `end`; both RTP timestamps.
+        """Return all frames from the last keyframe on that comes now and at or before `begin`, up to `end`; both RTP timestamps.
 
-        Nothing where none comes in `timeout` seconds, where a frame after the keyframe is not whole, or where keyframes don't come at all. May
+        Nothing where no such comes in `timeout` seconds, where a frame after the keyframe is not whole, or where keyframes don't come at all. May
         run beside `frames` and `next_keyframe`. Raises StreamError when the stream has ended.
         """
         if self._connection.error is not None:

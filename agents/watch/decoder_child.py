@@ -14,7 +14,7 @@ import sys
 from collections import deque
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from agents.limited import stay_small
+from agents.limited import MAX_FILM_PIXELS, stay_small
 
 if TYPE_CHECKING:
     from agents.vision.measure import Trace
@@ -150,18 +150,21 @@ def decode(codec: str, data: bytes) -> Picture | None:
 
 
 def shown(codec: str, data: bytes, sizes: list[int], last: int) -> list[Picture]:
-    """Decode frames one after the other, and return the `last` ones that are shown. Raises ValueError where any is missing."""
+    """Decode frames one after the other, and return the `last` ones that are shown. Raises ValueError where any is missing, or they are too large."""
     import av
 
     from agents.watch.decoding import decoder, picture_of
 
-    context, frames, count, start = decoder(codec), deque[av.VideoFrame](maxlen=max(1, last)), 0, 0
+    context, frames, count, pixels, start = decoder(codec), deque[av.VideoFrame](maxlen=max(1, last)), 0, 0, 0
     for size in (*sizes, None):
         packet = None if size is None else av.Packet(data[start : start + size])
         start += size or 0
         for frame in context.decode(packet):
             frames.append(frame)
             count += 1
+            pixels += frame.width * frame.height
+            if pixels > MAX_FILM_PIXELS:  # they grew on the way: smaller ones were announced
+                raise ValueError(f"{count} frames have more than {MAX_FILM_PIXELS} pixels")
     if count != len(sizes):
         raise ValueError(f"{count} of {len(sizes)} frames were decoded")
     return [picture_of(frame) for frame in frames]

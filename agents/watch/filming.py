@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 
+from agents.limited import MAX_FILM_PIXELS
 from agents.rtsp.errors import StreamError
 from agents.rtsp.rtp import FrameEvent
 from agents.rtsp.stream import Stream
@@ -13,18 +14,26 @@ from agents.vision.eye import Eye, Taken
 from agents.vision.imprint import Imprint
 from agents.vision.loop import Frame
 from agents.vision.replay import Window
-from agents.watch.decoder import DecodeError, Decoder
-from agents.watch.sender_time import SenderTime
+from agents.watch.decoder import DecodeError, Decoder, DecoderKilledError
+from agents.watch.sender_time import APART_SECONDS, SenderTime
 from monitor.model.clock import Clock
 
 MOST_KEYFRAME_SECONDS = 12.0
-MOST_PIXELS = 200 << 20
-"""What is filmed is decoded from a keyframe on: where these are further apart, or pictures are large, it would keep the decoder from other cameras' looks
-for more than a second or two."""
+"""What is filmed is decoded from a keyframe on: where these are further apart it would keep the decoder from other cameras' looks for more than a
+second or two."""
 
-EARLY_SECONDS = 0.5
+MOST_SHOWN = 48
+"""Frames of a window: of a camera's are ten or fewer."""
+
+COSTLY_FIRST_SECONDS = 60.0
+COSTLY_MOST_SECONDS = 3600.0
+"""So long nothing is filmed after a film that kept the decoder busy until it was killed, twice as long after each further one: all other cameras
+waited for that."""
+
+EARLY_SECONDS = APART_SECONDS + 0.5
+"""So much sooner frames may be read than a clock says that was laid on ours by one that was read late: the keyframe before a window must not be missed."""
 LATE_SECONDS = 5.0
-"""So long frames may be on their way, and be waited for."""
+"""So long they may be on their way, and be waited for."""
 
 
 class Filming:
@@ -40,6 +49,8 @@ class Filming:
         self._keyframe_at: float | None = None
         """When the newest keyframe that was put together was sent."""
         self._film: asyncio.Task[None] | None = None
+        self._killed, self._rests_until = 0, float("-inf")
+        """So many films have cost the decoder its life, and until when there is none for that."""
 
     def begin(self, stream: Stream) -> None:
         """Begin with a connection: its sender's clock is laid on ours anew."""
@@ -63,7 +74,7 @@ class Filming:
         stream, shown_at = self._stream, self._keyframe_at
         if stream is None or shown_at is None or keyframe_seconds is None or keyframe_seconds > MOST_KEYFRAME_SECONDS:
             return
-        if self._film is None or self._film.done():
+        if (self._film is None or self._film.done()) and self._clock.monotonic() >= self._rests_until:
             early = keyframe_seconds + EARLY_SECONDS
             window = self._eye.want(shown_at + early)
             if window is not None:
@@ -85,14 +96,35 @@ class Filming:
         """
         with contextlib.suppress(StreamError, DecodeError):
             await self._clock.sleep(max(0.0, window.begin - early - self._clock.monotonic()))
-            begin, end = self._times.timestamp(window.begin), self._times.timestamp(window.end)
+            times, laid = self._times, self._times.laid
+            begin, end = times.timestamp(window.begin), times.timestamp(window.end)
             if begin is None or end is None:
                 return
             frames = await stream.film(begin, end, early + window.end - window.begin + LATE_SECONDS)
+            if times.laid != laid:
+                return  # the sender's clock was set: these frames are not those that were meant, nor is it known when they were sent
+            shown_at = sorted(at for at in (times.of(stamp) for stamp, _ in frames) if at is not None)
+            if not shown_at or shown_at[-1] > window.end + LATE_SECONDS:
+                return  # it was set with the last of them, which nobody else has seen yet
+            before = sum(at < window.begin for at in shown_at)
+            within = sum(at <= window.end for at in shown_at) - before
             info = stream.info
-            if not frames or len(frames) * (info.width or 0) * (info.height or 0) > MOST_PIXELS:
+            if within < 1 or len(shown_at) - before > MOST_SHOWN or info.width is None or info.height is None:
                 return
-            times = sorted(at for at in (self._times.of(stamp) for stamp, _ in frames) if at is not None)
-            last = sum(at >= window.begin for at in times)
-            imprints = await self._decoder.film(info.codec, [data for _, data in frames], last)
-            self._eye.filmed(times[-last:], imprints)
+            if len(frames) * info.width * info.height <= MAX_FILM_PIXELS:
+                coded = [data for _, data in frames]
+                imprints = await self._decoded(info.codec, coded, len(frames) - before)
+                self._eye.filmed(shown_at[before:][: within + 1], imprints[: within + 1])
+
+    async def _decoded(self, codec: str, coded: Sequence[bytes], last: int) -> Sequence[Imprint]:
+        """Return the imprints of the last frames that are shown. Raises DecodeError."""
+        try:
+            imprints = await self._decoder.film(codec, coded, last)
+        except DecoderKilledError:
+            rests = min(COSTLY_FIRST_SECONDS * 2.0**self._killed, COSTLY_MOST_SECONDS)
+            self._killed, self._rests_until = self._killed + 1, self._clock.monotonic() + rests
+            raise
+        self._killed = max(0, self._killed - 1)
+        if len(imprints) != last:
+            return []  # of some no imprint is made: none can be told from another
+        return imprints

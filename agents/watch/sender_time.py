@@ -23,6 +23,8 @@ class SenderTime:
         """Take the ticks a second of the stream's timestamps."""
         self._clock_rate = clock_rate
         self._base: tuple[float, int] | None = None
+        self.laid = 0
+        """So many times the sender's clock was laid on ours: what was reckoned by one of them doesn't hold by the next."""
 
     def at(self, received_at: float, timestamp: int) -> float:
         """Return when a frame was sent: seconds on our clock, `APART_SECONDS` from when it was read at the most."""
@@ -34,6 +36,7 @@ class SenderTime:
                 self._base = at, timestamp
                 return at
         self._base = received_at, timestamp
+        self.laid += 1
         return received_at
 
     def of(self, timestamp: int) -> float | None:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
+import numpy as np
 import pytest
 
 from agents.rtsp import Stream
 from agents.rtsp.errors import StreamError
+from agents.rtsp.rtp import FrameEvent
+from agents.rtsp.stream import StreamInfo, _Film
 from agents.simulators.camera import Camera, Format
 from agents.simulators.rtsp import RtspServer
+from agents.vision.eye import Eye
 from agents.vision.imprint import IMPRINT_BYTES, Imprint
 from agents.vision.replay import Window
+from agents.watch.decoder import Decoder, DecoderKilledError
+from agents.watch.filming import Filming
 from monitor.model.clock import SystemClock
 from support.rtsp_opening import PATIENT, opened
 from support.site import write_site
@@ -58,6 +66,111 @@ async def test_a_film_that_nothing_comes_of_is_empty_and_one_of_a_stream_that_en
             await server.die()
             with pytest.raises(StreamError):
                 await filming
+
+
+def film_of(*stamps: int, key: tuple[int, ...], begin: int, end: int, lost: tuple[int, ...] = ()) -> list[int] | None:
+    """Return which of frames that come in such an order make a film; None where it doesn't end with them."""
+    loop = asyncio.new_event_loop()
+    try:
+        film = _Film(begin, end, loop.create_future())
+        for at in stamps:
+            film.take(FrameEvent(0.0, at, 9, at in key, 0, None, None if at in lost else b"frame"))
+        return [at for at, _ in film.whole.result()] if film.whole.done() else None
+    finally:
+        loop.close()
+
+
+def test_a_film_begins_at_the_last_keyframe_before_its_window_and_at_none_within() -> None:
+    assert film_of(0, 1, 2, 3, 4, 5, 6, key=(0, 2, 4), begin=3, end=5) == [2, 3, 4, 5]
+    assert film_of(0, 1, 2, 3, 4, 5, 6, key=(0, 2, 4), begin=3, end=5, lost=(3,)) == []
+    assert film_of(1, 3, 4, 5, 6, key=(4,), begin=3, end=5) == []
+    assert film_of(0, 1, 2, 3, key=(0,), begin=3, end=5) is None
+
+
+def test_frames_that_are_sent_after_one_that_is_shown_after_them_belong_to_the_film() -> None:
+    stamps = (0, 4, 2, 1, 3, 8, 6, 5, 7, 12, 10, 9, 11)
+    assert film_of(*stamps, key=(0,), begin=5, end=7) == [0, 4, 2, 1, 3, 8, 6, 5, 7, 12]
+
+
+class Recorder:
+    """An eye that asks for one window, and a decoder that does as it is told."""
+
+    def __init__(self, dies: bool = False) -> None:
+        self.clock, self.dies, self.asked, self.given = SystemClock(), dies, 0, list[list[float]]()
+
+    def want(self, after: float) -> Window:
+        """Ask for what comes at once."""
+        self.asked += 1
+        return Window(after, after + 0.3)
+
+    def filmed(self, times: Sequence[float], imprints: Sequence[Imprint]) -> None:
+        """Note what comes."""
+        self.given.append(list(times) if imprints else [])
+
+    async def film(self, codec: str, frames: Sequence[bytes], last: int) -> list[Imprint]:
+        """Return as many imprints as are asked for."""
+        if self.dies:
+            raise DecoderKilledError("too long")
+        return [np.zeros(IMPRINT_BYTES, np.int8)] * last
+
+
+class Plays:
+    """A stream of one keyframe each tenth of a second, of which a film is at hand at once."""
+
+    info = StreamInfo("h264", 352, 288, 90_000, None, None)
+
+    def __init__(self, filming: Filming, jumps: int, laid_anew: bool) -> None:
+        self.filming, self.jumps, self.laid_anew = filming, jumps, laid_anew
+
+    async def film(self, begin: int, end: int, timeout: float) -> list[tuple[int, bytes]]:
+        """Return what is shown between, and one more; that one comes after the sender's clock was set."""
+        if self.laid_anew:
+            now = SystemClock().monotonic()
+            self.filming.sent([FrameEvent(now, stamp, 9, True, 0, None) for stamp in (900_000_000, begin)])
+        stamps = [*range(begin, end + 1, 9000)]
+        return [(stamp % 2**32, b"frame") for stamp in (*stamps, stamps[-1] + 9000 + self.jumps)]
+
+
+async def filmed_with(recorder: Recorder, jumps: int = 0, *, laid_anew: bool = False) -> Filming:
+    filming = Filming(cast(Eye, recorder), cast(Decoder, recorder), recorder.clock)
+    stream = Plays(filming, jumps, laid_anew)
+    filming.begin(cast(Stream, stream))
+    now = recorder.clock.monotonic() - 2.0
+    filming.sent([FrameEvent(now, 1_000_000, 9, True, 0, b"key")])
+    filming.go_on(0.1)
+    film = filming._film
+    assert film is not None
+    await film
+    return filming
+
+
+async def test_frames_are_handed_on_with_their_times() -> None:
+    recorder = Recorder()
+    await filmed_with(recorder)
+    (times,) = recorder.given
+    assert len(times) == 5
+    assert abs(times[0] - (recorder.clock.monotonic() - 2)) < 5
+
+
+@pytest.mark.parametrize("jumps", [90_000 * 3600, 90_000 * 60, -90_000 * 3600])
+async def test_a_film_in_which_the_sender_s_clock_jumps_tells_nothing(jumps: int) -> None:
+    recorder = Recorder()
+    await filmed_with(recorder, jumps)
+    assert all(abs(at - recorder.clock.monotonic()) < 60 for times in recorder.given for at in times)
+
+
+async def test_a_film_during_which_the_sender_s_clock_is_laid_on_ours_anew_tells_nothing() -> None:
+    recorder = Recorder()
+    await filmed_with(recorder, laid_anew=True)
+    assert recorder.given == []
+
+
+async def test_after_a_film_that_cost_the_decoder_its_life_there_is_none_for_a_while() -> None:
+    recorder = Recorder(dies=True)
+    filming = await filmed_with(recorder)
+    filming.go_on(0.1)
+    assert recorder.asked == 1
+    await filming.end()
 
 
 async def test_a_watched_camera_is_filmed_when_its_eye_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
