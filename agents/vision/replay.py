@@ -107,6 +107,8 @@ class Replay:
 
     def _forget(self) -> None:
         self._looks = deque[tuple[float, Imprint]](maxlen=MOST_KEPT)
+        self._anew = deque[float](maxlen=MOST_KEPT)
+        """When looks were of something else than those before: a tour of presets."""
         self._now = 0.0
         self._followed = list[_Followed]()
         self._wanted: tuple[_Followed, Imprint] | None = None
@@ -126,7 +128,9 @@ class Replay:
         self._now = at_seconds
         while self._looks and at_seconds - self._looks[0][0] > KEPT_SECONDS:
             self._looks.popleft()
-        if imprint is not None:
+        if imprint is None:
+            self._anew.append(at_seconds)
+        else:
             self._looks.append((at_seconds, imprint))
 
     def shows(self, surely: Sequence[float], maybe: Sequence[float], within: float) -> bool:
@@ -175,8 +179,13 @@ class Replay:
         if self._wanted is None or not imprints:
             return
         (followed, earlier), self._wanted = self._wanted, None
-        usual = [item for at, item in self._looks if at > followed.asked][-USUAL_LOOKS:]
-        then = [item for at, item in self._looks if at < followed.asked][-USUAL_LOOKS:]
+        # Of another preset's pictures nothing is usual here: what one shows beside them is more than noise, and comes again.
+        since, since_then = (
+            max((at for at in self._anew if at <= until), default=float("-inf"))
+            for until in (times[-1], followed.asked)
+        )
+        usual = [item for at, item in self._looks if at > max(since, followed.asked)][-USUAL_LOOKS:]
+        then = [item for at, item in self._looks if since_then < at < followed.asked][-USUAL_LOOKS:]
         found = [alike(imprint, usual, earlier, then) for imprint in imprints]
         best = max((item for item in found if item is not None), default=None)
         if best is not None:

@@ -601,7 +601,7 @@ def test_a_keyframe_whose_first_slice_was_lost_is_given_to_nobody(collecting: bo
     units = AccessUnits("h264", 90_000)
     sps, pps, delta = b"\x67" + b"s" * 8, b"\x68" + b"p" * 4, b"\x41\x80" + b"d" * 90
     slices = [b"\x65\x88" + b"k" * 900, b"\x65\x08" + b"k" * 900]
-    frames = [[sps, pps, *slices], [delta], [None, slices[1]], [delta], slices, [delta]]
+    frames: list[list[bytes | None]] = [[sps, pps, *slices], [delta], [None, slices[1]], [delta], [*slices], [delta]]
     units.collect_all(collecting)
     sequence = 0
     for number, frame in enumerate(frames):

@@ -183,3 +183,20 @@ def test_no_frames_are_asked_for_that_come_after_a_long_hole() -> None:
     window = replay.want(1395.0)
     assert window is not None
     assert window.begin < 1420
+
+
+@pytest.mark.parametrize("dwell", [20, 30, 60])
+def test_a_tour_of_presets_is_live_though_each_comes_again(dwell: int) -> None:
+    """A look at which all is new has no imprint; the others show three rooms in turn, each with noise of its own."""
+    rooms = [np.random.default_rng(seed).normal(0, 12, IMPRINT_BYTES) for seed in (1, 2, 3)]
+
+    def tour(at: float) -> Imprint | None:
+        if at % dwell == 0:
+            return None
+        return np.clip(rooms[int(at // dwell) % 3] + noise(at), -127, 127).astype(np.int8)
+
+    run = Run(tour)
+    run.until(400)
+    for _ in range(20):
+        run.until(run.now + 30, surely=(3.0 * dwell,))
+        assert run.replay.alike is None
