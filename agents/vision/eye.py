@@ -23,7 +23,7 @@ from agents.vision.usual import Usual
 NOTHING = frozenset({"black", "signal_lost"})
 """States in which there is nothing to be seen that could be played again."""
 
-STANDS_RATIO = 0.5
+STANDS_RATIO = 0.85
 """Of a picture's blocks change at the most, from look to look, where the camera stands: a lamp, or who comes close to the lens, may do as much once."""
 
 STILL_LOOKS = 2

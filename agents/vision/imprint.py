@@ -33,6 +33,9 @@ LEAST_STILL = 16
 
 LEAST_USUAL = 2
 
+LEAST_SEEN = 0.35
+"""Correlation of what is usual now with what was then: with less their places don't meet (a recording that is cropped, or scaled). Where they do it is 0.44 at least."""
+
 Imprint = npt.NDArray[np.int8]
 """Luma less the mean around it, in quarters of a level: shape (1024,), region after region."""
 
@@ -78,7 +81,7 @@ def alike(now: Imprint, usual: Sequence[Imprint], before: Imprint, usual_then: S
     """Return how far a picture's noise is that of an earlier one: a correlation, about 0 for live pictures.
 
     Each is held against what is usual, of other pictures about that time: what they show, too, is taken out, also where it is lit otherwise. The
-    median over regions, of those in which noise is left and enough places hold still; None where those are fewer than half.
+    median over regions, of those in which noise is left and enough places hold still; None where those are fewer than half, or where both show another view.
     """
     if min(len(usual), len(usual_then)) < LEAST_USUAL:
         return None
@@ -86,7 +89,10 @@ def alike(now: Imprint, usual: Sequence[Imprint], before: Imprint, usual_then: S
         np.array([one, *others], np.float32).reshape(-1, REGIONS, PLACES)
         for one, others in ((now, usual), (before, usual_then))
     ]
-    shown = (groups[0][1:].mean(0) + groups[1][1:].mean(0)) / 2
+    here, there = (group[1:].mean(0) for group in groups)
+    if float((here * there).sum()) < LEAST_SEEN * float(np.sqrt((here * here).sum() * (there * there).sum())):
+        return None
+    shown = (here + there) / 2
     one, other = (_unlike(group, shown) for group in groups)
     still = (np.abs(one) <= MOST_DEVIATION) & (np.abs(other) <= MOST_DEVIATION)
     one, other, places = one * still, other * still, still.sum(1)

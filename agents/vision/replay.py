@@ -28,7 +28,10 @@ MOST_TOLD = 0.5
 up to this. Of 19,134 live pictures one in a thousand had 0.15, the most 0.4. Recordings encoded anew have 0.5 to 0.9 with the same bit rate, 0.3 to 0.6 with half of it."""
 
 PROVEN = 0.33
-"""The least sum that shows a recording. None of 4,890 times that were followed by chance, three pictures each, reached it."""
+CHANCE_FILMS = 2
+CHANCE_ALIKE = 0.6
+"""The least sum that shows a recording; where its rhythm alone may be chance, of so many films at least, or with so high a correlation: by how few live pictures have 0.3 and
+0.4, one in some hundred thousand has that of the first, and a district has thousands of cameras. None of 4,890 times that were followed by chance, three films each, reached the sum."""
 
 REFUTED = -0.15
 """The sum that shows that it is none, though a rhythm comes again: a film on a screen, lights by a programme."""
@@ -79,6 +82,7 @@ class _Followed:
     told: float = 0.0
     """The sum of what pictures have told."""
     told_at: float | None = None
+    films: int = 0
     live: int = 0
     """So many in a row were live ones."""
     shown: bool = False
@@ -89,6 +93,10 @@ class _Followed:
     def is_open(self, now: float) -> bool:
         """Tell whether pictures are still to tell."""
         return self.refuted_at is None and now - self.since <= (TOLD_SECONDS if self.shown else PATIENCE_SECONDS)
+
+    def is_enough(self, best: float) -> bool:
+        """Tell whether what pictures have told, and the last of them, is no chance."""
+        return self.surely or self.films >= CHANCE_FILMS or best >= CHANCE_ALIKE
 
     def stands_for(self, ago: float, now: float) -> bool:
         """Tell whether there is no need to follow another time beside this one, or after it."""
@@ -194,7 +202,7 @@ class Replay:
     def _tell(self, followed: _Followed, best: float, at: float) -> None:
         """Take note of how far the noise is alike."""
         followed.told += min(max(0.0, best), MOST_TOLD) - LIVE
-        followed.told_at = at
+        followed.told_at, followed.films = at, followed.films + 1
         followed.live = followed.live + 1 if best <= LIVE else 0
         if followed.shown:
             if not followed.live:
@@ -202,8 +210,9 @@ class Replay:
                 self._alike = best
             elif followed.live >= ENDED:
                 followed.refuted_at = self._told_at = at
-        elif followed.told >= PROVEN:
+        elif followed.told >= PROVEN and followed.is_enough(best):
             followed.shown, followed.since, self._shown_at, self._alike = True, at, at, best
+            self._told_at = None
             self._chances += not followed.surely
         else:
             if followed.surely:
@@ -221,7 +230,8 @@ class Replay:
             known = [item for item in self._followed if item.stands_for(ago, now)]
             if sure and known:
                 known[0].surely = True
-                self._told_at = max(known[0].told_at, self._told_at, key=_late)
+                if not known[0].shown:
+                    self._told_at = max(known[0].told_at, self._told_at, key=_late)
             if known or not self._can_tell(ago) or not (sure or self._chances >= 1):
                 continue
             if sum(item.is_open(now) for item in self._followed) < AT_ONCE:

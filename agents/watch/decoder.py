@@ -27,6 +27,9 @@ KEPT_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(64 << 20), "MALLOC_MMAP_THRESHOLD_"
 TURN_SECONDS = 10.0
 """So long a look waits for those of other cameras; a keyframe that is older then is not looked at any more."""
 
+MOST_FILMS = 4
+"""Of a site's cameras so many are filmed at a time: a film may take 8 MiB here, and as much again on its way to the child."""
+
 MAX_ANSWER = 4 << 20
 """Far more than the views of all keyframes that are looked at in one go; a child that was taken over may say anything."""
 
@@ -84,6 +87,8 @@ class Decoder:
         self._turn_seconds = turn_seconds
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
+        self.films = asyncio.Semaphore(MOST_FILMS)
+        """Taken for as long as frames are put together for a film and decoded."""
         self._exchange: asyncio.Task[_Timed] | None = None
         self._started = False
         self.restarts = 0

@@ -90,31 +90,34 @@ class Filming:
                 raise error
 
     async def _take(self, stream: Stream, window: Window, early: float) -> None:
-        """Decode from a keyframe on that comes so much before a window, and hand the noise of the window's frames on.
-
-        What can't be had tells nothing, this time.
-        """
+        """Film a window, from a keyframe on that comes so much before it, unless others are filmed then. What can't be had tells nothing, this time."""
         with contextlib.suppress(StreamError, DecodeError):
             await self._clock.sleep(max(0.0, window.begin - early - self._clock.monotonic()))
-            times, laid = self._times, self._times.laid
-            begin, end = times.timestamp(window.begin), times.timestamp(window.end)
-            if begin is None or end is None:
-                return
-            frames = await stream.film(begin, end, early + window.end - window.begin + LATE_SECONDS)
-            if times.laid != laid:
-                return  # the sender's clock was set: these frames are not those that were meant, nor is it known when they were sent
-            shown_at = sorted(at for at in (times.of(stamp) for stamp, _ in frames) if at is not None)
-            if not shown_at or shown_at[-1] > window.end + LATE_SECONDS:
-                return  # it was set with the last of them, which nobody else has seen yet
-            before = sum(at < window.begin for at in shown_at)
-            within = sum(at <= window.end for at in shown_at) - before
-            info = stream.info
-            if within < 1 or len(shown_at) - before > MOST_SHOWN or info.width is None or info.height is None:
-                return
-            if len(frames) * info.width * info.height <= MAX_FILM_PIXELS:
-                coded = [data for _, data in frames]
-                imprints = await self._decoded(info.codec, coded, len(frames) - before)
-                self._eye.filmed(shown_at[before:][: within + 1], imprints[: within + 1])
+            if not self._decoder.films.locked():
+                async with self._decoder.films:
+                    await self._hand_on(stream, window, early)
+
+    async def _hand_on(self, stream: Stream, window: Window, early: float) -> None:
+        """Decode the frames of a window, and hand their noise on. Raises StreamError and DecodeError."""
+        times, laid = self._times, self._times.laid
+        begin, end = times.timestamp(window.begin), times.timestamp(window.end)
+        if begin is None or end is None:
+            return
+        frames = await stream.film(begin, end, early + window.end - window.begin + LATE_SECONDS)
+        if times.laid != laid:
+            return  # the sender's clock was set: these frames are not those that were meant, nor is it known when they were sent
+        shown_at = sorted(at for at in (times.of(stamp) for stamp, _ in frames) if at is not None)
+        if not shown_at or shown_at[-1] > window.end + LATE_SECONDS:
+            return  # it was set with the last of them, which nobody else has seen yet
+        before = sum(at < window.begin for at in shown_at)
+        within = sum(at <= window.end for at in shown_at) - before
+        info = stream.info
+        if within < 1 or len(shown_at) - before > MOST_SHOWN or info.width is None or info.height is None:
+            return
+        if len(frames) * info.width * info.height <= MAX_FILM_PIXELS:
+            coded = [data for _, data in frames]
+            imprints = await self._decoded(info.codec, coded, len(frames) - before)
+            self._eye.filmed(shown_at[before:][: within + 1], imprints[: within + 1])
 
     async def _decoded(self, codec: str, coded: Sequence[bytes], last: int) -> Sequence[Imprint]:
         """Return the imprints of the last frames that are shown. Raises DecodeError."""

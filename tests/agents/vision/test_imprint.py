@@ -79,6 +79,13 @@ def test_without_noise_and_with_too_little_that_is_usual_nothing_is_told() -> No
     assert alike(seen(ROOM, 1), usual(10), seen(ROOM, 1), []) is None
 
 
+@pytest.mark.parametrize("by", [3, 8])
+def test_of_a_recording_that_is_cropped_nothing_is_told(by: int) -> None:
+    """Its places don't meet: that their noise is another says nothing."""
+    cropped = np.roll(ROOM, (by, by), (0, 1))
+    assert alike(seen(cropped, 1), usual(10, cropped), seen(ROOM, 1), usual(20)) is None
+
+
 def test_a_picture_that_is_too_small_has_none() -> None:
     assert imprint(strips(np.zeros((24, 24), np.uint8))) is None
     assert imprint(strips(np.zeros((8, 8), np.uint8))) is None

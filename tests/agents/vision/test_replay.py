@@ -13,11 +13,15 @@ from agents.vision.replay import CHANCES, PATIENCE_SECONDS, SHOWN_SECONDS, TOLD_
 FRAME = 0.2
 WITHIN = 0.16
 AGO = 62.4
+ROOM = np.random.default_rng(1).normal(0, 16, IMPRINT_BYTES)
+"""What a picture shows without its noise."""
 
 
 def noise(at: float) -> Imprint:
     """Return the noise of the frame that is taken at a second."""
-    return np.clip(np.random.default_rng(round(at / FRAME)).normal(0, 8, IMPRINT_BYTES), -127, 127).astype(np.int8)
+    return np.clip(ROOM + np.random.default_rng(round(at / FRAME)).normal(0, 8, IMPRINT_BYTES), -127, 127).astype(
+        np.int8
+    )
 
 
 def live(at: float) -> Imprint | None:
@@ -151,6 +155,21 @@ def test_a_clock_that_is_set_back_makes_all_begin_anew() -> None:
     assert not run.until(20)
     assert run.replay.alike is None
     assert run.replay.want(0.0) is None
+
+
+@pytest.mark.parametrize(("level", "films"), [(8.0, 2), (3.0, 1)])
+def test_one_film_alone_shows_a_recording_only_where_it_is_alike_beyond_chance(level: float, films: int) -> None:
+    """A rhythm that may be chance: coded so coarsely that much of the noise is another, it takes two."""
+
+    def coded(at: float) -> Imprint:
+        again = np.random.default_rng([2, round(at / FRAME)]).normal(0, level, IMPRINT_BYTES)
+        return np.clip(recorded(200)(at) + again, -127, 127).astype(np.int8)
+
+    run = Run(coded)
+    run.until(270)
+    while run.replay.alike is None and run.films < 5:
+        run.until(run.now + 10, maybe=(AGO,))
+    assert run.films == films
 
 
 def test_what_is_handed_in_that_nobody_asked_for_is_left() -> None:

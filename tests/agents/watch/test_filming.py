@@ -97,6 +97,7 @@ class Recorder:
 
     def __init__(self, dies: bool = False) -> None:
         self.clock, self.dies, self.asked, self.given = SystemClock(), dies, 0, list[list[float]]()
+        self.films = asyncio.Semaphore(1)
 
     def want(self, after: float) -> Window:
         """Ask for what comes at once."""
