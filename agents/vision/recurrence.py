@@ -288,7 +288,11 @@ class Recurrence:
         self._any = False
         self._asked = second
         self._paced = self._pace = 0
-        self._likely, self._answer, self._alike, self._again, self._maybe = {}, False, 0.0, [], []
+        self._likely = {}
+        self._answer_nothing()
+
+    def _answer_nothing(self) -> None:
+        self._answer, self._alike, self._again, self._maybe = False, 0.0, [], []
 
     def looked(self, *, moved: bool = True) -> None:
         """Take note of a look at the frames so far, before `looping` is asked: it `moved` when more than noise is new since the last one."""
@@ -309,7 +313,7 @@ class Recurrence:
             return
         if len(self._looks) > 1 and (still or self._still):
             self._stood[_places(self._looks[0 if still else -2], self._step // self._steps)] = True
-            self._answer, self._alike, self._again, self._maybe = False, 0.0, [], []
+            self._answer_nothing()
         self._still = still
 
     @property
@@ -362,7 +366,8 @@ class Recurrence:
         """Look for earlier times that the seconds before this one are likely to be again, and whether those found before go on."""
         first, between = self._tell(second)
         if not len(between) or self._had[_places(second - 60, second - 1)].mean() < KNOWN_RATIO:
-            self._likely, self._answer, self._alike, self._again, self._maybe = {}, False, 0.0, [], []
+            self._likely = {}
+            self._answer_nothing()
             return
         steps = self._steps
         seconds = _places(first, second - 1)

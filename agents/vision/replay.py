@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import NamedTuple
 
 from agents.vision.imprint import Imprint, alike
@@ -163,24 +164,23 @@ class Replay:
 
     def want(self, after: float) -> Window | None:
         """Return the soonest frames after a time that tell more; each is asked for once."""
-        found: tuple[float, float, _Followed, Imprint] | None = None
-        for followed in self._followed:
-            if followed.is_open(self._now):
-                for at, earlier in self._looks:
-                    begin = at + followed.ago - followed.within
-                    apart = AGAIN_SECONDS if followed.shown else APART_SECONDS
-                    if at >= followed.asked + apart and begin >= after:
-                        if begin > after + AHEAD_SECONDS:
-                            break
-                        found = min(
-                            found or (begin, at, followed, earlier), (begin, at, followed, earlier), key=_begins
-                        )
-                        break
-        if found is None:
+        found = [item for item in (self._next(followed, after) for followed in self._followed) if item is not None]
+        if not found:
             return None
-        begin, at, followed, earlier = found
+        begin, at, followed, earlier = min(found, key=itemgetter(0))
         followed.asked, self._wanted = at, (followed, earlier)
         return Window(begin, begin + 2 * followed.within)
+
+    def _next(self, followed: _Followed, after: float) -> tuple[float, float, _Followed, Imprint] | None:
+        """Return when what is shown so long after the next of the earlier looks begins, and that look; None where that isn't soon."""
+        if not followed.is_open(self._now):
+            return None
+        apart = AGAIN_SECONDS if followed.shown else APART_SECONDS
+        for at, earlier in self._looks:
+            begin = at + followed.ago - followed.within
+            if at >= followed.asked + apart and begin >= after:
+                return (begin, at, followed, earlier) if begin <= after + AHEAD_SECONDS else None
+        return None
 
     def filmed(self, times: Sequence[float], imprints: Sequence[Imprint]) -> None:
         """Take the frames that were wanted, and when each was sent."""
@@ -245,7 +245,3 @@ class Replay:
 
 def _late(at: float | None) -> float:
     return float("-inf") if at is None else at
-
-
-def _begins(found: tuple[float, float, _Followed, Imprint]) -> float:
-    return found[0]
