@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import JsonValue
 
 from monitor.model.observation import Evidence, Subject
-from monitor.model.regulation import Requirement
+from monitor.model.regulation import Requirement, Uptime, View
 from monitor.model.span import Millis, isoformat
 
 
@@ -40,13 +40,17 @@ class Episode:
     because_of: Cause | None = None
 
 
+TOLD_BY_SPANS = frozenset({Uptime.kind, View.kind})
+"""Requirements of which spans tell when each breach began and ended, by the agent's clock; else looks do."""
+
+
 @dataclass(frozen=True)
 class Verdict:
     """The judgement of one requirement on one subject at one instant.
 
     `looked` is the instant of the newest evidence (the evaluation's own instant where evidence is missing): two
     evaluations of the same evidence are one look. `began` is since when the state holds, where the evidence tells.
-    `episodes` is set where spans tell every breach exactly (uptime, view); else the finding is folded from looks.
+    `episodes` is set where spans tell every breach exactly (`TOLD_BY_SPANS`); else the finding is folded from looks.
     """
 
     requirement: Requirement
@@ -63,6 +67,11 @@ class Verdict:
     cause: str | None = None
     waived: tuple[tuple[Millis, Millis], ...] = ()
     """Spans [start, end) that a waiver covers, in which no case begins; empty where what is due leaves them out anyway."""
+
+    def __post_init__(self) -> None:
+        if self.episodes is not None and self.requirement.kind not in TOLD_BY_SPANS:
+            msg = f"the breaches of {self.requirement.kind} are told by looks, not by spans"
+            raise ValueError(msg)
 
     @property
     def key(self) -> tuple[str, Subject]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ from monitor.model.finding import Known
 from monitor.model.observation import Subject
 from monitor.model.regulation import Status, Strength
 from monitor.model.span import Millis, isoformat
+from monitor.model.verdict import TOLD_BY_SPANS
 from monitor.store import cursor as cursors
 from monitor.store.journal import note
 from monitor.store.stored import note_unreadable
@@ -337,14 +338,23 @@ def change_finding(
     _add_change(session, institution, finding_id, number, reading)
 
 
-def began_by(session: Session, institution: str, now: Millis, latest: Millis, by: Millis) -> None:
-    """Move times of findings after `latest`, by a clock that has been set back since, back by so much: a reading more each."""
+def began_by(
+    session: Session, institution: str, now: Millis, latest: Millis, by: Millis, told: Container[Millis]
+) -> None:
+    """Move times of findings after `latest`, by a clock that has been set back since, back by so much: a reading more each.
+
+    Where spans tell when breaches begin and end, instants that were `told` are of an agent's clock, which was not set back.
+    """
     late = or_(FindingRecord.began_at > latest, FindingRecord.ended_at > latest)
     for row in _rows(session, select(FindingRecord).where(FindingRecord.institution_id == institution, late)):
-        began = row.began - by if row.began > latest else row.began
-        ended = row.ended - by if row.ended is not None and row.ended > latest else row.ended
-        moved = Reading(now, row.state, began, ended, row.reason, row.measured, row.evidence)
-        change_finding(session, institution, row.id, moved)
+        stays = told if row.requirement in TOLD_BY_SPANS else ()
+        began = row.began if row.began <= latest or row.began in stays else row.began - by
+        ended = row.ended
+        if ended is not None:
+            ended = max(began, ended if ended <= latest or ended in stays else ended - by)
+        if (began, ended) != (row.began, row.ended):
+            reading = Reading(now, row.state, began, ended, row.reason, row.measured, row.evidence)
+            change_finding(session, institution, row.id, reading)
 
 
 def _add_change(session: Session, institution: str, finding_id: str, number: int, reading: Reading) -> None:

@@ -255,6 +255,15 @@ def load_observations(session: Session, institution_id: str, until: Millis) -> l
     return found + load_instants(session, institution_id, until)
 
 
+def instants_told_after(session: Session, institution_id: str, after: Millis) -> frozenset[Millis]:
+    """Return the instants after `after` at which something that was told begins or ends."""
+    row = SpanRow
+    pairs = session.execute(
+        select(row.start_at, row.end_at).where(row.institution_id == institution_id, row.end_at > after)
+    )
+    return frozenset(at for pair in pairs for at in pair if at > after)
+
+
 def _observations(session: Session, row: SpanRow, until: Millis) -> list[Observation]:
     """Return a row of many spans: the whole stretch, and the observations that are the evidence of the present."""
     place = Place.of_span(row)

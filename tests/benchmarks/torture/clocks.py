@@ -272,6 +272,8 @@ class _Life:
                 self.centre.add(f"wj-{number + 1001}")
         who = Identity("wj-0001", "box", agent.key, agent.nonce)
         self.nonce_at = self.audit.enrolled_at = _millis(self.centre.clock)
+        # A centre that is set back before the first report notes it as of then: it came in after this word was given.
+        self.audit.took(self.nonce_at)
         file = self.centres.folder / f"{self.number}.outbox"
         link = Collector(self.centres.url, who)
         box = _Box(file, self.clock, who, link, self.seeded)

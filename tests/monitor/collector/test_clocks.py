@@ -396,6 +396,42 @@ def test_what_is_seen_counts_after_a_clock_that_ran_ahead_was_set_right(
     assert verify_institution(centre.context, "wj-0001").findings.problems == []
 
 
+def test_what_an_agent_dated_stays_where_it_was_told_when_the_centre_is_set_back(engine: Engine) -> None:
+    """Only looks are dated by the centre's clock: an outage elsewhere than the ledger has it would be there twice."""
+    centre = make_centre(engine, pack(retention={"confirm_after": "0s"}))
+    centre.add()
+    centre.clock.step(400 * DAY / SECOND)
+
+    def found() -> dict[str, tuple[Millis, Millis | None]]:
+        with reading(engine) as session:
+            return {item.requirement: (item.began, item.ended) for item in finding_rows(session)}
+
+    def sees(days: float, *more: Observation) -> None:
+        centre.clock.advance(600)
+        at = to_millis(centre.clock.now())
+        centre.see(declared(at), index("gate", at, days), *more)
+        evaluate(centre.context, "wj-0001")
+
+    ahead = to_millis(centre.clock.now())
+    outage = (ahead + MINUTE, ahead + 9 * MINUTE)
+    sees(35, span("camera/gate", "down", *outage), span("camera/gate", "up", outage[1], ahead + 10 * MINUTE))
+    before = found()
+    assert before["uptime"] == outage
+    with writing(engine) as session:
+        session.execute(update(InstitutionRow).values(evaluate_due_at=centre.context.now() + MINUTE))
+    centre.clock.step(-400 * DAY / SECOND)
+    for _ in range(2):
+        centre.clock.advance(30)
+        centre.see()
+    assert bring_back(centre.context) > 0
+    after = found()
+    assert after["uptime"] == outage
+    assert after["retention"][0] <= centre.context.now() < before["retention"][0]
+    sees(100)
+    assert found()["uptime"] == outage
+    assert verify_institution(centre.context, "wj-0001").findings.problems == []
+
+
 def listened(district: District, minutes: int) -> None:
     """Let minutes pass, in which the centre notes that it listens, and everybody reports."""
     for _ in range(12 * minutes):
