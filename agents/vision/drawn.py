@@ -108,5 +108,16 @@ def _edges(steps: Plane) -> tuple[float, float]:
 
 def _extreme(bands: Plane, which: np.ufunc) -> Plane:
     """Return the lowest or highest pixel of each cell of bands of cells, shape (bands, 8, width)."""
-    lines = np.ascontiguousarray(which.reduce(bands, axis=1).T)  # whole lines are many times as fast as neighbours
-    return np.asarray(which.reduce(lines.reshape(-1, CELL, len(bands)), axis=1).T, np.uint8)
+    import cv2
+
+    lines = np.asarray(
+        cv2.transpose(_halved(bands, which)), np.uint8
+    )  # whole lines are many times as fast as neighbours
+    return np.asarray(_halved(lines.reshape(-1, CELL, len(bands)), which).T, np.uint8)
+
+
+def _halved(lines: Plane, which: np.ufunc) -> Plane:
+    """Reduce the middle axis, of 8 = 2^3, by halves: twice as fast as one after the other."""
+    for half in (4, 2, 1):
+        lines = which(lines[:, :half], lines[:, half:])
+    return np.asarray(lines[:, 0], np.uint8)

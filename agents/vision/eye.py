@@ -11,9 +11,9 @@ from agents.vision.fingerprint import Fingerprint
 from agents.vision.imprint import Imprint
 from agents.vision.light import Light
 from agents.vision.loop import Frame, Loop
-from agents.vision.match import Match, match, surely
+from agents.vision.match import Match, best_of, match, surely
 from agents.vision.measure import Measures, Scores
-from agents.vision.pair import Mask
+from agents.vision.pair import Mask, Pair
 from agents.vision.recurrence import MOVES_RATIO, Recurrence
 from agents.vision.replay import Replay, Window
 from agents.vision.settling import Settling
@@ -138,12 +138,8 @@ class Eye:
             if matched is not None and surely(matched):
                 self._sound[colourless] = view
                 for item in self._settling:
-                    if (
-                        item.approved.light == view.light
-                        and item.learns
-                        and not _wrong(item, view, before, sound, thresholds)
-                    ):
-                        item.learn(view)
+                    if item.approved.light == view.light and item.learns:
+                        _learn(item, view, before, sound, thresholds)
         scores = (
             measures.as_scores()
             | {"looped": float("looped" in found.entering), "copied": float(copied)}
@@ -178,14 +174,16 @@ class Eye:
             self._loop.still()
 
 
-def _wrong(
+def _learn(
     item: Settling, seen: Fingerprint, before: Fingerprint | None, sound: Fingerprint | None, t: Thresholds
-) -> bool:
-    """Tell whether a look is covered or moved beside the view as it was approved, though not beside what counts of it now.
+) -> None:
+    """Let a view take in a look, unless it is covered or moved beside the view as it was approved, though not beside what counts of it now.
 
     Such a look must not be learnt from: a cover that grows by a little each few minutes would be learnt away.
     """
-    if item.view is item.approved:
-        return False
-    matched = match(seen, [item.approved], before, sound)
-    return matched is not None and (rules.covered(matched, t) or rules.moved(matched, t))
+    pair = Pair(seen, item.approved)
+    if item.view is not item.approved:
+        matched = best_of([pair], before, sound)
+        if rules.covered(matched, t) or rules.moved(matched, t):
+            return
+    item.learn(pair)

@@ -13,11 +13,11 @@ import numpy as np
 from agents.vision.fingerprint import Fingerprint
 from agents.vision.light import Light
 from agents.vision.pair import (
+    BORDER,
     FAINT,
     NEIGHBOURS,
     Mask,
     Pair,
-    border,
     counted,
     fine_around,
     middle_of,
@@ -125,16 +125,27 @@ def match(
     kind, all. Of several, the one that fits best counts, so that a room at nap time is held against its nap view.
     """
     paired = [view for view in approved if (view.light == "infrared") == (seen.light == "infrared")]
-    found = [
-        _compared(Pair(seen, view), before, covered_before, same_light=bool(paired)) for view in paired or approved
-    ]
-    best = max(found, key=lambda item: item.in_place, default=None)
-    if best is None or sound is None:
+    pairs = [Pair(seen, view) for view in paired or approved]
+    return best_of(pairs, before, sound, covered_before, same_light=bool(paired)) if pairs else None
+
+
+def best_of(
+    pairs: Sequence[Pair],
+    before: Fingerprint | None,
+    sound: Fingerprint | None = None,
+    covered_before: Mask | None = None,
+    *,
+    same_light: bool = True,
+) -> Match:
+    """Compare a look with views of which it is known that they pair with it: `match` finds them."""
+    found = [_compared(pair, before, covered_before, same_light=same_light) for pair in pairs]
+    best = max(found, key=lambda item: item.in_place)
+    if sound is None:
         return best
     fits = best.in_place >= _SEARCHED_UNDER or best.identity >= _SURE_IDENTITY
     if fits and best.registered <= best.identity:
         return best
-    return replace(best, sound=kept(seen, sound))
+    return replace(best, sound=kept(pairs[0].seen, sound))
 
 
 def kept(seen: Fingerprint, other: Fingerprint) -> Kept:
@@ -224,11 +235,16 @@ def _covered_region(pair: Pair) -> Mask:
     if pair.in_place >= _UNCOVERED:
         return np.zeros((ROWS, COLUMNS), np.bool_)
     gone = pair.weight * (1 - pair.present) * (1 - _stands(pair)) * (1 - _coarse_presence(pair))
-    both = np.dstack([gone, pair.weight])
-    votes = np.zeros_like(both) + np.array((0, _TOO_FAR), np.float32)
-    for width, weight in _REACHES:
-        votes += weight * smoothed(both, width)
-    return _largest((votes[..., 0] / votes[..., 1] > _COVERED_FROM) & ~pair.blind)
+    votes = _around(gone) / (_around(pair.weight) + _TOO_FAR)
+    return _largest((votes > _COVERED_FROM) & ~pair.blind)
+
+
+def _around(plane: Field) -> Field:
+    (width, weight), *wider = _REACHES
+    found = np.float32(weight) * smoothed(plane, width)
+    for width, weight in wider:
+        found += np.float32(weight) * smoothed(plane, width)
+    return np.asarray(found, np.float32)
 
 
 _LITTLE_COARSE: Final = np.float32(0.05)
@@ -249,8 +265,8 @@ def _coarse_presence(pair: Pair) -> Field:
 
 def _stands(pair: Pair) -> Field:
     """Return how far something sharp stands in each cell, whatever it is, 0..1."""
-    fine = smoothed(np.dstack([view.fine_strength * pair.weight for view in (pair.approved, pair.seen)]), NEIGHBOURS)
-    much = fine[..., 1] / np.maximum(_STANDS_SHARE * pair.gain * fine[..., 0], 1e-6)
+    before, after = (smoothed(view.fine_strength * pair.weight, NEIGHBOURS) for view in (pair.approved, pair.seen))
+    much = after / np.maximum(_STANDS_SHARE * pair.gain * before, 1e-6)
     usual = middle_of(_detail(pair.approved), pair.weight)
     detailed = (_detail(pair.seen) / max(usual, 1e-6) - _SOFT_DETAIL) / (_SHARP_DETAIL - _SOFT_DETAIL)
     return np.asarray(np.clip(much, 0, 1) * np.clip(detailed, 0, 1) * pair.sharp, np.float32)
@@ -331,14 +347,18 @@ def _sharpness(pair: Pair) -> tuple[float, float]:
     fine_approved, fine_seen = (
         shrunk(view.fine_strength**2, (COARSE_COLUMNS, COARSE_ROWS)) for view in (pair.approved, pair.seen)
     )
-    placed = placed * (shrunk(np.broadcast_to(border(), (ROWS, COLUMNS)), (COARSE_COLUMNS, COARSE_ROWS)) == 1)
+    placed = placed * _NO_OVERLAY
     telling = (placed > 0.05) & (fine_approved > 4 * pair.seen.fine_noise**2) & (yours.strength > 0)
     if telling.sum() < 5:
         return 1.0, in_place
     before = np.sqrt(fine_approved[telling]) / mine.strength[telling]
     after = np.sqrt(fine_seen[telling]) / yours.strength[telling]
     logs = np.clip(np.log2(np.maximum(after, 1e-9) / before), -4, 1)
-    return 2.0 ** weighted_quantile(logs.astype(np.float64), placed[telling], 0.5), in_place
+    return 2.0 ** weighted_quantile(logs, placed[telling], 0.5), in_place
+
+
+_NO_OVERLAY: Final = shrunk(np.broadcast_to(BORDER, (ROWS, COLUMNS)).copy(), (COARSE_COLUMNS, COARSE_ROWS)) == 1
+"""Which coarse cells hold nothing that a camera writes."""
 
 
 _SAME_AROUND: Final = 3.0
@@ -387,7 +407,7 @@ def _correlation(mine: Phasors, yours: Phasors) -> float:
 @once
 def _phasors(view: Fingerprint) -> Phasors:
     """Return a view's edges for registration, without what is the same all around: a floor of boards fits anywhere."""
-    weight = counted(view) * view.steadiness * (border() == 1)
+    weight = counted(view) * view.steadiness * (BORDER == 1)
     parts = (np.asarray(weight * part, np.float32) for part in (view.edges.cosine, view.edges.sine))
     real, imaginary = (part - smoothed(part, _SAME_AROUND) for part in parts)
     return np.asarray(real + 1j * imaginary, np.complex64)

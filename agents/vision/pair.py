@@ -163,7 +163,7 @@ def _coarse_coherence(view: Fingerprint) -> Field:
 @once
 def _telling(view: Fingerprint) -> Field:
     """Return how much each cell's structure counts: strong, of one direction, steady, no overlay."""
-    weight = counted(view) * _coherence(view) * view.steadiness * border()
+    weight = counted(view) * _coherence(view) * view.steadiness * BORDER
     return np.asarray(weight, np.float32)
 
 
@@ -183,11 +183,14 @@ def counted(view: Fingerprint) -> Field:
     return np.asarray(strength**2 / (strength**2 + half**2), np.float32)
 
 
-def border() -> Field:
-    """Return how much the cells of each row count, shape (rows, 1): what a camera writes is no structure."""
+def _border() -> Field:
     rows = np.ones((ROWS, 1), np.float32)
     rows[:OVERLAY_ROWS] = rows[-OVERLAY_ROWS:] = _OVERLAY_WEIGHT
     return rows
+
+
+BORDER: Final = _border()
+"""How much the cells of each row count, shape (rows, 1): what a camera writes is no structure."""
 
 
 def _noise(view: Fingerprint) -> float:
@@ -212,20 +215,20 @@ def _gain(approved: Field, seen: Field, weight: Field) -> float:
     known = weight > 0.05
     if known.sum() < 10:
         return 1.0
-    ratio = (seen[known] / np.maximum(approved[known], 1e-6)).astype(np.float64)
+    ratio = np.asarray(seen[known] / np.maximum(approved[known], 1e-6), np.float32)
     return min(_MOST_GAIN, max(_LEAST_GAIN, weighted_quantile(ratio, weight[known], _GAIN_QUANTILE)))
 
 
-def weighted_quantile(values: npt.NDArray[np.float64], weights: Field, share: float) -> float:
+def weighted_quantile(values: Field, weights: Field, share: float) -> float:
     """Return the value up to which this share of all weight lies."""
-    order = np.argsort(values)
-    sums = np.cumsum(weights[order])
-    return float(values[order][min(np.searchsorted(sums, share * sums[-1]), values.size - 1)])
+    order = values.argsort()
+    sums = weights[order].cumsum()
+    return float(values[order[min(int(sums.searchsorted(share * sums[-1])), values.size - 1)]])
 
 
 def middle_of(values: Field, weight: Field) -> float:
     """Return the weighted median of the cells."""
-    return weighted_quantile(values.ravel().astype(np.float64), weight.ravel() + np.float32(1e-6), 0.5)
+    return weighted_quantile(values.ravel(), weight.ravel() + np.float32(1e-6), 0.5)
 
 
 @once

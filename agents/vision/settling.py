@@ -78,13 +78,12 @@ class Settling:
         """Whether looks are still learnt from."""
         return self._looks < SETTLED_LOOKS
 
-    def learn(self, seen: Fingerprint) -> None:
-        """Take in a look that surely shows the view and nothing wrong."""
+    def learn(self, pair: Pair) -> None:
+        """Take in a look, beside the view as it was approved, that surely shows it and nothing wrong."""
         if not self.learns:
             return
         self._looks += 1
-        pair = Pair(seen, self.approved)
-        visible = pair.expected > 2 * seen.noise
+        visible = pair.expected > 2 * pair.seen.noise
         step = 1 / (min(self._looks, _MEMORY) + _BELIEVED)
         self._share += np.where(visible, step * (pair.present - self._share), 0).astype(np.float32)
         counts = _counting(self._share)

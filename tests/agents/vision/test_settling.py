@@ -9,6 +9,7 @@ from agents.vision.eye import Eye
 from agents.vision.fingerprint import Fingerprint, fingerprint, merge
 from agents.vision.match import Match, match
 from agents.vision.measure import measure
+from agents.vision.pair import Pair
 from agents.vision.settling import MOST_GONE, SETTLED_LOOKS, Settling, without_what_left
 from agents.vision.thresholds import Thresholds
 from support.views import Image, drawn_room, grainy, hidden, lit, looked_at, person, turned
@@ -35,7 +36,7 @@ def beside(look: Fingerprint, view: Fingerprint) -> Match:
 def settled(view: Fingerprint, looks: list[Fingerprint]) -> Settling:
     found = Settling(view)
     for look in looks:
-        found.learn(look)
+        found.learn(Pair(look, found.approved))
     return found
 
 
@@ -114,7 +115,7 @@ def test_a_part_of_the_place_that_was_covered_after_the_hour_is_missed_for_ever(
     found = settled(approved, [EMPTY[at % ENOUGH] for at in range(SETTLED_LOOKS)])
     known = found.view
     for look in [seen(hidden(ROOM, 0.3, "hand"), at) for at in range(ENOUGH)]:
-        found.learn(look)
+        found.learn(Pair(look, found.approved))
     assert found.view is known
 
 

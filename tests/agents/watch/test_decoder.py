@@ -247,6 +247,7 @@ def test_processor_time_is_told_of_running_processes_alone() -> None:
     own = processor_seconds(os.getpid())
     assert own is not None
     assert own == pytest.approx(time.process_time(), abs=0.1)
+    assert processor_seconds(1 << 22) is None, "no pid is as high (proc(5), pid_max)"
     assert processor_seconds(1 << 30) is None
 
 
