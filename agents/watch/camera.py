@@ -22,6 +22,7 @@ from agents.watch.awake import Awake
 from agents.watch.begins import Begins
 from agents.watch.budget import Budget, Seat
 from agents.watch.decoder import DecodeError, Decoder, DecoderBusyError, DecoderKilledError
+from agents.watch.ended import ended
 from agents.watch.failure import Around, meaning
 from agents.watch.filming import Filming
 from agents.watch.gauge import Gauge, Rates, facts_of
@@ -310,7 +311,7 @@ class CameraWatch:
         finally:
             opening.cancel()
             looking.cancel()
-            await _ended(looking)
+            await ended(looking)
             await self._filming.end()
 
     def _take(self, events: Sequence[FrameEvent], gauge: Gauge) -> None:
@@ -608,15 +609,6 @@ class CameraWatch:
     def _wall(self, monotonic: float) -> Millis:
         """Turn a monotonic instant of the recent past into wall time."""
         return self._now() - round((self._clock.monotonic() - monotonic) * SECOND)
-
-
-async def _ended(looking: asyncio.Task[None]) -> None:
-    """Wait for a task's end. Raises what it failed with, unless that is the stream's own end."""
-    # Raised anew here, the stream's end would hold this frame, and this frame the task that holds the error.
-    await asyncio.wait({looking})
-    error = None if looking.cancelled() else looking.exception()
-    if error is not None and not isinstance(error, StreamError):
-        raise error
 
 
 async def _close(stream: Stream) -> None:

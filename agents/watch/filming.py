@@ -15,6 +15,7 @@ from agents.vision.imprint import Imprint
 from agents.vision.loop import Frame
 from agents.vision.replay import Window
 from agents.watch.decoder import DecodeError, Decoder, DecoderKilledError
+from agents.watch.ended import ended
 from agents.watch.sender_time import APART_SECONDS, SenderTime
 from monitor.model.clock import Clock
 
@@ -70,24 +71,26 @@ class Filming:
         return None if self._keyframe_at is None else Taken(self._keyframe_at, imprint)
 
     def go_on(self, keyframe_seconds: float | None) -> None:
-        """Film what the eye asks for, if anything; keyframes are so far apart."""
+        """Film what the eye asks for, if anything; keyframes are so far apart. Raises what the film before failed with that nobody foresaw."""
+        if self._film is not None and self._film.done():
+            film, self._film = self._film, None
+            if not film.cancelled():  # as with the decoder, when the agent ends
+                film.result()
         stream, shown_at = self._stream, self._keyframe_at
         if stream is None or shown_at is None or keyframe_seconds is None or keyframe_seconds > MOST_KEYFRAME_SECONDS:
             return
-        if (self._film is None or self._film.done()) and self._clock.monotonic() >= self._rests_until:
+        if self._film is None and self._clock.monotonic() >= self._rests_until:
             early = keyframe_seconds + EARLY_SECONDS
             window = self._eye.want(shown_at + early)
             if window is not None:
                 self._film = asyncio.create_task(self._take(stream, window, early))
 
     async def end(self) -> None:
-        """End with the connection."""
+        """End with the connection. Raises what the film failed with that nobody foresaw."""
         film, self._film = self._film, None
         if film is not None:
             film.cancel()
-            await asyncio.wait({film})
-            if not film.cancelled() and (error := film.exception()) is not None:
-                raise error
+            await ended(film)
 
     async def _take(self, stream: Stream, window: Window, early: float) -> None:
         """Film a window, from a keyframe on that comes so much before it, unless others are filmed then. What can't be had tells nothing, this time."""

@@ -174,6 +174,31 @@ async def test_after_a_film_that_cost_the_decoder_its_life_there_is_none_for_a_w
     await filming.end()
 
 
+async def test_what_nobody_foresaw_of_a_film_is_said_and_not_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder = Recorder()
+
+    async def fails(codec: str, frames: Sequence[bytes], last: int) -> list[Imprint]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(recorder, "film", fails)
+    filming = Filming(cast(Eye, recorder), cast(Decoder, recorder), recorder.clock)
+    filming.begin(cast(Stream, Plays(filming, 0, laid_anew=False)))
+    filming.sent([FrameEvent(recorder.clock.monotonic() - 2.0, 1_000_000, 9, True, 0, b"key")])
+    for _ in range(2):
+        filming.go_on(0.1)
+        film = filming._film
+        assert film is not None
+        await asyncio.wait({film})
+        with pytest.raises(ZeroDivisionError):
+            filming.go_on(0.1)
+    filming.go_on(0.1)
+    film = filming._film
+    assert film is not None
+    await asyncio.wait({film})
+    with pytest.raises(ZeroDivisionError):
+        await filming.end()
+
+
 async def test_a_watched_camera_is_filmed_when_its_eye_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server = RtspServer()
     server.publish("s", Camera(1).add_stream(Format(gop_seconds=0.4)))
