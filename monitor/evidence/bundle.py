@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import zipfile
-from collections.abc import Mapping
+import zlib
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,15 @@ INDEX = "index.json"
 MAX_FILES = 1000
 MAX_BYTES = 4 * 1024**3
 """Of all files, expanded."""
+MAX_JSON_BYTES = 256 * 1024**2
+"""Of one that is JSON: five years of a report a minute take so much to say when each came in."""
+_PIECE_BYTES = 1024 * 1024
+_EXPANDABLE = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+"""Of the others Python expands all that is there, whatever a file says of its size."""
+_UNREADABLE = (
+    KeyError, ValueError, OSError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error
+)  # fmt: skip
+"""What Python raises of a zip in which anything may stand."""
 
 
 class BundleError(Exception):
@@ -56,8 +66,8 @@ class Bundle:
         """Open it. Raises BundleError."""
         try:
             self._archive = zipfile.ZipFile(path)
-        except (OSError, zipfile.BadZipFile) as error:
-            why = error.strerror if isinstance(error, OSError) else "it is no zip"
+        except _UNREADABLE as error:
+            why = (isinstance(error, OSError) and error.strerror) or "it is no zip"
             raise BundleError(f"{path} can't be read: {why}") from None
         entries = self._archive.infolist()
         if len(entries) > MAX_FILES or sum(item.file_size for item in entries) > MAX_BYTES:
@@ -65,6 +75,8 @@ class Bundle:
         # Programs disagree on which of two files of one name they show: one could be checked and the other read.
         if len({item.filename for item in entries}) != len(entries):
             raise BundleError(f"{path} is no evidence bundle: it holds two files of one name")
+        if not all(item.compress_type in _EXPANDABLE for item in entries):
+            raise BundleError(f"{path} is no evidence bundle: its files are compressed in another way than by deflate")
         index = self.json(INDEX) if INDEX in self._archive.namelist() else None
         if not isinstance(index, dict) or index.get("schema") != SCHEMA or not isinstance(index.get("files"), dict):
             raise BundleError(f"{path} is no evidence bundle: it has no {INDEX} of {SCHEMA}")
@@ -76,27 +88,49 @@ class Bundle:
 
     def read(self, name: str) -> bytes:
         """Return a file's bytes. Raises BundleError."""
-        try:
-            return self._archive.read(name)
-        except (KeyError, OSError, zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError):
-            raise BundleError(f"{name} is missing or damaged in the bundle") from None
+        return b"".join(self._pieces(name))
 
     def json(self, name: str) -> Any:
-        """Return a file's JSON. Raises BundleError."""
+        """Return a file's JSON. Raises BundleError, also where it says one thing twice: readers disagree on which of both counts."""
+        if name in self._archive.namelist() and self._archive.getinfo(name).file_size > MAX_JSON_BYTES:
+            raise BundleError(f"{name} is longer than {MAX_JSON_BYTES} bytes")
         try:
-            return json.loads(self.read(name))
+            return json.loads(self.read(name), object_pairs_hook=_once)
         except (ValueError, RecursionError):
             raise BundleError(f"{name} is no JSON") from None
 
     def altered(self) -> list[str]:
         """Return the names of files that aren't as the index says, or that it doesn't name."""
         listed = self.index["files"]
-        wrong = [name for name in listed if name not in self._archive.namelist()]
-        for name in self.names():
-            try:
-                digest = f"sha256:{hashlib.sha256(self.read(name)).hexdigest()}"
-            except BundleError:
-                digest = ""
-            if listed.get(name) != digest:
-                wrong.append(name)
-        return sorted(wrong)
+        gone = [name for name in listed if name not in self._archive.namelist()]
+        return sorted([*gone, *(name for name in self.names() if listed.get(name) != self._digest(name))])
+
+    def beyond(self, known: Collection[str]) -> list[str]:
+        """Return the names of files that are none of these: nothing of them is checked but that they are what the index names."""
+        return sorted(set(self.names()) - set(known))
+
+    def _digest(self, name: str) -> str:
+        """Return the digest of a file; an empty text where it can't be read."""
+        found = hashlib.sha256()
+        try:
+            for piece in self._pieces(name):
+                found.update(piece)
+        except BundleError:
+            return ""
+        return f"sha256:{found.hexdigest()}"
+
+    def _pieces(self, name: str) -> Iterator[bytes]:
+        """Give a file's bytes, a piece at a time: read at once, all is expanded that is there, whatever it says of its size."""
+        try:
+            with self._archive.open(name) as file:
+                while piece := file.read(_PIECE_BYTES):
+                    yield piece
+        except _UNREADABLE:
+            raise BundleError(f"{name} is missing or damaged in the bundle") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands there twice")
+    return found

@@ -31,6 +31,7 @@ from monitor.model.view import Approval
 
 _WAIVERS = TypeAdapter(tuple[Waiver, ...])
 _APPROVALS = TypeAdapter(dict[str, list[Approval]])
+_PARTS = ("agents.json", "computation.json", "finding.json", "regulation.json")
 
 
 @dataclass
@@ -54,13 +55,19 @@ def check_bundle(bundle: Bundle) -> Result:
         result.holds.append(f"all {len(bundle.names())} files are those that the index names")
     try:
         until = bundle.json("computation.json")["as_of"]
-        observations = [item for name in _agents(bundle) for item in _agent(bundle, name, until, result)]
+        agents = _agents(bundle)
+        result.fails += [
+            f"{name} is no part of a bundle: nothing checks what it says" for name in _beyond(bundle, agents)
+        ]
+        observations = [item for name in agents for item in _agent(bundle, name, until, result)]
         _told(bundle, result)
         _judged(bundle, observations, result)
     except BundleError:
         raise
     # Whoever made the bundle may have written anything into it.
-    except (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+    except (
+        ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError, MemoryError
+    ) as error:  # fmt: skip
         raise BundleError(f"the bundle can't be read: {type(error).__name__}") from None
     return result
 
@@ -83,6 +90,13 @@ def about_bundle(bundle: Bundle) -> list[str]:
 def _agents(bundle: Bundle) -> list[str]:
     found = bundle.json("agents.json")
     return sorted(found)
+
+
+def _beyond(bundle: Bundle, agents: list[str]) -> list[str]:
+    """Return what is in the bundle and is no part of it: whoever opens the zip would take it for checked, too."""
+    said = bundle.json("agents.json")
+    reports = {said[name]["reports"]["file"] for name in agents}
+    return bundle.beyond({*_PARTS, *reports, *(f"received/{name}.json" for name in agents)})
 
 
 def _agent(bundle: Bundle, agent: str, until: Millis, result: Result) -> Iterator[Observation]:
@@ -194,12 +208,14 @@ def _proved(body: bytes, keys: dict[str, PublicKey], institution: str, agent: st
 
 
 def _told(bundle: Bundle, result: Result) -> None:
-    """Hold the finding against the readings that made it. A bundle of before has none but the newest."""
+    """Hold the finding against the readings that made it. A bundle of before has none but the newest, and proves no times."""
     finding, computation = bundle.json("finding.json"), bundle.json("computation.json")
     if (finding["institution"], finding["id"]) != (bundle.index["institution"], bundle.index["finding"]):
         result.fails.append("finding.json is another finding than the one that the index names")
     if "readings" not in computation:
-        result.notes.append("the finding's readings are not in this bundle: its times and its state are not checked")
+        result.fails.append(
+            "the finding's readings are not in this bundle: its times and its state can't be checked; export it anew"
+        )
         return
     readings = computation["readings"]
     if parse_instant(computation["reading"]["at"]) != computation["as_of"]:

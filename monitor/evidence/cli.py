@@ -27,11 +27,12 @@ def verify(bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A file
         opened = Bundle(bundle)
         result = check_bundle(opened)
         compare_pack(opened, _installed(opened), result)
+        about = about_bundle(opened)
     except BundleError as error:
         typer.echo(_plain(str(error)), err=True)
         raise typer.Exit(2) from None
     for title, lines in (
-        ("about", about_bundle(opened)),
+        ("about", about),
         ("holds", result.holds),
         ("FAILS", result.fails),
         ("note", result.notes),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 import subprocess
 import sys
+import tracemalloc
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +21,7 @@ from typer.testing import CliRunner
 from monitor.collector.evaluate import evaluate
 from monitor.collector.evidence import ExportError, export_evidence
 from monitor.collector.ingest import ingest
-from monitor.evidence.bundle import Bundle, BundleError, as_json
+from monitor.evidence.bundle import Bundle, BundleError, as_json, write_bundle
 from monitor.evidence.check import check_bundle
 from monitor.evidence.cli import app
 from monitor.model.envelope import Envelope, frame, unframe
@@ -73,6 +75,11 @@ def edit(**changes: object) -> Callable[[bytes], bytes]:
     return lambda data: as_json(json.loads(data) | changes)
 
 
+def without(key: str) -> Callable[[bytes], bytes]:
+    """Return what leaves a key of a JSON file out."""
+    return lambda data: as_json({name: value for name, value in json.loads(data).items() if name != key})
+
+
 def agents(change: Callable[[Any], object]) -> Callable[[bytes], bytes]:
     """Return what changes what is said of the agent."""
 
@@ -107,6 +114,7 @@ def test_a_bundle_holds_and_each_change_of_it_is_told(bundle: Path) -> None:
         ("finding.json", edit(institution="wj-0002"), "another finding than the one that the index names"),
         ("finding.json", edit(citation={}), "it cites another text"),
         ("computation.json", edit(readings=[]), "none of its readings is there"),
+        ("computation.json", without("readings"), "its times and its state can't be checked"),
         ("computation.json", edit(as_of=NOW + 120_001), "as of another instant"),
         ("received/box.json", lambda _: b"[]", "when report 1 of boot"),
         (
@@ -185,6 +193,84 @@ def test_two_files_of_one_name_are_no_bundle(bundle: Path) -> None:
         Bundle(bundle)
 
 
+@pytest.mark.parametrize("name", ["summary.pdf", "Finding.json", "../../finding.json", "reports/other.envelopes"])
+def test_a_file_that_nothing_checks_is_named(bundle: Path, name: str) -> None:
+    """Who opens the zip would take it for checked; where names are told apart by letters alone, for the one that was."""
+    target = bundle.with_name("more.zip")
+    with zipfile.ZipFile(bundle) as archive:
+        files = {item: archive.read(item) for item in archive.namelist() if item != "index.json"}
+    write_bundle(target, files | {name: b"All is well."}, {"institution": "wj-0001", "finding": "x"})
+    assert f"{name} is no part of a bundle: nothing checks what it says" in check_bundle(Bundle(target)).fails
+
+
+def test_what_says_one_thing_twice_is_no_bundle(bundle: Path) -> None:
+    """Readers disagree on which of both counts: one would be checked and the other shown."""
+    target = changed(bundle, "finding.json", lambda data: data.replace(b"{", b'{"state": "ok",', 1))
+    with pytest.raises(BundleError, match=r"finding.json is no JSON"):
+        check_bundle(Bundle(target))
+
+
+def expanding(bundle: Path, name: str, blanks: int, method: int = zipfile.ZIP_DEFLATED) -> Path:
+    """Write the bundle with blanks behind one of its files, which are small as long as they are compressed."""
+    target = bundle.with_name("expanding.zip")
+    with zipfile.ZipFile(bundle) as archive, zipfile.ZipFile(target, "w", method) as larger:
+        for item in archive.namelist():
+            larger.writestr(item, archive.read(item) + (b" " * blanks if item == name else b""))
+    return target
+
+
+def test_no_more_is_expanded_than_a_file_says_of_its_size(bundle: Path) -> None:
+    with zipfile.ZipFile(bundle) as archive:
+        size, real = archive.getinfo("finding.json").file_size, 64 << 20
+    target = expanding(bundle, "finding.json", real)
+    data = bytearray(target.read_bytes())
+    entry = data.index(b"finding.json", data.index(b"PK\x01\x02")) - 46
+    assert int.from_bytes(data[entry + 24 : entry + 28], "little") == size + real
+    data[entry + 24 : entry + 28] = size.to_bytes(4, "little")
+    target.write_bytes(data)
+    tracemalloc.start()
+    try:
+        with pytest.raises(BundleError, match=r"finding.json is missing or damaged"):
+            check_bundle(Bundle(target))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < real // 4
+
+
+def test_what_is_too_long_to_be_read_is_told_before_it_is(bundle: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monitor.evidence.bundle.MAX_JSON_BYTES", 100_000)
+    assert check_bundle(Bundle(bundle)).fails == []
+    with pytest.raises(BundleError, match=r"finding.json is longer than 100000 bytes"):
+        check_bundle(Bundle(expanding(bundle, "finding.json", 100_000)))
+
+
+def test_a_way_of_compressing_whose_size_nobody_can_bound_is_refused(bundle: Path) -> None:
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        with pytest.raises(BundleError, match="compressed in another way than by deflate"):
+            Bundle(expanding(bundle, "finding.json", 0, method))
+
+
+def test_a_bundle_that_was_damaged_on_its_way_ends_in_a_sentence(bundle: Path) -> None:
+    """As a stick or a mail does it: at each byte of its compressed content and its directory."""
+    data, seeded = bundle.read_bytes(), random.Random(7)
+    target = bundle.with_name("damaged.zip")
+    said = set()
+    for place in seeded.sample(range(len(data)), 300):
+        target.write_bytes(data[:place] + bytes([data[place] ^ seeded.randrange(1, 256)]) + data[place + 1 :])
+        try:
+            said.add(bool(check_bundle(Bundle(target)).fails))
+        except BundleError as error:
+            said.add(str(error).replace(str(target), "FILE"))
+    assert "finding.json is missing or damaged in the bundle" in said
+    entry = data.index(b"PK\x01\x02")
+    for at, lie in [(6, b"\xff"), (8, b"\x00\x08"), (46, b"\xff")]:  # a later zip, and names that are no UTF-8
+        data = data[: entry + at] + lie + data[entry + at + len(lie) :]
+        target.write_bytes(data)
+        with pytest.raises(BundleError, match="it is no zip"):
+            Bundle(target)
+
+
 def told_no_more(**changes: int) -> Callable[[Any], None]:
     """Say that what is missing is told apart no more, and that it is nothing."""
 
@@ -253,6 +339,17 @@ def test_a_bundle_says_nothing_of_the_clock_of_the_machine_that_made_it(bundle: 
     """A zip has no moment before 1980, and a collector's clock may be lost."""
     with zipfile.ZipFile(bundle) as archive:
         assert {item.date_time for item in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+@pytest.mark.parametrize(
+    ("name", "change"), [("index.json", without("made_at")), ("finding.json", edit(citation=None))]
+)
+def test_what_can_t_be_said_of_a_bundle_ends_in_a_sentence(
+    bundle: Path, name: str, change: Callable[[bytes], bytes]
+) -> None:
+    done = CliRunner().invoke(app, [str(changed(bundle, name, change, hide=name != "index.json"))])
+    assert (done.exit_code, done.output.count("\n")) == (2, 1)
+    assert done.output.startswith("the bundle can't be read: ")
 
 
 def test_names_in_a_bundle_are_shown_as_text(bundle: Path) -> None:
