@@ -15,6 +15,7 @@ from dashboards.web.guard import FORM_COOKIE, Attempts, form_token, local_path, 
 from dashboards.web.i18n import translations
 from dashboards.web.visit import Visit
 from monitor.api.auth import SESSION_COOKIE
+from monitor.api.limit import who_comes
 from monitor.collector.context import Context
 from monitor.store.accounts import create_session, delete_session, user_names, verify_user
 from monitor.store.engine import reading, writing
@@ -58,10 +59,11 @@ class Doors:
         visit = await run_in_threadpool(Visit.of, self._context, request)
         say = translations(visit.language).gettext
         address = request.client.host if request.client else ""
+        who = who_comes(address)
         if not token_fits(request.cookies.get(FORM_COOKIE, ""), form.get("csrf", "")):
             error = say("This form has expired. Please sign in again.")
             return await run_in_threadpool(self._form, visit, path, name=name, error=error, status=403)
-        wait = self._attempts.wait_seconds(address, name)
+        wait = self._attempts.wait_seconds(who, name)
         if wait:
             minutes = int(wait // 60) + 1
             error = translations(visit.language).ngettext(
@@ -72,14 +74,14 @@ class Doors:
             response = await run_in_threadpool(self._form, visit, path, name=name, error=error, status=429)
             response.headers["Retry-After"] = str(int(wait) + 1)
             return response
-        self._attempts.failed(address, name)  # counted before the check: those that run side by side count too
+        self._attempts.failed(who, name)  # counted before the check: those that run side by side count too
         async with self._checks:
             secret = await run_in_threadpool(self._verified, visit, name, form.get("password", ""))
         if secret is None:
             log.warning("sign-in refused", user=name, address=address)
             error = say("Name or password is wrong.")
             return await run_in_threadpool(self._form, visit, path, name=name, error=error, status=403)
-        self._attempts.succeeded(address, name)
+        self._attempts.succeeded(who, name)
         log.info("signed in", user=name, address=address)
         response = RedirectResponse(path, 303)
         seconds = self._context.settings.session_lifetime // 1000

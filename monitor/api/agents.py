@@ -3,6 +3,7 @@
 Annotations are values here: FastAPI reads them, and some are made inside a function.
 """
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -16,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from monitor.api.body import MAX_BATCH_BYTES, MAX_FORM_BYTES, MAX_SENT_BYTES, Expanded, read_body, said_size
 from monitor.api.context import Context
-from monitor.api.limit import FailureLimit
+from monitor.api.limit import FailureLimit, who_comes
 from monitor.api.load import LITTLE_BYTES, Held
 from monitor.api.metrics import Counters
 from monitor.api.problems import Problem
@@ -106,7 +107,24 @@ def agent_routes(context: Context, counters: Counters) -> tuple[APIRouter, Take]
 
 
 def _enrolment_routes(router: APIRouter, context: Context, counters: Counters) -> None:
-    limit = FailureLimit()
+    limit, one_at_a_time = FailureLimit(), asyncio.Lock()
+
+    def ask_to_wait(client: str) -> None:
+        if wait := limit.blocked_seconds(client, context.clock.monotonic()):
+            detail = "too many codes that were not accepted; wait a minute"
+            raise Problem(HTTPStatus.TOO_MANY_REQUESTS, detail, {"Retry-After": str(wait)})
+
+    async def try_code(client: str, form: EnrolmentForm) -> Enrolled:
+        ask_to_wait(client)
+        try:
+            return await run_in_threadpool(
+                enrol, context, form.code, form.agent, Offer(form.key, form.proof), form.institution
+            )
+        except EnrolmentError as error:
+            limit.failed(client, context.clock.monotonic())
+            counters.refuse("code")
+            status = HTTPStatus.CONFLICT if isinstance(error, WrongInstitution) else HTTPStatus.FORBIDDEN
+            raise Problem(status, str(error)) from None
 
     @router.get("/ca", response_model=None)
     def ca() -> Response:
@@ -131,20 +149,11 @@ def _enrolment_routes(router: APIRouter, context: Context, counters: Counters) -
     )
     async def enrolments(request: Request) -> Any:
         """Register an agent's key by a one-time code."""
-        client = request.client.host if request.client else ""
-        now = context.clock.monotonic()
-        if wait := limit.blocked_seconds(client, now):
-            detail = "too many codes that were not accepted; wait a minute"
-            raise Problem(HTTPStatus.TOO_MANY_REQUESTS, detail, {"Retry-After": str(wait)})
+        client = who_comes(request.client.host) if request.client else ""
+        ask_to_wait(client)
         form = _read(EnrolmentForm, await read_body(request, MAX_FORM_BYTES))
-        offer = Offer(form.key, form.proof)
-        try:
-            enrolled = await run_in_threadpool(enrol, context, form.code, form.agent, offer, form.institution)
-        except EnrolmentError as error:
-            limit.failed(client, now)
-            counters.refuse("code")
-            status = HTTPStatus.CONFLICT if isinstance(error, WrongInstitution) else HTTPStatus.FORBIDDEN
-            raise Problem(status, str(error)) from None
+        async with one_at_a_time:  # else all that guess side by side would be let in before the first one has failed
+            enrolled = await try_code(client, form)
         return _grant(enrolled)
 
 

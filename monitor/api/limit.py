@@ -2,12 +2,28 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections import OrderedDict
 from threading import Lock
 
 WINDOW_SECONDS = 60.0
 MAX_FAILURES = 10
 MAX_CLIENTS = 10_000
+
+
+_SITE_BITS = 64
+"""Of an IPv6 address: who has one has all that begin so, and could come with another one each time."""
+
+
+def who_comes(address: str) -> str:
+    """Return by which name an address counts: an IPv6 one by the network that its owner has, any other by itself."""
+    try:
+        found = ipaddress.IPv6Address(address)
+    except ValueError:
+        return address
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(ipaddress.IPv6Network((int(found), _SITE_BITS), strict=False))
 
 
 class FailureLimit:

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text as sql
 from starlette.testclient import TestClient
 
+from dashboards.serve import create_app
 from dashboards.web.guard import TRIES_PER_NAME, WINDOW_SECONDS
 from monitor.collector.evaluate import evaluate
 from monitor.model.inventory import Camera, Institution, Jurisdiction, Level, Zone
@@ -93,6 +94,17 @@ def test_guessing_is_slowed_down(empty: District) -> None:
     assert int(waiting.headers["retry-after"]) <= WINDOW_SECONDS + 1
     empty.clock.advance(WINDOW_SECONDS)
     assert sign_in(client).status_code == 303
+
+
+def test_guessing_from_each_address_of_a_network_is_slowed_down(empty: District) -> None:
+    """Whoever has an IPv6 address has 2**64 of them."""
+    app = create_app(empty.context)
+
+    def guess(address: str) -> int:
+        return sign_in(TestClient(app, client=(address, 1), follow_redirects=False), "guess").status_code
+
+    assert [guess(f"2001:db8::{number}") for number in range(TRIES_PER_NAME)] == [403] * TRIES_PER_NAME
+    assert (guess("2001:db8::ffff"), guess("2001:db8:0:1::1")) == (429, 403)
 
 
 def test_forms_need_their_token(empty: District) -> None:

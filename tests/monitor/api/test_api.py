@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import gzip
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +18,7 @@ from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, event
+from starlette.types import Message
 from structlog.testing import capture_logs
 
 from monitor.api.auth import SESSION_COOKIE
@@ -240,6 +243,42 @@ def test_guessing_codes_is_slowed_down(centre: Centre, client: TestClient) -> No
     assert_problem(answer, 429, "wait a minute")
     centre.clock.advance(int(answer.headers["retry-after"]))
     assert client.post("/api/v1/enrolments", json=form(code, "a")).status_code == 201
+
+
+def test_guessing_from_each_address_of_a_network_is_slowed_down(centre: Centre) -> None:
+    app = build_api(centre.context)
+    for number in range(10):
+        with TestClient(app, client=(f"2001:db8::{number}:1", 1)) as guesser:
+            assert_problem(guesser.post("/api/v1/enrolments", json=form("guess", "a")), 403)
+    for address, status in [("2001:db8::ffff:0:1", 429), ("2001:db8:0:1::1", 403), ("::ffff:192.0.2.1", 403)]:
+        with TestClient(app, client=(address, 1)) as other:
+            assert_problem(other.post("/api/v1/enrolments", json=form("guess", "a")), status)
+
+
+async def test_who_guesses_side_by_side_is_slowed_down_like_others(centre: Centre) -> None:
+    """Each of them was asked how often it had failed before any had."""
+    app, let = build_api(centre.context), asyncio.Event()
+    body, waiting, statuses = json.dumps(form("guess", "a")).encode(), asyncio.Semaphore(0), Counter[int]()
+
+    async def receive() -> Message:
+        waiting.release()
+        await let.wait()
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            statuses[message["status"]] += 1
+
+    scope = {
+        "type": "http", "method": "POST", "path": "/api/v1/enrolments", "query_string": b"", "headers": [],
+        "client": ("192.0.2.1", 1), "server": ("test", 80), "scheme": "http", "http_version": "1.1",
+    }  # fmt: skip
+    guesses = [asyncio.create_task(app({**scope}, receive, send)) for _ in range(30)]
+    for _ in guesses:
+        await waiting.acquire()
+    let.set()
+    await asyncio.gather(*guesses)
+    assert statuses == {403: 10, 429: 20}
 
 
 @pytest.mark.parametrize(
