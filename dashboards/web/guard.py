@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import secrets
 from collections import deque
@@ -18,6 +19,8 @@ FORM_COOKIE = "cradlewatch_form"
 """A random word of a browser that is not signed in: what the token in the sign-in form belongs to."""
 
 MOST_FORM_BYTES = 16_384
+MOST_FORM_SECONDS = 30.0
+"""A browser sends a form at once; who doesn't holds a connection for nothing."""
 WINDOW_SECONDS = 300.0
 TRIES_PER_NAME = 5
 TRIES_PER_ADDRESS = 30
@@ -76,12 +79,16 @@ def _sign(secret: str, nonce: str) -> str:
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """Return a posted form. Raises HTTPException 413 when it is larger than any form of ours."""
+    """Return a posted form. Raises HTTPException: 413 when it is larger than any form of ours, 408 when it doesn't come."""
     body = b""
-    async for part in request.stream():
-        body += part
-        if len(body) > MOST_FORM_BYTES:
-            raise HTTPException(413)
+    try:
+        async with asyncio.timeout(MOST_FORM_SECONDS):
+            async for part in request.stream():
+                body += part
+                if len(body) > MOST_FORM_BYTES:
+                    raise HTTPException(413)
+    except TimeoutError:
+        raise HTTPException(408, headers={"Connection": "close"}) from None
     return dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=20))
 
 

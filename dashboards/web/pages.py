@@ -45,6 +45,7 @@ _FAILURES: dict[int, tuple[str, str]] = {
     403: (_n("This form has expired"), _n("Go back, load the page again, and try once more.")),
     404: (_n("There is no such page"), _n("It may have been removed, or the address is not complete.")),
     405: (_n("There is no such page"), _n("It may have been removed, or the address is not complete.")),
+    408: (_n("This form has expired"), _n("Go back, load the page again, and try once more.")),
     409: (_n("This has been decided already"), _n("Go back and load the page again: it shows what was decided.")),
     413: (_n("This form is too large"), _n("Go back, load the page again, and try once more.")),
     500: (_n("This page can't be shown"), _n("The collector has written why to its log. Please tell its operator.")),

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from monitor.api.body import MAX_BATCH_BYTES, MAX_FORM_BYTES, MAX_SENT_BYTES, Expanded, read_body, said_size
 from monitor.api.context import Context
 from monitor.api.limit import FailureLimit, who_comes
-from monitor.api.load import LITTLE_BYTES, Held
+from monitor.api.load import LITTLE_BYTES, Held, Load
 from monitor.api.metrics import Counters
 from monitor.api.problems import Problem
 from monitor.api.together import AT_ONCE, Together
@@ -151,7 +151,7 @@ def _enrolment_routes(router: APIRouter, context: Context, counters: Counters) -
         """Register an agent's key by a one-time code."""
         client = who_comes(request.client.host) if request.client else ""
         ask_to_wait(client)
-        form = _read(EnrolmentForm, await read_body(request, MAX_FORM_BYTES))
+        form = _read(EnrolmentForm, await _form_of(request, counters.load))
         async with one_at_a_time:  # else all that guess side by side would be let in before the first one has failed
             enrolled = await try_code(client, form)
         return _grant(enrolled)
@@ -210,7 +210,7 @@ def _signed_routes(router: APIRouter, context: Context, counters: Counters) -> N
     )
     async def keys(request: Request) -> Any:
         """Register the agent's next key; the request is signed by the one before."""
-        body = await read_body(request, MAX_FORM_BYTES)
+        body = await _form_of(request, counters.load)
         who = await asked(request, body)
         form = _read(KeyForm, body)
         try:
@@ -231,6 +231,13 @@ def _signed(context: Context, who: Asked, etag: str, body: bytes) -> dict[str, s
         SIGNATURE_HEADER: sign_answer(context.signing(), who.header, etag, body),
         NONCE_HEADER: new_nonce(context.keys().nonce, who.identity.institution, who.identity.agent, context.now()),
     }
+
+
+async def _form_of(request: Request, load: Load) -> bytes:
+    """Return a form's body, from whoever it may be: within the bounds of size, time and room that hold for reports. Raises Problem."""
+    with load.request() as held:
+        async with held.coming():
+            return await read_body(request, MAX_FORM_BYTES, held.take)
 
 
 async def _check_first(context: Context, expanded: Expanded, held: Held) -> None:

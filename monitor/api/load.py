@@ -25,7 +25,7 @@ PATIENCE_SECONDS = 10.0
 RETRY_SECONDS = (5, 60)
 """Agents that all come back at once are told to return at moments of their own."""
 
-_FULL = "too many reports come in at once; nothing of this request was stored, send it again later"
+_FULL = "too much comes in at once; nothing of this request was stored, send it again later"
 _SLOW = "the body took too long to come in; nothing of this request was stored, send it again later"
 
 

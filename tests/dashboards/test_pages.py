@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import html
 import re
@@ -9,6 +10,7 @@ import re
 import pytest
 from sqlalchemy import text as sql
 from starlette.testclient import TestClient
+from starlette.types import Message
 
 from dashboards.serve import create_app
 from dashboards.web.guard import TRIES_PER_NAME, WINDOW_SECONDS
@@ -131,6 +133,22 @@ def test_signing_in_anew_takes_a_new_session(empty: District) -> None:
 
 def test_a_form_that_is_too_large_is_not_read(empty: District) -> None:
     assert empty.client().post("/sign-in", content=b"name=" + b"x" * 50_000).status_code == 413
+
+
+async def test_a_form_that_does_not_come_is_not_waited_for(empty: District, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dashboards.web.guard.MOST_FORM_SECONDS", 0.05)
+    sent: list[Message] = []
+
+    async def never() -> Message:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": "/sign-in", "query_string": b"", "headers": []}
+    await asyncio.wait_for(create_app(empty.context)(scope, never, send), 20)
+    assert (sent[0]["status"], dict(sent[0]["headers"])[b"connection"]) == (408, b"close")
 
 
 # --- what every answer carries

@@ -200,17 +200,22 @@ async def test_who_drips_holds_nobody_up(centre: Centre) -> None:
     assert app.state.counters.load.bytes == 0
 
 
+STRANGERS = ("/api/v1/reports", "/api/v1/enrolments", "/api/v1/agents/self/keys")
+"""What anybody may send a body to."""
+
+
 class Stalled:
     """Sends the beginning of a request's body and then nothing more, for ever."""
 
-    def __init__(self, app: Api, size: int) -> None:
+    def __init__(self, app: Api, size: int, path: str = "/api/v1/reports") -> None:
         self.status: int | None = None
+        self._path = path
         self._parts = [b"x" * size]
         self.task = asyncio.create_task(app(self._scope(), self._receive, self._send))
 
     def _scope(self) -> dict[str, Any]:
         headers = [(b"content-type", MEDIA_TYPE.encode())]
-        return {"type": "http", "method": "POST", "path": "/api/v1/reports", "query_string": b"", "headers": headers}
+        return {"type": "http", "method": "POST", "path": self._path, "query_string": b"", "headers": headers}
 
     async def _receive(self) -> dict[str, Any]:
         if not self._parts:
@@ -243,10 +248,20 @@ async def test_bodies_that_never_end_keep_nobody_out(centre: Centre, monkeypatch
     assert (load.bytes, load._coming) == (0, [])
 
 
-async def test_a_body_is_not_waited_for_without_end(centre: Centre, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("path", STRANGERS)
+async def test_a_body_is_not_waited_for_without_end(centre: Centre, monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     monkeypatch.setattr("monitor.api.load.MOST_SECONDS", 0.05)
     app = build_api(centre.context)
-    stalled = Stalled(app, 1000)
+    stalled = Stalled(app, 1000, path)
+    await asyncio.wait_for(stalled.task, 20)
+    assert (stalled.status, app.state.counters.load.bytes) == (503, 0)
+
+
+@pytest.mark.parametrize("path", STRANGERS)
+async def test_what_is_held_of_bodies_is_bounded_whatever_they_are_for(centre: Centre, path: str) -> None:
+    app = build_api(centre.context)
+    app.state.counters.load._most_bytes = 500
+    stalled = Stalled(app, 1000, path)
     await asyncio.wait_for(stalled.task, 20)
     assert (stalled.status, app.state.counters.load.bytes) == (503, 0)
 
