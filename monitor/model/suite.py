@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import warnings
 from collections.abc import Callable, Mapping
@@ -41,6 +42,12 @@ SUITES: Mapping[tuple[str, str], Suite] = {(suite.algorithm, suite.digest): suit
 """The allow-list: what a header names and is not here is refused. Another pair is one entry more."""
 
 DEFAULT = ED25519
+
+_PRIME = 2**255 - 19
+_OF_EIGHT = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
+_BIND_NOBODY = frozenset({0, 1, _PRIME - 1, _OF_EIGHT, _PRIME - _OF_EIGHT})
+"""The y of the points of Ed25519 that have eight multiples at most. One signature by such a key is good for any text, and anybody can
+write it down: whoever enrols with one could deny whatever it reports."""
 
 RETIRED = "the signature's algorithm or digest is not taken any more"
 """Why something new is refused that a retired suite signed."""
@@ -133,11 +140,22 @@ def _suite_of_key(key: Key) -> Suite:
 def _public(words: tuple[tuple[str, str], ...]) -> PublicKey:
     try:
         key = cast("Key", JWKRegistry.import_key(dict(words)))
-        return PublicKey(
-            cast("Key", JWKRegistry.import_key({name: dict(words)[name] for name in (*_required(key), "kty")}))
-        )
+        found = cast("Key", JWKRegistry.import_key({name: dict(words)[name] for name in (*_required(key), "kty")}))
+        binds_nobody = _binds_nobody(found)
     except (JoseError, ValueError, TypeError, KeyError):
         raise BadKey(f"the key is no public {_allowed()} key") from None
+    if binds_nobody:
+        raise BadKey("the key is one for which anybody can sign")
+    return PublicKey(found)
+
+
+def _binds_nobody(key: Key) -> bool:
+    """Tell whether anybody could sign for a key: its point is one of the few that have hardly any multiples, however it is written."""
+    words = key.as_dict(private=False)
+    if words.get("crv") != ED25519.key_type["crv"]:
+        return False
+    point = int.from_bytes(base64.urlsafe_b64decode(f"{words['x']}="), "little")
+    return (point & (2**255 - 1)) % _PRIME in _BIND_NOBODY
 
 
 @dataclass(frozen=True, repr=False)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
+import json
 
 import pytest
 from joserfc.jwk import ECKey, OKPKey
 from sqlalchemy import Engine
 
 from monitor.collector.arrival import Identity
-from monitor.collector.enrolment import Offer, rotate
+from monitor.collector.enrolment import EnrolmentError, Offer, create_code, enrol, rotate
 from monitor.collector.verify import verify_institution
 from monitor.model import suite
 from monitor.model.enrolment import prove_possession
 from monitor.model.envelope import Envelope
 from monitor.model.jws import SignatureError
 from monitor.model.suite import BadKey, PrivateKey, PublicKey, Suite
+from support import raw_jws
 from support.centre import NOW, make_centre, span
 from support.signing import SigningAgent
 
@@ -90,3 +92,42 @@ def test_a_private_part_and_another_curve_are_refused_beside_the_entry_too() -> 
     ):
         with pytest.raises(BadKey):
             PublicKey.of(wrong)
+
+
+OF_EIGHT = "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05"
+OTHER_OF_EIGHT = "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a"
+
+
+@pytest.mark.parametrize("sign", [0, 128])
+@pytest.mark.parametrize(
+    "point",
+    [
+        "01" + 31 * "00",
+        32 * "00",
+        "ec" + 30 * "ff" + "7f",
+        OF_EIGHT,
+        OTHER_OF_EIGHT,
+        "ed" + 30 * "ff" + "7f",  # 0 and 1 once more, written beyond the prime
+        "ee" + 30 * "ff" + "7f",
+    ],
+)
+def test_a_key_for_which_anybody_can_sign_is_none(point: str, sign: int) -> None:
+    raw = bytearray.fromhex(point)
+    raw[31] |= sign
+    with pytest.raises(BadKey, match="anybody can sign"):
+        PublicKey.of({"kty": "OKP", "crv": "Ed25519", "x": raw_jws.encode(bytes(raw)).decode()})
+
+
+def test_nobody_enrols_with_a_key_that_one_signature_fits_to_every_text(engine: Engine) -> None:
+    """The neutral point: R is it, too, and S is 0, whatever is signed."""
+    centre = make_centre(engine)
+    centre.add("wj-0001")
+    neutral = bytes([1, *bytes(31)])
+    jwk = {"crv": "Ed25519", "kty": "OKP", "x": raw_jws.encode(neutral).decode()}
+    name = raw_jws.encode(hashlib.sha256(json.dumps(jwk, separators=(",", ":")).encode()).digest()).decode()
+    header = {
+        "alg": "Ed25519", "b64": False, "crit": ["b64"], "dig": "sha256", "kid": name, "typ": "cradlewatch-possession"
+    }  # fmt: skip
+    proof = f"{raw_jws.encode(json.dumps(header).encode()).decode()}..{raw_jws.encode(neutral + bytes(32)).decode()}"
+    with pytest.raises(EnrolmentError, match="anybody can sign"):
+        enrol(centre.context, create_code(centre.context, "wj-0001"), "other", Offer(jwk, proof))
