@@ -43,11 +43,20 @@ def _credential(text: str) -> str:
 Credential = Annotated[str, AfterValidator(_credential)]
 
 
+def _variable(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,199}", text):
+        raise ValueError("is no name of a variable; write the addresses into a variable, and its name here")
+    return text
+
+
+Variable = Annotated[str, AfterValidator(_variable)]
+
+
 class NoticeSettings(Strict):
     """Where notices go: apprise URLs, one a line, from a file, the environment or a credential, since they hold secrets."""
 
     urls_file: Path | None = None
-    urls_env: str | None = None
+    urls_env: Variable | None = None
     urls_credential: Credential | None = None
     language: Literal["zh", "en"] = "zh"
 
