@@ -6,10 +6,11 @@ import sqlite3
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from agents import room
-from agents.database import Database
+from agents.database import Database, DatabaseError
 from agents.named import is_whole, kept_digest, told_digest
 from agents.room import Gone, Worth, count
 from monitor.model.span import Millis
@@ -96,6 +97,12 @@ class Outbox:
         """Why nothing can be put in or taken out now, one sentence; None when it can."""
         return self._database.problem
 
+    def try_again(self) -> None:
+        """Where the file could not be used, see whether it can be written by now: for an agent that puts nothing in."""
+        if self.problem is not None:
+            with suppress(DatabaseError):
+                self._database.run(lambda connection: room.grown(connection, 0))
+
     def close(self) -> None:
         """Close the file."""
         self._database.close()
@@ -144,7 +151,7 @@ class Outbox:
         counted as damaged, and told of.
         """
 
-        def work(connection: sqlite3.Connection) -> list[Entry]:
+        def work(connection: sqlite3.Connection, *, drop: bool) -> list[Entry] | None:
             taken: list[Entry] = []
             size = 0
             sql = "SELECT id, boot, sequence, payload, digest FROM report WHERE id > ? ORDER BY id"
@@ -152,6 +159,8 @@ class Outbox:
             while len(taken) < count and (batch := rows(1)):
                 number, boot, sequence, payload, digest = batch[0]
                 if not is_whole(payload, digest):
+                    if not drop:
+                        return None
                     room.drop(connection, number, "damaged")
                     continue
                 size += len(payload)
@@ -160,7 +169,8 @@ class Outbox:
                 taken.append(Entry(number, boot, sequence, payload))
             return taken
 
-        return self._database.run(work)
+        taken = self._database.read(partial(work, drop=False))
+        return taken if taken is not None else self._database.run(partial(work, drop=True)) or []
 
     def delivered(self, entries: Iterable[Entry], nonce: str | None = None) -> None:
         """Remove reports that the collector has: it answered "stored" or "already have it"; keep the nonce it gave."""
@@ -180,7 +190,7 @@ class Outbox:
 
     def nonce(self) -> str | None:
         """Return the newest nonce that is kept."""
-        row = self._database.run(lambda connection: connection.execute("SELECT nonce FROM link").fetchone())
+        row = self._database.read(lambda connection: connection.execute("SELECT nonce FROM link").fetchone())
         return row[0] if row else None
 
     def begin_chain(self) -> None:
@@ -212,11 +222,11 @@ class Outbox:
     def rejected(self) -> list[tuple[str, int, str]]:
         """Return (boot, sequence, reason) of the latest refused reports, oldest first."""
         sql = "SELECT boot, sequence, reason FROM rejected ORDER BY id"
-        return self._database.run(lambda connection: connection.execute(sql).fetchall())
+        return self._database.read(lambda connection: connection.execute(sql).fetchall())
 
     def gone(self) -> list[Gone]:
         """Return what had to go and the collector doesn't know of yet."""
-        return self._database.run(room.gone)
+        return self._database.read(room.gone)
 
     def newest(self) -> int:
         """Return the id of the newest report that was ever put in: what is put in later has a larger one."""
@@ -225,7 +235,7 @@ class Outbox:
             row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'report'").fetchone()
             return int(row[0]) if row else 0
 
-        return self._database.run(work)
+        return self._database.read(work)
 
     def status(self) -> OutboxStatus:
         """Return how the queue stands."""
@@ -238,7 +248,7 @@ class Outbox:
             )
             return OutboxStatus(waiting, delivered, rejected, dropped, damaged, counts.get("bytes", 0))
 
-        return self._database.run(work)
+        return self._database.read(work)
 
 
 def _next(connection: sqlite3.Connection, boot: str, given: int) -> int:

@@ -325,6 +325,7 @@ class Service:
             written = self.storage.attempt("outbox", self._write_reports)
             if written and self._owes_history:
                 self.storage.attempt("history", self._tell_history)
+        self.storage.note(self._files())
         return written
 
     def _keep_in_journal(self) -> None:
@@ -336,6 +337,8 @@ class Service:
         with self.pending.reports.storing() as seen:
             if reporter is not None:
                 reporter.report(seen)
+            else:
+                self.outbox.try_again()
 
     def _report_again(self, sealed: bytes) -> bool:
         """Report anew what a report says that was sealed with an earlier key or nonce. Raises CollectorError, DatabaseError."""

@@ -67,12 +67,16 @@ class Storage:
             self._garbled = outbox.status().damaged
         return self._garbled
 
+    def note(self, files: Sequence[File]) -> None:
+        """Take note of how the files stand, for the metrics alone."""
+        self.files = tuple(files)
+
     def look(self, now: Millis, agent: str, files: Sequence[File], held: Held) -> Observation | None:
         """Take note of the files; return what the collector is to be told, None when it knows it already.
 
         That all is well is told when something was wrong before, also before a restart nobody remembers: not at first.
         """
-        self.files = tuple(files)
+        self.note(files)
         failing = [file for file in files if file.problem is not None]
         self._since = (self._since or now) if failing else None
         lost = max(held.journal.lost, held.reports.lost)

@@ -15,18 +15,20 @@ import pytest
 from agents.database import DatabaseError
 from agents.enduring import Enduring
 from agents.journal import Journal
+from agents.run import Service
 from agents.simulators.hikvision import HikvisionSimulator
 from agents.site import load_site
 from agents.state import State, StateError
 from monitor.model.clock import SystemClock
 from monitor.model.observation import Kind, Observation
 from monitor.model.span import SECOND, Spans, to_millis
+from monitor.regulations.loader import load
 from support.disks import small_disk
 from support.enrolled import enrol_at
 from support.loopback_collector import LoopbackCollector
 from support.parts import require
 from support.ports import closed_port
-from support.site import behind, nvr, recorder, service, until, write_site
+from support.site import behind, nvr, recorder, service, site_of, until, write_site
 
 RHYTHM = dict.fromkeys(
     ("look_every", "reach_every", "recorder_every", "index_every", "report_every", "reconnect_most"), "1s"
@@ -86,7 +88,7 @@ async def test_the_service_watches_through_a_disk_that_is_read_only_at_the_start
                 await until(lambda: "failing" in [item["state"] for item in storage(collector)], running)
 
                 disk.fill()
-                await until(lambda: failing(port, "journal") == 1.0, running)
+                await until(lambda: failing(port, "journal") == failing(port, "outbox") == 1.0, running)
                 filled = to_millis(SystemClock().now())
                 await until(lambda: to_millis(SystemClock().now()) > filled + 3 * SECOND and up(port), running)
                 disk.free()
@@ -237,6 +239,22 @@ def test_a_person_is_told_at_once(tmp_path: Path) -> None:
         assert outbox.put("0" * 32, lambda slot: b"x") == 1
         assert outbox.problem is None
         state.close()
+
+
+async def test_what_could_not_be_stored_is_in_the_metrics_at_once(tmp_path: Path) -> None:
+    site = site_of(write_site(tmp_path, []))
+    state = State(site.state_dir, site.institution.id, enduring=True)
+    async with LoopbackCollector.running() as collector:
+        enrol_at(state, collector)
+    service = Service(site, load("demo-nursery"), state, SystemClock())
+    service._declare()
+    for file in (service.journal, service.outbox):
+        file._database._live().execute("PRAGMA query_only = 1")  # as a disk that is read-only
+    service._keep(to_millis(service.clock.now()))
+    failing = {file.name for file in service.storage.files if file.problem is not None}
+    assert failing == {"journal", "outbox"}
+    await service._last_words()
+    state.close()
 
 
 @pytest.mark.parametrize("content", [b"", b"\xff\xfe", b'{"institution": "a"'])
