@@ -9,7 +9,7 @@ from time import perf_counter
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
 
 log = structlog.get_logger("access")
 
@@ -27,7 +27,7 @@ def configure(*, verbose: bool = False) -> None:
     ]
     terminal = sys.stderr.isatty()
     last: list[Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+        [_plain, structlog.dev.ConsoleRenderer()]
         if terminal
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
     )
@@ -47,6 +47,14 @@ def configure(*, verbose: bool = False) -> None:
     root.setLevel(logging.WARNING)
     # A job that is still running when it is due again is left out: as meant, and told in a name of our code.
     logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
+
+
+def _plain(_: object, __: str, said: EventDict) -> EventDict:
+    """Show what would do something to a terminal as a character that does nothing: who asks for an address chooses the path."""
+    return {
+        name: "".join(char if char.isprintable() else "\ufffd" for char in value) if isinstance(value, str) else value
+        for name, value in said.items()
+    }
 
 
 class AccessLog:
