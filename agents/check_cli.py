@@ -131,7 +131,7 @@ def _print(site: Site, checked: Checked) -> None:
     typer.echo(f"{site.institution.id}{f' {name}' if name else ''}, judged by {checked.regulation.id}")
     typer.echo(f"{looked} ({zone.key})\n")
     for line in check_table(checked.verdicts, zone, columns):
-        typer.echo(line)
+        typer.echo(_plain(line))
     counts = {outcome: sum(v.outcome is outcome for v in checked.verdicts) for outcome in _LABELS}
     typer.echo("\n" + ", ".join(f"{count} {_LABELS[outcome]}" for outcome, count in counts.items()) + ".")
     cited = {v.requirement.kind: v.requirement for v in checked.verdicts if v.outcome is Outcome.BREACHED}
@@ -147,4 +147,9 @@ def _explain(checked: Checked, *, err: bool) -> None:
     for subject, lines in sorted(explained.items()):
         typer.echo(f"\n{subject}", err=err)
         for line in lines:
-            typer.echo(f"  {line}", err=err)
+            typer.echo(f"  {_plain(line)}", err=err)
+
+
+def _plain(line: str) -> str:
+    """Return a line as it can be shown: what a device answered may hold anything, and is not to steer the terminal."""
+    return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in line)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from agents.check import Checked, Explained
+from agents.check_cli import _explain, _print
 from agents.check_table import check_table, local
 from monitor.model.observation import Evidence, Subject
 from monitor.model.verdict import Cause, Outcome, Verdict
 from monitor.regulations.columns import width
 from support.packs import pack
+from support.site import site_of, write_site
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
 REQUIREMENTS = pack().requirements
@@ -109,3 +113,16 @@ def test_what_a_device_answered_and_what_is_to_be_done_stands_beneath_what_is_no
         "met       uptime up       camera/b",
         "          Frames arrive.",
     ]
+
+
+def test_what_a_device_answered_does_not_steer_the_terminal(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    steers = "HTTP 200, 30 bytes: \x1b]0;owned\x07\x9b2J"
+    told = Explained()
+    told.tell("recorder/nvr", f"GET / -> {steers}")
+    down = verdict("uptime", "c1", Outcome.BREACHED, "down", f"The recorder said {steers}.")
+    checked = Checked(0, pack(), (down,), (), told)
+    _print(site_of(write_site(tmp_path, [])), checked)
+    _explain(checked, err=False)
+    shown = capsys.readouterr().out
+    assert shown.count("\ufffd]0;owned\ufffd\ufffd2J") == 2
+    assert not {"\x1b", "\x07", "\x9b"} & set(shown)

@@ -84,7 +84,10 @@ def test_addresses_from_the_environment(tmp_path: Path) -> None:
         ("database_url: '//someone:topsecret@h'\n", r"database_url: the database URL can't be read"),
         ("database_url: 'postgresql://u:topsecret@h:port/d'\n", r"database_url: the database URL can't be read"),
         ("database_url: 'postgresql://u:topsecret@@@:x/d'\n", r"database_url: the database URL can't be read"),
-        ("notices:\n  urls_env: mailto://someone:topsecret@h\n", r"yaml:2: notices.urls_env: is no name of a variable;"),
+        (
+            "notices:\n  urls_env: mailto://someone:topsecret@h\n",
+            r"yaml:2: notices.urls_env: is no name of a variable;",
+        ),
         ("database_url: [topsecret]\n", r"database_url: is no database URL"),
         ("database_url: 'sqlite://'\n", r"a database in memory forgets"),
         ("", r"collector.yaml: is empty; leave the file away"),
