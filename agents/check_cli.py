@@ -20,6 +20,7 @@ from agents.views import ViewBook
 from monitor.model.clock import SystemClock
 from monitor.model.counted import counted
 from monitor.model.observation import Observation
+from monitor.model.plain import plain
 from monitor.model.span import isoformat, to_millis
 from monitor.model.verdict import Outcome
 from monitor.regulations.columns import indented
@@ -131,7 +132,7 @@ def _print(site: Site, checked: Checked) -> None:
     typer.echo(f"{site.institution.id}{f' {name}' if name else ''}, judged by {checked.regulation.id}")
     typer.echo(f"{looked} ({zone.key})\n")
     for line in check_table(checked.verdicts, zone, columns):
-        typer.echo(_plain(line))
+        typer.echo(plain(line))
     counts = {outcome: sum(v.outcome is outcome for v in checked.verdicts) for outcome in _LABELS}
     typer.echo("\n" + ", ".join(f"{count} {_LABELS[outcome]}" for outcome, count in counts.items()) + ".")
     cited = {v.requirement.kind: v.requirement for v in checked.verdicts if v.outcome is Outcome.BREACHED}
@@ -147,9 +148,4 @@ def _explain(checked: Checked, *, err: bool) -> None:
     for subject, lines in sorted(explained.items()):
         typer.echo(f"\n{subject}", err=err)
         for line in lines:
-            typer.echo(f"  {_plain(line)}", err=err)
-
-
-def _plain(line: str) -> str:
-    """Return a line as it can be shown: what a device answered may hold anything, and is not to steer the terminal."""
-    return "".join(sign if sign.isprintable() or sign == "\n" else "\ufffd" for sign in line)
+            typer.echo(f"  {plain(line)}", err=err)

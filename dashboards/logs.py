@@ -11,6 +11,8 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.typing import EventDict, Processor
 
+from monitor.model.plain import plain
+
 log = structlog.get_logger("access")
 
 QUIET = ("/health/", "/metrics", "/static/", "/api/v1/reports")
@@ -50,11 +52,8 @@ def configure(*, verbose: bool = False) -> None:
 
 
 def _plain(_: object, __: str, said: EventDict) -> EventDict:
-    """Show what would do something to a terminal as a character that does nothing: who asks for an address chooses the path."""
-    return {
-        name: "".join(char if char.isprintable() else "\ufffd" for char in value) if isinstance(value, str) else value
-        for name, value in said.items()
-    }
+    """Let no word steer the terminal: who asks for an address chooses the path."""
+    return {name: plain(value) if isinstance(value, str) else value for name, value in said.items()}
 
 
 class AccessLog:

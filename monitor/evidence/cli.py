@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from monitor.model.plain import plain
+
 if TYPE_CHECKING:
     from monitor.evidence.bundle import Bundle
     from monitor.model.regulation import Regulation
@@ -29,7 +31,7 @@ def verify(bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A file
         compare_pack(opened, _installed(opened), result)
         about = about_bundle(opened)
     except BundleError as error:
-        typer.echo(_plain(str(error)), err=True)
+        typer.echo(plain(str(error)), err=True)
         raise typer.Exit(2) from None
     for title, lines in (
         ("about", about),
@@ -39,10 +41,10 @@ def verify(bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A file
         ("key", result.keys),
     ):
         for line in lines:
-            typer.echo(f"{title:6} {_plain(line)}")
+            typer.echo(f"{title:6} {plain(line)}")
     typer.echo(
         "not checked here: whether the keys are those of the agents; compare their ids with what"
-        f" `cradlewatch collector agent keys --institution {_plain(str(opened.index.get('institution')))}` lists at the collector"
+        f" `cradlewatch collector agent keys --institution {plain(str(opened.index.get('institution')))}` lists at the collector"
     )
     failed, held = len(result.fails), len(result.holds)
     typer.echo(
@@ -51,11 +53,6 @@ def verify(bundle: Annotated[Path, typer.Argument(metavar="BUNDLE", help="A file
         else f"result: all {held} checks hold"
     )
     raise typer.Exit(1 if failed else 0)
-
-
-def _plain(text: str) -> str:
-    """Return a line as it can be shown: whoever made the bundle may have put anything into it."""
-    return "".join(char if char.isprintable() else "\ufffd" for char in text)
 
 
 def _installed(bundle: Bundle) -> Regulation | None:
