@@ -8,7 +8,7 @@ import itertools
 import select
 import socket
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -16,6 +16,7 @@ import structlog
 
 from dashboards.door import Door
 from dashboards.first_bytes import MOST_BYTES, Wants, wants
+from dashboards.refusals import Refusals
 from monitor.api.load import Load
 
 log = structlog.get_logger(__name__)
@@ -55,10 +56,8 @@ class Gate:
     for it. Anything else goes in at once: people, probes, long bodies, and after a second whoever has said nothing.
     """
 
-    def __init__(
-        self, listening: socket.socket, make: Callable[[], Door], load: Load, refusals: Mapping[int, bytes]
-    ) -> None:
-        """Begin to let in; `make` makes who speaks with a connection, `refusals` are answers by their seconds of Retry-After."""
+    def __init__(self, listening: socket.socket, make: Callable[[], Door], load: Load, refusals: Refusals) -> None:
+        """Begin to let in; `make` makes who speaks with a connection."""
         self._listening, self._make, self._load, self._refusals = listening, make, load, refusals
         self._loop = asyncio.get_running_loop()
         self._silent: dict[int, _Visitor] = {}
@@ -202,7 +201,7 @@ class Gate:
         """Answer in the server's place. What was sent is read before: else the system takes the answer back."""
         with suppress(OSError):
             visitor.connection.recv_into(self._first)
-            visitor.connection.send(self._refusals[self._load.turn_away()])
+            visitor.connection.send(self._refusals.closing(self._load.turn_away()))
         visitor.connection.close()
 
     def _let_in(self, connection: socket.socket, door: Door) -> None:

@@ -17,7 +17,6 @@ import structlog
 import uvicorn
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from dashboards.door import Door
 from dashboards.job_threads import JobThreads
 from dashboards.logs import AccessLog
 from dashboards.prepare import prepare
@@ -210,7 +209,6 @@ def _config(app: ASGIApp | Worker, tls: TlsSettings | None, workers: int) -> uvi
         app,
         factory=isinstance(app, Worker),
         workers=workers,
-        http=Door,
         # Nobody here speaks WebSocket. Where a library for it lies beside, whoever asked for it would leave the door without
         # a word, and a place among the reports would be taken for ever.
         ws="none",

@@ -58,8 +58,12 @@ class Load:
 
     def ask(self, size: int | None = None) -> None:
         """Look whether there is a place, before anything of a body of so many bytes is read. Raises Problem (503) when all are taken."""
-        if self.requests >= self._most_requests:
+        if self.is_full():
             raise self.full(size=size)
+
+    def is_full(self) -> bool:
+        """Tell whether all places are taken."""
+        return self.requests >= self._most_requests
 
     @contextmanager
     def work(self) -> Iterator[None]:

@@ -29,6 +29,7 @@ KEY_SECONDS = 600
 PageError = Callable[[Request, int, str], Response]
 """Answers an error outside the API: (request, status, sentence) to a page."""
 
+_TITLES = {status.value: status.phrase for status in HTTPStatus}
 _OURS = ("/api/", "/metrics", "/health/", "/openapi.json")
 
 
@@ -44,8 +45,7 @@ class Problem(Exception):
 
 def problem_response(status: int, detail: str, headers: Mapping[str, str] | None = None, **more: Any) -> JSONResponse:
     """Return a problem as a response; `more` are its extension members."""
-    title = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Error"
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
+    body = {"type": "about:blank", "title": _TITLES.get(status, "Error"), "status": status, "detail": detail, **more}
     return JSONResponse(body, status, dict(headers or {}), MEDIA_TYPE)
 
 

@@ -289,6 +289,21 @@ def _reporting(server: CollectorServer) -> int:
     return server.servers[0]._reporting  # type: ignore[attr-defined, no-any-return]
 
 
+def test_who_is_let_in_and_finds_no_place_is_turned_away_inside_and_holds_none(
+    application: Application, herd: Herd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connections that are kept may have taken it meanwhile."""
+    with served(application) as (server, address):
+        inside = fill(application, address, herd)
+        monkeypatch.setattr(Load, "has_place", lambda *_: True)
+        for _ in range(2 * PLACES):
+            assert head_of(herd(address)).startswith(b"HTTP/1.1 503")
+        assert application.away() == 2 * PLACES
+        until(lambda: _reporting(server) == PLACES, 10, "those who found none hold none")
+        application.let_go(PLACES)
+        assert all(head_of(one).startswith(b"HTTP/1.1 200") for one in inside)
+
+
 def test_who_needed_long_to_say_a_report_waits_for_a_place_as_long_as_others(
     application: Application, herd: Herd, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,13 +11,16 @@ from starlette.types import ASGIApp
 from benchmarks.agent_process import until
 from dashboards.serve import configure, listen
 from dashboards.server import CollectorServer
+from monitor.collector.settings import TlsSettings
 
 
 @contextmanager
-def answering(application: ASGIApp, address: str = "127.0.0.1:0") -> Iterator[tuple[CollectorServer, tuple[str, int]]]:
+def answering(
+    application: ASGIApp, address: str = "127.0.0.1:0", tls: TlsSettings | None = None
+) -> Iterator[tuple[CollectorServer, tuple[str, int]]]:
     """Serve as the collector does; give the server and where it listens."""
     with listen(address) as listening:
-        server = CollectorServer(configure(application, None))
+        server = CollectorServer(configure(application, tls))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
         thread.start()
         until(lambda: server.turns > 0, 10, "the server is there")

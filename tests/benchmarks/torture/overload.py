@@ -42,6 +42,8 @@ class Run:
     problems: list[str] = field(default_factory=list)
     memory: list[int] = field(default_factory=list)
     """Bytes of the collector's own, once a second."""
+    cpu_seconds: float = 0.0
+    """What the collector took of the machine under the last load."""
 
 
 def torture(runs: int, seed: int) -> list[str]:
@@ -183,12 +185,14 @@ def _watched(
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=lambda: theirs.send(run_herd(collector.port, members, seconds, haste)))
+    before = collector.cpu_seconds()
     process.start()
     theirs.close()
     try:
         while not ours.poll(1.0):
             run.memory.append(footprint([collector.process.pid]).own_bytes)
         seen: Seen = ours.recv()
+        run.cpu_seconds = collector.cpu_seconds() - before
     finally:
         process.join(10)
         process.kill()
@@ -213,5 +217,6 @@ def _times(seen: Seen, run: Run, when: str) -> None:
 def _say(what: str, seen: Seen, run: Run) -> None:
     print(
         f"F10: {what}: {seen.seconds:.0f} s, answers {dict(sorted(seen.statuses.items()))}, broken off {seen.broken},"
-        f" p99 of accepted {1000 * seen.p99:.0f} ms, memory {min(run.memory) // MIB} to {max(run.memory) // MIB} MiB"
+        f" p99 of accepted {1000 * seen.p99:.0f} ms, memory {min(run.memory) // MIB} to {max(run.memory) // MIB} MiB,"
+        f" the collector's CPU {1e6 * run.cpu_seconds / max(1, seen.asked):.0f} us an answer"
     )
