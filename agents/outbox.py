@@ -170,7 +170,9 @@ class Outbox:
             return taken
 
         taken = self._database.read(partial(work, drop=False))
-        return taken if taken is not None else self._database.run(partial(work, drop=True)) or []
+        if taken is None:
+            taken = self._database.run(partial(work, drop=True))
+        return taken or []
 
     def delivered(self, entries: Iterable[Entry], nonce: str | None = None) -> None:
         """Remove reports that the collector has: it answered "stored" or "already have it"; keep the nonce it gave."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -111,7 +112,12 @@ def _agent(bundle: Bundle, agent: str, until: Millis, result: Result) -> Iterato
         except SignatureError as error:
             result.fails.append(f"agent {agent}, report {number} in the file: {error}")
     series = Series.of(envelopes)
-    wrong = list(series.wrong(read_chain(about["chain"]), about["missing"]))
+    wrong = [
+        f"report {place.sequence} of boot {place.boot} is in the file {count} times"
+        for place, count in Counter(item.place for item in envelopes).items()
+        if count > 1
+    ]
+    wrong += series.wrong(read_chain(about["chain"]), about["missing"])
     result.fails += [f"agent {agent}: {text}" for text in wrong]
     if len(envelopes) == len(bodies) and not wrong:
         result.holds.append(

@@ -25,7 +25,7 @@ class Series:
     def of(cls, envelopes: Sequence[Envelope]) -> Series:
         """Read the links."""
         places = {item.place for item in envelopes}
-        links = [(item.protected.after, item.place) for item in envelopes]
+        links = list({item.place: (item.protected.after, item.place) for item in envelopes}.values())
         followed = Counter(after for after, _ in links if after is not None)
         holes = tuple((after, here) for after, here in links if after is not None and after not in places)
         forks = sum(count > 1 for count in followed.values())

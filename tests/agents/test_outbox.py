@@ -427,7 +427,6 @@ def test_that_it_can_be_read_does_not_say_that_it_can_be_written(tmp_path: Path)
     """The sender looks into it every fifteen seconds, and a full disk is read as before."""
     outbox = Outbox(tmp_path / "outbox.db")
     put(outbox)
-    assert outbox.problem is None
     connection = outbox._database._live()
     connection.execute(f"PRAGMA max_page_count = {connection.execute('PRAGMA page_count').fetchone()[0]}")
     with pytest.raises(DatabaseError, match="database or disk is full"):
@@ -436,7 +435,6 @@ def test_that_it_can_be_read_does_not_say_that_it_can_be_written(tmp_path: Path)
     assert (outbox.newest(), outbox.status().waiting, outbox.gone(), outbox.rejected(), outbox.nonce()) == (
         1, 1, [], [], None
     )  # fmt: skip
-    assert outbox.problem is not None
-    assert "full" in outbox.problem
+    assert "full" in str(outbox.problem)
     outbox.try_again()
     assert outbox.problem is None

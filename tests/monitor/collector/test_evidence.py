@@ -193,6 +193,15 @@ def test_two_files_of_one_name_are_no_bundle(bundle: Path) -> None:
         Bundle(bundle)
 
 
+def test_a_report_that_was_put_in_twice_is_named_and_taken_for_no_fork(bundle: Path) -> None:
+    """Two that follow the same one are a restored backup or a copy of the box: nobody is to be accused of that by a copy in a file."""
+    target = changed(bundle, "reports/box.envelopes", lambda data: data + frame(unframe(data)[1:]))
+    twice = changed(target, "agents.json", agents(lambda box: box["reports"].update(count=3)))
+    found = check_bundle(Bundle(twice))
+    assert found.fails == [f"agent box: report 2 of boot {BOOT} is in the file 2 times"]
+    assert not any("fork" in item for item in found.notes)
+
+
 @pytest.mark.parametrize("name", ["summary.pdf", "Finding.json", "../../finding.json", "reports/other.envelopes"])
 def test_a_file_that_nothing_checks_is_named(bundle: Path, name: str) -> None:
     """Who opens the zip would take it for checked; where names are told apart by letters alone, for the one that was."""
@@ -255,7 +264,7 @@ def test_a_bundle_that_was_damaged_on_its_way_ends_in_a_sentence(bundle: Path) -
     """As a stick or a mail does it: at each byte of its compressed content and its directory."""
     data, seeded = bundle.read_bytes(), random.Random(7)
     target = bundle.with_name("damaged.zip")
-    said = set()
+    said: set[bool | str] = set()
     for place in seeded.sample(range(len(data)), 300):
         target.write_bytes(data[:place] + bytes([data[place] ^ seeded.randrange(1, 256)]) + data[place + 1 :])
         try:
