@@ -113,8 +113,8 @@ def _agent(bundle: Bundle, agent: str, until: Millis, result: Result) -> Iterato
             result.fails.append(f"agent {agent}, report {number} in the file: {error}")
     series = Series.of(envelopes)
     wrong = [
-        f"report {place.sequence} of boot {place.boot} is in the file {count} times"
-        for place, count in Counter(item.place for item in envelopes).items()
+        f"report {sequence} of boot {boot} is in the file {count} times"
+        for (boot, sequence), count in Counter((item.place.boot, item.place.sequence) for item in envelopes).items()
         if count > 1
     ]
     wrong += series.wrong(read_chain(about["chain"]), about["missing"])

@@ -34,15 +34,20 @@ from support.packs import pack
 
 
 @pytest.fixture
-def bundle(engine: Engine, tmp_path: Path) -> Path:
-    centre: Centre = make_centre(engine, pack(retention={"confirm_after": "0s"}))
-    centre.add()
+def centre(engine: Engine) -> Centre:
+    made = make_centre(engine, pack(retention={"confirm_after": "0s"}))
+    made.add()
+    return made
+
+
+@pytest.fixture
+def bundle(centre: Centre, tmp_path: Path) -> Path:
     centre.see(declared(NOW - 3_600_000))
     centre.clock.advance(60)
     centre.see(span("camera/gate", "up", NOW - 60_000, NOW), index("gate", NOW, 36))
     centre.clock.advance(60)
     evaluate(centre.context, "wj-0001")
-    with reading(engine) as session:
+    with reading(centre.context.engine) as session:
         (row,) = [item for item in finding_rows(session) if item.requirement == "retention"]
     assert export_evidence(centre.context, row.id, tmp_path / "b.zip") == 2
     with pytest.raises(ExportError, match="there is no finding"):
@@ -200,6 +205,16 @@ def test_a_report_that_was_put_in_twice_is_named_and_taken_for_no_fork(bundle: P
     found = check_bundle(Bundle(twice))
     assert found.fails == [f"agent box: report 2 of boot {BOOT} is in the file 2 times"]
     assert not any("fork" in item for item in found.notes)
+
+
+def test_another_version_of_a_report_that_its_agent_signed_too_is_named(bundle: Path, centre: Centre) -> None:
+    """The collector took one of them; who puts the other one in beside it would have both counted."""
+    agent = centre.agents["wj-0001"]
+    last = Envelope.read(list(agent.sealed.values())[-1])
+    other = agent.envelope(last.payload, after=last.protected.after, monotonic_seconds=7.5)
+    target = changed(bundle, "reports/box.envelopes", lambda data: data + frame([other]))
+    found = check_bundle(Bundle(changed(target, "agents.json", agents(lambda box: box["reports"].update(count=3)))))
+    assert found.fails == [f"agent box: report 2 of boot {BOOT} is in the file 2 times"]
 
 
 @pytest.mark.parametrize("name", ["summary.pdf", "Finding.json", "../../finding.json", "reports/other.envelopes"])
