@@ -41,9 +41,11 @@ def write_bundle(path: Path, files: Mapping[str, bytes], about: Mapping[str, Any
                 archive.writestr(_entry(name), data, zipfile.ZIP_DEFLATED)
     except FileExistsError:
         raise BundleError(f"{path} is there already: give another --output") from None
-    except OSError as error:
+    except BaseException as error:
         with suppress(OSError):
-            path.unlink()  # half a bundle would only be in the way
+            path.unlink()  # half a bundle would only be in the way, also where somebody breaks off
+        if not isinstance(error, OSError):
+            raise
         raise BundleError(f"{path} can't be written: {error.strerror}") from None
 
 

@@ -227,6 +227,18 @@ def test_a_file_that_nothing_checks_is_named(bundle: Path, name: str) -> None:
     assert f"{name} is no part of a bundle: nothing checks what it says" in check_bundle(Bundle(target)).fails
 
 
+@pytest.mark.parametrize("broken_off_by", [KeyboardInterrupt, OSError])
+def test_half_a_bundle_is_never_left(tmp_path: Path, broken_off_by: type[BaseException]) -> None:
+    class Stuck(dict[str, bytes]):
+        def __getitem__(self, name: str) -> bytes:
+            raise broken_off_by
+
+    target = tmp_path / "bundle.zip"
+    with pytest.raises((KeyboardInterrupt, BundleError)):
+        write_bundle(target, Stuck({"finding.json": b"{}"}), {"institution": "wj-0001", "finding": "x"})
+    assert not target.exists()
+
+
 def test_what_says_one_thing_twice_is_no_bundle(bundle: Path) -> None:
     """Readers disagree on which of both counts: one would be checked and the other shown."""
     target = changed(bundle, "finding.json", lambda data: data.replace(b"{", b'{"state": "ok",', 1))
