@@ -19,7 +19,7 @@ from agents.recorders.settings import RecorderSettings
 from agents.rtsp.address import AddressBook
 from agents.rtsp.client import open_stream
 from agents.rtsp.errors import StreamError
-from agents.rtsp.keep_alive import KeepAlives
+from agents.rtsp.habit import Habits
 from agents.rtsp.request import Deadlines, Login, Playback, StreamRequest
 from agents.rtsp.session import Trace
 from agents.rtsp.stream import Stream
@@ -74,7 +74,7 @@ class Station:
         site.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.breaker = Breaker(site.state_dir / "breaker.sqlite", clock)
         self.pins = Pins(site.state_dir / "pins.sqlite")
-        self.keep_alives = KeepAlives()
+        self.habits = Habits()
         self.deadlines = deadlines
         credentials = [*(item.credentials for item in site.recorders), *(item.credentials for item in site.cameras)]
         self._passwords = {item.password: Password(item.password) for item in credentials if item is not None}
@@ -195,7 +195,7 @@ class Station:
             deadlines or self.deadlines,
             clock=self.clock,
             breaker=self.breaker,
-            keep_alives=self.keep_alives,
+            habits=self.habits,
             trace=trace,
         )
         if stream.info.tls_fingerprint is not None:

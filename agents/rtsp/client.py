@@ -13,7 +13,7 @@ from agents.device_tls import device_tls, hint
 from agents.rtsp.address import AddressBook
 from agents.rtsp.connection import Connection
 from agents.rtsp.errors import MalformedError, Stage, StreamError
-from agents.rtsp.keep_alive import KeepAlives
+from agents.rtsp.habit import Habits
 from agents.rtsp.message import Message, interleaved_of, session_of, status_error
 from agents.rtsp.ranges import clock_range
 from agents.rtsp.request import Deadlines, StreamRequest
@@ -38,15 +38,15 @@ async def open_stream(
     *,
     clock: Clock,
     breaker: Breaker | None = None,
-    keep_alives: KeepAlives | None = None,
+    habits: Habits | None = None,
     trace: Trace | None = None,
 ) -> Stream:
     """Open a stream and return it once PLAY was answered; that frames arrive is for its reader to see.
 
     The device is contacted at its pinned address only. Credentials go out only after a challenge, once, and only when
-    the breaker allows it. What `keep_alives` knows of the device is heeded and added to. `trace` is told each step in a line, for people. Raises StreamError; nothing stays open then.
+    the breaker allows it. What `habits` knows of the device is heeded and added to. `trace` is told each step in a line, for people. Raises StreamError; nothing stays open then.
     """
-    opening = _Opening(request, addresses, deadlines, clock, breaker, keep_alives or KeepAlives(), trace or _silent)
+    opening = _Opening(request, addresses, deadlines, clock, breaker, habits or Habits(), trace or _silent)
     try:
         async with asyncio.timeout_at(opening.until + 0.05):  # each step has its own, more telling deadline
             return await opening.run()
@@ -69,14 +69,14 @@ class _Opening:
         deadlines: Deadlines,
         clock: Clock,
         breaker: Breaker | None,
-        keep_alives: KeepAlives,
+        habits: Habits,
         trace: Trace,
     ) -> None:
         self._request = request
         self._addresses = addresses
         self._deadlines = deadlines
         self._breaker = breaker
-        self._habit = keep_alives.of(f"{request.host}:{request.port}")
+        self._habit = habits.of(f"{request.host}:{request.port}")
         self._trace = trace
         self._session: Session | None = None
         self._loop = asyncio.get_running_loop()
@@ -95,6 +95,7 @@ class _Opening:
             self._request,
             address,
             self._breaker,
+            self._habit,
             self._deadlines.answer,
             self.until,
             self._trace,

@@ -11,13 +11,18 @@ from agents.breaker import Attempt, Breaker, LoginHeld
 from agents.rtsp.auth import Authenticator, choose_challenge
 from agents.rtsp.connection import Connection
 from agents.rtsp.errors import MalformedError, StreamError
-from agents.rtsp.keep_alive import Habit, KeepAlive
+from agents.rtsp.habit import Habit, KeepAlive
 from agents.rtsp.message import Message
 from agents.rtsp.request import Login, StreamRequest
 from monitor.model.observation import StreamCause
 
 MOST_REFUSALS = 2
 """Of one login in a row: the first may have been one channel's, and a device that has another password now locks an account after a few."""
+
+_IN_THE_CLEAR = (
+    "the device asks for the password in the clear (Basic) where a digest was enough before: it was not sent, for somebody may"
+    " stand between; start the agent anew if the device was set so"
+)
 
 LONG_WAIT_SECONDS = 1.0
 """For the turn to log in: what is short of time after that was not made so by the device."""
@@ -35,6 +40,7 @@ class Requester:
         request: StreamRequest,
         address: str,
         breaker: Breaker | None,
+        habit: Habit,
         answer_seconds: float,
         until: float,
         trace: Trace,
@@ -46,6 +52,8 @@ class Requester:
         self._extra = dict(request.playback.headers) if request.playback is not None else {}
         self._address = address
         self._breaker = breaker
+        self._habit = habit
+        self._secure = request.secure
         self._answer_seconds = answer_seconds
         self._until = until
         self._trace = trace
@@ -85,6 +93,7 @@ class Requester:
         """Take note of an answer: one that is no refusal accepts the login that went with the question."""
         if self._authenticator is not None and 200 <= status < 300:
             self._accepted, self._renewed = True, False
+            self._habit.knows_digest |= self._authenticator.challenge.scheme == "digest"
             if self._attempt is not None:
                 self._attempt.works()
 
@@ -151,6 +160,8 @@ class Requester:
             # A login that can't be made says as little of the camera as one that is refused.
             raise StreamError(StreamCause.UNAUTHORIZED, stage, str(error)) from None
         self._trace(f"the device asks for a login: {challenge}")
+        if challenge.scheme == "basic" and self._habit.knows_digest and not self._secure:
+            raise StreamError(StreamCause.UNAUTHORIZED, stage, _IN_THE_CLEAR)
         async with self._turn(self._login) as attempt:
             self._authenticator = Authenticator(self._login, challenge)
             self._attempt = attempt

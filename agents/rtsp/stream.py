@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from agents.rtsp.connection import Connection
 from agents.rtsp.errors import StreamError
-from agents.rtsp.keep_alive import CLOSED_SECONDS, NOT_UNDERSTOOD
+from agents.rtsp.habit import CLOSED_SECONDS, NOT_UNDERSTOOD
 from agents.rtsp.message import Message
 from agents.rtsp.pace import GATHER_MOST_BYTES, Pace, until_check
 from agents.rtsp.ranges import ClockRange

@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from agents.rtsp import Deadlines, Stream, StreamRequest, open_stream
+from agents.rtsp import Deadlines, Stream, StreamError, StreamRequest, open_stream
+from agents.rtsp.habit import Habits
 from monitor.model.clock import SystemClock
 from monitor.model.observation import StreamCause
 from support.rtsp_device import SDP, Answer, Asked, Device, interleaved, plain_frame, render, rtp, serve
@@ -60,6 +61,21 @@ async def test_basic_logs_in() -> None:
         async with opened(device.url(), LOGIN) as stream:
             assert await stream.batch()
         assert device.failed_logins == 0
+
+
+async def test_a_password_never_goes_out_in_the_clear_where_a_digest_worked_before() -> None:
+    """Whoever stands between could else ask for it."""
+    async with serve(Device("viewer", "s3cret")) as device:
+        habits = Habits()
+        async with opened(device.url(), LOGIN, habits=habits) as stream:
+            assert await stream.batch()
+        device.basic, device.asked = True, []
+        with pytest.raises(StreamError, match="password in the clear") as caught:
+            await open_stream(StreamRequest(device.url(), LOGIN), LOOPBACK, PATIENT, clock=SystemClock(), habits=habits)
+        assert caught.value.cause == StreamCause.UNAUTHORIZED
+        assert not any("Authorization" in asked.headers for asked in device.asked)
+        async with opened(device.url(), LOGIN, habits=Habits()) as stream:  # as after a restart
+            assert await stream.batch()
 
 
 async def test_a_wrong_password_goes_out_once() -> None:

@@ -1,4 +1,4 @@
-"""How a device wants to be told that its session is still watched: what it offers, and what it was seen to bear."""
+"""What one device wants: how it is told that its session is still watched, and that a login by digest works there."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ class Habit:
         """Know nothing."""
         self._learnt: KeepAlive | None = None
         self._hang_ups = 0
+        self.knows_digest = False
+        """A login by digest has worked: who asks for the password itself thereafter may be somebody in between."""
 
     def method(self, public: str) -> KeepAlive:
         """Return the method as learnt, else as the device offers."""
@@ -49,7 +51,7 @@ class Habit:
         return self._learnt
 
 
-class KeepAlives:
+class Habits:
     """What was learnt of devices, by address and port; forgotten at a restart."""
 
     def __init__(self) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from agents.breaker import Breaker
 from agents.rtsp import Stream, StreamError, StreamRequest, open_stream
-from agents.rtsp.keep_alive import Habit, KeepAlives, offered
+from agents.rtsp.habit import Habit, Habits, offered
 from monitor.model.clock import SystemClock
 from monitor.model.observation import StreamCause
 from support.rtsp_device import TICKS, Answer, Asked, Device, render, serve
@@ -75,20 +75,16 @@ async def until(condition: object, seconds: float = 15.0) -> None:
 
 async def test_a_method_that_is_not_understood_is_replaced_on_the_same_connection() -> None:
     device = Device(session=SHORT_SESSION, override=refusing(405))
-    known = KeepAlives()
+    known = Habits()
     async with serve(device):
-        stream = await open_stream(
-            StreamRequest(device.url()), LOOPBACK, PATIENT, clock=SystemClock(), keep_alives=known
-        )
+        stream = await open_stream(StreamRequest(device.url()), LOOPBACK, PATIENT, clock=SystemClock(), habits=known)
         reading = asyncio.create_task(read(stream))
         await until(lambda: len(signs(device)) >= 2)
         assert signs(device)[:2] == ["GET_PARAMETER", "OPTIONS"]
         assert not reading.done(), "the stream goes on"
         await stream.close()
         await reading
-        stream = await open_stream(
-            StreamRequest(device.url()), LOOPBACK, PATIENT, clock=SystemClock(), keep_alives=known
-        )
+        stream = await open_stream(StreamRequest(device.url()), LOOPBACK, PATIENT, clock=SystemClock(), habits=known)
         reading = asyncio.create_task(read(stream))
         before = len(signs(device))
         await until(lambda: len(signs(device)) > before)
@@ -97,12 +93,10 @@ async def test_a_method_that_is_not_understood_is_replaced_on_the_same_connectio
         await reading
 
 
-async def cut_twice(device: Device, known: KeepAlives) -> None:
+async def cut_twice(device: Device, known: Habits) -> None:
     """Watch two sessions of a device until it ends each."""
     for _ in range(2):
-        stream = await open_stream(
-            StreamRequest(device.url()), LOOPBACK, PATIENT, clock=SystemClock(), keep_alives=known
-        )
+        stream = await open_stream(StreamRequest(device.url()), LOOPBACK, PATIENT, clock=SystemClock(), habits=known)
         await asyncio.wait_for(read(stream), 10)
         await stream.close()
 
@@ -114,12 +108,10 @@ async def test_a_device_that_closes_on_a_method_it_does_not_know_is_asked_otherw
         return True
 
     device = Device(session=SHORT_SESSION, override=hang_up)
-    known = KeepAlives()
+    known = Habits()
     async with serve(device):
         await cut_twice(device, known)
-        stream = await open_stream(
-            StreamRequest(device.url()), LOOPBACK, PATIENT, clock=SystemClock(), keep_alives=known
-        )
+        stream = await open_stream(StreamRequest(device.url()), LOOPBACK, PATIENT, clock=SystemClock(), habits=known)
         reading = asyncio.create_task(read(stream))
         await until(lambda: len(signs(device)) >= 3)
         assert signs(device)[:3] == ["GET_PARAMETER", "GET_PARAMETER", "OPTIONS"]
@@ -144,13 +136,11 @@ async def test_a_device_that_takes_no_notice_of_a_method_is_asked_otherwise_the_
             writer.transport.abort()
 
     device = Device(session=SHORT_SESSION, override=ignore)
-    known = KeepAlives()
+    known = Habits()
     async with serve(device):
         await cut_twice(device, known)
         assert set(signs(device)) == {"GET_PARAMETER"}
-        stream = await open_stream(
-            StreamRequest(device.url()), LOOPBACK, PATIENT, clock=SystemClock(), keep_alives=known
-        )
+        stream = await open_stream(StreamRequest(device.url()), LOOPBACK, PATIENT, clock=SystemClock(), habits=known)
         reading = asyncio.create_task(read(stream))
         await until(lambda: signs(device)[-1] == "OPTIONS")
         assert not reading.done()
