@@ -11,8 +11,8 @@ from typing import Any
 from agents.recorded_looks import FilmedLook, UnreadableError, file_looks, still_picture
 from agents.vision.diagnose import OK, Diagnosis, look
 from agents.vision.eye import Eye, Judged, Taken
+from agents.vision.film import film_frame
 from agents.vision.fingerprint import Fingerprint, fingerprint, merge
-from agents.vision.imprint import imprint
 from agents.vision.light import Light
 from agents.vision.measure import Scores, Trace, measure
 from agents.vision.picture import Picture
@@ -193,14 +193,21 @@ class _Asking:
 
     def __init__(self, eye: Eye) -> None:
         self._eye = eye
+        self._window: Window | None = None
 
-    def want(self, after: float) -> Window | None:
+    def want(self, after: float) -> tuple[float, float] | None:
         """Return from when to when."""
-        return self._eye.want(after)
+        self._window = self._eye.want(after)
+        return None if self._window is None else (self._window.begin, self._window.end)
 
     def filmed(self, times: Sequence[float], pictures: Sequence[Picture]) -> None:
-        """Hand their imprints on."""
-        found = [(at, imprint(strips(picture.luma))) for at, picture in zip(times, pictures, strict=True)]
+        """Hand on what they left."""
+        if self._window is None:
+            return
+        found = [
+            (at, film_frame(strips(picture.luma), self._window.earlier))
+            for at, picture in zip(times, pictures, strict=True)
+        ]
         told = [(at, item) for at, item in found if item is not None]
         self._eye.filmed([at for at, _ in told], [item for _, item in told])
 

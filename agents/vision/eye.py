@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from agents.vision import approved as rules
 from agents.vision.diagnose import Conditions, Evidence, conditions, may_be_frozen
+from agents.vision.film import FilmFrame
 from agents.vision.fingerprint import Fingerprint
 from agents.vision.imprint import Imprint
 from agents.vision.light import Light
@@ -22,9 +23,6 @@ from agents.vision.usual import Usual
 
 NOTHING = frozenset({"black", "signal_lost"})
 """States in which there is nothing to be seen that could be played again."""
-
-STANDS_RATIO = 0.85
-"""Of a picture's blocks change at the most, from look to look, where the camera stands: a lamp, or who comes close to the lens, may do as much once."""
 
 STILL_LOOKS = 2
 """So many looks in a row that show an earlier picture are frozen time."""
@@ -113,9 +111,9 @@ class Eye:
         """Return which frames after a time would tell whether an earlier one is shown again, by the clock of `Eye.frame`; each is asked for once."""
         return self._replay.want(after)
 
-    def filmed(self, times: Sequence[float], imprints: Sequence[Imprint]) -> None:
-        """Take those frames' imprints, and when each was sent."""
-        self._replay.filmed(times, imprints)
+    def filmed(self, times: Sequence[float], frames: Sequence[FilmFrame]) -> None:
+        """Take what those frames left, and when each was sent."""
+        self._replay.filmed(times, frames)
 
     def look(self, measures: Measures, view: Fingerprint, taken: Taken | None = None) -> Judged:
         """Judge one look. Where it isn't known when its frame was `taken` nothing tells whether its noise comes again."""
@@ -156,8 +154,7 @@ class Eye:
         looping = rhythm.looping
         if taken is None:
             return rhythm.alike if looping else None
-        # Where all of it is new, as on a tour of presets, what is new in it is more than noise.
-        replay.look(taken.at_seconds, None if changed is not None and changed > STANDS_RATIO else taken.imprint)
+        replay.look(taken.at_seconds, taken.imprint, changed or 0.0)
         if not replay.shows(rhythm.again if looping else [], rhythm.maybe, rhythm.within):
             return None
         return max(rhythm.alike if looping else 0.0, replay.alike or 0.0)

@@ -24,6 +24,9 @@ AROUND = 5
 LEVELS = 4
 """Steps that are kept of one level of luma."""
 
+MOST_LEVEL = 127
+"""So many steps up or down at the most: a byte."""
+
 MOST_DEVIATION = 24.0
 """Steps: a place that differs more from its mean over the looks has something moving in it."""
 
@@ -36,12 +39,21 @@ LEAST_USUAL = 2
 LEAST_SEEN = 0.35
 """Correlation of what is usual now with what was then: with less their places don't meet (a recording that is cropped, or scaled). Where they do it is 0.44 at least."""
 
+ITS_VIEW = 0.5
+"""Of the most that any picture is like what is looked at (where that is as much), has each that shows another view less: the camera has turned."""
+
+LEAST_SIDE = BLOCK * REGIONS_A_SIDE // 2
+"""Pixels: a smaller picture has no imprint."""
+
 Imprint = npt.NDArray[np.int8]
 """Luma less the mean around it, in quarters of a level: shape (1024,), region after region."""
 
+Fine = npt.NDArray[np.float32]
+"""The same of all pixels of a picture's strips, (16 n, 16 m)."""
+
 
 @lru_cache(maxsize=64)
-def _places(height: int, width: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+def places(height: int, width: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
     """Return the rows and columns that are looked at, in strips of such a size: the same in each picture."""
     half = AROUND // 2
     rows = np.arange(height)
@@ -58,16 +70,20 @@ def _places(height: int, width: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[
 
 def imprint(strips: Plane) -> Imprint | None:
     """Return the imprint of a picture's strips, (16 n, 16 m); None for a picture that is too small."""
+    if min(strips.shape) < LEAST_SIDE:
+        return None
+    rows, columns = places(*strips.shape)
+    return np.asarray(np.clip(np.rint(fine(strips)[rows, columns]), -MOST_LEVEL, MOST_LEVEL), np.int8)
+
+
+def fine(strips: Plane) -> Fine:
+    """Return what strips have beside the mean around each pixel, in steps."""
     import cv2
 
-    height, width = strips.shape
-    if min(height, width) < BLOCK * REGIONS_A_SIDE // 2:
-        return None
-    rows, columns = _places(height, width)
     values = strips.astype(np.float32)
-    around = cv2.blur(values, (AROUND, AROUND))
-    fine = (values[rows, columns] - around[rows, columns]) * LEVELS
-    return np.asarray(np.clip(np.rint(fine), -127, 127), np.int8)
+    values -= cv2.blur(values, (AROUND, AROUND))
+    values *= LEVELS
+    return values
 
 
 def from_bytes(data: bytes) -> Imprint:
@@ -83,6 +99,7 @@ def alike(now: Imprint, usual: Sequence[Imprint], before: Imprint, usual_then: S
     Each is held against what is usual, of other pictures about that time: what they show, too, is taken out, also where it is lit otherwise. The
     median over regions, of those in which noise is left and enough places hold still; None where those are fewer than half, or where both show another view.
     """
+    usual, usual_then = _of_its_view(now, usual), _of_its_view(before, usual_then)
     if min(len(usual), len(usual_then)) < LEAST_USUAL:
         return None
     groups = [
@@ -101,6 +118,21 @@ def alike(now: Imprint, usual: Sequence[Imprint], before: Imprint, usual_then: S
     if known.sum() < REGIONS / 2:
         return None
     return float(np.median((one * other).sum(1)[known] / np.sqrt(power[known] * power_before[known])))
+
+
+def like(one: Imprint, *others: Imprint) -> npt.NDArray[np.float32]:
+    """Return how far pictures show what one shows, with the noise of each: correlations."""
+    seen, rest = one.astype(np.float32), np.array(others, np.float32)
+    return np.asarray(rest @ seen / np.maximum(np.sqrt((rest * rest).sum(1) * (seen @ seen)), 1), np.float32)
+
+
+def _of_its_view(seen: Imprint, others: Sequence[Imprint]) -> Sequence[Imprint]:
+    """Return those of the other pictures that show what one shows, as far as that can be told."""
+    if not others:
+        return others
+    found = like(seen, *others)
+    least = ITS_VIEW * found.max() if found.max() >= LEAST_SEEN else -np.inf
+    return [other for other, item in zip(others, found, strict=True) if item >= least]
 
 
 def _unlike(pictures: npt.NDArray[np.float32], shown: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

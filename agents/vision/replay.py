@@ -1,14 +1,16 @@
-"""Is what is shown now what was shown so long ago, encoded anew: its noise is held against that of earlier looks, exact to the frame."""
+"""Is what is shown now what was shown so long ago, encoded anew: its noise is held against that of earlier looks, exact to the frame, and where it shows it."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from operator import itemgetter
 from typing import NamedTuple
 
-from agents.vision.imprint import Imprint, alike
+from agents.vision.film import FilmFrame
+from agents.vision.imprint import Imprint, alike, like
+from agents.vision.passes import Passes
 
 KEPT_SECONDS = 1800.0
 MOST_KEPT = 240
@@ -20,8 +22,19 @@ APART_SECONDS = 8.0
 AGAIN_SECONDS = 20.0
 """And once it has been shown."""
 
+STANDS_RATIO = 0.85
+"""Of a picture's blocks change at the most, from look to look, where the camera stands: a lamp, or who comes close to the lens, may do as much once."""
+
+TURNED_RATIO = 0.25
+TURNED_LIKE = 0.12
+"""Of one that has turned to a wall as bright as the other as few may change, but then the rest isn't what it was, either: two presets have 0.06 at the most,
+looks at a crowded hall in which as many change 0.15 at the least."""
+
 USUAL_LOOKS = 4
 """What is usual is the mean of so many looks: the latest ones, and those before the one that may be shown again. None is in both: it would make them alike."""
+
+MOMENT = 0.001
+"""Seconds: times are rounded to their own ticks."""
 
 LIVE = 0.12
 MOST_TOLD = 0.5
@@ -50,6 +63,9 @@ TOLD_SECONDS = 900.0
 """So long after pictures told of a time whose rhythm comes again, and didn't show it, none is a loop by its rhythm alone: the room has one. Half as
 long what they refuted isn't held against them again."""
 
+PLACED_SECONDS = 180.0
+"""So long a time is followed where no noise tells, as on a tour of presets, but films do by where they lie beside the earlier looks (`passes`)."""
+
 AT_ONCE = 3
 """So many times are followed at the same time: a short recording that is played over and over is like several."""
 
@@ -62,10 +78,11 @@ CHANCE_SECONDS = 600.0
 
 
 class Window(NamedTuple):
-    """The frames that are wanted: seconds."""
+    """The frames that are wanted: seconds; and the earlier look that they are held against."""
 
     begin: float
     end: float
+    earlier: Imprint
 
 
 @dataclass
@@ -86,14 +103,20 @@ class _Followed:
     films: int = 0
     live: int = 0
     """So many in a row were live ones."""
+    passes: Passes = field(default_factory=Passes)
+    """Where films lie that no noise tells of."""
     shown: bool = False
     """It was shown to be so."""
+    by_place: bool = False
+    """By where films lie: of a camera that stands that tells nothing."""
     refuted_at: float | None = None
     """Since when it is known not to be so, or not to be so any more."""
 
     def is_open(self, now: float) -> bool:
         """Tell whether pictures are still to tell."""
-        return self.refuted_at is None and now - self.since <= (TOLD_SECONDS if self.shown else PATIENCE_SECONDS)
+        places = bool(self.passes) or (self.surely and not self.films)
+        holds = TOLD_SECONDS if self.shown else PLACED_SECONDS if places else PATIENCE_SECONDS
+        return self.refuted_at is None and now - self.since <= holds
 
     def is_enough(self, best: float) -> bool:
         """Tell whether what pictures have told, and the last of them, is no chance."""
@@ -128,10 +151,12 @@ class Replay:
         """Since when a rhythm has come again."""
         self._told_at: float | None = None
         """When pictures last told of such a time and didn't show it."""
+        self._differed_at: float | None = None
+        """When the camera was last seen to come by again, but not exactly."""
         self._chances, self._chance_at = float(CHANCES), 0.0
 
-    def look(self, at_seconds: float, imprint: Imprint | None) -> None:
-        """Take note of a look. One that lies before the last one begins anew: a clock was set."""
+    def look(self, at_seconds: float, imprint: Imprint | None, changed: float = 0.0) -> None:
+        """Take note of a look, of which such a share of the blocks has changed. One that lies before the last one begins anew: a clock was set."""
         if at_seconds < self._now:
             self._forget()
         self._now = at_seconds
@@ -139,8 +164,13 @@ class Replay:
             self._looks.popleft()
         if imprint is None:
             self._anew.append(at_seconds)
-        else:
-            self._looks.append((at_seconds, imprint))
+            return
+        turned = (
+            changed > TURNED_RATIO and bool(self._looks) and float(like(imprint, self._looks[-1][1])[0]) < TURNED_LIKE
+        )
+        if changed > STANDS_RATIO or turned:
+            self._anew.append(at_seconds)
+        self._looks.append((at_seconds, imprint))
 
     def shows(self, surely: Sequence[float], maybe: Sequence[float], within: float) -> bool:
         """Tell whether a recording is shown, by what its rhythm says: so many seconds ago, surely or maybe, each give or take `within`."""
@@ -169,7 +199,7 @@ class Replay:
             return None
         begin, at, followed, earlier = min(found, key=itemgetter(0))
         followed.asked, self._wanted = at, (followed, earlier)
-        return Window(begin, begin + 2 * followed.within)
+        return Window(begin, begin + 2 * followed.within, earlier)
 
     def _next(self, followed: _Followed, after: float) -> tuple[float, float, _Followed, Imprint] | None:
         """Return when what is shown so long after the next of the earlier looks begins, and that look; None where that isn't soon."""
@@ -182,9 +212,9 @@ class Replay:
                 return (begin, at, followed, earlier) if begin <= after + AHEAD_SECONDS else None
         return None
 
-    def filmed(self, times: Sequence[float], imprints: Sequence[Imprint]) -> None:
+    def filmed(self, times: Sequence[float], frames: Sequence[FilmFrame]) -> None:
         """Take the frames that were wanted, and when each was sent."""
-        if self._wanted is None or not imprints:
+        if self._wanted is None or not frames:
             return
         (followed, earlier), self._wanted = self._wanted, None
         # Of another preset's pictures nothing is usual here: what one shows beside them is more than noise, and comes again.
@@ -192,38 +222,70 @@ class Replay:
             max((at for at in self._anew if at <= until), default=float("-inf"))
             for until in (times[-1], followed.asked)
         )
-        usual = [item for at, item in self._looks if at > max(since, followed.asked)][-USUAL_LOOKS:]
+        # Nor is a look one of the filmed frames themselves: it would take their noise away.
+        apart = [(at, item) for at, item in self._looks if not times[0] - MOMENT <= at <= times[-1] + MOMENT]
+        usual = [item for at, item in apart if at > max(since, followed.asked)][-USUAL_LOOKS:]
         then = [item for at, item in self._looks if since_then < at < followed.asked][-USUAL_LOOKS:]
-        found = [alike(imprint, usual, earlier, then) for imprint in imprints]
+        found = [alike(frame.imprint, usual, earlier, then) for frame in frames if frame.meets]
         best = max((item for item in found if item is not None), default=None)
+        places = [frame.offset for frame in frames if frame.offset is not None]
         if best is not None:
             self._tell(followed, best, times[-1])
+        elif places:
+            followed.passes.take(places, since_then)
+            self._pass(followed, max(item.alike for item in places), times[-1])
+
+    def _pass(self, followed: _Followed, alike: float, at: float) -> None:
+        """Take note of where a film lies of which no noise tells."""
+        if followed.shown:
+            if followed.by_place:
+                self._go_on(followed, alike, at, live=not followed.passes.goes_on)
+        elif followed.passes.differ:
+            followed.refuted_at = followed.told_at = self._differed_at = at
+            if followed.surely:
+                self._told_at = at
+        elif followed.passes.meet and self._differed_at is not None and at - self._differed_at <= KEPT_SECONDS:
+            followed.by_place = True
+            self._show(followed, alike, at)
 
     def _tell(self, followed: _Followed, best: float, at: float) -> None:
         """Take note of how far the noise is alike."""
         followed.told += min(max(0.0, best), MOST_TOLD) - LIVE
         followed.told_at, followed.films = at, followed.films + 1
-        followed.live = followed.live + 1 if best <= LIVE else 0
         if followed.shown:
-            if not followed.live:
-                followed.since = self._shown_at = at
-                self._alike = best
-            elif followed.live >= ENDED:
-                followed.refuted_at = self._told_at = at
-        elif followed.told >= PROVEN and followed.is_enough(best):
-            followed.shown, followed.since, self._shown_at, self._alike = True, at, at, best
-            self._told_at = None
-            self._chances += not followed.surely
+            self._go_on(followed, best, at, live=best <= LIVE)
+            return
+        followed.live = followed.live + 1 if best <= LIVE else 0
+        if followed.told >= PROVEN and followed.is_enough(best):
+            self._show(followed, best, at)
         else:
             if followed.surely:
                 self._told_at = at
             if followed.told <= REFUTED:
                 followed.refuted_at = at
 
+    def _show(self, followed: _Followed, alike: float, at: float) -> None:
+        """Take note of a recording that is shown."""
+        followed.shown, followed.since, self._shown_at, self._alike = True, at, at, alike
+        self._told_at = None
+        self._chances += not followed.surely
+
+    def _go_on(self, followed: _Followed, alike: float, at: float, *, live: bool) -> None:
+        """Take note of a further film of what was shown."""
+        followed.live = followed.live + 1 if live else 0
+        if not live:
+            followed.since = self._shown_at = at
+            self._alike = alike
+        elif followed.live >= ENDED:
+            followed.refuted_at = self._told_at = at
+
     def _follow(self, surely: Sequence[float], maybe: Sequence[float], within: float) -> None:
         """Follow what is likeliest of what isn't followed yet."""
         now = self._now
         self._followed = [item for item in self._followed if item.is_open(now) or now - item.since <= TOLD_SECONDS]
+        for item in self._followed:
+            if not item.is_open(now):
+                item.passes.forget()
         self._chances = min(CHANCES, self._chances + (now - self._chance_at) / CHANCE_SECONDS)
         self._chance_at = now
         for ago, sure in (*((ago, True) for ago in surely), *((ago, False) for ago in maybe)):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import struct
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from agents.limited import MAX_PIXELS, environment
+from agents.vision.film import FilmFrame
 from agents.vision.fingerprint import Fingerprint
 from agents.vision.imprint import IMPRINT_BYTES, Imprint, from_bytes
 from agents.vision.measure import Measures
+from agents.vision.offset import Offset
 from agents.watch.processor import processor_seconds
 
 LOOK_SECONDS = 5.0
@@ -110,12 +113,13 @@ class Decoder:
             view = Fingerprint.from_parts(answer["view"], cells)
             return _looked(answer, view, seconds, imprints[0] if imprints else None)
 
-    async def film(self, codec: str, frames: Sequence[bytes], last: int) -> list[Imprint]:
-        """Decode frames one after the other, the first one a keyframe, and return the imprints of the `last` ones that are shown. Raises DecodeError."""
+    async def film(self, codec: str, frames: Sequence[bytes], last: int, earlier: Imprint) -> list[FilmFrame]:
+        """Decode frames one after the other, the first one a keyframe, and return what the `last` ones that are shown leave beside an earlier look. Raises DecodeError."""
         header = {"codec": {"h265": "hevc"}.get(codec, codec), "film": [len(item) for item in frames], "last": last}
-        answer, data, _ = await self._asked(header, b"".join(frames))
+        answer, data, _ = await self._asked(header, b"".join((*frames, earlier.tobytes())))
         with _making_sense():
-            return _imprints(data, int(answer["imprints"]))
+            offsets = [None if item is None else _offset(item) for item in answer["offsets"]]
+            return [FilmFrame(*item) for item in zip(_imprints(data, len(offsets)), offsets, strict=True)]
 
     async def look_at_file(self, camera: str, path: Path, offset_seconds: float, most: int) -> Filmed:
         """Decode and measure `most` keyframes of a recorded file, from the one before `offset_seconds` on.
@@ -211,6 +215,14 @@ def _imprints(data: bytes, count: int) -> list[Imprint]:
     if start < 0 or count < 0:
         raise ValueError("an answer without its imprints")
     return [from_bytes(data[at : at + IMPRINT_BYTES]) for at in range(start, len(data), IMPRINT_BYTES)]
+
+
+def _offset(numbers: Sequence[float]) -> Offset:
+    """Read where a frame lies. Raises ValueError or TypeError for anything else."""
+    right, down, alike = numbers
+    if not all(type(item) in {int, float} and math.isfinite(item) for item in (right, down, alike)):
+        raise TypeError("an offset that is no number")
+    return Offset(right, down, alike)
 
 
 def _heard(exchange: asyncio.Task[_Timed]) -> None:

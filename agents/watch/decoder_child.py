@@ -1,8 +1,8 @@
 """The process that decodes keyframes: it has limits, holds no secret, and may be killed at any time.
 
 Talks on standard input and output: a 4-byte big-endian length, then a JSON header line and the keyframe's bytes; the
-answer is a length, a JSON line, the cells of the view and the imprint of its noise. A film is several frames one after the other, of the last of
-which imprints are asked for. It keeps a sample of each camera's last picture to compare the next one with.
+answer is a length, a JSON line, the cells of the view and the imprint of its noise. A film is several frames one after the other, and the imprint of an
+earlier look: asked for are the imprints of the last ones, and where they lie beside that look. It keeps a sample of each camera's last picture to compare the next one with.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _answer(header: dict[str, Any], data: bytes, traces: dict[str, Trace]) -> tu
     if "path" in header:
         return _filmed(str(header["path"]), float(header["offset_seconds"]), int(header["most"])), b""
     if "film" in header:
-        return _imprints(str(header["codec"]), data, [int(item) for item in header["film"]], int(header["last"]))
+        return _film(str(header["codec"]), data, [int(item) for item in header["film"]], int(header["last"]))
     camera = str(header["camera"])
     try:
         picture = decode(str(header["codec"]), data)
@@ -93,17 +93,19 @@ def _answer(header: dict[str, Any], data: bytes, traces: dict[str, Trace]) -> tu
     return told, cells + noise
 
 
-def _imprints(codec: str, data: bytes, sizes: list[int], last: int) -> tuple[dict[str, Any], bytes]:
-    """Decode frames of so many bytes each, the first one a keyframe; return the imprints of the `last` ones that are shown."""
-    from agents.vision.imprint import imprint
+def _film(codec: str, data: bytes, sizes: list[int], last: int) -> tuple[dict[str, Any], bytes]:
+    """Decode frames of so many bytes each, the first one a keyframe; return what the `last` ones that are shown leave beside the look whose imprint follows them."""
+    from agents.vision.film import film_frame
+    from agents.vision.imprint import from_bytes
     from agents.vision.strips import strips
 
     try:
-        found = [imprint(strips(picture.luma)) for picture in shown(codec, data, sizes, last)]
+        earlier = from_bytes(data[sum(sizes) :])
+        found = [film_frame(strips(picture.luma), earlier) for picture in shown(codec, data, sizes, last)]
     except (ValueError, MemoryError, OSError, EOFError) as error:  # FFmpeg's errors are of these
         return {"error": f"{type(error).__name__}: {error}"[:200]}, b""
-    told = [item.tobytes() for item in found if item is not None]
-    return {"imprints": len(told)}, b"".join(told)
+    told = [item for item in found if item is not None]
+    return {"offsets": [item.offset for item in told]}, b"".join(item.imprint.tobytes() for item in told)
 
 
 def _filmed(path: str, offset_seconds: float, most: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from agents.rtsp.errors import StreamError
 from agents.rtsp.rtp import FrameEvent
 from agents.rtsp.stream import Stream
 from agents.vision.eye import Eye, Taken
+from agents.vision.film import FilmFrame
 from agents.vision.imprint import Imprint
 from agents.vision.loop import Frame
 from agents.vision.replay import Window
@@ -119,18 +120,18 @@ class Filming:
             return
         if len(frames) * info.width * info.height <= MAX_FILM_PIXELS:
             coded = [data for _, data in frames]
-            imprints = await self._decoded(info.codec, coded, len(frames) - before)
-            self._eye.filmed(shown_at[before:][: within + 1], imprints[: within + 1])
+            seen = await self._decoded(info.codec, coded, len(frames) - before, window.earlier)
+            self._eye.filmed(shown_at[before:][: within + 1], seen[: within + 1])
 
-    async def _decoded(self, codec: str, coded: Sequence[bytes], last: int) -> Sequence[Imprint]:
-        """Return the imprints of the last frames that are shown. Raises DecodeError."""
+    async def _decoded(self, codec: str, coded: Sequence[bytes], last: int, earlier: Imprint) -> Sequence[FilmFrame]:
+        """Return what the last frames that are shown leave beside an earlier look. Raises DecodeError."""
         try:
-            imprints = await self._decoder.film(codec, coded, last)
+            seen = await self._decoder.film(codec, coded, last, earlier)
         except DecoderKilledError:
             rests = min(COSTLY_FIRST_SECONDS * 2.0**self._killed, COSTLY_MOST_SECONDS)
             self._killed, self._rests_until = self._killed + 1, self._clock.monotonic() + rests
             raise
         self._killed = max(0, self._killed - 1)
-        if len(imprints) != last:
+        if len(seen) != last:
             return []  # of some no imprint is made: none can be told from another
-        return imprints
+        return seen

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.vision.imprint import IMPRINT_BYTES, Imprint, alike, from_bytes, imprint
+from agents.vision.imprint import IMPRINT_BYTES, Imprint, alike, from_bytes, imprint, like
 from agents.vision.picture import Plane
 from agents.vision.strips import strips
 from support.views import drawn_room, looked_at
@@ -77,6 +77,23 @@ def test_without_noise_and_with_too_little_that_is_usual_nothing_is_told() -> No
     assert alike(seen(ROOM, 1, level=0.0), clean, seen(ROOM, 1, level=0.0), clean) is None
     assert alike(seen(ROOM, 1), usual(10)[:1], seen(ROOM, 1), usual(20)) is None
     assert alike(seen(ROOM, 1), usual(10), seen(ROOM, 1), []) is None
+
+
+def test_of_pictures_of_another_view_nothing_is_usual() -> None:
+    """A camera that has turned: what one view shows beside another is no noise, though it comes again."""
+    other = looked_at(drawn_room(9, 352, 288)).luma.astype(np.float64)
+    mixed = [*usual(10)[:2], *usual(12, other)[:2]]
+    told = alike(seen(ROOM, 1), mixed, seen(ROOM, 2), [*usual(20)[:2], *usual(22, other)[:2]])
+    assert told is not None
+    assert told < LIVE
+    assert alike(seen(ROOM, 1), usual(12, other), seen(ROOM, 2), [seen(ROOM, 3), *usual(22, other)[:3]]) is None
+
+
+def test_two_pictures_of_a_view_are_alike_and_those_of_two_are_not() -> None:
+    other = looked_at(drawn_room(9, 352, 288)).luma.astype(np.float64)
+    same, another = like(seen(ROOM, 1), seen(ROOM, 2), seen(other, 3))
+    assert same > 0.5
+    assert abs(another) < 0.3
 
 
 @pytest.mark.parametrize("by", [3, 8])

@@ -59,6 +59,33 @@ def with_somebody(number: int) -> npt.NDArray[np.float32]:
     return seen + noise(number)
 
 
+WIDE = structured(2, HEIGHT, 4 * WIDTH)
+PRESETS = (40, 420, 860, 1040)
+DWELL = (11.2, 9.0, 12.4, 10.0)
+
+
+def on_a_tour(number: int) -> npt.NDArray[np.float32]:
+    """The camera turns from preset to preset within a second, and misses each by a pixel or so."""
+    at, stop = number / FPS, 0
+    while at >= DWELL[stop % 4] + 1:
+        at, stop = at - DWELL[stop % 4] - 1, stop + 1
+    share = max(0.0, at - DWELL[stop % 4])
+    left, top = (1 - share) * preset(stop) + share * preset(stop + 1)
+    seen = cv2.warpAffine(WIDE, np.array([[1, 0, -left], [0, 1, -top]]), (WIDTH, HEIGHT), borderMode=cv2.BORDER_REFLECT)
+    return np.asarray(seen, np.float32) + noise(number)
+
+
+def preset(stop: int) -> npt.NDArray[np.float64]:
+    """Return where the camera looks at a stop."""
+    missed: npt.NDArray[np.float64] = np.random.default_rng([5, stop]).uniform(-1, 1, 2)
+    return np.array([PRESETS[stop % 4], 0]) + missed
+
+
+def again(scene: Scene, first: int, last: int, begins: int) -> Scene:
+    """Play a scene's frames from the first to the last again and again from some frame on."""
+    return lambda number: scene(number if number < begins else first + (number - begins) % (last - first))
+
+
 def looped(first: int, last: int, begins: int) -> Scene:
     """Play the frames from the first to the last again and again from some frame on, and what is live before."""
 
@@ -100,3 +127,17 @@ def test_a_recording_of_any_length_is_known_within_two_rounds(tmp_path: Path) ->
     begins = 150 * FPS
     (raised, *_) = looped_alarms(encoded(tmp_path / "loop.mp4", looped(50 * FPS, 488, begins), 330))
     assert 150 < raised <= 150 + 2 * 47.6 + 30
+
+
+@pytest.mark.timeout(120)
+def test_a_live_camera_on_a_tour_of_presets_is_live(tmp_path: Path) -> None:
+    assert looped_alarms(encoded(tmp_path / "tour.mp4", on_a_tour, 430)) == []
+
+
+@pytest.mark.timeout(120)
+def test_a_recording_of_a_tour_of_presets_is_known(tmp_path: Path) -> None:
+    """68.2 s of it: no whole number of tours."""
+    begins = 250 * FPS
+    scene = again(on_a_tour, 170 * FPS, 170 * FPS + 341, begins)
+    (raised, *_) = looped_alarms(encoded(tmp_path / "loop.mp4", scene, 360))
+    assert raised > 250

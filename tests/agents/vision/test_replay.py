@@ -7,7 +7,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
+from agents.vision.film import FilmFrame
 from agents.vision.imprint import IMPRINT_BYTES, Imprint
+from agents.vision.offset import Offset
 from agents.vision.replay import CHANCES, PATIENCE_SECONDS, SHOWN_SECONDS, TOLD_SECONDS, Replay, Window
 
 FRAME = 0.2
@@ -42,9 +44,14 @@ def recorded(begins: float, until: float = 1e9, ago: float = AGO) -> Callable[[f
 class Run:
     """A camera that is looked at each ten seconds, and filmed when somebody asks."""
 
-    def __init__(self, shown: Callable[[float], Imprint | None]) -> None:
+    def __init__(
+        self,
+        shown: Callable[[float], Imprint | None],
+        lies: Callable[[float], Offset | None] = lambda _: None,
+        changed: float = 0.0,
+    ) -> None:
         self.replay = Replay()
-        self.shown = shown
+        self.shown, self.lies, self.changed = shown, lies, changed
         self.now = 0.0
         self.films = 0
         self.wanted: Window | None = None
@@ -53,7 +60,7 @@ class Run:
         """Look on, with such a rhythm; return what the last look says."""
         says = False
         while self.now < end:
-            self.replay.look(self.now, self.shown(self.now))
+            self.replay.look(self.now, self.shown(self.now), self.changed)
             says = self.replay.shows(surely, maybe, WITHIN)
             self.wanted = self.wanted or self.replay.want(self.now)
             while (window := self.wanted) is not None and window.begin < self.now + 10:
@@ -61,7 +68,7 @@ class Run:
                 times = [at for at in times if window.begin <= at <= window.end]
                 found = [(at, self.shown(at)) for at in times]
                 self.films += 1
-                self.replay.filmed(times, [item for _, item in found if item is not None])
+                self.replay.filmed(times, [FilmFrame(item, self.lies(at)) for at, item in found if item is not None])
                 self.wanted = self.replay.want(window.end)
             self.now += 10
         return says
@@ -174,7 +181,7 @@ def test_one_film_alone_shows_a_recording_only_where_it_is_alike_beyond_chance(l
 
 def test_what_is_handed_in_that_nobody_asked_for_is_left() -> None:
     replay = Replay()
-    replay.filmed([1.0], [noise(1.0)])
+    replay.filmed([1.0], [FilmFrame(noise(1.0), None)])
     replay.look(1.0, noise(1.0))
     replay.filmed([], [])
     assert replay.want(1.0) is None
@@ -219,3 +226,94 @@ def test_a_tour_of_presets_is_live_though_each_comes_again(dwell: int) -> None:
     for _ in range(20):
         run.until(run.now + 30, surely=(3.0 * dwell,))
         assert run.replay.alike is None
+
+
+DWELL = 10
+PRESETS = 5
+TOUR = float(DWELL * PRESETS)
+
+
+def preset(at: float) -> Imprint:
+    """Return what a camera shows that turns to another of five presets before each look."""
+    room = np.random.default_rng([3, int(at // DWELL) % PRESETS]).normal(0, 30, IMPRINT_BYTES)
+    return np.clip(room + noise(at) - ROOM, -127, 127).astype(np.int8)
+
+
+def misses(pixels: float) -> Callable[[float], Offset]:
+    """Return where a camera's film lies that misses each preset by so much, each time otherwise."""
+
+    def lies(at: float) -> Offset:
+        right, down = np.random.default_rng([4, int(at // DWELL)]).uniform(-pixels, pixels, 2)
+        return Offset(float(right), float(down), 0.9)
+
+    return lies
+
+
+def test_a_camera_that_comes_by_each_preset_again_but_not_exactly_is_live() -> None:
+    run = Run(preset, misses(1.0), changed=0.4)  # walls that are alike: no more than that changes
+    run.until(300)
+    for _ in range(40):
+        assert not run.until(run.now + 30, surely=(TOUR, 2 * TOUR))
+
+
+@pytest.mark.parametrize("shifted", [0.0, 3.4])
+def test_a_recording_of_a_tour_lies_at_one_place_and_is_one_by_its_rhythm(shifted: float) -> None:
+    """Wherever a forger shifted it to."""
+    run = Run(preset, lambda at: Offset(shifted + misses(0.1)(at).right, 0.0, 0.9), changed=0.4)
+    run.until(300)
+    assert not run.until(300 + PATIENCE_SECONDS - 10, surely=(TOUR,))
+    assert run.until(300 + PATIENCE_SECONDS + 20, surely=(TOUR,))
+
+
+def test_a_recording_of_a_camera_that_was_seen_not_to_come_by_exactly_is_shown_by_coming_by_exactly() -> None:
+    """Its rhythm is that of the tour, too, which is refuted; what has the recording's own length is not."""
+    begins, ago = 600.0, 130.0
+
+    def lies(at: float) -> Offset | None:
+        return misses(1.0)(at) if at < begins else misses(0.05)(at)
+
+    run = Run(preset, lies, changed=0.4)
+    run.until(300)
+    assert not run.until(begins + 10, surely=(TOUR,))
+    assert not run.until(begins + 60, surely=(ago,))
+    assert run.until(begins + 180, surely=(ago,))
+    assert run.replay.alike == 0.9
+    run.lies = misses(2.0)
+    assert not run.until(run.now + 2 * SHOWN_SECONDS + 60, surely=(ago,))
+
+
+def test_noise_tells_nothing_of_a_frame_that_lies_beside_the_earlier_look() -> None:
+    """A recording that is shifted by a pixel: its places don't meet."""
+    run = Run(live, lambda _: Offset(1.0, 0.0, 0.9))
+    run.until(300)
+    run.until(300 + PATIENCE_SECONDS - 10, surely=(AGO,))
+    assert run.until(300 + PATIENCE_SECONDS + 20, surely=(AGO,))
+
+
+def test_a_filmed_frame_that_is_a_look_too_is_not_usual_beside_itself() -> None:
+    """A recording whose length is a whole number of looks, of a room so bare that no look is like another: its keyframes are looked at and filmed."""
+    again, replay = recorded(100, ago=60.0), Replay()
+
+    def faint(at: float) -> Imprint:
+        return np.asarray(again(at) - 0.7 * ROOM, np.int8)
+
+    for at in range(0, 200, 10):
+        replay.look(at, faint(at))
+    replay.shows((), (60.0,), WITHIN)
+    window = replay.want(190.0)
+    assert window is not None
+    at = round((window.begin + window.end) / 2)
+    for further in range(200, at + 10, 10):
+        replay.look(further, faint(further))
+    replay.filmed([at], [FilmFrame(faint(at), None)])
+    assert replay.alike is not None
+    assert replay.alike > 0.85
+
+
+def test_a_camera_that_stands_goes_on_being_a_recording_by_its_noise_alone() -> None:
+    """The recording ends, and what is live is too dark to tell by: it lies where it lay, as all that it shows."""
+    ends = 320.0
+    run = Run(lambda at: recorded(200)(at) if at < ends else np.clip(ROOM, -127, 127).astype(np.int8), misses(0.1))
+    run.until(270)
+    assert run.until(310, maybe=(AGO,))
+    assert not run.until(ends + SHOWN_SECONDS + 40, maybe=(AGO,))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import random
 import resource
@@ -19,6 +20,7 @@ import numpy as np
 import pytest
 
 from agents.simulators.scenes import Scene
+from agents.vision.imprint import IMPRINT_BYTES
 from agents.watch.decoder import DecodeError, Decoder, DecoderBusyError, DecoderKilledError
 from agents.watch.looking import DEAR_SECONDS
 from agents.watch.processor import processor_seconds
@@ -360,6 +362,10 @@ async def test_whatever_lies_on_the_disk_costs_no_other_look(decoder: Decoder, t
     assert decoder.restarts == 0
 
 
+NOTHING = np.zeros(IMPRINT_BYTES, np.int8)
+"""An imprint of nothing at all."""
+
+
 def film(codec: str, seconds: float = 2.0) -> list[bytes]:
     """Return the coded frames of a scene, five a second, of which the first alone is a keyframe."""
     context = av.CodecContext.create(codec, "w")
@@ -378,26 +384,30 @@ def film(codec: str, seconds: float = 2.0) -> list[bytes]:
 @pytest.mark.parametrize(("codec", "encoder"), [("h264", "libx264"), ("h265", "libx265"), ("mjpeg", "mjpeg")])
 async def test_of_a_film_the_last_frames_leave_their_imprints(decoder: Decoder, codec: str, encoder: str) -> None:
     frames = film(encoder)
-    imprints = await decoder.film(codec, frames, 3)
-    assert len(imprints) == 3
-    assert (await decoder.film(codec, frames[:-1], 2))[1].tobytes() == imprints[1].tobytes()
-    assert len({item.tobytes() for item in imprints}) == 3
+    seen = await decoder.film(codec, frames, 3, NOTHING)
+    assert len(seen) == 3
+    assert (await decoder.film(codec, frames[:-1], 2, NOTHING))[1].imprint.tobytes() == seen[1].imprint.tobytes()
+    assert len({item.imprint.tobytes() for item in seen}) == 3
+    assert {item.offset for item in seen} == {None}
 
 
 async def test_a_look_leaves_the_imprint_that_the_same_frame_has_in_a_film(decoder: Decoder) -> None:
     frames = film("libx264", 0.4)
     looked = await decoder.look("gate", "h264", frames[0])
     assert looked.imprint is not None
-    assert (await decoder.film("h264", frames[:1], 1))[0].tobytes() == looked.imprint.tobytes()
+    (seen,) = await decoder.film("h264", frames[:1], 1, looked.imprint)
+    assert seen.imprint.tobytes() == looked.imprint.tobytes()
+    assert seen.offset is not None
+    assert math.hypot(seen.offset.right, seen.offset.down) < 0.05
 
 
 async def test_a_film_of_which_a_frame_is_missing_or_damaged_says_so_and_the_next_look_works(decoder: Decoder) -> None:
     frames = film("libx264")
     for bad in (frames[1:], [b""], [b"\xff" * 50]):
         with pytest.raises(DecodeError):
-            await decoder.film("h264", bad, 2)
+            await decoder.film("h264", bad, 2, NOTHING)
     with pytest.raises(DecodeError):
-        await decoder.film("vp8", frames, 2)
+        await decoder.film("vp8", frames, 2, NOTHING)
     await works(decoder)
     chance = random.Random(3)
     for _ in range(30):
@@ -405,5 +415,5 @@ async def test_a_film_of_which_a_frame_is_missing_or_damaged_says_so_and_the_nex
         for frame in chance.sample(spoilt, 3):
             frame[chance.randrange(len(frame))] ^= 1 << chance.randrange(8)
         with contextlib.suppress(DecodeError):
-            assert len(await decoder.film("h264", [bytes(frame) for frame in spoilt], 3)) <= 3
+            assert len(await decoder.film("h264", [bytes(frame) for frame in spoilt], 3, NOTHING)) <= 3
     await works(decoder)

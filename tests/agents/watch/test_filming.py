@@ -18,6 +18,7 @@ from agents.rtsp.stream import StreamInfo, _Film
 from agents.simulators.camera import Camera, Format
 from agents.simulators.rtsp import RtspServer
 from agents.vision.eye import Eye
+from agents.vision.film import FilmFrame
 from agents.vision.imprint import IMPRINT_BYTES, Imprint
 from agents.vision.replay import Window
 from agents.watch.decoder import Decoder, DecoderKilledError
@@ -92,6 +93,9 @@ def test_frames_that_are_sent_after_one_that_is_shown_after_them_belong_to_the_f
     assert film_of(*stamps, key=(0,), begin=5, end=7) == [0, 4, 2, 1, 3, 8, 6, 5, 7, 12]
 
 
+EARLIER = np.zeros(IMPRINT_BYTES, np.int8)
+
+
 class Recorder:
     """An eye that asks for one window, and a decoder that does as it is told."""
 
@@ -102,17 +106,17 @@ class Recorder:
     def want(self, after: float) -> Window:
         """Ask for what comes at once."""
         self.asked += 1
-        return Window(after, after + 0.3)
+        return Window(after, after + 0.3, EARLIER)
 
-    def filmed(self, times: Sequence[float], imprints: Sequence[Imprint]) -> None:
+    def filmed(self, times: Sequence[float], frames: Sequence[FilmFrame]) -> None:
         """Note what comes."""
-        self.given.append(list(times) if imprints else [])
+        self.given.append(list(times) if frames else [])
 
-    async def film(self, codec: str, frames: Sequence[bytes], last: int) -> list[Imprint]:
-        """Return as many imprints as are asked for."""
+    async def film(self, codec: str, frames: Sequence[bytes], last: int, earlier: Imprint) -> list[FilmFrame]:
+        """Return as many frames as are asked for."""
         if self.dies:
             raise DecoderKilledError("too long")
-        return [np.zeros(IMPRINT_BYTES, np.int8)] * last
+        return [FilmFrame(earlier, None)] * last
 
 
 class Plays:
@@ -177,7 +181,7 @@ async def test_after_a_film_that_cost_the_decoder_its_life_there_is_none_for_a_w
 async def test_what_nobody_foresaw_of_a_film_is_said_and_not_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder()
 
-    async def fails(codec: str, frames: Sequence[bytes], last: int) -> list[Imprint]:
+    async def fails(codec: str, frames: Sequence[bytes], last: int, earlier: Imprint) -> list[FilmFrame]:
         raise ZeroDivisionError
 
     monkeypatch.setattr(recorder, "film", fails)
@@ -202,12 +206,12 @@ async def test_what_nobody_foresaw_of_a_film_is_said_and_not_dropped(monkeypatch
 async def test_a_watched_camera_is_filmed_when_its_eye_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server = RtspServer()
     server.publish("s", Camera(1).add_stream(Format(gop_seconds=0.4)))
-    asked, given = list[Window](), list[tuple[list[float], list[Imprint]]]()
+    asked, given = list[Window](), list[tuple[list[float], list[FilmFrame]]]()
 
     def want(after: float) -> Window | None:
         if asked:
             return None
-        asked.append(Window(after + 0.5, after + 1.0))
+        asked.append(Window(after + 0.5, after + 1.0, EARLIER))
         return asked[0]
 
     async with server:
@@ -215,14 +219,14 @@ async def test_a_watched_camera_is_filmed_when_its_eye_asks(tmp_path: Path, monk
         async with watching(write_site(tmp_path, cameras)) as site:
             eye = site.watches["yard"]._eye
             monkeypatch.setattr(eye, "want", want)
-            monkeypatch.setattr(eye, "filmed", lambda times, imprints: given.append((list(times), list(imprints))))
+            monkeypatch.setattr(eye, "filmed", lambda times, frames: given.append((list(times), list(frames))))
             await site.until(lambda: bool(given))
             looks = site.watches["yard"].state.looks
             await site.until(lambda: site.watches["yard"].state.looks > looks)  # looks go on beside it, and after it
-    (times, imprints), (window,) = given[0], asked
+    (times, frames), (window,) = given[0], asked
     assert abs(times[0] - SystemClock().monotonic()) < 60
-    assert len(times) == len(imprints)
+    assert len(times) == len(frames)
     assert 2 <= len(times) <= 5
     assert times[0] >= window.begin
     assert times[-2] <= window.end
-    assert {item.nbytes for item in imprints} == {IMPRINT_BYTES}
+    assert {item.imprint.nbytes for item in frames} == {IMPRINT_BYTES}
