@@ -53,20 +53,27 @@ class Passes:
 
     @property
     def differ(self) -> bool:
-        """Tell whether the camera came by at another place each time."""
+        """Tell whether the camera turned, and came by at another place each time.
+
+        Of one that stands, pictures that lie elsewhere each time are those of somebody who shifts a recording.
+        """
         bound = MOST_SPREAD if len(self._films) >= LEAST_FILMS else FEW_SPREAD
-        return len(self._films) >= FEW_FILMS and self._spread() > bound
+        return len(self._films) >= FEW_FILMS and len(self._views()) > 1 and self._spread() > bound
 
     @property
     def meet(self) -> bool:
         """Tell whether it came by many places exactly as before."""
-        views = {view for _, view in self._films}
-        return len(self._films) >= EXACT_FILMS and len(views) >= EXACT_VIEWS and self._spread() <= EXACT_SPREAD
+        many = len(self._films) >= EXACT_FILMS and len(self._views()) >= EXACT_VIEWS
+        return many and self._spread() <= EXACT_SPREAD
 
     @property
     def goes_on(self) -> bool:
         """Tell whether the newest film lies where most of them do."""
         return bool(self._distances()[-1] <= GONE)
+
+    def _views(self) -> set[float]:
+        """Return which views the films show."""
+        return {view for _, view in self._films}
 
     def _spread(self) -> float:
         """Return the mean distance from the place that most films have, but for the one that is farthest off."""

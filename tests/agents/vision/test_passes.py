@@ -66,6 +66,13 @@ def test_few_films_and_those_of_few_views_tell_nothing() -> None:
     assert not Passes()
 
 
+def test_a_recording_that_is_shifted_anew_each_time_is_no_tour() -> None:
+    """Of a camera that stands all films show one view: its pictures can't lie elsewhere unless somebody shifts them."""
+    films = [at((float(number % 5), 0)) for number in range(MOST_KEPT)]
+    assert not of(films, of_a_view=MOST_KEPT).differ
+    assert of(films).differ
+
+
 def test_films_that_have_told_are_left() -> None:
     passes = of([at((float(number), 0)) for number in range(MOST_KEPT)])
     passes.forget()
