@@ -73,10 +73,12 @@ class Door(HttpToolsProtocol):
         """Take the request, or turn it away."""
         self._got_on = True
         self._wait_no_more()
+        self._unset_keepalive_if_required()  # a report that was turned away in the same piece has set it
         if self._load is not None and self._load.is_full() and self._is_little_report():
             self._away = True
             self.transport.write(self._refusals.keeping(self._load.turn_away(), self.server_state.default_headers))
-            self.on_response_complete()
+            self.leave()
+            self._await_head()  # and what is still to come of this body
         else:
             super().on_headers_complete()
 
@@ -91,6 +93,7 @@ class Door(HttpToolsProtocol):
         self._got_on = True
         if self._away:
             self._away = False
+            self.on_response_complete()
         else:
             super().on_message_complete()
 

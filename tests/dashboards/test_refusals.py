@@ -280,6 +280,30 @@ def test_who_was_turned_away_and_says_half_a_request_is_not_waited_for(
         assert line.rest() == b""
 
 
+def test_a_connection_is_let_go_as_soon_as_after_any_answer(application: Application) -> None:
+    """An agent's body comes after its head, when the answer is out."""
+    with served(application) as (server, line):
+        application.fill()
+        _door(server).timeout_keep_alive = 0
+        assert line.says(HEAD).startswith(REFUSED)
+        line.connection.sendall(b"abc")
+        assert line.rest() == b""
+
+
+def test_what_follows_a_refusal_is_not_cut_off_while_it_is_worked_on(application: Application) -> None:
+    """In one piece with it, so that nothing else arrives that would say that the connection is in use."""
+    with served(application) as (server, line):
+        application.fill()
+        line.connection.sendall(
+            REPORT + REPORT.replace(b"reports", b"other").replace(b"3\r\n\r\nabc", b"4\r\n\r\nwait")
+        )
+        assert line.answer().startswith(REFUSED)
+        until(lambda: len(application.asked) == 2, 10, "it is inside")
+        assert _door(server).timeout_keep_alive_task is None
+        application.go.set()
+        assert line.answer().startswith(TAKEN)
+
+
 def test_over_tls_it_is_the_same(application: Application, tmp_path: Path) -> None:
     authority = Authority(tmp_path, "district")
     with served(application, authority) as (_, line):
