@@ -48,3 +48,19 @@ def test_a_traceback_keeps_its_lines(terminal: Terminal) -> None:
     except ValueError:
         structlog.get_logger().exception("a page failed")
     assert len(terminal.getvalue().splitlines()) > 3
+
+
+def test_a_traceback_shows_no_values_and_steers_no_terminal(terminal: Terminal) -> None:
+    """Variables may hold passwords, and errors quote what strangers wrote."""
+
+    def refuse(word: str, token: str) -> None:
+        raise ValueError(f"there is no {word}: {len(token)}")
+
+    try:
+        refuse("\x1b]0;owned\x07\r\x9b2J", "".join(("top", "secret")))
+    except ValueError as error:
+        structlog.get_logger().exception("a page failed")
+        logging.getLogger("elsewhere").error("a page failed", exc_info=error)
+    shown = terminal.getvalue()
+    assert shown.count("ValueError: there is no \ufffd]0;owned\ufffd\ufffd\ufffd2J: 9\n") == 2
+    assert "topsecret" not in shown
