@@ -258,5 +258,5 @@ def _making_sense() -> Iterator[None]:
     """Read what the child said. Raises DecodeError where that is in another form than its own."""
     try:
         yield
-    except (ValueError, TypeError, LookupError, AttributeError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
         raise DecodeError("the decoder answers nonsense") from error

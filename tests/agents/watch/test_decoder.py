@@ -203,16 +203,32 @@ read()
 async def test_a_child_that_was_taken_over_costs_its_look_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch, answer: str, length: int
 ) -> None:
-    start = asyncio.create_subprocess_exec
-
-    async def taken_over(program: str, *_: str, **more: Any) -> asyncio.subprocess.Process:
-        return await start(program, "-c", TAKEN_OVER, answer, str(length), **more)
-
-    monkeypatch.setattr(asyncio, "create_subprocess_exec", taken_over)
-    decoder = Decoder()
-    try:
+    async with taken_over(monkeypatch, answer, length) as decoder:
         with pytest.raises(DecodeError):
             await decoder.look("gate", "h264", KEYFRAMES[0])
+
+
+@pytest.mark.parametrize("offset", ["[1e999, 0, 1]", f"[1{'0' * 400}, 0, 1]", "[true, 0, 1]", "[0, 0]", "{}", '"abc"'])
+async def test_a_child_that_was_taken_over_costs_its_film_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, offset: str
+) -> None:
+    async with taken_over(monkeypatch, f'{{"offsets": [{offset}]}}') as decoder:
+        with pytest.raises(DecodeError, match="nonsense"):
+            await decoder.film("h264", KEYFRAMES[:1], 1, np.zeros(IMPRINT_BYTES, np.int8))
+
+
+@contextlib.asynccontextmanager
+async def taken_over(monkeypatch: pytest.MonkeyPatch, answer: str, length: int = 0) -> AsyncIterator[Decoder]:
+    """Give a decoder whose child says what it likes."""
+    start = asyncio.create_subprocess_exec
+
+    async def other(program: str, *_: str, **more: Any) -> asyncio.subprocess.Process:
+        return await start(program, "-c", TAKEN_OVER, answer, str(length), **more)
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", other)
+    decoder = Decoder()
+    try:
+        yield decoder
     finally:
         await decoder.close()
 
