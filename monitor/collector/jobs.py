@@ -14,7 +14,7 @@ from monitor.store import agents, evaluations, notices
 from monitor.store.engine import reading, writing
 from monitor.store.evaluated import CLOCK_SET, void_evaluated
 from monitor.store.findings import began_by
-from monitor.store.ledger import instants_told_after
+from monitor.store.ledger import told_until
 from monitor.store.listening import listens
 from monitor.store.verdicts import looked_by
 
@@ -51,8 +51,7 @@ def bring_back(context: Context) -> int:
         due = evaluations.due_by(session, now, due_latest)
         for institution_id in due:
             if by := looked_by(session, institution_id, now, now + APART):
-                told = instants_told_after(session, institution_id, now + APART)
-                began_by(session, institution_id, now, now + APART, by, told)
+                began_by(session, institution_id, now, now + APART, by, told_until(session, institution_id))
                 void_evaluated(session, institution_id, CLOCK_SET)
         heard = agents.heard_by(session, now, now + APART)
         owed = notices.tried_by(session, now, owed_latest)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -338,20 +338,19 @@ def change_finding(
     _add_change(session, institution, finding_id, number, reading)
 
 
-def began_by(
-    session: Session, institution: str, now: Millis, latest: Millis, by: Millis, told: Container[Millis]
-) -> None:
+def began_by(session: Session, institution: str, now: Millis, latest: Millis, by: Millis, told_until: Millis) -> None:
     """Move times of findings after `latest`, by a clock that has been set back since, back by so much: a reading more each.
 
-    Where spans tell when breaches begin and end, instants that were `told` are of an agent's clock, which was not set back.
+    Where spans tell when breaches begin and end, instants up to `told_until`, the end of the newest one, are of an agent's
+    clock (or of opening hours and waivers), which was not set back.
     """
     late = or_(FindingRecord.began_at > latest, FindingRecord.ended_at > latest)
     for row in _rows(session, select(FindingRecord).where(FindingRecord.institution_id == institution, late)):
-        stays = told if row.requirement in TOLD_BY_SPANS else ()
-        began = row.began if row.began <= latest or row.began in stays else row.began - by
+        stays = max(latest, told_until) if row.requirement in TOLD_BY_SPANS else latest
+        began = row.began if row.began <= stays else row.began - by
         ended = row.ended
         if ended is not None:
-            ended = max(began, ended if ended <= latest or ended in stays else ended - by)
+            ended = max(began, ended if ended <= stays else ended - by)
         if (began, ended) != (row.began, row.ended):
             reading = Reading(now, row.state, began, ended, row.reason, row.measured, row.evidence)
             change_finding(session, institution, row.id, reading)

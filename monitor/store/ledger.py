@@ -11,7 +11,7 @@ from json.encoder import encode_basestring
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, delete, select, tuple_
+from sqlalchemy import ColumnElement, Select, delete, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from monitor.model.observation import SPAN_KINDS, Kind, Observation, digest_of_text
@@ -255,13 +255,9 @@ def load_observations(session: Session, institution_id: str, until: Millis) -> l
     return found + load_instants(session, institution_id, until)
 
 
-def instants_told_after(session: Session, institution_id: str, after: Millis) -> frozenset[Millis]:
-    """Return the instants after `after` at which something that was told begins or ends."""
-    row = SpanRow
-    pairs = session.execute(
-        select(row.start_at, row.end_at).where(row.institution_id == institution_id, row.end_at > after)
-    )
-    return frozenset(at for pair in pairs for at in pair if at > after)
+def told_until(session: Session, institution_id: str) -> Millis:
+    """Return when the newest span ends that was told of an institution; 0 where none was."""
+    return session.scalar(select(func.max(SpanRow.end_at)).where(SpanRow.institution_id == institution_id)) or 0
 
 
 def _observations(session: Session, row: SpanRow, until: Millis) -> list[Observation]:

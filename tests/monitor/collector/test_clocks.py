@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
 from itertools import pairwise
@@ -396,7 +397,10 @@ def test_what_is_seen_counts_after_a_clock_that_ran_ahead_was_set_right(
     assert verify_institution(centre.context, "wj-0001").findings.problems == []
 
 
-def test_what_an_agent_dated_stays_where_it_was_told_when_the_centre_is_set_back(engine: Engine) -> None:
+@pytest.mark.parametrize("by_index", [False, True], ids=["watched", "by the recorder's index"])
+def test_what_an_agent_dated_stays_where_it_was_told_when_the_centre_is_set_back(
+    engine: Engine, *, by_index: bool
+) -> None:
     """Only looks are dated by the centre's clock: an outage elsewhere than the ledger has it would be there twice."""
     centre = make_centre(engine, pack(retention={"confirm_after": "0s"}))
     centre.add()
@@ -404,17 +408,24 @@ def test_what_an_agent_dated_stays_where_it_was_told_when_the_centre_is_set_back
 
     def found() -> dict[str, tuple[Millis, Millis | None]]:
         with reading(engine) as session:
-            return {item.requirement: (item.began, item.ended) for item in finding_rows(session)}
+            rows = finding_rows(session)
+        assert len(rows) == len({item.requirement for item in rows}), "none is there twice"
+        return {item.requirement: (item.began, item.ended) for item in rows}
 
-    def sees(days: float, *more: Observation) -> None:
+    def sees(days: float, *more: Observation, holes: Sequence[tuple[Millis, Millis]] = ()) -> None:
         centre.clock.advance(600)
         at = to_millis(centre.clock.now())
-        centre.see(declared(at), index("gate", at, days), *more)
+        centre.see(declared(at), index("gate", at, days, holes=holes), *more)
         evaluate(centre.context, "wj-0001")
 
+    sees(35)
     ahead = to_millis(centre.clock.now())
     outage = (ahead + MINUTE, ahead + 9 * MINUTE)
-    sees(35, span("camera/gate", "down", *outage), span("camera/gate", "up", outage[1], ahead + 10 * MINUTE))
+    up = span("camera/gate", "up", outage[1] + (30_000 if by_index else 0), ahead + 10 * MINUTE)
+    if by_index:
+        sees(35, up, holes=[outage])
+    else:
+        sees(35, up, span("camera/gate", "down", *outage))
     before = found()
     assert before["uptime"] == outage
     with writing(engine) as session:
