@@ -281,7 +281,8 @@ class CameraWatch:
     async def _watch(self, stream: Stream, seat: Seat) -> None:
         """Take frames and look at pictures until something else is due: another camera's turn, or the main stream.
 
-        Raises StreamError when frames end.
+        Raises StreamError when frames end, and what a look or a film failed with that nobody foresaw: a camera whose
+        picture nobody looks at any more would pass for one that is watched.
         """
         looking = asyncio.create_task(self._look_on(stream))
         opening = asyncio.get_running_loop().call_later(OPENING_SECONDS, seat.aside)
@@ -302,6 +303,8 @@ class CameraWatch:
                     self._newest = events[-1]
                 seat.playing()
                 self._runs()
+                if looking.done():
+                    await ended(looking)
                 self.state.info = stream.info
                 if self._main_due(first):
                     return
@@ -311,8 +314,10 @@ class CameraWatch:
         finally:
             opening.cancel()
             looking.cancel()
-            await ended(looking)
-            await self._filming.end()
+            try:
+                await ended(looking)
+            finally:
+                await self._filming.end()
 
     def _take(self, events: Sequence[FrameEvent], gauge: Gauge) -> None:
         """Take note of frames: once for all of a read, since a site's cameras have a thousand a second."""

@@ -203,6 +203,33 @@ async def test_what_nobody_foresaw_of_a_film_is_said_and_not_dropped(monkeypatch
         await filming.end()
 
 
+async def test_what_nobody_foresaw_of_looks_ends_the_watch_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else its frames would be counted on for days, and nobody would look at its picture."""
+    server = RtspServer()
+    server.publish("s", Camera(1).add_stream(Format(gop_seconds=0.4)))
+
+    def fails(keyframe_seconds: float | None) -> None:
+        raise ZeroDivisionError
+
+    async def watches() -> None:
+        cameras = [{"id": "yard", "zones": ["gate"], "stream": server.url("s")}]
+        async with watching(write_site(tmp_path, cameras)) as site:
+            (task,) = (task for task in asyncio.all_tasks() if "CameraWatch.run" in repr(task))
+            monkeypatch.setattr(site.watches["yard"]._filming, "go_on", fails)
+            await site.until(task.done, within=15)
+            faults.append(task.exception())
+
+    faults = list[BaseException | None]()
+    async with server:
+        with pytest.raises(
+            AssertionError, match="ZeroDivisionError"
+        ):  # the block ends with what its watches failed with
+            await watches()
+    assert [type(item) for item in faults] == [ZeroDivisionError]
+
+
 async def test_a_watched_camera_is_filmed_when_its_eye_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     server = RtspServer()
     server.publish("s", Camera(1).add_stream(Format(gop_seconds=0.4)))
