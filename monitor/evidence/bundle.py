@@ -36,11 +36,15 @@ def write_bundle(path: Path, files: Mapping[str, bytes], about: Mapping[str, Any
     digests = {name: f"sha256:{hashlib.sha256(data).hexdigest()}" for name, data in sorted(files.items())}
     index = {"schema": SCHEMA, **about, "files": digests}
     try:
-        with zipfile.ZipFile(path, "x", zipfile.ZIP_DEFLATED) as archive:
-            for name, data in ((INDEX, as_json(index)), *((name, files[name]) for name in digests)):
-                archive.writestr(_entry(name), data, zipfile.ZIP_DEFLATED)
+        file = path.open("xb")
     except FileExistsError:
         raise BundleError(f"{path} is there already: give another --output") from None
+    except OSError as error:
+        raise BundleError(f"{path} can't be written: {error.strerror}") from None
+    try:
+        with file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name, data in ((INDEX, as_json(index)), *((name, files[name]) for name in digests)):
+                archive.writestr(_entry(name), data, zipfile.ZIP_DEFLATED)
     except BaseException as error:
         with suppress(OSError):
             path.unlink()  # half a bundle would only be in the way, also where somebody breaks off
