@@ -17,24 +17,31 @@ from agents.run import Service
 from agents.site import Site
 from agents.state import State
 from monitor.model.clock import SystemClock
+from monitor.model.terminal import for_people
 
 
 def run_service(site: Site, state: State, metrics: str | None) -> None:
     """Run until told to stop. Raises what building the service raises, ValueError for a wrong HOST:PORT."""
     address = None if metrics is None else host_and_port(metrics)
     cv2.setNumThreads(1)  # a view has few cells: threads that wait for each other cost more than the work
+    configure_log()
+    asyncio.run(_run(site, state, address))
+
+
+def configure_log() -> None:
+    """Send structured logs to standard error: lines for people on a terminal, logfmt elsewhere."""
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-            if sys.stderr.isatty()
-            else structlog.processors.LogfmtRenderer(),
+            *(
+                for_people()
+                if sys.stderr.isatty()
+                else (structlog.processors.format_exc_info, structlog.processors.LogfmtRenderer())
+            ),
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    asyncio.run(_run(site, state, address))
 
 
 async def _run(site: Site, state: State, address: tuple[str, int] | None) -> None:

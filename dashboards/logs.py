@@ -7,15 +7,14 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from http import HTTPStatus
-from io import StringIO
 from time import perf_counter
-from typing import Any, TextIO
+from typing import Any
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
-from structlog.typing import EventDict, ExcInfo, Processor
+from structlog.typing import Processor
 
-from monitor.model.plain import plain
+from monitor.model.terminal import for_people
 
 log = structlog.get_logger("access")
 
@@ -33,7 +32,7 @@ def configure(*, verbose: bool = False) -> None:
     ]
     terminal = sys.stderr.isatty()
     last: list[Processor] = (
-        [_plain, structlog.dev.ConsoleRenderer(exception_formatter=_traceback)]
+        for_people()
         if terminal
         else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(ensure_ascii=False)]
     )
@@ -53,18 +52,6 @@ def configure(*, verbose: bool = False) -> None:
     root.setLevel(logging.WARNING)
     # A job that is still running when it is due again is left out: as meant, and told in a name of our code.
     logging.getLogger("apscheduler.scheduler").setLevel(logging.ERROR)
-
-
-def _plain(_: object, __: str, said: EventDict) -> EventDict:
-    """Let no word steer the terminal: who asks for an address chooses the path."""
-    return {name: plain(value) if isinstance(value, str) else value for name, value in said.items()}
-
-
-def _traceback(shown: TextIO, error: ExcInfo) -> None:
-    """Write a traceback line by line, since errors quote strangers, too; without the values of variables, which may be secrets."""
-    text = StringIO()
-    structlog.dev.plain_traceback(text, error)
-    shown.write("\n".join(map(plain, text.getvalue().split("\n"))))
 
 
 class AccessLog:
