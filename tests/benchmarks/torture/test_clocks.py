@@ -66,6 +66,10 @@ def _always(*_: object) -> bool:
     return True
 
 
+def _never(*_: object) -> int:
+    return 0
+
+
 def _by_number(_session: object) -> Precedes:
     return precedes
 
@@ -77,7 +81,7 @@ def _by_number(_session: object) -> Precedes:
         ("monitor.model.report.MAX_BEHIND", HOUR // 2, "is marked back_dated", 3),
         # The centre's own clock is set.
         ("monitor.collector.intake.order_of_moments", _by_number, "is lost", 4),
-        ("monitor.collector.jobs.is_settled", _always, "is none: nothing so long was ever told", 4),
+        ("monitor.collector.jobs.told_until", _never, "is none: nothing so long was ever told", 1252),
         ("monitor.store.clocks.forget_disputes_after", _always, "says that the clocks disagree", 7),
         ("monitor.collector.clocks.DISAGREES", 10 * HOUR, "and doesn't know it", 7),
     ],
