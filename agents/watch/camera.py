@@ -514,8 +514,8 @@ class CameraWatch:
             if self._rhythm.failures > 1:  # one keyframe may have come damaged
                 self._unseen(self._wall(asked), str(error))
             return
-        late = 0.0 if self._gauge is None else self._gauge.keyframe_late
-        at = self._sent_at(asked - late)  # only now: the wall clock may have been set while the picture was decoded
+        sent_at = asked if self._gauge is None else min(asked, self._gauge.keyframe_sent_at or asked)
+        at = self._sent_at(sent_at)  # only now: the wall clock may have been set while the picture was decoded
         if asked - self._looked_at > self._assumed and self.view.state != "unknown":
             self._lose_sight()
         self._looked_at = asked
@@ -532,7 +532,7 @@ class CameraWatch:
         state = self._diagnosis.state
         if state is not None and not self._diagnosis.confirming:
             await self._tell_placeholder(state)
-            at = self._sent_at(asked - late)  # the wall clock may have been set while the recorder was asked
+            at = self._sent_at(sent_at)  # the wall clock may have been set while the recorder was asked
             agreed = agreed_view(judged.matched, approved) if state == OK else None
             # Another light, or a view approved since: from this look on it agrees with another view.
             since = at if self.view.state == state and self.view.cause != agreed else self._known_since(at)

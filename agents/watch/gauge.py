@@ -55,8 +55,9 @@ class Gauge:
         self._keyframes = 0
         """Of those since the first one, the first one not counted."""
         self._lateness = Lateness(clock_rate)
-        self.keyframe_late = 0.0
-        """For so many seconds the newest keyframe that was put together had waited to be read."""
+        self.keyframe_sent_at: float | None = None
+        """When the newest keyframe that was put together was sent, in monotonic seconds: before it was read, and that may be long before
+        the frame after it came, by which it is known to be whole."""
 
     def frame(self, event: FrameEvent) -> None:
         """Take note of one frame."""
@@ -84,7 +85,8 @@ class Gauge:
         if events:  # the last one has waited least
             self._lateness.of(events[-1].received_at, events[-1].rtp_timestamp)
         if wanted is not None:
-            self.keyframe_late = self._lateness.of(wanted.received_at, wanted.rtp_timestamp)
+            late = self._lateness.of(wanted.received_at, wanted.rtp_timestamp)
+            self.keyframe_sent_at = wanted.received_at - late
 
     @property
     def keyframe_seconds(self) -> float | None:

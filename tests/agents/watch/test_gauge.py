@@ -144,7 +144,22 @@ def test_a_keyframe_is_as_late_as_it_waited_to_be_read() -> None:
             for n in range(1, 6)
         ]
         gauge.frames(frames)
-        assert gauge.keyframe_late == 0  # none of them was asked for
+        assert gauge.keyframe_sent_at is None  # none of them was asked for
     asked = [event._replace(keyframe_data=b"x") if event.keyframe else event for event in frames]
     gauge.frames([event._replace(received_at=1030.0, rtp_timestamp=event.rtp_timestamp + CLOCK) for event in asked])
-    assert gauge.keyframe_late == pytest.approx(0.8)
+    assert gauge.keyframe_sent_at == pytest.approx(1030 - 0.8)
+
+
+def test_a_keyframe_that_ends_a_read_was_sent_before_it_though_it_is_known_to_be_whole_a_second_later() -> None:
+    """A frame is complete when the next one begins: the last one of a read comes with those of the next."""
+    gauge, before = Gauge(CLOCK), list[FrameEvent]()
+    for second in range(1, 30):
+        frames = [
+            FrameEvent(1000.0 + second, round((second - 1 + n / 5) * CLOCK), KEY if n == 5 else DELTA, n == 5, 0)
+            for n in range(1, 6)
+        ]
+        frames[-1] = frames[-1]._replace(keyframe_data=b"x")
+        gauge.frames([*before, *frames[:-1]])
+        before = frames[-1:]
+        if second > 1:
+            assert gauge.keyframe_sent_at == pytest.approx(1000 + second - 1)

@@ -138,11 +138,11 @@ async def test_what_was_seen_before_and_after_an_outage_is_not_said_of_it(pictur
 async def test_a_picture_was_seen_when_it_was_sent_from_the_first_look_to_the_last() -> None:
     """Frames are read together: what a look shows was so some time before it, at either end of a stretch."""
     camera = Watched()
-    camera.watch._gauge = Gauge(90_000)
-    camera.watch._gauge.keyframe_late = 0.75
-    await camera.look(3)
-    camera.decoder.picture = CAPPED
-    await camera.look(3)
+    gauge = camera.watch._gauge = Gauge(90_000)
+    for picture in (ROOM, ROOM, ROOM, CAPPED, CAPPED, CAPPED):
+        camera.decoder.picture = picture
+        gauge.keyframe_sent_at = camera.clock.monotonic() + 10 - 0.75
+        await camera.look()
     camera.watch.flush(to_millis(camera.clock.now()))
     seen = [(item.state, item.start - T0, item.end - T0) for item in camera.seen if item.kind is Kind.VIEW]
     assert seen == [("ok", 9250, 39_250), ("black", 39_250, 59_250)]
