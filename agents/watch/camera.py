@@ -510,7 +510,7 @@ class CameraWatch:
         except DecoderBusyError:
             return  # others were in the way: this look says nothing of the camera
         except DecodeError as error:
-            self._rhythm.broke(costly=isinstance(error, DecoderKilledError))
+            self._rhythm.broke(error.seconds, costly=isinstance(error, DecoderKilledError))
             if self._rhythm.failures > 1:  # one keyframe may have come damaged
                 self._unseen(self._wall(asked), str(error))
             return

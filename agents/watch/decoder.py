@@ -49,6 +49,11 @@ Size = tuple[int | None, int | None]
 class DecodeError(Exception):
     """A keyframe could not be turned into a picture; the text says why."""
 
+    def __init__(self, why: str, seconds: float = 0.0) -> None:
+        """Take what it cost of the decoder's processor time, where that is known: what comes to nothing may be dear, too."""
+        super().__init__(why)
+        self.seconds = seconds
+
 
 class DecoderKilledError(DecodeError):
     """The keyframe cost the decoder its life: it took too long, or too much."""
@@ -70,6 +75,14 @@ class Looked:
     """Of its noise; None where the picture is too small."""
     seconds: float = 0.0
     """How much of the decoder's processor time it took: on a busy machine a usual picture takes long, and is none the dearer."""
+
+
+@dataclass(frozen=True)
+class Developed:
+    """The last frames of a film, and how much of the decoder's processor time it took."""
+
+    frames: tuple[FilmFrame, ...]
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -113,13 +126,14 @@ class Decoder:
             view = Fingerprint.from_parts(answer["view"], cells)
             return _looked(answer, view, seconds, imprints[0] if imprints else None)
 
-    async def film(self, codec: str, frames: Sequence[bytes], last: int, earlier: Imprint) -> list[FilmFrame]:
-        """Decode frames one after the other, the first one a keyframe, and return what the `last` ones that are shown leave beside an earlier look. Raises DecodeError."""
+    async def film(self, codec: str, frames: Sequence[bytes], last: int, earlier: Imprint) -> Developed:
+        """Decode frames one after the other, the first one a keyframe; of the `last` ones that are shown return what they leave beside an earlier look. Raises DecodeError."""
         header = {"codec": {"h265": "hevc"}.get(codec, codec), "film": [len(item) for item in frames], "last": last}
-        answer, data, _ = await self._asked(header, b"".join((*frames, earlier.tobytes())))
+        answer, data, seconds = await self._asked(header, b"".join((*frames, earlier.tobytes())))
         with _making_sense():
             offsets = [None if item is None else _offset(item) for item in answer["offsets"]]
-            return [FilmFrame(*item) for item in zip(_imprints(data, len(offsets)), offsets, strict=True)]
+            found = zip(_imprints(data, len(offsets)), offsets, strict=True)
+            return Developed(tuple(FilmFrame(*item) for item in found), seconds)
 
     async def look_at_file(self, camera: str, path: Path, offset_seconds: float, most: int) -> Filmed:
         """Decode and measure `most` keyframes of a recorded file, from the one before `offset_seconds` on.
@@ -140,7 +154,7 @@ class Decoder:
         # Whoever is cancelled leaves the answer to be read by nobody: to kill the child would cost all others a second.
         answer, cells, seconds = await asyncio.shield(self._exchange)
         if "error" in answer:
-            raise DecodeError(str(answer["error"]))
+            raise DecodeError(str(answer["error"]), seconds)
         return answer, cells, seconds
 
     async def close(self) -> None:

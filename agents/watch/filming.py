@@ -17,6 +17,7 @@ from agents.vision.loop import Frame
 from agents.vision.replay import Window
 from agents.watch.decoder import DecodeError, Decoder, DecoderKilledError
 from agents.watch.ended import ended
+from agents.watch.looking import rest_after
 from agents.watch.sender_time import APART_SECONDS, SenderTime
 from monitor.model.clock import Clock
 
@@ -52,7 +53,7 @@ class Filming:
         """When the newest keyframe that was put together was sent."""
         self._film: asyncio.Task[None] | None = None
         self._killed, self._rests_until = 0, float("-inf")
-        """So many films have cost the decoder its life, and until when there is none for that."""
+        """So many films have cost the decoder its life, and until when there is none for that, or because the last one was dear."""
 
     def begin(self, stream: Stream) -> None:
         """Begin with a connection: its sender's clock is laid on ours anew."""
@@ -120,18 +121,26 @@ class Filming:
             return
         if len(frames) * info.width * info.height <= MAX_FILM_PIXELS:
             coded = [data for _, data in frames]
-            seen = await self._decoded(info.codec, coded, len(frames) - before, window.earlier)
+            seen = await self._developed(info.codec, coded, len(frames) - before, window.earlier)
             self._eye.filmed(shown_at[before:][: within + 1], seen[: within + 1])
 
-    async def _decoded(self, codec: str, coded: Sequence[bytes], last: int, earlier: Imprint) -> Sequence[FilmFrame]:
+    async def _developed(self, codec: str, coded: Sequence[bytes], last: int, earlier: Imprint) -> Sequence[FilmFrame]:
         """Return what the last frames that are shown leave beside an earlier look. Raises DecodeError."""
         try:
-            seen = await self._decoder.film(codec, coded, last, earlier)
+            developed = await self._decoder.film(codec, coded, last, earlier)
         except DecoderKilledError:
             rests = min(COSTLY_FIRST_SECONDS * 2.0**self._killed, COSTLY_MOST_SECONDS)
             self._killed, self._rests_until = self._killed + 1, self._clock.monotonic() + rests
             raise
+        except DecodeError as error:
+            self._rest(error.seconds)
+            raise
+        self._rest(developed.seconds)
         self._killed = max(0, self._killed - 1)
-        if len(seen) != last:
+        if len(developed.frames) != last:
             return []  # of some no imprint is made: none can be told from another
-        return seen
+        return developed.frames
+
+    def _rest(self, took: float) -> None:
+        """Leave the decoder to other cameras' looks after a dear film, as after a dear look."""
+        self._rests_until = self._clock.monotonic() + rest_after(took)

@@ -18,6 +18,11 @@ SOONEST_SHARE = 0.25
 """Of the usual distance passes in any case: keyframes that came seldom in the last minute may come with each frame in this one."""
 
 
+def rest_after(took: float) -> float:
+    """Return for how long a camera leaves the decoder to the others after it had so many seconds of its processor time; 0 where that was little."""
+    return DEAR_TIMES * took if took > DEAR_SECONDS else 0.0
+
+
 class Rhythm:
     """One camera's looks. Seconds throughout."""
 
@@ -39,9 +44,9 @@ class Rhythm:
         self._failed, self._took = 0, took
         self._costly = max(0, self._costly - 1)  # one good picture between bad ones doesn't buy all others a stop
 
-    def broke(self, *, costly: bool) -> None:
-        """A look failed; `costly`: after it had used up the decoder's time."""
-        self._failed += 1
+    def broke(self, took: float = 0.0, *, costly: bool) -> None:
+        """A look failed, after so many seconds of the decoder's processor time; `costly`: after it had used it up."""
+        self._failed, self._took = self._failed + 1, took
         self._costly += costly
 
     def wait(self, *, confirming: bool, keyframe_seconds: float | None = None) -> float:
@@ -52,9 +57,10 @@ class Rhythm:
         """
         if self._failed and self._costly:
             return max(self._look_every, min(COSTLY_FIRST_SECONDS * 2.0 ** (self._costly - 1), COSTLY_MOST_SECONDS))
+        rest = rest_after(self._took)
         if self._failed > FORGIVEN:
-            return max(self._look_every, min(self._look_every * 2.0 ** (self._failed - FORGIVEN), MOST_SECONDS))
+            return max(self._look_every, rest, min(self._look_every * 2.0 ** (self._failed - FORGIVEN), MOST_SECONDS))
         usual = self._confirm_every if confirming or self._failed else self._look_every
-        if self._took > DEAR_SECONDS:
-            return max(usual, DEAR_TIMES * self._took)
+        if rest:
+            return max(usual, rest)
         return max(SOONEST_SHARE * usual, usual - max(0.0, (keyframe_seconds or 0.0) - JITTER_SECONDS))

@@ -21,7 +21,7 @@ from agents.vision.eye import Eye
 from agents.vision.film import FilmFrame
 from agents.vision.imprint import IMPRINT_BYTES, Imprint
 from agents.vision.replay import Window
-from agents.watch.decoder import Decoder, DecoderKilledError
+from agents.watch.decoder import DecodeError, Decoder, DecoderKilledError, Developed
 from agents.watch.filming import Filming
 from monitor.model.clock import SystemClock
 from support.rtsp_opening import PATIENT, opened
@@ -99,8 +99,8 @@ EARLIER = np.zeros(IMPRINT_BYTES, np.int8)
 class Recorder:
     """An eye that asks for one window, and a decoder that does as it is told."""
 
-    def __init__(self, dies: bool = False) -> None:
-        self.clock, self.dies, self.asked, self.given = SystemClock(), dies, 0, list[list[float]]()
+    def __init__(self, fails: Exception | None = None, takes: float = 0.0) -> None:
+        self.clock, self.fails, self.takes, self.asked, self.given = SystemClock(), fails, takes, 0, list[list[float]]()
         self.films = asyncio.Semaphore(1)
 
     def want(self, after: float) -> Window:
@@ -112,11 +112,11 @@ class Recorder:
         """Note what comes."""
         self.given.append(list(times) if frames else [])
 
-    async def film(self, codec: str, frames: Sequence[bytes], last: int, earlier: Imprint) -> list[FilmFrame]:
+    async def film(self, codec: str, frames: Sequence[bytes], last: int, earlier: Imprint) -> Developed:
         """Return as many frames as are asked for."""
-        if self.dies:
-            raise DecoderKilledError("too long")
-        return [FilmFrame(earlier, None)] * last
+        if self.fails is not None:
+            raise self.fails
+        return Developed((FilmFrame(earlier, None),) * last, self.takes)
 
 
 class Plays:
@@ -170,18 +170,30 @@ async def test_a_film_during_which_the_sender_s_clock_is_laid_on_ours_anew_tells
     assert recorder.given == []
 
 
-async def test_after_a_film_that_cost_the_decoder_its_life_there_is_none_for_a_while() -> None:
-    recorder = Recorder(dies=True)
+@pytest.mark.parametrize(
+    ("fails", "takes", "asked"),
+    [
+        pytest.param(DecoderKilledError("too long"), 0.0, 1, id="that cost the decoder its life"),
+        pytest.param(DecodeError("nonsense at its end", 1.5), 0.0, 1, id="that was dear and came to nothing"),
+        pytest.param(None, 1.5, 1, id="that was dear"),
+        pytest.param(DecodeError("nonsense", 0.2), 0.0, 2, id="that was cheap and came to nothing"),
+        pytest.param(None, 0.2, 2, id="that was cheap"),
+    ],
+)
+async def test_after_a_film_that_was_dear_there_is_none_for_a_while(
+    fails: Exception | None, takes: float, asked: int
+) -> None:
+    recorder = Recorder(fails, takes)
     filming = await filmed_with(recorder)
     filming.go_on(0.1)
-    assert recorder.asked == 1
+    assert recorder.asked == asked
     await filming.end()
 
 
 async def test_what_nobody_foresaw_of_a_film_is_said_and_not_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     recorder = Recorder()
 
-    async def fails(codec: str, frames: Sequence[bytes], last: int, earlier: Imprint) -> list[FilmFrame]:
+    async def fails(codec: str, frames: Sequence[bytes], last: int, earlier: Imprint) -> Developed:
         raise ZeroDivisionError
 
     monkeypatch.setattr(recorder, "film", fails)

@@ -56,6 +56,17 @@ def test_a_dear_picture_is_looked_at_more_seldom(took: float, usual: float, conf
     assert rhythm.wait(confirming=False) == 10.0
 
 
+@pytest.mark.parametrize(("failures", "seconds"), [(1, 40.0), (2, 40.0), (3, 40.0), (4, 40.0), (5, 80.0)])
+def test_a_dear_picture_that_comes_to_nothing_is_no_less_dear(failures: int, seconds: float) -> None:
+    """Else a camera that sends such a one between good ones would have a third of the decoder's time."""
+    rhythm = Rhythm(10.0, 4.0)
+    for _ in range(failures):
+        rhythm.broke(4.0, costly=False)
+    assert rhythm.wait(confirming=False) == pytest.approx(seconds)
+    rhythm.looked(0.013)
+    assert rhythm.wait(confirming=False) == 10.0
+
+
 def test_what_is_being_confirmed_is_looked_at_sooner() -> None:
     assert after("looked").wait(confirming=True) == 4.0
 
