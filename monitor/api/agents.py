@@ -22,6 +22,7 @@ from monitor.api.load import LITTLE_BYTES, Held, Load
 from monitor.api.metrics import Counters
 from monitor.api.problems import Problem
 from monitor.api.together import AT_ONCE, Together
+from monitor.collector.allowance import WAIT_SECONDS, Allowance, TooMuchError
 from monitor.collector.arrival import NotProved, check_first
 from monitor.collector.assignment import assignment
 from monitor.collector.enrolment import Enrolled, EnrolmentError, Offer, WrongInstitution, enrol, rotate
@@ -159,7 +160,8 @@ def _enrolment_routes(router: APIRouter, context: Context, counters: Counters) -
 
 def _report_route(router: APIRouter, context: Context, counters: Counters) -> Take:
     load = counters.load
-    together = Together(partial(ingest_together, context), AT_ONCE[context.engine.dialect.name])
+    take = partial(ingest_together, context, allowance=Allowance())
+    together = Together(take, AT_ONCE[context.engine.dialect.name])
 
     @router.post("/reports", response_model=Receipts, openapi_extra=_ENVELOPES)
     async def reports(request: Request) -> Response:
@@ -172,6 +174,10 @@ def _report_route(router: APIRouter, context: Context, counters: Counters) -> Ta
                     receipts = await together.give(bodies)
                 except NotProved as error:
                     raise _refused(counters, error) from None
+                except TooMuchError as error:
+                    counters.refuse("flood")
+                    later = {"Retry-After": str(WAIT_SECONDS)}
+                    raise Problem(HTTPStatus.TOO_MANY_REQUESTS, str(error), later) from None
         counters.answered(receipts, len(bodies))
         return Response(receipts.model_dump_json(), media_type="application/json")
 

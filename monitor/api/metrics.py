@@ -28,7 +28,7 @@ METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
 
 REASONS = (
     "size", "compression", "form", "count", "algorithm", "unknown_key", "revoked_key", "replaced_key", "signature",
-    "cross_site", "nonce", "back_dated", "ahead", "clock_unsure", "content", "equivocation", "order", "unlinked", "code", "other",
+    "cross_site", "nonce", "back_dated", "ahead", "clock_unsure", "content", "equivocation", "order", "unlinked", "code", "flood", "other",
 )  # fmt: skip
 """Why something of an agent's is refused: the ones before `cross_site` without looking at a payload."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import structlog
 from sqlalchemy.orm import Session
 
+from monitor.collector.allowance import Allowance, TooMuchError
 from monitor.collector.arrival import Arrivals, Arrived, Identity, NotProved, Rejected, check_in
 from monitor.collector.clocks import FRESH, Standing, agree, compare, has_waited, offset_of
 from monitor.collector.context import Context
@@ -46,35 +47,54 @@ def ingest(context: Context, bodies: Sequence[bytes]) -> Receipts:
     return found
 
 
-def ingest_together(context: Context, requests: Sequence[Sequence[bytes]]) -> list[Outcome]:
+def ingest_together(
+    context: Context, requests: Sequence[Sequence[bytes]], allowance: Allowance | None = None
+) -> list[Outcome]:
     """Store the reports of several requests, each of one agent; of what nobody vouches for no payload is read.
 
     Everything that is new goes into one transaction, which is committed before this returns: what is answered `stored`
     survives the death of this process. Where that fails for one of them, each is taken by itself. A request's outcome
-    is NotProved when none of its envelopes is signed by a key that counts, and the database's error when that fails:
-    nothing of it is acknowledged then. A report whose time can't be while the centre's own clock may be why has no
+    is NotProved when none of its envelopes is signed by a key that counts, TooMuchError when its agent has used up its
+    `allowance`, and the database's error when that fails: nothing of it is acknowledged then. A report whose time can't be while the centre's own clock may be why has no
     receipt, whatever becomes of the others: the agent sends it again.
     """
     try:
-        return _together(context, requests)
+        return _together(context, requests, allowance or Allowance())
     except Exception as error:  # noqa: BLE001  (whatever one of them caused is no matter of the others)
         # A database that is away is not asked once more for each of them.
         if len(requests) == 1 or is_away(error):
             return [error] * len(requests)
-    return [outcome for item in requests for outcome in ingest_together(context, [item])]
+    return [outcome for item in requests for outcome in ingest_together(context, [item], allowance)]
 
 
-def _together(context: Context, requests: Sequence[Sequence[bytes]]) -> list[Outcome]:
+def _together(context: Context, requests: Sequence[Sequence[bytes]], allowance: Allowance) -> list[Outcome]:
     now = context.now()
     keys = context.keys()
     opened = [
-        item if isinstance(item, NotProved) else _open(context, item, keys.nonce, now)
-        for item in check_in(context, requests)
+        item if isinstance(item, Exception) else _open(context, item, keys.nonce, now)
+        for item in _let_in(check_in(context, requests), allowance, context.clock.monotonic())
     ]
     answers: dict[int, Rejected | str] = {}
     for group in _groups([item for item in opened if isinstance(item, _Request)]):
         answers |= _store(context, group, now)
+    for item, bodies in zip(opened, requests, strict=True):
+        if isinstance(item, _Request):
+            allowance.took(item.arrived.identity, sum(map(len, bodies)), context.clock.monotonic())
     return [_answer(item, answers, keys.nonce, now) if isinstance(item, _Request) else item for item in opened]
+
+
+def _let_in(
+    arrived: Sequence[Arrivals | NotProved], allowance: Allowance, now: float
+) -> Iterator[Arrivals | NotProved | TooMuchError]:
+    """Yield who has proved to be an agent that may go on, and why the others may not."""
+    for item in arrived:
+        try:
+            if isinstance(item, Arrivals):
+                allowance.ask(item.identity, now)
+        except TooMuchError as error:
+            yield error
+        else:
+            yield item
 
 
 Looked = Opened | Rejected | ClockUnsure

@@ -17,6 +17,7 @@ from monitor.api.load import RETRY_SECONDS, Held, Load
 from monitor.api.problems import Problem
 from monitor.api.routes import Api, build_api
 from monitor.api.together import AT_ONCE
+from monitor.collector.allowance import Allowance
 from monitor.collector.ingest import ingest_together
 from monitor.model.envelope import MEDIA_TYPE, frame, unframe
 from monitor.model.report import Receipts
@@ -127,6 +128,21 @@ async def test_what_waits_is_stored_together(centre: Centre, engine: Engine) -> 
     assert len(commits) <= 1 + 5
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM report")).scalar_one() == 20
+
+
+async def test_an_agent_that_floods_is_told_to_wait_and_counted(
+    centre: Centre, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    centre.add("wj-0002")
+    monkeypatch.setattr("monitor.api.agents.Allowance", lambda: Allowance(at_once=1, a_second=0))
+    app = build_api(centre.context)
+    bodies = [frame([envelope(centre, site)]) for site in ("wj-0001", "wj-0001", "wj-0002")]
+    async with httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://centre") as client:
+        answers = [await client.post("/api/v1/reports", content=body, headers=TYPE) for body in bodies]
+        shown = (await client.get("/metrics")).text
+    assert [answer.status_code for answer in answers] == [200, 429, 200]
+    assert answers[1].headers["Retry-After"] == "60"
+    assert 'cradlewatch_refused_total{reason="flood"} 1.0' in shown
 
 
 async def test_who_can_not_be_stored_holds_nobody_up(centre: Centre, engine: Engine) -> None:
