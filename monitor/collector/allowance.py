@@ -15,7 +15,7 @@ from monitor.collector.arrival import Identity
 log = structlog.get_logger(__name__)
 
 AT_ONCE_BYTES: Final = 256 * 1024 * 1024
-"""More than weeks of a large site's reports that could not be sent."""
+"""All that an agent keeps of reports that could not be sent."""
 BYTES_A_SECOND: Final = 64 * 1024
 """Thereafter: hundreds of times what a large site reports, and no more than 6 GB a day."""
 WAIT_SECONDS: Final = 60
