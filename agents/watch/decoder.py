@@ -191,12 +191,12 @@ class Decoder:
             return self._process
         self.restarts += self._started
         self._started = True
-        self._process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "agents.watch.decoder_child",
-            stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
-            env=environment() | ONE_THREAD | KEPT_MEMORY,
-        )  # fmt: skip
-        try:
+        try:  # what fails here is no keyframe's fault: a machine without memory, or with too many processes
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "agents.watch.decoder_child",
+                stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
+                env=environment() | ONE_THREAD | KEPT_MEMORY,
+            )  # fmt: skip
             async with asyncio.timeout(START_SECONDS):
                 warm, _ = await _ask(self._process, b'{"camera": "", "codec": "h264"}\n')
         except (TimeoutError, OSError, EOFError, ValueError, TypeError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import math
 import os
 import random
@@ -174,6 +175,22 @@ async def test_a_child_that_dies_in_mid_look_costs_that_look_alone(decoder: Deco
         await looking
     await works(decoder)
     assert decoder.restarts == 1
+
+
+async def test_a_machine_that_can_t_start_the_child_is_no_keyframe_s_fault(
+    decoder: Decoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without memory or processes for a while: no camera's pictures cost the decoder its life, and none is looked at more seldom for that."""
+
+    async def none_left(*_: str, **__: Any) -> asyncio.subprocess.Process:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(asyncio, "create_subprocess_exec", none_left)
+        with pytest.raises(DecodeError, match="could not be started") as caught:
+            await decoder.look("gate", "h264", KEYFRAMES[0])
+    assert not isinstance(caught.value, DecoderKilledError)
+    await works(decoder)
 
 
 TAKEN_OVER = """
