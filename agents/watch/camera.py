@@ -511,7 +511,7 @@ class CameraWatch:
             return  # others were in the way: this look says nothing of the camera
         except DecodeError as error:
             self._rhythm.broke(error.seconds, costly=isinstance(error, DecoderKilledError))
-            if self._rhythm.failures > 1:  # one keyframe may have come damaged
+            if self._rhythm.blind:
                 self._unseen(self._wall(asked), str(error))
             return
         sent_at = asked if self._gauge is None else min(asked, self._gauge.keyframe_sent_at or asked)

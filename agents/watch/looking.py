@@ -39,10 +39,19 @@ class Rhythm:
         """How many looks in a row have failed."""
         return self._failed
 
+    @property
+    def blind(self) -> bool:
+        """Whether looks fail so often that the picture isn't known: one keyframe may come damaged.
+
+        A decoder that has died knows of no look before. Whose pictures kill it again and again between good ones would never be seen to be frozen.
+        """
+        return self._failed > 1 or self._costly > 1
+
     def looked(self, took: float = 0.0) -> None:
         """A look worked, and took so many seconds of the decoder's processor time."""
+        if not self._failed:  # one good picture between bad ones doesn't buy all others a stop
+            self._costly = max(0, self._costly - 1)
         self._failed, self._took = 0, took
-        self._costly = max(0, self._costly - 1)  # one good picture between bad ones doesn't buy all others a stop
 
     def broke(self, took: float = 0.0, *, costly: bool) -> None:
         """A look failed, after so many seconds of the decoder's processor time; `costly`: after it had used it up."""

@@ -35,11 +35,29 @@ def after(*outcomes: str) -> Rhythm:
         (["killed", "killed"], 120.0),
         (["killed"] * 20, COSTLY_MOST_SECONDS),
         (["killed", "killed", "killed", "looked"], 10.0),
-        (["killed", "killed", "looked", "killed"], 120.0),
+        (["killed", "killed", "looked", "killed"], 240.0),
+        (["killed", "looked"] * 3 + ["killed"], 480.0),
+        (["killed", "looked", "looked", "killed"], 60.0),
     ],
 )
 def test_the_wait_before_the_next_look(outcomes: list[str], seconds: float) -> None:
     assert after(*outcomes).wait(confirming=False) == seconds
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "blind"),
+    [
+        (["broke"], False),
+        (["broke", "broke"], True),
+        (["broke", "looked"] * 3 + ["broke"], False),
+        (["killed"], False),
+        (["killed", "killed"], True),
+        (["killed", "looked", "killed"], True),
+        (["killed", "looked", "looked", "killed"], False),
+    ],
+)
+def test_after_which_failures_the_picture_is_not_known(outcomes: list[str], blind: bool) -> None:
+    assert after(*outcomes).blind == blind
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from agents.vision.measure import measure
 from agents.vision.picture import Picture
 from agents.watch.budget import Budget, Seat
 from agents.watch.camera import CameraWatch, Sight, Timings, Tools
-from agents.watch.decoder import Decoder, Looked, Size
+from agents.watch.decoder import Decoder, DecoderKilledError, Looked, Size
 from agents.watch.failure import Around
 from agents.watch.gauge import Gauge
 from monitor.model.clock import ManualClock
@@ -190,6 +190,30 @@ async def test_a_turn_that_comes_late_leaves_the_time_before_it_unknown() -> Non
     assert camera.views()[-2:] == [("ok", 30, 340), ("ok", 2140, 2150)]
     bases = [item.basis for item in camera.seen if item.kind is Kind.VIEW]
     assert (bases[0], set(bases[1:])) == (Basis.WATCHED, {Basis.SAMPLED})
+
+
+async def test_whose_every_other_picture_kills_the_decoder_is_not_called_good() -> None:
+    """What a decoder knew of the look before dies with it: a picture that is frozen is the first one each time."""
+    camera = Watched()
+
+    def kills() -> None:
+        raise DecoderKilledError("the decoder took too long or died on this keyframe")
+
+    await camera.look(2)
+    for _ in range(5):
+        camera.decoder.meanwhile = kills
+        await camera.look()
+        camera.decoder.meanwhile = lambda: None
+        await camera.look()
+    spans = camera.views()
+    assert spans[0] == ("ok", 10, 40)
+    good = sum(end - start for state, start, end in spans[1:] if state == "ok")
+    assert [state for state, *_ in spans].count("unknown") == 4
+    assert good == 0, "a single good look between two such is no span"
+    assert camera.watch._rhythm.wait(confirming=False) == 10.0
+    camera.decoder.meanwhile = kills
+    await camera.look()
+    assert camera.watch._rhythm.wait(confirming=False) == 60 * 2**5
 
 
 @pytest.mark.parametrize("step", [-HOUR, HOUR])
