@@ -21,6 +21,7 @@ from agents.vision.eye import Eye
 from agents.vision.fingerprint import Fingerprint, merge
 from agents.vision.light import Light
 from agents.vision.match import overlap
+from agents.vision.pair import telling_cells
 from agents.vision.settling import MOST_GONE, without_what_left
 from agents.watch.budget import FULL_RETRIES, Seat
 from agents.watch.decoder import DecodeError, Decoder
@@ -37,8 +38,16 @@ UNUSABLE = frozenset({"signal_lost", "black", "corrupt", "frozen", "dark", "brig
 SAYS_NOTHING = UNUSABLE | {"blurred", "noisy", "striped"}
 """States in which a second look doesn't tell whether what the view shows is still there."""
 
+LEAST_CELLS = 25.0
+"""Cells whose structure counts. A room has 150 and more, half of them behind a hand; a lens that is covered all over has a few, of what is at the border."""
+
 WORTH_SAYING = 0.1
 """Share of a view that has to have left for it to be told."""
+
+EMPTY = (
+    "the picture shows hardly an edge beside its lettering, so that nothing could be held against this view later:"
+    " see that the lens is not covered and in focus, and that the camera does not look at a bare wall"
+)
 
 _Named = TypeVar("_Named", bound=str)
 
@@ -339,6 +348,8 @@ class _Taker:
             )
         if state in UNUSABLE:
             return replace(taken, problem=f"the picture is {_word(state)}: there is nothing to approve")
+        if telling_cells(view) < LEAST_CELLS:
+            return replace(taken, problem=EMPTY)
         return replace(taken, compared=self._compared(view))
 
     def _compared(self, view: Fingerprint) -> tuple[Compared, ...]:

@@ -115,6 +115,11 @@ class Pair:
         return _coarse_telling(self.approved), np.asarray(present, np.float32)
 
 
+def telling_cells(view: Fingerprint) -> float:
+    """Return how many cells of a view have structure that a look can be held against, in the middle rows alone: lettering at the edges is the same before a hand."""
+    return float(Pair(view, view).weight[OVERLAY_ROWS:-OVERLAY_ROWS].sum())
+
+
 def ratio(part: float, whole: float) -> float:
     """Return a part's share; 0 of nothing."""
     return part / whole if whole > 0 else 0.0

@@ -28,7 +28,7 @@ from monitor.regulations.loader import load
 from support.rtsp_device import serve
 from support.showing import Showing, showing
 from support.site import site_of, write_site
-from support.views import Image, blurred, drawn_room, hidden, lit, person, turned
+from support.views import Image, blurred, drawn_room, hidden, lit, overlaid, person, turned
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -122,6 +122,18 @@ async def test_a_picture_that_changes_too_much_while_its_view_is_taken_is_refuse
     assert "changed too much while its view was taken" in refused.problem
     assert words in refused.problem
     assert "take it again" in refused.problem
+    assert book_of(site, state).of("c1") == ()
+    state.close()
+
+
+@pytest.mark.parametrize("by", ["sticker", "spray", "cloth"])
+async def test_the_view_of_a_lens_that_is_covered_all_over_is_none_to_approve(tmp_path: Path, by: str) -> None:
+    """By it the camera would be good for as long as it is covered, and when it isn't any more, too; its clock is an edge, and its name."""
+    shown = overlaid(hidden(ROOM, 1.0, by), "2026-11-30 12:00:00")
+    taken, site, state, book = await taken_of(tmp_path, shown, lambda _: None)
+    (refused,) = approve(site, state, CLOCK, book, [taken], "李园长")
+    assert refused.outcome == "refused"
+    assert "hardly an edge beside its lettering" in refused.problem
     assert book_of(site, state).of("c1") == ()
     state.close()
 
