@@ -77,8 +77,10 @@ class _Film:
         begins = event.keyframe and _ahead(at, self.begin) <= 0
         if begins or event.coded is None or self.bytes > MAX_FILM_BYTES:
             self.frames, self.bytes = [], 0
+        # What is shown before the keyframe hangs on what came before that (H.265's open groups): no decoder that begins here shows it.
+        leads = bool(self.frames) and _ahead(at, self.frames[0][0]) < 0
         # From a later keyframe on some of what is wanted would be missing, and the frame that would tell with it.
-        if event.coded is not None and (self.frames or begins):
+        if event.coded is not None and (self.frames or begins) and not leads:
             self.frames.append((at, event.coded))
             self.bytes += len(event.coded)
         self.reordered = self.reordered or (newest is not None and _ahead(at, newest) < 0)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from typing import cast
 
+import av
 import numpy as np
 import pytest
 
@@ -17,11 +20,13 @@ from agents.rtsp.rtp import FrameEvent
 from agents.rtsp.stream import StreamInfo, _Film
 from agents.simulators.camera import Camera, Format
 from agents.simulators.rtsp import RtspServer
+from agents.simulators.scenes import Scene
 from agents.vision.eye import Eye
 from agents.vision.film import FilmFrame
 from agents.vision.imprint import IMPRINT_BYTES, Imprint
 from agents.vision.replay import Window
 from agents.watch.decoder import DecodeError, Decoder, DecoderKilledError, Developed
+from agents.watch.decoder_child import shown
 from agents.watch.filming import Filming
 from monitor.model.clock import SystemClock
 from support.rtsp_opening import PATIENT, opened
@@ -91,6 +96,34 @@ def test_a_film_begins_at_the_last_keyframe_before_its_window_and_at_none_within
 def test_frames_that_are_sent_after_one_that_is_shown_after_them_belong_to_the_film() -> None:
     stamps = (0, 4, 2, 1, 3, 8, 6, 5, 7, 12, 10, 9, 11)
     assert film_of(*stamps, key=(0,), begin=5, end=7) == [0, 4, 2, 1, 3, 8, 6, 5, 7, 12]
+
+
+def test_frames_that_are_shown_before_the_keyframe_that_they_follow_are_no_part_of_the_film() -> None:
+    """H.265's open groups: a decoder that begins with the keyframe leaves them out, and a film of which a frame is missing tells nothing."""
+    stamps = (0, 4, 2, 1, 3, 8, 6, 5, 7, 12, 10, 9, 11)
+    assert film_of(*stamps, 16, 14, key=(0, 8), begin=9, end=12) == [8, 12, 10, 9, 11, 16]
+
+
+async def test_a_film_of_an_open_group_of_h265_is_decoded_whole() -> None:
+    """Of a stream whose keyframes are followed by frames that are shown before them, as of all but the first one."""
+    frames = list[tuple[int, bool, bytes]]()
+    context = av.CodecContext.create("libx265", "w")
+    assert isinstance(context, av.VideoCodecContext)
+    context.width, context.height, context.pix_fmt = 176, 144, "yuv420p"
+    context.time_base, context.framerate = Fraction(1, 15), Fraction(15)
+    context.options = {"x265-params": "keyint=12:min-keyint=12:bframes=3:b-adapt=0:open-gop=1:repeat-headers=1:pools=1:log-level=none"}
+    scene = Scene(1, width=176, height=144)
+    for number in range(60):
+        picture = av.VideoFrame.from_ndarray(scene.room(1_700_000_000.0 + number / 15, UTC), format="yuv420p")
+        picture.pts = number
+        frames += [(packet.pts or 0, packet.is_keyframe, bytes(packet)) for packet in context.encode(picture)]
+    keyframes = [at for at, keyframe, _ in frames if keyframe]
+    film = _Film(keyframes[2] + 1, keyframes[2] + 5, asyncio.get_running_loop().create_future())
+    for at, keyframe, data in frames:
+        film.take(FrameEvent(0.0, at, len(data), keyframe, 0, None, data))
+    coded = film.whole.result()
+    assert coded[0][0] == keyframes[2]
+    assert len(shown("hevc", b"".join(data for _, data in coded), [len(data) for _, data in coded], 4)) == 4
 
 
 EARLIER = np.zeros(IMPRINT_BYTES, np.int8)
