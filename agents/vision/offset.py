@@ -30,8 +30,6 @@ STEPS = 3
 """By so many the place is told to parts of a pixel, each from where the one before found it."""
 
 LEAST_PLACES = 64
-LEAST_BENT = 1e-6
-"""Of the weakest of three unknowns beside the strongest: below it they can't be told apart."""
 
 LEAST_KEPT = 0.25
 """Share of an earlier picture's contrast: with less the slope by which parts of a pixel are told is an encoder's."""
@@ -96,8 +94,7 @@ def _nearer(
     )
     known = np.stack([*slopes, _between(seen, rows, columns)], 1)
     normal = known.T @ known
-    least, *_, most = np.linalg.eigvalsh(normal)
-    if len(before) < LEAST_PLACES or least <= LEAST_BENT * most:
+    if len(before) < LEAST_PLACES or np.linalg.matrix_rank(normal, hermitian=True) < len(normal):
         return None
     inverse = np.linalg.inv(normal)
     right, down, kept = inverse @ (known.T @ before)

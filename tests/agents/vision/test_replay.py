@@ -282,6 +282,30 @@ def test_a_recording_of_a_camera_that_was_seen_not_to_come_by_exactly_is_shown_b
     assert not run.until(run.now + 2 * SHOWN_SECONDS + 60, surely=(ago,))
 
 
+def test_films_of_a_tour_that_come_seldom_still_show_that_it_is_a_recording() -> None:
+    """Every other one is missing: others were filmed then, or a frame was lost. Eight that lie exactly where they did take more than two minutes."""
+    begins, ago = 600.0, 130.0
+
+    def lies(at: float) -> Offset | None:
+        if at < begins:
+            return misses(1.0)(at)
+        return misses(0.05)(at) if int(at // DWELL) % 2 else None
+
+    run = Run(lambda at: preset(at) if at < begins or int(at // DWELL) % 2 else noise(at + 0.5), lies, changed=0.4)
+    run.until(300)
+    assert not run.until(begins + 10, surely=(TOUR,))
+    run.until(begins + 260, surely=(ago,))
+    assert run.replay.alike == 0.9
+
+
+def test_where_films_lie_tells_nothing_of_a_camera_that_stands_and_it_isn_t_filmed_without_end() -> None:
+    """Each film costs the decoder a second: three minutes of them are enough to know that no more comes of it."""
+    run = Run(lambda _: np.zeros(IMPRINT_BYTES, np.int8), lambda _: Offset(0.1, 0.0, 0.9))
+    run.until(300)
+    run.until(700, surely=(AGO,))
+    assert 12 <= run.films <= 24
+
+
 def test_noise_tells_nothing_of_a_frame_that_lies_beside_the_earlier_look() -> None:
     """A recording that is shifted by a pixel: its places don't meet."""
     run = Run(live, lambda _: Offset(1.0, 0.0, 0.9))
