@@ -136,7 +136,7 @@ class Eye:
             if matched is not None and surely(matched):
                 self._sound[colourless] = view
                 for item in self._settling:
-                    if item.approved.light == view.light and item.learns:
+                    if item.approved.light == view.light and item.wants():
                         _learn(item, view, before, sound, thresholds)
         scores = (
             measures.as_scores()

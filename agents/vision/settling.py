@@ -15,6 +15,9 @@ from agents.vision.structure import COLUMNS, ROWS, Field
 SETTLED_LOOKS: Final = 360
 """After so many sound looks, an hour of them, a view is taken for what it is: what changes from then on has changed."""
 
+LEARNT_EACH: Final = 3
+"""One in so many sound looks is learnt from, and stands for all of them: half a minute is soon enough, and each costs a comparison of its own."""
+
 _BELIEVED: Final = 1.0
 """What the approved view shows counts as so many looks that show it."""
 
@@ -71,20 +74,25 @@ class Settling:
         """What counts of it now: the same view, less steady where something has left."""
         self._weight = Pair(approved, approved).weight
         self._looks = 0
+        """So many sound looks are learnt, those that others stood for among them."""
+        self._passed = 0
+        """So many have been passed over since the last one that was to be learnt from."""
         self._share: Field = np.ones((ROWS, COLUMNS), np.float32)
 
-    @property
-    def learns(self) -> bool:
-        """Whether looks are still learnt from."""
-        return self._looks < SETTLED_LOOKS
+    def wants(self) -> bool:
+        """Take note of a sound look; tell whether it is one to `learn` from: each third one, within the hour."""
+        if self._looks >= SETTLED_LOOKS:
+            return False
+        self._passed = (self._passed + 1) % LEARNT_EACH
+        return not self._passed
 
     def learn(self, pair: Pair) -> None:
-        """Take in a look, beside the view as it was approved, that surely shows it and nothing wrong."""
-        if not self.learns:
+        """Take in a look, beside the view as it was approved, that surely shows it and nothing wrong: it stands for those since the last one."""
+        if self._looks >= SETTLED_LOOKS:
             return
-        self._looks += 1
+        self._looks += LEARNT_EACH
         visible = pair.expected > 2 * pair.seen.noise
-        step = 1 / (min(self._looks, _MEMORY) + _BELIEVED)
+        step = LEARNT_EACH / (min(self._looks, _MEMORY) + _BELIEVED)  # as so many single ones would have it
         self._share += np.where(visible, step * (pair.present - self._share), 0).astype(np.float32)
         counts = _counting(self._share)
         left = ratio(float((self._weight * counts).sum()), float(self._weight.sum()))

@@ -10,7 +10,7 @@ from agents.vision.fingerprint import Fingerprint, fingerprint, merge
 from agents.vision.match import Match, match
 from agents.vision.measure import measure
 from agents.vision.pair import Pair
-from agents.vision.settling import MOST_GONE, SETTLED_LOOKS, Settling, without_what_left
+from agents.vision.settling import LEARNT_EACH, MOST_GONE, SETTLED_LOOKS, Settling, without_what_left
 from agents.vision.thresholds import Thresholds
 from support.views import Image, drawn_room, grainy, hidden, lit, looked_at, person, turned
 
@@ -117,6 +117,29 @@ def test_a_part_of_the_place_that_was_covered_after_the_hour_is_missed_for_ever(
     for look in [seen(hidden(ROOM, 0.3, "hand"), at) for at in range(ENOUGH)]:
         found.learn(Pair(look, found.approved))
     assert found.view is known
+
+
+def test_each_third_sound_look_is_learnt_from_and_stands_for_three() -> None:
+    approved = merge([seen(OCCUPIED, at) for at in range(50, 53)])
+    found = Settling(approved)
+    wanted = []
+    for look in EMPTY[: 2 * LEARNT_EACH]:
+        wanted.append(found.wants())
+        if wanted[-1]:
+            found.learn(Pair(look, approved))
+    assert wanted == [False, False, True] * 2
+    usual, soon = beside(EMPTY[8], settled(approved, EMPTY).view), beside(EMPTY[8], found.view)
+    assert soon.in_place == pytest.approx(usual.in_place, abs=0.02), "who has left for a minute is known to have"
+
+
+def test_the_hour_ends_with_its_looks_and_not_with_those_that_were_learnt_from() -> None:
+    found = Settling(merge([seen(ROOM, at) for at in range(50, 53)]))
+    pair, wanted = Pair(EMPTY[0], found.approved), 0
+    for _ in range(2 * SETTLED_LOOKS):
+        if found.wants():
+            wanted += 1
+            found.learn(pair)
+    assert wanted == SETTLED_LOOKS // LEARNT_EACH
 
 
 def test_one_passer_by_takes_nothing_away() -> None:
