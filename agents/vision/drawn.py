@@ -63,9 +63,11 @@ def drawn(picture: Picture, histogram: Histogram) -> Drawn:
     lowest, highest = _extreme(bands, np.minimum), _extreme(bands, np.maximum)
     steps = highest - lowest
     flat = steps <= 2 * FLAT_STEP
-    u, v = (_chroma(plane, columns, rows)[::every].astype(np.int32) for plane in (picture.u, picture.v))
-    colour = (lowest.astype(np.int32) // 2 * 128 + u // 2) * 128 + v // 2
-    _, counts = np.unique(colour[flat], return_counts=True)
+    y, u, v = (
+        plane[flat].astype(np.int32) >> 1
+        for plane in (lowest, *(_chroma(plane, columns, rows)[::every] for plane in (picture.u, picture.v)))
+    )
+    _, counts = np.unique((y * 128 + u) * 128 + v, return_counts=True)
     commonest = np.sort(counts)[::-1][:COLOURS]
     covered = float(commonest.sum()) / flat.size
     needed = int(np.searchsorted(np.cumsum(commonest), 0.9 * commonest.sum()) + 1) if commonest.size else 0

@@ -35,28 +35,34 @@ Field = npt.NDArray[np.float32]
 
 
 def grain(strips: Plane, steps: Field, *chroma: Plane) -> Grain:
-    """Measure samples of a luma plane, its `detail`, and chroma planes, each of shape (16 n, 16 m).
+    """Measure samples of a luma plane, its `detail`, and chroma planes, each of shape (16 n, 16 m); those of chroma are of one shape.
 
     The operator is the difference of two Laplacians: blind to ramps, edges along the axes nearly so (J. Immerkaer, Fast Noise
     Variance Estimation, CVIU 64(2), 1996).
     """
     noise = quantile(steps, 0.5) if strips.size else 0.0
-    return Grain(noise, _sigma(strips), max((_sigma(plane) for plane in chroma), default=0.0))
+    return Grain(noise, *_sigmas(strips), max(_sigmas(*chroma), default=0.0))
 
 
-def _sigma(strips: Plane) -> float:
+def _sigmas(*planes: Plane) -> list[float]:
+    """Return the noise of each of some samples of one shape, measured as one below the other."""
     import cv2
 
-    if not strips.size:
-        return 0.0
-    response = np.abs(cv2.Sobel(strips, cv2.CV_16S, 2, 2, ksize=3))  # (1, -2, 1) across and down: 4080 at the most
+    if not planes or not planes[0].size:
+        return [0.0] * len(planes)
+    strips = planes[0] if len(planes) == 1 else np.concatenate(planes)
+    response = np.asarray(cv2.Sobel(strips, cv2.CV_16S, 2, 2, ksize=3))  # (1, -2, 1) across and down: 4080 at the most
+    np.abs(response, out=response)
     seams = response.reshape(-1, BLOCK, response.shape[1])
-    seams[:, (0, -1)] = seams[:, 1:2]  # rows of the strips that are no neighbours in the picture
-    blocks, means = block_means(response), block_means(strips)
-    exposed = blocks[(means > 24) & (means < 220)]
-    if exposed.size < max(4, blocks.size // 5):
-        exposed = blocks.reshape(-1)
-    return quantile(exposed, QUIET_PERCENT / 100) * _TO_SIGMA
+    seams[:, 0] = seams[:, -1] = seams[:, 1]  # rows of the strips that are no neighbours in the picture
+    blocks, means = (block_means(part).reshape(len(planes), -1) for part in (response.view(np.uint16), strips))
+    return [_quiet(*part) * _TO_SIGMA for part in zip(blocks, (means > 24) & (means < 220), strict=True)]
+
+
+def _quiet(blocks: Field, exposed: npt.NDArray[np.bool_]) -> float:
+    """Return what the quieter of the exposed blocks have, or of all where hardly any is."""
+    some = blocks[exposed]
+    return quantile(blocks if some.size < max(4, blocks.size // 5) else some, QUIET_PERCENT / 100)
 
 
 def detail(strips: Plane) -> Field:

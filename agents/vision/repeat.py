@@ -75,13 +75,14 @@ def repeat(
     known = [plane for plane in before if plane.shape == strips.shape]
     if not known or not strips.size:
         return Repeat(None, None)
-    differences = [_difference(strips, plane) for plane in known]
+    differences = _differences(strips, known)
     changed = float((differences[-1] > CHANGED_STEP).mean())
     renewed = _renewed(differences[-1], steps, grain) if grain >= NOISE_GRAIN else None
     telling = steps >= DETAIL_STEP
     if telling.sum() < max(LEAST_BLOCKS, LEAST_RATIO * telling.size):
         return Repeat(None, changed, renewed)
-    same = max(float((item[telling] < SAME_SHARE * steps[telling]).mean()) for item in differences)
+    again = differences[:, telling] < SAME_SHARE * steps[telling]
+    same = float(again.sum(axis=1).max()) / again.shape[1]
     if last is not None and changed <= STILL_RATIO and same >= SOME_RATIO:
         same = min(1.0, same + FADES * last)
     return Repeat(same, changed, renewed)
@@ -96,7 +97,12 @@ def _renewed(differences: Field, steps: Field, grain: float) -> float | None:
     return float(np.partition(noisy, place)[place]) / grain
 
 
-def _difference(one: Plane, other: Plane) -> Field:
+def _differences(one: Plane, others: Sequence[Plane]) -> Field:
+    """Return by how much each block differs from that of each of the others: shape (others, rows, columns)."""
     import cv2
 
-    return block_means(np.asarray(cv2.absdiff(one, other), np.uint8))
+    steps = np.empty((len(others), *one.shape), np.uint8)
+    for step, other in zip(steps, others, strict=True):
+        cv2.absdiff(one, other, dst=step)
+    means = block_means(steps.reshape(-1, one.shape[1]))
+    return means.reshape(len(others), -1, means.shape[1])

@@ -85,10 +85,11 @@ def _smeared(luma: Plane) -> float:
     if not rows or wide < BLOCK // 2:
         return 0.0
     every = max(1, round(rows / ENOUGH_BANDS))
-    bands = luma[: rows * high, : columns * wide].reshape(rows, high, columns * wide)[::every]
-    lines = np.ascontiguousarray(bands[:, ::4]).reshape(-1, columns * wide)
-    some_columns = np.ascontiguousarray(bands[:, :, ::4])
-    x = _patches(cv2.absdiff(lines[:, :-1], lines[:, 1:]).reshape(len(bands), high // 4, -1), columns)
+    whole = luma[: rows * high, : columns * wide]
+    lines = np.ascontiguousarray(whole.reshape(rows, high, -1)[::every, ::4]).reshape(-1, columns * wide)
+    # Of four pixels the first is a word's low byte: many times as fast as to pick it.
+    some_columns = whole.view("<u4").reshape(rows, high, -1)[::every].astype(np.uint8)
+    x = _patches(cv2.absdiff(lines[:, :-1], lines[:, 1:]).reshape(len(some_columns), high // 4, -1), columns)
     y = _patches(cv2.absdiff(some_columns[:, :-1], some_columns[:, 1:]), columns)
     drawn = y <= np.maximum(DRAWN_SHARE * x, DRAWN_STEP)
     textured = drawn & (x >= TEXTURE_STEP)
@@ -99,7 +100,8 @@ def _patches(steps: npt.NDArray[Any], columns: int) -> npt.NDArray[np.float32]:
     """Return the mean of each patch of bands, shape (bands, rows of a band, width): (bands, columns)."""
     import cv2
 
-    lines = steps.sum(axis=1, dtype=np.uint16).astype(np.float32) / np.float32(steps.shape[1])
+    lines = np.add.reduce(steps, axis=1, dtype=np.uint16).astype(np.float32)
+    lines /= steps.shape[1]
     return np.asarray(cv2.resize(lines, (columns, len(steps)), interpolation=cv2.INTER_AREA), np.float32)
 
 
