@@ -101,17 +101,20 @@ def stripes(luma: Plane, rows: Profile, before: Profile | None) -> Stripes:
     size = (luma.shape[1] // whole, luma.shape[0] // whole)
     reduced = cv2.resize(luma[: size[1] * whole, : size[0] * whole], size, interpolation=cv2.INTER_AREA)
     method = cv2.INTER_LINEAR if max(size) <= LITTLE_RATIO * SIDE else cv2.INTER_AREA
-    small = cv2.resize(reduced, (SIDE, SIDE), interpolation=method).astype(np.float32)
-    small -= small.mean()
+    square = cv2.resize(reduced, (SIDE, SIDE), interpolation=method)
+    small = square.astype(np.float32)
+    small -= np.float32(cv2.mean(square)[0])
     level = spectrum(small)
-    far, near = (cv2.boxFilter(level, -1, (side, side), normalize=False) for side in (AROUND, PEAK))
+    far = np.asarray(cv2.boxFilter(level, -1, (AROUND, AROUND), normalize=False), np.float32)
+    near = cv2.sepFilter2D(level, -1, _PEAK, _PEAK)  # so small a window is slid faster than it is summed
     around = np.subtract(far, near, out=far)
     around /= AROUND**2 - PEAK**2
     around += FLOOR_LEVEL
     standing = np.divide(level, around, out=around)
     standing *= _TELLING
-    places = {int(standing.argmax())}
-    if standing.max() >= CLEAR_RATIO:
+    place = int(standing.argmax())
+    places = {place}
+    if standing.flat[place] >= CLEAR_RATIO:
         places.add(int(np.multiply(level, standing >= CLEAR_RATIO).argmax()))
     found = [_pattern(small, standing, place) for place in sorted(places)]
     return Stripes(*max(found, key=lambda item: item[0] * item[2]), *_rolling(rows, before))
@@ -133,10 +136,7 @@ def spectrum(small: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     down[0], down[half] = abs(packed[0, 0]), abs(packed[-1, 0])
     down[1:half] = np.hypot(packed[1:-1:2, 0], packed[2:-1:2, 0])
     down[half + 1 :] = down[half - 1 : 0 : -1]
-    shifted = np.empty(magnitude.shape, np.float32)
-    np.divide(magnitude[half:], _GAIN, out=shifted[:half])
-    np.divide(magnitude[:half], _GAIN, out=shifted[half:])
-    return shifted
+    return np.concatenate([magnitude[half:], magnitude[:half]])
 
 
 def _pattern(
@@ -150,9 +150,8 @@ def _pattern(
 
 def _local_levels(small: npt.NDArray[np.float32], down: int, across: int) -> npt.NDArray[np.float32]:
     """Return the amplitude of one frequency (cycles a picture) in each of 5 x 5 parts."""
-    turns = np.arange(SIDE, dtype=np.float32) * np.float32(2 * np.pi / SIDE)
     rows, columns = (
-        np.vstack([_PARTS * np.cos(cycles * turns), _PARTS * np.sin(cycles * turns)]) for cycles in (down, across)
+        np.vstack([_PARTS * np.cos(cycles * _TURNS), _PARTS * np.sin(cycles * _TURNS)]) for cycles in (down, across)
     )
     # Four rows at a time: for larger products NumPy takes a second thread, which would only make the machine busy.
     half = np.concatenate([rows[first : first + 4] @ small for first in range(0, len(rows), 4)])
@@ -164,8 +163,11 @@ def _local_levels(small: npt.NDArray[np.float32], down: int, across: int) -> npt
 
 
 _WINDOW: npt.NDArray[np.float32] = np.outer(np.hanning(SIDE), np.hanning(SIDE)).astype(np.float32)
-_GAIN = float(_WINDOW.sum()) / 2
-"""A sine of one level has this magnitude in the spectrum."""
+_WINDOW /= _WINDOW.sum() / 2
+"""A sine of one level has the magnitude 1 in the spectrum."""
+
+_PEAK: npt.NDArray[np.float32] = np.ones(PEAK, np.float32)
+_TURNS: npt.NDArray[np.float32] = np.arange(SIDE, dtype=np.float32) * np.float32(2 * np.pi / SIDE)
 
 _TELLING: npt.NDArray[np.float32] = (
     np.hypot(np.arange(SIDE // 2)[None, :], np.arange(-SIDE // 2, SIDE // 2)[:, None]) >= SLOWEST
