@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Final
 
 import cv2
@@ -17,7 +18,10 @@ from agents.vision.pair import (
     FAINT,
     NEIGHBOURS,
     Mask,
+    Order,
     Pair,
+    between,
+    coarse_telling,
     counted,
     fine_around,
     middle_of,
@@ -26,7 +30,7 @@ from agents.vision.pair import (
     weighted_quantile,
 )
 from agents.vision.registration import Phasors, Registration, anchored, register
-from agents.vision.structure import COARSE_COLUMNS, COARSE_ROWS, COLUMNS, ROWS, Field, shrunk, smoothed
+from agents.vision.structure import COARSE_COLUMNS, COARSE_ROWS, COLUMNS, ROWS, Field, shrunk, smoothed, window
 
 
 @dataclass(frozen=True)
@@ -151,8 +155,7 @@ def best_of(
 def kept(seen: Fingerprint, other: Fingerprint) -> Kept:
     """Return how much of another look's view is in its place in this one, whatever the approved view is."""
     pair = Pair(seen, other)
-    mine, yours = _phasors(other), _phasors(seen)
-    return Kept(pair.in_place, _correlation(mine, yours), anchored(mine, yours))
+    return Kept(pair.in_place, _Alike(pair).identity, anchored(_phasors(other), _phasors(seen)))
 
 
 def surely(seen: Match) -> bool:
@@ -176,9 +179,10 @@ _SEARCHED_UNDER: Final = 0.6
 def _compared(pair: Pair, before: Fingerprint | None, covered_before: Mask | None, *, same_light: bool) -> Match:
     region = _covered_region(pair)
     changed = None if before is None else _changed(pair.seen, before)
-    rest_identity, rest_share = _rest(pair, region)
+    alike = _Alike(pair)
+    rest_identity, rest_share = _rest(alike, region)
     sharpness, coarse_in_place = _sharpness(pair)
-    identity, fixed, found = _registered(pair)
+    identity, fixed, found = _registered(pair, alike)
     return Match(
         light=pair.seen.light,
         beside=pair.approved.light,
@@ -235,16 +239,18 @@ def _covered_region(pair: Pair) -> Mask:
     if pair.in_place >= _UNCOVERED:
         return np.zeros((ROWS, COLUMNS), np.bool_)
     gone = pair.weight * (1 - pair.present) * (1 - _stands(pair)) * (1 - _coarse_presence(pair))
-    votes = _around(gone) / (_around(pair.weight) + _TOO_FAR)
-    return _largest((votes > _COVERED_FROM) & ~pair.blind)
+    around, whole = _around(gone, pair.weight)
+    return _largest((around / (whole + _TOO_FAR) > _COVERED_FROM) & ~pair.blind)
 
 
-def _around(plane: Field) -> Field:
-    (width, weight), *wider = _REACHES
-    found = np.float32(weight) * smoothed(plane, width)
-    for width, weight in wider:
-        found += np.float32(weight) * smoothed(plane, width)
-    return np.asarray(found, np.float32)
+def _around(*planes: Field) -> Field:
+    """Return the sums around each cell, by all widths and weights, of some planes: two products in place of six windows."""
+    lines = (_DOWN @ np.stack(planes)).reshape(len(planes), len(_REACHES), ROWS, COLUMNS)
+    return np.asarray(lines.swapaxes(1, 2).reshape(len(planes), ROWS, -1) @ _ACROSS, np.float32)
+
+
+_DOWN: Final = np.concatenate([np.float32(weight) * window(ROWS, width) for width, weight in _REACHES])
+_ACROSS: Final = np.concatenate([window(COLUMNS, width).T for width, _ in _REACHES])
 
 
 _LITTLE_COARSE: Final = np.float32(0.05)
@@ -258,18 +264,24 @@ _SURELY: Final = 0.8
 def _coarse_presence(pair: Pair) -> Field:
     """Return how far coarse structure is in place around each cell: then the view is out of focus there, not covered."""
     weight, present = pair.coarse
-    around = smoothed(weight * present, 1.0) / (smoothed(weight, 1.0) + _LITTLE_COARSE)
+    around = smoothed(weight * present, 1.0) / _coarse_around(pair.approved)
     sure = np.clip((around - _BY_CHANCE) / (_SURELY - _BY_CHANCE), 0, 1)
     return np.asarray(cv2.resize(sure, (COLUMNS, ROWS), interpolation=cv2.INTER_LINEAR), np.float32)
+
+
+@once
+def _coarse_around(view: Fingerprint) -> Field:
+    """Return how much coarse structure counts around each cell."""
+    return np.asarray(smoothed(coarse_telling(view), 1.0) + _LITTLE_COARSE, np.float32)
 
 
 def _stands(pair: Pair) -> Field:
     """Return how far something sharp stands in each cell, whatever it is, 0..1."""
     before, after = (smoothed(view.fine_strength * pair.weight, NEIGHBOURS) for view in (pair.approved, pair.seen))
     much = after / np.maximum(_STANDS_SHARE * pair.gain * before, 1e-6)
-    usual = middle_of(_detail(pair.approved), pair.weight)
-    detailed = (_detail(pair.seen) / max(usual, 1e-6) - _SOFT_DETAIL) / (_SHARP_DETAIL - _SOFT_DETAIL)
-    return np.asarray(np.clip(much, 0, 1) * np.clip(detailed, 0, 1) * pair.sharp, np.float32)
+    usual = middle_of(_detail(pair.approved), _by_detail(pair.approved), pair.weight)
+    detailed = between(_detail(pair.seen) / max(usual, 1e-6), _SOFT_DETAIL, _SHARP_DETAIL)
+    return np.asarray(np.minimum(much, 1) * detailed * pair.sharp, np.float32)
 
 
 @once
@@ -277,6 +289,11 @@ def _detail(view: Fingerprint) -> Field:
     """Return fine edges beside coarse ones, around each cell."""
     coarse = cv2.resize(view.coarse_edges.strength, (COLUMNS, ROWS), interpolation=cv2.INTER_LINEAR)
     return np.asarray(fine_around(view) / np.maximum(coarse, 1e-4), np.float32)
+
+
+@once
+def _by_detail(view: Fingerprint) -> Order:
+    return _detail(view).argsort(axis=None)
 
 
 def _largest(mask: Mask) -> Mask:
@@ -328,14 +345,51 @@ def _grown(region: Mask, before: Mask | None, changed: Field) -> float:
     return _still(_inner(before), changed)
 
 
-def _rest(pair: Pair, region: Mask) -> tuple[float, float]:
+class _Alike:
+    """How far all edges of a look are where they were in the approved view."""
+
+    def __init__(self, pair: Pair) -> None:
+        """Ask nothing yet."""
+        self._pair = pair
+
+    @cached_property
+    def _products(self) -> Field:
+        """Of both sides' edges with each other, and of each with itself: shape (3, cells)."""
+        seen, approved = self._pair.seen, self._pair.approved
+        mine, yours = _phasors(approved), _phasors(seen)
+        together = mine.real * yours.real + mine.imag * yours.imag
+        return np.stack([together, _power(approved), _power(seen)]).reshape(3, -1)
+
+    @cached_property
+    def _sums(self) -> Field:
+        return np.asarray(self._products.sum(axis=1), np.float32)
+
+    @property
+    def identity(self) -> float:
+        """Their correlation, -1..1."""
+        return _correlation(self._sums)
+
+    def where(self, cells: Mask) -> tuple[float, float]:
+        """Return the correlation in some of the cells, and the share of the approved edges that lie there."""
+        sums = self._products @ cells.reshape(-1).astype(np.float32)
+        return _correlation(sums), ratio(float(sums[1]), float(self._sums[1]))
+
+
+def _correlation(sums: Field) -> float:
+    """Return the correlation of two sides from the sums of their products: with each other, and each with itself."""
+    together, mine, yours = sums.tolist()
+    return ratio(together, math.sqrt(mine * yours))
+
+
+@once
+def _power(view: Fingerprint) -> Field:
+    phasors = _phasors(view)
+    return np.asarray(phasors.real**2 + phasors.imag**2, np.float32)
+
+
+def _rest(alike: _Alike, region: Mask) -> tuple[float, float]:
     """Return how far the edges outside a region are where they were, -1..1, and their share of all; 1 and 1 where there is none."""
-    if not region.any():
-        return 1.0, 1.0
-    mine, yours = _phasors(pair.approved), _phasors(pair.seen)
-    outside = ~_with_border(region)
-    left, whole = (float((np.abs(view) ** 2).sum()) for view in (mine * outside, mine))
-    return _correlation(mine * outside, yours * outside), ratio(left, whole)
+    return alike.where(~_with_border(region)) if region.any() else (1.0, 1.0)
 
 
 def _sharpness(pair: Pair) -> tuple[float, float]:
@@ -344,9 +398,7 @@ def _sharpness(pair: Pair) -> tuple[float, float]:
     weight, present = pair.coarse
     placed = weight * present
     in_place = ratio(float(placed.sum()), float(weight.sum()))
-    fine_approved, fine_seen = (
-        shrunk(view.fine_strength**2, (COARSE_COLUMNS, COARSE_ROWS)) for view in (pair.approved, pair.seen)
-    )
+    fine_approved, fine_seen = _coarse_fine(pair.approved), _coarse_fine(pair.seen)
     placed = placed * _NO_OVERLAY
     telling = (placed > 0.05) & (fine_approved > 4 * pair.seen.fine_noise**2) & (yours.strength > 0)
     if telling.sum() < 5:
@@ -355,6 +407,12 @@ def _sharpness(pair: Pair) -> tuple[float, float]:
     after = np.sqrt(fine_seen[telling]) / yours.strength[telling]
     logs = np.clip(np.log2(np.maximum(after, 1e-9) / before), -4, 1)
     return 2.0 ** weighted_quantile(logs, placed[telling], 0.5), in_place
+
+
+@once
+def _coarse_fine(view: Fingerprint) -> Field:
+    """Return the mean square of the fine edges in each coarse cell."""
+    return shrunk(view.fine_strength**2, (COARSE_COLUMNS, COARSE_ROWS))
 
 
 _NO_OVERLAY: Final = shrunk(np.broadcast_to(BORDER, (ROWS, COLUMNS)).copy(), (COARSE_COLUMNS, COARSE_ROWS)) == 1
@@ -384,30 +442,27 @@ _REGISTER_FROM: Final = 0.06
 """A picture with less structure of its own shows nothing that could be found."""
 
 
-def _registered(pair: Pair) -> tuple[float, float, Registration]:
+def _registered(pair: Pair, alike: _Alike) -> tuple[float, float, Registration]:
     """Return (correlation of edges where they were, the share that is anchored there, the best registration)."""
     instead = pair.seen.light == "day" and pair.own_structure >= _SEEN_INSTEAD
     unlit = pair.visible < _SEEN_AT_ALL and not instead
     if pair.in_place >= _UNCOVERED or unlit:
         return 1.0, 1.0, Registration(0, 0, 0, 1, 1, 0, 1)
-    mine, yours = _phasors(pair.approved), _phasors(pair.seen)
-    identity = _correlation(mine, yours)
+    identity = alike.identity
     same = _SAME_IDENTITY if pair.in_place < _REGISTER_UNDER else _ALONG_IDENTITY
     if identity >= same or pair.own_structure < _REGISTER_FROM:
         return identity, 1.0, Registration(0, 0, 0, 1, identity, 0, 1)
+    mine, yours = _phasors(pair.approved), _phasors(pair.seen)
     fixed = anchored(mine, yours)
     return identity, fixed, register(mine, yours, pair.approved.aspect, fixed)
-
-
-def _correlation(mine: Phasors, yours: Phasors) -> float:
-    norm = math.sqrt(float((np.abs(mine) ** 2).sum()) * float((np.abs(yours) ** 2).sum()))
-    return ratio(float((np.conj(mine) * yours).real.sum()), norm)
 
 
 @once
 def _phasors(view: Fingerprint) -> Phasors:
     """Return a view's edges for registration, without what is the same all around: a floor of boards fits anywhere."""
     weight = counted(view) * view.steadiness * (BORDER == 1)
-    parts = (np.asarray(weight * part, np.float32) for part in (view.edges.cosine, view.edges.sine))
-    real, imaginary = (part - smoothed(part, _SAME_AROUND) for part in parts)
-    return np.asarray(real + 1j * imaginary, np.complex64)
+    phasors = np.empty(weight.shape, np.complex64)
+    real, imaginary = (np.asarray(weight * part, np.float32) for part in (view.edges.cosine, view.edges.sine))
+    np.subtract(real, smoothed(real, _SAME_AROUND), out=phasors.real)
+    np.subtract(imaginary, smoothed(imaginary, _SAME_AROUND), out=phasors.imag)
+    return phasors

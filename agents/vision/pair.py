@@ -16,6 +16,9 @@ from agents.vision.structure import COLUMNS, ROWS, Edges, Field, smoothed
 Mask = npt.NDArray[np.bool_]
 """Which cells, shape (rows, columns)."""
 
+Order = npt.NDArray[np.intp]
+"""Places of cells, one row after the other, from the least of their values on."""
+
 _DIRECTION_NONE: Final = 0.3
 _DIRECTION_FULL: Final = 0.8
 """Cosines of the doubled angle between two edges: at 36 degrees they are strangers, within 18 the same edge."""
@@ -73,37 +76,43 @@ class Pair:
         """Strength that each cell would have if nothing stood before it."""
         self.blind = _blind(seen, approved)
         """Where exposure leaves nothing to be seen, though the approved view shows something."""
-        sees = np.clip(self.expected / max(_noise(seen), 1e-6) - 1, 0, 1) * ~self.blind
-        self.weight = np.asarray(weight * sees, np.float32)
+        noise = max(_noise(seen), 1e-6)
+        sees = between(self.expected, noise, 2 * noise)
+        self.weight = np.asarray(weight * sees * ~self.blind, np.float32)
         """How much each cell's structure counts: strong, of one direction, steady, above the look's noise."""
         self.visible = ratio(float(self.weight.sum()), float(weight.sum()))
         left = yours.strength / np.maximum(self.expected, 1e-6)
-        self.present = np.asarray(direction * np.clip((left - _VEILED) / (_CLEAR - _VEILED), 0, 1), np.float32)
+        self.present = np.asarray(direction * between(left, _VEILED, _CLEAR), np.float32)
         """How far it is there, 0..1."""
 
     @cached_property
     def in_place(self) -> float:
         """Share of the structure that counts which is there."""
-        return ratio(float((self.weight * self.present).sum()), float(self.weight.sum()))
+        return ratio(float(np.vdot(self.weight, self.present)), float(self.weight.sum()))
 
     @cached_property
     def sharp(self) -> Field:
         """How sharp the look is around each cell, whatever stands there, 0..1."""
-        focus = _finest(self.seen) / max(middle_of(_finest(self.approved), self.weight), 1e-3)
-        return np.asarray(np.clip((focus - _SOFT_FINE) / (_SHARP_FINE - _SOFT_FINE), 0, 1), np.float32)
+        focus = _finest(self.seen) / max(middle_of(_finest(self.approved), _by_finest(self.approved), self.weight), 1e-3)
+        return np.asarray(between(focus, _SOFT_FINE, _SHARP_FINE), np.float32)
 
     @cached_property
     def own_structure(self) -> float:
         """How many cells have clear and sharp edges, whichever, relative to the approved view; at most 1."""
-        return min(1.0, self.sharp_share(np.ones((ROWS, COLUMNS), np.bool_)))
+        clear, usual = self._clear
+        return min(1.0, ratio(float(clear.sum()), usual))
 
     def sharp_share(self, where: Mask) -> float:
         """Return how many cells there have clear and sharp edges, whichever, relative to all such of the approved view."""
+        clear, usual = self._clear
+        return ratio(float(np.vdot(clear, where)), usual)
+
+    @cached_property
+    def _clear(self) -> tuple[Field, int]:
+        """How far each cell has clear and sharp edges, and how many cells of the approved view have any, overlays left out."""
         floor = max(2 * FAINT, 2 * self.seen.noise, 2 * self.approved.noise)
-        inner = slice(OVERLAY_ROWS, -OVERLAY_ROWS)
-        approved = (self.approved.edges.strength > floor)[inner].mean()
-        seen = (self.sharp * (where & (self.seen.edges.strength > floor)))[inner].mean()
-        return ratio(float(seen), float(approved))
+        clear = self.sharp * (self.seen.edges.strength > floor) * _INNER
+        return clear, int(np.count_nonzero((self.approved.edges.strength > floor)[OVERLAY_ROWS:-OVERLAY_ROWS]))
 
     @cached_property
     def coarse(self) -> tuple[Field, Field]:
@@ -111,8 +120,8 @@ class Pair:
         mine, yours = self.approved.coarse_edges, self.seen.coarse_edges
         direction = _direction(mine, yours, _coarse_coherence(self.approved), _coarse_coherence(self.seen))
         left = yours.strength / np.maximum(self.gain * mine.strength, 1e-6)
-        present = direction * np.clip((left - _VEILED) / (_CLEAR - _VEILED), 0, 1)
-        return _coarse_telling(self.approved), np.asarray(present, np.float32)
+        present = direction * between(left, _VEILED, _CLEAR)
+        return coarse_telling(self.approved), np.asarray(present, np.float32)
 
 
 def telling_cells(view: Fingerprint) -> float:
@@ -128,14 +137,17 @@ def ratio(part: float, whole: float) -> float:
 def _direction(one: Edges, other: Edges, coherent: Field, other_coherent: Field) -> Field:
     """Return how far the second edges run as the first ones do, 0..1, given how far those of each cell run one way."""
     turned = (one.cosine * other.cosine + one.sine * other.sine) / np.maximum(coherent * other_coherent, 1e-6)
-    alike = _between(turned, _DIRECTION_NONE, _DIRECTION_FULL)
-    return np.asarray(alike * _between(other_coherent / np.maximum(0.7 * coherent, 1e-6), 0, 1), np.float32)
+    alike = between(turned, _DIRECTION_NONE, _DIRECTION_FULL)
+    alike *= np.minimum(other_coherent / np.maximum(0.7 * coherent, 1e-6), 1)
+    return alike
 
 
-def _between(values: Field, none: float, full: float) -> Field:
+def between(values: Field, none: float, full: float) -> Field:
     """Return where values lie between two bounds: 0 up to the first, 1 from the second on."""
-    found: Field = np.minimum(np.maximum((values - none) / (full - none), 0), 1)
-    return found
+    found: Field = values - none
+    found /= full - none
+    np.maximum(found, 0, out=found)
+    return np.minimum(found, 1, out=found)
 
 
 Told = TypeVar("Told", bound="npt.NDArray[Any]")
@@ -173,7 +185,7 @@ def _telling(view: Fingerprint) -> Field:
 
 
 @once
-def _coarse_telling(view: Fingerprint) -> Field:
+def coarse_telling(view: Fingerprint) -> Field:
     strength = view.coarse_edges.strength
     half = max(FAINT, _TYPICAL_SHARE * quantile(strength, _TYPICAL))
     weight = _coarse_coherence(view) * strength**2 / (strength**2 + half**2)
@@ -196,6 +208,8 @@ def _border() -> Field:
 
 BORDER: Final = _border()
 """How much the cells of each row count, shape (rows, 1): what a camera writes is no structure."""
+
+_INNER: Final = BORDER == 1
 
 
 def _noise(view: Fingerprint) -> float:
@@ -224,16 +238,17 @@ def _gain(approved: Field, seen: Field, weight: Field) -> float:
     return min(_MOST_GAIN, max(_LEAST_GAIN, weighted_quantile(ratio, weight[known], _GAIN_QUANTILE)))
 
 
-def weighted_quantile(values: Field, weights: Field, share: float) -> float:
-    """Return the value up to which this share of all weight lies."""
-    order = values.argsort()
+def weighted_quantile(values: Field, weights: Field, share: float, order: Order | None = None) -> float:
+    """Return the value up to which this share of all weight lies; `order` is that of the values, where it is known."""
+    if order is None:
+        order = values.argsort()
     sums = weights[order].cumsum()
     return float(values[order[min(int(sums.searchsorted(share * sums[-1])), values.size - 1)]])
 
 
-def middle_of(values: Field, weight: Field) -> float:
-    """Return the weighted median of the cells."""
-    return weighted_quantile(values.ravel(), weight.ravel() + np.float32(1e-6), 0.5)
+def middle_of(values: Field, order: Order, weight: Field) -> float:
+    """Return the weighted median of the cells, of which the order is known."""
+    return weighted_quantile(values.ravel(), weight.ravel() + np.float32(1e-6), 0.5, order)
 
 
 @once
@@ -248,3 +263,8 @@ def _finest(view: Fingerprint) -> Field:
     middle = smoothed(view.edges.strength, NEIGHBOURS)
     ratio = fine_around(view) / np.maximum(middle, 1e-4)
     return np.asarray(np.maximum(ratio - _SOFTEST, 0), np.float32)
+
+
+@once
+def _by_finest(view: Fingerprint) -> Order:
+    return _finest(view).argsort(axis=None)

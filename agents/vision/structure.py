@@ -136,7 +136,7 @@ def smoothed(plane: Field, sigma: float) -> Field:
     """Return a plane blurred by a Gaussian window of that width in cells."""
     if sigma < _WIDE:
         return np.asarray(cv2.GaussianBlur(plane, (0, 0), sigma), np.float32)
-    return np.asarray(_blur(plane.shape[0], sigma) @ plane @ _blur(plane.shape[1], sigma).T, np.float32)
+    return np.asarray(window(plane.shape[0], sigma) @ plane @ window(plane.shape[1], sigma).T, np.float32)
 
 
 _WIDE: Final = 2.0
@@ -144,7 +144,7 @@ _WIDE: Final = 2.0
 
 
 @lru_cache(maxsize=16)
-def _blur(cells: int, sigma: float) -> Field:
+def window(cells: int, sigma: float) -> Field:
     """Return what OpenCV's Gaussian window makes of a line of so many cells: shape (after, before)."""
     return np.asarray(cv2.GaussianBlur(np.eye(cells, dtype=np.float32), (1, 0), sigma), np.float32)
 
