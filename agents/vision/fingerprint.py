@@ -57,6 +57,17 @@ _PLANES: Final = {
     "coarse_angle": (COARSE_ROWS, COARSE_COLUMNS),
 }
 _BYTES: Final = sum(rows * columns for rows, columns in _PLANES.values())
+_LIMITS: Final = {
+    "strength": _STRONGEST,
+    "fine": _STRONGEST,
+    "coarse_strength": _STRONGEST,
+    "steady": STEADIEST,
+    "shade": CLIPPED,
+}
+_MOST: Final = np.concatenate(
+    [np.full(rows * columns, _LIMITS.get(name, 255), np.uint8) for name, (rows, columns) in _PLANES.items()]
+)
+"""The same for each byte of the cells, one plane after the other."""
 _ANOTHER_LENGTH: Final = f"a fingerprint's cells unpack to {_BYTES} bytes"
 _NUMBERS: Final = ("chroma", "luma", "lit", "aspect", "noise", "fine_noise", "coarse_noise")
 _LONGEST_TEXT: Final = 12_000
@@ -220,12 +231,13 @@ def _strength_code(strength: npt.NDArray[Any]) -> Codes:
 
 
 _STRENGTHS: Final[Field] = np.concatenate(
-    [[0.0], _FAINTEST * 2.0 ** (np.arange(_STRONGEST) / _STEPS)],
+    [[0.0], _FAINTEST * 2.0 ** (np.minimum(np.arange(255), _STRONGEST - 1) / _STEPS)],
 ).astype(np.float32)
+"""Of each code; none is above the strongest's."""
 
 
 def _strength(code: Codes) -> Field:
-    return np.asarray(_STRENGTHS[code], np.float32)
+    return np.asarray(cv2.LUT(code, _STRENGTHS), np.float32)
 
 
 def _angle_code(cosine: Field, sine: Field) -> Codes:
@@ -245,7 +257,7 @@ _COSINES, _SINES = (
 
 
 def _direction(code: Codes) -> tuple[Field, Field]:
-    return _COSINES[code], _SINES[code]
+    return np.asarray(cv2.LUT(code, _COSINES), np.float32), np.asarray(cv2.LUT(code, _SINES), np.float32)
 
 
 def _number(name: str, value: object) -> float:
@@ -274,14 +286,7 @@ def _planes(cells: bytes) -> dict[str, Codes]:
     for name, (rows, columns) in _PLANES.items():
         found[name] = np.frombuffer(cells, np.uint8, rows * columns, start).reshape(rows, columns)
         start += rows * columns
-    limits = {
-        "strength": _STRONGEST,
-        "fine": _STRONGEST,
-        "coarse_strength": _STRONGEST,
-        "steady": STEADIEST,
-        "shade": CLIPPED,
-    }
-    for name, limit in limits.items():
-        if int(found[name].max()) > limit:
-            raise ValueError(f"a fingerprint's {name} has cells above {limit}")
+    if (np.frombuffer(cells, np.uint8) > _MOST).any():
+        name = next(name for name, limit in _LIMITS.items() if int(found[name].max()) > limit)
+        raise ValueError(f"a fingerprint's {name} has cells above {_LIMITS[name]}")
     return found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, TypeVar
 
 from agents.vision.cells import cells
@@ -65,12 +66,18 @@ _Part = TypeVar("_Part", Levels, Drawn, Grain, Tint, Stripes, Smear, Repeat)
 
 def _part(kind: type[_Part], data: dict[str, Any]) -> _Part:
     """Read one question's numbers: finite ones, and null only where nothing may tell."""
-    for item in fields(kind):
-        value = data[item.name]
-        known = value is not None or "None" in str(item.type)
-        if not known or not (value is None or (type(value) in {int, float} and math.isfinite(value))):
-            raise TypeError(f"{item.name} is no number")
+    for name, may_be_null in _numbers(kind):
+        value = data[name]
+        known = may_be_null if value is None else type(value) in {int, float} and math.isfinite(value)
+        if not known:
+            raise TypeError(f"{name} is no number")
     return kind(**data)
+
+
+@cache
+def _numbers(kind: type[_Part]) -> tuple[tuple[str, bool], ...]:
+    """Return the names of one question's numbers, and of each whether it may be null."""
+    return tuple((item.name, "None" in str(item.type)) for item in fields(kind))
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from array import array
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import product
 from typing import TypeVar
 
@@ -14,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.vision.loop import Frame
+from agents.vision.quantile import quantile
 
 BACK_SECONDS = 7.0
 """So far frames may lie behind those before them and belong to the step that is being counted: they come in the order in which they are
@@ -255,23 +257,20 @@ class Recurrence:
         self._step = step
         if step // steps > before // steps:
             self._paced += 1
-            fresh = _places(before // steps + 1, step // steps)
-            self._had[fresh] = self._stood[fresh] = self._unmoved[fresh] = False
+            for second in range(max(before // steps, step // steps - KEPT_SECONDS) + 1, step // steps + 1):
+                place = second % KEPT_SECONDS  # one after the other: hardly ever is it more than one
+                self._had[place] = self._stood[place] = self._unmoved[place] = False
         if len(self._ended[0].sums) > MOST_ENDED:
             self._put()
 
     def _end(self) -> None:
         """End the step that is being counted."""
         ended, between = self._ended
-        sums, counts = self._more, self._frames
-        ended.take(sums[0], counts[0])
+        ended.take(self._more.pop(0), self._frames.pop(0))
+        between.take(self._more_between.pop(0), self._frames_between.pop(0))
+        for sums in (self._more, self._frames, self._more_between, self._frames_between):
+            sums.append(0.0)
         self._any = False
-        sums[:] = sums[1], 0.0
-        counts[:] = counts[1], 0.0
-        sums, counts = self._more_between, self._frames_between
-        between.take(sums[0], counts[0])
-        sums[:] = sums[1], sums[2], 0.0
-        counts[:] = counts[1], counts[2], 0.0
 
     def _forget(self, step: int) -> None:
         """Begin with a step."""
@@ -490,14 +489,19 @@ def _surprise(rows: Sequence[Curve], stood: Mask, steps: int) -> tuple[Levels, L
     if (np.isfinite(rows[0]) & ~stood).sum() < 4 * order:
         return nothing
     filled, between = (_filled(row, stood, steps) for row in rows)
-    own = np.array([np.dot(filled[lag:], filled[: len(filled) - lag]) for lag in range(order + 1)], np.float64)
+    own = np.correlate(np.concatenate([filled, np.zeros(order, np.float32)]), filled, "valid").astype(np.float64)
     if own[0] <= 0:
         return nothing
     own[0] *= 1.001  # a curve that is all rhythm has no unique prediction
-    toeplitz = own[np.abs(np.subtract.outer(np.arange(order), np.arange(order)))]
-    kernel = np.concatenate([[1.0], -np.linalg.solve(toeplitz, own[1:])]).astype(np.float32)
+    kernel = np.concatenate([[1.0], -np.linalg.solve(own[_apart(order)], own[1:])]).astype(np.float32)
     hangs = _hanging(stood, order)[order:]
     return _levels(filled, kernel, hangs), _levels(between, kernel, hangs)
+
+
+@lru_cache(maxsize=len(LIKELY))
+def _apart(order: int) -> npt.NDArray[np.intp]:
+    """Return how far so many values are apart: shape (order, order)."""
+    return np.abs(np.subtract.outer(np.arange(order), np.arange(order)))
 
 
 def _filled(values: Curve, stood: Mask, steps: int) -> Curve:
@@ -522,7 +526,7 @@ def _levels(values: Curve, kernel: Curve, hangs: Mask) -> Levels:
 def _usual(values: Curve, times: float) -> np.float32:
     """Return so many times the median distance from zero."""
     counted = values[:: SAMPLED if len(values) > SAMPLED * LEAST_LAG else 1]
-    return np.float32(times * np.median(np.abs(counted)) + 1e-6)
+    return np.float32(times * quantile(np.abs(counted), 0.5) + 1e-6)
 
 
 def _slow(values: Curve, half: int) -> Curve:
@@ -650,7 +654,7 @@ def _beyond_chance(found: Again) -> float:
     """Return how many standard deviations of chance a correlation is when the half is left out that speaks most for it."""
     half, least = len(found.tail) // 2, math.inf
     for first in (0, half // 2, half):
-        tail, before = (np.delete(part, slice(first, first + half)) for part in (found.tail, found.before))
+        tail, before = (np.concatenate([part[:first], part[first + half :]]) for part in (found.tail, found.before))
         tail, before = tail - tail.mean(), before - before.mean()
         least = min(least, _sigmas(_alike(tail, before), tail))
     return least

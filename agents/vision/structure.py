@@ -108,7 +108,7 @@ def _fewer_columns(plane: Plane, width: int) -> Plane:
     rows, columns = plane.shape
     shares = _shares(columns // math.gcd(columns, width), width // math.gcd(columns, width))
     groups = cv2.transpose(plane).reshape(-1, shares.shape[1], rows).astype(np.float32)
-    return np.asarray(cv2.transpose(np.rint(shares @ groups).astype(np.uint8).reshape(width, rows)), np.uint8)
+    return np.asarray(cv2.transpose(cv2.convertScaleAbs((shares @ groups).reshape(width, rows))), np.uint8)
 
 
 @lru_cache(maxsize=16)

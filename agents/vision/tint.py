@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from agents.vision.cells import Cells
 from agents.vision.quantile import quantiles
@@ -52,17 +51,17 @@ def shift(seen: Sequence[float], usual: Sequence[float]) -> float:
     The median's way counts, where the least and the most coloured parts went a third as far along it; 0 where
     only a part did, as with a coloured curtain, and where all of them only lost colour, as at dusk.
     """
-    moved = np.subtract(seen, usual).reshape(2, 3)
-    far = float(np.hypot(*moved[:, 1]))
+    u, v = ([mine - yours for mine, yours in zip(seen[at : at + 3], usual[at : at + 3], strict=True)] for at in (0, 3))
+    far = math.hypot(u[1], v[1])
     if far == 0 or _faded(seen, usual, far):
         return 0.0
-    along = moved[:, 1] @ moved / far
-    return far if min(along[0], along[2]) >= WHOLE_SHARE * far else 0.0
+    ends = min(u[1] * u[end] + v[1] * v[end] for end in (0, 2)) / far
+    return far if ends >= WHOLE_SHARE * far else 0.0
 
 
 def _faded(seen: Sequence[float], usual: Sequence[float], far: float) -> bool:
     """Tell whether a look's colours are the usual ones, paler."""
-    mine, yours = np.asarray(seen, np.float64), np.asarray(usual, np.float64)
-    power = float(yours @ yours)
-    left = min(1.0, max(0.0, float(mine @ yours) / power)) if power > 0 else 0.0
-    return float(np.sqrt(((mine - left * yours) ** 2).mean())) < FADED_SHARE * far
+    pairs = list(zip(seen, usual, strict=True))
+    power = sum(yours * yours for _, yours in pairs)
+    left = min(1.0, max(0.0, sum(mine * yours for mine, yours in pairs) / power)) if power > 0 else 0.0
+    return math.sqrt(sum((mine - left * yours) ** 2 for mine, yours in pairs) / len(pairs)) < FADED_SHARE * far
