@@ -41,7 +41,7 @@ def grain(strips: Plane, steps: Field, *chroma: Plane) -> Grain:
     Variance Estimation, CVIU 64(2), 1996).
     """
     noise = quantile(steps, 0.5) if strips.size else 0.0
-    return Grain(noise, *_sigmas(strips), max(_sigmas(*chroma), default=0.0))
+    return Grain(noise, _sigmas(strips)[0], max(_sigmas(*chroma), default=0.0))
 
 
 def _sigmas(*planes: Plane) -> list[float]:

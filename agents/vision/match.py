@@ -349,7 +349,7 @@ class _Alike:
     """How far all edges of a look are where they were in the approved view."""
 
     def __init__(self, pair: Pair) -> None:
-        """Ask nothing yet."""
+        """Take a look and the view that it is held against; nothing is multiplied before it is asked for."""
         self._pair = pair
 
     @cached_property

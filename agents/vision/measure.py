@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields
-from functools import cache
 from typing import Any, TypeVar
 
 from agents.vision.cells import cells
@@ -61,23 +60,23 @@ class Measures:
         )  # fmt: skip
 
 
+_NUMBERS: dict[type[Any], tuple[tuple[str, bool], ...]] = {
+    kind: tuple((item.name, "None" in str(item.type)) for item in fields(kind))
+    for kind in (Levels, Drawn, Grain, Tint, Stripes, Smear, Repeat)
+}
+"""Of each question the names of its numbers, and whether each may be null."""
+
 _Part = TypeVar("_Part", Levels, Drawn, Grain, Tint, Stripes, Smear, Repeat)
 
 
 def _part(kind: type[_Part], data: dict[str, Any]) -> _Part:
     """Read one question's numbers: finite ones, and null only where nothing may tell."""
-    for name, may_be_null in _numbers(kind):
+    for name, may_be_null in _NUMBERS[kind]:
         value = data[name]
         known = may_be_null if value is None else type(value) in {int, float} and math.isfinite(value)
         if not known:
             raise TypeError(f"{name} is no number")
     return kind(**data)
-
-
-@cache
-def _numbers(kind: type[_Part]) -> tuple[tuple[str, bool], ...]:
-    """Return the names of one question's numbers, and of each whether it may be null."""
-    return tuple((item.name, "None" in str(item.type)) for item in fields(kind))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from agents.vision.fingerprint import CLIPPED, DARK, Fingerprint
 from agents.vision.quantile import quantile
-from agents.vision.structure import COLUMNS, ROWS, Edges, Field, smoothed
+from agents.vision.structure import ROWS, Edges, Field, smoothed
 
 Mask = npt.NDArray[np.bool_]
 """Which cells, shape (rows, columns)."""
@@ -93,7 +93,9 @@ class Pair:
     @cached_property
     def sharp(self) -> Field:
         """How sharp the look is around each cell, whatever stands there, 0..1."""
-        focus = _finest(self.seen) / max(middle_of(_finest(self.approved), _by_finest(self.approved), self.weight), 1e-3)
+        focus = _finest(self.seen) / max(
+            middle_of(_finest(self.approved), _by_finest(self.approved), self.weight), 1e-3
+        )
         return np.asarray(between(focus, _SOFT_FINE, _SHARP_FINE), np.float32)
 
     @cached_property
@@ -186,6 +188,7 @@ def _telling(view: Fingerprint) -> Field:
 
 @once
 def coarse_telling(view: Fingerprint) -> Field:
+    """Return how much each coarse cell's structure counts: strong, of one direction."""
     strength = view.coarse_edges.strength
     half = max(FAINT, _TYPICAL_SHARE * quantile(strength, _TYPICAL))
     weight = _coarse_coherence(view) * strength**2 / (strength**2 + half**2)
@@ -210,6 +213,7 @@ BORDER: Final = _border()
 """How much the cells of each row count, shape (rows, 1): what a camera writes is no structure."""
 
 _INNER: Final = BORDER == 1
+"""Which rows hold nothing that a camera writes, shape (rows, 1)."""
 
 
 def _noise(view: Fingerprint) -> float:
