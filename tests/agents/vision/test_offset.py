@@ -131,7 +131,8 @@ class Taken:
         """Return the strips of the picture of a room that lies so far right and down."""
         matrix = np.array([[1, 0, right - SPARE], [0, 1, down - SPARE]], np.float64)
         shown = cv2.warpAffine(room, matrix, (704, 576), flags=cv2.INTER_CUBIC).astype(np.float32)
-        shown = cv2.GaussianBlur(shown, (0, 0), self.focus) if self.focus else shown
+        if self.focus:
+            shown = np.asarray(cv2.GaussianBlur(shown, (0, 0), self.focus), np.float32)
         made = 128 + self.contrast * (shown - 128) + np.random.default_rng(number).normal(0, self.noise, shown.shape)
         luma = np.clip(np.rint(made), 16, 235).astype(np.uint8)
         if self.quality:
