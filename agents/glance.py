@@ -19,7 +19,7 @@ from agents.vision.diagnose import OK
 from agents.vision.eye import Eye, Judged
 from agents.watch.budget import FULL_RETRIES, Seat
 from agents.watch.camera import OPENING_SECONDS, Timings
-from agents.watch.decoder import DecodeError, Decoder
+from agents.watch.decoder import DecodeError, Decoder, DecoderBusyError
 from agents.watch.failure import SILENCE
 from agents.watch.main_look import look_at_main
 from agents.watch.placeholder import PLAYS_PLACEHOLDER, SIGNAL_LOST
@@ -216,6 +216,9 @@ class Glance:
                 looked = await self._decoder.look(self._camera.id, info.codec, keyframe, (info.width, info.height))
                 judged = eye.look(looked.measures, looked.view)
             except DecodeError as error:
+                if judged is not None and isinstance(error, DecoderBusyError):
+                    self._tell(f"{error} with other cameras' pictures: one picture was looked at")
+                    break
                 self._view(began, "unknown", StreamCause.DECODE_ERROR, {}, str(error))
                 return
         if judged is None:

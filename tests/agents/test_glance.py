@@ -13,12 +13,14 @@ from agents.rtsp.request import Deadlines
 from agents.simulators.camera import Fault
 from agents.station import Station
 from agents.watch.camera import Timings
-from agents.watch.decoder import Decoder
+from agents.watch.decoder import Decoder, DecoderBusyError, Looked, Size
 from monitor.model.clock import SystemClock
 from monitor.model.observation import Kind, Observation
 from support.refreshing import begins_late
 from support.rtsp_device import Device, serve
+from support.showing import showing
 from support.site import agent, behind, nvr, recorder, site_of, write_site
+from support.views import drawn_room
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -63,6 +65,38 @@ async def test_a_camera_with_a_frame_now_and_then_is_up(tmp_path: Path) -> None:
     """Its timestamps move: three frames don't come within the time of a look."""
     async with serve(begins_late(0.0, interval=0.7)) as device:
         assert await looked(tmp_path, device, first_frame=2.0) == ("up", None)
+
+
+class Busy(Decoder):
+    """A decoder that has time for so many looks."""
+
+    def __init__(self, looks: int) -> None:
+        super().__init__()
+        self.left = looks
+
+    async def look(self, camera: str, codec: str, keyframe: bytes, announced: Size = (None, None)) -> Looked:
+        """Look, or be busy with others."""
+        self.left -= 1
+        if self.left < 0:
+            raise DecoderBusyError("the decoder was busy for 10 s")
+        return await super().look(camera, codec, keyframe, announced)
+
+
+@pytest.mark.parametrize(("looks", "state"), [(0, "unknown"), (1, "ok")])
+async def test_a_picture_that_was_looked_at_counts_where_the_decoder_has_no_time_for_the_next(
+    tmp_path: Path, looks: int, state: str
+) -> None:
+    """64 cameras that are checked at the same time on a slow machine."""
+    seen: list[Observation] = []
+    async with serve(showing(drawn_room(6, 352, 288))) as device:
+        site = site_of(write_site(tmp_path, [{"id": "yard", "zones": ["gate"], "stream": device.url()}]))
+        station, decoder = Station(site, SystemClock(), seen.append, deadlines=CHECK_DEADLINES), Busy(looks)
+        try:
+            await Glance(station, decoder, site.cameras[0], seen.append, lambda *_: None).run()
+        finally:
+            await decoder.close()
+            await station.close()
+    assert [item.state for item in seen if item.kind is Kind.VIEW] == [state]
 
 
 def test_a_check_is_as_patient_as_the_service() -> None:
