@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from agents.vision.film import FilmFrame
 from agents.vision.imprint import Imprint, alike, like
+from agents.vision.offset import Offset
 from agents.vision.passes import Passes
 
 KEPT_SECONDS = 1800.0
@@ -105,6 +106,8 @@ class _Followed:
     """So many in a row were live ones."""
     passes: Passes = field(default_factory=Passes)
     """Where films lie that no noise tells of."""
+    view: tuple[float, Imprint] | None = None
+    """Since when the camera showed what the last of them shows, and the earlier look that this was held against."""
     shown: bool = False
     """It was shown to be so."""
     by_place: bool = False
@@ -121,6 +124,16 @@ class _Followed:
     def is_enough(self, best: float) -> bool:
         """Tell whether what pictures have told, and the last of them, is no chance."""
         return self.surely or self.films >= CHANCE_FILMS or best >= CHANCE_ALIKE
+
+    def take(self, places: Sequence[Offset], since: float, earlier: Imprint) -> None:
+        """Take where a film lies beside an earlier look, and since when the camera had shown what that shows.
+
+        It shows another view than the last one where that has changed since, and isn't what it was: a flash of light, or a picture of something else
+        that somebody puts in between, doesn't make a camera that stands one that turns.
+        """
+        if self.view is None or (since != self.view[0] and float(like(earlier, self.view[1])[0]) < TURNED_LIKE):
+            self.view = since, earlier
+        self.passes.take(places, self.view[0])
 
     def stands_for(self, ago: float, now: float) -> bool:
         """Tell whether there is no need to follow another time beside this one, or after it."""
@@ -232,7 +245,7 @@ class Replay:
         if best is not None:
             self._tell(followed, best, times[-1])
         elif places:
-            followed.passes.take(places, since_then)
+            followed.take(places, since_then, earlier)
             self._pass(followed, max(item.alike for item in places), times[-1])
 
     def _pass(self, followed: _Followed, alike: float, at: float) -> None:

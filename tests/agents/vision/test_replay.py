@@ -306,6 +306,20 @@ def test_where_films_lie_tells_nothing_of_a_camera_that_stands_and_it_isn_t_film
     assert 12 <= run.films <= 24
 
 
+def test_a_flash_now_and_then_makes_no_tour_of_a_recording_that_is_shifted_anew_each_time() -> None:
+    """A forger shifts each stretch otherwise, and shows something else for a moment each minute: the camera stands, for it shows the room that it showed before."""
+
+    def lies(at: float) -> Offset:
+        angle = float(np.random.default_rng([9, int(at // 10)]).uniform(0, 2 * np.pi))
+        return Offset(1.5 * float(np.cos(angle)), 1.5 * float(np.sin(angle)), 0.9)
+
+    run = Run(lambda at: None if at % 60 == 0 else recorded(200)(at), lies)
+    run.until(300)
+    run.until(300 + PATIENCE_SECONDS + 20, surely=(AGO,))
+    for _ in range(20):
+        assert run.until(run.now + 30, surely=(AGO,))
+
+
 def test_noise_tells_nothing_of_a_frame_that_lies_beside_the_earlier_look() -> None:
     """A recording that is shifted by a pixel: its places don't meet."""
     run = Run(live, lambda _: Offset(1.0, 0.0, 0.9))
