@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.vision.imprint import IMPRINT_BYTES, Imprint, alike, from_bytes, imprint, like
+from agents.vision.imprint import IMPRINT_BYTES, Imprint, alike, fine, from_bytes, imprint, like, places
 from agents.vision.picture import Plane
 from agents.vision.strips import strips
 from support.views import drawn_room, looked_at
@@ -101,6 +101,15 @@ def test_of_a_recording_that_is_cropped_nothing_is_told(by: int) -> None:
     """Its places don't meet: that their noise is another says nothing."""
     cropped = np.roll(ROOM, (by, by), (0, 1))
     assert alike(seen(cropped, 1), usual(10, cropped), seen(ROOM, 1), usual(20)) is None
+
+
+@pytest.mark.parametrize("shape", [(576, 704), (70, 50), (300, 333)])
+def test_it_holds_what_a_frame_of_a_film_has_at_its_places(shape: tuple[int, int]) -> None:
+    """A film's frames are held against it pixel by pixel, and both are reckoned in ways of their own."""
+    sample = strips(np.random.default_rng(5).integers(0, 256, shape, np.uint8))
+    found = imprint(sample)
+    assert found is not None
+    assert found.tolist() == np.clip(np.rint(fine(sample)[places(*sample.shape)]), -127, 127).tolist()
 
 
 def test_a_picture_that_is_too_small_has_none() -> None:

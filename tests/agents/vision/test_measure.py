@@ -59,6 +59,19 @@ def test_noise_is_that_of_the_usual_block_and_not_of_an_edge() -> None:
     assert measured(noisy(1)).grain.noise > 3.0
 
 
+def test_noise_of_colour_is_that_of_the_noisier_plane_whatever_the_other_one_holds() -> None:
+    """Both are measured in one go: neither may spill into the other."""
+    luma, still = noisy(1), flat(128)
+    loud = np.clip(np.random.default_rng(3).normal(128, 6, still.shape), 0, 255).astype(np.uint8)
+    edges = np.kron(np.indices((8, 12)).sum(0) % 2, np.ones((8, 8), np.uint8)).astype(np.uint8) * 90 + 60
+    alone = measure(Picture(luma, loud, loud), None)[0].grain.colour_grain
+    assert alone > 3
+    for other in (still, edges):
+        for planes in ((loud, other), (other, loud)):
+            assert measure(Picture(luma, *planes), None)[0].grain.colour_grain == alone
+    assert measure(Picture(luma, still, still), None)[0].grain.colour_grain == 0
+
+
 def test_the_same_picture_again_and_another_one() -> None:
     assert measured(noisy(1)).repeat.same_ratio is None
     assert measured(noisy(1), noisy(1, width=112)).repeat.same_ratio is None
