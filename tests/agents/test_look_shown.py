@@ -12,7 +12,7 @@ from agents.vision.eye import Eye
 from agents.vision.fingerprint import fingerprint
 from agents.vision.measure import Scores, measure
 from agents.vision.thresholds import Thresholds
-from support.views import drawn_room, looked_at
+from support.views import drawn_room, grainy, looked_at
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +49,23 @@ def test_a_bound_stands_beside_its_measure_as_it_is_in_force(scores: Scores) -> 
     (line,) = [line for line in look_lines("blurred", scores | {"sharpness": 0.5}, own) if "sharpness" in line]
     assert line.split() == ["sharpness", "0.5", "<=", "0.8125", "blurred_sharpness"]
     assert set(bounds_of(OK)) == set(LEADING) < set(BOUNDS)
+
+
+def test_of_what_is_shown_of_a_good_picture_no_bound_of_a_fault_is_reached() -> None:
+    """Whoever reads that a measure is beyond its bound, and that the picture is good, believes one of them."""
+    eye, trace = Eye(Thresholds(), [fingerprint(looked_at(drawn_room(1)))]), None
+    for number in range(6):
+        picture = looked_at(grainy(drawn_room(1), 3.0, number))
+        measures, trace = measure(picture, trace)
+        judged = eye.look(measures, fingerprint(picture))
+    assert judged.conditions.state == OK
+    reached = set()
+    for name in LEADING:
+        value = float(measured(name, judged.scores, Thresholds())[1])
+        bound = getattr(Thresholds(), name)
+        if value >= bound if BOUNDS[name] == "least" else value <= bound:
+            reached.add(name)
+    assert reached == {"approved_visible"}
 
 
 def test_what_was_not_measured_is_no_number(scores: Scores) -> None:
