@@ -17,6 +17,7 @@ from monitor.model.observation import StreamCause
 Codec = Literal["h264", "h265", "mjpeg"]
 
 MAX_LINES = 2000
+_START_CODE = b"\0\0\1"
 _CODECS: dict[str, Codec] = {"H264": "h264", "H265": "h265", "HEVC": "h265", "JPEG": "mjpeg"}
 _SPROPS = {"h264": ("sprop-parameter-sets",), "h265": ("sprop-vps", "sprop-sps", "sprop-pps"), "mjpeg": ()}
 _STATIC = {"26": ("JPEG", 90000)}
@@ -155,7 +156,7 @@ def _parameters(section: _Section, payload: str) -> str:
 
 
 def _parameter_sets(codec: Codec, text: str) -> tuple[bytes, ...]:
-    """Return the NAL units of a format's sprop parameters; what is no base64 is left out."""
+    """Return the NAL units of a format's sprop parameters; what is no base64 is left out, and the start codes that some recorders write before each."""
     values = dict(_pair(item) for item in text.split(";"))
     encoded = [item for name in _SPROPS[codec] for item in values.get(name, "").split(",") if item]
     nals = []
@@ -164,7 +165,8 @@ def _parameter_sets(codec: Codec, text: str) -> tuple[bytes, ...]:
             nals.append(base64.b64decode(item + "=" * (-len(item) % 4)))
         except (binascii.Error, ValueError):
             continue
-    return tuple(nal for nal in nals if nal)
+    parts = (part.rstrip(b"\0") for nal in nals for part in nal.split(_START_CODE))
+    return tuple(part for part in parts if part)
 
 
 def _pair(item: str) -> tuple[str, str]:

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from agents.rtsp import AddressBook, Login, StreamError, StreamRequest
 from agents.rtsp.auth import Authenticator, choose_challenge
 from agents.rtsp.errors import MalformedError
+from agents.rtsp.nal import H264, ParameterSets
 from agents.rtsp.message import Message, interleaved_of, parse_head, render_request, session_of, status_error
 from agents.rtsp.sdp import parse_description
 from agents.rtsp.wire import Parser
@@ -345,6 +346,18 @@ def test_h265_parameter_sets_are_read() -> None:
     )
     video = parse_description(sdp.encode(), URL, URL)
     assert (video.codec, [nal[0] >> 1 for nal in video.parameter_sets]) == ("h265", [32, 33, 34])
+
+
+@pytest.mark.parametrize(
+    "sets", ["AAAAAWdNAB6NjUBaHtA=,AAAAAWjuOIA=", "AAABZ00Aho2NQFoe0A==,aO44gA==", "AAAAAWdNAB6NjUBaHtAAAAABaO44gA=="]
+)
+def test_start_codes_before_the_parameter_sets_of_a_description_are_left_out(sets: str) -> None:
+    """As in a file: some recorders write them so, and some write both sets as one. Where they come in the description alone, no keyframe could be decoded."""
+    sdp = f"v=0\nm=video 0 RTP/AVP 96\na=rtpmap:96 H264/90000\na=fmtp:96 packetization-mode=1;sprop-parameter-sets={sets}\n"
+    video = parse_description(sdp.encode(), URL, URL)
+    assert [nal[0] & 31 for nal in video.parameter_sets] == [7, 8]
+    assert video.parameter_sets[1] == bytes.fromhex("68ee3880")
+    assert ParameterSets(H264, video.parameter_sets).units() is not None
 
 
 def test_parameters_under_another_number_are_those_of_the_only_format() -> None:
