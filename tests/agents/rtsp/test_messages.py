@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from agents.rtsp import AddressBook, Login, StreamError, StreamRequest
 from agents.rtsp.auth import Authenticator, choose_challenge
 from agents.rtsp.errors import MalformedError
-from agents.rtsp.nal import H264, ParameterSets
 from agents.rtsp.message import Message, interleaved_of, parse_head, render_request, session_of, status_error
+from agents.rtsp.nal import H264, ParameterSets
 from agents.rtsp.sdp import parse_description
 from agents.rtsp.wire import Parser
 from monitor.model.observation import StreamCause

@@ -151,7 +151,9 @@ def beside(seed: int, then: Taken, now: Taken, right: float, down: float) -> Off
 @pytest.mark.parametrize(
     ("seed", "then", "now", "right", "down"),
     [
-        pytest.param(4, Taken(noise=1.5), Taken(contrast=0.25, noise=1.5), -1.0, 1.0, id="now in a quarter of the light"),
+        pytest.param(
+            4, Taken(noise=1.5), Taken(contrast=0.25, noise=1.5), -1.0, 1.0, id="now in a quarter of the light"
+        ),
         pytest.param(9, Taken(noise=1.5), Taken(contrast=0.25, noise=1.5), 0.5, -1.0, id="so another room"),
         pytest.param(9, Taken(contrast=0.25), Taken(), -2.0, 0.0, id="then in a quarter of the light"),
         pytest.param(25, Taken(focus=0.8, contrast=0.4), Taken(contrast=0.6), 0.0, 1.0, id="then not quite in focus"),
@@ -171,7 +173,9 @@ def test_another_light_leaves_it_to_be_told(seed: int, then: Taken, now: Taken, 
         pytest.param(35, Taken(focus=0.8, noise=1.0), Taken(focus=0.8, noise=1.0), 0.0, -1.0, id="so another room"),
         pytest.param(8, Taken(), Taken(contrast=0.6), 0.5, 0.5, id="so a third one"),
         pytest.param(25, Taken(2.0, 0.25, 0.5, 20), Taken(2.0, 1.0, 0.5, 5), -1.0, 0.0, id="coded to blocks"),
-        pytest.param(4, Taken(1.2, 0.25, 2.5, 20), Taken(2.0, 1.0, 2.5, 5), -1.0, 0.0, id="so another room, coded to blocks"),
+        pytest.param(
+            4, Taken(1.2, 0.25, 2.5, 20), Taken(2.0, 1.0, 2.5, 5), -1.0, 0.0, id="so another room, coded to blocks"
+        ),
     ],
 )
 def test_what_would_be_told_wrongly_is_not_told(seed: int, then: Taken, now: Taken, right: float, down: float) -> None:

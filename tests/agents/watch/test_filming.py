@@ -111,7 +111,9 @@ async def test_a_film_of_an_open_group_of_h265_is_decoded_whole() -> None:
     assert isinstance(context, av.VideoCodecContext)
     context.width, context.height, context.pix_fmt = 176, 144, "yuv420p"
     context.time_base, context.framerate = Fraction(1, 15), Fraction(15)
-    context.options = {"x265-params": "keyint=12:min-keyint=12:bframes=3:b-adapt=0:open-gop=1:repeat-headers=1:pools=1:log-level=none"}
+    context.options = {
+        "x265-params": "keyint=12:min-keyint=12:bframes=3:b-adapt=0:open-gop=1:repeat-headers=1:pools=1:log-level=none"
+    }
     scene = Scene(1, width=176, height=144)
     for number in range(60):
         picture = av.VideoFrame.from_ndarray(scene.room(1_700_000_000.0 + number / 15, UTC), format="yuv420p")
