@@ -7,6 +7,8 @@ import errno
 import itertools
 import select
 import socket
+import struct
+import sys
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -33,6 +35,10 @@ LOOK_SECONDS = 0.05
 """How often is looked who has waited for too long."""
 REST_SECONDS = 0.1
 """Where the system has no room for another connection it is asked again after so long."""
+LEAVE_SECONDS = 0.001
+MOST_LEAVES = 8
+"""Where other processes take from the same queue, what one of them leaves there is theirs for so long: once, and once more for each
+report that it works on, so that who has less to do is first; but not more often."""
 SAID_SECONDS = 60.0
 """And that is in the log at most so often."""
 
@@ -54,11 +60,17 @@ class Gate:
     that wait there are taken at once, and each one's first bytes are looked at without taking them. A report that is there
     as a whole waits here for a place, and is answered here when it gets none, at a fraction of what the server would take
     for it. Anything else goes in at once: people, probes, long bodies, and after a second whoever has said nothing.
+
+    Where several processes stand at the socket, who is awake would take all of a burst, and its core alone would work for
+    as long as these connections are kept: so each takes a part of what waits and leaves the rest for a moment.
     """
 
-    def __init__(self, listening: socket.socket, make: Callable[[], Door], load: Load, refusals: Refusals) -> None:
-        """Begin to let in; `make` makes who speaks with a connection."""
+    def __init__(
+        self, listening: socket.socket, make: Callable[[], Door], load: Load, refusals: Refusals, processes: int = 1
+    ) -> None:
+        """Begin to let in; `make` makes who speaks with a connection, `processes` stand at the socket, with this one."""
         self._listening, self._make, self._load, self._refusals = listening, make, load, refusals
+        self._processes = processes
         self._loop = asyncio.get_running_loop()
         self._silent: dict[int, _Visitor] = {}
         self._waiting: deque[_Visitor] = deque()
@@ -96,9 +108,11 @@ class Gate:
         await asyncio.gather(*self._entering, return_exceptions=True)
 
     def _take(self) -> None:
-        """Take what waits in the system's queue."""
+        """Take what waits in the system's queue, or this process's part of it."""
         now = self._loop.time()
-        for _ in range(AT_ONCE):
+        most = self._part()
+        taken = 0
+        for _ in range(most):
             try:
                 connection, _ = self._listening.accept()
             except BlockingIOError:
@@ -108,12 +122,21 @@ class Gate:
                     self._make_room(error)
                     break
                 continue  # that connection is over before it began
+            taken += 1
             connection.setblocking(False)
             visitor = _Visitor(connection, connection.fileno(), now)
             if not self._sort(visitor):
                 self._silent[visitor.number] = visitor
                 self._ears.register(visitor.number, select.EPOLLIN | select.EPOLLET)
         self._turn()
+        if taken and most < AT_ONCE and self._rests is None:
+            self._rest(LEAVE_SECONDS * min(MOST_LEAVES, 1 + max(self._reporting, self._load.requests)))
+
+    def _part(self) -> int:
+        """Return how many to take. Half of an even share, since more are coming while the others wake; of a herd as many as ever."""
+        if self._processes == 1:
+            return AT_ONCE
+        return min(AT_ONCE, max(1, _queued(self._listening) // (2 * self._processes)))
 
     def _make_room(self, error: OSError) -> None:
         """Too many files are open: those who wait make room, and where nobody does the next ones stay in the system's queue."""
@@ -124,8 +147,11 @@ class Gate:
         if now >= self._say_at:
             log.warning("there is no room for another connection, those that come have to wait", reason=error.strerror)
             self._say_at = now + SAID_SECONDS
+        self._rest(REST_SECONDS)
+
+    def _rest(self, seconds: float) -> None:
         self._loop.remove_reader(self._listening)
-        self._rests = self._loop.call_later(REST_SECONDS, self._go_on)
+        self._rests = self._loop.call_later(seconds, self._go_on)
 
     def _go_on(self) -> None:
         self._rests = None
@@ -218,3 +244,16 @@ class Gate:
             door.leave()
             if not isinstance(error, OSError):  # it broke off meanwhile
                 raise
+
+
+_TCP_INFO_BYTES = 28
+"""Up to tcpi_unacked, and with it (linux/tcp.h)."""
+
+
+def _queued(listening: socket.socket) -> int:
+    """Return how many connections wait in the system's queue of a socket; 0 where it doesn't tell."""
+    if sys.platform != "linux":
+        return 0
+    # Of a socket that listens tcpi_unacked is the length of its queue (net/ipv4/tcp.c, tcp_get_info).
+    found = listening.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO_BYTES)
+    return int(struct.unpack_from("=I", found, _TCP_INFO_BYTES - 4)[0])

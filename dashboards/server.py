@@ -41,4 +41,5 @@ class CollectorServer(uvicorn.Server):
             _loop=asyncio.get_running_loop(),
         )
         load = self.lifespan.state.get("load") or Load()
-        self.servers = [Gate(one, make, load, refusals) for one in sockets]  # type: ignore[misc]  # closed alike
+        processes = self.config.workers
+        self.servers = [Gate(one, make, load, refusals, processes) for one in sockets]  # type: ignore[misc]  # closed alike

@@ -10,9 +10,10 @@ import threading
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import pytest
@@ -22,7 +23,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from benchmarks.agent_process import until
 from dashboards import gate
-from dashboards.serve import create_app
+from dashboards.door import Door
+from dashboards.gate import Gate
+from dashboards.refusals import make_ready
+from dashboards.serve import create_app, listen
 from dashboards.server import CollectorServer
 from monitor.api.load import RETRY_SECONDS, Load
 from monitor.api.routes import REPORTS
@@ -515,3 +519,63 @@ def test_by_ipv6_the_application_sees_who_asks(application: Application, herd: H
         application.let_go(1)
         assert head_of(herd(address)).startswith(b"HTTP/1.1 200")
         assert application.clients == ["::1", "::1"]
+
+
+class Worker(asyncio.Protocol):
+    """Speaks with whom its process's gate lets in, and answers nobody."""
+
+    def __init__(self, came: Callable[[], None]) -> None:
+        self._came = came
+        self.when_answered: Callable[[], None] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
+        self._came()
+
+    def leave(self) -> None:
+        """Nothing is in the works."""
+
+
+async def _shared(herd: Herd, number: int, at_work: tuple[int, int] = (0, 0), enough: int | None = None) -> list[int]:
+    """Return how many of so many connections each of two gates at one socket lets in, by what their processes work on already."""
+    enough = number if enough is None else enough
+    came, all_in, refusals = [0, 0], asyncio.Event(), await make_ready()
+
+    def door_of(which: int) -> Door:
+        def count() -> None:
+            came[which] += 1
+            if sum(came) == enough:
+                all_in.set()
+
+        return cast("Door", Worker(count))
+
+    with listen("127.0.0.1:0") as listening, ExitStack() as stack:
+        for _ in range(number):
+            herd(listening.getsockname()[:2])
+        for which in (0, 1):
+            load = Load(most_requests=10_000)
+            load.requests = at_work[which]
+            own = stack.enter_context(listening.dup())
+            stack.callback(Gate(own, partial(door_of, which), load, refusals, processes=2).close)
+        async with asyncio.timeout(20):
+            await all_in.wait()
+    return came
+
+
+def test_processes_at_one_socket_share_a_burst(herd: Herd) -> None:
+    """One core alone would work for as long as the connections are kept: all went to whichever process was awake."""
+    assert min(asyncio.run(_shared(herd, 32))) >= 12
+
+
+def test_who_has_less_to_do_takes_more(herd: Herd, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "MOST_LEAVES", 1000)
+    busy, idle = asyncio.run(_shared(herd, 16, at_work=(1000, 0)))
+    assert (busy, idle) == (4, 12), "the one rests for a second after its first part"
+
+
+def test_a_herd_is_taken_without_a_rest(herd: Herd, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The system's queue is short, and what overflows knocks again after a second."""
+    monkeypatch.setattr(gate, "AT_ONCE", 16)
+    monkeypatch.setattr(gate, "LEAVE_SECONDS", 60.0)
+    # 16 a turn until fewer than 64 are left; whoever takes a part of those rests.
+    assert sum(asyncio.run(_shared(herd, 128, enough=96))) >= 96
