@@ -21,6 +21,15 @@ class BadKey(ValueError):
     """A key that can't be used; the sentence says why, and never shows the key."""
 
 
+Words = Mapping[str, object]
+"""A key's JWK (RFC 7517)."""
+
+
+def _binds(_jwk: Words) -> bool:
+    """Every key of the algorithm binds its owner."""
+    return False
+
+
 @dataclass(frozen=True)
 class Suite:
     """A signature algorithm by its JOSE name with the digest that links what it signs."""
@@ -33,21 +42,30 @@ class Suite:
     """What a public key's JWK must say."""
     retired: bool = False
     """Nothing new that names it is taken; what was taken before is still checked. Without its entry nothing can be."""
+    binds_nobody: Callable[[Words], bool] = _binds
+    """Tells by the JWK of a public key of this algorithm whether anybody could sign for it: such a key is taken for none."""
 
-
-ED25519 = Suite("Ed25519", "sha256", hashlib.sha256, {"kty": "OKP", "crv": "Ed25519"})
-"""RFC 8032 by its fully specified name (RFC 9864)."""
-
-SUITES: Mapping[tuple[str, str], Suite] = {(suite.algorithm, suite.digest): suite for suite in (ED25519,)}
-"""The allow-list: what a header names and is not here is refused. Another pair is one entry more."""
-
-DEFAULT = ED25519
 
 _PRIME = 2**255 - 19
 _OF_EIGHT = 0x05FC536D880238B13933C6D305ACDFD5F098EFF289F4C345B027B2C28F95E826
 _BIND_NOBODY = frozenset({0, 1, _PRIME - 1, _OF_EIGHT, _PRIME - _OF_EIGHT})
 """The y of the points of Ed25519 that have eight multiples at most. One signature by such a key is good for any text, and anybody can
 write it down: whoever enrols with one could deny whatever it reports."""
+
+
+def _has_few_multiples(jwk: Words) -> bool:
+    """Tell whether a key of Ed25519 is one of those points, however it is written."""
+    point = int.from_bytes(base64.urlsafe_b64decode(f"{jwk['x']}="), "little")
+    return (point & (2**255 - 1)) % _PRIME in _BIND_NOBODY
+
+
+ED25519 = Suite("Ed25519", "sha256", hashlib.sha256, {"kty": "OKP", "crv": "Ed25519"}, binds_nobody=_has_few_multiples)
+"""RFC 8032 by its fully specified name (RFC 9864)."""
+
+SUITES: Mapping[tuple[str, str], Suite] = {(suite.algorithm, suite.digest): suite for suite in (ED25519,)}
+"""The allow-list: what a header names and is not here is refused. Another pair is one entry more."""
+
+DEFAULT = ED25519
 
 RETIRED = "the signature's algorithm or digest is not taken any more"
 """Why something new is refused that a retired suite signed."""
@@ -73,13 +91,16 @@ def digest_again(data: bytes, digest: str) -> str | None:
     return None if suite is None else digest_of_bytes(data, suite)
 
 
-def suite_for(jwk: Mapping[str, object]) -> Suite | None:
+def suite_for(jwk: Words) -> Suite | None:
     """Return the suite with which a key signs, by what its JWK says: the default one, or the first that it fits; None: it fits none.
 
     A retired one is the last resort.
     """
-    fit = [suite for suite in (DEFAULT, *SUITES.values()) if suite.key_type.items() <= jwk.items()]
-    return min(fit, key=lambda suite: suite.retired, default=None)
+    return min(_fitting(jwk), key=lambda suite: suite.retired, default=None)
+
+
+def _fitting(jwk: Words) -> list[Suite]:
+    return [suite for suite in (DEFAULT, *SUITES.values()) if suite.key_type.items() <= jwk.items()]
 
 
 @dataclass(frozen=True)
@@ -89,7 +110,7 @@ class PublicKey:
     jose: Key
 
     @classmethod
-    def of(cls, jwk: Mapping[str, object]) -> PublicKey:
+    def of(cls, jwk: Words) -> PublicKey:
         """Read a JWK (RFC 7517). Raises BadKey: it is none, of an algorithm that isn't allowed, or holds a private part."""
         words = {name: value for name, value in jwk.items() if isinstance(value, str)}
         if suite_for(words) is None or "d" in jwk:
@@ -113,7 +134,7 @@ class PublicKey:
         return self.jose.thumbprint()
 
 
-def key_id_of(jwk: Mapping[str, object]) -> str | None:
+def key_id_of(jwk: Words) -> str | None:
     """Return the thumbprint of a key of any algorithm, allowed or not; None where it is no key."""
     try:
         return JWKRegistry.import_key(cast("Any", dict(jwk))).thumbprint()
@@ -141,21 +162,13 @@ def _public(words: tuple[tuple[str, str], ...]) -> PublicKey:
     try:
         key = cast("Key", JWKRegistry.import_key(dict(words)))
         found = cast("Key", JWKRegistry.import_key({name: dict(words)[name] for name in (*_required(key), "kty")}))
-        binds_nobody = _binds_nobody(found)
+        jwk = found.as_dict(private=False)
+        binds_nobody = any(suite.binds_nobody(jwk) for suite in _fitting(jwk))
     except (JoseError, ValueError, TypeError, KeyError):
         raise BadKey(f"the key is no public {_allowed()} key") from None
     if binds_nobody:
         raise BadKey("the key is one for which anybody can sign")
     return PublicKey(found)
-
-
-def _binds_nobody(key: Key) -> bool:
-    """Tell whether anybody could sign for a key: its point is one of the few that have hardly any multiples, however it is written."""
-    words = key.as_dict(private=False)
-    if words.get("crv") != ED25519.key_type["crv"]:
-        return False
-    point = int.from_bytes(base64.urlsafe_b64decode(f"{words['x']}="), "little")
-    return (point & (2**255 - 1)) % _PRIME in _BIND_NOBODY
 
 
 @dataclass(frozen=True, repr=False)

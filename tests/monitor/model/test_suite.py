@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
+from contextlib import nullcontext
+from dataclasses import replace
 
 import pytest
 from joserfc.jwk import ECKey, OKPKey
@@ -116,6 +119,21 @@ def test_a_key_for_which_anybody_can_sign_is_none(point: str, sign: int) -> None
     raw[31] |= sign
     with pytest.raises(BadKey, match="anybody can sign"):
         PublicKey.of({"kty": "OKP", "crv": "Ed25519", "x": raw_jws.encode(bytes(raw)).decode()})
+
+
+@pytest.mark.parametrize("anybody_signs", [True, False])
+def test_which_keys_bind_nobody_is_the_entry_s_to_say(monkeypatch: pytest.MonkeyPatch, *, anybody_signs: bool) -> None:
+    jwk = ECKey.generate_key("P-256").as_dict(private=False)  # another one each time: none is remembered
+    asked = []
+
+    def said(words: Mapping[str, object]) -> bool:
+        asked.append(words["x"])
+        return anybody_signs
+
+    monkeypatch.setitem(suite.SUITES, (ES256.algorithm, ES256.digest), replace(ES256, binds_nobody=said))
+    with pytest.raises(BadKey, match="anybody can sign") if anybody_signs else nullcontext():
+        PublicKey.of(jwk)
+    assert asked == [jwk["x"]]
 
 
 def test_nobody_enrols_with_a_key_that_one_signature_fits_to_every_text(engine: Engine) -> None:
