@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from monitor.model.chain import Chain, read_chain, write_chain
 from monitor.model.span import Millis, isoformat
-from monitor.store.given import NUMBER, TEXT, run_given
+from monitor.store.given import NUMBER, TEXT, run_given, run_last
 from monitor.store.journal import hold_journal, note
 from monitor.store.stored import note_unreadable
 from monitor.store.tables import AgentRow, EnrolmentRow, InstitutionRow
@@ -309,7 +309,7 @@ def reported(session: Session, arrivals: Mapping[tuple[str, str], Arrival], now:
         )
         for who, item in arrivals.items()
     ]  # fmt: skip
-    run_given(session, _REPORTED, _REPORTED_COLUMNS, rows)
+    run_last(session, _REPORTED, _REPORTED_COLUMNS, rows)
 
 
 def _written(chain: Chain | None, now: Millis) -> tuple[str | None, int | None, Millis | None]:

@@ -188,13 +188,19 @@ def _add_spans(session: Session, spans: Mapping[str, Mapping[Lane, list[Piece]]]
         stored = near.get(institution_id, {})
         gone: list[tuple[str, str, str, str, Millis]] = []
         for lane, pieces in lanes.items():
-            before = stored.get(lane, ())
+            before = stored.get(lane)
+            if before is None:
+                changed += [_row(institution_id, lane, piece) for piece in pieces]
+                continue
             left = {piece.start: piece for piece in before}
-            after = coalesce([*pieces, *before]) if before else pieces
-            changed += [_row(institution_id, lane, piece) for piece in after if left.pop(piece.start, None) != piece]
+            changed += [
+                _row(institution_id, lane, piece)
+                for piece in coalesce([*pieces, *before])
+                if left.pop(piece.start, None) != piece
+            ]
             gone += [(*lane, start) for start in left]
         _delete(session, institution_id, gone)
-    upsert(session, SpanRow, changed)
+    upsert(session, SpanRow, changed, last=True)
 
 
 def _near(session: Session, spans: Mapping[str, Mapping[Lane, list[Piece]]]) -> dict[str, dict[Lane, list[Piece]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import psycopg
@@ -46,6 +46,7 @@ class PatientConnection(psycopg.Connection[Any]):
     silence: float | None = None
     used_at = float("inf")
     """The monotonic second in which it was given back to the pool."""
+    _put_off: tuple[tuple[bytes, Sequence[Any]], ...] = ()
 
     def wait(self, gen: PQGen[T], interval: float = INTERVAL_SECONDS, **more: Any) -> T:  # type: ignore[override]  # the rest is handed on
         """Consume a generator over the connection. Raises OperationalError when the server says nothing for too long."""
@@ -54,11 +55,30 @@ class PatientConnection(psycopg.Connection[Any]):
         )
         return found
 
+    def put_off(self, statement: str, values: Sequence[Any]) -> None:
+        """Let a statement wait for the transaction's end: what was put off is sent with COMMIT, all in one way there and back.
+
+        What is wrong with it is raised by `commit` then, and nothing is committed.
+        """
+        self._put_off = (*self._put_off, (statement.encode(), values))
+
+    def commit(self) -> None:
+        """End a transaction, after what was put off."""
+        if not self._put_off:
+            super().commit()
+            return
+        statements, self._put_off = self._put_off, ()
+        with self.pipeline():
+            for statement, values in statements:
+                self.execute(statement, values)
+            super().commit()
+
     def rollback(self) -> None:
         """End a transaction. One that could only read, and didn't fail, is committed, which comes to the same.
 
         After a ROLLBACK psycopg has the server forget all that it prepared: each statement was planned anew for every group of reports.
         """
+        self._put_off = ()
         if self.read_only and self.pgconn.transaction_status == TransactionStatus.INTRANS:
             self.commit()
         else:

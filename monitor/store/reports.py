@@ -81,7 +81,7 @@ def add_reports(session: Session, received: Sequence[tuple[Received, int]], rece
         }
         for item, arrival in received
     ]
-    insert_rows(session, ReportRow, rows)
+    insert_rows(session, ReportRow, rows, last=True)
 
 
 def add_disputed(session: Session, received: Sequence[Received], received_at: Millis) -> int:

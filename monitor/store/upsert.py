@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import DeclarativeBase, Session
 from sqlalchemy.sql.schema import ScalarElementColumnDefault
 
-from monitor.store.given import literal
+from monitor.store.given import literal, send_last
 
 Row = Mapping[str, Any]
 _DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
@@ -20,17 +20,20 @@ Then = Literal["fail", "keep", "replace"]
 """What happens where a row's primary key is there already."""
 
 
-def insert_rows(session: Session, table: type[DeclarativeBase], rows: Sequence[Row]) -> None:
-    """Insert rows whose primary keys aren't there yet. All rows name the same columns."""
-    _write(session, table, rows, "fail")
+def insert_rows(session: Session, table: type[DeclarativeBase], rows: Sequence[Row], *, last: bool = False) -> None:
+    """Insert rows whose primary keys aren't there yet. All rows name the same columns.
+
+    `last`: nothing reads them before the transaction ends, so that they may go to the server with its end.
+    """
+    _write(session, table, rows, "fail", last=last)
 
 
-def upsert(session: Session, table: type[DeclarativeBase], rows: Sequence[Row]) -> None:
+def upsert(session: Session, table: type[DeclarativeBase], rows: Sequence[Row], *, last: bool = False) -> None:
     """Insert rows; where the primary key is there already, the row's other columns replace what stood there.
 
-    All rows name the same columns, and no two have the same primary key.
+    All rows name the same columns, and no two have the same primary key. `last` as above.
     """
-    _write(session, table, rows, "replace")
+    _write(session, table, rows, "replace", last=last)
 
 
 def insert_new(session: Session, table: type[DeclarativeBase], rows: Sequence[Row]) -> None:
@@ -43,7 +46,9 @@ def table_of(row: type[DeclarativeBase]) -> Table:
     return cast("Table", inspect(row).local_table)
 
 
-def _write(session: Session, table: type[DeclarativeBase], rows: Sequence[Row], then: Then) -> None:
+def _write(
+    session: Session, table: type[DeclarativeBase], rows: Sequence[Row], then: Then, *, last: bool = False
+) -> None:
     if not rows:
         return
     given, rows = tuple(rows[0]), _whole(table_of(table), rows)
@@ -54,7 +59,11 @@ def _write(session: Session, table: type[DeclarativeBase], rows: Sequence[Row], 
     # All rows in one statement: PostgreSQL answers each statement by itself, and that costs more than a row.
     columns = table_of(table).columns
     values = tuple(_array([row[name] for row in rows], columns[name]) for name in names)
-    session.connection().exec_driver_sql(_postgresql(table_of(table), names, given, then), values)
+    statement = _postgresql(table_of(table), names, given, then)
+    if last:
+        send_last(session.connection(), statement, values)
+    else:
+        session.connection().exec_driver_sql(statement, values)
 
 
 def _array(values: list[Any], column: Column[Any]) -> str | list[Any]:

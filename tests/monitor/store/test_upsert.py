@@ -7,7 +7,7 @@ from sqlalchemy import Engine, select, update
 from sqlalchemy.exc import IntegrityError
 
 from monitor.store.engine import reading, writing
-from monitor.store.given import NUMBER, TEXT, run_given
+from monitor.store.given import NUMBER, TEXT, run_given, run_last
 from monitor.store.tables import CollectorKeyRow, DisputedReportRow, InstitutionRow, JurisdictionRow
 from monitor.store.upsert import insert_new, insert_rows, upsert
 from support.centre import make_centre
@@ -41,6 +41,54 @@ def test_nothing_is_written_where_one_of_many_is_there_already(engine: Engine) -
     with pytest.raises(IntegrityError), writing(engine) as session:
         insert_rows(session, CollectorKeyRow, rows(1, 20, "second"))
     assert stored(engine) == [("key-020", "first")]
+
+
+_RENAMED = "UPDATE collector_key SET value = given.value FROM {given} WHERE collector_key.name = given.name"
+_COLUMNS = {"name": TEXT, "value": TEXT}
+
+
+@pytest.mark.parametrize("turns", [1, 8])  # psycopg prepares what it has seen five times
+def test_what_goes_with_the_end_of_the_transaction_is_written_in_order(engine: Engine, turns: int) -> None:
+    for turn in range(turns):
+        with writing(engine) as session:
+            insert_rows(session, CollectorKeyRow, rows(10 * turn + 1, 10 * turn + 10, "first"), last=True)
+            upsert(session, CollectorKeyRow, rows(10 * turn + 9, 10 * turn + 10, "replaced"), last=True)
+            run_last(session, _RENAMED, _COLUMNS, [(f"key-{10 * turn + 10:03}", "named"), ("key-999", "nobody")])
+            run_last(session, _RENAMED, _COLUMNS, [])
+    words = ["first"] * 8 + ["replaced", "named"]
+    assert stored(engine) == [(f"key-{number:03}", words[(number - 1) % 10]) for number in range(1, 10 * turns + 1)]
+
+
+def test_on_postgresql_it_goes_no_sooner(engine: Engine) -> None:
+    """Else each statement were a way there and back by itself."""
+    with writing(engine) as session:
+        insert_rows(session, CollectorKeyRow, rows(1, 3, "first"), last=True)
+        seen = len(session.execute(select(CollectorKeyRow.name)).all())
+    assert seen == (0 if engine.dialect.name == "postgresql" else 3)
+    assert len(stored(engine)) == 3
+
+
+def test_where_it_fails_nothing_is_committed_and_the_connection_goes_on(engine: Engine) -> None:
+    with writing(engine) as session:
+        insert_rows(session, CollectorKeyRow, rows(20, 20, "first"))
+
+    def write(*, broken_off: bool = False) -> None:
+        with writing(engine) as session:
+            insert_rows(session, CollectorKeyRow, rows(1, 3, "before"))
+            insert_rows(session, CollectorKeyRow, rows(4, 5, "put off"), last=True)
+            if broken_off:
+                raise KeyError
+            insert_rows(session, CollectorKeyRow, rows(19, 21, "there already"), last=True)
+            upsert(session, CollectorKeyRow, rows(6, 7, "behind"), last=True)
+
+    for _ in range(8):
+        with pytest.raises(IntegrityError):
+            write()
+    with pytest.raises(KeyError):
+        write(broken_off=True)
+    with writing(engine) as session:
+        insert_rows(session, CollectorKeyRow, rows(40, 40, "second"))
+    assert stored(engine) == [("key-020", "first"), ("key-040", "second")]
 
 
 def test_what_is_absent_and_what_has_marks_of_the_driver_is_written_as_it_is(engine: Engine) -> None:
