@@ -122,6 +122,10 @@ class Stream:
         """A keyframe that nobody waited for, and when it came."""
         self._film: _Film | None = None
         self._patient = True
+        self._in_vain = 0.0
+        """So many seconds a keyframe was waited for in vain, the last time."""
+        self._keyframe_at: float | None = None
+        """When the last one came since then."""
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._moved = self._moved_checked = 0
         self._newest = -1
@@ -205,8 +209,8 @@ class Stream:
 
         Annex B with its parameter sets, or a JPEG file. One that came a few seconds ago while nobody waited counts, such
         as that which the stream began with. After a wait in vain the next one may as well be a run of H.264 frames from a
-        recovery point on, whose last one is a whole picture once all are decoded; and it is kept when it comes between
-        two calls. May run beside `frames`, and without it. Raises StreamError when the stream has ended.
+        recovery point on, whose last one is a whole picture once all are decoded, until two keyframes came in less than
+        that time; and it is kept when it comes between two calls. May run beside `frames`, and without it. Raises StreamError when the stream has ended.
         """
         if self._connection.error is not None:
             raise self._connection.error.again()
@@ -221,7 +225,7 @@ class Stream:
                 return await asyncio.shield(self._keyframe)
         except TimeoutError:
             self._keyframe = None
-            self._patient = False
+            self._patient, self._in_vain, self._keyframe_at = False, timeout, None
             self.want_keyframe()
             return None
 
@@ -287,12 +291,21 @@ class Stream:
         for event in units.events:
             if event.keyframe_data is not None:
                 self._keep(event.keyframe_data)
+        if not self._patient:
+            self._regain_patience(units.events)
         if self._film is not None:
             for event in units.events:
                 self._film.take(event)
         self._events.extend(units.events)
         units.events.clear()
         self._wake()
+
+    def _regain_patience(self, events: list[FrameEvent]) -> None:
+        """Wait for keyframes again once they come as they did: a camera may have had none for a while, and is worth a film again."""
+        for event in events:
+            if event.keyframe:
+                before, self._keyframe_at = self._keyframe_at, event.received_at
+                self._patient = self._patient or (before is not None and event.received_at - before < self._in_vain)
 
     def _keep(self, keyframe: bytes) -> None:
         if self._keyframe is not None and not self._keyframe.done():

@@ -29,6 +29,7 @@ from agents.watch.decoder import DecodeError, Decoder, DecoderKilledError, Devel
 from agents.watch.decoder_child import shown
 from agents.watch.filming import Filming
 from monitor.model.clock import SystemClock
+from support.rtsp_device import TICKS, Device, interleaved, rtp, serve
 from support.rtsp_opening import PATIENT, opened
 from support.site import write_site
 from support.watching import watching
@@ -72,6 +73,33 @@ async def test_a_film_that_nothing_comes_of_is_empty_and_one_of_a_stream_that_en
             await server.die()
             with pytest.raises(StreamError):
                 await filming
+
+
+@pytest.mark.parametrize(("apart", "filmed"), [(5, True), (60, False)])
+async def test_a_stream_that_had_no_keyframe_for_a_while_is_filmed_again_once_they_come_as_before(
+    apart: int, filmed: bool
+) -> None:
+    """Who withholds them once would else never be filmed again, until the stream ends; where they stay far apart, recovery points go on telling."""
+
+    def packets(number: int) -> list[bytes]:
+        keyframe = number == 0 or (number >= 60 and number % apart == 0)
+        unit = b"\x65\x88" if keyframe else b"\x41\x9a"
+        return [interleaved(0, rtp(number, number * TICKS, unit + bytes(50), marker=True))]
+
+    async with (
+        serve(Device(packets=packets, interval=0.02)) as device,
+        opened(device.url(), deadlines=PATIENT) as stream,
+    ):
+        assert await stream.next_keyframe(5.0) is not None
+        assert await stream.next_keyframe(0.5) is None
+        keyframes, last = 0, 0
+        while keyframes < 3:
+            for event in await stream.batch():
+                keyframes, last = keyframes + (event.keyframe and event.rtp_timestamp > 0), event.rtp_timestamp
+        reading = asyncio.create_task(read_on(stream))
+        film = await stream.film(last + 20 * TICKS, last + 25 * TICKS, 5.0)
+        reading.cancel()
+    assert bool(film) == filmed
 
 
 def film_of(*stamps: int, key: tuple[int, ...], begin: int, end: int, lost: tuple[int, ...] = ()) -> list[int] | None:
