@@ -35,6 +35,8 @@ waited for that."""
 
 EARLY_SECONDS = APART_SECONDS + 0.5
 """So much sooner frames may be read than a clock says that was laid on ours by one that was read late: the keyframe before a window must not be missed."""
+SAME_SECONDS = 0.0001
+"""A frame at the edge of a window is within it, however its ticks are rounded when they become seconds."""
 LATE_SECONDS = 5.0
 """So long they may be on their way, and be waited for."""
 
@@ -114,8 +116,8 @@ class Filming:
         shown_at = sorted(at for at in (times.of(stamp) for stamp, _ in frames) if at is not None)
         if not shown_at or shown_at[-1] > window.end + LATE_SECONDS:
             return  # it was set with the last of them, which nobody else has seen yet
-        before = sum(at < window.begin for at in shown_at)
-        within = sum(at <= window.end for at in shown_at) - before
+        before = sum(at < window.begin - SAME_SECONDS for at in shown_at)
+        within = sum(at <= window.end + SAME_SECONDS for at in shown_at) - before
         info = stream.info
         if within < 1 or len(shown_at) - before > MOST_SHOWN or info.width is None or info.height is None:
             return
