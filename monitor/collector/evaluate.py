@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 
 import structlog
 from sqlalchemy.orm import Session
@@ -30,7 +31,6 @@ from monitor.store.evaluated import Evaluated, digest_of_rows, keep_evaluated
 from monitor.store.findings import FindingRow, Reading, add_finding, change_finding, count_open, known_findings
 from monitor.store.indexes import load_indexes
 from monitor.store.instants import has_instants, put_together
-from monitor.store.journal import journal_head
 from monitor.store.kept_packs import keep_pack
 from monitor.store.keys import enrolled_by, revoked_agents
 from monitor.store.ledger import load_observations
@@ -63,6 +63,8 @@ class Assessment:
     institution: str
     as_of: Millis
     regulation: Regulation
+    pack: str
+    """Its digest."""
     facts: Facts | None
     verdicts: tuple[Verdict, ...]
     runs_before: Mapping[Key, tuple[Run, ...]]
@@ -78,6 +80,11 @@ class Assessment:
     """How many reports of each agent were there."""
     journal: int
     """How many entries the journal had."""
+
+    @property
+    def standing(self) -> evaluations.Standing:
+        """How the institution stands by the verdicts; its open findings aren't counted here."""
+        return standing_of(self.verdicts, 0, self.waiting)
 
     @property
     def moves(self) -> list[Move]:
@@ -114,19 +121,34 @@ class Evaluation:
     changed: tuple[str, ...] = field(default=())
 
 
+@dataclass(frozen=True)
+class Registered:
+    """What the register says of an institution, read once for all who need it."""
+
+    entry: registry.Entry | None
+    decisions: dict[str, views.Decision]
+
+    @classmethod
+    def read(cls, session: Session, institution_id: str) -> Registered:
+        """Read it."""
+        return cls(registry.entry(session, institution_id), views.decisions(session, institution_id))
+
+
 def facts_of(
     session: Session,
     institution_id: str,
     as_of: Millis,
     kept: KeptIndexes | None = None,
     ledger: Session | None = None,
+    told: Registered | None = None,
 ) -> Facts | None:
     """Return all that is known of an institution as of an instant; None while nothing is declared.
 
-    What is `kept` of its cameras' indexes isn't read again. The `ledger` may lie in a database of its own.
+    What is `kept` of its cameras' indexes isn't read again, nor what is `told` of its register. The `ledger` may lie in a
+    database of its own.
     """
-    ledger = ledger or session
-    inventory = registry.approved_inventory(session, institution_id)
+    ledger, told = ledger or session, told or Registered.read(session, institution_id)
+    inventory = None if told.entry is None else told.entry.inventory(session)
     if inventory is None and not has_instants(ledger, institution_id, Kind.INVENTORY):
         return None  # as the fold would say of whatever was seen: it isn't read for that
     facts = fold(
@@ -136,37 +158,31 @@ def facts_of(
         waivers=registry.waivers(session, institution_id, as_of),
         indexes=load_indexes(ledger, institution_id, as_of, kept or KeptIndexes()),
     )
-    return None if facts is None else with_approvals(facts, views.approvals(session, institution_id))
+    return None if facts is None else with_approvals(facts, views.approved(told.decisions))
 
 
 def assess(
-    session: Session, institution_id: str, as_of: Millis, packs: Packs, kept: KeptIndexes | None = None
-) -> Assessment | None:
-    """Judge an institution as of now; nothing is written. Returns None when it is not in the register.
-
-    Raises PackError when its pack can't be read.
-    """
-    number = evaluations.number(session, institution_id)
-    summary = registry.institution(session, institution_id)
-    if summary is None or number is None:
-        return None
-    regulation = packs.get(summary.regulation)
-    facts = facts_of(session, institution_id, as_of, kept)
+    session: Session, entry: registry.Entry, as_of: Millis, packs: Packs, kept: KeptIndexes | None = None
+) -> Assessment:
+    """Judge an institution as of now; nothing is written. Raises PackError when its pack can't be read."""
+    institution_id, regulation, pack = entry.id, packs.get(entry.regulation), packs.digest(entry.regulation)
+    registered = Registered(entry, views.decisions(session, institution_id))
+    facts = facts_of(session, institution_id, as_of, kept, told=registered)
     before = load_runs(session, institution_id)
     revoked = revoked_agents(session, institution_id, as_of)
     enrolled = agents.agents_of(session, institution_id)
     told = _told(session, as_of, _expected({agent.id: agent.heard_at for agent in enrolled}, revoked), before)
-    verdicts = judge_as_told(facts, regulation, summary, as_of, told)
+    verdicts = judge_as_told(facts, regulation, entry, as_of, told)
     runs = {item.key: extend(before.get(item.key, ()), Look.of(item)) for item in verdicts}
     return Assessment(
-        institution_id, as_of, regulation, facts, verdicts, before, runs,
+        institution_id, as_of, regulation, pack, facts, verdicts, before, runs,
         known=known_findings(session, institution_id),
-        number=number,
+        number=entry.evaluation,
         revoked=revoked,
-        waiting=len(views.open_proposals(session, institution_id)),
+        waiting=len(views.open_proposals(session, institution_id, registered.decisions)),
         told=told,
         reports={agent.id: agent.reports for agent in enrolled},
-        journal=(journal_head(session, institution_id) or (0, None))[0],
+        journal=entry.journal,
     )  # fmt: skip
 
 
@@ -175,11 +191,11 @@ def verdicts_as_of(session: Session, institution_id: str, as_of: Millis, packs: 
 
     Raises PackError when its pack can't be read, RegisterError when it is not in the register.
     """
-    summary = registry.known_institution(session, institution_id)
+    entry = registry.known_entry(session, institution_id)
     facts = facts_of(session, institution_id, as_of)
     runs = load_runs(session, institution_id, until=as_of)
     told = _told(session, as_of, expected_reports(session, institution_id, as_of), runs)
-    return judge_as_told(facts, packs.get(summary.regulation), summary, as_of, told)
+    return judge_as_told(facts, packs.get(entry.regulation), entry, as_of, told)
 
 
 def expected_reports(session: Session, institution_id: str, as_of: Millis) -> dict[str, Millis]:
@@ -204,11 +220,11 @@ def _told(session: Session, as_of: Millis, heard: Mapping[str, Millis], runs: Ma
 
 
 def judge_as_told(
-    facts: Facts | None, regulation: Regulation, summary: registry.InstitutionSummary, as_of: Millis, told: Told
+    facts: Facts | None, regulation: Regulation, entry: registry.Entry, as_of: Millis, told: Told
 ) -> tuple[Verdict, ...]:
     """Judge what is known of an institution, and its agents' silence alone while nothing is declared. Nothing is read."""
     if facts is None:
-        facts, regulation = Facts(as_of, nothing_declared(summary)), of_silence_alone(regulation)
+        facts, regulation = Facts(as_of, nothing_declared(entry)), of_silence_alone(regulation)
     return judge(
         facts, regulation, last_reports=told.heard, undetermined_since=told.undetermined_since,
         listening_since=told.listening_since, clocks_disputed=told.clocks_disputed,
@@ -219,61 +235,73 @@ def judge_again(
     session: Session, ledger: Session, institution_id: str, regulation: Regulation, item: Evaluated
 ) -> tuple[tuple[Verdict, ...], evaluations.Standing]:
     """Make an evaluation again, from another ledger and the register as it is; return its verdicts and how the institution stood."""
-    summary = registry.known_institution(session, institution_id)
-    facts = facts_of(session, institution_id, item.as_of, ledger=ledger)
+    registered = Registered.read(session, institution_id)
+    if registered.entry is None:
+        raise registry.unknown(institution_id)
+    facts = facts_of(session, institution_id, item.as_of, ledger=ledger, told=registered)
     since = {_key(*words): at for *words, at in item.undetermined_since}
     told = Told(item.heard, since, item.listening_since, item.clocks_disputed)
-    verdicts = judge_as_told(facts, regulation, summary, item.as_of, told)
-    waiting = views.open_proposals(ledger, institution_id, views.decisions(session, institution_id))
+    verdicts = judge_as_told(facts, regulation, registered.entry, item.as_of, told)
+    waiting = views.open_proposals(ledger, institution_id, registered.decisions)
     return verdicts, standing_of(verdicts, count_open(session, institution_id), len(waiting))
 
 
-def nothing_declared(summary: registry.InstitutionSummary) -> Inventory:
+def nothing_declared(entry: registry.Entry | registry.InstitutionSummary) -> Inventory:
     """Return an institution as it stands while nothing is declared of it."""
-    institution = Institution(id=summary.id, name=summary.name, timezone=summary.timezone)
+    institution = Institution(id=entry.id, name=entry.name, timezone=entry.timezone)
     return Inventory(institution=institution, zones=(), cameras=())
 
 
-def evaluate(context: Context, institution_id: str, as_of: Millis | None = None) -> Evaluation | None:
-    """Judge an institution now and write what was found. Returns None when it is not in the register.
+Hold = Callable[[Session], bool]
+"""Takes an institution's row until the transaction ends; False where it is not to be had."""
+
+
+def evaluate(
+    context: Context, institution_id: str, as_of: Millis | None = None, hold: Hold | None = None
+) -> Evaluation | None:
+    """Judge an institution now and write what was found. Returns None when it is not in the register, or not `hold` any more.
 
     What was read and what is written are two transactions, so that no report waits for a judgement; when another
     process wrote an evaluation in between, this one is dropped (`verdicts` is empty then): the other is as good.
     Raises PackError when the institution's pack can't be read.
     """
     with snapshot(context.engine) as session:
-        now = _begin(context, session, institution_id) if as_of is None else as_of
-        assessment = assess(session, institution_id, now, context.packs, context.kept)
+        hold = hold or partial(evaluations.hold, institution_id=institution_id)
+        entry, now = _begin(context, session, institution_id, hold, as_of)
+        if entry is None:
+            return None
+        assessment = assess(session, entry, now, context.packs, context.kept)
         rows = unreadable(session)
         if rows:
             log.warning("stored rows can't be read: what they said is unknown", institution=institution_id, rows=rows)
-    if assessment is None:
-        return None
     with writing(context.engine) as session:
-        if not evaluations.finish(session, institution_id, assessment.number, now):
+        found = evaluations.finish(session, institution_id, assessment.number, now, assessment.standing, rows)
+        if found is None:
             log.info("evaluation dropped: another one was written meanwhile", institution=institution_id)
             return Evaluation(institution_id, now, ())
-        evaluations.note_unreadable(session, institution_id, rows)
-        return _write(session, assessment, notify=_notifies(context))
+        return _write(session, assessment, found, notify=_notifies(context))
 
 
-def _begin(context: Context, session: Session, institution_id: str) -> Millis:
-    """Begin the snapshot; return the instant as of which it is: it has what came in by then, and nothing else.
+def _begin(
+    context: Context, session: Session, institution_id: str, hold: Hold, as_of: Millis | None
+) -> tuple[registry.Entry | None, Millis]:
+    """Begin the snapshot with the institution's entry; return it, and the instant as of which it is: it has what came in by then, and nothing else.
 
     Reports get their instant while they hold the institution, so here it is taken while this does: who computes the
     verdict again goes by these instants, and one report more or less makes other figures.
     """
+    if as_of is not None:
+        return registry.entry(session, institution_id), as_of
     with writing(context.engine) as held:
-        evaluations.hold(held, institution_id)
-        evaluations.number(session, institution_id)
-        return context.now()
+        entry = registry.entry(session, institution_id) if hold(held) else None
+        return entry, context.now()
 
 
 def _notifies(context: Context) -> bool:
     return context.settings.notices.configured
 
 
-def _write(session: Session, assessment: Assessment, *, notify: bool) -> Evaluation:
+def _write(session: Session, assessment: Assessment, open_findings: int, *, notify: bool) -> Evaluation:
     institution_id, now = assessment.institution, assessment.as_of
     put_together(session, institution_id)
     rows = verdict_rows(institution_id, assessment.verdicts)
@@ -282,7 +310,8 @@ def _write(session: Session, assessment: Assessment, *, notify: bool) -> Evaluat
     opened, changed = [], []
     owed = []
     told = assessment.moves
-    pack = keep_pack(session, assessment.regulation, now)
+    pack = assessment.pack
+    keep_pack(session, assessment.regulation, pack, now)
     for move in told:
         if move.known is None:
             row = _finding(assessment, move)
@@ -296,16 +325,14 @@ def _write(session: Session, assessment: Assessment, *, notify: bool) -> Evaluat
             changed.append(move.known.id)
     if notify:
         owe_notices(session, institution_id, owed, now)
-    standing = standing_of(assessment.verdicts, count_open(session, institution_id), assessment.waiting)
-    evaluations.stand(session, institution_id, standing)
-    evaluated = _evaluated(assessment, pack, standing, rows)
+    if told:
+        open_findings = evaluations.recount(session, institution_id)
+    evaluated = _evaluated(assessment, replace(assessment.standing, open_findings=open_findings), rows)
     keep_evaluated(session, institution_id, assessment.number + 1, evaluated)
     return Evaluation(institution_id, now, assessment.verdicts, tuple(opened), tuple(changed))
 
 
-def _evaluated(
-    assessment: Assessment, pack: str, standing: evaluations.Standing, rows: Sequence[Mapping[str, str]]
-) -> Evaluated:
+def _evaluated(assessment: Assessment, standing: evaluations.Standing, rows: Sequence[Mapping[str, str]]) -> Evaluated:
     """Return what the evaluation stood on and wrote, by which it can be made again."""
     told = assessment.told
     looks = {_words(key): items[-1].last for key, items in {**assessment.runs_before, **assessment.runs}.items()}
@@ -313,7 +340,7 @@ def _evaluated(
     return Evaluated(
         as_of=assessment.as_of,
         judged_by=judged_by(),
-        pack=pack,
+        pack=assessment.pack,
         reports=dict(assessment.reports),
         journal=assessment.journal,
         heard=dict(told.heard),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import structlog
 
 from monitor.collector.clocks import is_settled, note_clocks
@@ -72,19 +74,17 @@ def evaluate_due(context: Context, limit: int = 100) -> int:
 
 def _evaluate(context: Context, institution_id: str, due: Millis) -> bool:
     until = context.now() + context.settings.evaluate_every
-    with writing(context.engine) as session:
-        if not evaluations.claim(session, institution_id, due, until):
-            return False
+    claim = partial(evaluations.claim, institution_id=institution_id, due=due, until=until)
     try:
-        evaluate(context, institution_id)
+        return evaluate(context, institution_id, hold=claim) is not None
     except PackError as error:
         log.warning("institution not evaluated: its pack can't be read", institution=institution_id, reason=str(error))
     except Exception:
         log.exception("institution not evaluated", institution=institution_id)
-    else:
-        return True
+    again = max(until, context.now() + AFTER_FAILURE)
     with writing(context.engine) as session:
-        evaluations.claim(session, institution_id, until, max(until, context.now() + AFTER_FAILURE))
+        if not evaluations.claim(session, institution_id, until, again):
+            evaluations.claim(session, institution_id, due, again)  # it failed while it was being taken on
     return False
 
 

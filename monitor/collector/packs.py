@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from threading import Lock
 
-from monitor.model.regulation import Regulation
+from monitor.model.regulation import Regulation, pack_digest, pack_json
 from monitor.model.span import Millis
 from monitor.regulations.loader import load
 from monitor.regulations.problem import PackError, Problem
@@ -21,6 +21,7 @@ class Packs:
         """Look into `extra_dirs` (pack_dirs in collector.yaml) beside the installed packs."""
         self._dirs = tuple(extra_dirs)
         self._loaded: dict[str, Regulation] = {}
+        self._digests: dict[str, str] = {}
         self._lock = Lock()
 
     @classmethod
@@ -36,6 +37,13 @@ class Packs:
             if pack_id not in self._loaded:
                 self._loaded[pack_id] = self._read(pack_id)
             return self._loaded[pack_id]
+
+    def digest(self, pack_id: str) -> str:
+        """Return the digest of the pack that `get` returns. Raises PackError as that does."""
+        pack = self.get(pack_id)
+        if pack_id not in self._digests:
+            self._digests[pack_id] = pack_digest(pack_json(pack))
+        return self._digests[pack_id]
 
     def silent_due(self, pack_id: str | None, now: Millis) -> Millis | None:
         """Return when an agent counts as silent unless it reports after `now`; None when nobody asks."""

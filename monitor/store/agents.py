@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from sqlalchemy import ColumnElement, func, select, update
+from sqlalchemy import Row, Select, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from monitor.model.chain import Chain, read_chain, write_chain
@@ -15,8 +16,19 @@ from monitor.store.journal import hold_journal, note
 from monitor.store.stored import note_unreadable
 from monitor.store.tables import AgentRow, EnrolmentRow, InstitutionRow
 from monitor.store.tokens import hash_secret
-from monitor.store.upsert import insert_new
+from monitor.store.upsert import insert_new, table_of
 
+_AGENT = table_of(AgentRow)
+_AGENTS: Select[Any] = select(
+    *(
+        _AGENT.c[name]
+        for name in (
+            "institution_id", "id", "enrolled_at", "last_report_at", "reports", "version", "chain", "missing", "forked_at",
+            "disputed", "misdated", "chain_lost_at",
+        )
+    )
+).order_by(_AGENT.c.institution_id, _AGENT.c.id)  # fmt: skip
+_AGENTS_OF = _AGENTS.where(_AGENT.c.institution_id == bindparam("who"))
 _HOLD = (
     "WITH held AS (SELECT i.id, given.at FROM {given} CROSS JOIN institution AS i WHERE i.id = given.institution"
     " ORDER BY i.id {0}) UPDATE institution SET last_report_at = held.at, evaluate_due_at = coalesce(evaluate_due_at, held.at)"
@@ -209,7 +221,7 @@ def replace_chain(session: Session, institution_id: str, agent_id: str, chain: C
 
 def agents_of(session: Session, institution_id: str) -> list[AgentSummary]:
     """Return an institution's agents."""
-    return _agents(session, AgentRow.institution_id == institution_id)
+    return _agents(session, session.execute(_AGENTS_OF, {"who": institution_id}).all())
 
 
 def institutions_of_agents(session: Session) -> set[str]:
@@ -219,7 +231,7 @@ def institutions_of_agents(session: Session) -> set[str]:
 
 def all_agents(session: Session) -> list[AgentSummary]:
     """Return the agents of all institutions."""
-    return _agents(session)
+    return _agents(session, session.execute(_AGENTS).all())
 
 
 def count_reports(session: Session) -> int:
@@ -227,8 +239,7 @@ def count_reports(session: Session) -> int:
     return int(session.scalars(select(func.sum(AgentRow.reports))).one() or 0)
 
 
-def _agents(session: Session, *conditions: ColumnElement[bool]) -> list[AgentSummary]:
-    rows = session.scalars(select(AgentRow).where(*conditions).order_by(AgentRow.institution_id, AgentRow.id)).all()
+def _agents(session: Session, rows: Sequence[Row[Any]]) -> list[AgentSummary]:
     chains = [_chain(row.chain, row.chain_lost_at) for row in rows]
     for _ in range(chains.count(None)):
         note_unreadable(session)

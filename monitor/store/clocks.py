@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import bindparam, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from monitor.model.span import MINUTE, Millis
 from monitor.store.tables import AgentRow, ClockDisputeRow, ClockWaitRow
-from monitor.store.upsert import insert_new
+from monitor.store.upsert import insert_new, table_of
+
+_DISPUTE = table_of(ClockDisputeRow)
+_DISPUTED = (
+    select(_DISPUTE.c.since_at)
+    .where(_DISPUTE.c.since_at <= bindparam("as_of"), _DISPUTE.c.until_at >= bindparam("since"))
+    .limit(1)
+)
 
 APART: Millis = MINUTE
 """So far may the clocks of the collector's machines be apart."""
@@ -67,8 +74,7 @@ def forget_disputes_after(session: Session, now: Millis) -> None:
 
 def disputed_at(session: Session, as_of: Millis, within: Millis) -> bool:
     """Tell whether the clocks disagreed at `as_of`, or less than `within` before."""
-    here = (ClockDisputeRow.since_at <= as_of, ClockDisputeRow.until_at >= as_of - within)
-    return session.execute(select(ClockDisputeRow.since_at).where(*here).limit(1)).first() is not None
+    return session.execute(_DISPUTED, {"as_of": as_of, "since": as_of - within}).first() is not None
 
 
 def note_wait(session: Session, now: Millis, within: Millis) -> Millis:

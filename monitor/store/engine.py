@@ -218,7 +218,8 @@ def _turn(engine: Engine) -> AbstractContextManager[object]:
 @contextmanager
 def writing(engine: Engine) -> Iterator[Session]:
     """Give a session over one transaction that may write: committed at the end, rolled back when an error leaves it."""
-    # Only SQLite is told at the beginning: an engine with options of its own, made at each use, costs as much as a statement.
-    own = engine if engine.dialect.name == "postgresql" else engine.execution_options(cradlewatch_writes=True)
-    with _turn(engine), Session(own) as session, session.begin():
+    with _turn(engine), Session(engine) as session, session.begin():
+        if engine.dialect.name == "sqlite":
+            # Told to the connection: an engine with options of its own, made at each use, costs as much as a statement.
+            session.connection(execution_options={"cradlewatch_writes": True})
         yield session

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import select
@@ -62,7 +62,7 @@ class Kept:
 
 def keep_evaluated(session: Session, institution_id: str, number: int, item: Evaluated) -> None:
     """Keep what the newest evaluation stood on."""
-    _keep(session, institution_id, number, asdict(item))
+    _keep(session, institution_id, number, item.__dict__)
 
 
 def void_evaluated(session: Session, institution_id: str, why: str) -> None:
@@ -102,9 +102,8 @@ def digest_of_rows(value: object) -> str:
 def _keep(session: Session, institution_id: str, number: int, value: dict[str, Any]) -> None:
     body = json.dumps(value)
     digest = _digest(institution_id, number, body)
-    upsert(
-        session, EvaluationRow, [{"institution_id": institution_id, "number": number, "body": body, "digest": digest}]
-    )
+    row = {"institution_id": institution_id, "number": number, "body": body, "digest": digest}
+    upsert(session, EvaluationRow, [row], last=True)
 
 
 def _digest(institution_id: str, number: int, body: str) -> str:

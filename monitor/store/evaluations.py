@@ -4,11 +4,39 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from monitor.model.span import MINUTE, Millis
-from monitor.store.tables import InstitutionRow
+from monitor.store.tables import FindingRecord, InstitutionRow
+from monitor.store.upsert import table_of
+
+_INSTITUTION, _FINDING = table_of(InstitutionRow), table_of(FindingRecord)
+_WHO = _INSTITUTION.c.id == bindparam("who")
+_OPEN = (
+    select(func.count())
+    .select_from(_FINDING)
+    .where(_FINDING.c.institution_id == bindparam("who"), _FINDING.c.ended_at.is_(None))
+    .scalar_subquery()
+)
+_CLAIM = (
+    update(_INSTITUTION)
+    .where(_WHO, _INSTITUTION.c.evaluate_due_at == bindparam("due"))
+    .values(evaluate_due_at=bindparam("until"))
+    .returning(_INSTITUTION.c.id)
+)
+_HOLD = select(_INSTITUTION.c.id).where(_WHO).with_for_update()
+_COUNTED = ("breached", "undetermined", "met", "silent", "views_waiting", "unreadable")
+_FINISH = (
+    update(_INSTITUTION)
+    .where(_WHO, _INSTITUTION.c.evaluation == bindparam("read"))
+    .values(
+        evaluation=_INSTITUTION.c.evaluation + 1, evaluated_at=bindparam("as_of"), open_findings=_OPEN,
+        **{name: bindparam(f"new_{name}") for name in _COUNTED},
+    )
+    .returning(_INSTITUTION.c.open_findings)
+)  # fmt: skip
+_RECOUNT = update(_INSTITUTION).where(_WHO).values(open_findings=_OPEN).returning(_INSTITUTION.c.open_findings)
 
 
 @dataclass(frozen=True)
@@ -33,9 +61,7 @@ def due_evaluations(session: Session, now: Millis, limit: int = 100) -> list[tup
 
 def claim(session: Session, institution_id: str, due: Millis, until: Millis) -> bool:
     """Take a due evaluation on, by moving it to when it is due again; False when another process was first."""
-    here = (InstitutionRow.id == institution_id, InstitutionRow.evaluate_due_at == due)
-    taken = update(InstitutionRow).where(*here).values(evaluate_due_at=until).returning(InstitutionRow.id)
-    return session.execute(taken).first() is not None
+    return session.execute(_CLAIM, {"who": institution_id, "due": due, "until": until}).first() is not None
 
 
 def is_any_due_after(session: Session, latest: Millis) -> bool:
@@ -55,32 +81,30 @@ def make_due(session: Session, institution_id: str, now: Millis) -> None:
     session.execute(update(InstitutionRow).where(InstitutionRow.id == institution_id).values(evaluate_due_at=now))
 
 
-def number(session: Session, institution_id: str) -> int | None:
-    """Return how many evaluations have been written of an institution, None when it is not in the register."""
-    return session.scalars(select(InstitutionRow.evaluation).where(InstitutionRow.id == institution_id)).one_or_none()
+def hold(session: Session, institution_id: str) -> bool:
+    """Wait for reports of an institution that are being stored, and keep others out until the transaction ends.
+
+    False when it is not in the register.
+    """
+    return session.execute(_HOLD, {"who": institution_id}).first() is not None
 
 
-def hold(session: Session, institution_id: str) -> None:
-    """Wait for reports of an institution that are being stored, and keep others out until the transaction ends."""
-    session.execute(select(InstitutionRow.id).where(InstitutionRow.id == institution_id).with_for_update()).all()
+def finish(
+    session: Session, institution_id: str, number_read: int, as_of: Millis, standing: Standing, unreadable: int
+) -> int | None:
+    """Begin to write an evaluation that was computed on `number_read`: note, for lists, how the institution stands by it.
+
+    Its open findings are counted as they are stored, and returned: who moves findings then recounts them. None when another
+    evaluation was written since. `unreadable`: so many stored rows it couldn't read, for the metrics.
+    """
+    counts = {**standing.__dict__, "unreadable": unreadable}
+    new = {f"new_{name}": counts[name] for name in _COUNTED}
+    return session.execute(_FINISH, {"who": institution_id, "read": number_read, "as_of": as_of, **new}).scalar()
 
 
-def finish(session: Session, institution_id: str, number_read: int, as_of: Millis) -> bool:
-    """Begin to write an evaluation that was computed on `number_read`; False when another one was written since."""
-    row = InstitutionRow
-    here = (row.id == institution_id, row.evaluation == number_read)
-    done = update(row).where(*here).values(evaluation=number_read + 1, evaluated_at=as_of).returning(row.id)
-    return session.execute(done).first() is not None
-
-
-def stand(session: Session, institution_id: str, standing: Standing) -> None:
-    """Note how an institution stands, for lists."""
-    session.execute(update(InstitutionRow).where(InstitutionRow.id == institution_id).values(**standing.__dict__))
-
-
-def note_unreadable(session: Session, institution_id: str, rows: int) -> None:
-    """Note how many stored rows an evaluation couldn't read, for the metrics."""
-    session.execute(update(InstitutionRow).where(InstitutionRow.id == institution_id).values(unreadable=rows))
+def recount(session: Session, institution_id: str) -> int:
+    """Count an institution's open findings anew, after some have moved; return how many."""
+    return int(session.execute(_RECOUNT, {"who": institution_id}).scalar_one())
 
 
 def with_unreadable(session: Session) -> list[tuple[str, int]]:

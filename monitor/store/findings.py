@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Select, bindparam, func, insert, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 
 from monitor.model.finding import Known
@@ -20,6 +20,7 @@ from monitor.store import cursor as cursors
 from monitor.store.journal import note
 from monitor.store.stored import note_unreadable
 from monitor.store.tables import FindingChange, FindingRecord
+from monitor.store.upsert import table_of
 from monitor.store.verdicts import CurrentVerdict, Key, current_verdicts
 
 __all__ = [
@@ -27,6 +28,16 @@ __all__ = [
     "cursor_of", "finding", "finding_ids", "finding_of", "finding_rows", "known_findings", "open_counts", "orphaned_changes",
     "reading_numbers", "told_changes",
 ]  # fmt: skip
+
+_FINDING = table_of(FindingRecord)
+_KNOWN = (
+    select(
+        _FINDING.c.requirement, _FINDING.c.subject_kind, _FINDING.c.subject_id,
+        _FINDING.c.id, _FINDING.c.state, _FINDING.c.began_at, _FINDING.c.ended_at,
+    )
+    .where(_FINDING.c.institution_id == bindparam("who"))
+    .order_by(_FINDING.c.began_at, _FINDING.c.id)
+)  # fmt: skip
 
 _LAST: Millis = 221_845_392_000_000
 """The year 9000: calendars end in 9999, and no finding is of later."""
@@ -268,15 +279,9 @@ def _is_reading(measured: object, evidence: object) -> bool:
 
 def known_findings(session: Session, institution: str) -> dict[Key, list[Known]]:
     """Return what matching needs of an institution's findings, by (requirement, subject), oldest first."""
-    columns = (
-        FindingRecord.requirement, FindingRecord.subject_kind, FindingRecord.subject_id,
-        FindingRecord.id, FindingRecord.state, FindingRecord.began_at, FindingRecord.ended_at,
-    )  # fmt: skip
-    query = select(*columns).where(FindingRecord.institution_id == institution)
     found: dict[Key, list[Known]] = defaultdict(list)
-    for requirement, kind, subject_id, finding_id, state, began, ended in session.execute(
-        query.order_by(FindingRecord.began_at, FindingRecord.id)
-    ):
+    rows = session.execute(_KNOWN, {"who": institution}).all()
+    for requirement, kind, subject_id, finding_id, state, began, ended in rows:
         try:
             key = (requirement, _subject(kind, subject_id))
         except ValueError:

@@ -4,38 +4,41 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import ColumnElement, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from monitor.model.kept import KeptIndexes, Name
 from monitor.model.observation import Kind, Observation
 from monitor.model.recordings import Index
 from monitor.model.span import Millis
-from monitor.store.instants import read_together
+from monitor.store.instants import named_within, read_together
 from monitor.store.stored import PLACE, read_instants
 from monitor.store.tables import FootageRow, InstantRow
+from monitor.store.upsert import table_of
+
+_FOOTAGE, _INSTANT = table_of(FootageRow), table_of(InstantRow)
+_HEADS = select(_FOOTAGE.c.camera_id, _FOOTAGE.c.upto_at, _FOOTAGE.c.digest).where(
+    _FOOTAGE.c.institution_id == bindparam("who"), _FOOTAGE.c.since_at <= bindparam("until")
+)
+_OLDEST = (
+    select(_INSTANT.c.subject_id, func.min(_INSTANT.c.at))
+    .where(
+        _INSTANT.c.institution_id == bindparam("who"), _INSTANT.c.kind == Kind.RECORDINGS.value,
+        _INSTANT.c.subject_kind == "camera", _INSTANT.c.at <= bindparam("until"),
+    )
+    .group_by(_INSTANT.c.subject_id)
+    .order_by(_INSTANT.c.subject_id)
+)  # fmt: skip
 
 _BODIES = 200
 """Readings at a time: memory holds the content of so many."""
 
-_CAMERAS = 100
-"""Cameras whose readings one statement names."""
-
 
 def load_indexes(session: Session, institution_id: str, until: Millis, kept: KeptIndexes) -> dict[str, Index]:
     """Return, by camera, what the readings of its index up to `until` come to; the refusals to read it are in it."""
-    row, together = InstantRow, FootageRow
-    heads = select(together.camera_id, together.upto_at, together.digest).where(
-        together.institution_id == institution_id, together.since_at <= until
-    )
-    done = {camera_id: (upto, digest) for camera_id, upto, digest in session.execute(heads)}
-    cameras = (
-        select(row.subject_id, func.min(row.at))
-        .where(*_readings(institution_id), row.at <= until)
-        .group_by(row.subject_id)
-        .order_by(row.subject_id)
-    )
-    oldest = dict(session.execute(cameras).all())
+    here = {"who": institution_id, "until": until}
+    done = {camera_id: (upto, digest) for camera_id, upto, digest in session.execute(_HEADS, here).all()}
+    oldest: dict[str, Millis] = dict(session.execute(_OLDEST, here).all())
     named = _names(session, institution_id, until, oldest, done)
     return {
         camera_id: _Camera(session, institution_id, camera_id, until, done.get(camera_id)).index(names, kept)
@@ -47,19 +50,10 @@ def _names(
     session: Session, institution_id: str, until: Millis, oldest: Mapping[str, Millis], done: Mapping[str, Name]
 ) -> dict[str, list[Name]]:
     """Name all that has to be read of each camera, in order: the oldest reading tells when it was first seen."""
-    row = InstantRow
     named: dict[str, list[Name]] = {camera_id: [done[camera_id]] if camera_id in done else [] for camera_id in oldest}
-    cameras = list(oldest.items())
-    for index in range(0, len(cameras), _CAMERAS):
-        wanted = [
-            and_(row.subject_id == camera_id, or_(row.at == at, row.at > done.get(camera_id, (at, ""))[0]))
-            for camera_id, at in cameras[index : index + _CAMERAS]
-        ]
-        query = select(row.subject_id, row.at, row.digest)
-        for camera_id, at, digest in session.execute(
-            query.where(*_readings(institution_id), row.at <= until, or_(*wanted))
-        ):
-            named[camera_id].append((at, digest))
+    cameras = {camera_id: (at, done.get(camera_id, (at, ""))[0]) for camera_id, at in oldest.items()}
+    for camera_id, at, digest in named_within(session, institution_id, cameras, until):
+        named[camera_id].append((at, digest))
     return {camera_id: sorted(names) for camera_id, names in named.items()}
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, delete, func, or_, select
+from sqlalchemy import and_, bindparam, delete, func, select
 from sqlalchemy.orm import Session
 
 from monitor.model.observation import STORED, Kind, Observation, Source, Subject, digest_of_text
 from monitor.model.proof import KEPT
 from monitor.model.recordings import RecordingFacts, read_recordings, window_read
 from monitor.model.span import Millis, Spans
+from monitor.store.given import NUMBER, TEXT, Rows, run_given
 from monitor.store.stored import PLACE, read_instants
 from monitor.store.tables import FootageRow, InstantRow
-from monitor.store.upsert import insert_new, upsert
+from monitor.store.upsert import insert_new, table_of, upsert
 
 NEWEST_ONLY = tuple(
     kind.value
@@ -37,6 +38,43 @@ _FOREVER: Millis = 2**53
 _PAGE = 200
 """Readings at a time."""
 
+_INSTANT, _FOOTAGE = table_of(InstantRow), table_of(FootageRow)
+_SUBJECT = (_INSTANT.c.kind, _INSTANT.c.subject_kind, _INSTANT.c.subject_id)
+_PLACE = tuple(_INSTANT.c[column.key] for column in PLACE)
+_UNTIL = (_INSTANT.c.institution_id == bindparam("who"), _INSTANT.c.at <= bindparam("until"))
+_SOME = _INSTANT.c.kind.in_((*NEWEST_ONLY, *LATELY))
+_HAS = (
+    select(_INSTANT.c.kind)
+    .where(_INSTANT.c.institution_id == bindparam("who"), _INSTANT.c.kind == bindparam("which"))
+    .limit(1)
+)
+_EDGES = select(*_SUBJECT, func.min(_INSTANT.c.at), func.max(_INSTANT.c.at)).where(*_UNTIL, _SOME).group_by(*_SUBJECT)
+_ALL = select(*_PLACE).where(*_UNTIL, _INSTANT.c.kind != Kind.RECORDINGS.value, ~_SOME)
+_MANY = (
+    select(_INSTANT.c.subject_id)
+    .outerjoin(
+        _FOOTAGE,
+        and_(_FOOTAGE.c.institution_id == _INSTANT.c.institution_id, _FOOTAGE.c.camera_id == _INSTANT.c.subject_id),
+    )
+    .where(_INSTANT.c.institution_id == bindparam("who"), _INSTANT.c.kind == Kind.RECORDINGS.value)
+    .where(_INSTANT.c.at > func.coalesce(_FOOTAGE.c.upto_at, -1))
+    .group_by(_INSTANT.c.subject_id)
+    .having(func.count() > bindparam("most"))
+)
+_WITHIN = (
+    " FROM {given} CROSS JOIN instant AS i WHERE i.institution_id = given.institution AND i.kind = given.kind"
+    " AND i.subject_kind = given.subject_kind AND i.subject_id = given.subject_id"
+    " AND i.at >= given.low AND i.at <= given.high"
+)
+_SAID_WITHIN = "SELECT i.body, i.kind, i.subject_kind, i.subject_id, i.at" + _WITHIN
+_NAMED_WITHIN = "SELECT i.subject_id, i.at, i.digest" + _WITHIN
+_WITHIN_COLUMNS = {
+    "institution": TEXT, "kind": TEXT, "subject_kind": TEXT, "subject_id": TEXT, "low": NUMBER, "high": NUMBER,
+}  # fmt: skip
+
+Within = tuple[str, str, str, str, Millis, Millis]
+"""(institution, kind, kind and id of the subject, from, to): the instants in a stretch of time, both its ends with it."""
+
 
 def add_instants(session: Session, institution_id: str, rows: Sequence[dict[str, Any]]) -> None:
     """Add instants, each once. What was put together without one that comes late is thrown away."""
@@ -51,30 +89,37 @@ def add_instants(session: Session, institution_id: str, rows: Sequence[dict[str,
 
 def has_instants(session: Session, institution_id: str, kind: Kind) -> bool:
     """Tell whether an institution's ledger has any instant of a kind."""
-    row = InstantRow
-    found = select(row.kind).where(row.institution_id == institution_id, row.kind == kind.value).limit(1)
-    return session.execute(found).first() is not None
+    return session.execute(_HAS, {"who": institution_id, "which": kind.value}).first() is not None
 
 
 def load_instants(session: Session, institution_id: str, until: Millis) -> list[Observation]:
     """Return the instants up to `until` whose fold is that of all of them, but for the readings of indexes."""
-    row = InstantRow
-    here = (row.institution_id == institution_id, row.at <= until, row.kind != Kind.RECORDINGS.value)
-    found: list[Observation] = []
-    plain = row.kind.not_in((*NEWEST_ONLY, *LATELY))
-    wanted: list[ColumnElement[bool]] = [plain]
-    ends = select(row.kind, row.subject_kind, row.subject_id, func.min(row.at), func.max(row.at))
-    groups = session.execute(ends.where(*here, ~plain).group_by(row.kind, row.subject_kind, row.subject_id)).all()
-    for kind, subject_kind, subject_id, oldest, newest in groups:
-        subject = and_(row.kind == kind, row.subject_kind == subject_kind, row.subject_id == subject_id)
-        edges: ColumnElement[bool] = row.at.in_((oldest, newest))
-        if kind in LATELY:
-            edges = or_(row.at == oldest, row.at >= until - KEPT)
-        wanted.append(and_(subject, edges))
-    for index in range(0, len(wanted), 100):
-        rows = session.execute(select(*PLACE).where(*here, or_(*wanted[index : index + 100])))
-        found += read_instants(session, rows)
-    return found
+    here = {"who": institution_id, "until": until}
+    wanted: list[Within] = []
+    for kind, subject_kind, subject_id, oldest, newest in session.execute(_EDGES, here).all():
+        subject = (institution_id, kind, subject_kind, subject_id)
+        since, to = (until - KEPT, until) if kind in LATELY else (newest, newest)
+        wanted += _edge_and(subject, oldest, since, to)
+    found = read_instants(session, session.execute(_ALL, here).all())
+    return found + read_instants(session, run_given(session, _SAID_WITHIN, _WITHIN_COLUMNS, wanted))
+
+
+def _edge_and(subject: tuple[str, str, str, str], oldest: Millis, since: Millis, to: Millis) -> list[Within]:
+    """Return a subject's oldest instant and those in [since, to], each once."""
+    edge = [] if since <= oldest <= to else [(*subject, oldest, oldest)]
+    return [*edge, (*subject, since, to)]
+
+
+def named_within(
+    session: Session, institution_id: str, cameras: Mapping[str, tuple[Millis, Millis]], until: Millis
+) -> Rows:
+    """Return (camera, instant, digest) of readings of indexes: by camera the oldest, at the first instant, and those after the second."""
+    wanted = [
+        item
+        for camera_id, (oldest, after) in cameras.items()
+        for item in _edge_and((institution_id, Kind.RECORDINGS.value, "camera", camera_id), oldest, after + 1, until)
+    ]
+    return run_given(session, _NAMED_WITHIN, _WITHIN_COLUMNS, wanted)
 
 
 def read_together(item: FootageRow) -> list[Observation]:
@@ -117,17 +162,7 @@ def put_together(session: Session, institution_id: str) -> int:
     The newest reading that says something stays apart (its evidence is needed), and so does what is newer. Whoever
     calls holds the institution's row, so that no reading comes in meanwhile.
     """
-    row = InstantRow
-    together = and_(FootageRow.institution_id == row.institution_id, FootageRow.camera_id == row.subject_id)
-    waiting = (
-        select(row.subject_id)
-        .outerjoin(FootageRow, together)
-        .where(row.institution_id == institution_id, row.kind == Kind.RECORDINGS.value)
-        .where(row.at > func.coalesce(FootageRow.upto_at, -1))
-        .group_by(row.subject_id)
-        .having(func.count() > COMPACT_AFTER)
-    )
-    many = session.scalars(waiting).all()
+    many = session.execute(_MANY, {"who": institution_id, "most": COMPACT_AFTER}).scalars().all()
     rows = [made for camera_id in many if (made := _together(session, institution_id, camera_id)) is not None]
     upsert(session, FootageRow, rows)
     return len(rows)

@@ -5,25 +5,25 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
-from monitor.model.regulation import Regulation, pack_digest, pack_json
+from monitor.model.regulation import Regulation, pack_json
 from monitor.model.span import Millis
 from monitor.store.tables import PackRow
-from monitor.store.upsert import insert_new
+from monitor.store.upsert import insert_new, table_of
+
+_PACK = table_of(PackRow)
+_KEPT = select(_PACK.c.digest).where(_PACK.c.digest == bindparam("wanted"))
 
 
-def keep_pack(session: Session, pack: Regulation, now: Millis) -> str:
-    """Keep a pack as it is now, unless it is kept; return its digest."""
-    value = pack_json(pack)
-    digest = pack_digest(value)
-    if session.execute(select(PackRow.digest).where(PackRow.digest == digest)).first() is not None:
-        return digest  # as after nearly every evaluation
-    body = json.dumps(value, ensure_ascii=False)
+def keep_pack(session: Session, pack: Regulation, digest: str, now: Millis) -> None:
+    """Keep a pack as it is now, by its digest, unless it is kept."""
+    if session.execute(_KEPT, {"wanted": digest}).first() is not None:
+        return  # as after nearly every evaluation
+    body = json.dumps(pack_json(pack), ensure_ascii=False)
     row = {"digest": digest, "id": pack.id, "version": pack.version, "kept_at": now, "body": body}
     insert_new(session, PackRow, [row])
-    return digest
 
 
 def kept_pack(session: Session, digest: str) -> Any:

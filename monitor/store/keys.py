@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import and_, bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from monitor.model.envelope import Envelope
@@ -17,12 +17,16 @@ from monitor.model.suite import PublicKey, key_id_of, suite_for
 from monitor.store.given import TEXT, run_given
 from monitor.store.journal import note
 from monitor.store.tables import AgentKeyRow, CollectorKeyRow, EnrolmentRow
-from monitor.store.upsert import insert_new
+from monitor.store.upsert import insert_new, table_of
 
 _KEYS_OF = (
     "SELECT k.institution_id, k.agent_id, k.id, k.jwk, k.registered_at, k.replaced_at, k.revoked_at"
     " FROM {given} CROSS JOIN agent_key AS k WHERE k.institution_id = given.institution AND k.agent_id = given.agent"
     " ORDER BY k.registered_at"
+)
+_KEY = table_of(AgentKeyRow)
+_REVOKED = select(_KEY.c.agent_id, _KEY.c.revoked_at).where(
+    _KEY.c.institution_id == bindparam("who"), _KEY.c.registered_at <= bindparam("until")
 )
 
 
@@ -137,10 +141,8 @@ def revoke_keys(session: Session, institution_id: str, agent_id: str, now: Milli
 
 def revoked_agents(session: Session, institution_id: str, until: Millis) -> dict[str, Millis]:
     """Return the agents all of whose keys had been revoked by `until`, and when: nothing is expected of them any more."""
-    query = select(AgentKeyRow.agent_id, AgentKeyRow.revoked_at)
-    here = (AgentKeyRow.institution_id == institution_id, AgentKeyRow.registered_at <= until)
     found: dict[str, Millis | None] = {}
-    for agent_id, revoked in session.execute(query.where(*here)):
+    for agent_id, revoked in session.execute(_REVOKED, {"who": institution_id, "until": until}).all():
         before = found.get(agent_id, 0)
         still = revoked is None or revoked > until or before is None
         found[agent_id] = None if still else max(before or 0, revoked or 0)

@@ -11,7 +11,7 @@ from json.encoder import encode_basestring
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from monitor.model.observation import SPAN_KINDS, Kind, Observation, digest_of_text
@@ -21,7 +21,7 @@ from monitor.store.given import NUMBER, TEXT, run_given
 from monitor.store.instants import add_instants, load_instants
 from monitor.store.stored import PLACE, Place, read
 from monitor.store.tables import InstantRow, SpanRow
-from monitor.store.upsert import upsert
+from monitor.store.upsert import table_of, upsert
 
 _NEAR = (
     "SELECT s.institution_id, s.kind, s.subject_kind, s.subject_id, s.lane, s.start_at, s.end_at, s.newest, s.lasting"
@@ -29,6 +29,11 @@ _NEAR = (
     " WHERE s.institution_id = given.institution AND s.end_at >= given.low AND s.start_at <= given.high"
 )
 """What may overlap or touch what lies between two instants, of each institution."""
+
+_SPAN = table_of(SpanRow)
+_SPANS = select(*_SPAN.columns).where(
+    _SPAN.c.institution_id == bindparam("who"), _SPAN.c.start_at <= bindparam("until")
+)
 
 Lane = tuple[str, str, str, str]
 """(kind, subject kind, subject id, what else must be equal): two spans of one lane that touch are one."""
@@ -255,8 +260,7 @@ def load_observations(session: Session, institution_id: str, until: Millis) -> l
     Without the readings of its cameras' indexes: `load_indexes`.
     """
     found: list[Observation] = []
-    spans = select(SpanRow).where(SpanRow.institution_id == institution_id, SpanRow.start_at <= until)
-    for row in session.scalars(spans):
+    for row in session.execute(_SPANS, {"who": institution_id, "until": until}).all():
         found += _observations(session, row, until)
     return found + load_instants(session, institution_id, until)
 
@@ -266,7 +270,7 @@ def told_until(session: Session, institution_id: str) -> Millis:
     return session.scalar(select(func.max(SpanRow.end_at)).where(SpanRow.institution_id == institution_id)) or 0
 
 
-def _observations(session: Session, row: SpanRow, until: Millis) -> list[Observation]:
+def _observations(session: Session, row: Row[Any], until: Millis) -> list[Observation]:
     """Return a row of many spans: the whole stretch, and the observations that are the evidence of the present."""
     place = Place.of_span(row)
     newest = read(session, row.newest, place)

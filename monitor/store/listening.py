@@ -6,13 +6,21 @@ from bisect import bisect_right
 from collections.abc import Callable
 from itertools import accumulate
 
-from sqlalchemy import exists, func, select, update
+from sqlalchemy import bindparam, exists, func, select, update
 from sqlalchemy.orm import Session
 
 from monitor.model.chain import Precedes
 from monitor.model.span import MINUTE, SECOND, Millis
 from monitor.store.tables import ListeningRow
-from monitor.store.upsert import insert_new
+from monitor.store.upsert import insert_new, table_of
+
+_LISTENING = table_of(ListeningRow)
+_SINCE = (
+    select(_LISTENING.c.since_at, _LISTENING.c.until_at)
+    .where(_LISTENING.c.since_at <= bindparam("as_of"))
+    .order_by(_LISTENING.c.since_at.desc())
+    .limit(1)
+)
 
 ABSENT_AFTER: Millis = 15 * SECOND
 """Without a note for so long the collector was away, or its database was: agents could not be heard."""
@@ -92,8 +100,8 @@ def listening_since(session: Session, as_of: Millis) -> Millis | None:
 
     Where nobody listened then, it is `as_of` itself: evaluations may go on while nobody can be heard.
     """
-    query = select(ListeningRow).where(ListeningRow.since_at <= as_of).order_by(ListeningRow.since_at.desc())
-    row = session.scalars(query.limit(1)).one_or_none()
-    if row is None:
+    found = session.execute(_SINCE, {"as_of": as_of}).first()
+    if found is None:
         return None
-    return row.since_at if as_of - row.until_at <= ABSENT_AFTER else as_of
+    since, until = found
+    return since if as_of - until <= ABSENT_AFTER else as_of

@@ -6,7 +6,7 @@ import json
 import secrets
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from monitor.model.calendar import Waiver
@@ -16,7 +16,17 @@ from monitor.store import cursor as cursors
 from monitor.store.journal import note
 from monitor.store.stored import readable
 from monitor.store.tables import InstitutionRow, JurisdictionRow, WaiverRow
-from monitor.store.upsert import upsert
+from monitor.store.upsert import table_of, upsert
+
+_INSTITUTION, _WAIVER = table_of(InstitutionRow), table_of(WaiverRow)
+_ENTRY_COLUMNS = ("id", "name", "timezone", "regulation", "approved_inventory", "evaluation", "journal")
+_ENTRY = select(*(_INSTITUTION.c[name] for name in _ENTRY_COLUMNS)).where(_INSTITUTION.c.id == bindparam("who"))
+_WAIVERS = (
+    select(_WAIVER.c.body)
+    .where(_WAIVER.c.institution_id == bindparam("who"))
+    .order_by(_WAIVER.c.created_at, _WAIVER.c.id)
+)
+_WAIVERS_UNTIL = _WAIVERS.where(_WAIVER.c.created_at <= bindparam("until"))
 
 
 class RegisterError(ValueError):
@@ -128,11 +138,50 @@ def institution(session: Session, institution_id: str) -> InstitutionSummary | N
     return None if row is None else _summary(row)
 
 
+@dataclass(frozen=True)
+class Entry:
+    """What an evaluation needs of an institution's entry."""
+
+    id: str
+    name: str
+    timezone: str
+    regulation: str
+    approved_inventory: str | None
+    """As JSON."""
+    evaluation: int
+    """So many evaluations have been written of it."""
+    journal: int
+    """So many entries its journal has."""
+
+    def inventory(self, session: Session) -> Inventory | None:
+        """Return the approved inventory, None where none has been approved, or none that can be read: what is declared stands then."""
+        return None if self.approved_inventory is None else readable(session, Inventory, self.approved_inventory)
+
+
+def entry(session: Session, institution_id: str) -> Entry | None:
+    """Return an institution's entry, None when it is not in the register."""
+    found = session.execute(_ENTRY, {"who": institution_id}).first()
+    return None if found is None else Entry(*found)
+
+
+def known_entry(session: Session, institution_id: str) -> Entry:
+    """Return an institution's entry. Raises RegisterError when it is not in the register."""
+    found = entry(session, institution_id)
+    if found is None:
+        raise unknown(institution_id)
+    return found
+
+
+def unknown(institution_id: str) -> RegisterError:
+    """Return what to raise for an institution that is not in the register."""
+    return RegisterError(f"institution {institution_id} is not in the register")
+
+
 def known_institution(session: Session, institution_id: str) -> InstitutionSummary:
     """Return one institution. Raises RegisterError when it is not in the register."""
     found = institution(session, institution_id)
     if found is None:
-        raise RegisterError(f"institution {institution_id} is not in the register")
+        raise unknown(institution_id)
     return found
 
 
@@ -242,10 +291,9 @@ def approve_inventory(session: Session, inventory: Inventory) -> None:
 
 
 def approved_inventory(session: Session, institution_id: str) -> Inventory | None:
-    """Return the approved inventory, None where none has been approved, or none that can be read: what is declared stands then."""
-    query = select(InstitutionRow.approved_inventory).where(InstitutionRow.id == institution_id)
-    text = session.scalars(query).one_or_none()
-    return None if text is None else readable(session, Inventory, text)
+    """Return the same by the institution's id."""
+    found = entry(session, institution_id)
+    return None if found is None else found.inventory(session)
 
 
 def add_waiver(session: Session, institution_id: str, waiver: Waiver, now: Millis) -> str:
@@ -264,10 +312,10 @@ def waivers(session: Session, institution_id: str, until: Millis | None = None) 
 
     Without those that can't be read.
     """
-    query = select(WaiverRow.body).where(WaiverRow.institution_id == institution_id)
-    if until is not None:
-        query = query.where(WaiverRow.created_at <= until)
-    bodies = session.scalars(query.order_by(WaiverRow.created_at, WaiverRow.id))
+    if until is None:
+        bodies = session.execute(_WAIVERS, {"who": institution_id}).scalars()
+    else:
+        bodies = session.execute(_WAIVERS_UNTIL, {"who": institution_id, "until": until}).scalars()
     return tuple(waiver for body in bodies if (waiver := readable(session, Waiver, body)) is not None)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import BaseModel
+from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from monitor.model.observation import Observation
@@ -34,7 +35,7 @@ class Place:
     """Of a span: its state, cause, basis and source."""
 
     @classmethod
-    def of_span(cls, row: SpanRow) -> Place:
+    def of_span(cls, row: SpanRow | Row[Any]) -> Place:
         """Return that of a span's row."""
         return cls(row.kind, row.subject_kind, row.subject_id, row.start_at, row.end_at, row.lane)
 

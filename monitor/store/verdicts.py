@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import delete, select, tuple_
+from sqlalchemy import bindparam, delete, select, tuple_
 from sqlalchemy.orm import Session
 
 from monitor.model.finding import Run
@@ -19,6 +19,19 @@ from monitor.store.journal import note, note_gone
 from monitor.store.stored import note_unreadable
 from monitor.store.tables import RunRow, VerdictRow
 from monitor.store.upsert import table_of, upsert
+
+_VERDICT, _RUN = table_of(VerdictRow), table_of(RunRow)
+_STORED = select(*_VERDICT.columns).where(_VERDICT.c.institution_id == bindparam("who"))
+_COLUMNS = tuple(map(str, _VERDICT.columns.keys()))
+_RUNS = (
+    select(
+        _RUN.c.requirement, _RUN.c.subject_kind, _RUN.c.subject_id, _RUN.c.first_at, _RUN.c.last_at, _RUN.c.outcome,
+        _RUN.c.state, _RUN.c.began_at, _RUN.c.because_of,
+    )
+    .where(_RUN.c.institution_id == bindparam("who"))
+    .order_by(_RUN.c.first_at)
+)  # fmt: skip
+_RUNS_UNTIL = _RUNS.where(_RUN.c.first_at <= bindparam("until"))
 
 Key = tuple[str, Subject]
 """(requirement, subject)."""
@@ -124,8 +137,12 @@ def _json(value: Any) -> str:
 def verdict_rows(institution_id: str, verdicts: Iterable[Verdict]) -> list[dict[str, str]]:
     """Return verdicts as rows, by requirement and subject."""
     rows = {}
+    citations: dict[str, str] = {}
     for verdict in verdicts:
-        key = (verdict.requirement.kind, verdict.subject.kind, verdict.subject.id)
+        kind = verdict.requirement.kind
+        if kind not in citations:
+            citations[kind] = _json(citation_json(verdict.requirement, "zh"))
+        key = (kind, verdict.subject.kind, verdict.subject.id)
         rows[key] = {
             "institution_id": institution_id,
             "requirement": key[0],
@@ -134,16 +151,15 @@ def verdict_rows(institution_id: str, verdicts: Iterable[Verdict]) -> list[dict[
             "outcome": verdict.outcome.value,
             "state": verdict.state,
             "body": _json(verdict.to_json()),
-            "citation_zh": _json(citation_json(verdict.requirement, "zh")),
+            "citation_zh": citations[kind],
         }
     return [rows[key] for key in sorted(rows)]
 
 
 def stored_verdicts(session: Session, institution_id: str) -> list[dict[str, str]]:
     """Return the rows as they are stored, by requirement and subject."""
-    table = table_of(VerdictRow)
-    found = session.execute(select(*table.columns).where(table.c.institution_id == institution_id)).mappings()
-    return sorted(({str(name): text for name, text in row.items()} for row in found), key=verdict_key)
+    found = session.execute(_STORED, {"who": institution_id}).all()
+    return sorted((dict(zip(_COLUMNS, row, strict=True)) for row in found), key=verdict_key)
 
 
 def verdict_key(row: Mapping[str, str]) -> tuple[str, str, str]:
@@ -154,7 +170,7 @@ def verdict_key(row: Mapping[str, str]) -> tuple[str, str, str]:
 def replace_verdicts(session: Session, institution_id: str, rows: Sequence[Mapping[str, str]]) -> None:
     """Make these rows the institution's newest verdicts; what is not among them is no longer judged."""
     stored = {verdict_key(row): row for row in stored_verdicts(session, institution_id)}
-    upsert(session, VerdictRow, [row for row in rows if stored.pop(verdict_key(row), None) != row])
+    upsert(session, VerdictRow, [row for row in rows if stored.pop(verdict_key(row), None) != row], last=True)
     gone = list(stored)
     columns = tuple_(VerdictRow.requirement, VerdictRow.subject_kind, VerdictRow.subject_id)
     for index in range(0, len(gone), 100):
@@ -167,15 +183,16 @@ def load_runs(session: Session, institution_id: str, until: Millis | None = None
 
     Without those that can't be read.
     """
-    query = select(RunRow).where(RunRow.institution_id == institution_id)
-    if until is not None:
-        query = query.where(RunRow.first_at <= until)
     found: dict[Key, list[Run]] = defaultdict(list)
-    for row in session.scalars(query.order_by(RunRow.first_at)):
-        last = row.last_at if until is None else min(row.last_at, until)
+    if until is None:
+        rows = session.execute(_RUNS, {"who": institution_id}).all()
+    else:
+        rows = session.execute(_RUNS_UNTIL, {"who": institution_id, "until": until}).all()
+    for requirement, kind, subject_id, first, newest, outcome, state, began, because_of in rows:
+        last = newest if until is None else min(newest, until)
         try:
-            key = (row.requirement, Subject.model_validate({"kind": row.subject_kind, "id": row.subject_id}))
-            run = Run(row.first_at, last, Outcome(row.outcome), row.state, row.began_at, _cause(row.because_of))
+            key = (requirement, Subject.model_validate({"kind": kind, "id": subject_id}))
+            run = Run(first, last, Outcome(outcome), state, began, _cause(because_of))
         except (ValueError, LookupError, TypeError, RecursionError):
             note_unreadable(session)
             continue

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from monitor.model.observation import Kind, Observation
@@ -15,6 +15,23 @@ from monitor.model.span import Millis, isoformat
 from monitor.model.view import Approval, Proposal
 from monitor.store.journal import note
 from monitor.store.tables import InstantRow, ViewDecisionRow
+from monitor.store.upsert import table_of
+
+_DECISION, _INSTANT = table_of(ViewDecisionRow), table_of(InstantRow)
+_DECISIONS = (
+    select(
+        _DECISION.c.proposal, _DECISION.c.camera_id, _DECISION.c.light, _DECISION.c.view, _DECISION.c.confirmed,
+        _DECISION.c.decided_at, _DECISION.c.decided_by, _DECISION.c.settled_at, _DECISION.c.settled_by,
+    )
+    .where(_DECISION.c.institution_id == bindparam("who"))
+    .order_by(_DECISION.c.decided_at, _DECISION.c.proposal)
+)  # fmt: skip
+_NEWEST = (
+    select(_INSTANT.c.digest)
+    .where(_INSTANT.c.institution_id == bindparam("who"), _INSTANT.c.kind == Kind.BASELINE.value)
+    .order_by(_INSTANT.c.at.desc(), _INSTANT.c.digest)
+    .limit(bindparam("most"))
+)
 
 MOST_OPEN = 200
 """Proposals that are read at once; a site that sends more has the newest looked at first."""
@@ -70,30 +87,19 @@ class ProposedView:
 
 def decisions(session: Session, institution_id: str) -> dict[str, Decision]:
     """Return every decision on an institution's views, by proposal, the oldest first."""
-    row = ViewDecisionRow
-    rows = session.scalars(
-        select(row).where(row.institution_id == institution_id).order_by(row.decided_at, row.proposal)
-    )
-    return {item.proposal: _decision(item) for item in rows}
-
-
-def _decision(row: ViewDecisionRow) -> Decision:
-    return Decision(
-        row.camera_id,
-        row.light,
-        row.view,
-        row.confirmed,
-        row.decided_at,
-        row.decided_by,
-        row.settled_at,
-        row.settled_by,
-    )
+    rows = session.execute(_DECISIONS, {"who": institution_id}).all()
+    return {proposal: Decision(*said) for proposal, *said in rows}
 
 
 def approvals(session: Session, institution_id: str) -> dict[str, list[Approval]]:
     """Return the confirmed views of each camera in order of time: what the judge is told."""
+    return approved(decisions(session, institution_id))
+
+
+def approved(known: Mapping[str, Decision]) -> dict[str, list[Approval]]:
+    """Return the same of decisions that were read already."""
     found: dict[str, list[Approval]] = defaultdict(list)
-    for item in decisions(session, institution_id).values():
+    for item in known.values():
         if item.confirmed:
             found[item.camera].append(Approval(item.light, item.view, item.at, item.by, item.settled_at))
     return dict(found)
@@ -113,9 +119,7 @@ def open_proposals(
     """
     known = decisions(session, institution_id) if known is None else known
     decided = {key: known[proposal].at for key, proposal in in_force(known).items()}
-    row = InstantRow
-    query = select(row.digest).where(row.institution_id == institution_id, row.kind == Kind.BASELINE.value)
-    newest = session.scalars(query.order_by(row.at.desc(), row.digest).limit(MOST_OPEN + len(known))).all()
+    newest = session.execute(_NEWEST, {"who": institution_id, "most": MOST_OPEN + len(known)}).scalars().all()
     found: dict[tuple[str, str], ProposedView] = {}
     undecided = [digest for digest in newest if digest not in known][:MOST_OPEN]
     for item in proposed(session, institution_id, undecided, known):
