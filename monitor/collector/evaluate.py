@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import partial
+from functools import cached_property, partial
 
 import structlog
 from sqlalchemy.orm import Session
@@ -81,7 +81,7 @@ class Assessment:
     journal: int
     """How many entries the journal had."""
 
-    @property
+    @cached_property
     def standing(self) -> evaluations.Standing:
         """How the institution stands by the verdicts; its open findings aren't counted here."""
         return standing_of(self.verdicts, 0, self.waiting)

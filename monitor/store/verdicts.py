@@ -23,6 +23,8 @@ from monitor.store.upsert import table_of, upsert
 _VERDICT, _RUN = table_of(VerdictRow), table_of(RunRow)
 _STORED = select(*_VERDICT.columns).where(_VERDICT.c.institution_id == bindparam("who"))
 _COLUMNS = tuple(map(str, _VERDICT.columns.keys()))
+_VERDICT_KEY = tuple_(VerdictRow.requirement, VerdictRow.subject_kind, VerdictRow.subject_id)
+_RUN_KEY = tuple_(RunRow.requirement, RunRow.subject_kind, RunRow.subject_id, RunRow.first_at)
 _RUNS = (
     select(
         _RUN.c.requirement, _RUN.c.subject_kind, _RUN.c.subject_id, _RUN.c.first_at, _RUN.c.last_at, _RUN.c.outcome,
@@ -172,9 +174,8 @@ def replace_verdicts(session: Session, institution_id: str, rows: Sequence[Mappi
     stored = {verdict_key(row): row for row in stored_verdicts(session, institution_id)}
     upsert(session, VerdictRow, [row for row in rows if stored.pop(verdict_key(row), None) != row], last=True)
     gone = list(stored)
-    columns = tuple_(VerdictRow.requirement, VerdictRow.subject_kind, VerdictRow.subject_id)
     for index in range(0, len(gone), 100):
-        here = columns.in_(gone[index : index + 100])
+        here = _VERDICT_KEY.in_(gone[index : index + 100])
         session.execute(delete(VerdictRow).where(VerdictRow.institution_id == institution_id, here))
 
 
@@ -245,34 +246,29 @@ def save_runs(session: Session, institution_id: str, before: RunsByKey, after: R
     gone: list[tuple[str, str, str, Millis]] = []
     replaced: list[tuple[str, str, str, Millis]] = []
     changed: list[dict[str, Any]] = []
-    told: list[tuple[str, str, str, Millis]] = []
+    told: list[tuple[object, ...]] = []
     for key, runs in after.items():
-        requirement, subject = key
-        old = before.get(key, ())
-        now = {run.first: run for run in runs}
-        gone += [(requirement, subject.kind, subject.id, run.first) for run in old if run.first not in now]
-        replaced += [
-            (requirement, subject.kind, subject.id, run.first)
-            for run in old
-            if run.first in now and not run.agrees(now[run.first])
-        ]
-        changed += [_run_row(institution_id, key, run) for run in runs if run not in old]
-        known = set(_lasting(old))
-        told += [(requirement, subject.kind, subject.id, run.first) for run in _lasting(runs) if run not in known]
-    columns = tuple_(RunRow.requirement, RunRow.subject_kind, RunRow.subject_id, RunRow.first_at)
+        who = (key[0], key[1].kind, key[1].id)
+        stood, now = {run.first: run for run in before.get(key, ())}, {run.first: run for run in runs}
+        gone += [(*who, first) for first in stood if first not in now]
+        replaced += [(*who, first) for first, run in stood.items() if first in now and not run.agrees(now[first])]
+        changed += [_run_row(institution_id, key, run) for run in runs if stood.get(run.first) != run]
+        known = set(_lasting(before.get(key, ())))
+        told += [(*who, said[0]) for said in _lasting(runs) if said not in known]
     own = RunRow.institution_id == institution_id
     for index in range(0, len(gone), 100):
-        session.execute(delete(RunRow).where(own, columns.in_(gone[index : index + 100])))
+        session.execute(delete(RunRow).where(own, _RUN_KEY.in_(gone[index : index + 100])))
     upsert(session, RunRow, changed)
     note_gone(session, institution_id, RunRow, [(institution_id, *key) for key in gone + replaced])
     for index in range(0, len(told), 100):
-        note(session, institution_id, RunRow, own, columns.in_(told[index : index + 100]))
+        note(session, institution_id, RunRow, own, _RUN_KEY.in_(told[index : index + 100]))
 
 
-def _lasting(runs: Sequence[Run]) -> Iterator[Run]:
-    """Give runs as the journal tells them: the newest one's last look moves with each evaluation."""
-    yield from runs[:-1]
-    yield from (replace(run, last=-1) for run in runs[-1:])
+def _lasting(runs: Sequence[Run]) -> Iterator[tuple[object, ...]]:
+    """Give what the journal tells of runs, the first look before all: the newest one's last look moves with each evaluation."""
+    for number, run in enumerate(runs, 1):
+        last = None if number == len(runs) else run.last
+        yield run.first, last, run.outcome, run.state, run.began, run.because_of
 
 
 def _run_row(institution_id: str, key: Key, run: Run) -> dict[str, Any]:

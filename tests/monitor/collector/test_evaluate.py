@@ -3,31 +3,36 @@
 from __future__ import annotations
 
 import itertools
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Engine, delete
+from sqlalchemy import Engine, delete, event
 
 from monitor.collector.evaluate import evaluate, verdicts_as_of
 from monitor.collector.evidence import export_evidence
-from monitor.collector.jobs import evaluate_due, wake_silent
+from monitor.collector.jobs import AFTER_FAILURE, evaluate_due, wake_silent
 from monitor.collector.packs import Packs
 from monitor.evidence.bundle import Bundle
 from monitor.evidence.check import check_bundle
 from monitor.model.calendar import Waiver
 from monitor.model.inventory import Inventory
 from monitor.model.observation import Kind, Observation, Subject
+from monitor.model.regulation import pack_digest, pack_json
 from monitor.model.span import DAY, HOUR, MINUTE, Millis, from_millis
 from monitor.regulations.loader import load
 from monitor.regulations.problem import PackError
 from monitor.store import registry
 from monitor.store.engine import open_engine, reading, writing
-from monitor.store.evaluations import count_late
+from monitor.store.evaluations import count_late, due_evaluations
 from monitor.store.findings import FindingRow, changes_of, current_verdicts, finding_rows
 from monitor.store.keys import revoke_keys
+from monitor.store.registry import known_entry
 from monitor.store.tables import (
     AgentRow,
     FindingChange,
@@ -392,7 +397,7 @@ def test_an_evaluation_that_fails_again_and_again_is_late(
         assert evaluate_due(centre.context) == 1
         centre.clock.advance(60)
         assert late() == 0
-    monkeypatch.setattr("monitor.collector.jobs.evaluate", lambda *_: 1 / 0)
+    monkeypatch.setattr("monitor.collector.jobs.evaluate", lambda *_, **_more: 1 / 0)
     found = []
     for _ in range(6):
         assert evaluate_due(centre.context) == 0
@@ -401,6 +406,74 @@ def test_an_evaluation_that_fails_again_and_again_is_late(
     assert found == [0, 0, 1, 1, 1, 1]
     monkeypatch.undo()
     assert (evaluate_due(centre.context), late()) == (1, 0)
+
+
+@pytest.mark.parametrize("broken", ["monitor.store.registry.entry", "monitor.collector.evaluate.assess"])
+def test_an_evaluation_that_fails_is_tried_again_later_however_early_it_fails(
+    centre: Centre, engine: Engine, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    """Also where it fails in the transaction that takes it on: else it would be the longest due for ever."""
+    centre.see(declared(now(centre)))
+    monkeypatch.setattr(broken, lambda *_, **_more: 1 / 0)
+    assert evaluate_due(centre.context) == 0
+    with reading(engine) as session:
+        assert due_evaluations(session, now(centre) + AFTER_FAILURE - 1) == []
+        assert due_evaluations(session, now(centre) + AFTER_FAILURE) == [("wj-0001", now(centre) + AFTER_FAILURE)]
+
+
+def test_an_evaluation_that_another_process_took_on_is_left_to_it(
+    centre: Centre, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    centre.see(declared(now(centre)))
+    with reading(engine) as session:
+        due = due_evaluations(session, now(centre))
+    assert evaluate_due(centre.context) == 1
+    monkeypatch.setattr("monitor.store.evaluations.due_evaluations", lambda *_: due)
+    assert evaluate_due(centre.context) == 0
+    with reading(engine) as session:
+        assert known_entry(session, "wj-0001").evaluation == 1
+
+
+def test_an_evaluation_asks_each_thing_once(centre: Centre, engine: Engine) -> None:
+    """The same statements for every institution, whatever is in its ledger, and none of them twice."""
+    asked: dict[str, list[str]] = {}
+    for name in ("wj-0002", "wj-0003"):
+        centre.add(name)
+    at = now(centre)
+    for name, cameras in (("wj-0001", 1), ("wj-0002", 3), ("wj-0003", 2)):
+        seen = [index(f"c{number}", at - 5 * MINUTE * number, 91) for number in range(cameras)]
+        seen += [instant(f"camera/c{number}", Kind.EXPIRY, at, {"days": 90}) for number in range(cameras)]
+        centre.see(declared(at, {**INVENTORY, "institution": {"id": name, "name": name}}), *seen, institution=name)
+        evaluate(centre.context, name)
+        with noted(engine) as statements:
+            evaluate(centre.context, name)
+        asked[name] = [re.sub(r"\(VALUES [^)]*\)(, \([^)]*\))*", "(VALUES)", text) for text in statements]
+    read = [text for text in asked["wj-0001"] if text.startswith("SELECT")]
+    assert len(read) == len(set(read)) >= 15
+    assert asked["wj-0001"] == asked["wj-0002"] == asked["wj-0003"]
+
+
+@contextmanager
+def noted(engine: Engine) -> Iterator[list[str]]:
+    """Give the statements that are sent until the block ends."""
+    found: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        found.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+def test_what_is_kept_of_a_pack_is_what_it_was_judged_by() -> None:
+    packs = Packs.of(pack(), load(WUJIANG))
+    for name in ("test-pack", WUJIANG):
+        assert packs.digest(name) == packs.digest(name) == pack_digest(pack_json(packs.get(name)))
+    with pytest.raises(PackError):
+        packs.digest("none")
 
 
 @pytest.mark.parametrize(
