@@ -56,8 +56,8 @@ class Gauge:
         """Of those since the first one, the first one not counted."""
         self._lateness = Lateness(clock_rate)
         self.keyframe_sent_at: float | None = None
-        """When the newest keyframe that was put together was sent, in monotonic seconds: before it was read, and that may be long before
-        the frame after it came, by which it is known to be whole."""
+        """When the newest keyframe that was put together was sent, or the last frame of a run that stands for one, in monotonic seconds: before it
+        was read, and that may be long before the frame after it came, by which it is known to be whole."""
 
     def frame(self, event: FrameEvent) -> None:
         """Take note of one frame."""
@@ -76,9 +76,10 @@ class Gauge:
         """Take note of frames in their order, read together."""
         wanted: FrameEvent | None = None
         for event in events:
+            if event.keyframe_data is not None:  # or the last one of a run that stands for a keyframe
+                wanted = event
             if event.keyframe or self._begin is None:
                 self.frame(event)
-                wanted = event if event.keyframe_data is not None else wanted
             else:
                 self._frames += 1
                 self._bytes += event.bytes

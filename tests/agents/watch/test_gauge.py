@@ -163,3 +163,13 @@ def test_a_keyframe_that_ends_a_read_was_sent_before_it_though_it_is_known_to_be
         before = frames[-1:]
         if second > 1:
             assert gauge.keyframe_sent_at == pytest.approx(1000 + second - 1)
+
+
+def test_a_run_of_frames_that_stands_for_a_keyframe_was_sent_when_its_last_one_was() -> None:
+    """A camera that refreshes its picture part by part sends one keyframe, and hardly another one ever after."""
+    gauge = Gauge(CLOCK)
+    gauge.frames([FrameEvent(1000.0, 0, KEY, keyframe=True, lost=0, keyframe_data=b"x")])
+    for second in range(1, 30):
+        run = FrameEvent(1000.0 + second, second * CLOCK, DELTA, keyframe=False, lost=0, keyframe_data=b"run")
+        gauge.frames([run, FrameEvent(1000.2 + second, second * CLOCK + CLOCK // 5, DELTA, keyframe=False, lost=0)])
+        assert gauge.keyframe_sent_at == pytest.approx(1000 + second)
