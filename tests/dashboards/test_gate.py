@@ -536,8 +536,10 @@ class Worker(asyncio.Protocol):
         """Nothing is in the works."""
 
 
-async def _shared(herd: Herd, number: int, at_work: tuple[int, int] = (0, 0), enough: int | None = None) -> list[int]:
-    """Return how many of so many connections each of two gates at one socket lets in, by what their processes work on already."""
+async def _shared(
+    herd: Herd, number: int, at_work: tuple[int, ...] = (0, 0), enough: int | None = None
+) -> list[int]:
+    """Return how many of so many connections each gate at one socket that two are to share lets in, by what their processes work on already."""
     enough = number if enough is None else enough
     came, all_in, refusals = [0, 0], asyncio.Event(), await make_ready()
 
@@ -552,9 +554,9 @@ async def _shared(herd: Herd, number: int, at_work: tuple[int, int] = (0, 0), en
     with listen("127.0.0.1:0") as listening, ExitStack() as stack:
         for _ in range(number):
             herd(listening.getsockname()[:2])
-        for which in (0, 1):
+        for which, requests in enumerate(at_work):
             load = Load(most_requests=10_000)
-            load.requests = at_work[which]
+            load.requests = requests
             own = stack.enter_context(listening.dup())
             stack.callback(Gate(own, partial(door_of, which), load, refusals, processes=2).close)
         async with asyncio.timeout(20):
@@ -571,6 +573,10 @@ def test_who_has_less_to_do_takes_more(herd: Herd, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(gate, "MOST_LEAVES", 1000)
     busy, idle = asyncio.run(_shared(herd, 16, at_work=(1000, 0)))
     assert (busy, idle) == (4, 12), "the one rests for a second after its first part"
+
+
+def test_what_is_left_for_a_process_that_hangs_is_taken_by_the_other(herd: Herd) -> None:
+    assert asyncio.run(_shared(herd, 32, at_work=(1000,))) == [32, 0]
 
 
 def test_a_herd_is_taken_without_a_rest(herd: Herd, monkeypatch: pytest.MonkeyPatch) -> None:
