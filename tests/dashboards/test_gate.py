@@ -536,9 +536,7 @@ class Worker(asyncio.Protocol):
         """Nothing is in the works."""
 
 
-async def _shared(
-    herd: Herd, number: int, at_work: tuple[int, ...] = (0, 0), enough: int | None = None
-) -> list[int]:
+async def _shared(herd: Herd, number: int, at_work: tuple[int, ...] = (0, 0), enough: int | None = None) -> list[int]:
     """Return how many of so many connections each gate at one socket that two are to share lets in, by what their processes work on already."""
     enough = number if enough is None else enough
     came, all_in, refusals = [0, 0], asyncio.Event(), await make_ready()
