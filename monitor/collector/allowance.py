@@ -39,7 +39,10 @@ class _Used:
 
 
 class Allowance:
-    """What each agent has used of it, in this process alone: it needs no precision. Reports that are there already count, too."""
+    """What each agent has used of it, in this process alone: it needs no precision.
+
+    What is kept counts, and nothing else: a report's signature holds for ever, and who has got hold of one could else use up what its agent may send.
+    """
 
     def __init__(self, at_once: float = AT_ONCE_BYTES, a_second: float = BYTES_A_SECOND) -> None:
         """Begin with nobody known."""
@@ -66,7 +69,7 @@ class Allowance:
         raise TooMuchError("this agent has sent far more than a site has to report; it may go on later, more slowly")
 
     def took(self, who: Identity, size: int, now: float) -> None:
-        """Note so many bytes of an agent."""
+        """Note so many bytes that are kept of an agent."""
         with self._lock:
             used = self._used.pop(who, None) or _Used(0.0, now)
             used.bytes, used.at = self._at_once - self._left(used, now) + size, now

@@ -77,9 +77,9 @@ def _together(context: Context, requests: Sequence[Sequence[bytes]], allowance: 
     answers: dict[int, Rejected | str] = {}
     for group in _groups([item for item in opened if isinstance(item, _Request)]):
         answers |= _store(context, group, now)
-    for item, bodies in zip(opened, requests, strict=True):
+    for item in opened:
         if isinstance(item, _Request):
-            allowance.took(item.arrived.identity, sum(map(len, bodies)), context.clock.monotonic())
+            allowance.took(item.arrived.identity, _kept_bytes(item, answers), context.clock.monotonic())
     return [_answer(item, answers, keys.nonce, now) if isinstance(item, _Request) else item for item in opened]
 
 
@@ -95,6 +95,17 @@ def _let_in(
             yield error
         else:
             yield item
+
+
+def _kept_bytes(request: _Request, answers: Mapping[int, Rejected | str]) -> int:
+    """Return how much of a request is kept: what is new, and other bytes for a place that is taken."""
+    kept = [
+        item
+        for item in request.opened
+        if (answer := answers[id(item)]) == "stored"
+        or (isinstance(answer, Rejected) and answer.reason == "equivocation")
+    ]
+    return sum(len(item.received.envelope.data) for item in kept)
 
 
 Looked = Opened | Rejected | ClockUnsure

@@ -102,3 +102,24 @@ def test_who_only_says_to_be_an_agent_uses_nothing_up(centre: Centre) -> None:
     for _ in range(3):
         assert isinstance(ingest_together(centre.context, [[forged]], allowance)[0], NotProved)
     assert isinstance(ingest_together(centre.context, [[good]], allowance)[0], Receipts)
+
+
+def test_who_has_got_hold_of_a_report_uses_up_nothing_of_its_agent_by_sending_it_again(centre: Centre) -> None:
+    """Its signature holds for ever, and whatever is sent behind it needs none to cost the collector its length."""
+    first, second = (written(centre, "wj-0001", number) for number in (1, 2))
+    allowance = Allowance(at_once=len(first) + 1, a_second=0)
+    for _ in range(3):
+        assert isinstance(ingest_together(centre.context, [[first, bytes(10_000)]], allowance)[0], Receipts)
+    (found,) = ingest_together(centre.context, [[second]], allowance)
+    assert isinstance(found, Receipts)
+    assert [item.status for item in found.receipts] == ["stored"]
+
+
+def test_other_bytes_for_a_place_that_is_taken_count_as_they_are_kept(centre: Centre) -> None:
+    report = centre.report(span("camera/gate", "up", NOW - SECOND, NOW), institution="wj-0001")
+    other = report.model_copy(update={"version": f"{report.version}x"})
+    first, second = (centre.agents["wj-0001"].envelope(item.to_bytes()) for item in (report, other))
+    allowance = Allowance(at_once=len(first) + 1, a_second=0)
+    for body in (first, second):
+        assert isinstance(ingest_together(centre.context, [[body]], allowance)[0], Receipts)
+    assert isinstance(ingest_together(centre.context, [[first]], allowance)[0], TooMuchError)
