@@ -52,7 +52,12 @@ def run_last(session: Session, statement: str, columns: Mapping[str, str], rows:
 
 
 def send_last(connection: Connection, statement: str, values: Sequence[Any]) -> None:
-    """Send a statement to PostgreSQL together with the transaction's end: each way there and back costs both sides more than a row."""
+    """Send a statement to PostgreSQL together with the transaction's end: each way there and back costs both sides more than a row.
+
+    Raises RuntimeError outside of a transaction, whose end would never come.
+    """
+    if not connection.in_transaction():
+        raise RuntimeError("a statement that is sent with a transaction's end needs one")
     driver: Any = connection.connection.driver_connection
     driver.put_off(statement, values)
 

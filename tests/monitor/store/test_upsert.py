@@ -7,7 +7,7 @@ from sqlalchemy import Engine, select, update
 from sqlalchemy.exc import IntegrityError
 
 from monitor.store.engine import reading, writing
-from monitor.store.given import NUMBER, TEXT, run_given, run_last
+from monitor.store.given import NUMBER, TEXT, run_given, run_last, send_last
 from monitor.store.tables import CollectorKeyRow, DisputedReportRow, InstitutionRow, JurisdictionRow
 from monitor.store.upsert import insert_new, insert_rows, upsert
 from support.centre import make_centre
@@ -66,6 +66,11 @@ def test_on_postgresql_it_goes_no_sooner(engine: Engine) -> None:
         seen = len(session.execute(select(CollectorKeyRow.name)).all())
     assert seen == (0 if engine.dialect.name == "postgresql" else 3)
     assert len(stored(engine)) == 3
+
+
+def test_without_a_transaction_nothing_waits_for_its_end(engine: Engine) -> None:
+    with engine.connect() as connection, pytest.raises(RuntimeError):
+        send_last(connection, "DELETE FROM collector_key", ())
 
 
 def test_where_it_fails_nothing_is_committed_and_the_connection_goes_on(engine: Engine) -> None:
