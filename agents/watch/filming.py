@@ -17,7 +17,7 @@ from agents.vision.loop import Frame
 from agents.vision.replay import Window
 from agents.watch.decoder import DecodeError, Decoder, DecoderKilledError
 from agents.watch.ended import ended
-from agents.watch.looking import rest_after
+from agents.watch.looking import rest_after, rest_after_kills
 from agents.watch.sender_time import APART_SECONDS, SenderTime
 from monitor.model.clock import Clock
 
@@ -27,11 +27,6 @@ second or two."""
 
 MOST_SHOWN = 48
 """Frames of a window: of a camera's are ten or fewer."""
-
-COSTLY_FIRST_SECONDS = 60.0
-COSTLY_MOST_SECONDS = 3600.0
-"""So long nothing is filmed after a film that kept the decoder busy until it was killed, twice as long after each further one: all other cameras
-waited for that."""
 
 EARLY_SECONDS = APART_SECONDS + 0.5
 """So much sooner frames may be read than a clock says that was laid on ours by one that was read late: the keyframe before a window must not be missed."""
@@ -131,18 +126,18 @@ class Filming:
         try:
             developed = await self._decoder.film(codec, coded, last, earlier)
         except DecoderKilledError:
-            rests = min(COSTLY_FIRST_SECONDS * 2.0**self._killed, COSTLY_MOST_SECONDS)
-            self._killed, self._rests_until = self._killed + 1, self._clock.monotonic() + rests
+            self._killed += 1
+            self._rest(rest_after_kills(self._killed))
             raise
         except DecodeError as error:
-            self._rest(error.seconds)
+            self._rest(rest_after(error.seconds))
             raise
-        self._rest(developed.seconds)
+        self._rest(rest_after(developed.seconds))
         self._killed = max(0, self._killed - 1)
         if len(developed.frames) != last:
             return []  # of some no imprint is made: none can be told from another
         return developed.frames
 
-    def _rest(self, took: float) -> None:
-        """Leave the decoder to other cameras' looks after a dear film, as after a dear look."""
-        self._rests_until = self._clock.monotonic() + rest_after(took)
+    def _rest(self, seconds: float) -> None:
+        """Leave the decoder to other cameras' looks for so long, as after a look that cost as much."""
+        self._rests_until = self._clock.monotonic() + seconds

@@ -23,6 +23,11 @@ def rest_after(took: float) -> float:
     return DEAR_TIMES * took if took > DEAR_SECONDS else 0.0
 
 
+def rest_after_kills(kills: int) -> float:
+    """Return for how long a camera leaves the decoder to the others after it has cost its life so many times."""
+    return min(COSTLY_FIRST_SECONDS * 2.0 ** (kills - 1), COSTLY_MOST_SECONDS)
+
+
 class Rhythm:
     """One camera's looks. Seconds throughout."""
 
@@ -65,7 +70,7 @@ class Rhythm:
         look is seen no later than that.
         """
         if self._failed and self._costly:
-            return max(self._look_every, min(COSTLY_FIRST_SECONDS * 2.0 ** (self._costly - 1), COSTLY_MOST_SECONDS))
+            return max(self._look_every, rest_after_kills(self._costly))
         rest = rest_after(self._took)
         if self._failed > FORGIVEN:
             return max(self._look_every, rest, min(self._look_every * 2.0 ** (self._failed - FORGIVEN), MOST_SECONDS))
