@@ -54,7 +54,7 @@ class Allowance:
         """Raises TooMuchError where an agent has used it up by the monotonic second `now`; the log says so once an hour."""
         with self._lock:
             used = self._used.get(who)
-            if used is None or self._left(used, now) > 0:
+            if used is None or self._level(used, now) < self._at_once:
                 return
             tells = now - used.told_at > TOLD_EACH_SECONDS
             if tells:
@@ -72,10 +72,11 @@ class Allowance:
         """Note so many bytes that are kept of an agent."""
         with self._lock:
             used = self._used.pop(who, None) or _Used(0.0, now)
-            used.bytes, used.at = self._at_once - self._left(used, now) + size, now
+            used.bytes, used.at = self._level(used, now) + size, now
             self._used[who] = used
             while len(self._used) > MOST_AGENTS:
                 self._used.popitem(last=False)
 
-    def _left(self, used: _Used, now: float) -> float:
-        return self._at_once - max(0.0, used.bytes - self._a_second * (now - used.at))
+    def _level(self, used: _Used, now: float) -> float:
+        """Return how much of what was used counts still."""
+        return max(0.0, used.bytes - self._a_second * (now - used.at))
