@@ -25,8 +25,8 @@ Words = Mapping[str, object]
 """A key's JWK (RFC 7517)."""
 
 
-def _binds(_jwk: Words) -> bool:
-    """Every key of the algorithm binds its owner."""
+def _never(_jwk: Words) -> bool:
+    """Tell of a key whose algorithm has none that binds nobody."""
     return False
 
 
@@ -42,7 +42,7 @@ class Suite:
     """What a public key's JWK must say."""
     retired: bool = False
     """Nothing new that names it is taken; what was taken before is still checked. Without its entry nothing can be."""
-    binds_nobody: Callable[[Words], bool] = _binds
+    binds_nobody: Callable[[Words], bool] = _never
     """Tells by the JWK of a public key of this algorithm whether anybody could sign for it: such a key is taken for none."""
 
 
