@@ -17,7 +17,19 @@ from typing import Any
 
 from agents.journal import Journal
 from agents.outbox import Outbox, Slot
-from benchmarks.torture.power_disk import ALL_STATES_UPTO, CALLS, Change, Moment, Recorder, choices, moments, states
+from benchmarks.torture.power_disk import (
+    ALL_STATES_UPTO,
+    CALLS,
+    LOG,
+    Change,
+    Moment,
+    Recorder,
+    by_chance,
+    choices,
+    moments,
+    states,
+)
+from benchmarks.torture.power_reader import reading
 from monitor.model.observation import Kind, Observation, Subject
 
 ROOT = Path(__file__).parents[3]
@@ -139,14 +151,9 @@ def torture(runs: int, seed: int) -> list[str]:
             for database in DATABASES
             for sector in SECTORS
         ]
-        every = (
-            (database, moment, chosen)
-            for database, moment, sector in places
-            for chosen in choices(moment, sector, seeded)
-        )
         known: set[bytes] = set()
         problems: list[str] = []
-        for database, moment, chosen in every if runs == 0 else _sample(places, runs, seeded):
+        for database, moment, chosen in _every(places, seeded) if runs == 0 else _sample(places, runs, seeded):
             files = moment.files(chosen)
             case = _digest(database.promised(truth_of(moment.said)), files)
             if case not in known:
@@ -157,6 +164,24 @@ def torture(runs: int, seed: int) -> list[str]:
         f"F3: {len(known)} states of a database's disk, the power gone at one of {len(found)} points; {_spread(places)}"
     )
     return problems
+
+
+def _every(places: Sequence[Place], seeded: random.Random) -> Iterator[Case]:
+    """Give all choices of all places, and some by chance. Raises AssertionError where one of these is read as none of all is: they aren't all."""
+    for database, moment, sector in places:
+        readings = set()
+        for chosen in choices(moment, sector):
+            readings.add(read(database, moment.files(chosen)))
+            yield database, moment, chosen
+        for chosen in by_chance(moment, sector, seeded):
+            assert read(database, moment.files(chosen)) in readings, "a state was left out"
+            yield database, moment, chosen
+
+
+def read(database: Database, files: dict[str, bytes]) -> object:
+    """Return all that can be read of a database's files."""
+    rest = {name: data for name, data in files.items() if name not in {database.file, database.file + LOG}}
+    return reading(files.get(database.file, b""), files.get(database.file + LOG, b"")), frozenset(rest.items())
 
 
 def _spread(places: Sequence[Place]) -> str:
@@ -170,14 +195,14 @@ def _spread(places: Sequence[Place]) -> str:
     shown = f", 2^{math.log2(min(more)):.0f} to 2^{math.log2(max(more)):.0f} of {len(more)}" if more else ""
     return (
         f"states that differ in their bytes, by point, database and sector ({len(counts)}): {', '.join(told)}{shown};"
-        f" all judged of {len(counts) - len(more)}, of the others all that SQLite can tell apart and some of the rest"
+        f" of {len(counts) - len(more)} all are judged, of the others one for each thing that SQLite can read, and some by chance"
     )
 
 
 def _sample(places: Sequence[Place], count: int, seeded: random.Random) -> Iterator[Case]:
     """Give one choice each of places taken by chance."""
     for database, moment, sector in seeded.choices(places, k=count):
-        yield database, moment, seeded.choice(list(choices(moment, sector, seeded)))
+        yield database, moment, seeded.choice([*choices(moment, sector), *by_chance(moment, sector, seeded)])
 
 
 def _digest(promised: object, files: dict[str, bytes]) -> bytes:

@@ -16,14 +16,15 @@ from itertools import chain, pairwise, product
 from operator import itemgetter
 from pathlib import Path
 
+from benchmarks.torture import power_reader
+from benchmarks.torture.power_reader import PAGE_BYTES, Piece
+
 CALLS = ("openat", "pwrite64", "write", "ftruncate", "fsync", "fdatasync", "unlink", "rename")
 ALL_STATES_UPTO = 1 << 14
 """States that differ in their bytes: of a point that allows no more all are tried."""
 RANDOM_SUBSETS = 24
-COUNTED = "-commits"
-"""The small file beside a database that counts its commits: one place that is written again and again."""
-LOG, LOG_HEADER_BYTES, FRAME_HEADER_BYTES, PAGE_BYTES = "-wal", 32, 24, 4096
-"""SQLite's log: its name's end, and how long what is in it is (sqlite.org/fileformat2.html#walformat)."""
+LOG = "-wal"
+"""Ends the name of a database's log."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,8 @@ class Name:
 
 
 Change = Write | Length | Name
+Placed = tuple[int, Change]
+"""With its place among all open changes."""
 
 
 @dataclass(frozen=True)
@@ -169,15 +172,21 @@ class Moment:
             self.said,
         )
 
+    def named(self, chosen: Iterable[Change]) -> dict[str, int]:
+        """Return the names and their files, when of what may be there this is."""
+        names: dict[str, int | None] = {
+            **self.names,
+            **{item.name: item.file for item in chosen if isinstance(item, Name)},
+        }
+        return {name: file for name, file in names.items() if file is not None}
+
     def files(self, chosen: Sequence[Change]) -> dict[str, bytes]:
         """Return the files by name, when of what may be there this is."""
         contents = {file: bytearray(data) for file, data in self.contents.items()}
-        names = dict(self.names)
         for item in chosen:
             if isinstance(item, Name):
-                names.pop(item.name, None)
-                names |= {} if item.file is None else {item.name: item.file}
-            elif isinstance(item, Length):
+                continue
+            if isinstance(item, Length):
                 data = contents.setdefault(item.file, bytearray())
                 data[:] = data[: item.size].ljust(item.size, b"\0")
             else:
@@ -185,7 +194,7 @@ class Moment:
                 if len(data) < item.offset:
                     data.extend(bytes(item.offset - len(data)))
                 data[item.offset : item.offset + len(item.data)] = item.data
-        return {name: bytes(contents.get(file, b"")) for name, file in names.items()}
+        return {name: bytes(contents.get(file, b"")) for name, file in self.named(chosen).items()}
 
 
 def moments(steps: Sequence[Step]) -> Iterator[Moment]:
@@ -217,12 +226,7 @@ def _settle(disk: Moment, done: tuple[Change, ...]) -> tuple[dict[int, bytes], d
     numbers = {*disk.contents, *(item.file for item in done if not isinstance(item, Name))}
     by_number = Moment(disk.contents, {str(file): file for file in numbers}, (), ())
     contents = by_number.files([item for item in done if not isinstance(item, Name)])
-    names = dict(disk.names)
-    for item in done:
-        if isinstance(item, Name):
-            names.pop(item.name, None)
-            names |= {} if item.file is None else {item.name: item.file}
-    return {int(number): data for number, data in contents.items()}, names
+    return {int(number): data for number, data in contents.items()}, disk.named(done)
 
 
 def open_changes(moment: Moment, sector: int) -> list[Change]:
@@ -237,11 +241,10 @@ def open_changes(moment: Moment, sector: int) -> list[Change]:
 class Slot:
     """Open changes of which the last one that is there hides all others: writes of one place, else a single change."""
 
-    options: tuple[tuple[int, Change], ...]
-    """Each with its place among all open changes."""
+    options: tuple[Placed, ...]
 
     @property
-    def choices(self) -> tuple[tuple[tuple[int, Change], ...], ...]:
+    def choices(self) -> tuple[tuple[Placed, ...], ...]:
         """None of them, or one."""
         return ((), *((option,) for option in self.options))
 
@@ -260,27 +263,119 @@ def states(moment: Moment, sector: int) -> int:
     return math.prod(len(slot.choices) for slot in slots(moment, sector))
 
 
-def choices(moment: Moment, sector: int, seeded: random.Random) -> Iterator[tuple[Change, ...]]:
+def choices(moment: Moment, sector: int) -> Iterator[tuple[Change, ...]]:
     """Give which open changes of one database may be there: every choice that makes other bytes, where they are few.
 
-    Else there are the pieces of a transaction on their way into the log, or of pages on their way from the log into the
-    database. Of a log SQLite reads the frames at its front that are whole, and of a database no page that its log has: so every
-    number of whole frames is tried, and all pages and none, each with every choice of all else; and of the pieces the
-    regular choices and some by chance, with the newest of all else and with none.
+    Else the pieces of a transaction are on their way into the log, or those of pages out of it: see `one_for_each_reading`.
     """
-    open_slots = slots(moment, sector)
-    if states(moment, sector) <= ALL_STATES_UPTO:
-        yield from _all(open_slots)
+    yield from _all(slots(moment, sector)) if is_few(moment, sector) else one_for_each_reading(moment, sector)
+
+
+def one_for_each_reading(moment: Moment, sector: int) -> Iterator[tuple[Change, ...]]:
+    """Give one choice for each thing that SQLite can read of database and log (`power_reader`), with each choice of all else.
+
+    Raises ValueError where those are too many, too.
+    """
+    name = _database(moment)
+    pieces, others = _apart(moment, slots(moment, sector))
+    of_logs: dict[int | None, list[tuple[Placed, ...]]] = {}
+    for rest in product(*(slot.choices for slot in others)):
+        beside = list(chain(*rest))
+        names = moment.named(item for _, item in beside)
+        log, database = names.get(name + LOG), names.get(name)
+        if log not in of_logs:
+            of_logs[log] = list(_ways(moment, pieces, log))
+        for of_log in of_logs[log]:
+            there = [*beside, *of_log]
+            content = moment.files(_in_order(there)).get(name + LOG, b"")
+            for of_pages in _pages(pieces, database, content):
+                yield _in_order([*there, *of_pages])
+
+
+def is_few(moment: Moment, sector: int) -> bool:
+    """Tell whether all states that differ in their bytes can be tried."""
+    return states(moment, sector) <= ALL_STATES_UPTO
+
+
+def by_chance(moment: Moment, sector: int, seeded: random.Random) -> Iterator[tuple[Change, ...]]:
+    """Give other choices where not all are tried: of the pieces regular ones and some by chance, with the newest of all else and with none."""
+    if is_few(moment, sector):
         return
-    logs = _called(moment, LOG)
-    many, few = _apart(moment, open_slots)
-    ends = [place for place in range(len(many) + 1) if _is_end(many, place, logs)]
-    for rest in product(*(slot.choices for slot in few)):
-        for end in ends:
-            yield _in_order([*chain(*rest), *(slot.options[-1] for slot in many[:end])])
-    for beside in ([], [slot.options[-1] for slot in few]):
-        for chosen in _some(len(many), seeded):
-            yield _in_order([*beside, *(many[index].options[-1] for index in chosen)])
+    open_slots = slots(moment, sector)
+    pieces, others = _apart(moment, open_slots)
+    for beside in ([], [slot.options[-1] for slot in others]):
+        for chosen in _some(len(pieces), seeded):
+            yield _in_order([*beside, *(pieces[index].options[-1] for index in chosen)])
+
+
+def _apart(moment: Moment, open_slots: Sequence[Slot]) -> tuple[list[Slot], list[Slot]]:
+    """Return the pieces of the log and of the database's pages, and all else. Raises ValueError where that is more than can be tried."""
+    names = _names(moment)
+    log, database = (names.get(_database(moment) + end) for end in (LOG, ""))
+    pieces: list[Slot] = []
+    others: list[Slot] = []
+    for slot in open_slots:
+        is_piece = isinstance(slot.options[-1][1], Write) and _file(slot) in {log, database}
+        (pieces if is_piece else others).append(slot)
+    if math.prod(len(slot.choices) for slot in others) > ALL_STATES_UPTO:
+        raise ValueError("what is open beside the log and the pages is too much to be tried")
+    if any(isinstance(slot.options[-1][1], Length) and _file(slot) == log for slot in others):
+        raise ValueError("a log whose length is open is not understood")
+    return pieces, others
+
+
+def _ways(moment: Moment, pieces: Sequence[Slot], log: int | None) -> Iterator[tuple[Placed, ...]]:
+    """Give the choices of the log's pieces: one for each front that it may have."""
+    content = b"" if log is None else moment.contents.get(log, b"")
+    places = [[(option, _piece(option)) for option in slot.options] for slot in pieces if _file(slot) == log]
+    yield from power_reader.ways(content, places)
+
+
+def _pages(pieces: Sequence[Slot], database: int | None, log: bytes) -> Iterator[list[Placed]]:
+    """Give the choices of the database's pieces: all of those that are read, each with none of the others and with all."""
+    found = power_reader.read_log(log)
+    read: list[Slot] = []
+    hidden: list[Placed] = []
+    for slot in pieces:
+        if _file(slot) == database:
+            place = _piece(slot.options[-1]).offset
+            number = place // PAGE_BYTES + 1
+            from_the_file = not found.size or (number <= found.size and number not in found.pages)
+            if from_the_file or place < power_reader.HEADER_BYTES:
+                read.append(slot)
+            else:
+                hidden.append(slot.options[-1])
+    if math.prod(len(slot.choices) for slot in read) > ALL_STATES_UPTO:
+        raise ValueError("what is open of pages that the log doesn't have is too much to be tried")
+    for chosen in product(*(slot.choices for slot in read)):
+        for beside in ([], hidden) if hidden else ([],):
+            yield [*chain(*chosen), *beside]
+
+
+def _piece(option: Placed) -> Piece:
+    item = option[1]
+    assert isinstance(item, Write)
+    return Piece(item.offset, item.data)
+
+
+def _file(slot: Slot) -> int | None:
+    return slot.options[-1][1].file
+
+
+def _database(moment: Moment) -> str:
+    """Return the database's name. Raises ValueError where there is none with a log."""
+    (name, *others) = {item.removesuffix(LOG) for item in _names(moment) if item.endswith(LOG)} or {""}
+    if not name or others:
+        raise ValueError("what is open is not one database's with its log")
+    return name
+
+
+def _names(moment: Moment) -> dict[str, int | None]:
+    """Return the names that there are or may be, and the files."""
+    return {
+        **moment.names,
+        **{item.name: item.file for item in moment.pending if isinstance(item, Name) and item.file is not None},
+    }
 
 
 def _all(open_slots: Sequence[Slot]) -> Iterator[tuple[Change, ...]]:
@@ -290,41 +385,6 @@ def _all(open_slots: Sequence[Slot]) -> Iterator[tuple[Change, ...]]:
 
 def _in_order(chosen: Iterable[tuple[int, Change]]) -> tuple[Change, ...]:
     return tuple(item for _, item in sorted(chosen, key=itemgetter(0)))
-
-
-def _called(moment: Moment, end: str) -> set[int]:
-    """Return the files that have a name with this end, or may have."""
-    pending = [(item.name, item.file) for item in moment.pending if isinstance(item, Name)]
-    names = [*moment.names.items(), *pending]
-    return {file for name, file in names if file is not None and name.endswith(end)}
-
-
-def _apart(moment: Moment, open_slots: Sequence[Slot]) -> tuple[list[Slot], list[Slot]]:
-    """Return the pieces of logs and pages, and all else. Raises ValueError where that is too much to be tried."""
-    small = _called(moment, COUNTED)
-    many: list[Slot] = []
-    few: list[Slot] = []
-    for slot in open_slots:
-        item = slot.options[-1][1]
-        (many if isinstance(item, Write) and item.file not in small else few).append(slot)
-    if math.prod(len(slot.choices) for slot in few) > ALL_STATES_UPTO:
-        raise ValueError("what is open beside the log and the pages is too much to be tried")
-    return many, few
-
-
-def _is_end(many: Sequence[Slot], place: int, logs: set[int]) -> bool:
-    """Tell whether a frame of the log, or the whole of it or of the pages, ends before this one of the pieces."""
-    if place in {0, len(many)}:
-        return True
-    before, after = many[place - 1].options[-1][1], many[place].options[-1][1]
-    assert isinstance(before, Write)
-    assert isinstance(after, Write)
-    return before.file != after.file or (after.file in logs and _frame(before) != _frame(after))
-
-
-def _frame(piece: Write) -> int:
-    """Return which frame of its log a piece is of; -1: the log's header."""
-    return (piece.offset - LOG_HEADER_BYTES) // (FRAME_HEADER_BYTES + PAGE_BYTES)
 
 
 def _some(count: int, seeded: random.Random) -> Iterator[tuple[int, ...]]:

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import chain, combinations
 
+import pytest
+
+from benchmarks.torture import power_reader
 from benchmarks.torture.power_disk import (
-    FRAME_HEADER_BYTES,
-    LOG_HEADER_BYTES,
-    PAGE_BYTES,
     Change,
     Length,
     Moment,
     Name,
     Write,
     choices,
+    is_few,
+    one_for_each_reading,
     open_changes,
-    slots,
     states,
 )
+from benchmarks.torture.power_reader import FRAME_BYTES, FRAME_HEADER_BYTES, LOG_HEADER_BYTES, PAGE_BYTES, read_log
 
 DATABASE, LOG, COUNT = 1, 2, 3
 NAMES = {"outbox.sqlite": DATABASE, "outbox.sqlite-wal": LOG, "outbox.sqlite-commits": COUNT}
@@ -47,7 +49,7 @@ def test_every_choice_that_makes_other_bytes_is_tried() -> None:
         moment = Moment({1: b"w" * 700}, {"a": 1}, pending, ())
         pieces = open_changes(moment, 512)
         subsets = chain.from_iterable(combinations(pieces, size) for size in range(len(pieces) + 1))
-        assert states_of(moment, choices(moment, 512, seeded)) == states_of(moment, subsets)
+        assert states_of(moment, choices(moment, 512)) == states_of(moment, subsets)
         fewer += states(moment, 512) < 2 ** len(pieces)
     assert fewer > 10, "writes of one place are one choice"
 
@@ -56,40 +58,80 @@ def count(number: int) -> Write:
     return Write(COUNT, 0, b"%020d\n" % number)
 
 
-def frames(seeded: random.Random, first: int, last: int) -> list[Write]:
-    found = []
-    for number in range(first, last):
-        at = LOG_HEADER_BYTES + number * (FRAME_HEADER_BYTES + PAGE_BYTES)
-        found += [
-            Write(LOG, at, seeded.randbytes(FRAME_HEADER_BYTES)),
-            Write(LOG, at + FRAME_HEADER_BYTES, seeded.randbytes(PAGE_BYTES)),
-        ]
-    return found
+def parts_of(log: bytes, first: int) -> Iterator[tuple[int, int]]:
+    """Where each part that is written at once begins, from a frame on, and how long it is."""
+    for at in range(LOG_HEADER_BYTES + first * FRAME_BYTES, len(log), FRAME_BYTES):
+        yield at, FRAME_HEADER_BYTES
+        yield at + FRAME_HEADER_BYTES, PAGE_BYTES
 
 
-def test_of_a_transaction_in_the_log_every_number_of_whole_frames_is_tried_with_all_else() -> None:
-    seeded = random.Random(1)
-    written = frames(seeded, 2, 6)
-    moment = Moment({}, NAMES, (count(1), count(2), count(3), *written), ())
-    assert len(slots(moment, 512)) == 1 + len(open_changes(Moment({}, NAMES, tuple(written), ()), 512))
-    tried = states_of(moment, choices(moment, 512, seeded))
-    assert len(tried) > 4 * 5
+def test_of_a_transaction_in_the_log_every_number_of_whole_frames_is_tried_with_all_else(
+    written: tuple[bytes, bytes],
+) -> None:
+    database, log = written
+    known = LOG_HEADER_BYTES + 2 * FRAME_BYTES
+    end = LOG_HEADER_BYTES + read_log(log).frames * FRAME_BYTES
+    calls = [Write(LOG, at, log[at : at + size]) for at, size in parts_of(log[:end], 2)]
+    moment = Moment({DATABASE: database, LOG: log[:known]}, NAMES, (count(1), count(2), count(3), *calls), ())
+    assert not is_few(moment, 512)
+    tried = states_of(moment, choices(moment, 512))
+    whole_frames = len(calls) // 2
+    assert len(tried) == 4 * (whole_frames + 1)
     for number in (None, 1, 2, 3):
-        for whole in range(5):
-            there: list[Change] = [*([] if number is None else [count(number)]), *written[: 2 * whole]]
+        for whole in range(whole_frames + 1):
+            there: list[Change] = [*([] if number is None else [count(number)]), *calls[: 2 * whole]]
             assert frozenset(moment.files(there).items()) in tried
 
 
-def test_of_pages_on_their_way_out_of_the_log_all_and_none_are_tried_with_all_else() -> None:
-    seeded = random.Random(1)
-    pages = [Write(DATABASE, number * PAGE_BYTES, seeded.randbytes(PAGE_BYTES)) for number in range(3)]
-    moment = Moment({}, NAMES, (count(1), count(2), *pages, Length(DATABASE, 5 * PAGE_BYTES)), ())
-    tried = states_of(moment, choices(moment, 512, seeded))
+def test_of_pages_on_their_way_out_of_the_log_all_and_none_are_tried_with_all_else(
+    written: tuple[bytes, bytes],
+) -> None:
+    database, log = written
+    pages = read_log(log).pages
+    out = [Write(DATABASE, (number - 1) * PAGE_BYTES, data) for number, data in sorted(pages.items())]
+    length = Length(DATABASE, 40 * PAGE_BYTES)
+    moment = Moment({DATABASE: database, LOG: log}, NAMES, (count(1), count(2), *out, length), ())
+    assert not is_few(moment, 512)
+    tried = states_of(moment, choices(moment, 512))
     for number in (None, 1, 2):
-        for there in ([], pages):
-            for length in ([], [Length(DATABASE, 5 * PAGE_BYTES)]):
-                all_of_it: list[Change] = [*([] if number is None else [count(number)]), *there, *length]
+        for there in ([], out):
+            for longer in ([], [length]):
+                all_of_it: list[Change] = [*([] if number is None else [count(number)]), *there, *longer]
                 assert frozenset(moment.files(all_of_it).items()) in tried
+    whole_writes = 1 << 30
+    assert is_few(moment, whole_writes)
+    every, few = (
+        {power_reader.reading(files["outbox.sqlite"], log) for files in map(moment.files, chosen)}
+        for chosen in (choices(moment, whole_writes), one_for_each_reading(moment, whole_writes))
+    )
+    same = every == few
+    assert same, "no other choice of pages is read otherwise"
+
+
+def test_a_page_that_the_log_does_not_have_is_read_as_it_lies_there(written: tuple[bytes, bytes]) -> None:
+    """Nobody writes one before it is synced in the log; where somebody does, each of its sectors is a choice."""
+    database, log = written
+    pages = read_log(log).pages
+    other = next(number for number in range(1, len(database) // PAGE_BYTES + 1) if number not in pages)
+    out = [Write(DATABASE, (number - 1) * PAGE_BYTES, b"?" * PAGE_BYTES) for number in (other, *pages)]
+    moment = Moment({DATABASE: database, LOG: log}, NAMES, tuple(out), ())
+    read = {power_reader.reading(files["outbox.sqlite"], log) for files in map(moment.files, choices(moment, 512))}
+    with_header = 2 if 1 in pages else 1
+    assert len(read) == with_header * 2**8
+
+
+def test_what_is_not_a_log_and_pages_is_not_passed_over() -> None:
+    many: tuple[Change, ...] = tuple(Write(DATABASE, 8 * index, b"x") for index in range(15))
+    cases: list[tuple[dict[str, int], tuple[Change, ...], str]] = [
+        ({"a": DATABASE}, many, "not one database's"),
+        (NAMES, tuple(Write(COUNT, 8 * index, b"x") for index in range(15)), "beside the log"),
+        (NAMES, (*many, Length(LOG, 9)), "length is open"),
+        (NAMES, many, "doesn't have"),
+    ]
+    for names, pending, said in cases:
+        moment = Moment({DATABASE: bytes(200)}, names, pending, ())
+        with pytest.raises(ValueError, match=said):
+            list(choices(moment, 512))
 
 
 def test_a_database_s_states_are_those_of_its_own_files() -> None:
