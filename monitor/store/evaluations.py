@@ -8,17 +8,13 @@ from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from monitor.model.span import MINUTE, Millis
-from monitor.store.tables import FindingRecord, InstitutionRow
+from monitor.store.findings import OPEN
+from monitor.store.tables import InstitutionRow
 from monitor.store.upsert import table_of
 
-_INSTITUTION, _FINDING = table_of(InstitutionRow), table_of(FindingRecord)
+_INSTITUTION = table_of(InstitutionRow)
 _WHO = _INSTITUTION.c.id == bindparam("who")
-_OPEN = (
-    select(func.count())
-    .select_from(_FINDING)
-    .where(_FINDING.c.institution_id == bindparam("who"), _FINDING.c.ended_at.is_(None))
-    .scalar_subquery()
-)
+_OPEN = OPEN.scalar_subquery()
 _CLAIM = (
     update(_INSTITUTION)
     .where(_WHO, _INSTITUTION.c.evaluate_due_at == bindparam("due"))

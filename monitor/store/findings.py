@@ -38,6 +38,12 @@ _KNOWN = (
     .where(_FINDING.c.institution_id == bindparam("who"))
     .order_by(_FINDING.c.began_at, _FINDING.c.id)
 )  # fmt: skip
+OPEN = (
+    select(func.count())
+    .select_from(_FINDING)
+    .where(_FINDING.c.institution_id == bindparam("who"), _FINDING.c.ended_at.is_(None))
+)
+"""How many findings of an institution (`who`) are open."""
 
 _LAST: Millis = 221_845_392_000_000
 """The year 9000: calendars end in 9999, and no finding is of later."""
@@ -390,10 +396,7 @@ def open_counts(session: Session) -> dict[str, int]:
 
 def count_open(session: Session, institution: str) -> int:
     """Return how many findings of an institution are open."""
-    query = select(func.count()).select_from(FindingRecord)
-    return session.scalars(
-        query.where(FindingRecord.institution_id == institution, FindingRecord.ended_at.is_(None))
-    ).one()
+    return session.scalars(OPEN, {"who": institution}).one()
 
 
 def _json(value: Sequence[Any] | dict[str, Any]) -> str:
