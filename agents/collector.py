@@ -29,6 +29,18 @@ LONGEST_WAIT_SECONDS = 3600.0
 """No Retry-After makes the agent wait longer."""
 
 
+_BROKE_OFF = "the connection broke off"
+_CHECK = "check its address and the network"
+_ADVICE = {
+    "not yet valid": "set this machine's clock",
+    "has expired": "its certificate has to be renewed, or this machine's clock to be set",
+    "is not valid for": "write its address with a name that its certificate has",
+    "CERTIFICATE_VERIFY_FAILED": "its certificate comes from no authority that this agent trusts: somebody may stand between;"
+    " ask whoever runs the collector, and enrol the agent with the right one (--ca)",
+}
+"""What to do by what OpenSSL says of a certificate; the first that is said counts."""
+
+
 class CollectorError(Exception):
     """The collector could not be asked, or did not answer usably; the text is one sentence. Trying again may help."""
 
@@ -231,9 +243,19 @@ class Collector:
         except TimeoutError:
             raise CollectorError(f"the collector {self.url} did not answer within {self._seconds:g} s") from None
         except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, OSError) as error:
-            reason = str(error) or type(error).__name__
-            raise CollectorError(f"the collector {self.url} can't be reached: {reason}; {_advice(reason)}") from None
+            reason = str(error) or _BROKE_OFF
+            raise CollectorError(f"the collector {self.url} can't be reached: {reason}; {self._advice(reason)}") from None
         return self._judge(Answer(response.status_code, response.headers, content))
+
+    def _advice(self, reason: str) -> str:
+        """Return what to do where the collector can't be reached: a box whose clock was lost finds every certificate too new."""
+        for said, advice in _ADVICE.items():
+            if said in reason:
+                return advice
+        if self.url.startswith("https://") and (reason == _BROKE_OFF or "Server disconnected" in reason):
+            # What TLS 1.3 says of a client's certificate comes after the handshake, and is lost with the connection.
+            return f"{_CHECK}; where it asks agents for a certificate, enrol this one with it (--client-certificate)"
+        return _CHECK
 
     def _judge(self, answer: Answer) -> Answer:
         """Return a good answer, raise what a bad one means."""
@@ -246,21 +268,12 @@ class Collector:
                 f"{said}: it does not accept this agent; enrol it again with `cradlewatch agent enroll`",
                 nonce if nonce is not None and is_nonce(nonce) else None,
             )
-        if answer.status in {429, 503}:
-            raise Busy(f"{said}: it is busy", _retry_after(answer.headers))
         detail = _problem(answer)
+        if answer.status in {429, 503}:
+            raise Busy(f"{said}: {detail or 'it is busy'}", _retry_after(answer.headers))
         if detail is not None and 400 <= answer.status < 500:
             raise Refused(f"{said}: {detail}", answer.status)
         raise CollectorError(f"{said}: is this the collector's address?" if answer.status < 500 else said)
-
-
-def _advice(reason: str) -> str:
-    """Return what to do where the collector can't be reached: a box whose clock was lost finds every certificate too new."""
-    if "not yet valid" in reason:
-        return "set this machine's clock"
-    if "has expired" in reason:
-        return "its certificate has to be renewed, or this machine's clock to be set"
-    return "check its address and the network"
 
 
 def _trust(url: str, pinned: Pinned) -> ssl.SSLContext | bool:

@@ -97,6 +97,7 @@ async def test_a_code_registers_a_key_that_never_leaves(collector: LoopbackColle
         (Reply(500), "the collector URL answered 500; try again"),
         (Reply(404), "the collector URL answered 404: is this the collector's address?"),
         (Reply(503), "the collector URL answered 503: it is busy; try again"),
+        (Reply(429, {"detail": "too many codes; wait a minute"}, PROBLEM), "the collector URL answered 429: too many codes; wait a minute; try again"),
     ],
 )  # fmt: skip
 async def test_what_goes_wrong_is_one_sentence_and_the_earlier_enrolment_stays(
