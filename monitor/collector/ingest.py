@@ -76,10 +76,10 @@ def _together(context: Context, requests: Sequence[Sequence[bytes]], allowance: 
     ]
     answers: dict[int, Rejected | str] = {}
     for group in _groups([item for item in opened if isinstance(item, _Request)]):
-        answers |= _store(context, group, now)
-    for item in opened:
-        if isinstance(item, _Request):
-            allowance.took(item.arrived.identity, _kept_bytes(item, answers), context.clock.monotonic())
+        stored = _store(context, group, now)
+        answers |= stored.answers
+        for who, size in stored.kept_bytes.items():
+            allowance.took(who, size, context.clock.monotonic())
     return [_answer(item, answers, keys.nonce, now) if isinstance(item, _Request) else item for item in opened]
 
 
@@ -95,17 +95,6 @@ def _let_in(
             yield error
         else:
             yield item
-
-
-def _kept_bytes(request: _Request, answers: Mapping[int, Rejected | str]) -> int:
-    """Return how much of a request is kept: what is new, and other bytes for a place that is taken."""
-    kept = [
-        item
-        for item in request.opened
-        if (answer := answers[id(item)]) == "stored"
-        or (isinstance(answer, Rejected) and answer.reason == "equivocation")
-    ]
-    return sum(len(item.received.envelope.data) for item in kept)
 
 
 Looked = Opened | Rejected | ClockUnsure
@@ -216,13 +205,21 @@ def _receipt(digest: str, answer: Rejected | str, doubt: str | None) -> Receipt:
     return Receipt(status=status, digest=digest, error=error, reason=doubt)
 
 
-def _store(context: Context, group: Sequence[_Request], now: Millis) -> dict[int, Rejected | str]:
-    """Store what is new of requests, no two of which are of one institution.
+@dataclass(frozen=True)
+class _Stored:
+    """What became of a group of requests."""
 
-    Return, by the identity of what was opened: "stored", "had" or why it can't be taken.
-    """
+    answers: dict[int, Rejected | str]
+    """By the identity of what was opened: "stored", "had" or why it can't be taken."""
+    kept_bytes: dict[Identity, int]
+    """How much of each agent is kept that wasn't before: what is new, and other bytes for a place that is taken."""
+
+
+def _store(context: Context, group: Sequence[_Request], now: Millis) -> _Stored:
+    """Store what is new of requests, no two of which are of one institution."""
     requests = {item.arrived.identity: item.opened for item in group}
     answers: dict[int, Rejected | str] = {}
+    kept_bytes: dict[Identity, int] = {}
     arrivals: dict[tuple[str, str], Arrival] = {}
     new: dict[str, list[Opened]] = {}
     received: list[tuple[Received, int]] = []
@@ -236,7 +233,9 @@ def _store(context: Context, group: Sequence[_Request], now: Millis) -> dict[int
             answers |= {id(item): intake.take(item.received, item.link(now)) for item in requests[who]}
             fresh = [item for item in requests[who] if answers[id(item)] == "stored"]
             intake.tell(told for item in fresh for told in item.told)
-            intake.keep_disputed(now)
+            kept = [*(item.received for item in fresh), *intake.keep_disputed(now)]
+            if kept:
+                kept_bytes[who] = sum(len(item.envelope.data) for item in kept)
             if fresh:
                 unread += [who] if intake.newly_lost else []
                 new[who.institution] = fresh
@@ -258,7 +257,7 @@ def _store(context: Context, group: Sequence[_Request], now: Millis) -> dict[int
         log.warning(
             "reports are missing", institution=who.institution, agent=who.agent, reports=gap.count, reason=sentence(gap)
         )
-    return answers
+    return _Stored(answers, kept_bytes)
 
 
 def _lost(

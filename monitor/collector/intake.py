@@ -84,11 +84,12 @@ class Intake:
         if ranges and self.chain is not None:
             self.chain = self.chain.tell(ranges)
 
-    def keep_disputed(self, now: Millis) -> None:
-        """Keep other bytes for what is stored already, and count them."""
-        count = add_disputed(self.session, self.disputed, now)
-        if count:
-            dispute(self.session, self.identity.institution, self.identity.agent, count)
+    def keep_disputed(self, now: Millis) -> list[Received]:
+        """Keep other bytes for what is stored already, and count them; return those that weren't kept before."""
+        added = add_disputed(self.session, self.disputed, now)
+        if added:
+            dispute(self.session, self.identity.institution, self.identity.agent, len(added))
+        return added
 
     def _grow(self, link: Link) -> None:
         """Let the chain grow by a report. Raises ChainError."""

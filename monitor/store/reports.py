@@ -84,10 +84,10 @@ def add_reports(session: Session, received: Sequence[tuple[Received, int]], rece
     insert_rows(session, ReportRow, rows, last=True)
 
 
-def add_disputed(session: Session, received: Sequence[Received], received_at: Millis) -> int:
-    """Keep other bytes for reports that are stored already; return how many are new, too many of one agent are not kept."""
+def add_disputed(session: Session, received: Sequence[Received], received_at: Millis) -> list[Received]:
+    """Keep other bytes for reports that are stored already; return those that are kept now: too many of one agent are not."""
     if not received:
-        return 0
+        return []
     first = received[0].report
     here = (DisputedReportRow.institution_id == first.institution, DisputedReportRow.agent_id == first.agent)
     kept = session.execute(
@@ -95,20 +95,21 @@ def add_disputed(session: Session, received: Sequence[Received], received_at: Mi
     ).all()
     known = {tuple(row) for row in kept}
     fresh = {(*item.position, item.digest): item for item in received if (*item.position, item.digest) not in known}
+    added = list(fresh.values())[: max(0, MAX_DISPUTED - len(known))]
     rows = [
         {
             "institution_id": first.institution,
             "agent_id": first.agent,
-            "boot": boot,
-            "sequence": sequence,
-            "digest": digest,
+            "boot": item.report.boot,
+            "sequence": item.report.sequence,
+            "digest": item.digest,
             "envelope": item.envelope.data,
             "received_at": received_at,
         }
-        for (boot, sequence, digest), item in list(fresh.items())[: max(0, MAX_DISPUTED - len(known))]
+        for item in added
     ]
     insert_new(session, DisputedReportRow, rows)
-    return len(rows)
+    return added
 
 
 @dataclass(frozen=True)

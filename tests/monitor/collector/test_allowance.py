@@ -115,11 +115,13 @@ def test_who_has_got_hold_of_a_report_uses_up_nothing_of_its_agent_by_sending_it
     assert [item.status for item in found.receipts] == ["stored"]
 
 
-def test_other_bytes_for_a_place_that_is_taken_count_as_they_are_kept(centre: Centre) -> None:
+def test_other_bytes_for_a_place_that_is_taken_count_once_as_they_are_kept(centre: Centre) -> None:
+    """Whoever has got hold of them may send them again, as often as he likes."""
     report = centre.report(span("camera/gate", "up", NOW - SECOND, NOW), institution="wj-0001")
     other = report.model_copy(update={"version": f"{report.version}x"})
     first, second = (centre.agents["wj-0001"].envelope(item.to_bytes()) for item in (report, other))
-    allowance = Allowance(at_once=len(first) + 1, a_second=0)
-    for body in (first, second):
+    allowance = Allowance(at_once=len(first) + len(second) + 1, a_second=0)
+    for body in (first, second, second):
         assert isinstance(ingest_together(centre.context, [[body]], allowance)[0], Receipts)
+    assert isinstance(ingest_together(centre.context, [[written(centre, "wj-0001", 2)]], allowance)[0], Receipts)
     assert isinstance(ingest_together(centre.context, [[first]], allowance)[0], TooMuchError)
