@@ -23,7 +23,7 @@ from monitor.model.verdict import cause_json
 from monitor.store import registry, views
 from monitor.store.agents import AgentSummary, agents_of
 from monitor.store.clocks import disputed_at
-from monitor.store.engine import reading
+from monitor.store.engine import snapshot
 from monitor.store.findings import FindingRow, Reading, changes_of, finding
 from monitor.store.kept_packs import kept_pack
 from monitor.store.keys import agent_keys
@@ -37,8 +37,12 @@ class ExportError(Exception):
 
 
 def export_evidence(context: Context, finding_id: str, path: Path) -> int:
-    """Write the bundle of a finding; return how many reports it holds. Raises ExportError, BundleError, PackError."""
-    with reading(context.engine) as session:
+    """Write the bundle of a finding as it stands at one moment; return how many reports it holds.
+
+    What comes in or is judged meanwhile would make the parts say different things: the finding other than its readings, a
+    report missing that is there. Raises ExportError, BundleError, PackError.
+    """
+    with snapshot(context.engine) as session:
         row = finding(session, finding_id)
         if row is None:
             raise ExportError(f"there is no finding {finding_id}")

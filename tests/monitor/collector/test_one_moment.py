@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import Engine, select
 
 from monitor.collector import evaluate as evaluating
+from monitor.collector import evidence
 from monitor.collector import ingest as ingesting
 from monitor.collector.evaluate import evaluate
 from monitor.collector.evidence import export_evidence
@@ -16,8 +17,8 @@ from monitor.evidence.bundle import Bundle
 from monitor.evidence.check import check_bundle
 from monitor.model.span import HOUR
 from monitor.store.agents import hold_institutions
-from monitor.store.engine import reading
-from monitor.store.findings import finding_rows
+from monitor.store.engine import reading, writing
+from monitor.store.findings import Reading, change_finding, finding_rows
 from monitor.store.tables import ReportRow
 from support.centre import NOW, declared, index, make_centre, span
 from support.packs import pack
@@ -45,6 +46,29 @@ def test_a_report_that_comes_in_while_an_institution_is_judged_counts_next_time(
     export_evidence(centre.context, row.id, tmp_path / "b.zip")
     assert check_bundle(Bundle(tmp_path / "b.zip")).fails == []
     assert row.measured["held_days"] == 35
+
+
+def test_a_bundle_is_of_one_moment_whatever_is_judged_while_it_is_exported(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    centre = make_centre(engine, pack(retention={"confirm_after": "0s"}))
+    centre.add()
+    centre.see(declared(NOW - HOUR), index("gate", NOW, 36))
+    centre.clock.advance(60)
+    evaluate(centre.context, "wj-0001")
+    with reading(engine) as session:
+        (row,) = [item for item in finding_rows(session) if item.requirement == "retention"]
+    changes_of = evidence.changes_of
+
+    def beside(*args: Any) -> Any:
+        with writing(engine) as session:
+            ended = Reading(centre.context.now(), "short", row.began, NOW + 1000, "Over.", {}, [])
+            change_finding(session, "wj-0001", row.id, ended)
+        return changes_of(*args)
+
+    monkeypatch.setattr(evidence, "changes_of", beside)
+    export_evidence(centre.context, row.id, tmp_path / "b.zip")
+    assert check_bundle(Bundle(tmp_path / "b.zip")).fails == []
 
 
 def test_a_report_comes_in_when_it_is_its_turn(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
