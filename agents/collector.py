@@ -285,6 +285,9 @@ def _trust(url: str, pinned: Pinned) -> ssl.SSLContext | bool:
     except (ssl.SSLError, ValueError):
         raise CollectorError("the pinned certificate can't be read: enrol the agent again") from None
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if pinned.ca is not None:
+        # What is pinned is trusted by itself, an intermediate authority too: newer versions of Python say so by default.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
     if pinned.client is not None:
         certificate, key = pinned.client
         try:

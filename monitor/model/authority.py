@@ -31,8 +31,20 @@ def read_authority(data: bytes) -> Authority:
         certificate = None
     if certificate is None:
         raise ValueError("holds no certificate in PEM (-----BEGIN CERTIFICATE-----)")
+    if not _signs_others(certificate) and certificate.issuer != certificate.subject:
+        raise ValueError(
+            "begins with a server's certificate, which another one signed: name that one, since what agents pin has to outlive"
+            " the next renewal"
+        )
     pem = certificate.public_bytes(Encoding.PEM).decode("ascii")
     return Authority(pem, f"sha256:{certificate.fingerprint(hashes.SHA256()).hex()}")
+
+
+def _signs_others(certificate: x509.Certificate) -> bool:
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
+        return False
 
 
 def plain_fingerprint(text: str) -> str:

@@ -101,6 +101,14 @@ async def test_a_file_pins_the_authority_and_no_other_is_believed(
         await link.close()
 
 
+async def test_an_intermediate_authority_may_be_pinned_as_it_is_what_the_certificate_comes_from(
+    collector: LoopbackCollector, authority: Authority, state: State, tmp_path: Path
+) -> None:
+    intermediate = authority.issued_by(Authority(tmp_path, "root"))
+    enrolment = await enroll(state, "a", collector.url, "code", trust=intermediate)
+    assert enrolment.ca == intermediate.read_text()
+
+
 async def test_an_address_that_the_certificate_is_not_for_is_told_so(
     collector: LoopbackCollector, authority: Authority, state: State
 ) -> None:
@@ -124,6 +132,8 @@ async def test_what_cannot_be_pinned_is_one_sentence(state: State, tmp_path: Pat
 def test_a_fingerprint_is_that_of_the_certificate(authority: Authority) -> None:
     assert read_authority(b"# a comment\n" + authority.pem * 2).fingerprint == f"sha256:{authority.fingerprint}"
     assert plain_fingerprint(authority.fingerprint) == f"sha256:{authority.fingerprint}"
+    with pytest.raises(ValueError, match="begins with a server's certificate, which another one signed: name that one"):
+        read_authority(authority.leaf.read_bytes() + authority.pem)
     with pytest.raises(ValueError, match="no certificate"):
         read_authority(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----")
 

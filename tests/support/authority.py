@@ -39,6 +39,14 @@ class Authority:
         self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.tls.load_cert_chain(self.leaf, self.leaf_key)
 
+    def issued_by(self, root: Authority) -> Path:
+        """Write the same authority's certificate as another one vouches for it: that of an intermediate one."""
+        builder = root._builder(self.name, self.key)
+        made = builder.add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        path = self.file.with_name(f"{self.file.stem}-intermediate.pem")
+        path.write_bytes(made.sign(root.key, hashes.SHA256()).public_bytes(Encoding.PEM))
+        return path
+
     def _builder(self, subject: x509.Name, key: ec.EllipticCurvePrivateKey) -> x509.CertificateBuilder:
         return (
             x509.CertificateBuilder()
