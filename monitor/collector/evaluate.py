@@ -310,17 +310,17 @@ def _write(session: Session, assessment: Assessment, open_findings: int, *, noti
     opened, changed = [], []
     owed = []
     told = assessment.moves
-    pack = assessment.pack
+    pack, reports = assessment.pack, dict(assessment.reports)
     keep_pack(session, assessment.regulation, pack, now)
     for move in told:
         if move.known is None:
             row = _finding(assessment, move)
-            add_finding(session, row, pack)
+            add_finding(session, row, pack, reports)
             opened.append(row.id)
             if row.ended is None and row.requirement in NOTIFIED:
                 owed.append(row.id)
         else:
-            said = replace(_reading(move, now), pack=pack)
+            said = replace(_reading(move, now), pack=pack, reports=reports)
             change_finding(session, institution_id, move.known.id, said, retell=move.retells)
             changed.append(move.known.id)
     if notify:

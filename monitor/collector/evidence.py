@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from monitor.model.envelope import Envelope, frame
 from monitor.model.finding import undetermined_since
 from monitor.model.jws import SignatureError
 from monitor.model.regulation import pack_json
-from monitor.model.span import Millis, isoformat
+from monitor.model.span import isoformat
 from monitor.model.verdict import cause_json
 from monitor.store import registry, views
 from monitor.store.agents import AgentSummary, agents_of
@@ -50,7 +50,7 @@ def export_evidence(context: Context, finding_id: str, path: Path) -> int:
         if not changes:
             raise ExportError(f"the readings of finding {finding_id} are gone: see `cradlewatch collector verify`")
         said = _reading(changes)
-        files, agents, count = _reports(session, row.institution, said.at)
+        files, agents, count = _reports(session, row.institution, said)
         files["agents.json"] = as_json(agents)
         files["finding.json"] = as_json(row.to_json())
         readings = [_said(item) for item in changes]
@@ -90,7 +90,7 @@ def _regulation(context: Context, session: Session, row: FindingRow, said: Readi
     return kept
 
 
-def _reports(session: Session, institution: str, until: Millis) -> tuple[dict[str, bytes], dict[str, Any], int]:
+def _reports(session: Session, institution: str, said: Reading) -> tuple[dict[str, bytes], dict[str, Any], int]:
     files: dict[str, bytes] = {}
     about: dict[str, Any] = {}
     total = 0
@@ -100,7 +100,9 @@ def _reports(session: Session, institution: str, until: Millis) -> tuple[dict[st
                 f"what is kept of the chain of agent {agent.id} can't be read, and the bundle would say that reports are gone: "
                 f"`cradlewatch collector agent mend {agent.id} --institution {institution}` makes it again"
             )
-        rows = _followed(list(stored_reports(session, institution, agent.id)), until)
+        stored = list(stored_reports(session, institution, agent.id))
+        had = {row.position for row in stored if _had(row, agent.id, said)}
+        rows = _followed(stored, had)
         signed = [row for row in rows if row.key_id is not None]
         file = f"reports/{agent.id}.envelopes"
         files[file] = frame(row.envelope for row in signed)
@@ -112,6 +114,7 @@ def _reports(session: Session, institution: str, until: Millis) -> tuple[dict[st
                 "count": len(signed),
                 "unsigned_left_out": len(rows) - len(signed),
                 "misdated": [list(row.position) for row in signed if row.doubt is not None],
+                "later": [list(row.position) for row in signed if row.position not in had],
             },
             **_of_agent(session, agent),
         }
@@ -119,10 +122,19 @@ def _reports(session: Session, institution: str, until: Millis) -> tuple[dict[st
     return files, about, total
 
 
-def _followed(stored: Sequence[StoredReport], until: Millis) -> list[StoredReport]:
-    """Return what had come in by then, and what that follows, whenever it came in: a backlog comes after newer reports."""
+def _had(row: StoredReport, agent: str, said: Reading) -> bool:
+    """Tell whether a report had come in when a reading was made.
+
+    Their numbers tell it: their times may lie after it, or before, where the collector's clock was set back. Readings of
+    before didn't count them.
+    """
+    return row.received_at <= said.at if said.reports is None else row.arrival <= said.reports.get(agent, 0)
+
+
+def _followed(stored: Sequence[StoredReport], had: Collection[Position]) -> list[StoredReport]:
+    """Return what had come in, and what that follows, whenever it came in: a backlog comes after newer reports."""
     places = {row.position: row for row in stored if row.key_id is not None}
-    found = {row.position for row in stored if row.received_at <= until}
+    found = set(had)
     waiting = list(found)
     while waiting:
         row = places.get(waiting.pop())

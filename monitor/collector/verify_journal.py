@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy.orm import DeclarativeBase, Session
 
 from monitor.model.observation import digest_of_text
-from monitor.store.journal import GONE, JOURNALED, Entry, bodies, entries_of, journal_head, rows_now
+from monitor.store.journal import ADDED_SINCE, GONE, JOURNALED, Entry, bodies, entries_of, journal_head, rows_now
 from monitor.store.tables import RunRow
 
 
@@ -90,7 +90,7 @@ def _rows(
                 yield f"{name} was added: the journal doesn't tell of it"
                 continue
             try:
-                kept = json.loads(said[wanted[key]])
+                kept = {**dict.fromkeys(ADDED_SINCE), **json.loads(said[wanted[key]])}
                 other = [column for column in body if body[column] != kept[column]]
             except (ValueError, KeyError, TypeError):
                 continue  # the entry was edited, and is named

@@ -173,6 +173,8 @@ def _counted(
         f"agent {agent}: when report {item.sequence} of boot {item.boot} came in is not said" for item in undated
     ]
     misdated = {tuple(item) for item in about.get("misdated", ())}
+    beyond = {tuple(item) for item in about["later"]} if "later" in about else None
+    """What had not come in; a bundle of before tells it by times alone."""
     later = 0
     for item in envelopes:
         place = (item.place.boot, item.place.sequence)
@@ -183,7 +185,7 @@ def _counted(
                 result.fails.append(
                     f"agent {agent}: report {place[1]} of boot {place[0]} is left out, and says no time that can't be"
                 )
-        elif at > until:
+        elif at > until if beyond is None else place in beyond:
             later += 1
         else:
             yield from report.observations

@@ -62,6 +62,8 @@ class Reading:
     evidence: list[dict[str, Any]]
     pack: str | None = None
     """The digest of the pack by which it was judged; None where nothing was judged, or no pack was kept yet."""
+    reports: dict[str, int] | None = None
+    """How many reports of each agent it had, those that came in first; None where nothing was judged, or they weren't counted yet."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the API's form."""
@@ -257,6 +259,7 @@ def _change(row: FindingChange) -> Reading:
         json.loads(row.measured),
         json.loads(row.evidence),
         row.pack,
+        None if row.reports is None else json.loads(row.reports),
     )
 
 
@@ -297,8 +300,8 @@ def known_findings(session: Session, institution: str) -> dict[Key, list[Known]]
     return dict(found)
 
 
-def add_finding(session: Session, row: FindingRow, pack: str) -> None:
-    """Open a finding: its row, and its first reading, by the pack of this digest."""
+def add_finding(session: Session, row: FindingRow, pack: str, reports: dict[str, int]) -> None:
+    """Open a finding: its row, and its first reading, by the pack of this digest and so many reports of each agent."""
     values = {
         "institution_id": row.institution,
         "id": row.id,
@@ -320,7 +323,7 @@ def add_finding(session: Session, row: FindingRow, pack: str) -> None:
         "changes": 1,
     }
     session.execute(insert(FindingRecord), [values])
-    first = Reading(row.opened, row.state, row.began, row.ended, row.reason, row.measured, row.evidence, pack)
+    first = Reading(row.opened, row.state, row.began, row.ended, row.reason, row.measured, row.evidence, pack, reports)
     _add_change(session, row.institution, row.id, 1, first)
 
 
@@ -380,6 +383,7 @@ def _add_change(session: Session, institution: str, finding_id: str, number: int
         "measured": _json(reading.measured),
         "evidence": _json(reading.evidence),
         "pack": reading.pack,
+        "reports": None if reading.reports is None else _json(reading.reports),
     }
     session.execute(insert(FindingChange), [values])
     row, change = FindingRecord, FindingChange

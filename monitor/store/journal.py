@@ -43,6 +43,9 @@ JOURNALED: Final[Mapping[type[DeclarativeBase], tuple[str, ...] | None]] = {
 A run's last look is written down once another run follows: until then it moves with each evaluation.
 """
 
+ADDED_SINCE: Final = ("reports",)
+"""Columns that are younger than the journal: an entry of before says nothing of them, and neither does its row."""
+
 GONE: Final = "null"
 """What an entry says of a row that was taken away by the program itself: runs are put together."""
 

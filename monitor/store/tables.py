@@ -413,6 +413,8 @@ class FindingChange(Base):
     evidence: Mapped[Json]
     pack: Mapped[str | None] = mapped_column(String(71))
     """The digest of the pack by which it was judged; null: nothing was judged, times were set right, or no pack was kept yet."""
+    reports: Mapped[str | None] = mapped_column(Text)
+    """How many reports of each agent had come in when it was judged (JSON); null: as above, or they weren't counted yet."""
 
     __table_args__ = (ForeignKeyConstraint(["institution_id", "finding_id"], ["finding.institution_id", "finding.id"]),)
 
