@@ -175,17 +175,19 @@ def _counted(
     misdated = {tuple(item) for item in about.get("misdated", ())}
     beyond = {tuple(item) for item in about["later"]} if "later" in about else None
     """What had not come in; a bundle of before tells it by times alone."""
-    later = 0
+    later = stepped = 0
     for item in envelopes:
         place = (item.place.boot, item.place.sequence)
         nonce_at, at = received.get(place, (0, until))
         report = Report.from_bytes(item.payload)
+        is_later = at > until if beyond is None else place in beyond
+        stepped += is_later != (at > until)
         if place in misdated:
             if not is_misdated(report, nonce_at, at):
                 result.fails.append(
                     f"agent {agent}: report {place[1]} of boot {place[0]} is left out, and says no time that can't be"
                 )
-        elif at > until if beyond is None else place in beyond:
+        elif is_later:
             later += 1
         else:
             yield from report.observations
@@ -194,6 +196,11 @@ def _counted(
     if later:
         result.notes.append(
             f"agent {agent}: not counted in the reading: {counted(later, 'report')} that came in later, by the collector's word"
+        )
+    if stepped:
+        result.notes.append(
+            f"agent {agent}: by the collector's word {counted(stepped, 'report')} came in before the reading and not after it, or the other way"
+            " round, though the times beside them say otherwise: its clock was set back"
         )
 
 

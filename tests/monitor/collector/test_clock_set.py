@@ -65,4 +65,6 @@ def test_a_bundle_stands_on_the_reports_that_its_finding_stood_on_whatever_time_
     export_evidence(centre.context, row.id, tmp_path / "b.zip")
     found = check_bundle(Bundle(tmp_path / "b.zip"))
     assert found.fails == []
+    noted = [item for item in found.notes if "1 report came in before the reading and not after it, or" in item]
+    assert len(noted) == (ahead > 0), "what came in later is in no bundle unless something follows it"
     assert row.measured["held_days"] == 35
