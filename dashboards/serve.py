@@ -238,6 +238,12 @@ def configure(app: ASGIApp, tls: TlsSettings | None) -> uvicorn.Config:
             raise ServeError(f"tls.{name} {path} can't be read: {error.strerror}") from None
         if name == "key" and readable_by_all:
             raise ServeError(f"tls.key {path} can be read by everybody on this machine: chmod 600 {path}")
+    if tls.client_ca is not None:
+        try:
+            ssl.create_default_context(cafile=tls.client_ca)
+        except ssl.SSLError:
+            sentence = f"tls.client_ca {tls.client_ca} holds no certificate in PEM: name the file of those from which agents' own come"
+            raise ServeError(sentence) from None
     try:
         config.load()
     except (ssl.SSLError, OSError) as error:

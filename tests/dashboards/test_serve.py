@@ -172,6 +172,9 @@ def test_certificates_that_cannot_be_used_are_one_sentence(tmp_path: Path) -> No
         configure(_nothing, TlsSettings(certificate=tmp_path / "none", key=mine.leaf_key))
     with pytest.raises(ServeError, match="give a PEM certificate and the key that belongs to it"):
         configure(_nothing, TlsSettings(certificate=mine.leaf, key=other.leaf_key))
+    (tmp_path / "empty").write_text("nothing")
+    with pytest.raises(ServeError, match=r"tls.client_ca .*empty holds no certificate in PEM"):
+        configure(_nothing, TlsSettings(certificate=mine.leaf, key=mine.leaf_key, client_ca=tmp_path / "empty"))
     mine.leaf_key.chmod(0o644)
     with pytest.raises(ServeError, match="can be read by everybody on this machine: chmod 600"):
         configure(_nothing, TlsSettings(certificate=mine.leaf, key=mine.leaf_key))
