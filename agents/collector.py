@@ -244,7 +244,9 @@ class Collector:
             raise CollectorError(f"the collector {self.url} did not answer within {self._seconds:g} s") from None
         except (httpx2.HTTPError, httpx2.StreamError, httpx2.InvalidURL, OSError) as error:
             reason = str(error) or _BROKE_OFF
-            raise CollectorError(f"the collector {self.url} can't be reached: {reason}; {self._advice(reason)}") from None
+            raise CollectorError(
+                f"the collector {self.url} can't be reached: {reason}; {self._advice(reason)}"
+            ) from None
         return self._judge(Answer(response.status_code, response.headers, content))
 
     def _advice(self, reason: str) -> str:

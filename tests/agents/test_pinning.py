@@ -113,7 +113,7 @@ async def test_an_address_that_the_certificate_is_not_for_is_told_so(
     collector: LoopbackCollector, authority: Authority, state: State
 ) -> None:
     url = collector.url.replace("127.0.0.1", "localhost")
-    with pytest.raises(EnrolError, match="not valid for 'localhost'.*; write its address with a name that its cert"):
+    with pytest.raises(EnrolError, match=r"not valid for 'localhost'.*; write its address with a name that its cert"):
         await enroll(state, "a", url, "code", trust=authority.file)
     assert collector.requests == []
 

@@ -18,7 +18,7 @@ from monitor.evidence.check import check_bundle
 from monitor.model.span import HOUR
 from monitor.store.agents import hold_institutions
 from monitor.store.engine import reading, writing
-from monitor.store.findings import Reading, change_finding, finding_rows
+from monitor.store.findings import Reading, change_finding, changes_of, finding_rows
 from monitor.store.tables import ReportRow
 from support.centre import NOW, declared, index, make_centre, span
 from support.packs import pack
@@ -58,7 +58,6 @@ def test_a_bundle_is_of_one_moment_whatever_is_judged_while_it_is_exported(
     evaluate(centre.context, "wj-0001")
     with reading(engine) as session:
         (row,) = [item for item in finding_rows(session) if item.requirement == "retention"]
-    changes_of = evidence.changes_of
 
     def beside(*args: Any) -> Any:
         with writing(engine) as session:
