@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import psycopg
 from psycopg.abc import PQGen
 from psycopg.pq import TransactionStatus
+from psycopg.waiting import Ready, Wait
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import InvalidatePoolError
 
@@ -50,6 +51,8 @@ class PatientConnection(psycopg.Connection[Any]):
 
     def wait(self, gen: PQGen[T], interval: float = INTERVAL_SECONDS, **more: Any) -> T:  # type: ignore[override]  # the rest is handed on
         """Consume a generator over the connection. Raises OperationalError when the server says nothing for too long."""
+        if self._pipeline is not None:
+            gen = self._sent(gen)
         found: T = super().wait(
             gen if self.silence is None else self._heard(gen, interval, self.silence), interval, **more
         )
@@ -91,6 +94,23 @@ class PatientConnection(psycopg.Connection[Any]):
         (`default_transaction_read_only`): whoever moves a database elsewhere relies on it that nothing more is stored here.
         """
         super().set_read_only(value or None)
+
+    def _sent(self, gen: PQGen[T]) -> PQGen[T]:
+        """Pass on what a generator waits for; where it waits to be answered, send on what the line didn't take at once.
+
+        psycopg's pipeline doesn't: beyond what fits into the system's buffers it waits for the answer to what the server never got.
+        """
+        try:
+            waits = next(gen)
+            while True:
+                unsent = waits == Wait.R and self.pgconn.flush()
+                ready = yield Wait.RW if unsent else waits
+                if not unsent:
+                    waits = gen.send(ready)
+                elif ready & Ready.R:
+                    waits = gen.send(Ready.R)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
 
     def _heard(self, gen: PQGen[T], interval: float, most: float) -> PQGen[T]:
         """Pass on what a generator waits for; psycopg sends it nothing (0) each time that an interval went by in silence."""

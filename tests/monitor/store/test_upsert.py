@@ -6,8 +6,9 @@ import pytest
 from sqlalchemy import Engine, select, update
 from sqlalchemy.exc import IntegrityError
 
-from monitor.store.engine import reading, writing
+from monitor.store.engine import reading, with_patience, writing
 from monitor.store.given import NUMBER, TEXT, run_given, run_last, send_last
+from monitor.store.patience import REQUEST, UNHURRIED, Patience
 from monitor.store.tables import CollectorKeyRow, DisputedReportRow, InstitutionRow, JurisdictionRow
 from monitor.store.upsert import insert_new, insert_rows, upsert
 from support.centre import make_centre
@@ -66,6 +67,20 @@ def test_on_postgresql_it_goes_no_sooner(engine: Engine) -> None:
         seen = len(session.execute(select(CollectorKeyRow.name)).all())
     assert seen == (0 if engine.dialect.name == "postgresql" else 3)
     assert len(stored(engine)) == 3
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("patience", [UNHURRIED, REQUEST], ids=["unhurried", "request"])
+def test_it_may_be_more_than_the_line_takes_at_once(engine: Engine, patience: Patience) -> None:
+    """A backlog's group of reports is: psycopg's pipeline waited for an answer to what it had not sent, and so did the server."""
+    used = with_patience(engine, patience)
+    for turn in range(2):
+        with writing(used) as session:
+            insert_rows(session, CollectorKeyRow, rows(100 * turn, 100 * turn + 15, "x" * 1024 * 1024), last=True)
+            upsert(session, CollectorKeyRow, rows(100 * turn + 50, 100 * turn + 51, "behind"), last=True)
+    assert len(stored(engine)) == 2 * 18
+    if used is not engine:
+        used.dispose()
 
 
 def test_without_a_transaction_nothing_waits_for_its_end(engine: Engine) -> None:
