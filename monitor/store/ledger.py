@@ -23,12 +23,28 @@ from monitor.store.stored import PLACE, Place, read
 from monitor.store.tables import InstantRow, SpanRow
 from monitor.store.upsert import table_of, upsert
 
-_NEAR = (
+MOST_NEAR = 10_000
+"""So many rows are read for a group of reports by time alone. Sites have some hundred near what they tell of; but who tells of two
+instants that are years apart would have all read that lies between, again and again, for a report of a few bytes."""
+
+_FOUND = (
     "SELECT s.institution_id, s.kind, s.subject_kind, s.subject_id, s.lane, s.start_at, s.end_at, s.newest, s.lasting"
     " FROM {given} CROSS JOIN span AS s"
     " WHERE s.institution_id = given.institution AND s.end_at >= given.low AND s.start_at <= given.high"
 )
+_NEAR = f"{_FOUND} LIMIT {MOST_NEAR + 1}"
 """What may overlap or touch what lies between two instants, of each institution."""
+_NEAR_COLUMNS = {"institution": TEXT, "low": NUMBER, "high": NUMBER}
+_TOUCHING = _FOUND + (  # noqa: S608  (texts of our own)
+    " AND s.kind = given.kind AND s.subject_kind = given.subject_kind AND s.subject_id = given.subject_id AND s.lane = given.lane"
+    " AND s.start_at >= coalesce((SELECT max(b.start_at) FROM span AS b WHERE b.institution_id = given.institution"
+    " AND b.kind = given.kind AND b.subject_kind = given.subject_kind AND b.subject_id = given.subject_id"
+    " AND b.lane = given.lane AND b.start_at <= given.low), given.low)"
+)
+"""What overlaps or touches a piece of a lane. Those of a lane don't touch each other, so that of all that begin before it the last one alone can."""
+_TOUCHING_COLUMNS = {
+    "institution": TEXT, "kind": TEXT, "subject_kind": TEXT, "subject_id": TEXT, "lane": TEXT, "low": NUMBER, "high": NUMBER,
+}  # fmt: skip
 
 _SPAN = table_of(SpanRow)
 _SPANS = select(*_SPAN.columns).where(
@@ -218,9 +234,17 @@ def _near(session: Session, spans: Mapping[str, Mapping[Lane, list[Piece]]]) -> 
         )
         for institution_id, lanes in spans.items()
     ]
-    columns = {"institution": TEXT, "low": NUMBER, "high": NUMBER}
+    rows = run_given(session, _NEAR, _NEAR_COLUMNS, windows)
+    if len(rows) > MOST_NEAR:
+        pieces = [
+            (institution_id, *lane, piece.start, piece.end)
+            for institution_id, lanes in spans.items()
+            for lane, told in lanes.items()
+            for piece in told
+        ]
+        rows = list(dict.fromkeys(map(tuple, run_given(session, _TOUCHING, _TOUCHING_COLUMNS, pieces))))
     found: dict[str, dict[Lane, list[Piece]]] = {}
-    for row in run_given(session, _NEAR, columns, windows):
+    for row in rows:
         institution_id, kind, subject_kind, subject_id, rest, start, end, text, other = row
         lane: Lane = (kind, subject_kind, subject_id, rest)
         if lane in spans[institution_id]:

@@ -17,8 +17,10 @@ from monitor.model.kept import KeptIndexes
 from monitor.model.ledger import fold
 from monitor.model.observation import Kind, Observation, Source
 from monitor.model.span import DAY, MINUTE, SECOND, Basis
+from monitor.store import ledger
 from monitor.store.cursor import CursorError, encode
 from monitor.store.engine import reading, writing
+from monitor.store.given import run_given
 from monitor.store.indexes import load_indexes
 from monitor.store.instants import put_together
 from monitor.store.ledger import Entry, Piece, add_entries, ledger_page, load_observations
@@ -87,9 +89,13 @@ def centre(engine: Engine) -> Any:
     return made
 
 
+@pytest.mark.parametrize("near", [ledger.MOST_NEAR, 0])
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(data=st.data(), seen=observations)
-def test_order_and_copies_change_nothing(centre: Centre, engine: Engine, data: st.DataObject, seen: Any) -> None:
+def test_order_and_copies_change_nothing(
+    centre: Centre, engine: Engine, monkeypatch: pytest.MonkeyPatch, near: int, data: st.DataObject, seen: Any
+) -> None:
+    monkeypatch.setattr(ledger, "MOST_NEAR", near)
     once = store(engine, [seen])
     shuffled = data.draw(st.permutations([*seen, *data.draw(st.lists(st.sampled_from(seen), max_size=4))]))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(shuffled)), max_size=4)))
@@ -218,6 +224,29 @@ def test_touching_spans_of_one_state_are_one_row(centre: Centre, engine: Engine)
 def store_more(engine: Engine, *seen: Any) -> Any:
     with writing(engine) as session:
         add_entries(session, {"wj-0001": [Entry.of(item) for item in seen]})
+
+
+def test_a_small_report_has_little_read_whatever_lies_between_its_instants(
+    centre: Centre, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a million spans there, each such report kept the database for seconds, and all who waited with it."""
+    count = 2 * ledger.MOST_NEAR
+    store_more(engine, *(span("camera/gate", "up", NOW + 2 * n, NOW + 2 * n + 1) for n in range(count)))
+    read: list[int] = []
+
+    def reads(*given: Any) -> Any:
+        found = run_given(*given)
+        read.append(len(found))
+        return found
+
+    monkeypatch.setattr(ledger, "run_given", reads)
+    ends = (NOW - MINUTE, NOW + 2 * count)
+    store_more(engine, *(span("camera/gate", "up", at, at + 1) for at in ends), span("camera/room1", "up", *ends))
+    assert read == [ledger.MOST_NEAR + 1, 0]
+    assert len(rows(engine)) == count + 3
+    store_more(engine, span("camera/gate", "up", NOW + 1, NOW + 2), span("camera/room1", "down", *ends))
+    assert read[2:] == [ledger.MOST_NEAR + 1, 2]
+    assert len(rows(engine)) == count + 3, "two are one now"
 
 
 def test_institutions_are_kept_apart(centre: Centre, engine: Engine) -> None:
