@@ -33,7 +33,8 @@ _PLACEHOLDER_YUV: Final[Colour] = (
     110,
 )  # the plain blue of a recorder's "no video" picture, BT.601 limited range
 _SKIN_YUV: Final[Colour] = (142, 112, 148)
-_NOISE_MARGIN: Final = 64
+_NOISE_MARGIN: Final = 256
+"""The noise is drawn once and shifted: it comes again in one picture of 65,536, and a recording is known by noise that does."""
 
 
 def seed_number(seed: int | str) -> int:

@@ -362,6 +362,15 @@ class Recorded:
         """A camera that is looped isn't dead."""
 
 
+def test_a_sensors_noise_hardly_ever_comes_again() -> None:
+    """Of a recording it does; half an hour of looks is as many pictures."""
+    from agents.simulators.scenes import Scene
+
+    scene = Scene("gate", width=176, height=144)
+    seen = {scene.black(0, UTC).tobytes() for _ in range(400)}
+    assert len(seen) >= 397
+
+
 async def test_a_looped_camera_plays_its_last_seconds_as_if_they_were_live() -> None:
     camera = Camera("gate")
     stream = camera.add_stream(Format(176, 144, 20, gop_seconds=0.25, loop_seconds=1.0))
