@@ -19,10 +19,14 @@ from agents.vision.recurrence import MOVES_RATIO, Recurrence
 from agents.vision.replay import Replay, Window
 from agents.vision.settling import Settling
 from agents.vision.thresholds import Thresholds
+from agents.vision.turns import Turns
 from agents.vision.usual import Usual
 
 NOTHING = frozenset({"black", "signal_lost"})
 """States in which there is nothing to be seen that could be played again."""
+
+NOT_LIVE = NOTHING | {"frozen", "looped"}
+"""States in which a look tells nothing of what is usual of live ones. Whatever else is wrong, the noise is new."""
 
 STILL_LOOKS = 2
 """So many looks in a row that show an earlier picture are frozen time."""
@@ -75,6 +79,7 @@ class Eye:
         self._loop = Loop()
         self._recurrence = Recurrence()
         self._replay = Replay()
+        self._turns = Turns()
         self._still_looks = 0
         """So many looks in a row show the picture of a look before."""
 
@@ -131,6 +136,8 @@ class Eye:
         seen = Evidence(measures, beside, matched, copied=copied, alike=alike)
         found = conditions(seen, thresholds)
         self._stood(same="frozen" in found.staying, nothing=not NOTHING.isdisjoint(found.staying))
+        if NOT_LIVE.isdisjoint(found.staying):
+            self._turns.learn()
         if not found.entering:
             self._usual.learn(measures, view.light)
             if matched is not None and surely(matched):
@@ -149,15 +156,17 @@ class Eye:
         return Judged(found, scores, thresholds, matched, undecided=may_be_frozen(seen, thresholds), looped_since=since)
 
     def _alike(self, taken: Taken | None, changed: float | None) -> float | None:
-        """Return how far the stream is that of an earlier time, encoded anew, by its rhythm or by its pictures' noise; None where it is none."""
+        """Return how far the stream is that of earlier times, encoded anew, by its rhythm or by its pictures' noise; None where it is none."""
         rhythm, replay = self._recurrence, self._replay
         looping = rhythm.looping
         if taken is None:
             return rhythm.alike if looping else None
         replay.look(taken.at_seconds, taken.imprint, changed or 0.0)
-        if not replay.shows(rhythm.again if looping else [], rhythm.maybe, rhythm.within):
-            return None
-        return max(rhythm.alike if looping else 0.0, replay.alike or 0.0)
+        self._turns.look(taken.imprint, replay.earlier)
+        found = [self._turns.alike]
+        if replay.shows(rhythm.again if looping else [], rhythm.maybe, rhythm.within):
+            found += [rhythm.alike if looping else 0.0, replay.alike]
+        return max((item for item in found if item is not None), default=None)
 
     def _stood(self, *, same: bool, nothing: bool) -> None:
         """Leave time out of what a loop is known by in which the picture was frozen, or showed nothing: what an encoder makes of that comes again, too.

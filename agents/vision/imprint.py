@@ -42,6 +42,18 @@ LEAST_SEEN = 0.35
 ITS_VIEW = 0.5
 """Of the most that any picture is like what is looked at (where that is as much), has each that shows another view less: the camera has turned."""
 
+SAME_REGIONS = REGIONS * 3 // 4
+"""The same picture is so all over; in as many who walks about is not."""
+
+LEAST_OWN = 0.5
+"""Steps: what a region has at least for it to be told whether another picture has the same."""
+
+ROUNDED = 0.25
+"""Steps: differences as small as this are rounding's, and none is told from none."""
+
+AT_ONCE = 64
+"""So many pictures are held against one at once: for more the memory has to be got anew each time, which takes as long as all the rest."""
+
 LEAST_SIDE = BLOCK * REGIONS_A_SIDE // 2
 """Pixels: a smaller picture has no imprint."""
 
@@ -135,6 +147,27 @@ def like(one: Imprint, *others: Imprint) -> npt.NDArray[np.float32]:
     """Return how far pictures show what one shows, with the noise of each: correlations."""
     seen, rest = one.astype(np.float32), np.array(others, np.float32)
     return np.asarray(rest @ seen / np.maximum(np.sqrt((rest * rest).sum(1) * (seen @ seen)), 1), np.float32)
+
+
+def apart(seen: Imprint, others: Sequence[Imprint]) -> npt.NDArray[np.float32] | None:
+    """Return how far other pictures are from one, the mean difference as a share of the mean that this has: 1.3 or so for two noises of one size, 0 for the same.
+
+    Shape (others,): of each the region that three quarters of them don't exceed. None where too few regions have anything that could be the same.
+    """
+    import cv2
+
+    own = np.abs(seen, dtype=np.int16).reshape(REGIONS, PLACES).mean(1)
+    if not others or (own >= LEAST_OWN).sum() < SAME_REGIONS:
+        return None
+    here, sums = np.tile(seen, (min(AT_ONCE, len(others)), 1)), np.empty((len(others) * REGIONS, 1), np.float32)
+    for first in range(0, len(others), AT_ONCE):
+        held = bytearray().join(others[first : first + AT_ONCE])  # type: ignore[arg-type]  # an array is a buffer
+        off = np.frombuffer(held, np.int8).reshape(-1, IMPRINT_BYTES)
+        cv2.absdiff(off, here[: len(off)], dst=off)
+        some = sums[first * REGIONS :][: len(off) * REGIONS]
+        cv2.reduce(off.view(np.uint8).reshape(-1, PLACES), 1, cv2.REDUCE_SUM, dst=some, dtype=cv2.CV_32F)
+    shares = (sums.reshape(-1, REGIONS) * np.float32(1 / PLACES) + ROUNDED) / (own + ROUNDED).astype(np.float32)
+    return np.asarray(np.sort(shares, axis=1)[:, SAME_REGIONS - 1], np.float32)
 
 
 def _of_its_view(seen: Imprint, others: Sequence[Imprint]) -> Sequence[Imprint]:

@@ -185,6 +185,11 @@ class Replay:
             self._anew.append(at_seconds)
         self._looks.append((at_seconds, imprint))
 
+    @property
+    def earlier(self) -> list[Imprint]:
+        """The imprints of the looks that are kept, but for the newest, in order."""
+        return [item for _, item in self._looks][:-1]
+
     def shows(self, surely: Sequence[float], maybe: Sequence[float], within: float) -> bool:
         """Tell whether a recording is shown, by what its rhythm says: so many seconds ago, surely or maybe, each give or take `within`."""
         now = self._now

@@ -69,7 +69,7 @@ class Thresholds:
     """Of the usual noise: diagonal stripes and snow are measured as noise, too."""
     looped_alike: float = _least(0.3)
     """Correlation with an earlier time of what the stream is taken to be, encoded anew: of its rhythm, or of its pictures' noise where that is more; half of
-    such loops reach 0.7 when they are found. A site may ask for more of a camera that moves by itself, by the same way again and again: at 1 copied streams
+    such loops reach 0.7 when they are found. Of earlier pictures that are shown in turns it is by how much less they differ than live ones. A site may ask for more of a camera that moves by itself, by the same way again and again: at 1 copied streams
     alone are looped there."""
     noisy_grain: float = _least(4.0)
     """Standard deviation in levels after the encoder, which takes most of a sound sensor's noise away."""

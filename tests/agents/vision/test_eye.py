@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 import pytest
 
-from agents.vision.eye import Eye
+from agents.vision.eye import Eye, Taken
 from agents.vision.fingerprint import Fingerprint, fingerprint, merge
-from agents.vision.measure import measure
+from agents.vision.measure import Trace, measure
 from agents.vision.thresholds import Thresholds
 from support.pictures import footage
 from support.views import Image, drawn_room, grainy, looked_at, overlaid, person, resized, turned
@@ -73,3 +73,19 @@ def test_a_camera_that_creeps_away_has_moved() -> None:
     found = named(ROOM, *(turned(ROOM, 0.01 * step) for step in range(13)))
     assert found == sorted(found, key=("ok", "moved").index)
     assert found.index("moved") <= 6
+
+
+def test_pictures_in_turns_are_looped_also_after_one_stood_frozen_for_long() -> None:
+    """While it stood all looks were alike: that is nothing that is usual."""
+    room, eye, trace = drawn_room(1, 352, 288), Eye(Thresholds()), list[Trace]()
+
+    def state(noise: int, at: int) -> str:
+        picture = looked_at(overlaid(grainy(room, 2, noise), f"{at // 60:02}:{at % 60:02}"))
+        measures, kept = measure(picture, trace[-1] if trace else None)
+        trace.append(kept)
+        return eye.look(measures, fingerprint(picture), Taken(10.0 * at, kept.imprint)).conditions.state
+
+    numbers = [*range(30), *[99] * 60, *range(100, 110), *[number * 3 % 5 for number in range(40)]]
+    states = [state(noise, at) for at, noise in enumerate(numbers)]
+    assert states == ["ok"] * 31 + ["frozen"] * 59 + ["ok"] * 10 + states[100:]
+    assert states[115:] == ["looped"] * 25

@@ -8,7 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.vision.imprint import IMPRINT_BYTES, Imprint, alike, fine, from_bytes, imprint, like, places
+from agents.vision.imprint import (
+    IMPRINT_BYTES,
+    LEAST_OWN,
+    PLACES,
+    REGIONS,
+    ROUNDED,
+    SAME_REGIONS,
+    Imprint,
+    alike,
+    apart,
+    fine,
+    from_bytes,
+    imprint,
+    like,
+    places,
+)
 from agents.vision.picture import Plane
 from agents.vision.strips import strips
 from support.views import drawn_room, looked_at
@@ -94,6 +109,53 @@ def test_two_pictures_of_a_view_are_alike_and_those_of_two_are_not() -> None:
     same, another = like(seen(ROOM, 1), seen(ROOM, 2), seen(other, 3))
     assert same > 0.5
     assert abs(another) < 0.3
+
+
+def test_the_same_picture_is_near_and_another_of_the_room_is_far_as_noise_from_noise() -> None:
+    wall = np.full_like(ROOM, 120)
+    told = apart(seen(wall, 1), [seen(wall, 1), seen(wall, 2), seen(ROOM, 1), seen(wall + 30, 1)])
+    assert told is not None
+    same, other, elsewhere, lit = told
+    assert same < 0.2
+    assert 1.25 < other < 1.6
+    assert elsewhere > other
+    assert lit < 0.2
+
+
+def test_who_stands_in_a_quarter_of_the_view_makes_no_other_picture_of_it_and_who_hides_a_third_does() -> None:
+    wall = np.full_like(ROOM, 120)
+    (height, width), hatched = wall.shape, 40.0 * (np.indices(wall.shape).sum(0) % 7 > 3)
+    some, more = wall + noise_of(1), wall + noise_of(1)
+    some[:, : width // 4] += hatched[:, : width // 4]
+    more[: height * 2 // 3, : width // 2] += hatched[: height * 2 // 3, : width // 2]
+    recorded = seen(wall, 1)
+    found = [imprint(strips(plane(scene))) for scene in (some, more)]
+    told = apart(recorded, [item for item in found if item is not None])
+    assert told is not None
+    assert told[0] < 0.2
+    assert told[1] > 1
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([1, 3, 20, 128]), st.sampled_from([0, 1, 2, 63, 64, 65, 130]))
+def test_how_far_pictures_are_is_reckoned_place_by_place(seed: int, most: int, others: int) -> None:
+    """As anybody would by the docstring, up to the most that a byte holds."""
+    made = np.random.default_rng(seed)
+    one, *rest = made.integers(-most, most, (others + 1, IMPRINT_BYTES)).astype(np.int8)
+    told = apart(one, rest)
+    own = np.abs(one.astype(int)).reshape(REGIONS, PLACES).mean(1)
+    if not others or sorted(own)[REGIONS - SAME_REGIONS] < LEAST_OWN:
+        assert told is None
+        return
+    assert told is not None
+    for other, found in zip(rest, told, strict=True):
+        off = np.minimum(np.abs(one.astype(int) - other), 127).reshape(REGIONS, PLACES).mean(1)
+        assert found == pytest.approx(sorted((off + ROUNDED) / (own + ROUNDED))[SAME_REGIONS - 1], rel=1e-5)
+
+
+def test_of_a_picture_without_anything_in_it_nothing_is_said() -> None:
+    wall = np.full_like(ROOM, 120)
+    assert apart(seen(wall, 1, level=0.0), [seen(wall, 1, level=0.0)]) is None
+    assert apart(seen(wall, 1), []) is None
 
 
 @pytest.mark.parametrize("by", [3, 8])

@@ -95,6 +95,19 @@ def looped(first: int, last: int, begins: int) -> Scene:
     return shown
 
 
+def shown_in_turns(stills: int, begins: int) -> Scene:
+    """Nobody is in the room; from some frame on earlier frames are shown in turns, none twice in a row, each for as long as it pleases somebody."""
+    made = np.random.default_rng(8)
+    chosen = [int(number) for number in made.integers(0, begins, stills)]
+    until, shows, plan = begins, 0, dict[int, int]()
+    while until < begins + 1000 * FPS:
+        shows = (shows + int(made.integers(1, stills))) % stills
+        lasts = int(made.integers(7 * FPS, 12 * FPS))
+        plan |= dict.fromkeys(range(until, until + lasts), chosen[shows])
+        until += lasts
+    return lambda number: ROOM + noise(plan.get(number, number))
+
+
 def encoded(path: Path, scene: Scene, seconds: int) -> Path:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=FPS)
@@ -141,3 +154,11 @@ def test_a_recording_of_a_tour_of_presets_is_known(tmp_path: Path) -> None:
     scene = again(on_a_tour, 170 * FPS, 170 * FPS + 341, begins)
     (raised, *_) = looped_alarms(encoded(tmp_path / "loop.mp4", scene, 360))
     assert raised > 250
+
+
+@pytest.mark.timeout(120)
+def test_still_pictures_that_are_shown_in_turns_are_a_recording(tmp_path: Path) -> None:
+    """No rhythm comes again, and none of them stands for as long as a frozen picture would."""
+    (raised, *more) = looped_alarms(encoded(tmp_path / "turns.mp4", shown_in_turns(3, 220 * FPS), 420))
+    assert 220 + 60 < raised <= 220 + 160
+    assert not more
