@@ -7,7 +7,7 @@ import binascii
 import math
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
 
@@ -71,6 +71,8 @@ _MOST: Final = np.concatenate(
 _ANOTHER_LENGTH: Final = f"a fingerprint's cells unpack to {_BYTES} bytes"
 _NUMBERS: Final = ("chroma", "luma", "lit", "aspect", "noise", "fine_noise", "coarse_noise")
 _LONGEST_TEXT: Final = 12_000
+_BY_EDGES: Final = ("edges", "coarse_edges", "fine_strength", "by_edges")
+"""What is kept with a view and doesn't hang on how steady it was."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +125,17 @@ class Fingerprint:
     def steadiness(self) -> Field:
         """Share 0..1 of how far each cell stayed the same."""
         return (self.steady / np.float32(STEADIEST)).astype(np.float32)
+
+    @cached_property
+    def by_edges(self) -> dict[str, npt.NDArray[Any]]:
+        """What its edges alone tell, by name, once it was asked for: the same for a view that is `steadied`."""
+        return {}
+
+    def steadied(self, steady: Codes) -> Fingerprint:
+        """Return the same view with other cells that stayed the same, (ROWS, COLUMNS)."""
+        found = replace(self, steady=steady)
+        vars(found).update({name: getattr(self, name) for name in _BY_EDGES})
+        return found
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain JSON: some numbers, and the cells as one text."""

@@ -26,6 +26,7 @@ from agents.vision.pair import (
     fine_around,
     middle_of,
     once,
+    once_by_edges,
     ratio,
     weighted_quantile,
 )
@@ -269,7 +270,7 @@ def _coarse_presence(pair: Pair) -> Field:
     return np.asarray(cv2.resize(sure, (COLUMNS, ROWS), interpolation=cv2.INTER_LINEAR), np.float32)
 
 
-@once
+@once_by_edges
 def _coarse_around(view: Fingerprint) -> Field:
     """Return how much coarse structure counts around each cell."""
     return np.asarray(smoothed(coarse_telling(view), 1.0) + _LITTLE_COARSE, np.float32)
@@ -284,14 +285,14 @@ def _stands(pair: Pair) -> Field:
     return np.asarray(np.minimum(much, 1) * detailed * pair.sharp, np.float32)
 
 
-@once
+@once_by_edges
 def _detail(view: Fingerprint) -> Field:
     """Return fine edges beside coarse ones, around each cell."""
     coarse = cv2.resize(view.coarse_edges.strength, (COLUMNS, ROWS), interpolation=cv2.INTER_LINEAR)
     return np.asarray(fine_around(view) / np.maximum(coarse, 1e-4), np.float32)
 
 
-@once
+@once_by_edges
 def _by_detail(view: Fingerprint) -> Order:
     return _detail(view).argsort(axis=None)
 
@@ -409,7 +410,7 @@ def _sharpness(pair: Pair) -> tuple[float, float]:
     return 2.0 ** weighted_quantile(logs, placed[telling], 0.5), in_place
 
 
-@once
+@once_by_edges
 def _coarse_fine(view: Fingerprint) -> Field:
     """Return the mean square of the fine edges in each coarse cell."""
     return shrunk(view.fine_strength**2, (COARSE_COLUMNS, COARSE_ROWS))

@@ -157,10 +157,21 @@ Told = TypeVar("Told", bound="npt.NDArray[Any]")
 
 def once(tell: Callable[[Fingerprint], Told]) -> Callable[[Fingerprint], Told]:
     """Keep with a view what it alone tells: an approved view is asked the same at each look."""
+    return _kept(vars, tell)
+
+
+def once_by_edges(tell: Callable[[Fingerprint], Told]) -> Callable[[Fingerprint], Told]:
+    """Keep it with the view's edges, where it doesn't hang on how steady it was: that is learnt anew each half minute."""
+    return _kept(lambda view: view.by_edges, tell)
+
+
+def _kept(
+    where: Callable[[Fingerprint], dict[str, Any]], tell: Callable[[Fingerprint], Told]
+) -> Callable[[Fingerprint], Told]:
     name = tell.__name__
 
     def told(view: Fingerprint) -> Told:
-        known = vars(view)
+        known = where(view)
         if name not in known:
             known[name] = tell(view)
         found: Told = known[name]
@@ -169,12 +180,12 @@ def once(tell: Callable[[Fingerprint], Told]) -> Callable[[Fingerprint], Told]:
     return told
 
 
-@once
+@once_by_edges
 def _coherence(view: Fingerprint) -> Field:
     return np.hypot(view.edges.cosine, view.edges.sine)
 
 
-@once
+@once_by_edges
 def _coarse_coherence(view: Fingerprint) -> Field:
     return np.hypot(view.coarse_edges.cosine, view.coarse_edges.sine)
 
@@ -186,7 +197,7 @@ def _telling(view: Fingerprint) -> Field:
     return np.asarray(weight, np.float32)
 
 
-@once
+@once_by_edges
 def coarse_telling(view: Fingerprint) -> Field:
     """Return how much each coarse cell's structure counts: strong, of one direction."""
     strength = view.coarse_edges.strength
@@ -195,7 +206,7 @@ def coarse_telling(view: Fingerprint) -> Field:
     return np.asarray(weight, np.float32)
 
 
-@once
+@once_by_edges
 def counted(view: Fingerprint) -> Field:
     """Return how much each cell's edges count by their strength, 0..1."""
     strength = view.edges.strength
@@ -255,13 +266,13 @@ def middle_of(values: Field, order: Order, weight: Field) -> float:
     return weighted_quantile(values.ravel(), weight.ravel() + np.float32(1e-6), 0.5, order)
 
 
-@once
+@once_by_edges
 def fine_around(view: Fingerprint) -> Field:
     """Return the fine edges around each cell."""
     return smoothed(view.fine_strength, NEIGHBOURS)
 
 
-@once
+@once_by_edges
 def _finest(view: Fingerprint) -> Field:
     """Return by how much the fine edges around each cell exceed those of a soft surface, beside the middle scale's."""
     middle = smoothed(view.edges.strength, NEIGHBOURS)
@@ -269,6 +280,6 @@ def _finest(view: Fingerprint) -> Field:
     return np.asarray(np.maximum(ratio - _SOFTEST, 0), np.float32)
 
 
-@once
+@once_by_edges
 def _by_finest(view: Fingerprint) -> Order:
     return _finest(view).argsort(axis=None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -47,7 +46,7 @@ def without_what_left(view: Fingerprint, later: Sequence[Fingerprint]) -> tuple[
     counts = _counting(np.mean([np.where(_visible(pair), pair.present, 1) for pair in pairs], axis=0))
     weight = Pair(view, view).weight
     gone = ratio(float((weight * (1 - counts)).sum()), float(weight.sum()))
-    return replace(view, steady=_steady(view, counts)), gone
+    return view.steadied(_steady(view, counts)), gone
 
 
 def _visible(pair: Pair) -> Mask:
@@ -100,4 +99,4 @@ class Settling:
             counts = 1 - (1 - counts) * ((1 - _KEPT) / (1 - left))
         steady = _steady(self.approved, counts)
         if not np.array_equal(steady, self.view.steady):
-            self.view = replace(self.approved, steady=steady)
+            self.view = self.approved.steadied(steady)

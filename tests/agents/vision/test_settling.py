@@ -50,6 +50,20 @@ def test_who_has_left_at_a_second_round_never_counts_and_the_place_does() -> Non
     assert beside(seen(hidden(ROOM, 0.5, "hand"), 60), kept).in_place < 0.6, "a cover still takes much of it"
 
 
+def test_of_a_view_less_steady_only_what_its_edges_tell_is_told_once() -> None:
+    view = merge([seen(person(ROOM, 0.3, 1.2), at) for at in range(50, 53)])
+    look = seen(hidden(ROOM, 0.5, "hand"), 60)
+    whole = beside(look, view)
+    steady = view.steady.copy()
+    steady[:, :24] = 0
+    left = view.steadied(steady)
+    assert left.by_edges is view.by_edges
+    found = beside(look, left)
+    assert found.as_scores() == beside(look, Fingerprint.from_json(left.to_json())).as_scores()
+    assert found.as_scores() != whole.as_scores()
+    assert beside(look, view).as_scores() == whole.as_scores()
+
+
 def test_a_place_that_stays_counts_as_before_whoever_walks_by_in_one_of_the_later_looks() -> None:
     view = merge([seen(ROOM, at) for at in range(50, 53)])
     kept, gone = without_what_left(view, EMPTY[:3])
