@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Final
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
@@ -178,10 +178,9 @@ _SEARCHED_UNDER: Final = 0.6
 
 
 def _compared(pair: Pair, before: Fingerprint | None, covered_before: Mask | None, *, same_light: bool) -> Match:
-    region = _covered_region(pair)
-    changed = None if before is None else _changed(pair.seen, before)
     alike = _Alike(pair)
-    rest_identity, rest_share = _rest(alike, region)
+    region = _covered_region(pair)
+    covered = _covered(pair, alike, region, before, covered_before) if region.any() else _uncovered(before)
     sharpness, coarse_in_place = _sharpness(pair)
     identity, fixed, found = _registered(pair, alike)
     return Match(
@@ -193,14 +192,14 @@ def _compared(pair: Pair, before: Fingerprint | None, covered_before: Mask | Non
         own_structure=pair.own_structure,
         coarse_in_place=coarse_in_place,
         sharpness=sharpness,
-        covered_ratio=float(region.mean()),
-        covered_structure=ratio(float(pair.weight[region].sum()), float(pair.weight.sum())),
-        covered_still=None if changed is None else _still(_with_border(region), changed),
-        covered_grown=None if changed is None else _grown(region, covered_before, changed),
+        covered_ratio=covered.ratio,
+        covered_structure=covered.structure,
+        covered_still=covered.still,
+        covered_grown=covered.grown,
+        covered_sharp=covered.sharp,
         region=region,
-        rest_identity=rest_identity,
-        rest_share=rest_share,
-        covered_sharp=pair.sharp_share(_inner(region)),
+        rest_identity=covered.rest_identity,
+        rest_share=covered.rest_share,
         identity=identity,
         registered=found.score,
         anchored=fixed,
@@ -211,6 +210,40 @@ def _compared(pair: Pair, before: Fingerprint | None, covered_before: Mask | Non
         rotation=found.rotation,
         zoom=found.zoom,
         zoomed=found.zoomed,
+    )
+
+
+class _Covered(NamedTuple):
+    """What is told of a covered region: `Match` says what each number is."""
+
+    ratio: float
+    structure: float
+    sharp: float
+    still: float | None
+    grown: float | None
+    rest_identity: float
+    rest_share: float
+
+
+def _uncovered(before: Fingerprint | None) -> _Covered:
+    """Tell of no region: most looks have none, and nothing needs to be measured for that."""
+    still, grown = (None, None) if before is None else (1.0, 0.0)
+    return _Covered(0.0, 0.0, 0.0, still, grown, 1.0, 1.0)
+
+
+def _covered(
+    pair: Pair, alike: _Alike, region: Mask, before: Fingerprint | None, covered_before: Mask | None
+) -> _Covered:
+    """Tell of a region that is covered, beside the look before and the region that was covered in it."""
+    around = _with_border(region)
+    changed = None if before is None else _changed(pair.seen, before)
+    return _Covered(
+        float(region.mean()),
+        ratio(float(pair.weight[region].sum()), float(pair.weight.sum())),
+        pair.sharp_share(_inner(region)),
+        None if changed is None else _still(around, changed),
+        None if changed is None else _grown(region, covered_before, changed),
+        *alike.where(~around),
     )
 
 
@@ -298,6 +331,8 @@ def _by_detail(view: Fingerprint) -> Order:
 
 
 def _largest(mask: Mask) -> Mask:
+    if not mask.any():
+        return mask
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=4)
     if count < 2:
         return mask
@@ -386,11 +421,6 @@ def _correlation(sums: Field) -> float:
 def _power(view: Fingerprint) -> Field:
     phasors = _phasors(view)
     return np.asarray(phasors.real**2 + phasors.imag**2, np.float32)
-
-
-def _rest(alike: _Alike, region: Mask) -> tuple[float, float]:
-    """Return how far the edges outside a region are where they were, -1..1, and their share of all; 1 and 1 where there is none."""
-    return alike.where(~_with_border(region)) if region.any() else (1.0, 1.0)
 
 
 def _sharpness(pair: Pair) -> tuple[float, float]:

@@ -85,6 +85,14 @@ def test_the_same_view_is_in_place() -> None:
     assert overlap(VIEW, VIEW) == pytest.approx(1)
 
 
+def test_of_a_look_in_which_nothing_is_covered_that_is_said() -> None:
+    found, first = beside(ROOM, ROOM, turned(ROOM, 2 / 704, 2 / 576)), beside(ROOM, ROOM)
+    assert not found.region.any()
+    told = [found.covered_ratio, found.covered_structure, found.covered_sharp, found.rest_identity, found.rest_share]
+    assert told == [0, 0, 0, 1, 1]
+    assert [(item.covered_still, item.covered_grown) for item in (found, first)] == [(1, 0), (None, None)]
+
+
 def test_without_an_approved_view_nothing_is_said() -> None:
     assert match(VIEW, [], VIEW) is None
 
