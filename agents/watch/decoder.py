@@ -255,7 +255,7 @@ async def _ask(process: asyncio.subprocess.Process, request: bytes) -> _Answer:
         raise ValueError(f"an answer of {length} bytes")
     told, _, cells = (await process.stdout.readexactly(length)).partition(b"\n")
     try:
-        answer = json.loads(told, parse_constant=_no_number)
+        answer = _ANSWERS.decode(told.decode())
     except RecursionError as error:
         raise ValueError("an answer that is nested without end") from error
     if not isinstance(answer, dict):
@@ -265,6 +265,9 @@ async def _ask(process: asyncio.subprocess.Process, request: bytes) -> _Answer:
 
 def _no_number(word: str) -> float:
     raise ValueError(f"{word} is no measure")
+
+
+_ANSWERS = json.JSONDecoder(parse_constant=_no_number)
 
 
 @contextlib.contextmanager
