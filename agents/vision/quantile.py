@@ -13,13 +13,14 @@ def quantiles(values: npt.NDArray[Any], *shares: float) -> tuple[float, ...]:
 
     Between two values it is linear. NaN is not looked for.
     """
-    places = [share * (values.size - 1) for share in shares]
-    lower = [int(place) for place in places]
-    upper = [min(number + 1, values.size - 1) for number in lower]
-    ordered = np.partition(values, sorted({*lower, *upper}), axis=None)
+    # All in order: NumPy sorts numbers of 32 bits in less time than it takes to part them at two places, and bytes by counting them.
+    ordered = np.sort(values, axis=None, kind="stable" if values.itemsize == 1 else "quicksort")
+    last = values.size - 1
     found = []
-    for place, low, high in zip(places, lower, upper, strict=True):
-        least, most = float(ordered[low]), float(ordered[high])
+    for share in shares:
+        place = share * last
+        low = int(place)
+        least, most = float(ordered[low]), float(ordered[min(low + 1, last)])
         found.append(least + (most - least) * (place - low))
     return tuple(found)
 
