@@ -58,11 +58,12 @@ class Filming:
 
     def sent(self, events: Sequence[FrameEvent]) -> list[Frame]:
         """Return frames as an eye takes them, each when it was sent."""
-        at = self._times.at
-        frames = [(at(came, stamp), size, key) for came, stamp, size, key, *_ in events]
-        for event, frame in zip(events, frames, strict=True):
-            if event.keyframe_data is not None:
-                self._keyframe_at = frame[0]
+        at, frames = self._times.at, list[Frame]()
+        for came, stamp, size, key, _, keyframe_data, _ in events:
+            sent_at = at(came, stamp)
+            frames.append((sent_at, size, key))
+            if keyframe_data is not None:
+                self._keyframe_at = sent_at
         return frames
 
     def taken(self, imprint: Imprint | None) -> Taken | None:
