@@ -1,4 +1,4 @@
-"""The connection's bytes: RTSP messages and interleaved packets out of one fixed buffer, without copying packets."""
+"""The connection's bytes: RTSP messages and interleaved packets out of one buffer for all connections, without copying packets."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from typing import Protocol
 from agents.rtsp.errors import MalformedError
 from agents.rtsp.message import HEAD_END, MAX_BODY_BYTES, MAX_HEAD_BYTES, Message, may_begin_message, parse_head
 
-BUFFER_BYTES = 128 * 1024
-"""Holds the largest packet (64 KiB) or message (80 KiB) whole, and room for more: reads never find it full."""
-_ROOM = 16 * 1024
-_LITTLE = 4 * 1024
-"""So much of a packet is brought to the front after each read: then all that may gather in the socket finds room."""
+MOST_LEFT_BYTES = MAX_HEAD_BYTES + MAX_BODY_BYTES + 4
+"""An incomplete message is no longer, and the longest packet (64 KiB) is shorter."""
+_BUFFER = bytearray(MOST_LEFT_BYTES + 128 * 1024)
+"""What is read lies here until it has been split, whosever it is: one read is split before the next one begins, in the one thread that reads."""
+_VIEW = memoryview(_BUFFER)
 _DOLLAR = 0x24
 MAX_GARBAGE_BYTES = 64 * 1024
 """So much between packets is skipped, until it is forgiven."""
@@ -73,10 +73,10 @@ class Parser:
     def __init__(self, receiver: Receiver) -> None:
         """Tell `receiver` of what is complete."""
         self._receiver = receiver
-        self._buffer = bytearray(BUFFER_BYTES)
-        self._view = memoryview(self._buffer)
-        self._start = 0
-        self._end = 0
+        self._left = b""
+        """The beginning of something whose rest hasn't come yet."""
+        self._start = self._end = 0
+        """What of the buffer is still to be split, while it is."""
         self._searched = 0
         self._head: Message | None = None
         self._body_bytes = 0
@@ -87,24 +87,24 @@ class Parser:
         """Complete messages so far."""
 
     def close(self) -> None:
-        """Let go of the buffer and of the receiver: no byte comes any more."""
+        """Let go of what is left and of the receiver: no byte comes any more."""
         self._receiver = _Gone()
-        self._buffer = bytearray()
-        self._view = memoryview(self._buffer)
-        self._start = self._end = self._searched = 0
+        self._left = b""
 
     @property
     def message_pending(self) -> bool:
         """Whether part of a message, and not of a packet, waits for its rest."""
-        return self._head is not None or (self._end > self._start and self._buffer[self._start] != _DOLLAR)
+        return self._head is not None or (bool(self._left) and self._left[0] != _DOLLAR)
 
     def forgive(self) -> None:
         """Begin anew to count garbage: time has passed."""
         self._skipped = 0
 
     def room(self) -> memoryview:
-        """Return where the next bytes are to be put; never empty."""
-        return self._view[self._end :]
+        """Return where the next bytes are to be put, and at once said to be `received`; never empty."""
+        count = len(self._left)
+        _VIEW[:count] = self._left
+        return _VIEW[count:]
 
     def feed(self, data: bytes) -> None:
         """Take bytes that lie elsewhere, however many. Raises MalformedError."""
@@ -118,9 +118,9 @@ class Parser:
 
     def received(self, count: int) -> None:
         """Split what is there now that `count` bytes have been put into `room`. Raises MalformedError."""
-        self._end += count
-        data, on_packet = self._buffer, self._receiver.on_packet
-        start, end = self._start, self._end
+        data, on_packet = _BUFFER, self._receiver.on_packet
+        start, end = 0, len(self._left) + count
+        self._end = end
         while start < end:
             if self._head is None and data[start] == _DOLLAR:
                 if end - start < 4:
@@ -133,23 +133,12 @@ class Parser:
                 self._flowing = True
             else:
                 self._start = start
-                if not self._message():
-                    start = self._start
-                    break
+                whole = self._message()
                 start = self._start
-        self._start = start
-        self._tidy()
-
-    def _tidy(self) -> None:
-        """Make room: to the front with what is left, when it is little or little is free behind it."""
-        start, end = self._start, self._end
-        if start == end:
-            self._start = self._end = self._searched = 0
-        elif start and (end - start <= _LITTLE or BUFFER_BYTES - end < _ROOM):
-            left = end - start
-            self._buffer[:left] = self._buffer[start:end]
-            self._start, self._end = 0, left
-            self._searched = max(0, self._searched - start)
+                if not whole:
+                    break
+        self._left = bytes(_VIEW[start:end])
+        self._searched = max(0, self._searched - start)
 
     def _message(self) -> bool:
         """Take one message, or the line breaks before it; false while it is incomplete."""
@@ -160,7 +149,7 @@ class Parser:
             return True
         if self._end - self._start < self._body_bytes:
             return False
-        body = bytes(self._view[self._start : self._start + self._body_bytes])
+        body = bytes(_VIEW[self._start : self._start + self._body_bytes])
         self._start += self._body_bytes
         self._searched = self._start
         self._head = None
@@ -169,7 +158,7 @@ class Parser:
         return True
 
     def _take_head(self) -> bool:
-        data, start, end = self._buffer, self._start, self._end
+        data, start, end = _BUFFER, self._start, self._end
         breaks = _LINE_BREAKS.match(data, start, end)
         if breaks is not None:  # some devices send a line break too many
             self._start = breaks.end()
@@ -182,7 +171,7 @@ class Parser:
         return self._skip_garbage(start, end)
 
     def _read_head(self, data: bytearray, start: int, end: int) -> bool:
-        if not may_begin_message(bytes(self._view[start : min(end, start + 24)])):
+        if not may_begin_message(bytes(_VIEW[start : min(end, start + 24)])):
             raise MalformedError("the device sends something other than RTSP")
         most = min(end, start + MAX_HEAD_BYTES + 4)
         found = HEAD_END.search(data, max(start, self._searched - 3), most)
@@ -192,7 +181,7 @@ class Parser:
             if end - start > MAX_HEAD_BYTES:
                 raise MalformedError(f"a message's head is longer than {MAX_HEAD_BYTES} bytes")
             return False
-        head = parse_head(bytes(self._view[start : found.start()]))
+        head = parse_head(bytes(_VIEW[start : found.start()]))
         self._body_bytes = head.body_length
         self._head = head
         self._start = found.end()
@@ -200,11 +189,11 @@ class Parser:
 
     def _skip_garbage(self, start: int, end: int) -> bool:
         """Go on where a packet or an answer may begin; false when none does yet. Raises MalformedError in the long run."""
-        found = _BEGINNING.search(self._buffer, start + 1, end)
+        found = _BEGINNING.search(_BUFFER, start + 1, end)
         # Without one, the last bytes may be the first ones of a beginning.
         self._start = found.start() if found else max(start + 1, end - _BEGINNING_BYTES + 1)
         self._searched = max(self._searched, self._start)
-        futile = self._buffer.startswith(_PROTOCOL, start)
+        futile = _BUFFER.startswith(_PROTOCOL, start, end)
         self._skipped += max(self._start - start, _FUTILE_BYTES if futile else 0)
         if self._skipped > MAX_GARBAGE_BYTES:
             raise MalformedError("the device sends something other than packets and RTSP between them")
@@ -232,7 +221,7 @@ class Wire(asyncio.BufferedProtocol):
         self._transport = transport
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  (asyncio's signature)
-        """Let the transport read straight into the parser's buffer."""
+        """Let the transport read straight into the buffer that the parser splits."""
         return self.parser.room()
 
     def buffer_updated(self, nbytes: int) -> None:

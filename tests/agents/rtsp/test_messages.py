@@ -71,7 +71,26 @@ def test_packets_and_messages_come_out_whole_however_they_were_cut(
     assert not parser.message_pending
 
 
-def test_the_largest_packets_pass_one_byte_short_of_the_buffer_each_time() -> None:
+@given(
+    st.lists(st.lists(st.one_of(packets, answers), max_size=10), min_size=2, max_size=3),
+    st.lists(st.tuples(st.integers(0, 2), st.integers(1, 700)), max_size=60),
+)
+def test_connections_whose_reads_take_turns_in_one_buffer_do_not_mix(
+    streams: list[list[tuple[bytes | tuple[int, bytes], bytes]]], turns: list[tuple[int, int]]
+) -> None:
+    collected = [Collector() for _ in streams]
+    parsers = [Parser(item) for item in collected]
+    left = [b"".join(wire for _, wire in items) for items in streams]
+    for turn, cut in [*turns, *((number, 1 << 20) for number in range(len(streams)))]:
+        number = turn % len(streams)
+        parsers[number].feed(left[number][:cut])
+        left[number] = left[number][cut:]
+    for items, item in zip(streams, collected, strict=True):
+        assert item.packets == [what for what, _ in items if isinstance(what, tuple)]
+        assert [message.body for message in item.messages] == [what for what, _ in items if isinstance(what, bytes)]
+
+
+def test_the_largest_packets_pass_cut_in_two() -> None:
     collected = Collector()
     parser = Parser(collected)
     wire = b"\x24\x00\xff\xff" + bytes(65535)
