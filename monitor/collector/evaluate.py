@@ -198,9 +198,14 @@ def verdicts_as_of(session: Session, institution_id: str, as_of: Millis, packs: 
     return judge_as_told(facts, packs.get(entry.regulation), entry, as_of, told)
 
 
-def expected_reports(session: Session, institution_id: str, as_of: Millis) -> dict[str, Millis]:
-    """Return, for each agent that was expected to report at an instant, since when it would have been silent."""
-    heard = reports.last_reports(session, institution_id, as_of)
+def expected_reports(
+    session: Session, institution_id: str, as_of: Millis, had: Mapping[str, int] | None = None
+) -> dict[str, Millis]:
+    """Return, for each agent that was expected to report at an instant, since when it would have been silent.
+
+    How many reports of each agent `had` come in by then tells it better than their times, where it is known: the collector's clock may have been set back.
+    """
+    heard = reports.last_reports(session, institution_id, as_of, had)
     enrolled = enrolled_by(session, institution_id, as_of)
     for agent in agents.agents_of(session, institution_id):
         # An agent that was enrolled again since had been enrolled before: what it is now is not what it was then.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import and_, false, func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from monitor.model.envelope import Envelope, Place
@@ -244,11 +244,17 @@ def payloads(session: Session, institution_id: str, *, received_until: Millis | 
         yield payload_of(envelope, key_id)
 
 
-def last_reports(session: Session, institution_id: str, until: Millis) -> dict[str, Millis]:
-    """Return, for each agent, when its newest report came in, as of `until`."""
+def last_reports(
+    session: Session, institution_id: str, until: Millis, had: Mapping[str, int] | None = None
+) -> dict[str, Millis]:
+    """Return, for each agent, when its newest report came in: of those up to `until`, or of so many that came in first (`had`), where that is known."""
+    row = ReportRow
+    came_in = row.received_at <= until
+    if had is not None:
+        came_in = or_(false(), *(and_(row.agent_id == agent, row.arrival <= count) for agent, count in had.items()))
     rows = session.execute(
-        select(ReportRow.agent_id, func.max(ReportRow.received_at))
-        .where(ReportRow.institution_id == institution_id, ReportRow.received_at <= until)
-        .group_by(ReportRow.agent_id)
+        select(row.agent_id, func.max(row.received_at))
+        .where(row.institution_id == institution_id, came_in)
+        .group_by(row.agent_id)
     )
     return dict(rows.all())

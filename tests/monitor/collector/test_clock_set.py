@@ -68,3 +68,20 @@ def test_a_bundle_stands_on_the_reports_that_its_finding_stood_on_whatever_time_
     noted = [item for item in found.notes if "1 report came in before the reading and not after it, or" in item]
     assert len(noted) == (ahead > 0), "what came in later is in no bundle unless something follows it"
     assert row.measured["held_days"] == 35
+
+
+def test_a_bundle_of_a_silence_tells_when_the_agent_was_last_heard_by_then_whatever_time_a_later_report_is_noted_at(
+    engine: Engine, tmp_path: Path
+) -> None:
+    """The centre's clock is set back before the agent reports again: that report is noted at a time before the finding."""
+    centre = make_centre(engine)
+    centre.add()
+    centre.see(declared(NOW - HOUR))
+    centre.clock.advance(7200)
+    evaluate(centre.context, "wj-0001")
+    with reading(engine) as session:
+        (row,) = [item for item in finding_rows(session) if item.requirement == "agent_silence"]
+    centre.clock.advance(-3600)
+    centre.see(span("camera/gate", "up", NOW, NOW + 1000))
+    export_evidence(centre.context, row.id, tmp_path / "b.zip")
+    assert check_bundle(Bundle(tmp_path / "b.zip")).fails == []
