@@ -43,7 +43,7 @@ class Evidence:
     copied: bool = False
     """The stream runs as it ran before, byte for byte."""
     alike: float | None = None
-    """Encoded anew it does: correlation with that earlier time; None where none is known."""
+    """Encoded anew it does, or earlier pictures are shown in turns: how far it is the same as then, 1 for all of it; None where neither is known."""
 
 
 _leaving = lru_cache(maxsize=256)(Thresholds.leaving)

@@ -160,6 +160,7 @@ class Eye:
         rhythm, replay = self._recurrence, self._replay
         looping = rhythm.looping
         if taken is None:
+            self._turns.look(None, ())
             return rhythm.alike if looping else None
         replay.look(taken.at_seconds, taken.imprint, changed or 0.0)
         self._turns.look(taken.imprint, replay.earlier)

@@ -89,3 +89,15 @@ def test_pictures_in_turns_are_looped_also_after_one_stood_frozen_for_long() -> 
     states = [state(noise, at) for at, noise in enumerate(numbers)]
     assert states == ["ok"] * 31 + ["frozen"] * 59 + ["ok"] * 10 + states[100:]
     assert states[115:] == ["looped"] * 25
+
+
+def test_a_look_of_which_it_is_not_known_when_it_was_taken_teaches_nothing_of_how_near_live_ones_are() -> None:
+    """Else the look before it would be learnt again each time."""
+    room, eye, learnt = drawn_room(1, 352, 288), Eye(Thresholds()), list[int]()
+    for number in range(20):
+        picture = looked_at(overlaid(grainy(room, 2, number), f"{number:02}"))
+        measures, kept = measure(picture, None)
+        eye.look(measures, fingerprint(picture), None if number % 5 == 4 else Taken(10.0 * number, kept.imprint))
+        learnt.append(eye._turns._looks)
+    assert all(learnt[number] == learnt[number - 1] for number in (14, 19))
+    assert learnt[-2] > learnt[13] > 0
