@@ -249,6 +249,41 @@ def test_a_small_report_has_little_read_whatever_lies_between_its_instants(
     assert len(rows(engine)) == count + 3, "two are one now"
 
 
+def test_what_is_near_is_looked_up_in_an_index_however_many_institutions_report_at_once(
+    centre: Centre, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL read the whole table for each group of reports, where each of some dozen institutions had much of it."""
+    names = [f"wj-{number:04}" for number in range(1, 21)]
+    for name in names[1:]:
+        centre.add(name)
+    many = (
+        "INSERT INTO span (institution_id, kind, subject_kind, subject_id, lane, start_at, end_at, newest)"
+        " WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 1999)"
+        " SELECT id, 'stream', 'camera', 'gate', 'up', 2 * n, 2 * n + 1, 'x' FROM numbers CROSS JOIN institution"
+    )
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, given: Any, *_more: Any) -> None:
+        if "CROSS JOIN" in statement:
+            asked.append((statement, given))
+
+    with engine.begin() as connection:
+        connection.exec_driver_sql(many)
+        if engine.dialect.name == "postgresql":
+            connection.exec_driver_sql("ANALYZE span")
+    monkeypatch.setattr(ledger, "MOST_NEAR", -1)
+    event.listen(engine, "before_cursor_execute", note)
+    with writing(engine) as session:
+        add_entries(session, {name: [Entry.of(span("camera/gate", "up", NOW, NOW + 1))] for name in names})
+    event.remove(engine, "before_cursor_execute", note)
+    assert len(asked) == 2, "by time, and by lanes"
+    explain = {"postgresql": "EXPLAIN", "sqlite": "EXPLAIN QUERY PLAN"}[engine.dialect.name]
+    with engine.connect() as connection:
+        for statement, values in asked:
+            plan = "\n".join(map(str, connection.exec_driver_sql(f"{explain} {statement}", values)))
+            assert not re.search(r"Seq Scan on span|SCAN s\b", plan), plan
+
+
 def test_institutions_are_kept_apart(centre: Centre, engine: Engine) -> None:
     centre.add("wj-0002")
     store_more(engine, span("camera/gate", "up", NOW, NOW + SECOND))
