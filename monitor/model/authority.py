@@ -43,6 +43,8 @@ def read_authority(data: bytes) -> Authority:
 def _signs_others(certificate: x509.Certificate) -> bool:
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.UnsupportedGeneralNameType:
+        return True  # for all that can be told: a name of a form that hardly anybody uses is in the way
     except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
         return False
 

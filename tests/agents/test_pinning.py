@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
 
 from agents.enroll import EnrolError, enroll
 from agents.link import Link
@@ -134,6 +135,10 @@ def test_a_fingerprint_is_that_of_the_certificate(authority: Authority) -> None:
     assert plain_fingerprint(authority.fingerprint) == f"sha256:{authority.fingerprint}"
     with pytest.raises(ValueError, match="begins with a server's certificate, which another one signed: name that one"):
         read_authority(authority.leaf.read_bytes() + authority.pem)
+    odd = x509.UnrecognizedExtension(
+        x509.OID_SUBJECT_ALTERNATIVE_NAME, bytes.fromhex("3006a504a1021300")
+    )  # an ediPartyName
+    assert read_authority(authority.certificate_with(odd)).fingerprint.startswith("sha256:")
     with pytest.raises(ValueError, match="no certificate"):
         read_authority(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----")
 

@@ -39,6 +39,12 @@ class Authority:
         self.tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.tls.load_cert_chain(self.leaf, self.leaf_key)
 
+    def certificate_with(self, extension: x509.ExtensionType) -> bytes:
+        """Return a certificate (PEM) from this authority, for another name, with an extension."""
+        other = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "another")])
+        made = self._builder(other, self.key).add_extension(extension, critical=False)
+        return made.sign(self.key, hashes.SHA256()).public_bytes(Encoding.PEM)
+
     def issued_by(self, root: Authority) -> Path:
         """Write the same authority's certificate as another one vouches for it: that of an intermediate one."""
         builder = root._builder(self.name, self.key)
