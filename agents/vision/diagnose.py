@@ -206,10 +206,16 @@ def may_be_frozen(seen: Evidence, thresholds: Thresholds) -> bool:
     return still and times is not None and times >= thresholds.frozen_same_times / 2
 
 
+def hides_noise(seen: Evidence, thresholds: Thresholds) -> bool:
+    """Tell whether the sensor's noise can't be told: what is much more than the usual, or stripes, is none of it, and does come again."""
+    grain = seen.beside.grain_left
+    return _striped(seen, thresholds) or (grain is not None and grain > thresholds.frozen_most_grain)
+
+
 def _same_noise(e: Evidence, t: Thresholds) -> bool:
-    """Tell whether the sensor's noise is the same again. What is much more than the usual noise, or stripes, is none of it, and does come again."""
-    renewed, left, grain = e.measures.repeat.renewed, e.beside.renewed_left, e.beside.grain_left
-    if renewed is None or left is None or _striped(e, t) or (grain is not None and grain > t.frozen_most_grain):
+    """Tell whether the sensor's noise is the same again."""
+    renewed, left = e.measures.repeat.renewed, e.beside.renewed_left
+    if renewed is None or left is None or hides_noise(e, t):
         return False
     return renewed <= t.frozen_renewed and left <= t.frozen_renewed_left
 

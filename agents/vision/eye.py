@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from agents.vision import approved as rules
-from agents.vision.diagnose import Conditions, Evidence, conditions, may_be_frozen
+from agents.vision.diagnose import Conditions, Evidence, conditions, hides_noise, may_be_frozen
 from agents.vision.film import FilmFrame
 from agents.vision.fingerprint import Fingerprint
 from agents.vision.imprint import Imprint
@@ -132,8 +132,9 @@ class Eye:
         changed = measures.repeat.changed_ratio
         self._recurrence.looked(moved=changed is None or changed >= MOVES_RATIO)
         copied = self._loop.looping
-        alike = None if copied else self._alike(taken, changed)
-        seen = Evidence(measures, beside, matched, copied=copied, alike=alike)
+        seen = Evidence(measures, beside, matched, copied=copied)
+        alike = None if copied else self._alike(taken, changed, hidden=hides_noise(seen, thresholds))
+        seen = replace(seen, alike=alike)
         found = conditions(seen, thresholds)
         self._stood(same="frozen" in found.staying, nothing=not NOTHING.isdisjoint(found.staying))
         if NOT_LIVE.isdisjoint(found.staying):
@@ -155,15 +156,18 @@ class Eye:
         since = self._loop.since if copied else None
         return Judged(found, scores, thresholds, matched, undecided=may_be_frozen(seen, thresholds), looped_since=since)
 
-    def _alike(self, taken: Taken | None, changed: float | None) -> float | None:
-        """Return how far the stream is that of earlier times, encoded anew, by its rhythm or by its pictures' noise; None where it is none."""
+    def _alike(self, taken: Taken | None, changed: float | None, *, hidden: bool) -> float | None:
+        """Return how far the stream is that of earlier times, encoded anew, by its rhythm or by its pictures' noise; None where it is none.
+
+        Noise that is `hidden` tells nothing of earlier pictures: stripes over a picture come again whoever stands behind them.
+        """
         rhythm, replay = self._recurrence, self._replay
         looping = rhythm.looping
         if taken is None:
             self._turns.look(None, ())
             return rhythm.alike if looping else None
         replay.look(taken.at_seconds, taken.imprint, changed or 0.0)
-        self._turns.look(taken.imprint, replay.earlier)
+        self._turns.look(None if hidden else taken.imprint, replay.earlier)
         found = [self._turns.alike]
         if replay.shows(rhythm.again if looping else [], rhythm.maybe, rhythm.within):
             found += [rhythm.alike if looping else 0.0, replay.alike]

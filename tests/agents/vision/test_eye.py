@@ -91,6 +91,22 @@ def test_pictures_in_turns_are_looped_also_after_one_stood_frozen_for_long() -> 
     assert states[115:] == ["looped"] * 25
 
 
+def test_stripes_that_come_again_are_no_pictures_in_turns() -> None:
+    """Interference of a lamp or a line has few phases, and lies over all of the view whoever stands behind it."""
+    room, eye, trace = drawn_room(1, 352, 288), Eye(Thresholds()), list[Trace]()
+
+    def state(at: int, phase: int | None) -> str:
+        stripes = 0.0 if phase is None else 24 * np.sin(np.arange(352) * 2 * np.pi / 9 + phase)[:, None]
+        picture = looked_at(overlaid(grainy(np.clip(room + stripes, 0, 255), 2, at), f"{at // 60:02}:{at % 60:02}"))
+        measures, kept = measure(picture, trace[-1] if trace else None)
+        trace.append(kept)
+        return eye.look(measures, fingerprint(picture), Taken(10.0 * at, kept.imprint)).conditions.state
+
+    assert {state(at, None) for at in range(25)} == {"ok"}
+    assert {state(at, at * 3 % 5) for at in range(25, 55)} == {"striped"}
+    assert {state(at, None) for at in range(55, 60)} == {"ok"}
+
+
 def test_a_look_of_which_it_is_not_known_when_it_was_taken_teaches_nothing_of_how_near_live_ones_are() -> None:
     """Else the look before it would be learnt again each time."""
     room, eye, learnt = drawn_room(1, 352, 288), Eye(Thresholds()), list[int]()
