@@ -370,12 +370,9 @@ def _database(moment: Moment) -> str:
     return name
 
 
-def _names(moment: Moment) -> dict[str, int | None]:
+def _names(moment: Moment) -> dict[str, int]:
     """Return the names that there are or may be, and the files."""
-    return {
-        **moment.names,
-        **{item.name: item.file for item in moment.pending if isinstance(item, Name) and item.file is not None},
-    }
+    return moment.named(item for item in moment.pending if isinstance(item, Name) and item.file is not None)
 
 
 def _all(open_slots: Sequence[Slot]) -> Iterator[tuple[Change, ...]]:

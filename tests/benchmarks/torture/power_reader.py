@@ -26,7 +26,7 @@ HEADER = -1
 """The log's header, where a number tells of a frame."""
 MAGIC, VERSION = 0x377F0682, 3007000
 MOST_WAYS = 1 << 14
-"""Of a frame, or of pages that the log doesn't have: so many may be tried."""
+"""Of one part of a log: so many choices may be tried."""
 
 Sums = tuple[int, int]
 Tag = TypeVar("Tag")
@@ -64,19 +64,18 @@ class Reading:
 
 def reading(database: bytes, log: bytes) -> Reading:
     """Return what is read of these files; an empty log is like none."""
-    content = content_of(database, log)
     found = read_log(log)
+    content = content_of(database, found)
     return Reading(database[:HEADER_BYTES], found.frames if database else 0, hashlib.sha256(content).digest())
 
 
-def content_of(database: bytes, log: bytes) -> bytes:
+def content_of(database: bytes, log: Log) -> bytes:
     """Return the pages that are read of these files, one after the other. Of a database without a page the log isn't read."""
-    found = read_log(log)
-    if not database or not found.size:
+    if not database or not log.size:
         return database
     pages = (
-        found.pages.get(number, database[(number - 1) * PAGE_BYTES : number * PAGE_BYTES].ljust(PAGE_BYTES, b"\0"))
-        for number in range(1, found.size + 1)
+        log.pages.get(number, database[(number - 1) * PAGE_BYTES : number * PAGE_BYTES].ljust(PAGE_BYTES, b"\0"))
+        for number in range(1, log.size + 1)
     )
     return b"".join(pages)
 
