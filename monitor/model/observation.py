@@ -178,6 +178,12 @@ STORED = "stored"
 """The context in which pydantic reads what was taken in before: what facts may be is asked of what comes in, and may change."""
 
 
+def as_stored(text: str | bytes) -> str | None:
+    """Return the context in which JSON that was taken in before is read: those two words are none, and no bounds: they can't be computed with."""
+    odd = ("NaN" in text or "Infinity" in text) if isinstance(text, str) else (b"NaN" in text or b"Infinity" in text)
+    return None if odd else STORED
+
+
 class Observation(Strict):
     """One thing seen on one subject.
 
@@ -223,9 +229,7 @@ class Observation(Strict):
     @classmethod
     def read_stored(cls, text: str) -> Self:
         """Read what was taken in before, by whatever bounds its facts had then. Raises ValueError for what is none."""
-        # Those two are no JSON, and no bounds: they can't be computed with.
-        finite = "NaN" not in text and "Infinity" not in text
-        return cls.model_validate_json(text, context=STORED if finite else None)
+        return cls.model_validate_json(text, context=as_stored(text))
 
     @property
     def holds_until(self) -> Millis:

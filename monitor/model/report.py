@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AwareDatetime, Field, StringConstraints
 
 from monitor.model.inventory import Identifier, Strict
-from monitor.model.observation import STORED, Observation
+from monitor.model.observation import Observation, as_stored
 from monitor.model.span import DAY, HOUR, Millis, to_millis
 
 MAX_OBSERVATIONS = 20_000
@@ -57,7 +57,7 @@ class Report(Strict):
 
         Raises ValueError (pydantic's) on anything else.
         """
-        return cls.model_validate_json(payload, context=STORED)
+        return cls.model_validate_json(payload, context=as_stored(payload))
 
     @classmethod
     def from_sender(cls, payload: bytes) -> Report:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from monitor.model.observation import Kind, Observation
@@ -63,6 +64,7 @@ def test_a_report_comes_back_as_it_went() -> None:
 
 
 @given(st.sampled_from(PATHS), json_values)
+@example(("observations", 0, "facts", "institution"), math.inf)
 def test_any_value_in_any_place_is_a_report_or_a_value_error(path: tuple[Any, ...], new: Any) -> None:
     try:
         report = Report.from_bytes(json.dumps(changed(PLAIN, path, new)).encode())
