@@ -64,7 +64,8 @@ _SUBJECTS_OF = {
 """Who each kind speaks of; an attestation may speak of anything."""
 _MAY_SPEAK_OF = {kind: frozenset(words.split(" or ")) for kind, words in _SUBJECTS_OF.items()}
 
-_WORD = re.compile(r"[A-Za-z0-9_.:-]{1,40}")
+_WORD = re.compile(r"(?=.{1,40}$)[_.:-]*[A-Za-z0-9][A-Za-z0-9_.:-]*")
+"""With a letter or digit in it: the ledger writes - for no cause."""
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LARGE = re.compile(r"\d{16}|\d[eE]\+?\d")
 

@@ -128,6 +128,7 @@ def test_a_version_that_no_database_can_keep_is_refused_alone(centre: Centre) ->
         ({"state": "up down"}, "state and cause are words"),
         ({"state": "u|p"}, "state and cause are words"),
         ({"cause": ""}, "state and cause are words"),
+        ({"cause": "-"}, "state and cause are words"),
         ({"cause": "a\x00"}, "state and cause are words"),
         ({"facts": {"x": 2**53 + 1}}, "larger than 2^53"),
         ({"facts": {"x": [{"y": -(10**40)}]}}, "larger than 2^53"),
