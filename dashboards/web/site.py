@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from markupsafe import Markup
@@ -280,7 +280,7 @@ class _Parts:
         if not camera.has_stream:
             return {"view_bar": None, "view_text": ""}
         line = _seen(self.facts, camera.id, end - DAY, end)
-        shown = [replace(span, state=_SHAPES.get(span.state, "down"), cause=span.state) for span in line]
+        shown = [span._replace(state=_SHAPES.get(span.state, "down"), cause=span.state) for span in line]
         text = self._view_text(line, DAY)
         words = BarWords(self.words.translate("Picture, last 24 hours: %(text)s") % {"text": text}, self._faults_title)
         ticks = self.words.times.ticks(end - DAY, end, 6)
@@ -433,8 +433,8 @@ def _seen(facts: Facts, camera_id: str, start: Millis, end: Millis) -> list[Stat
     line = judged_spans(timeline, lit_since(facts, [timeline]), facts.as_of)
     present = timeline.at(facts.as_of)
     if line and present is not None and line[-1].end < end:
-        line[-1] = replace(line[-1], end=end)
-    cut = (replace(span, start=max(span.start, start), end=min(span.end, end)) for span in line)
+        line[-1] = line[-1]._replace(end=end)
+    cut = (span._replace(start=max(span.start, start), end=min(span.end, end)) for span in line)
     return [span for span in cut if span.end > span.start]
 
 

@@ -33,10 +33,10 @@ from monitor.store.indexes import load_indexes
 from monitor.store.instants import has_instants, put_together
 from monitor.store.kept_packs import keep_pack
 from monitor.store.keys import enrolled_by, revoked_agents
-from monitor.store.ledger import load_observations
 from monitor.store.listening import listening_since
 from monitor.store.notices import owe_notices
 from monitor.store.stored import unreadable
+from monitor.store.told import load_told
 from monitor.store.verdicts import Key, load_runs, replace_verdicts, save_runs, verdict_rows
 
 log = structlog.get_logger(__name__)
@@ -151,9 +151,11 @@ def facts_of(
     inventory = None if told.entry is None else told.entry.inventory(session)
     if inventory is None and not has_instants(ledger, institution_id, Kind.INVENTORY):
         return None  # as the fold would say of whatever was seen: it isn't read for that
+    seen = load_told(ledger, institution_id, as_of)
     facts = fold(
-        load_observations(ledger, institution_id, as_of),
+        seen.observations,
         as_of,
+        stretches=seen.stretches,
         inventory=inventory,
         waivers=registry.waivers(session, institution_id, as_of),
         indexes=load_indexes(ledger, institution_id, as_of, kept or KeptIndexes()),

@@ -10,7 +10,7 @@ from monitor.collector.clocks import is_settled, note_clocks
 from monitor.collector.context import Context
 from monitor.collector.evaluate import evaluate
 from monitor.collector.notify import LONGEST_WAIT, send_notices
-from monitor.model.span import MINUTE, Millis
+from monitor.model.span import MINUTE, SECOND, Millis
 from monitor.regulations.problem import PackError
 from monitor.store import agents, evaluations, notices
 from monitor.store.engine import reading, writing
@@ -26,6 +26,12 @@ log = structlog.get_logger(__name__)
 
 AFTER_FAILURE: Millis = 5 * MINUTE
 """When an evaluation that failed is tried again."""
+
+
+LONG_SECONDS = 1.0
+SHARE = 50
+"""Evaluations that take a second or more take a fiftieth of a processor, however much was told of an institution: they are made less often, so that
+the others are judged in time; but at least as often as those that fail are tried, so that nobody is lost sight of."""
 
 
 APART: Millis = MINUTE
@@ -73,19 +79,39 @@ def evaluate_due(context: Context, limit: int = 100) -> int:
 
 
 def _evaluate(context: Context, institution_id: str, due: Millis) -> bool:
-    until = context.now() + context.settings.evaluate_every
+    began, every = context.clock.monotonic(), context.settings.evaluate_every
+    until = context.now() + every
     claim = partial(evaluations.claim, institution_id=institution_id, due=due, until=until)
     try:
-        return evaluate(context, institution_id, hold=claim) is not None
+        evaluated = evaluate(context, institution_id, hold=claim) is not None
     except PackError as error:
         log.warning("institution not evaluated: its pack can't be read", institution=institution_id, reason=str(error))
     except Exception:
         log.exception("institution not evaluated", institution=institution_id)
+    else:
+        _rest(context, institution_id, until, context.clock.monotonic() - began)
+        return evaluated
     again = max(until, context.now() + AFTER_FAILURE)
     with writing(context.engine) as session:
         if not evaluations.claim(session, institution_id, until, again):
             evaluations.claim(session, institution_id, due, again)  # it failed while it was being taken on
     return False
+
+
+def _rest(context: Context, institution_id: str, due: Millis, took: float) -> None:
+    """Put off an institution's next evaluation where the last one took so many seconds that they would take more than their share."""
+    if took < LONG_SECONDS:
+        return
+    again = context.now() + min(round(SHARE * took * SECOND), AFTER_FAILURE)
+    if again <= due:
+        return
+    with writing(context.engine) as session:
+        evaluations.claim(session, institution_id, due, again)
+    log.warning(
+        "an evaluation took long, and the next one is put off: is far more told of this institution than of others?",
+        institution=institution_id,
+        seconds=round(took, 1),
+    )
 
 
 def wake_silent(context: Context) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -53,7 +53,7 @@ def effective_timeline(facts: Facts, camera_id: str, start: Millis, end: Millis)
     spans += [StateSpan(a, b, "down", _hole_cause(off, a, b, b == told), Basis.INDEX) for a, b in holes.tuples()]
     rest = free.subtract(up).subtract(holes)
     for span in (item for item in known if item.state == "unknown"):
-        spans += [replace(span, start=a, end=b) for a, b in rest.clip(span.start, span.end).tuples()]
+        spans += [span._replace(start=a, end=b) for a, b in rest.clip(span.start, span.end).tuples()]
     spans += [StateSpan(a, b, "unknown") for a, b in rest.subtract(time_in(known, "unknown")).tuples()]
     return tuple(sorted(spans, key=lambda span: span.start))
 
@@ -77,7 +77,7 @@ def whole_outage(facts: Facts, timeline: Timeline, start: Millis, camera_id: str
 
 
 def _cut(span: StateSpan, start: Millis, end: Millis) -> StateSpan:
-    return replace(span, start=max(span.start, start), end=min(span.end, end))
+    return span._replace(start=max(span.start, start), end=min(span.end, end))
 
 
 def _from_index(facts: Facts, camera_id: str, free: Spans) -> tuple[Spans, Spans, Millis | None]:

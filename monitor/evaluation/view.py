@@ -159,7 +159,7 @@ def judged_spans(timeline: Timeline, lit: Spans, as_of: Millis) -> list[StateSpa
 
 def _in(spans: Iterable[StateSpan], time: Spans) -> Iterator[StateSpan]:
     for span in spans:
-        yield from (replace(span, start=a, end=b) for a, b in time.clip(span.start, span.end).tuples())
+        yield from (span._replace(start=a, end=b) for a, b in time.clip(span.start, span.end).tuples())
 
 
 def _start(span: StateSpan) -> Millis:

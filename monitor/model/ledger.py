@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
+from typing import NamedTuple
 
+import numpy as np
 from pydantic import TypeAdapter, ValidationError
 
 from monitor.model.calendar import Waiver, closure_spans
@@ -14,7 +17,7 @@ from monitor.model.inventory import Closure, Inventory
 from monitor.model.observation import Evidence, Kind, Observation, StreamCause, Subject
 from monitor.model.proof import Proof, read_proofs
 from monitor.model.recordings import Index, RecordingFacts, dated
-from monitor.model.span import Basis, Millis, Spans
+from monitor.model.span import Basis, Int64Array, Millis, Spans
 from monitor.model.view import Approval
 
 _CLOSURES = TypeAdapter(tuple[Closure, ...])
@@ -75,8 +78,7 @@ _INSTANTS = frozenset(
 """Kinds of which the newest observation is what counts."""
 
 
-@dataclass(frozen=True)
-class StateSpan:
+class StateSpan(NamedTuple):
     """A stretch of one state."""
 
     start: Millis
@@ -84,6 +86,19 @@ class StateSpan:
     state: str
     cause: str | None = None
     basis: Basis | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Stretches:
+    """When one subject was told to be in one state, by the same words each time, without what else was said: years of it are a few arrays."""
+
+    kind: Kind
+    subject: Subject
+    state: str
+    cause: str | None
+    basis: Basis | None
+    pairs: Int64Array
+    """[start, end) of each, shape (n, 2), UTC ms, in any order."""
 
 
 @dataclass(frozen=True)
@@ -168,12 +183,15 @@ def fold(
     inventory: Inventory | None = None,
     waivers: Sequence[Waiver] = (),
     indexes: Mapping[str, Index] | None = None,
+    stretches: Iterable[Stretches] = (),
 ) -> Facts | None:
     """Fold observations into facts as of an instant: order-free, idempotent.
 
     What was seen after `as_of` is left out, spans are cut there. `inventory` (the approved one) wins over the
     declared one. Returns None when no inventory is known: nothing can be judged then. `indexes` are what index readings
     come to that aren't among the observations, by camera; all of a camera's readings among them are later ones.
+    `stretches` are spans that need not be among the observations: those that are the evidence of the present (they end last
+    of their subject, cut at `as_of`) and those that tell that a clock was set are, too.
     """
     by_subject: dict[tuple[Kind, Subject], list[Observation]] = defaultdict(list)
     for item in _in_order(o for o in observations if o.start <= as_of and _SUBJECTS[o.kind] in {o.subject.kind, None}):
@@ -181,6 +199,7 @@ def fold(
     declared = inventory or _declared(by_subject)
     if declared is None:
         return None
+    lines = _lines(stretches, as_of)
     clocks = {s.id: clock_offsets(items) for (kind, s), items in by_subject.items() if kind is Kind.CLOCK}
     together = _together(by_subject, indexes or {})
     readings, refusals = _recordings(together, declared, clocks, as_of)
@@ -192,11 +211,11 @@ def fold(
     return Facts(
         as_of=as_of,
         inventory=declared,
-        inventory_seen=_first_seen(by_subject, together),
-        streams=_timelines(by_subject, Kind.STREAM, as_of),
-        views=_timelines(by_subject, Kind.VIEW, as_of),
-        reach=_timelines(by_subject, Kind.REACH, as_of),
-        agents=_timelines(by_subject, Kind.AGENT, as_of),
+        inventory_seen=_first_seen(by_subject, lines, together),
+        streams=_timelines(by_subject, lines, Kind.STREAM, as_of),
+        views=_timelines(by_subject, lines, Kind.VIEW, as_of),
+        reach=_timelines(by_subject, lines, Kind.REACH, as_of),
+        agents=_timelines(by_subject, lines, Kind.AGENT, as_of),
         recordings=readings,
         recordings_unknown=refusals,
         losses={s.id: tuple(items) for (kind, s), items in by_subject.items() if kind is Kind.FOOTAGE_LOST},
@@ -211,6 +230,20 @@ def fold(
         waivers=tuple(waivers),
         closed_late=_closed_late(by_subject, declared) if inventory is None else Spans.empty(),
     )
+
+
+_BySubject = Mapping[tuple[Kind, Subject], Sequence[Observation]]
+_Lines = Mapping[tuple[Kind, Subject], Sequence[Stretches]]
+
+
+def _lines(stretches: Iterable[Stretches], as_of: Millis) -> _Lines:
+    """Return what was told by `as_of` of each subject, without its evidence."""
+    lines: dict[tuple[Kind, Subject], list[Stretches]] = defaultdict(list)
+    for item in stretches:
+        told = item.pairs[item.pairs[:, 0] <= as_of]
+        if len(told) and _SUBJECTS[item.kind] in {item.subject.kind, None}:
+            lines[item.kind, item.subject].append(replace(item, pairs=told))
+    return lines
 
 
 def _in_order(observations: Iterable[Observation]) -> list[Observation]:
@@ -273,13 +306,12 @@ def _closed_late(by_subject: Mapping[tuple[Kind, Subject], list[Observation]], d
     return late.intersect(closure_spans(declared.closures, zone))
 
 
-def _first_seen(
-    by_subject: Mapping[tuple[Kind, Subject], list[Observation]], together: Mapping[str, Index]
-) -> dict[Subject, Millis]:
+def _first_seen(by_subject: _BySubject, lines: _Lines, together: Mapping[str, Index]) -> dict[Subject, Millis]:
     seen = {Subject(kind="camera", id=camera): index.begun for camera, index in together.items()}
-    for (_, subject), items in by_subject.items():
-        first = min(item.start for item in items)
-        seen[subject] = min(first, seen.get(subject, first))
+    first = [(subject, min(item.start for item in items)) for (_, subject), items in by_subject.items()]
+    first += [(subject, min(int(item.pairs[:, 0].min()) for item in items)) for (_, subject), items in lines.items()]
+    for subject, at in first:
+        seen[subject] = min(at, seen.get(subject, at))
     return seen
 
 
@@ -296,16 +328,14 @@ def _together(
     return together
 
 
-def _timelines(
-    by_subject: Mapping[tuple[Kind, Subject], list[Observation]], kind: Kind, as_of: Millis
-) -> dict[str, Timeline]:
+def _timelines(by_subject: _BySubject, lines: _Lines, kind: Kind, as_of: Millis) -> dict[str, Timeline]:
     twice = told_twice(
         item for (item_kind, _), items in by_subject.items() if item_kind is Kind.AGENT for item in items
     )
+    subjects = dict.fromkeys(subject for item_kind, subject in (*by_subject, *lines) if item_kind is kind)
     return {
-        subject.id: _laid(items, as_of, twice)
-        for (item_kind, subject), items in by_subject.items()
-        if item_kind is kind
+        subject.id: _laid(by_subject.get((kind, subject), ()), as_of, twice, lines.get((kind, subject), ()))
+        for subject in subjects
     }
 
 
@@ -333,44 +363,66 @@ def timeline(observations: Sequence[Observation], as_of: Millis, twice: Spans | 
     return _laid(_in_order(observations), as_of, twice or Spans.empty())
 
 
-def _laid(ordered: Sequence[Observation], as_of: Millis, twice: Spans) -> Timeline:
-    groups: dict[tuple[int, int, str, str | None, Basis | None], list[tuple[Millis, Millis]]] = defaultdict(list)
-    for item in (o for o in ordered if min(o.end, as_of) > o.start):
-        rank = _PRECEDENCE.index(item.basis) if item.basis in _PRECEDENCE else len(_PRECEDENCE)
-        weight = _weight(item.state)
-        key = (rank if weight < _UNKNOWN else 2 * len(_PRECEDENCE), weight, item.state, item.cause, item.basis)
-        groups[key].append((item.start, min(item.end, as_of)))
+_Group = tuple[int, int, str, str | None, Basis | None]
+"""What orders what is laid over each other: (rank, weight, state, cause, basis), the lowest wins."""
+
+
+def _laid(ordered: Sequence[Observation], as_of: Millis, twice: Spans, lines: Sequence[Stretches] = ()) -> Timeline:
+    groups = _grouped(ordered, lines, as_of)
     taken = unclear = _unclear(groups, twice)
     denied = Spans.empty()
     good: dict[int, Spans] = {}
     spans = [StateSpan(start, end, "unknown", StreamCause.CLOCK_SET) for start, end in unclear.tuples()]
     for key in sorted(groups, key=lambda k: (k[0], k[1], k[2], k[3] or "", k[4] or "")):
-        here = Spans.of(groups[key])
+        here = groups[key]
         free = here.subtract(taken)
         if key[1] == _GOOD:
             good[key[0]] = here.union(good.get(key[0], Spans.empty()))
         elif key[1] > _GOOD and key[0] in good:
             denied = denied.union(here.intersect(good[key[0]]))
-        spans += [StateSpan(start, end, key[2], key[3], key[4]) for start, end in free.tuples()]
+        spans += [StateSpan(start, end, key[2], key[3], key[4]) for start, end in free.pairs.tolist()]
         taken = taken.union(here)
-    spans.sort(key=lambda span: span.start)
+    spans.sort(key=_START)
     if not spans:
         return Timeline()
     # The present is presumed by what showed it: another observation that ends at the same instant lends it nothing.
     end, shown = spans[-1].end, (spans[-1].state, spans[-1].cause, spans[-1].basis)
     ending = [o for o in ordered if o.start < end == min(o.end, as_of)]
     showing = [o for o in ending if (o.state, o.cause, o.basis) == shown or unclear.clip(end - 1, end)]
+    if not showing:  # somebody edited what is stored
+        return Timeline(tuple(spans), denied=denied)
     return Timeline(tuple(spans), max(item.holds_until for item in showing), showing[-1], denied)
 
 
-def _unclear(
-    groups: Mapping[tuple[int, int, str, str | None, Basis | None], list[tuple[Millis, Millis]]], twice: Spans
-) -> Spans:
+_START = attrgetter("start")
+
+
+def _grouped(ordered: Sequence[Observation], lines: Sequence[Stretches], as_of: Millis) -> dict[_Group, Spans]:
+    """Return the time, cut at `as_of`, of each state as it was told, where that is any."""
+    pairs: dict[_Group, list[tuple[Millis, Millis]]] = defaultdict(list)
+    for item in ordered:
+        pairs[_group(item)].append((item.start, min(item.end, as_of)))
+    arrays = [(key, np.array(items, dtype=np.int64)) for key, items in pairs.items()]
+    arrays += [(_group(item), np.minimum(item.pairs, as_of)) for item in lines]
+    told: dict[_Group, list[Int64Array]] = defaultdict(list)
+    for key, array in arrays:
+        told[key].append(array)
+    groups = {key: Spans.of(np.concatenate(items)) for key, items in told.items()}
+    return {key: spans for key, spans in groups.items() if spans}
+
+
+def _group(item: Observation | Stretches) -> _Group:
+    rank = _PRECEDENCE.index(item.basis) if item.basis in _PRECEDENCE else len(_PRECEDENCE)
+    weight = _weight(item.state)
+    return (rank if weight < _UNKNOWN else 2 * len(_PRECEDENCE), weight, item.state, item.cause, item.basis)
+
+
+def _unclear(groups: Mapping[_Group, Spans], twice: Spans) -> Spans:
     """Return where time that was told twice was told to be good and not to be, by the clock that was set."""
     if not twice:
         return twice
     good, bad, later = (
-        Spans.of([pair for key, pairs in groups.items() if key[1] == weight and _by_agent(key[4]) for pair in pairs])
+        Spans.empty().union(*(spans for key, spans in groups.items() if key[1] == weight and _by_agent(key[4])))
         for weight in (_GOOD, _BAD, _AFTERWARDS)
     )
     return good.intersect(bad).intersect(twice).subtract(later)

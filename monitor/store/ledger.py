@@ -11,17 +11,17 @@ from json.encoder import encode_basestring
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Row, Select, bindparam, delete, func, select, tuple_
+from sqlalchemy import ColumnElement, Select, delete, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from monitor.model.observation import SPAN_KINDS, Kind, Observation, digest_of_text
 from monitor.model.span import Millis, isoformat
 from monitor.store import cursor as cursors
 from monitor.store.given import NUMBER, TEXT, run_given
-from monitor.store.instants import add_instants, load_instants
+from monitor.store.instants import add_instants
 from monitor.store.stored import PLACE, Place, read
 from monitor.store.tables import InstantRow, SpanRow
-from monitor.store.upsert import table_of, upsert
+from monitor.store.upsert import upsert
 
 MOST_NEAR = 10_000
 """So many rows are read for a group of reports by time alone. Sites have some hundred near what they tell of; but who tells of two
@@ -49,11 +49,6 @@ _TOUCHING = _FOUND + (  # noqa: S608  (texts of our own)
 _TOUCHING_COLUMNS = {
     "institution": TEXT, "kind": TEXT, "subject_kind": TEXT, "subject_id": TEXT, "lane": TEXT, "low": NUMBER, "high": NUMBER,
 }  # fmt: skip
-
-_SPAN = table_of(SpanRow)
-_SPANS = select(*_SPAN.columns).where(
-    _SPAN.c.institution_id == bindparam("who"), _SPAN.c.start_at <= bindparam("until")
-)
 
 Lane = tuple[str, str, str, str]
 """(kind, subject kind, subject id, what else must be equal): two spans of one lane that touch are one."""
@@ -282,35 +277,9 @@ def _delete(session: Session, institution_id: str, keys: Sequence[tuple[str, str
         session.execute(delete(SpanRow).where(SpanRow.institution_id == institution_id, here))
 
 
-def load_observations(session: Session, institution_id: str, until: Millis) -> list[Observation]:
-    """Return what was seen of an institution up to `until`, as observations whose fold is the ledger's state.
-
-    Without the readings of its cameras' indexes: `load_indexes`.
-    """
-    found: list[Observation] = []
-    for row in session.execute(_SPANS, {"who": institution_id, "until": until}).all():
-        found += _observations(session, row, until)
-    return found + load_instants(session, institution_id, until)
-
-
 def told_until(session: Session, institution_id: str) -> Millis:
     """Return when the newest span ends that was told of an institution; 0 where none was."""
     return session.scalar(select(func.max(SpanRow.end_at)).where(SpanRow.institution_id == institution_id)) or 0
-
-
-def _observations(session: Session, row: Row[Any], until: Millis) -> list[Observation]:
-    """Return a row of many spans: the whole stretch, and the observations that are the evidence of the present."""
-    place = Place.of_span(row)
-    newest = read(session, row.newest, place)
-    if newest is None:
-        return []
-    found = [newest] if newest.start <= until else []
-    lasting = None if row.lasting is None else read(session, row.lasting, place)
-    if lasting is not None and lasting.start <= until:
-        found.append(lasting)
-    if newest.start != row.start_at or newest.end != row.end_at or newest.start > until:
-        found.append(newest.model_copy(update={"start": row.start_at, "end": row.end_at}))
-    return found
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from monitor.model.observation import Subject
 from monitor.model.span import HOUR
 from monitor.store.engine import reading
 from monitor.store.findings import finding_rows
-from monitor.store.ledger import load_observations
+from monitor.store.told import load_told
 from support.centre import NOW, declared, index, make_centre, span
 from support.packs import pack
 
@@ -33,7 +33,8 @@ def test_an_outage_told_before_the_clock_went_back_does_not_vanish(engine: Engin
     centre.see(step, span("camera/gate", "up", NOW - 2 * HOUR, NOW))
     evaluate(centre.context, "wj-0001")
     with reading(centre.context.engine) as session:
-        facts = fold(load_observations(session, "wj-0001", NOW), NOW)
+        told = load_told(session, "wj-0001", NOW)
+    facts = fold(told.observations, NOW, stretches=told.stretches)
     assert facts is not None
     spans: list[tuple[Any, ...]] = [(s.state, s.cause, s.start - NOW, s.end - NOW) for s in facts.streams["gate"].spans]
     assert spans == [

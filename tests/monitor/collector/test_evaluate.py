@@ -408,6 +408,59 @@ def test_an_evaluation_that_fails_again_and_again_is_late(
     assert (evaluate_due(centre.context), late()) == (1, 0)
 
 
+@pytest.mark.parametrize(("took", "rests"), [(0.9, 60), (1.1, 60), (3.0, 153), (40.0, 340)])
+def test_an_evaluation_that_takes_long_is_made_less_often(
+    centre: Centre, engine: Engine, monkeypatch: pytest.MonkeyPatch, took: float, rests: int
+) -> None:
+    """Whoever has far more told than others keeps nobody else waiting: `rests` seconds after the last one began the next is due."""
+
+    def slowly(*args: Any, **more: Any) -> Any:
+        found = evaluate(*args, **more)
+        centre.clock.advance(took)
+        return found
+
+    centre.see(declared(now(centre)))
+    began = now(centre)
+    monkeypatch.setattr("monitor.collector.jobs.evaluate", slowly)
+    assert evaluate_due(centre.context) == 1
+    with reading(engine) as session:
+        assert due_evaluations(session, began + AFTER_FAILURE + MINUTE) == [("wj-0001", began + rests * 1000)]
+        assert count_late(session, began + rests * 1000, centre.context.settings.evaluate_every) == 0
+
+
+def test_an_evaluation_reads_no_more_evidence_for_a_longer_history(centre: Centre, engine: Engine) -> None:
+    """Years of spans are a few texts of the database; what they said is read of the present alone."""
+    read = list[str]()
+
+    def count() -> int:
+        read.clear()
+        evaluate(centre.context, "wj-0001")
+        return len(read)
+
+    def counting(text: str) -> Observation:
+        read.append(text)
+        return read_stored(text)
+
+    def told(since: Millis) -> list[Observation]:
+        times = range(since, NOW, 10 * MINUTE)
+        kinds = ((Kind.STREAM, "up", "down"), (Kind.VIEW, "ok", "covered"))
+        return [
+            span("camera/gate", state, at + index * 5 * MINUTE, at + (index + 1) * 5 * MINUTE, kind=kind)
+            for at in times
+            for kind, *states in kinds
+            for index, state in enumerate(states)
+        ]
+
+    read_stored = Observation.read_stored
+    centre.see(declared(NOW - DAY), *told(NOW - HOUR))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Observation, "read_stored", counting)
+        few = count()
+        centre.see(*told(NOW - 20 * HOUR))
+        assert count() == few
+    assert verdict(centre, "uptime", "camera/gate").outcome == "breached"
+
+
 @pytest.mark.parametrize("broken", ["monitor.store.registry.entry", "monitor.collector.evaluate.assess"])
 def test_an_evaluation_that_fails_is_tried_again_later_however_early_it_fails(
     centre: Centre, engine: Engine, monkeypatch: pytest.MonkeyPatch, broken: str

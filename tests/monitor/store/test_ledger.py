@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Engine, delete, event, select
 
+from agents.run import clock_set
 from monitor.model.kept import KeptIndexes
 from monitor.model.ledger import fold
-from monitor.model.observation import Kind, Observation, Source
+from monitor.model.observation import Kind, Observation, Source, Subject
 from monitor.model.span import DAY, MINUTE, SECOND, Basis
 from monitor.store import ledger
 from monitor.store.cursor import CursorError, encode
@@ -23,8 +24,9 @@ from monitor.store.engine import reading, writing
 from monitor.store.given import run_given
 from monitor.store.indexes import load_indexes
 from monitor.store.instants import put_together
-from monitor.store.ledger import Entry, Piece, add_entries, ledger_page, load_observations
+from monitor.store.ledger import Entry, Piece, add_entries, ledger_page
 from monitor.store.tables import FootageRow, InstantRow, SpanRow
+from monitor.store.told import load_told
 from support.centre import NOW, Centre, declared, instant, make_centre, span
 
 AHEAD = NOW + 1_000_000
@@ -52,7 +54,16 @@ def instants(draw: st.DrawFn) -> Observation:
     return instant("recorder/nvr", Kind.CLOCK, at, {"offset_seconds": draw(st.integers(-3, 3))})
 
 
-observations = st.lists(st.one_of(spans(), instants()), min_size=1, max_size=14)
+@st.composite
+def lives(draw: st.DrawFn) -> Observation:
+    """An agent that runs, and whose clock is set back, or ahead."""
+    start = NOW + draw(st.integers(0, 40)) * SECOND
+    if draw(st.booleans()):
+        return clock_set(Subject(kind="agent", id="box"), NOW + draw(st.integers(0, 60)) * SECOND, start)
+    return span("agent/box", "up", start, start + draw(st.integers(0, 12)) * SECOND, kind=Kind.AGENT)
+
+
+observations = st.lists(st.one_of(spans(), instants(), lives()), min_size=1, max_size=14)
 
 
 def rows(engine: Engine) -> list[tuple[Any, ...]]:
@@ -68,7 +79,9 @@ def rows(engine: Engine) -> list[tuple[Any, ...]]:
 def facts(engine: Engine, as_of: int, kept: KeptIndexes | None = None) -> Any:
     with reading(engine) as session:
         indexes = load_indexes(session, "wj-0001", as_of, kept or KeptIndexes())
-        return fold([declared(NOW - DAY), *load_observations(session, "wj-0001", as_of)], as_of, indexes=indexes)
+        told = load_told(session, "wj-0001", as_of)
+        seen = [declared(NOW - DAY), *told.observations]
+        return fold(seen, as_of, indexes=indexes, stretches=told.stretches)
 
 
 def store(engine: Engine, batches: list[list[Observation]]) -> list[tuple[Any, ...]]:
@@ -104,6 +117,15 @@ def test_order_and_copies_change_nothing(
     assert store(engine, batches) == once
 
     assert facts(engine, AHEAD) == fold([declared(NOW - DAY), *seen], AHEAD)
+    as_of = NOW + data.draw(st.integers(0, 60_000))
+    found, wanted = facts(engine, as_of), fold([declared(NOW - DAY), *seen], as_of)
+    assert wanted is not None
+    for part in ("streams", "reach", "agents"):
+        lines = getattr(wanted, part)
+        assert {name: (line.spans, line.denied) for name, line in getattr(found, part).items()} == {
+            name: (line.spans, line.denied) for name, line in lines.items()
+        }
+    assert found.inventory_seen == wanted.inventory_seen
 
 
 @st.composite
@@ -291,13 +313,15 @@ def test_institutions_are_kept_apart(centre: Centre, engine: Engine) -> None:
         add_entries(session, {"wj-0002": [Entry.of(span("camera/gate", "up", NOW + SECOND, NOW + 2 * SECOND))]})
     assert len(rows(engine)) == 2
     with reading(engine) as session:
-        assert len(load_observations(session, "wj-0002", AHEAD)) == 1
+        assert len(load_told(session, "wj-0002", AHEAD).observations) == 1
 
 
 def test_what_comes_later_is_left_out(centre: Centre, engine: Engine) -> None:
     store_more(engine, span("camera/gate", "up", NOW, NOW + SECOND), span("camera/gate", "down", NOW + SECOND, AHEAD))
     with reading(engine) as session:
-        assert [item.state for item in load_observations(session, "wj-0001", NOW)] == ["up"]
+        told = load_told(session, "wj-0001", NOW + SECOND // 2)
+    assert [item.state for item in told.stretches] == ["up"]
+    assert [(item.state, item.end) for item in told.observations] == [("up", NOW + SECOND)]
 
 
 def page_through(engine: Engine, **filters: Any) -> Any:

@@ -6,7 +6,8 @@ import json
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, select, update
+from sqlalchemy import Engine, select, text, update
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 from starlette.testclient import TestClient
 
@@ -25,10 +26,10 @@ from monitor.store.agents import all_agents
 from monitor.store.engine import reading, writing
 from monitor.store.findings import finding_rows
 from monitor.store.instants import read_together
-from monitor.store.ledger import load_observations
 from monitor.store.registry import approve_inventory
 from monitor.store.stored import UNREADABLE, unreadable
 from monitor.store.tables import AgentRow, FindingRecord, FootageRow, InstantRow, InstitutionRow, RunRow, SpanRow
+from monitor.store.told import load_told
 from support.centre import INVENTORY, NOW, Centre, declared, index, instant, make_centre, span
 from support.packs import pack
 
@@ -106,7 +107,9 @@ def test_an_instant_that_cannot_be_read_is_unknown_and_counted(centre: Centre, t
     assert found["retention", "camera/gate"] == "unknown"
     assert found["uptime", "camera/gate"] == "up", "the rest is judged"
     with reading(engine) as session:
-        causes = {item.cause for item in load_observations(session, "wj-0001", NOW + DAY) if item.kind is Kind.CHANNELS}
+        causes = {
+            item.cause for item in load_told(session, "wj-0001", NOW + DAY).observations if item.kind is Kind.CHANNELS
+        }
         assert (causes, unreadable(session)) == ({UNREADABLE}, 1)
 
 
@@ -119,6 +122,26 @@ def test_a_span_that_cannot_be_read_keeps_its_state(centre: Centre, text: str) -
     with writing(centre.context.engine) as session:
         session.execute(update(SpanRow).values(newest=text, lane="of another version"))
     assert states(centre)["uptime", "camera/gate"] == "unknown"
+
+
+@pytest.mark.parametrize("column", ["end_at", "lane", "kind", "subject_kind"])
+def test_spans_whose_columns_were_edited_stop_nothing(centre: Centre, column: str) -> None:
+    """SQLite keeps a word where a number belongs; PostgreSQL doesn't take it."""
+    engine = centre.context.engine
+    if column == "end_at" and engine.dialect.name == "postgresql":
+        with writing(engine) as session, pytest.raises(DBAPIError):
+            session.execute(text("UPDATE span SET end_at = 'a word'"))
+        return
+    before = states(centre)
+    assert before["uptime", "camera/gate"] == "up"
+    with writing(engine) as session:
+        session.execute(text(f"UPDATE span SET {column} = 'a word'"))
+    found = states(centre)
+    assert found["uptime", "camera/gate"] == "unknown"
+    assert found["retention", "camera/gate"] == before["retention", "camera/gate"], "the rest is judged"
+    with reading(engine) as session:
+        told = load_told(session, "wj-0001", NOW + DAY)
+        assert (told.stretches, unreadable(session) > 0) == ([], True)
 
 
 @pytest.mark.parametrize("text", BROKEN, ids=range(len(BROKEN)))
