@@ -105,6 +105,12 @@ class Connection:
         if channel == self._channel and self._units is not None:
             self._units.packet(data, start, end, self._at)
 
+    def on_plain(self, data: bytearray, start: int, end: int) -> int:
+        """Hand on at once what packets of the video's channel lie one after the other, and return where they end."""
+        if self._units is None:
+            return start
+        return self._units.plain(data, start, end, self._channel, self._at)
+
     def on_message(self, message: Message) -> None:
         """Find who waits for an answer; refuse what the server asks for."""
         if message.status is None:

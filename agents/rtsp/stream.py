@@ -377,19 +377,19 @@ class Stream:
         if left <= 0.001 and started and not self._last_look:
             # This machine may have stood still. What waits in the socket is taken first, and counts as new.
             self._last_look = True
+            self._after("stall", TAKEN_SECONDS, self._check_stall)
             self._connection.wire.resume()
             self._connection.wire.take()
-            self._after("stall", TAKEN_SECONDS, self._check_stall)
             return
         if left <= 0.001:
             self._stalled(limit, started=started)
             return
         if self._moved != self._moved_checked:
             self._moved_checked, self._packets = self._moved, self._units.packets
-        if self._pace.may_gather(now):
+        self._after("stall", min(left, until_check(now)), self._check_stall)
+        if self._pace.may_gather(now):  # at last: what is read may end the connection
             self._taken_before, self._taken_at = self._taken_at, now
             self._connection.wire.take(then=GATHER_MOST_BYTES)
-        self._after("stall", min(left, until_check(now)), self._check_stall)
 
     def _stalled(self, limit: float, *, started: bool) -> None:
         arriving = self._units.packets > self._packets

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import re
 import socket
+from asyncio.trsock import TransportSocket
 from dataclasses import replace
 from typing import Protocol
 
@@ -38,6 +40,9 @@ class Receiver(Protocol):
     def on_packet(self, channel: int, data: bytearray, start: int, end: int) -> None:
         """An interleaved packet: valid only during the call."""
 
+    def on_plain(self, data: bytearray, start: int, end: int) -> int:
+        """What begins with an interleaved packet: return up to where packets of it are taken that need no look of their own, `start` for none."""
+
     def on_message(self, message: Message) -> None:
         """An answer or a server's request. May raise MalformedError."""
 
@@ -56,6 +61,10 @@ class _Gone:
 
     def on_packet(self, channel: int, data: bytearray, start: int, end: int) -> None:
         """Tell nobody."""
+
+    def on_plain(self, data: bytearray, start: int, end: int) -> int:  # noqa: ARG002  (the receiver's signature)
+        """Tell nobody."""
+        return start
 
     def on_message(self, message: Message) -> None:
         """Tell nobody."""
@@ -118,11 +127,15 @@ class Parser:
 
     def received(self, count: int) -> None:
         """Split what is there now that `count` bytes have been put into `room`. Raises MalformedError."""
-        data, on_packet = _BUFFER, self._receiver.on_packet
+        data, on_packet, on_plain = _BUFFER, self._receiver.on_packet, self._receiver.on_plain
         start, end = 0, len(self._left) + count
         self._end = end
         while start < end:
             if self._head is None and data[start] == _DOLLAR:
+                plain = on_plain(data, start, end)
+                if plain > start:
+                    start = plain
+                    continue
                 if end - start < 4:
                     break
                 following = start + 4 + ((data[start + 2] << 8) | data[start + 3])
@@ -208,6 +221,8 @@ class Wire(asyncio.BufferedProtocol):
         self.parser = Parser(receiver)
         self._receiver = receiver
         self._transport: asyncio.Transport | None = None
+        self._plain: TransportSocket | None = None
+        """The socket, where what it holds is what is parsed."""
         self.bytes_received = 0
         self.closed = asyncio.get_running_loop().create_future()
         """Done when the socket is closed."""
@@ -219,6 +234,8 @@ class Wire(asyncio.BufferedProtocol):
         """Keep the transport."""
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  (a stream transport: this is no datagram protocol)
         self._transport = transport
+        if transport.get_extra_info("ssl_object") is None:
+            self._plain = transport.get_extra_info("socket")
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  (asyncio's signature)
         """Let the transport read straight into the buffer that the parser splits."""
@@ -245,13 +262,31 @@ class Wire(asyncio.BufferedProtocol):
         self._let_go()
 
     def take(self, then: int = 1) -> None:
-        """Let what waits in the socket be read now, or the next bytes that come.
+        """Read what waits in the socket, or let the next bytes that come be read at once.
 
         From then on the kernel wakes us only when `then` bytes wait or the connection ends; 1 is its usual way. A kernel that can't do
         it wakes us for each packet.
         """
         self._then = then
-        self._wake_at(1)
+        if not self._read():
+            self._wake_at(1)
+
+    def _read(self) -> bool:
+        """Read what waits, without the loop's being woken for it; false where nothing does, or only the loop can read it, or tell that it is the end."""
+        transport, plain = self._transport, self._plain
+        if transport is None or plain is None or transport.is_closing() or self._pause is not None:
+            return False
+        try:
+            count = os.readv(plain.fileno(), [self.parser.room()])
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            self.abort()
+            self._receiver.on_closed(error)
+            return True
+        if count:
+            self.buffer_updated(count)
+        return bool(count)
 
     def pause(self, seconds: float) -> None:
         """Leave in the socket what comes in the next seconds: the sender waits, and so does nobody else."""
@@ -290,6 +325,6 @@ class Wire(asyncio.BufferedProtocol):
 
     def _let_go(self) -> None:
         """End the circle of the receiver, this and the parser: its memory is free at once, not when a collector passes by."""
-        self._receiver, self._transport = _Gone(), None
+        self._receiver, self._transport, self._plain = _Gone(), None, None
         self.resume()
         self.parser.close()

@@ -85,6 +85,14 @@ class Client:
             self.units.packet(data, start, end, 0.0)
             self._take(self.units)
 
+    def on_plain(self, data: bytearray, start: int, end: int) -> int:
+        if self.units is None:
+            return start
+        self.units.want(patient=False)
+        taken = self.units.plain(data, start, end, self.channel, 0.0)
+        self._take(self.units)
+        return taken
+
     def on_message(self, message: Message) -> None:
         if message.body:
             video = parse_description(message.body, "rtsp://192.0.2.10/live/", "rtsp://192.0.2.10/live")

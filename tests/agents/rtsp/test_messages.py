@@ -39,6 +39,9 @@ class Collector:
     def on_packet(self, channel: int, data: bytearray, start: int, end: int) -> None:
         self.packets.append((channel, bytes(data[start:end])))
 
+    def on_plain(self, data: bytearray, start: int, end: int) -> int:
+        return start
+
     def on_message(self, message: Message) -> None:
         self.messages.append(message)
 

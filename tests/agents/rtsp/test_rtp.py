@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 import time
 from fractions import Fraction
+from itertools import pairwise
 
 import av
 import numpy as np
@@ -12,10 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agents.rtsp.message import Message
 from agents.rtsp.nal import RULES, START_CODE, NalCodec, recovery_frames
 from agents.rtsp.rtp import AccessUnits
 from agents.rtsp.sdp import Codec
 from agents.rtsp.sps import h264_size, h265_size
+from agents.rtsp.wire import Parser
 
 CODECS: list[NalCodec] = ["h264", "h265"]
 HEAD = {
@@ -455,6 +458,99 @@ def test_no_packets_break_the_depacketizer(codec: Codec, items: list[tuple[int, 
     for event in units.events:
         assert event.bytes > 0
         assert event.lost >= 0
+
+
+class Reading:
+    """Interleaved packets on their way to access units, as the connection hands them on: one by one, or `plain` ones together."""
+
+    def __init__(self, codec: NalCodec, *, plain: bool) -> None:
+        self.units = AccessUnits(codec, 90000, (HEAD[codec, "vps"], HEAD[codec, "sps"], HEAD[codec, "pps"]))
+        self.together = 0
+        self._plain = plain
+        self._at = 0.0
+        self._parser = Parser(self)
+
+    def read(self, data: bytes, *, wants: bool, collects: bool) -> None:
+        self.units.want(wants)
+        self.units.collect_all(collects)
+        self._at += 1
+        self._parser.feed(data)
+
+    def on_bytes(self) -> None:
+        raise AssertionError
+
+    def on_packet(self, channel: int, data: bytearray, start: int, end: int) -> None:
+        if channel == 0:
+            self.units.packet(data, start, end, self._at)
+
+    def on_plain(self, data: bytearray, start: int, end: int) -> int:
+        taken = self.units.plain(data, start, end, 0, self._at) if self._plain else start
+        self.together += taken > start
+        return taken
+
+    def on_message(self, message: Message) -> None:
+        raise AssertionError(message)
+
+    def on_read(self) -> None:
+        raise AssertionError
+
+    def on_closed(self, error: Exception | None) -> None:
+        raise AssertionError(error)
+
+    def told(self) -> tuple[object, ...]:
+        units = self.units
+        return tuple(units.events), units.packets, units.malformed, units.moved, units.newest, units.size
+
+
+def interleaved(channel: int, data: bytes) -> bytes:
+    return struct.pack(">BBH", 0x24, channel, len(data)) + data
+
+
+@st.composite
+def streams(draw: st.DrawFn) -> tuple[NalCodec, list[tuple[bytes, bool, bool]]]:
+    """Reads of a stream, most packets of which are plain, and whether a keyframe is wanted and all are collected then."""
+    codec: NalCodec = draw(st.sampled_from(CODECS))
+    other = HEAD[codec, "other"] + bytes(range(60))
+    sequence, timestamp, ssrc, wire = draw(st.sampled_from([0, 0xFFF0])), draw(st.sampled_from([0, 0xFFFFC000])), 7, b""
+    for _ in range(draw(st.integers(1, 25))):
+        timestamp += draw(st.sampled_from([3000, 3000, 3000, 0, -3000]))
+        nal = draw(st.sampled_from([other, other, other, HEAD[codec, "key"] + b"\x88" + bytes(range(1, 90))]))
+        for payload in [nal] if draw(st.booleans()) else fragments(codec, nal, draw(st.sampled_from([2, 20, 60]))):
+            odd = draw(st.integers(0, 40))
+            ssrc += odd == 1
+            sequence += 1 + (odd == 2)
+            more = {"marker": draw(st.integers(0, 1)), "ssrc": ssrc, "padding": 3 * (odd == 3), "sources": odd == 4}
+            data = packet(sequence, timestamp, payload[:1] if odd == 5 else payload, **more)
+            wire += interleaved(2 if odd == 6 else 0, data)
+            if odd == 7:
+                wire += interleaved(0, bytes([0x80, 200]) + data[2:30])  # a control packet where media is
+    cuts = sorted({0, len(wire), *draw(st.lists(st.integers(0, len(wire)), max_size=5))})
+    return codec, [(wire[one:two], draw(st.booleans()), draw(st.booleans())) for one, two in pairwise(cuts)]
+
+
+@given(streams())
+def test_packets_that_are_taken_together_say_what_each_says_alone(
+    stream: tuple[NalCodec, list[tuple[bytes, bool, bool]]],
+) -> None:
+    codec, reads = stream
+    alone, together = (Reading(codec, plain=plain) for plain in (False, True))
+    for data, wants, collects in reads:
+        for reading in (alone, together):
+            reading.read(data, wants=wants, collects=collects)
+        assert together.told() == alone.told()
+    for reading in (alone, together):
+        reading.units.finish()
+    assert together.told() == alone.told()
+
+
+def test_most_of_a_stream_is_taken_together() -> None:
+    reading = Reading("h264", plain=True)
+    nal = HEAD["h264", "other"] + bytes(4000)
+    payloads = [(frame, payload) for frame in range(15) for payload in fragments("h264", nal, 1386)]
+    wire = [interleaved(0, packet(number, 6000 * frame, data)) for number, (frame, data) in enumerate(payloads)]
+    reading.read(b"".join(wire), wants=False, collects=False)
+    assert reading.together == 1, "all but the first packet, whose number nobody could know"
+    assert (len(reading.units.events), reading.units.packets) == (14, 45)
 
 
 @given(st.lists(st.binary(max_size=40), max_size=20))

@@ -76,6 +76,21 @@ async def test_rtsps_plays_and_gives_the_fingerprint_to_pin(certificate: Path) -
         await stream.close()
 
 
+async def test_frames_that_gather_in_the_socket_are_deciphered_when_they_are_read(
+    certificate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("agents.rtsp.pace.KNOWN_SECONDS", 0.0)
+    monkeypatch.setattr("agents.rtsp.pace.CHECK_SECONDS", 0.1)
+    async with serve(Device(interval=0.02), server_side(certificate)) as device:
+        stream = await open_stream(StreamRequest(device.url(scheme="rtsps")), LOOPBACK, SHORT, clock=SystemClock())
+        seen = 0
+        while seen < 50:
+            events = await stream.batch()
+            assert not any(event.lost for event in events)
+            seen += len(events)
+        await stream.close()
+
+
 @pytest.mark.parametrize("how", OLD)
 async def test_old_units_are_understood(certificate: Path, how: str) -> None:
     async with serve(Device("viewer", "s3cret"), grown_old(server_side(certificate), how)) as device:
