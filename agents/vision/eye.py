@@ -28,6 +28,9 @@ NOTHING = frozenset({"black", "signal_lost"})
 NOT_LIVE = NOTHING | {"frozen", "looped"}
 """States in which a look tells nothing of what is usual of live ones. Whatever else is wrong, the noise is new."""
 
+MOST_WAITING = 256
+"""So many frames wait for a look at the most: nothing is asked of them before, and those of ten seconds cost less together than one second's after the other."""
+
 STILL_LOOKS = 2
 """So many looks in a row that show an earlier picture are frozen time."""
 
@@ -76,6 +79,8 @@ class Eye:
         """What of the view was covered in the newest look."""
         self._sound: dict[bool, Fingerprint] = {}
         """The last look that surely showed the approved view, without colour (infrared) and with."""
+        self._waiting = list[Frame]()
+        """Frames that nothing has been asked of yet."""
         self._loop = Loop()
         self._recurrence = Recurrence()
         self._replay = Replay()
@@ -96,6 +101,7 @@ class Eye:
     @property
     def loop(self) -> Loop:
         """What is remembered of the stream's frames."""
+        self._take_in()
         return self._loop
 
     @property
@@ -109,8 +115,15 @@ class Eye:
 
     def frames(self, frames: Sequence[Frame]) -> None:
         """Take note of coded frames in their order, looked at or not."""
-        self._loop.frames(frames)
-        self._recurrence.frames(frames)
+        self._waiting += frames
+        if len(self._waiting) >= MOST_WAITING:
+            self._take_in()
+
+    def _take_in(self) -> None:
+        """Let the frames so far tell of the stream."""
+        self._loop.frames(self._waiting)
+        self._recurrence.frames(self._waiting)
+        self._waiting.clear()
 
     def want(self, after: float) -> Window | None:
         """Return which frames after a time would tell whether an earlier one is shown again, by the clock of `Eye.frame`; each is asked for once."""
@@ -122,6 +135,7 @@ class Eye:
 
     def look(self, measures: Measures, view: Fingerprint, taken: Taken | None = None) -> Judged:
         """Judge one look. Where it isn't known when its frame was `taken` nothing tells whether its noise comes again."""
+        self._take_in()
         beside = self._usual.beside(measures, view.light)
         colourless = view.light == "infrared"
         settled = [item.view for item in self._settling]

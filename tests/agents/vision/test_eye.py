@@ -7,14 +7,16 @@ import cv2
 import numpy as np
 import pytest
 
-from agents.vision.eye import Eye, Taken
+from agents.vision.eye import MOST_WAITING, Eye, Taken
 from agents.vision.fingerprint import Fingerprint, fingerprint, merge
+from agents.vision.loop import Loop
 from agents.vision.measure import Trace, measure
 from agents.vision.thresholds import Thresholds
 from support.pictures import footage
 from support.views import Image, drawn_room, grainy, looked_at, overlaid, person, resized, turned
 
 ROOM = drawn_room(1)
+NOON = 1_790_000_000.0
 SOUND = measure(looked_at(grainy(ROOM, 3, 1)), None)[0]
 
 
@@ -117,3 +119,30 @@ def test_a_look_of_which_it_is_not_known_when_it_was_taken_teaches_nothing_of_ho
         learnt.append(eye._turns._looks)
     assert all(learnt[number] == learnt[number - 1] for number in (14, 19))
     assert learnt[-2] > learnt[13] > 0
+
+
+def test_frames_that_wait_for_a_look_have_told_all_by_then() -> None:
+    """A recording that begins anew between two looks is known at the same look as if each frame had been asked of at once."""
+    sizes = np.random.default_rng(3).integers(2_000, 6_000, 700).tolist()
+    eye, at_once, looks = Eye(Thresholds()), Loop(), list[tuple[float | None, bool]]()
+    view = fingerprint(looked_at(ROOM))
+    for number, size in enumerate([*sizes, *sizes]):
+        eye.frame(number / 15, size, keyframe=number % 30 == 0)
+        at_once.frame(number / 15, size)
+        if number % 70 == 69:
+            looks.append((eye.look(SOUND, view).scores["copied"], at_once.looping))
+    assert [told for told, _ in looks] == [float(known) for _, known in looks]
+    assert {known for _, known in looks} == {False, True}
+
+
+def test_what_is_remembered_of_frames_is_that_of_all_so_far_and_few_wait() -> None:
+    sizes = np.random.default_rng(4).integers(2_000, 6_000, 3 * MOST_WAITING).tolist()
+    eye, at_once = Eye(Thresholds()), Loop()
+    for first in range(0, len(sizes), 40):
+        frames = [((first + number) / 15, size, False) for number, size in enumerate(sizes[first : first + 40])]
+        eye.frames(frames)
+        at_once.frames(frames)
+        assert len(eye._waiting) < MOST_WAITING
+        if first % 280 == 0:
+            assert eye.loop.latest == at_once.latest
+    assert eye.loop.kept(NOON) == at_once.kept(NOON)
