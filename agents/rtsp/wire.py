@@ -41,7 +41,7 @@ class Receiver(Protocol):
         """An interleaved packet: valid only during the call."""
 
     def on_plain(self, data: bytearray, start: int, end: int) -> int:
-        """What begins with an interleaved packet: return up to where packets of it are taken that need no look of their own, `start` for none."""
+        """What begins with an interleaved packet, valid only during the call: return where those end that are taken at once, `start` for none."""
 
     def on_message(self, message: Message) -> None:
         """An answer or a server's request. May raise MalformedError."""

@@ -181,17 +181,18 @@ class Loop:
         """Take note of coded frames in their order: a site's cameras have a thousand a second, most of which are no token."""
         sizes, word, one_in, mixer = self._sizes, _WORD, self._one_in, _MIXER
         since, count = self._paced
+        hashed = self._hash
         for at_seconds, size, _ in frames:
             if not 0 <= at_seconds - since < PACE_SECONDS:
                 self._pace(at_seconds, since, count)
                 one_in, since, count = self._one_in, at_seconds, 0
             count += 1
             sizes.append(size)
-            hashed = self._hash = ((self._hash << 8) + (size * _GOLDEN & word)) & word
+            hashed = (hashed << 8) + size * _GOLDEN & word
             mixed = (hashed ^ hashed >> 29) * mixer & word
             if not (mixed >> 40) % one_in and len(set(sizes)) >= WINDOW // 2:
                 self._token(at_seconds, mixed)
-        self._paced = since, count
+        self._paced, self._hash = (since, count), hashed
 
     def _token(self, at_seconds: float, mixed: int) -> None:
         """Take note of a window that is a token."""

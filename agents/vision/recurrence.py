@@ -189,7 +189,7 @@ class Recurrence:
         place, steps, sums, counts = self._place, self._steps, self._more, self._frames
         between, counts_between = self._more_between, self._frames_between
         for at_seconds, size, keyframe in frames:
-            place = 0 if keyframe else min(place + 1, last)
+            place = 0 if keyframe else place + 1 if place < last else last
             value, seen = log(16 + size), counted[place]
             if not seen:
                 usual[place] = value
