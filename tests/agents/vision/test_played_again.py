@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 
 import av
@@ -20,8 +21,9 @@ LEVEL = 0.7
 Scene = Callable[[int], npt.NDArray[np.float32]]
 
 
+@cache
 def structured(seed: int, height: int, width: int) -> npt.NDArray[np.float32]:
-    """Return something to look at, coarse and fine."""
+    """Return something to look at, coarse and fine; it is drawn once, so a scene changes a copy."""
     made, seen = np.random.default_rng(seed), np.full((height, width), 120, np.float32)
     for size, level in ((4, 6), (16, 14), (64, 26)):
         coarse = made.normal(0, 1, (height // size + 2, width // size + 2)).astype(np.float32)
@@ -32,10 +34,23 @@ def structured(seed: int, height: int, width: int) -> npt.NDArray[np.float32]:
 ROOM = structured(1, HEIGHT, WIDTH)
 
 
+DOWN, ACROSS = 211, 223
+"""A frame's noise is cut out of one sheet, larger than a frame by so many rows and columns: each frame's at a place of its own."""
+
+
+@cache
+def sheet() -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]:
+    """Return the sheet of noise, drawn once, and every place of it in an order without order."""
+    made = np.random.default_rng(7)
+    fine = made.normal(0, LEVEL, (HEIGHT + DOWN, WIDTH + ACROSS)).astype(np.float32)
+    return np.asarray(1.4 * cv2.GaussianBlur(fine, (0, 0), 0.7), np.float32), made.permutation(DOWN * ACROSS)
+
+
 def noise(number: int) -> npt.NDArray[np.float32]:
     """Return the sensor's noise of a frame."""
-    fine = np.random.default_rng([7, number]).normal(0, LEVEL, (HEIGHT, WIDTH)).astype(np.float32)
-    return np.asarray(1.4 * cv2.GaussianBlur(fine, (0, 0), 0.7), np.float32)
+    grain, places = sheet()
+    top, left = divmod(int(places[number]), ACROSS)
+    return grain[top : top + HEIGHT, left : left + WIDTH]
 
 
 def with_a_film(number: int) -> npt.NDArray[np.float32]:
@@ -46,11 +61,15 @@ def with_a_film(number: int) -> npt.NDArray[np.float32]:
     return seen + noise(number)
 
 
+@cache
+def walk(seed: int) -> npt.NDArray[np.float64]:
+    """Return where somebody is who takes steps this way and that, by the frame."""
+    return np.random.default_rng(seed).normal(0, 1, 40_000).cumsum()
+
+
 def with_somebody(number: int) -> npt.NDArray[np.float32]:
     """Somebody walks about, stops, and goes on."""
-    seen = ROOM.copy()
-    steps = np.random.default_rng(3).normal(0, 1, 40_000).cumsum()
-    rests = np.random.default_rng(4).normal(0, 1, 40_000).cumsum()
+    seen, steps, rests = ROOM.copy(), walk(3), walk(4)
     moved = int(
         np.maximum.accumulate(np.where(rests[: number + 1] > rests[: number + 1].mean(), np.arange(number + 1), 0))[-1]
     )
