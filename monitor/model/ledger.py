@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from operator import attrgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -368,23 +367,12 @@ _Group = tuple[int, int, str, str | None, Basis | None]
 
 
 def _laid(ordered: Sequence[Observation], as_of: Millis, twice: Spans, lines: Sequence[Stretches] = ()) -> Timeline:
-    groups = _grouped(ordered, lines, as_of)
-    taken = unclear = _unclear(groups, twice)
-    denied = Spans.empty()
-    good: dict[int, Spans] = {}
-    spans = [StateSpan(start, end, "unknown", StreamCause.CLOCK_SET) for start, end in unclear.tuples()]
-    for key in sorted(groups, key=lambda k: (k[0], k[1], k[2], k[3] or "", k[4] or "")):
-        here = groups[key]
-        free = here.subtract(taken)
-        if key[1] == _GOOD:
-            good[key[0]] = here.union(good.get(key[0], Spans.empty()))
-        elif key[1] > _GOOD and key[0] in good:
-            denied = denied.union(here.intersect(good[key[0]]))
-        spans += [StateSpan(start, end, key[2], key[3], key[4]) for start, end in free.pairs.tolist()]
-        taken = taken.union(here)
-    spans.sort(key=_START)
+    told = _told(ordered, lines, as_of)
+    unclear = _unclear(told, twice)
+    spans = _seen_from_above(told, unclear)
     if not spans:
         return Timeline()
+    denied = _denied(told)
     # The present is presumed by what showed it: another observation that ends at the same instant lends it nothing.
     end, shown = spans[-1].end, (spans[-1].state, spans[-1].cause, spans[-1].basis)
     ending = [o for o in ordered if o.start < end == min(o.end, as_of)]
@@ -394,21 +382,89 @@ def _laid(ordered: Sequence[Observation], as_of: Millis, twice: Spans, lines: Se
     return Timeline(tuple(spans), max(item.holds_until for item in showing), showing[-1], denied)
 
 
-_START = attrgetter("start")
+@dataclass(frozen=True, eq=False)
+class _Told:
+    """What was told of one subject, cut at an instant."""
+
+    groups: Sequence[_Group]
+    """In order: the first wins."""
+    pairs: Int64Array
+    """[start, end) of each stretch of any length, shape (n, 2), in any order."""
+    group: Int64Array
+    """Which of the groups each is of, shape (n,)."""
+
+    def of(self, which: Callable[[_Group], bool]) -> Spans:
+        """Return the time in any of some groups."""
+        chosen = np.array([which(group) for group in self.groups], dtype=bool)
+        return Spans.of(self.pairs[chosen[self.group]])
 
 
-def _grouped(ordered: Sequence[Observation], lines: Sequence[Stretches], as_of: Millis) -> dict[_Group, Spans]:
-    """Return the time, cut at `as_of`, of each state as it was told, where that is any."""
+def _told(ordered: Sequence[Observation], lines: Sequence[Stretches], as_of: Millis) -> _Told:
     pairs: dict[_Group, list[tuple[Millis, Millis]]] = defaultdict(list)
     for item in ordered:
-        pairs[_group(item)].append((item.start, min(item.end, as_of)))
+        pairs[_group(item)].append((item.start, item.end))
     arrays = [(key, np.array(items, dtype=np.int64)) for key, items in pairs.items()]
-    arrays += [(_group(item), np.minimum(item.pairs, as_of)) for item in lines]
-    told: dict[_Group, list[Int64Array]] = defaultdict(list)
-    for key, array in arrays:
-        told[key].append(array)
-    groups = {key: Spans.of(np.concatenate(items)) for key, items in told.items()}
-    return {key: spans for key, spans in groups.items() if spans}
+    arrays += [(_group(item), item.pairs) for item in lines]
+    groups = sorted({key for key, _ in arrays}, key=_order)
+    place = {key: number for number, key in enumerate(groups)}
+    every = np.minimum(np.concatenate([np.empty((0, 2), dtype=np.int64), *(array for _, array in arrays)]), as_of)
+    of = np.repeat(
+        np.array([place[key] for key, _ in arrays], dtype=np.int64),
+        np.array([len(array) for _, array in arrays], dtype=np.int64),
+    )
+    some = every[:, 1] > every[:, 0]
+    return _Told(groups, every[some], of[some])
+
+
+def _seen_from_above(told: _Told, unclear: Spans) -> list[StateSpan]:
+    """Lay groups over each other, what is unclear above all; return what is to be seen, in order of time.
+
+    All at once: an agent may name as many causes as it likes, and one group after the other they kept a processor for minutes.
+    """
+    pairs = np.concatenate((unclear.pairs, told.pairs))
+    layer = np.concatenate((np.zeros(len(unclear), dtype=np.int64), told.group + 1))
+    if not len(pairs):
+        return []
+    edges = np.unique(pairs)
+    top = _lowest(np.searchsorted(edges, pairs), layer, len(edges) - 1, nothing=len(told.groups) + 1)
+    first = np.flatnonzero(np.diff(top, prepend=-1))
+    runs = zip(edges[first].tolist(), edges[np.append(first[1:], len(top))].tolist(), top[first].tolist(), strict=True)
+    shown = [("unknown", StreamCause.CLOCK_SET, None), *(group[2:] for group in told.groups)]
+    return [StateSpan(start, end, *shown[number]) for start, end, number in runs if number < len(shown)]
+
+
+def _lowest(ranges: Int64Array, values: Int64Array, count: int, nothing: int) -> Int64Array:
+    """Return for each place, 0 to `count`, the lowest value of the ranges that hold it; `nothing`, which is above all, where none does.
+
+    `ranges` are [first, last + 1) of places, shape (n, 2), none empty, `values` (n,). Each range is two of a power of two, which
+    may overlap, and is halved together with all others of its length: n ranges over m places take n + m log m, however they lie.
+    """
+    lengths = ranges[:, 1] - ranges[:, 0]
+    powers = np.frexp(lengths)[1] - 1
+    lowest = np.full(count, nothing, dtype=np.int64)
+    for power in range(int(powers.max()), -1, -1):
+        here, size = powers == power, 1 << power
+        for first in (ranges[here, 0], ranges[here, 1] - size):
+            np.minimum.at(lowest, first, values[here])
+        if half := size // 2:
+            lowest[half:] = np.minimum(lowest[half:], lowest[:-half])
+    return lowest
+
+
+def _denied(told: _Told) -> Spans:
+    """Return when something else than up or ok was told by the very basis by which that counts."""
+    ranks = {group[0] for group in told.groups if group[1] == _GOOD}
+    both = (told.of(_is(rank, _GOOD)).intersect(told.of(_is(rank, _BAD))) for rank in sorted(ranks))
+    return Spans.empty().union(*both)
+
+
+def _is(rank: int, weight: int) -> Callable[[_Group], bool]:
+    return lambda group: group[:2] == (rank, weight)
+
+
+def _order(group: _Group) -> tuple[int, int, str, str, str, bool]:
+    rank, weight, state, cause, basis = group
+    return rank, weight, state, cause or "", basis or "", cause is None
 
 
 def _group(item: Observation | Stretches) -> _Group:
@@ -417,19 +473,16 @@ def _group(item: Observation | Stretches) -> _Group:
     return (rank if weight < _UNKNOWN else 2 * len(_PRECEDENCE), weight, item.state, item.cause, item.basis)
 
 
-def _unclear(groups: Mapping[_Group, Spans], twice: Spans) -> Spans:
+def _unclear(told: _Told, twice: Spans) -> Spans:
     """Return where time that was told twice was told to be good and not to be, by the clock that was set."""
     if not twice:
         return twice
-    good, bad, later = (
-        Spans.empty().union(*(spans for key, spans in groups.items() if key[1] == weight and _by_agent(key[4])))
-        for weight in (_GOOD, _BAD, _AFTERWARDS)
-    )
+    good, bad, later = (told.of(_by_agents_clock(weight)) for weight in (_GOOD, _BAD, _AFTERWARDS))
     return good.intersect(bad).intersect(twice).subtract(later)
 
 
-def _by_agent(basis: Basis | None) -> bool:
-    return basis is None or basis in _BY_THE_AGENTS_CLOCK
+def _by_agents_clock(weight: int) -> Callable[[_Group], bool]:
+    return lambda group: group[1] == weight and (group[4] is None or group[4] in _BY_THE_AGENTS_CLOCK)
 
 
 def _weight(state: str) -> int:
