@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,18 +10,17 @@ import pytest
 
 from monitor.model.inventory import Institution
 from support import seeded
-from support.dashboard import District, new_district
-from support.databases import postgres_server
+from support.dashboard import District, district_over, new_district
+from support.databases import Engines, engines, postgres_server, sqlite_template
 
-__all__ = ["postgres_server"]
+__all__ = ["engines", "postgres_server", "sqlite_template"]
 
 
 @pytest.fixture
-def empty(tmp_path: Path) -> Iterator[District]:
+def empty(tmp_path: Path, engines: Engines, sqlite_template: Path) -> Iterator[District]:
     """A collector of which nothing is known yet."""
-    found = new_district(tmp_path)
-    yield found
-    found.context.engine.dispose()
+    with engines.of_file(Path(shutil.copy(sqlite_template, tmp_path / "cradlewatch.db"))) as engine:
+        yield district_over(engine)
 
 
 @pytest.fixture(scope="session")

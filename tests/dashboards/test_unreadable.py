@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from monitor.store.engine import reading, writing
 from monitor.store.tables import Base, FindingChange, FindingRecord, InstantRow, SpanRow, VerdictRow
 from support import seeded
 from support.dashboard import District, new_district
+from support.databases import Engines
 
 SITE = "wj-0002"
 PAGE = f"/institutions/{SITE}"
@@ -24,12 +27,23 @@ LINE = "What is stored of this verdict can&#39;t be read"
 HERE = (VerdictRow.institution_id == SITE, VerdictRow.requirement == "retention", VerdictRow.subject_id == "gate")
 
 
-@pytest.fixture
-def troubled(tmp_path: Path) -> Iterator[District]:
-    found = new_district(tmp_path)
+@pytest.fixture(scope="session")
+def trouble(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, datetime]:
+    """The database of a district whose institution is troubled, for copies, and when it was last judged."""
+    folder = tmp_path_factory.mktemp("trouble")
+    found = new_district(folder)
     seeded.troubled(found.context, found.clock)
-    yield found
     found.context.engine.dispose()
+    return folder / "cradlewatch.db", found.clock.now()
+
+
+@pytest.fixture
+def troubled(tmp_path: Path, engines: Engines, trouble: tuple[Path, datetime]) -> Iterator[District]:
+    database, now = trouble
+    with engines.of_file(Path(shutil.copy(database, tmp_path / "cradlewatch.db"))) as engine:
+        found = District.at_noon(engine)
+        found.clock.advance((now - found.clock.now()).total_seconds())
+        yield found
 
 
 def body_of(district: District) -> dict[str, Any]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 from httpx2 import Response
+from sqlalchemy import Engine
 from starlette.testclient import TestClient
 
 from dashboards.serve import create_app
@@ -27,6 +29,12 @@ class District:
 
     context: Context
     clock: ManualClock
+
+    @classmethod
+    def at_noon(cls, engine: Engine) -> Self:
+        """Return the collector of a database as it is."""
+        clock = manual_clock()
+        return cls(Context(engine, clock), clock)
 
     def client(self) -> TestClient:
         """Return a browser that nobody has signed in with."""
@@ -55,9 +63,14 @@ def sign_in(client: TestClient, password: str = PASSWORD, **fields: str) -> Resp
 
 def new_district(directory: Path) -> District:
     """Return an empty collector with one user."""
-    clock = manual_clock()
-    context = Context(open_engine(f"sqlite:///{directory}/cradlewatch.db"), clock)
-    migrate(context.engine)
-    with writing(context.engine) as session:
-        create_user(session, USER, PASSWORD, context.now())
-    return District(context, clock)
+    engine = open_engine(f"sqlite:///{directory}/cradlewatch.db")
+    migrate(engine)
+    return district_over(engine)
+
+
+def district_over(engine: Engine) -> District:
+    """Return a collector over a migrated, empty database, with one user."""
+    found = District.at_noon(engine)
+    with writing(engine) as session:
+        create_user(session, USER, PASSWORD, found.context.now())
+    return found

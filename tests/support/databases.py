@@ -10,7 +10,7 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +18,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from sqlalchemy import Engine
+from sqlalchemy.pool import Pool
 
 from monitor.store.engine import open_engine
 from monitor.store.schema import migrate
@@ -25,6 +26,7 @@ from monitor.store.tables import Base
 from support.parts import require
 
 TEMPLATE = "cradlewatch_template"
+FILE = "sqlite:///"
 _NUMBERS = itertools.count(1)
 _EMPTY = "; ".join(f'DELETE FROM "{table.name}"' for table in reversed(Base.metadata.sorted_tables))
 """Ten times as quick as TRUNCATE, which gives each table and index new files, few rows as there are."""
@@ -221,9 +223,46 @@ def empty_database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterat
         server.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+class Engines:
+    """Engines that are given again: what one has compiled of statements needs not be compiled for the next test."""
+
+    def __init__(self, folder: Path) -> None:
+        """Nothing is opened yet; the folder gets a link to where the running test has its SQLite file."""
+        self._here = folder / "here"
+        self._kept: dict[str, tuple[Engine, Pool]] = {}
+
+    def of_file(self, file: Path) -> AbstractContextManager[Engine]:
+        """Give an engine over a SQLite file as `engine` does. A test has one such file at a time."""
+        self._here.unlink(missing_ok=True)
+        self._here.symlink_to(file.parent, target_is_directory=True)
+        return self._given(f"sqlite:///{self._here / file.name}")
+
+    def engine(self, url: str) -> AbstractContextManager[Engine]:
+        """Give an engine over the database, as new: without a connection, and nothing of another test listens to it."""
+        return self.of_file(Path(url.removeprefix(FILE))) if url.startswith(FILE) else self._given(url)
+
+    @contextmanager
+    def _given(self, url: str) -> Iterator[Engine]:
+        if url not in self._kept:
+            made = open_engine(url)
+            self._kept[url] = (made, made.pool)
+        kept, unused = self._kept[url]
+        # Listeners to connections are the pool's, others those of what the test is given.
+        kept.pool = unused.recreate()
+        try:
+            yield kept.execution_options()
+        finally:
+            kept.dispose()
+
+
+@pytest.fixture(scope="session")
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Engines:
+    """The suite's engines that are used again."""
+    return Engines(tmp_path_factory.mktemp("engines"))
+
+
 @pytest.fixture
-def engine(database_url: str) -> Iterator[Engine]:
+def engine(database_url: str, engines: Engines) -> Iterator[Engine]:
     """An engine over a migrated, empty database."""
-    found = open_engine(database_url)
-    yield found
-    found.dispose()
+    with engines.engine(database_url) as found:
+        yield found
