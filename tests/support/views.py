@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from functools import lru_cache
 
 import av
 import cv2
@@ -86,10 +87,16 @@ def lit(image: Image, gain: float = 1.0, gamma: float = 1.0, offset: float = 0.0
     return np.asarray(np.clip(bright, 0, 255), np.uint8)
 
 
+@lru_cache(maxsize=16)
+def _grain(seed: int, height: int, width: int) -> npt.NDArray[np.float32]:
+    """Return noise of a deviation of 1, shape (height, width, 1). Kept: many pictures have the same, and it is dear to draw."""
+    return np.random.default_rng(seed).normal(0, 1, (height, width, 1)).astype(np.float32)
+
+
 def grainy(image: Image, sigma: float, seed: int = 0) -> Image:
     """Return the picture with a sensor's noise."""
-    noise = np.random.default_rng(seed).normal(0, sigma, image.shape[:2])[..., None]
-    return np.asarray(np.clip(image + noise, 0, 255), np.uint8)
+    noisy = image + np.float32(sigma) * _grain(seed, *image.shape[:2])
+    return np.asarray(np.clip(noisy, 0, 255, out=noisy), np.uint8)
 
 
 def overlaid(image: Image, text: str) -> Image:
