@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 # More than there are cores, for many tests wait for something.
 WORKERS ?= 4
 ARGS ?=
-# What shares a browser goes to one worker; else the next test goes to who has done with one.
+# What shares a browser or a server goes to one worker; else the next test goes to who has done with one.
 PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 # Tests and the demo start hundreds of interpreters: each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE

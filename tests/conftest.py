@@ -3,6 +3,7 @@
 import logging
 import os
 import tempfile
+from collections import Counter
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -43,9 +44,26 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with what takes long: many short tests fill up what is left, and nobody waits for one worker at the end."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with what takes long: many short tests fill up what is left, and nobody waits for one worker at the end.
+
+    Several workers have tests of all folders at any time: in some a test mostly waits, in others it mostly computes.
+    """
+    if hasattr(config, "workerinput"):
+        items[:] = spread(items)
     items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+def spread(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Return the tests so that each folder's are there from the beginning to the end, in their order."""
+    of, gone = Counter(item.path.parent for item in items), Counter[Path]()
+
+    def share(item: pytest.Item) -> float:
+        """Of its folder's tests, those before this one and half of itself: who is alone is in the middle."""
+        gone[item.path.parent] += 1
+        return (gone[item.path.parent] - 0.5) / of[item.path.parent]
+
+    return sorted(items, key=share)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -95,7 +95,7 @@ async def test_views_are_taken_approved_and_held_against_the_next_ones(tmp_path:
     state.close()
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def view() -> Fingerprint:
     """A drawn room, as a camera would see it by day."""
     return fingerprint(looked_at(drawn_room(7)))

@@ -15,7 +15,7 @@ from agents.vision.thresholds import Thresholds
 from support.views import drawn_room, grainy, looked_at
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def scores() -> Scores:
     """A second look at a room whose view is approved: all measures are there but those that several looks need."""
     picture = looked_at(drawn_room(1))

@@ -26,7 +26,7 @@ FORMS = {
 }
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def videos(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     require("ffmpeg")
     folder = tmp_path_factory.mktemp("videos")

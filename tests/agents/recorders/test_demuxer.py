@@ -30,7 +30,7 @@ from support.recorder_http import recorder_settings
 NOON = datetime(2026, 11, 30, 4, tzinfo=UTC)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     require("ffmpeg")
     path = tmp_path_factory.mktemp("video") / "one.ts"

@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 import tracemalloc
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
@@ -55,15 +55,15 @@ async def capture(port: int, path: str) -> bytes:
     return sent
 
 
-@pytest.fixture(scope="module")
-def captures() -> Iterator[dict[str, bytes]]:
+@pytest.fixture(scope="session")
+def captures() -> dict[str, bytes]:
     require("gstreamer")
 
     async def all_of_them(port: int) -> list[bytes]:
         return await asyncio.gather(*(capture(port, path) for path in MOUNTS))
 
     with gst_server({f"/{path}": mount for path, mount in MOUNTS.items()}) as port:
-        yield dict(zip(MOUNTS, asyncio.run(all_of_them(port)), strict=True))
+        return dict(zip(MOUNTS, asyncio.run(all_of_them(port)), strict=True))
 
 
 class Client:

@@ -32,6 +32,9 @@ MOUNTS: dict[str, dict[str, object]] = {
 LOGIN = Login("viewer", 'q"uote\\d')
 
 
+pytestmark = pytest.mark.xdist_group("gstreamer")
+
+
 @pytest.fixture(scope="module", params=["basic", "digest"])
 def port(request: pytest.FixtureRequest) -> Iterator[int]:
     require("gstreamer")

@@ -20,7 +20,7 @@ LOOPBACK = AddressBook([ipaddress.ip_network("127.0.0.0/8")])
 SHORT = Deadlines(connect=1, answer=1, total=3, first_frame=1, stall=1, teardown=0.3)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A self-signed certificate and its key in one file, as a camera has."""
     path = tmp_path_factory.mktemp("tls")

@@ -51,7 +51,7 @@ AHEAD = 90.0
 FAR = NOON - 10 * DAY
 by_make = pytest.mark.parametrize("rig", RIGS, ids=lambda rig: rig.driver)
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("proof")]
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

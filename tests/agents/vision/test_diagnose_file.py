@@ -101,12 +101,12 @@ def then(*parts: tuple[float, Draw]) -> Draw:
     return draw
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("videos")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def capped(folder: Path) -> Path:
     """A camera that is capped from 40 to 80 s."""
     return video(folder / "capped.mp4", then((40, ROOM), (80, BLACK), (999, ROOM)), 120)
@@ -396,7 +396,7 @@ def empty_video(path: Path) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def nonsense(folder: Path, capped: Path) -> dict[str, Path]:
     whole = capped.read_bytes()
     return {
