@@ -21,6 +21,10 @@ from support.planted import forget_planted, leaks, leaky_files
 settings.register_profile("house", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("house")
 
+MEMORY = Path("/dev/shm")
+LEAST_ROOM = 4 << 30
+"""All that the suite's tests leave until it ends is a tenth of it."""
+
 HEARD = Overheard()
 """What the running test caught itself."""
 
@@ -35,6 +39,20 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ.pop(name, None)
     for name in [name for name in os.environ if name.startswith("CRADLEWATCH_")]:
         del os.environ[name]
+    if getattr(config.option, "numprocesses", None) and has_room(MEMORY):
+        # Tens of thousands of times a SQLite file is synced, which on a disk takes milliseconds of waiting. What a failed test
+        # left can be looked at when it runs alone.
+        folder = tempfile.TemporaryDirectory(prefix="cradlewatch-tests-", dir=MEMORY, ignore_cleanup_errors=True)
+        config.add_cleanup(folder.cleanup)
+        os.environ["PYTEST_DEBUG_TEMPROOT"] = folder.name
+
+
+def has_room(folder: Path) -> bool:
+    """Tell whether there is a folder in memory that holds what many tests leave, and from which programs may be run."""
+    if not folder.is_dir() or not os.access(folder, os.W_OK):
+        return False
+    disk = os.statvfs(folder)
+    return disk.f_bavail * disk.f_frsize >= LEAST_ROOM and not disk.f_flag & os.ST_NOEXEC
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
