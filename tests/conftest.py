@@ -1,5 +1,6 @@
 """What all tests share: nothing of the person who runs them, and property tests that don't depend on a busy machine."""
 
+import gc
 import logging
 import os
 import tempfile
@@ -82,6 +83,13 @@ def spread(items: list[pytest.Item]) -> list[pytest.Item]:
         return (gone[item.path.parent] - 0.5) / of[item.path.parent]
 
     return sorted(items, key=share)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """Spare the garbage collector what is there to stay, all tests and modules: to look through it took a tenth of the time."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")
