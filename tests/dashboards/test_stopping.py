@@ -71,6 +71,7 @@ def test_reports_that_are_on_their_way_are_answered_and_there_or_refused_and_now
     audit(url, senders, context)
 
 
+@pytest.mark.long
 def test_it_ends_in_time_while_its_database_is_gone(
     tmp_path: Path, postgres_server: PostgresServer, database: str, context: Context, senders: list[Sender]
 ) -> None:

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
+import pytest
+
 from benchmarks.agent_process import until
 from dashboards.supervisor import Place
 from support.served import command_of, workers_of
@@ -94,6 +96,7 @@ def supervised(folder: Path, which: str = "main") -> Iterator[Supervised]:
             found.end()
 
 
+@pytest.mark.long
 def test_a_worker_whose_event_loop_hangs_is_replaced_and_keeps_nobody_from_ending(tmp_path: Path) -> None:
     with supervised(tmp_path) as found:
         until(found.all_answer, 40, "both answer")
@@ -113,6 +116,7 @@ def test_a_worker_whose_event_loop_hangs_is_replaced_and_keeps_nobody_from_endin
         assert found.said()[2:] == [(busy, "")]
 
 
+@pytest.mark.long
 def test_a_single_process_whose_event_loop_hangs_starts_itself_again_at_the_same_port(tmp_path: Path) -> None:
     with supervised(tmp_path, "alone") as found:
         until(lambda: found.ask() == found.process.pid, 40, "it answers")
@@ -129,6 +133,7 @@ def test_a_single_process_whose_event_loop_hangs_starts_itself_again_at_the_same
         found.process.wait(30)
 
 
+@pytest.mark.long
 def test_workers_that_can_not_start_are_tried_ever_more_seldom_and_that_is_said_once(tmp_path: Path) -> None:
     with supervised(tmp_path) as found:
         until(found.all_answer, 40, "both answer")

@@ -71,6 +71,7 @@ async def in_turns(folder: Path, limit: int, when_full: WhenFull, given: int | N
     assert max(looks) <= 3 * min(looks) + 3, "each in its turn"
 
 
+@pytest.mark.long
 async def test_sixteen_cameras_in_turns_whatever_a_full_recorder_says(tmp_path: Path) -> None:
     for name in ("four", "eight", "internal", "unavailable", "silence", "given"):
         (tmp_path / name).mkdir()
