@@ -156,6 +156,7 @@ def facts_of(
         seen.observations,
         as_of,
         stretches=seen.stretches,
+        twice=seen.twice,
         inventory=inventory,
         waivers=registry.waivers(session, institution_id, as_of),
         indexes=load_indexes(ledger, institution_id, as_of, kept or KeptIndexes()),

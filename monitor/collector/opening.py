@@ -14,7 +14,7 @@ from monitor.collector.arrival import Arrivals, Arrived, Identity, Rejected
 from monitor.collector.nonce import nonce_moment
 from monitor.model.chain import Link, Mark, Told
 from monitor.model.envelope import Envelope, Protected
-from monitor.model.observation import Kind, Observation
+from monitor.model.observation import Kind, Observation, StreamCause
 from monitor.model.report import EARLIEST, MAX_AHEAD, MAX_AHEAD_IN_DOUBT, MAX_REPORT_BYTES, Report, is_back_dated
 from monitor.model.span import DAY, HOUR, Millis, isoformat, to_millis
 from monitor.regulations.messages import said
@@ -266,6 +266,8 @@ def _entry(index: int, item: Observation, identity: Identity, now: Millis, lates
         )
     if not _is_word(item.state) or not (item.cause is None or _is_word(item.cause)):
         raise Rejected("content", f"observations.{index}: state and cause are words of letters, digits and _ . : -")
+    if item.cause == StreamCause.CLOCK_SET and item.kind is Kind.AGENT and item.end != item.start:
+        raise Rejected("content", f"observations.{index}: a clock is set in one instant: end must equal start")
     try:
         entry = Entry.of(item)
     except ValueError:

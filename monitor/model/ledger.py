@@ -87,7 +87,7 @@ class StateSpan(NamedTuple):
     basis: Basis | None = None
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class Stretches:
     """When one subject was told to be in one state, by the same words each time, without what else was said: years of it are a few arrays."""
 
@@ -183,14 +183,16 @@ def fold(
     waivers: Sequence[Waiver] = (),
     indexes: Mapping[str, Index] | None = None,
     stretches: Iterable[Stretches] = (),
+    twice: Spans | None = None,
 ) -> Facts | None:
     """Fold observations into facts as of an instant: order-free, idempotent.
 
     What was seen after `as_of` is left out, spans are cut there. `inventory` (the approved one) wins over the
     declared one. Returns None when no inventory is known: nothing can be judged then. `indexes` are what index readings
     come to that aren't among the observations, by camera; all of a camera's readings among them are later ones.
-    `stretches` are spans that need not be among the observations: those that are the evidence of the present (they end last
-    of their subject, cut at `as_of`) and those that tell that a clock was set are, too.
+    `stretches` are spans that need not be among the observations, but for the evidence of the present: of those that end last
+    of their subject, cut at `as_of`, and come first of these (`precedence`; all of them in time that was told twice) the newest,
+    and the one that holds longest. `twice` is what those that tell that a clock was set come to (`told_twice`).
     """
     by_subject: dict[tuple[Kind, Subject], list[Observation]] = defaultdict(list)
     for item in _in_order(o for o in observations if o.start <= as_of and _SUBJECTS[o.kind] in {o.subject.kind, None}):
@@ -199,6 +201,8 @@ def fold(
     if declared is None:
         return None
     lines = _lines(stretches, as_of)
+    agents = (item for (kind, _), items in by_subject.items() if kind is Kind.AGENT for item in items)
+    again = told_twice(agents).union(twice or Spans.empty())
     clocks = {s.id: clock_offsets(items) for (kind, s), items in by_subject.items() if kind is Kind.CLOCK}
     together = _together(by_subject, indexes or {})
     readings, refusals = _recordings(together, declared, clocks, as_of)
@@ -211,10 +215,10 @@ def fold(
         as_of=as_of,
         inventory=declared,
         inventory_seen=_first_seen(by_subject, lines, together),
-        streams=_timelines(by_subject, lines, Kind.STREAM, as_of),
-        views=_timelines(by_subject, lines, Kind.VIEW, as_of),
-        reach=_timelines(by_subject, lines, Kind.REACH, as_of),
-        agents=_timelines(by_subject, lines, Kind.AGENT, as_of),
+        streams=_timelines(by_subject, lines, Kind.STREAM, as_of, again),
+        views=_timelines(by_subject, lines, Kind.VIEW, as_of, again),
+        reach=_timelines(by_subject, lines, Kind.REACH, as_of, again),
+        agents=_timelines(by_subject, lines, Kind.AGENT, as_of, again),
         recordings=readings,
         recordings_unknown=refusals,
         losses={s.id: tuple(items) for (kind, s), items in by_subject.items() if kind is Kind.FOOTAGE_LOST},
@@ -327,10 +331,7 @@ def _together(
     return together
 
 
-def _timelines(by_subject: _BySubject, lines: _Lines, kind: Kind, as_of: Millis) -> dict[str, Timeline]:
-    twice = told_twice(
-        item for (item_kind, _), items in by_subject.items() if item_kind is Kind.AGENT for item in items
-    )
+def _timelines(by_subject: _BySubject, lines: _Lines, kind: Kind, as_of: Millis, twice: Spans) -> dict[str, Timeline]:
     subjects = dict.fromkeys(subject for item_kind, subject in (*by_subject, *lines) if item_kind is kind)
     return {
         subject.id: _laid(by_subject.get((kind, subject), ()), as_of, twice, lines.get((kind, subject), ()))
@@ -364,6 +365,9 @@ def timeline(observations: Sequence[Observation], as_of: Millis, twice: Spans | 
 
 _Group = tuple[int, int, str, str | None, Basis | None]
 """What orders what is laid over each other: (rank, weight, state, cause, basis), the lowest wins."""
+
+Precedence = tuple[int, int, str, str, str, bool]
+"""The same, as it is compared."""
 
 
 def _laid(ordered: Sequence[Observation], as_of: Millis, twice: Spans, lines: Sequence[Stretches] = ()) -> Timeline:
@@ -462,7 +466,12 @@ def _is(rank: int, weight: int) -> Callable[[_Group], bool]:
     return lambda group: group[:2] == (rank, weight)
 
 
-def _order(group: _Group) -> tuple[int, int, str, str, str, bool]:
+def precedence(item: Stretches) -> Precedence:
+    """Return what tells which of two stretches is believed where they overlap: the lower one. Of two that say the same it is the same."""
+    return _order(_group(item))
+
+
+def _order(group: _Group) -> Precedence:
     rank, weight, state, cause, basis = group
     return rank, weight, state, cause or "", basis or "", cause is None
 

@@ -23,10 +23,10 @@ NEWEST_ONLY = tuple(
     for kind in (
         Kind.MAIN_STREAM, Kind.WRITTEN, Kind.CHANNELS, Kind.DISKS, Kind.IDENTITY, Kind.BASELINE, Kind.RECORDING_MODE,
         Kind.EXPIRY, Kind.TIME_SYNC, Kind.ALARM_INPUTS, Kind.FAULT_NOTICES, Kind.STORAGE_MODE,
-        Kind.TWIN,
+        Kind.TWIN, Kind.DROPPED, Kind.STORAGE,
     )
 )  # fmt: skip
-"""Of these the newest counts, and the oldest for when its subject was first seen."""
+"""Of these the newest counts (of the last two not even that), and the oldest for when its subject was first seen."""
 
 LATELY = (Kind.PROOF.value,)
 """Of these those of the last month count, and the oldest for when its subject was first seen."""

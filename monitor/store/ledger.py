@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import ColumnElement, Select, delete, func, select, tuple_
 from sqlalchemy.orm import Session
 
-from monitor.model.observation import SPAN_KINDS, Kind, Observation, digest_of_text
+from monitor.model.observation import SPAN_KINDS, Kind, Observation, StreamCause, digest_of_text
 from monitor.model.span import Millis, isoformat
 from monitor.store import cursor as cursors
 from monitor.store.given import NUMBER, TEXT, run_given
@@ -57,8 +57,8 @@ Lane = tuple[str, str, str, str]
 _quoted: Callable[[str], str] = encode_basestring
 """A text as `json.dumps(text, ensure_ascii=False)` writes it."""
 
-Rank = tuple[bool, Millis, Millis, str]
-"""The order of looks: (has any length, end, start, digest)."""
+Rank = tuple[bool, Millis, Millis, Millis, str]
+"""The order of looks: (has any length, end, start, what a clock that was set would have shown, digest)."""
 
 
 @dataclass(frozen=True)
@@ -68,20 +68,27 @@ class Seen:
     text: str
 
     @cached_property
-    def _times(self) -> tuple[Millis, Millis, Millis]:
-        """Its start, its end, and when it expires. Of what can't be read (somebody edited it) none: any other goes before it."""
+    def _times(self) -> tuple[Millis, Millis, Millis, Millis]:
+        """Its start, its end, when it expires, and what a clock that was set would have shown.
+
+        Of what can't be read (somebody edited it) none: any other goes before it.
+        """
         try:
             value = json.loads(self.text)
             start, end, expires = value["start"], value["end"], value["expires"]
-        except (ValueError, TypeError, LookupError, RecursionError):
-            return 0, 0, 0
-        return (start, end, expires) if all(type(item) is int for item in (start, end, expires)) else (0, 0, 0)
+            is_step = (value["kind"], value["cause"], start) == (Kind.AGENT, StreamCause.CLOCK_SET, end)
+            was = value["facts"].get("was_at") if is_step else 0
+        except (ValueError, TypeError, LookupError, AttributeError, RecursionError):
+            return 0, 0, 0, 0
+        if not all(type(item) is int for item in (start, end, expires)):
+            return 0, 0, 0, 0
+        return start, end, expires, was if type(was) is int else 0
 
     @cached_property
     def rank(self) -> Rank:
-        """Its place in the order of looks."""
-        start, end, _ = self._times
-        return end > start, end, start, digest_of_text(self.text)
+        """Its place in the order of looks. Of two steps of a clock to one instant the longer one tells what was told twice by either."""
+        start, end, _, was = self._times
+        return end > start, end, start, was, digest_of_text(self.text)
 
     @property
     def expires(self) -> Millis:

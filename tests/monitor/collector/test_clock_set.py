@@ -34,7 +34,7 @@ def test_an_outage_told_before_the_clock_went_back_does_not_vanish(engine: Engin
     evaluate(centre.context, "wj-0001")
     with reading(centre.context.engine) as session:
         told = load_told(session, "wj-0001", NOW)
-    facts = fold(told.observations, NOW, stretches=told.stretches)
+    facts = fold(told.observations, NOW, stretches=told.stretches, twice=told.twice)
     assert facts is not None
     spans: list[tuple[Any, ...]] = [(s.state, s.cause, s.start - NOW, s.end - NOW) for s in facts.streams["gate"].spans]
     assert spans == [

@@ -130,6 +130,10 @@ def test_a_version_that_no_database_can_keep_is_refused_alone(centre: Centre) ->
         ({"cause": ""}, "state and cause are words"),
         ({"cause": "-"}, "state and cause are words"),
         ({"cause": "a\x00"}, "state and cause are words"),
+        (
+            {"subject": {"kind": "agent", "id": "box"}, "kind": "agent", "state": "unknown", "cause": "clock_set"},
+            "a clock is set in one instant",
+        ),
         ({"facts": {"x": 2**53 + 1}}, "larger than 2^53"),
         ({"facts": {"x": [{"y": -(10**40)}]}}, "larger than 2^53"),
         ({"facts": {"x": 1e300}}, "larger than 2^53"),

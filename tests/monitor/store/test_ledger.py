@@ -31,21 +31,31 @@ from support.centre import NOW, Centre, declared, instant, make_centre, span
 
 AHEAD = NOW + 1_000_000
 SET_TO = (Kind.TIME_SYNC, Kind.ALARM_INPUTS, Kind.FAULT_NOTICES, Kind.STORAGE_MODE, Kind.IDENTITY)
+OF_AGENTS = (Kind.STORAGE, Kind.DROPPED)
 OF_CAMERAS = (Kind.RECORDING_MODE, Kind.EXPIRY, Kind.IDENTITY, Kind.FOOTAGE_LOST, Kind.TWIN)
+
+
+WORDS = (
+    ("up", None), ("ok", None), ("down", "refused"), ("down", "covered"), ("covered", None), ("covered", "up"), ("looped", None),
+    ("unknown", None), ("unknown", "clock_set"),
+)  # fmt: skip
+SUBJECTS = (
+    ("camera/gate", Kind.STREAM), ("camera/gate", Kind.VIEW), ("camera/room1", Kind.STREAM), ("recorder/nvr", Kind.REACH),
+)  # fmt: skip
 
 
 @st.composite
 def spans(draw: st.DrawFn) -> Observation:
     start = NOW + draw(st.integers(0, 40)) * SECOND
     end = start + draw(st.integers(0, 12)) * SECOND
-    state, cause = draw(st.sampled_from([("up", None), ("down", "refused"), ("down", "stalled"), ("unknown", None)]))
-    who, kind = draw(
-        st.sampled_from([("camera/gate", Kind.STREAM), ("camera/room1", Kind.STREAM), ("recorder/nvr", Kind.REACH)])
-    )
+    state, cause = draw(st.sampled_from(WORDS))
+    who, kind = draw(st.sampled_from(SUBJECTS))
     expires = end + draw(st.integers(0, 60)) * SECOND
-    basis = draw(st.sampled_from([Basis.WATCHED, Basis.SAMPLED]))
+    basis, source = draw(st.sampled_from([*Basis, None])), draw(st.sampled_from([Source.PROBE, Source.RECORDER]))
     facts = {"n": draw(st.integers(0, 2))}
-    return span(who, state, start, end, kind=kind, cause=cause, basis=basis, expires=expires, facts=facts)
+    return span(
+        who, state, start, end, kind=kind, cause=cause, basis=basis, source=source, expires=expires, facts=facts
+    )
 
 
 @st.composite
@@ -56,11 +66,11 @@ def instants(draw: st.DrawFn) -> Observation:
 
 @st.composite
 def lives(draw: st.DrawFn) -> Observation:
-    """An agent that runs, and whose clock is set back, or ahead."""
-    start = NOW + draw(st.integers(0, 40)) * SECOND
+    """Agents that run, and whose clocks are set back, or ahead."""
+    start, name = NOW + draw(st.integers(0, 40)) * SECOND, draw(st.sampled_from(["box", "spare"]))
     if draw(st.booleans()):
-        return clock_set(Subject(kind="agent", id="box"), NOW + draw(st.integers(0, 60)) * SECOND, start)
-    return span("agent/box", "up", start, start + draw(st.integers(0, 12)) * SECOND, kind=Kind.AGENT)
+        return clock_set(Subject(kind="agent", id=name), NOW + draw(st.integers(0, 60)) * SECOND, start)
+    return span(f"agent/{name}", "up", start, start + draw(st.integers(0, 12)) * SECOND, kind=Kind.AGENT)
 
 
 observations = st.lists(st.one_of(spans(), instants(), lives()), min_size=1, max_size=14)
@@ -81,7 +91,7 @@ def facts(engine: Engine, as_of: int, kept: KeptIndexes | None = None) -> Any:
         indexes = load_indexes(session, "wj-0001", as_of, kept or KeptIndexes())
         told = load_told(session, "wj-0001", as_of)
         seen = [declared(NOW - DAY), *told.observations]
-        return fold(seen, as_of, indexes=indexes, stretches=told.stretches)
+        return fold(seen, as_of, indexes=indexes, stretches=told.stretches, twice=told.twice)
 
 
 def store(engine: Engine, batches: list[list[Observation]]) -> list[tuple[Any, ...]]:
@@ -120,11 +130,15 @@ def test_order_and_copies_change_nothing(
     as_of = NOW + data.draw(st.integers(0, 60_000))
     found, wanted = facts(engine, as_of), fold([declared(NOW - DAY), *seen], as_of)
     assert wanted is not None
-    for part in ("streams", "reach", "agents"):
-        lines = getattr(wanted, part)
-        assert {name: (line.spans, line.denied) for name, line in getattr(found, part).items()} == {
-            name: (line.spans, line.denied) for name, line in lines.items()
-        }
+    for part, kind in (("streams", Kind.STREAM), ("views", Kind.VIEW), ("reach", Kind.REACH), ("agents", Kind.AGENT)):
+        lines, others = getattr(found, part), getattr(wanted, part)
+        assert lines.keys() == others.keys()
+        for name, line in lines.items():
+            other = others[name]
+            assert (line.spans, line.denied, line.at(as_of)) == (other.spans, other.denied, other.at(as_of))
+            # Of a row that goes on after the instant the evidence is that of its end, which is all that is kept.
+            ends = [item.end for item in seen if (item.kind, item.subject.id) == (kind, name) and item.start <= as_of]
+            assert line == other or max(ends) > as_of
     assert found.inventory_seen == wanted.inventory_seen
 
 
@@ -132,11 +146,17 @@ def test_order_and_copies_change_nothing(
 def readings(draw: st.DrawFn) -> Observation:
     """A reading of an index, of the recorder's disks, or a refusal."""
     at = NOW + draw(st.integers(0, 30)) * SECOND
-    kind = draw(st.sampled_from([Kind.RECORDINGS] * 4 + [Kind.DISKS, Kind.CHANNELS, Kind.CLOCK, *SET_TO, *OF_CAMERAS]))
+    kind = draw(
+        st.sampled_from(
+            [Kind.RECORDINGS] * 4 + [Kind.DISKS, Kind.CHANNELS, Kind.CLOCK, *SET_TO, *OF_CAMERAS, *OF_AGENTS]
+        )
+    )
     refused = draw(st.integers(0, 5)) == 0
     if kind in OF_CAMERAS:
         of_camera = {} if refused else {"days": draw(st.integers(0, 9)), "first_day": "2026-11-01", "mode": "motion"}
         return instant("camera/gate", kind, at, of_camera, state="unknown" if refused else "read")
+    if kind in OF_AGENTS:
+        return instant("agent/box", kind, at, {"n": draw(st.integers(0, 2))}, state="ok")
     if kind is not Kind.RECORDINGS:
         facts_of = (
             {}
@@ -304,6 +324,39 @@ def test_what_is_near_is_looked_up_in_an_index_however_many_institutions_report_
         for statement, values in asked:
             plan = "\n".join(map(str, connection.exec_driver_sql(f"{explain} {statement}", values)))
             assert not re.search(r"Seq Scan on span|SCAN s\b", plan), plan
+
+
+@pytest.mark.parametrize("were", [(1, 20), (20, 1), (5, 20, 3, 40, 7)])
+def test_of_two_steps_of_a_clock_to_one_instant_none_is_forgotten(
+    centre: Centre, engine: Engine, were: tuple[int, ...]
+) -> None:
+    """Else what was told of one could be made untold by another that comes later."""
+    box = Subject(kind="agent", id="box")
+    seen = [clock_set(box, NOW + was * SECOND, NOW) for was in were]
+    seen += [span("camera/gate", "up", NOW, NOW + 60 * SECOND), span("camera/gate", "down", NOW, NOW + 50 * SECOND)]
+    for item in seen:
+        store_more(engine, item)
+    found = facts(engine, AHEAD)
+    assert found == fold([declared(NOW - DAY), *seen], AHEAD)
+    assert found.streams["gate"].where("unknown").end == NOW + max(were) * SECOND
+
+
+def test_little_is_held_of_what_was_said_however_much_was(centre: Centre, engine: Engine) -> None:
+    """Clocks that are set, causes that all hold now, troubles of the agent's own: a report may tell of twenty thousand of each."""
+    box = Subject(kind="agent", id="box")
+    store_more(
+        engine,
+        *(clock_set(box, NOW + n + 1, NOW + n) for n in range(1500)),
+        *(span("camera/gate", "down", NOW, NOW + MINUTE + n % 3, cause=f"c{n}") for n in range(1500)),
+        *(instant("agent/box", Kind.STORAGE, NOW + n, {"n": n}) for n in range(1500)),
+        *(instant("agent/box", Kind.DROPPED, NOW + n, {"n": n}) for n in range(1500)),
+    )
+    for as_of in (AHEAD, NOW + MINUTE):
+        with reading(engine) as session:
+            told = load_told(session, "wj-0001", as_of)
+        assert len(told.observations) < 10
+        assert told.twice.tuples() == [(NOW, NOW + 1500)]
+    assert facts(engine, AHEAD).streams["gate"].last.cause == "c1001", "of those that end last the first by name"
 
 
 def test_institutions_are_kept_apart(centre: Centre, engine: Engine) -> None:
