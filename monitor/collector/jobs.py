@@ -30,8 +30,10 @@ AFTER_FAILURE: Millis = 5 * MINUTE
 
 LONG_SECONDS = 1.0
 SHARE = 50
+LONGEST_REST = 5
 """Evaluations that take a second or more take a fiftieth of a processor, however much was told of an institution: they are made less often, so that
-the others are judged in time; but at least as often as those that fail are tried, so that nobody is lost sight of."""
+the others are judged in time; but at least as often as those that fail are tried, and at each fifth interval where that is sooner, so that nobody is
+lost sight of: who judges each two seconds (the demo) looks at what happens within a minute, on a machine that may be busy."""
 
 
 APART: Millis = MINUTE
@@ -102,7 +104,8 @@ def _rest(context: Context, institution_id: str, due: Millis, took: float) -> No
     """Put off an institution's next evaluation where the last one took so many seconds that they would take more than their share."""
     if took < LONG_SECONDS:
         return
-    again = context.now() + min(round(SHARE * took * SECOND), AFTER_FAILURE)
+    longest = min(AFTER_FAILURE, LONGEST_REST * context.settings.evaluate_every)
+    again = context.now() + min(round(SHARE * took * SECOND), longest)
     if again <= due:
         return
     with writing(context.engine) as session:

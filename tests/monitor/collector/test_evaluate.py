@@ -18,6 +18,7 @@ from monitor.collector.evaluate import evaluate, verdicts_as_of
 from monitor.collector.evidence import export_evidence
 from monitor.collector.jobs import AFTER_FAILURE, evaluate_due, wake_silent
 from monitor.collector.packs import Packs
+from monitor.collector.settings import NoticeSettings, Settings
 from monitor.evidence.bundle import Bundle
 from monitor.evidence.check import check_bundle
 from monitor.model.calendar import Waiver
@@ -220,8 +221,6 @@ def test_a_cause_takes_its_consequences_with_it(centre: Centre) -> None:
 
 
 def test_short_retention_opens_after_two_scans_six_hours_apart_with_one_notice(engine: Engine) -> None:
-    from monitor.collector.settings import NoticeSettings, Settings
-
     settings = Settings(notices=NoticeSettings(urls_env="NOWHERE"))
     centre = make_centre(engine, load(WUJIANG), settings=settings)
     centre.add(regulation=WUJIANG)
@@ -408,9 +407,12 @@ def test_an_evaluation_that_fails_again_and_again_is_late(
     assert (evaluate_due(centre.context), late()) == (1, 0)
 
 
-@pytest.mark.parametrize(("took", "rests"), [(0.9, 60), (1.1, 60), (3.0, 153), (40.0, 340)])
+@pytest.mark.parametrize(
+    ("every", "took", "rests"),
+    [("60s", 0.9, 60), ("60s", 1.1, 60), ("60s", 3.0, 153), ("60s", 40.0, 340), ("2s", 3.0, 13), ("2m", 40.0, 340)],
+)
 def test_an_evaluation_that_takes_long_is_made_less_often(
-    centre: Centre, engine: Engine, monkeypatch: pytest.MonkeyPatch, took: float, rests: int
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, every: str, took: float, rests: int
 ) -> None:
     """Whoever has far more told than others keeps nobody else waiting: `rests` seconds after the last one began the next is due."""
 
@@ -419,6 +421,8 @@ def test_an_evaluation_that_takes_long_is_made_less_often(
         centre.clock.advance(took)
         return found
 
+    centre = make_centre(engine, settings=Settings.model_validate({"evaluate_every": every}))
+    centre.add()
     centre.see(declared(now(centre)))
     began = now(centre)
     monkeypatch.setattr("monitor.collector.jobs.evaluate", slowly)
