@@ -233,11 +233,11 @@ class Observation(Strict):
 
     @property
     def holds_until(self) -> Millis:
-        """Until when it may be presumed to hold: as it says, but a look is no promise of what comes long after it."""
+        """Until when it may be presumed to hold: as it says, but a look is no promise of what comes long after it, nor less than what was seen."""
         if self.kind in STATEMENTS:
             return self.expires
         longest = LONGEST_PRESENCE if self.kind in SPAN_KINDS else LONGEST_READING
-        return min(self.expires, self.end + longest)
+        return max(self.end, min(self.expires, self.end + longest))
 
     def sort_key(self) -> tuple[Millis, Millis, str]:
         """Order observations by time seen, and by content where the time is the same: so a fold is order-free."""

@@ -50,7 +50,7 @@ def spans(draw: st.DrawFn) -> Observation:
     end = start + draw(st.integers(0, 12)) * SECOND
     state, cause = draw(st.sampled_from(WORDS))
     who, kind = draw(st.sampled_from(SUBJECTS))
-    expires = end + draw(st.integers(0, 60)) * SECOND
+    expires = end + draw(st.integers(-60, 60)) * SECOND
     basis, source = draw(st.sampled_from([*Basis, None])), draw(st.sampled_from([Source.PROBE, Source.RECORDER]))
     facts = {"n": draw(st.integers(0, 2))}
     return span(
@@ -339,6 +339,22 @@ def test_of_two_steps_of_a_clock_to_one_instant_none_is_forgotten(
     found = facts(engine, AHEAD)
     assert found == fold([declared(NOW - DAY), *seen], AHEAD)
     assert found.streams["gate"].where("unknown").end == NOW + max(were) * SECOND
+
+
+def test_what_was_seen_holds_as_long_as_it_was_seen_whatever_is_said_of_it_later(
+    centre: Centre, engine: Engine
+) -> None:
+    """Else the centre judged otherwise than a bundle of the same reports: it keeps the last word on a stretch alone."""
+    seen = [
+        span("camera/gate", "down", NOW, NOW + MINUTE, expires=NOW + DAY),
+        span("camera/gate", "down", NOW + MINUTE, NOW + 2 * MINUTE, expires=0),
+    ]
+    store_more(engine, *seen)
+    for as_of in (NOW + SECOND, NOW + MINUTE, NOW + 2 * MINUTE):
+        found, wanted = facts(engine, as_of), fold([declared(NOW - DAY), *seen], as_of)
+        assert wanted is not None
+        assert found.streams["gate"].at(as_of) == wanted.streams["gate"].at(as_of)
+        assert found.streams["gate"].at(as_of).state == "down"
 
 
 def test_little_is_held_of_what_was_said_however_much_was(centre: Centre, engine: Engine) -> None:
