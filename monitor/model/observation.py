@@ -16,7 +16,8 @@ from monitor.model.facts import trouble
 from monitor.model.inventory import Strict
 from monitor.model.span import DAY, Basis, Millis
 
-At = Annotated[Millis, Field(ge=0, le=2**47)]
+LATEST: Millis = 2**47
+At = Annotated[Millis, Field(ge=0, le=LATEST)]
 """An instant that a calendar can show in any time zone: 1970 to the year 6429."""
 
 SubjectId = Annotated[str, StringConstraints(min_length=1, max_length=64)]

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
-from sqlalchemy import String, bindparam, cast, func, literal, select
+from sqlalchemy import BigInteger, String, bindparam, cast, func, literal, select
 from sqlalchemy.orm import Session
 
 from monitor.model.ledger import Stretches, precedence, told_twice
-from monitor.model.observation import SPAN_KINDS, Kind, Observation, StreamCause, Subject
+from monitor.model.observation import LATEST, SPAN_KINDS, Kind, Observation, StreamCause, Subject
 from monitor.model.span import Basis, Millis, Spans
 from monitor.store.given import NUMBER, TEXT, run_given
 from monitor.store.instants import load_instants
@@ -25,7 +25,8 @@ from monitor.store.upsert import table_of
 _SPAN = table_of(SpanRow)
 _LANE = (_SPAN.c.kind, _SPAN.c.subject_kind, _SPAN.c.subject_id, _SPAN.c.lane)
 _COMMA = literal(",", String, literal_execute=True)
-_PAIR = cast(_SPAN.c.start_at, String) + _COMMA + cast(_SPAN.c.end_at, String)
+_PAIR = cast(cast(_SPAN.c.start_at, BigInteger), String) + _COMMA + cast(cast(_SPAN.c.end_at, BigInteger), String)
+"""Numbers, whatever somebody put there: on SQLite bytes that are no text would end the whole evaluation."""
 _LANES = (
     select(*_LANE, func.aggregate_strings(_PAIR, ","))
     .where(_SPAN.c.institution_id == bindparam("who"), _SPAN.c.start_at <= bindparam("until"))
@@ -94,8 +95,13 @@ def _found(session: Session, institution_id: str, until: Millis) -> Iterator[_Fo
         found = _read_lane(lane, text, subjects)
         if found is None:
             note_unreadable(session)
-        else:
-            yield found
+            continue
+        pairs = found.stretches.pairs
+        sound = pairs[(pairs[:, 0] >= 0) & (pairs[:, 0] <= pairs[:, 1]) & (pairs[:, 1] <= LATEST)]
+        for _ in range(len(pairs) - len(sound)):
+            note_unreadable(session)
+        if len(sound):
+            yield found._replace(stretches=replace(found.stretches, pairs=sound))
 
 
 def _read_lane(lane: Sequence[Any], text: str, subjects: dict[tuple[str, str], Subject]) -> _Found | None:

@@ -415,14 +415,14 @@ def test_an_evaluation_that_takes_long_is_made_less_often(
     engine: Engine, monkeypatch: pytest.MonkeyPatch, every: str, took: float, rests: int
 ) -> None:
     """Whoever has far more told than others keeps nobody else waiting: `rests` seconds after the last one began the next is due."""
+    centre = make_centre(engine, settings=Settings.model_validate({"evaluate_every": every}))
+    centre.add()
 
     def slowly(*args: Any, **more: Any) -> Any:
         found = evaluate(*args, **more)
         centre.clock.advance(took)
         return found
 
-    centre = make_centre(engine, settings=Settings.model_validate({"evaluate_every": every}))
-    centre.add()
     centre.see(declared(now(centre)))
     began = now(centre)
     monkeypatch.setattr("monitor.collector.jobs.evaluate", slowly)

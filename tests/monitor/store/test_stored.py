@@ -21,7 +21,7 @@ from monitor.model import facts
 from monitor.model.inventory import Inventory
 from monitor.model.observation import Kind, Observation
 from monitor.model.report import Report
-from monitor.model.span import DAY, MINUTE
+from monitor.model.span import DAY, HOUR, MINUTE
 from monitor.store.agents import all_agents
 from monitor.store.engine import reading, writing
 from monitor.store.findings import finding_rows
@@ -142,6 +142,23 @@ def test_spans_whose_columns_were_edited_stop_nothing(centre: Centre, column: st
     with reading(engine) as session:
         told = load_told(session, "wj-0001", NOW + DAY)
         assert (told.stretches, unreadable(session) > 0) == ([], True)
+
+
+@pytest.mark.parametrize("end", ["-1", "9223372036854775807", "140737488355329", "x'ff'", "'5,6,7'", "1.5", "'[1]'"])
+def test_a_span_whose_end_was_edited_hides_no_other(centre: Centre, end: str) -> None:
+    """Bytes that are no text ended the whole evaluation, as an instant beyond the calendar did."""
+    engine = centre.context.engine
+    centre.see(span("camera/gate", "up", NOW - 9 * HOUR, NOW - 8 * HOUR))
+    if engine.dialect.name == "postgresql" and not end.lstrip("-").isdigit():
+        return  # it keeps whole numbers alone there
+    with writing(engine) as session:
+        session.execute(text(f"UPDATE span SET end_at = {end} WHERE start_at > {NOW - 8 * HOUR}"))
+    states(centre)
+    with reading(engine) as session:
+        told = load_told(session, "wj-0001", NOW + DAY)
+        assert unreadable(session) > 0
+    (line,) = told.stretches
+    assert line.pairs.tolist() == [[NOW - 9 * HOUR, NOW - 8 * HOUR]]
 
 
 @pytest.mark.parametrize("text", BROKEN, ids=range(len(BROKEN)))
