@@ -97,11 +97,14 @@ def _found(session: Session, institution_id: str, until: Millis) -> Iterator[_Fo
             note_unreadable(session)
             continue
         pairs = found.stretches.pairs
-        sound = pairs[(pairs[:, 0] >= 0) & (pairs[:, 0] <= pairs[:, 1]) & (pairs[:, 1] <= LATEST)]
-        for _ in range(len(pairs) - len(sound)):
+        fit = (pairs[:, 0] >= 0) & (pairs[:, 0] <= pairs[:, 1]) & (pairs[:, 1] <= LATEST)
+        if (wrong := len(fit) - np.count_nonzero(fit)) == 0:
+            yield found
+            continue
+        for _ in range(wrong):
             note_unreadable(session)
-        if len(sound):
-            yield found._replace(stretches=replace(found.stretches, pairs=sound))
+        if wrong < len(fit):
+            yield found._replace(stretches=replace(found.stretches, pairs=pairs[fit]))
 
 
 def _read_lane(lane: Sequence[Any], text: str, subjects: dict[tuple[str, str], Subject]) -> _Found | None:
@@ -155,11 +158,13 @@ def _last(items: Sequence[_Found], until: Millis, twice: Spans) -> _Last | None:
     if last is None:
         return None
     begun = [pairs[some & (end == last), 0].tolist() for end, some, pairs in zip(ends, long, lanes, strict=True)]
-    ending = [(item, starts) for item, starts in zip(items, begun, strict=True) if starts]
-    best = min(precedence(item.stretches) for item, _ in ending)
-    first = frozenset(item.lane for item, _ in ending if precedence(item.stretches) == best)
+    ending = [
+        (precedence(item.stretches), item.lane, starts) for item, starts in zip(items, begun, strict=True) if starts
+    ]
+    best = min(ending)[0]
+    first = frozenset(lane for order, lane, _ in ending if order == best)
     all_show = bool(twice.clip(last - 1, last))
-    rows = [(item.lane, start) for item, starts in ending if all_show or item.lane in first for start in starts]
+    rows = [(lane, start) for _, lane, starts in ending if all_show or lane in first for start in starts]
     return _Last(last, first, rows)
 
 
