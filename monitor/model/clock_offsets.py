@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from monitor.model.observation import Observation
 from monitor.model.span import HOUR, SECOND, Millis, Spans
@@ -20,6 +20,9 @@ PLAUSIBLE_FROM: Millis = 946_684_800_000
 
 ONE_BOOT: Millis = HOUR
 """Lost clocks whose offsets differ by no more are one that drifts; others began in 1970 at different times."""
+
+
+T = TypeVar("T")
 
 
 class Offset(NamedTuple):
@@ -40,17 +43,54 @@ def clock_offsets(clocks: Sequence[Observation]) -> list[Offset]:
         seconds = offset_seconds(item)
         if seconds is None:
             continue
-        offset = round(seconds * SECOND)
-        if not steps or abs(offset - steps[-1].millis) > CLOCK_JITTER:
-            steps.append(Offset(last, item.start, 0 if abs(offset) <= CLOCK_JITTER else offset))
+        offset = _stepped(seconds, steps[-1].millis if steps else None)
+        if offset is not None:
+            steps.append(Offset(last, item.start, offset))
         last = item.start
     return steps
 
 
+def telling(readings: Iterable[tuple[float | None, T]]) -> Iterator[T]:
+    """Return which of a recorder's readings, given in order of time beside what each says (`said_seconds`), come to the same as all of them.
+
+    Of each offset the first one and the last, and the first and the last of all: a clock is read each hour for years.
+    """
+    current: Millis | None = None
+    usable: list[T] = []
+    """The last reading of the offset, unless it was given."""
+    last: list[T] = []
+    """The last one of all, likewise."""
+    for number, (seconds, item) in enumerate(readings):
+        offset = None if seconds is None else _stepped(seconds, current)
+        if offset is not None:
+            yield from usable
+            current = offset
+        given = offset is not None or number == 0
+        if given:
+            yield item
+        last = [] if given else [item]
+        if seconds is not None:
+            usable = last
+    yield from last
+
+
+def _stepped(seconds: float, before: Millis | None) -> Millis | None:
+    """Return the offset of a reading that shows another one than `before`; None where it shows the same."""
+    offset = round(seconds * SECOND)
+    if before is not None and abs(offset - before) <= CLOCK_JITTER:
+        return None
+    return 0 if abs(offset) <= CLOCK_JITTER else offset
+
+
 def offset_seconds(clock: Observation) -> float | None:
     """Return what a clock reading says, in seconds (recorder minus true); None where it says nothing usable."""
-    seconds = clock.facts.get("offset_seconds")
-    if clock.state == "unknown" or isinstance(seconds, bool) or not isinstance(seconds, int | float):
+    return said_seconds(clock.state, clock.facts)
+
+
+def said_seconds(state: Any, facts: Mapping[str, Any]) -> float | None:
+    """Return the same of a reading's state and facts."""
+    seconds = facts.get("offset_seconds")
+    if state == "unknown" or isinstance(seconds, bool) or not isinstance(seconds, int | float):
         return None
     return seconds if abs(seconds) <= MOST_OFFSET_SECONDS else None
 

@@ -455,12 +455,17 @@ def test_an_evaluation_reads_no_more_evidence_for_a_longer_history(centre: Centr
             for index, state in enumerate(states)
         ]
 
+    def clocks(days: int) -> list[Observation]:
+        times = (NOW - day * DAY for day in range(days))
+        return [instant("recorder/nvr", Kind.CLOCK, at, {"offset_seconds": at % 3 / 2}) for at in times]
+
     read_stored = Observation.read_stored
     centre.see(declared(NOW - DAY), *told(NOW - HOUR))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Observation, "read_stored", counting)
+        centre.see(*clocks(2))
         few = count()
-        centre.see(*told(NOW - 20 * HOUR))
+        centre.see(*told(NOW - 20 * HOUR), *clocks(300))
         assert count() == few
     assert verdict(centre, "uptime", "camera/gate").outcome == "breached"
 
