@@ -77,7 +77,7 @@ def _by_number(_session: object) -> Precedes:
 @pytest.mark.parametrize(
     ("name", "broken", "found", "seed"),
     [
-        ("monitor.model.ledger.told_twice", _nothing_twice, "s up,", 3),
+        ("monitor.store.told.told_twice", _nothing_twice, "s up,", 3),
         ("monitor.model.report.MAX_BEHIND", HOUR // 2, "is marked back_dated", 3),
         # The centre's own clock is set.
         ("monitor.collector.intake.order_of_moments", _by_number, "is lost", 4),
