@@ -192,6 +192,9 @@ SENTENCES: dict[tuple[str, str], tuple[str, ...]] = {
 """Candidates in order: the first one whose figures are all there is used; the last needs none."""
 
 
+_NO_TIME = _n("Later evidence left it no time of its own: it is part of another finding, or was over at once.")
+
+
 def reason(
     requirement: str,
     state: str,
@@ -203,6 +206,8 @@ def reason(
     fallback: str = "",
 ) -> str:
     """Return the sentence for a verdict or a finding; `fallback` (the verdict's own reason) for a state unknown here."""
+    if began is not None and ended == began:
+        return words.translate(_NO_TIME)
     candidates = SENTENCES.get((requirement, state))
     if candidates is None:
         return fallback

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from monitor.model.finding import Change, Known, Run, episodes_of_runs, reconcile
+from monitor.model.finding import Change, Known, Run, episodes_of_runs, overlap, reconcile, shares
 from monitor.model.regulation import Uptime
 from monitor.model.span import Millis, isoformat
 from monitor.model.verdict import Episode, Outcome, Verdict
@@ -31,6 +31,8 @@ class Move:
         if self.retells:
             return self.verdict.reason
         episode = self.episode
+        if self.known is not None and episode.ended == episode.began:
+            return "Later evidence left it no time of its own: it is part of another finding, or was over at once."
         cause = "" if episode.cause in (None, episode.state) else f": {episode.cause.replace('_', ' ')}"
         until = "" if episode.ended is None else f" until {isoformat(episode.ended)}"
         return f"{episode.state.replace('_', ' ').capitalize()} from {isoformat(episode.began)}{until}{cause}."
@@ -70,7 +72,7 @@ def _by_spans(verdict: Verdict, episodes: Sequence[Episode], known: Sequence[Kno
     changes = []
     for change in reconcile(known, whole):
         # Later evidence may give an outage another name (site_power, once the index was read): it is the same finding.
-        match = next((item for item in free if _shares(item, change.episode)), None) if change.known is None else None
+        match = next((item for item in free if shares(item, change.episode)), None) if change.known is None else None
         if match is not None:
             free.remove(match)
         changes.append(change if match is None else Change(match, change.episode))
@@ -92,16 +94,4 @@ def _closed_by(verdict: Verdict, known: Known) -> Change:
 
 
 def _same(known: Known, episode: Episode) -> bool:
-    return known.state == episode.state and _overlap(known, episode)
-
-
-def _overlap(known: Known, episode: Episode) -> bool:
-    before = known.ended is not None and known.ended < episode.began
-    after = episode.ended is not None and episode.ended < known.began
-    return not (before or after)
-
-
-def _shares(known: Known, episode: Episode) -> bool:
-    """Tell whether both have time in common, more than a touch."""
-    apart = known.ended is not None and known.ended <= episode.began
-    return _overlap(known, episode) and not apart and (episode.ended is None or known.began < episode.ended)
+    return known.state == episode.state and overlap(known, episode)

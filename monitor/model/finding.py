@@ -141,25 +141,37 @@ def reconcile(known: Sequence[Known], episodes: Sequence[Episode]) -> tuple[Chan
 
     An episode is a known finding (the earliest, of several) when both have the same state and their times overlap or
     touch. The order of what is given changes nothing. A finding without
-    an episode is left as it is: evidence closes findings, its absence doesn't.
+    an episode is left as it is: evidence closes findings, its absence doesn't. One whose time later evidence showed to be
+    part of an episode that is another finding's has none of its own any more: it ends where it began.
     """
     changes: list[Change] = []
     free = sorted(known, key=lambda item: (item.began, item.id))
     for episode in sorted(episodes, key=lambda item: item.began):
-        match = next((item for item in free if item.state == episode.state and _overlap(item, episode)), None)
+        match = next((item for item in free if item.state == episode.state and overlap(item, episode)), None)
         if match is None:
             changes.append(Change(None, episode))
             continue
         free.remove(match)
         if (match.began, match.ended) != (episode.began, episode.ended):
             changes.append(Change(match, episode))
+    joined = [
+        item for item in free if any(item.state == episode.state and shares(item, episode) for episode in episodes)
+    ]
+    changes += [Change(item, Episode(item.state, item.began, item.began)) for item in joined]
     return tuple(changes)
 
 
-def _overlap(known: Known, episode: Episode) -> bool:
+def overlap(known: Known, episode: Episode) -> bool:
+    """Tell whether both have time in common, or touch."""
     ends_before = known.ended is not None and known.ended < episode.began
     starts_after = episode.ended is not None and episode.ended < known.began
     return not (ends_before or starts_after)
+
+
+def shares(known: Known, episode: Episode) -> bool:
+    """Tell whether both have time in common, more than a touch."""
+    apart = known.ended is not None and known.ended <= max(known.began, episode.began)
+    return overlap(known, episode) and not apart and (episode.ended is None or known.began < episode.ended)
 
 
 def undetermined_since(runs: Sequence[Run]) -> Millis | None:

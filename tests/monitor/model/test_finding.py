@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 from hypothesis import given, settings
@@ -15,6 +16,7 @@ from monitor.model.finding import (
     episodes_of_runs,
     extend,
     reconcile,
+    shares,
     undetermined_since,
 )
 from monitor.model.observation import Subject
@@ -172,6 +174,28 @@ def test_a_case_is_never_closed_by_absent_evidence() -> None:
     known = [Known("f1", "down", 10 * HOUR, None)]
     assert reconcile(known, []) == ()
     assert reconcile(known, [Episode("down", 9 * HOUR, None)]) == (Change(known[0], Episode("down", 9 * HOUR, None)),)
+
+
+def test_two_cases_that_turn_out_to_be_one_are_one() -> None:
+    """The earlier one has the time of both; the other one stays, with its history, and is open no more."""
+    one, two = Known("f1", "down", 10 * HOUR, 11 * HOUR), Known("f2", "down", 12 * HOUR, None)
+    whole = Episode("down", 9 * HOUR, None)
+    changes = reconcile([two, one], [whole])
+    assert changes == (Change(one, whole), Change(two, Episode("down", 12 * HOUR, 12 * HOUR)))
+    after = applied([one, two], changes)
+    assert reconcile(after, [whole]) == ()
+    apart = [Episode("down", 9 * HOUR, 11 * HOUR), Episode("down", 12 * HOUR, None)]
+    assert {change.known and change.known.id for change in reconcile(after, apart)} == {"f1", "f2"}, "and back again"
+
+
+@given(episodes(), episodes())
+def test_no_time_is_told_by_two_cases(before: list[Episode], after: list[Episode]) -> None:
+    known = applied([], reconcile([], before))
+    held = applied(known, reconcile(known, after))
+    for one, other in combinations([item for item in held if item.state == "down"], 2):
+        ends = [10**15 if item.ended is None else item.ended for item in (one, other)]
+        told = [episode for episode in after if episode.state == "down" and shares(one, episode)]
+        assert not told or max(one.began, other.began) >= min(ends), (one, other)
 
 
 def test_evidence_that_came_late_ends_the_unknown() -> None:
