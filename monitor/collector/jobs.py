@@ -81,8 +81,8 @@ def evaluate_due(context: Context, limit: int = 100) -> int:
 
 
 def _evaluate(context: Context, institution_id: str, due: Millis) -> bool:
-    began, every = context.clock.monotonic(), context.settings.evaluate_every
-    until = context.now() + every
+    began = context.clock.monotonic()
+    until = context.now() + context.settings.evaluate_every
     claim = partial(evaluations.claim, institution_id=institution_id, due=due, until=until)
     try:
         evaluated = evaluate(context, institution_id, hold=claim) is not None

@@ -89,6 +89,15 @@ def test_a_state_that_is_new_here_says_the_verdicts_own_words() -> None:
     assert said.state("moon_lit") == "moon lit"
 
 
+@pytest.mark.parametrize(
+    ("language", "text"), [(Language.EN, "part of another finding"), (Language.ZH, "属于另一条发现")]
+)
+def test_a_finding_without_time_of_its_own_says_so(language: Language, text: str) -> None:
+    said = reason("uptime", "down", {}, words(language), began=NOON, ended=NOON)
+    assert text in said
+    assert text not in reason("uptime", "down", {}, words(language), began=NOON, ended=NOON + 1)
+
+
 def test_figures_are_in_the_sentence() -> None:
     text = reason("retention", "short", FULL, words(Language.EN))
     assert text == "Only 35 of 90 days of recordings are held; in order on 2027-01-17 at the earliest."

@@ -217,14 +217,17 @@ class Audit:
         )
         found = sorted((began, ended) for began, ended in rows(self.url, sql))
         yield from (f"a case from {began} to {ended}" for began, ended in found if ended is not None and ended < began)
-        found = [(began, ended) for began, ended in found if ended != began]  # one that is part of another has no time
+        every, found = found, [(began, ended) for began, ended in found if ended != began]
+        for at in {began for began, ended in every if ended == began}:
+            if not any(began <= at and (ended is None or at <= ended) for began, ended in found):
+                yield f"the case at {at} has no time, and is part of no other: there are {found}"
         for one, other in pairwise(found):
             if one[1] is None or one[1] > other[0]:
                 yield f"two cases of one time: {one} and {other}"
         for case in last:
             if found.count(case) != 1:
                 yield f"the outage {case} is a case {found.count(case)} times; there are {found}"
-        for case in found:
+        for case in every:
             if not any(_meet(case, other) for other in ever):
                 yield f"the case {case} is none: nothing so long was ever told"
 

@@ -25,7 +25,7 @@ from monitor.model.calendar import Waiver
 from monitor.model.inventory import Inventory
 from monitor.model.observation import Kind, Observation, Subject
 from monitor.model.regulation import pack_digest, pack_json
-from monitor.model.span import DAY, HOUR, MINUTE, Millis, from_millis
+from monitor.model.span import DAY, HOUR, MINUTE, Basis, Millis, from_millis
 from monitor.regulations.loader import load
 from monitor.regulations.problem import PackError
 from monitor.store import registry
@@ -129,6 +129,28 @@ def test_an_outage_opens_one_finding_that_persists_and_closes_by_evidence(centre
     assert brief(centre, requirement="uptime") == [("uptime", "camera/gate", "down", 5 * MINUTE, 10 * MINUTE)]
     pass_time(centre, 3 * HOUR)  # the window moves on: the past stays as it was
     assert brief(centre, requirement="uptime") == [("uptime", "camera/gate", "down", 5 * MINUTE, 10 * MINUTE)]
+
+
+def test_two_outages_that_turn_out_to_be_one_are_one_open_finding(centre: Centre) -> None:
+    """In between it was up by one look, and is told afterwards to have been down: watched all the time."""
+    began, up, down = NOW - 50 * MINUTE, NOW - 35 * MINUTE, NOW - 20 * MINUTE
+    centre.see(span("camera/gate", "up", NOW - HOUR, began))
+    centre.see(*(span("camera/gate", "down", *edges, cause="refused") for edges in ((began, up), (down, NOW))))
+    centre.see(span("camera/gate", "up", up, down, basis=Basis.SAMPLED))
+
+    def outages() -> list[FindingRow]:
+        evaluate(centre.context, "wj-0001")
+        return [row for row in findings(centre, requirement="uptime") if str(row.subject) == "camera/gate"]
+
+    assert [(row.began, row.ended) for row in outages()] == [(began, up), (down, None)]
+    centre.see(span("camera/gate", "down", up, down, cause="refused"))
+    for _ in range(2):
+        centre.clock.advance(1)
+        found = outages()
+        assert [(row.began, row.ended) for row in found] == [(began, None), (down, down)]
+    with reading(centre.context.engine) as session:
+        *_, last = changes_of(session, "wj-0001", found[1].id)
+    assert "it is part of another finding" in last.reason
 
 
 def test_a_finding_keeps_its_first_reading_and_every_change(centre: Centre) -> None:
