@@ -90,7 +90,7 @@ def test_a_state_that_is_new_here_says_the_verdicts_own_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("language", "text"), [(Language.EN, "part of another finding"), (Language.ZH, "属于另一条发现")]
+    ("language", "text"), [(Language.EN, "part of another finding"), (Language.ZH, "属于另一项问题")]
 )
 def test_a_finding_without_time_of_its_own_says_so(language: Language, text: str) -> None:
     said = reason("uptime", "down", {}, words(language), began=NOON, ended=NOON)
