@@ -6,10 +6,12 @@ import errno
 import gc
 import os
 import resource
+import signal
 import sys
 import traceback
 from collections.abc import Sequence
 from importlib.metadata import EntryPoint, entry_points, metadata
+from types import FrameType
 from typing import Any, TextIO, cast
 
 import typer
@@ -31,6 +33,15 @@ EXIT_PIPE = 141
 
 
 Command = TyperCommand | TyperGroup
+
+
+class Ended(SystemExit):
+    """Somebody ended this process by a signal: what is open is closed first. A SystemExit, since asyncio lets no other pass."""
+
+    def __init__(self, number: int) -> None:
+        """Take the signal's number."""
+        super().__init__(128 + number)
+        self.number = number
 
 
 def missing_extra(command: str, error: ModuleNotFoundError) -> str:
@@ -185,6 +196,22 @@ def leave_no_core() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
+def clean_up_when_ended() -> None:
+    """Let SIGTERM and SIGHUP end a command as Ctrl-C does: a scratch file may be as large as the database.
+
+    Services have their own handlers while they run. What whoever started us wants ignored (nohup) stays so, and a second
+    signal ends the process at once.
+    """
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, _end)
+
+
+def _end(number: int, _frame: FrameType | None) -> None:
+    signal.signal(number, signal.SIG_DFL)
+    raise Ended(number)
+
+
 def _run() -> int:
     """Run the command line; return the exit code."""
     sentence = unreadable(sys.argv[1:])
@@ -203,6 +230,8 @@ def _run() -> int:
     except (typer.Abort, KeyboardInterrupt):
         typer.echo(f"{DISTRIBUTION}: interrupted", err=True)
         return EXIT_INTERRUPTED
+    except Ended:
+        raise
     except SystemExit as error:
         if isinstance(error.__context__, OSError):  # typer ends a broken pipe with 1, which would read as "breached"
             return EXIT_PIPE
@@ -245,8 +274,13 @@ def main() -> None:
     keep_bytes(sys.stdin)
     for name in ONE_THREAD:
         os.environ.setdefault(name, "1")  # before numpy is loaded, by a sub-command
+    clean_up_when_ended()
     try:
         code = _run()
+    except Ended as ended:
+        _flush()
+        signal.raise_signal(ended.number)  # whoever waits for this process is told by what it ended, as ever
+        code = 128 + ended.number
     except Exception as error:  # noqa: BLE001  (the last line of defence)
         code = _fault(error)
     if not _flush():

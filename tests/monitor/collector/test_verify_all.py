@@ -127,14 +127,25 @@ def full_pipe() -> tuple[int, int]:
     return ours, theirs
 
 
-def test_ctrl_c_ends_all_of_them(tmp_path: Path, scratch: Path) -> None:
+@pytest.mark.parametrize(
+    ("number", "jobs", "status"),
+    [
+        (signal.SIGINT, 2, 130),
+        (signal.SIGTERM, 1, -signal.SIGTERM),
+        (signal.SIGTERM, 2, -signal.SIGTERM),
+        (signal.SIGHUP, 1, -signal.SIGHUP),
+    ],
+)
+def test_a_signal_ends_all_of_them_and_leaves_nothing(
+    tmp_path: Path, scratch: Path, number: signal.Signals, jobs: int, status: int
+) -> None:
     url = f"sqlite:///{tmp_path / 'cradlewatch.db'}"
     engine = open_engine(url)
     migrate(engine)
     fill(engine, 25)
     engine.dispose()
     # Whoever runs the suite in the background of a script has it ignore Ctrl-C, and so has whatever it starts.
-    command = ["env", "--default-signal=INT", str(PROGRAM), "collector", "verify", "--jobs", "2"]
+    command = ["env", "--default-signal=INT,HUP", str(PROGRAM), "collector", "verify", "--jobs", str(jobs)]
     environment = {**os.environ, "CRADLEWATCH_DATABASE_URL": url, "TMPDIR": str(scratch)}
     ours, theirs = full_pipe()
     with (
@@ -149,9 +160,9 @@ def test_ctrl_c_ends_all_of_them(tmp_path: Path, scratch: Path) -> None:
             assert time.monotonic() < deadline
             assert process.poll() is None
             time.sleep(0.02)
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, number)
         told.read()  # to its end: all of them have closed it
         _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
+    assert process.returncode == status, said
     assert "Traceback" not in said
     assert list(scratch.iterdir()) == []
