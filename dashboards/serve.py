@@ -254,6 +254,20 @@ def configure(app: ASGIApp, tls: TlsSettings | None) -> uvicorn.Config:
     return config
 
 
+def _take_new_certificate(config: uvicorn.Config, tls: TlsSettings | None) -> None:
+    """Give connections from now on the certificate and key that lie there now; such that can't be used change nothing."""
+    if tls is None or not isinstance(config.ssl, ssl.SSLContext):
+        log.info("SIGHUP: without tls there is no certificate to be read again")
+        return
+    try:
+        configure(nothing, tls)
+        config.ssl.load_cert_chain(tls.certificate, tls.key)
+    except (ServeError, OSError) as error:
+        log.error("the new certificate can't be used, connections get the one of before", reason=str(error))  # noqa: TRY400  (a sentence, no fault of ours)
+        return
+    log.info("SIGHUP: connections from now on get the certificate that was read again")
+
+
 def _allow_many_connections() -> None:
     """Let as many be open as the system allows: a district's agents all come at once after an outage, and most systems say 1,024."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -298,7 +312,7 @@ def serve(
     keep_what_is_loaded()
     with listening, jobs(context.within(JOB), answers=workers == 1) as scheduler:
         if workers == 1:
-            server = CollectorServer(config)
+            server = CollectorServer(config, partial(_take_new_certificate, config, settings.tls))
             with watchdog(server, HANG_SECONDS, partial(start_again, listening)):
                 server.run(sockets=[listening])
             return

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import threading
+from collections.abc import Callable
 from functools import partial
 from socket import socket
 
@@ -19,6 +22,11 @@ class CollectorServer(uvicorn.Server):
 
     turns = 0
 
+    def __init__(self, config: uvicorn.Config, on_hangup: Callable[[], None] | None = None) -> None:
+        """Serve as `config` says; `on_hangup` is called between two turns when SIGHUP comes, which else has its usual meaning."""
+        super().__init__(config)
+        self._on_hangup = on_hangup
+
     async def on_tick(self, counter: int) -> bool:
         """Count a turn."""
         self.turns += 1
@@ -26,6 +34,8 @@ class CollectorServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         """Begin to answer at these sockets. What comes by TLS can't be read from before the door: there is no gate."""
+        if self._on_hangup is not None and threading.current_thread() is threading.main_thread():
+            asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self._on_hangup)
         refusals = await make_ready()
         door = partial(Door, refusals)
         self.config.http_protocol_class = door  # type: ignore[assignment]  # called alike

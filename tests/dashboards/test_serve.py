@@ -132,6 +132,48 @@ def test_it_speaks_tls_itself_and_asks_agents_for_a_certificate(tmp_path: Path) 
             client.get("/health/ready")
 
 
+def test_sighup_gives_a_single_process_a_new_certificate_and_one_that_can_not_be_used_changes_nothing(
+    tmp_path: Path,
+) -> None:
+    old = Authority(tmp_path, "district")
+    files = (tmp_path / "leaf.pem", tmp_path / "leaf.key")
+    _put(old, files)
+    with serving(tmp_path, more="tls: {certificate: leaf.pem, key: leaf.key}\n") as (address, process):
+        before = _certificate_at(address)
+        new = Authority(tmp_path, "province")
+        _put(new, files)
+        process.send_signal(signal.SIGHUP)
+        until(lambda: _certificate_at(address) != before, 20, "connections get the new certificate")
+        after = _certificate_at(address)
+        files[1].write_bytes(old.leaf_key.read_bytes())  # of another certificate
+        process.send_signal(signal.SIGHUP)
+        sentence = "the new certificate can't be used, connections get the one of before"
+        until(lambda: sentence in (tmp_path / "log").read_text(), 20, "it says so")
+        assert _certificate_at(address) == after
+        trusting = ssl.create_default_context(cafile=new.file)
+        with httpx2.Client(base_url=address, timeout=20, verify=trusting) as client:
+            assert client.get("/health/ready").status_code == 200
+
+
+def test_sighup_leaves_a_single_process_without_tls_as_it_is(tmp_path: Path) -> None:
+    with serving(tmp_path) as (address, process):
+        assert httpx2.get(f"{address}/health/ready", timeout=20).status_code == 200
+        process.send_signal(signal.SIGHUP)
+        until(lambda: "SIGHUP" in (tmp_path / "log").read_text(), 20, "it was heard")
+        assert httpx2.get(f"{address}/health/ready", timeout=20).status_code == 200
+
+
+def _put(authority: Authority, files: tuple[Path, Path]) -> None:
+    for source, file in zip((authority.leaf, authority.leaf_key), files, strict=True):
+        file.write_bytes(source.read_bytes())
+        file.chmod(0o600)
+
+
+def _certificate_at(address: str) -> str:
+    host, port = address.removeprefix("https://").split(":")
+    return ssl.get_server_certificate((host, int(port)), timeout=20)
+
+
 async def test_agents_follow_the_collectors_key_also_those_that_were_away(tmp_path: Path) -> None:
     with serving(tmp_path) as (address, _):
         context = Context(open_engine(f"sqlite:///{tmp_path}/cradlewatch.db"))
