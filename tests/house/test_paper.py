@@ -100,8 +100,12 @@ def test_the_changelog_begins_with_this_version() -> None:
 
 def test_the_changelog_uses_the_sections_of_its_form() -> None:
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    sections = re.findall(r"^### (.*)$", text, flags=re.MULTILINE)
-    assert set(sections) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+    for release in re.split(r"(?m)^## ", text)[1:]:
+        sections = re.findall(r"(?m)^### (.*)$", release)
+        if sections[:1] == ["Before you update"]:  # what somebody has to do is read first, or too late
+            del sections[0]
+        assert set(sections) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+        assert len(sections) == len(set(sections))
 
 
 # --- locks -----------------------------------------------------------------------------------------------------------
