@@ -14,7 +14,7 @@ from pydantic import ValidationError
 
 from agents.bounds import Bounds, Overrides
 from agents.secret import Credentials, Secret
-from agents.site_checks import LOCAL_DRIVERS, CheckOptions, channel_of, check_driver, check_site
+from agents.site_checks import LOCAL_DRIVERS, CheckOptions, channel_of, check_driver, check_site, undeclarable
 from agents.site_file import CameraForm, Endpoint, Login, Network, QuietHours, RecorderForm, Rhythm, SiteForm
 from monitor.model.inventory import (
     Camera,
@@ -203,7 +203,10 @@ def load_site(path: Path | str, *, check_options: CheckOptions = check_driver) -
         problems += [document.problem(key, text) for key, text in check_site(form, check_options)]
     if form is None or problems:
         raise SiteError(problems)
-    return _site(path.absolute(), form)
+    site = _site(path.absolute(), form)
+    if problems := [document.problem(key, text) for key, text in undeclarable(site.inventory())]:
+        raise SiteError(problems)
+    return site
 
 
 def _read(path: Path) -> Document:

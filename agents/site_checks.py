@@ -10,7 +10,9 @@ from agents.recorders.registry import DRIVERS
 from agents.recorders.settings import OptionsError
 from agents.rtsp.address import AddressBook
 from agents.site_file import CameraForm, RecorderForm, SiteForm, is_address, split_url
-from monitor.model.inventory import WITHOUT_ADDRESS
+from monitor.model.facts import inventory_troubles, trouble
+from monitor.model.inventory import WITHOUT_ADDRESS, Inventory
+from monitor.model.observation import Kind
 
 Key = tuple[str | int, ...]
 Found = tuple[Key, str]
@@ -48,6 +50,13 @@ def check_site(form: SiteForm, check_options: CheckOptions) -> Iterator[Found]:
     for index, nap in enumerate(form.naps):
         if nap.to <= nap.start:
             yield ("naps", index), "to must be later than from on the same day"
+
+
+def undeclarable(inventory: Inventory) -> Iterator[Found]:
+    """Yield what of a declaration can't travel: no report could tell the collector what the institution has."""
+    facts = inventory.model_dump(mode="json", by_alias=True)
+    if trouble(Kind.INVENTORY, facts) is not None:
+        yield from inventory_troubles(facts)
 
 
 def _twice(name: str, ids: list[str]) -> Iterator[Found]:

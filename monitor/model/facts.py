@@ -6,7 +6,7 @@ import base64
 import json
 import re
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
@@ -72,6 +72,8 @@ _DIGEST = re.compile(r"[a-z0-9-]{2,16}:[0-9a-f]{64,128}")
 _SKETCHED = re.compile(r"[.a-hA-H]{1,64}")
 
 Shape = Callable[[Any], bool]
+Path = tuple[str | int, ...]
+"""Where something stands in facts: ("cameras", 0, "name")."""
 
 
 def trouble(kind: str, facts: Mapping[str, Any]) -> str | None:
@@ -85,7 +87,8 @@ def trouble(kind: str, facts: Mapping[str, Any]) -> str | None:
     if len(text) <= ANYTHING:
         return None
     if kind == "inventory":
-        return None if _is_inventory(facts) else "a declaration is of names and few numbers, and this is none"
+        wrong = next(inventory_troubles(facts), None)
+        return None if wrong is None else "a declaration is of names and few numbers, and this is none"
     shapes = SHAPES.get(kind, {})
     for key, fits in shapes.items():
         if key in facts and not fits(facts[key]):
@@ -271,25 +274,41 @@ def _are_changes(value: Any) -> bool:
     )
 
 
-def _is_inventory(facts: Mapping[str, Any]) -> bool:
+def inventory_troubles(facts: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
+    """Give where a declaration of more than `ANYTHING` characters holds what can't travel, and why: a sentence without its subject.
+
+    The places are those of the declaration; of what is about all of it the place is empty.
+    """
     rest = {key: value for key, value in facts.items() if key != "thresholds"}
+    if not _are_changes(facts.get("thresholds", [])):
+        yield ("thresholds",), f"are not {MOST_CHANGED} changes at most, of two numbers up to {LARGEST_THRESHOLD} each"
     numbers, letters = _counted(rest)
+    if numbers > MOST_NUMBERS:
+        yield (), f"has {numbers} numbers, and {MOST_NUMBERS} may be told to the collector"
+    if letters > INVENTORY_LETTERS:
+        told = f"has {letters} letters in its names and their keys"
+        yield (), f"{told}, and {INVENTORY_LETTERS} may be told to the collector: shorten names"
     names: set[str] = set()
-    waiting: list[Any] = [rest]
-    while waiting:
-        item = waiting.pop()
-        inner = list(item.values()) if isinstance(item, dict) else item
+    waiting: list[tuple[Path, dict[str, Any] | list[Any]]] = [((), rest)]
+    while waiting and len(names) <= MOST_NAMES:
+        place, item = waiting.pop()
         names |= item.keys() if isinstance(item, dict) else set()
-        deeper = [one for one in inner if isinstance(one, dict | list)]
-        waiting += deeper
-        if len(inner) - len(deeper) > MOST_NAMES or len(names) > MOST_NAMES:
-            return False
-    return (
-        _are_changes(facts.get("thresholds", []))
-        and numbers <= MOST_NUMBERS
-        and letters <= INVENTORY_LETTERS
-        and all(map(_is_named, _leaves(rest)))
-    )
+        inner = list(item.items() if isinstance(item, dict) else enumerate(item))
+        waiting += [((*place, key), one) for key, one in inner if isinstance(one, dict | list)]
+        yield from _entry_troubles(place, inner)
+    if len(names) > MOST_NAMES:
+        yield (), f"has {len(names)} different keys, and {MOST_NAMES} may be told to the collector"
+
+
+def _entry_troubles(place: Path, entries: Sequence[tuple[str | int, Any]]) -> Iterator[tuple[Path, str]]:
+    """Give the same of what stands at one place, of lists and objects their keys alone."""
+    plain = [key for key, one in entries if not isinstance(one, dict | list)]
+    if len(plain) > MOST_NAMES:
+        yield place, f"has {len(plain)} entries, and {MOST_NAMES} may be told to the collector"
+    for key, one in entries:
+        if not (_is_named(key) and _is_named(one)):
+            limits = f"{NAME_LETTERS} letters at most, no more than {WORD_LETTERS} of them without a space"
+            yield (*place, key), f"is told to the collector as a name: {limits}"
 
 
 SHAPES: Final[Mapping[str, Mapping[str, Shape]]] = {

@@ -335,6 +335,33 @@ def test_each_wrong_way_is_one_sentence(tmp_path: Path, old: str, new: str, sent
     assert not any("hunter2" in text or "4711" in text for text in found)
 
 
+MANY_ZONES = [f"zone{number}" for number in range(65)]
+LONG_REASON = "放" * 65
+UNDECLARABLE = [
+    ("reason: 春节", f"reason: {LONG_REASON}",
+     "site.yaml:5: closures[0].reason: is told to the collector as a name: 200 letters at most, no more than 64 of them without a space"),
+    ("zones: [gate]", f"zones: {MANY_ZONES}", "site.yaml:87: cameras[0].zones: has 65 entries, and 64 may be told to the collector"),
+    ("channel: 2}\n", "channel: 2}\n" + "".join(
+        f"  - {{id: more{number}, name: {'a room ' * 28}, zones: [room1], recorder: nvr}}\n" for number in range(300)
+    ), "site.yaml:1: has 78972 letters in its names and their keys, and 65536 may be told to the collector: shorten names"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "sentence"), UNDECLARABLE)
+def test_what_no_report_can_declare_is_told_before_the_service_starts(
+    tmp_path: Path, old: str, new: str, sentence: str
+) -> None:
+    zones = "".join(f"  - {{id: {zone}, room: play}}\n" for zone in MANY_ZONES)
+    large = CONTRACT.replace("zones:\n", "zones:\n" + zones, 1)
+    assert load(tmp_path, large)
+    assert wrong(tmp_path, large.replace(old, new, 1)) == [sentence]
+
+
+def test_a_long_reason_in_a_short_declaration_is_told_as_ever(tmp_path: Path) -> None:
+    site = load(tmp_path, CONTRACT.replace("reason: 春节", f"reason: {LONG_REASON}", 1))
+    assert site.closures[0].reason == LONG_REASON
+
+
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(SiteError, match=r"nowhere\.yaml: there is no such file"):
         load_site(tmp_path / "nowhere.yaml")
