@@ -11,6 +11,7 @@ from typing import Any
 from agents.database import Database
 from monitor.model.kept import Name
 from monitor.model.observation import SPAN_KINDS, Kind, Observation, Subject
+from monitor.model.report import MAX_AHEAD
 from monitor.model.span import DAY, Millis, Spans
 
 KEEP: Millis = 100 * DAY
@@ -268,11 +269,14 @@ def _window(facts: dict[str, Any]) -> tuple[Millis, Millis] | None:
 
 
 def _drop_replaced(connection: sqlite3.Connection, item: Observation) -> None:
-    """Forget index readings whose whole window was read again later, and all refusals but the newest."""
+    """Forget index readings whose whole window was read again later, and all refusals but the newest.
+
+    What is dated far ahead of a reading that comes now was read before it, by a clock that was wrong.
+    """
     rows = connection.execute(
         "SELECT digest, low, high FROM instant WHERE subject_kind = ? AND subject = ? AND kind = ?"
-        " ORDER BY at DESC, digest DESC",
-        (item.subject.kind, item.subject.id, item.kind),
+        " ORDER BY at > ?, at DESC, digest DESC",
+        (item.subject.kind, item.subject.id, item.kind, item.start + MAX_AHEAD),
     ).fetchall()
     read = Spans.empty()
     refused = False

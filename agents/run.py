@@ -18,7 +18,7 @@ from agents.assignment import Assigned
 from agents.beside import Beside
 from agents.collector import CollectorError
 from agents.held import Held
-from agents.history import tell_history
+from agents.history import forget_history, tell_history
 from agents.judging import Asked, Judging
 from agents.link import Link
 from agents.loops import LoopBook, recall
@@ -33,6 +33,7 @@ from agents.state import Enrolment, State, StateError
 from agents.station import Station
 from agents.storage import File, Storage
 from agents.summary import sum_up
+from agents.uncounted import Uncounted
 from agents.views import ViewBook
 from agents.watch.awake import Awake
 from agents.watch.camera import CameraWatch, Sight, Timings, Tools
@@ -103,7 +104,10 @@ class Service:
         self.assigned = Assigned(state, self.link)
         self.assigned.refresh()
         jitter = random.Random(state.boot)  # noqa: S311  (no secret)
-        self.sender = Sender(self.outbox, clock, self.link, seeded=jitter, again=self._report_again)
+        self.sender = Sender(
+            self.outbox, clock, self.link, seeded=jitter, again=self._report_again, counted=self._is_counted
+        )
+        self.uncounted = Uncounted(state)
         self.reporter: Reporter | None = None
         self._enrolment: Enrolment | None = None
         self._owes_history = False
@@ -349,6 +353,17 @@ class Service:
                 raise CollectorError(str(error)) from None
             return reporter is not None and reporter.again(sealed)
 
+    def _is_counted(self, counts: bool) -> None:
+        """Hear whether a report counts at the collector; once one does after others didn't, say anew what is not said each hour.
+
+        This machine's clock was wrong: the collector doesn't know what the recorders' indexes held, nor what the site has.
+        """
+        if self.uncounted.hear(self.rounds, counts=counts):
+            log.warning("reports count at the collector again: the recorders' indexes are read anew for it")
+            forget_history(self.state)
+            self._owes_history = True
+            self._declare()
+
     def _files(self) -> tuple[File, ...]:
         """Return how each of the agent's files stands."""
         journal, outbox = self.journal, self.outbox
@@ -381,7 +396,7 @@ class Service:
     def _tell_history(self) -> None:
         if self.reporter is not None:
             self.state.settle()  # whoever enrolled the agent anew has said what is to be told
-            tell_history(self.site, self.journal, self.state, self.reporter)
+            tell_history(self.site, self.journal, self.state, self.reporter, to_millis(self.clock.now()))
         self._owes_history = False
 
     async def _summary_job(self) -> None:
@@ -473,8 +488,10 @@ class Service:
     async def _index_job(self, recorder_id: str) -> None:
         """Read what is due of the index: all of it at first, then what is new, and old days in turn."""
         retention = self.regulation.requirements.retention
-        every = round(self.site.rhythm.index_every * SECOND)
-        await self.rounds[recorder_id].round(
+        every, rounds = round(self.site.rhythm.index_every * SECOND), self.rounds[recorder_id]
+        if self.uncounted.take(recorder_id):
+            rounds.forget()
+        await rounds.round(
             retention.required_days if retention else 2, calm=partial(self._is_calm, "index"), every=every
         )
         await self._keep_job()

@@ -75,12 +75,15 @@ class Sender:
         *,
         seeded: random.Random,
         again: Callable[[bytes], bool] = lambda _sealed: False,
+        counted: Callable[[bool], None] = lambda _counts: None,
     ) -> None:
         """Ask `collector` before each turn, in a thread, so that an enrolment counts at once; None: not enrolled, send nothing.
 
         `seeded` gives the jitter, which keeps a district's agents apart after the collector was away. `again` reports anew
-        what a report says that was sealed with an earlier key or nonce, and tells whether it did: in a thread.
+        what a report says that was sealed with an earlier key or nonce, and tells whether it did: in a thread. `counted` is told
+        of each report that the collector took whether it counts for anything there.
         """
+        self._counted = counted
         self._again = again
         self._outbox = outbox
         self._clock = clock
@@ -259,6 +262,7 @@ class Sender:
             if receipt.error is not None and self._doubt is None:
                 log.warning("reports are kept by the collector and count for nothing", reason=receipt.error)
             self._doubt = receipt.error
+            self._counted(receipt.error is None)
 
     async def _put_spoilt_aside(self, entries: Sequence[Entry], collector: Collector, error: NotAccepted) -> None:
         """Put aside what names the agent's own key and wasn't signed with it as it stands. Raises `error` where there is none.

@@ -21,6 +21,7 @@ from monitor.model.clock_offsets import PLAUSIBLE_FROM
 from monitor.model.inventory import Strict
 from monitor.model.observation import Kind, Subject
 from monitor.model.recordings import LISTED_LATE, RecordingFacts, read_recordings
+from monitor.model.report import MAX_AHEAD
 from monitor.model.span import DAY, HOUR, Millis, Spans
 
 EDGE_EVERY: Millis = 12 * HOUR
@@ -277,7 +278,9 @@ class Rounds:
 
     async def _windows(self, item: Channelled, known: CameraScan) -> list[Read]:
         rows = await asyncio.to_thread(self._journal.index_windows, item.camera, known.began_at)
-        return [Read(*row) for row in rows]
+        # What is dated in the future was read while this machine's clock was ahead: nobody believes it now.
+        latest = self._now() + MAX_AHEAD
+        return [Read(*row) for row in rows if row[2] <= latest]
 
     def _teller(self, item: Channelled, before: float, after: float) -> Callable[[float], None]:
         """Return what is told the share of one part, and tells that of the whole."""

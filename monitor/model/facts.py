@@ -293,7 +293,7 @@ def inventory_troubles(facts: Mapping[str, Any]) -> Iterator[tuple[Path, str]]:
     while waiting and len(names) <= MOST_NAMES:
         place, item = waiting.pop()
         names |= item.keys() if isinstance(item, dict) else set()
-        inner = list(item.items() if isinstance(item, dict) else enumerate(item))
+        inner: list[tuple[str | int, Any]] = [*(item.items() if isinstance(item, dict) else enumerate(item))]
         waiting += [((*place, key), one) for key, one in inner if isinstance(one, dict | list)]
         yield from _entry_troubles(place, inner)
     if len(names) > MOST_NAMES:

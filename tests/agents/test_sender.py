@@ -445,12 +445,15 @@ async def test_a_rejected_report_is_put_aside_and_the_others_go_on(bench: Bench)
 async def test_that_reports_count_for_nothing_is_said_once(bench: Bench) -> None:
     """Nobody at the site would know that its clock is wrong: the reports themselves are taken."""
     bench.collector.doubt = lambda report: "set the agent's clock" if report["sequence"] in {2, 3, 4, 6} else None
+    counted: list[bool] = []
+    bench.sender._counted = counted.append
     with capture_logs() as said:
         for _ in range(7):
             bench.fill(1)
             await bench.sender.drain()
     assert [item["reason"] for item in said if "count for nothing" in item["event"]] == ["set the agent's clock"] * 2
     assert (bench.arrived(), bench.sender.status.rejected) == ([1, 2, 3, 4, 5, 6, 7], 0)
+    assert counted == [True, False, False, False, True, False, True], "who reads the index anew hears of each"
 
 
 def left_for_later(bench: Bench, *numbers: int) -> None:

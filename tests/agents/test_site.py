@@ -353,7 +353,7 @@ def test_what_no_report_can_declare_is_told_before_the_service_starts(
 ) -> None:
     zones = "".join(f"  - {{id: {zone}, room: play}}\n" for zone in MANY_ZONES)
     large = CONTRACT.replace("zones:\n", "zones:\n" + zones, 1)
-    assert load(tmp_path, large)
+    assert load(tmp_path, large).zones[0].id == "zone0"
     assert wrong(tmp_path, large.replace(old, new, 1)) == [sentence]
 
 

@@ -238,6 +238,54 @@ async def test_after_a_fortnight_off_the_time_is_read_and_no_more(tmp_path: Path
         assert sum(end - start for start, end in it.held.asked) < 40 * DAY
 
 
+def agent_off(at: Bench, by: Millis) -> None:
+    """Set the agent's clock off by so much more; the recorder's is right, and shows what it showed."""
+    at.held.clock.step(by / SECOND)
+    at.held.offset -= by
+    at.scan.offset_seconds = None
+
+
+async def round_of(at: Bench) -> Spans:
+    """Make a round; return what was asked for in it."""
+    before = len(at.held.asked)
+    assert await at.rounds.round(90, every=HOUR)
+    return Spans.of(at.held.asked[before:])
+
+
+@pytest.mark.parametrize("off", [365 * DAY, 8 * HOUR, -8 * HOUR])
+async def test_an_index_that_was_read_by_a_clock_that_was_wrong_is_read_anew_once_when_that_is_wanted(
+    tmp_path: Path, off: Millis
+) -> None:
+    """Readings that are dated in the future would else stay the newest, and keep those of now from being kept."""
+    with bench(tmp_path) as at:
+        agent_off(at, off)
+        assert await at.rounds.round(90, every=HOUR)
+        at.held.clock.advance(120)
+        agent_off(at, -off)
+        at.rounds.forget()
+        due = Spans.window(at.held.now - 90 * DAY, at.held.now - HOUR)
+        first = len(at.seen)
+        assert not due.subtract(await round_of(at))
+        readings = [item for item in at.seen[first:] if item.kind is Kind.RECORDINGS]
+        told = read_recordings(readings, [], at.held.now)
+        assert told is not None
+        assert not due.subtract(told.footage)
+        at.held.clock.advance(3600)
+        assert (await round_of(at)).total() < 2 * DAY
+
+
+async def test_what_was_read_by_a_clock_that_was_ahead_is_missing_when_it_is_right(tmp_path: Path) -> None:
+    with bench(tmp_path) as at:
+        await at.hours(24)
+        wrong_since = at.held.now
+        agent_off(at, 365 * DAY)
+        await at.hours(5 * 24)
+        agent_off(at, -365 * DAY)
+        assert not Spans.window(wrong_since, at.held.now - HOUR).subtract(await round_of(at))
+        at.held.clock.advance(3600)
+        assert (await round_of(at)).total() < 9 * DAY, "what is new, and a week of old days"
+
+
 async def test_a_refusal_ends_the_round_and_the_next_one_goes_on(tmp_path: Path) -> None:
     with bench(tmp_path) as it:
         it.held.fails = True
