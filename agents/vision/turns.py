@@ -23,6 +23,10 @@ BESIDE_SHARE = 0.75
 """Of what is usual for a camera: no live picture is so near to an earlier one and, at the same time, so much nearer than to the look just before and to both that the
 earlier one stood between. Of 16,989 live looks one in 75 is, each because drawn noise came again by chance. The same picture coded anew has 0.05 to 0.6 of both."""
 
+OTHER_SHARE = 0.9
+"""A look that is nearer to the one just before may be of a picture that stands: an encoder spends more on some keyframes than on others, so that of a frozen picture
+an earlier one may be nearer still."""
+
 LATEST = 6
 SHOWN = 5
 """So many of the latest looks that tell must be earlier pictures."""
@@ -68,7 +72,8 @@ class Turns:
             self._found = near, share
             return
         usual, usual_share = self._usual()
-        again = near < SAME_SHARE * usual and share < BESIDE_SHARE * usual_share
+        stands = float(told[-1]) < OTHER_SHARE * usual
+        again = not stands and near < SAME_SHARE * usual and share < BESIDE_SHARE * usual_share
         if again:
             self._alike = 1 - near / usual
         else:

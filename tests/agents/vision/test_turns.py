@@ -147,6 +147,20 @@ def test_one_picture_that_stands_is_not_shown_in_turns(rooms: int) -> None:
         assert not any(camera.see(*(coded(still, look) for look in range(40)), sound=False))
 
 
+@given(SEEDS, st.floats(0.3, 1.5), st.floats(2, 5))
+@settings(max_examples=30)
+def test_one_picture_that_stands_is_not_shown_in_turns_however_unlike_its_looks_are_coded(
+    seed: int, least: float, most: float
+) -> None:
+    """An encoder spends more on some keyframes than on others: a look is nearer to an earlier one than to the one just before. Nor does it count when it is live again."""
+    camera, made = Camera(), np.random.default_rng([5, seed])
+    camera.see(*live(ROOM, 60, seed))
+    still = picture(ROOM, seed + 700)
+    looks = (coded(still, number, float(made.uniform(least, most))) for number in range(60))
+    assert not any(camera.see(*looks, sound=False))
+    assert not any(camera.see(*live(ROOM, 20, seed + 1000)))
+
+
 def test_a_picture_that_comes_again_once_in_a_while_shows_nothing() -> None:
     """Chance, or a single look at the same keyframe."""
     camera = Camera()
