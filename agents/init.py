@@ -16,6 +16,9 @@ from agents.site_file import is_address
 from monitor.model.inventory import Room
 from monitor.regulations.problem import Problem
 
+STATE_OF_A_SERVICE = "/var/lib/cradlewatch"
+"""As config/units/cradlewatch-agent.service has it."""
+
 
 class InitError(Exception):
     """site.yaml can't be written; the text is one sentence."""
@@ -72,6 +75,11 @@ def network_of(url: str) -> str | None:
     return str(ipaddress.ip_network(f"{address}/{length}", strict=False))
 
 
+def state_dir_for(output: Path) -> str:
+    """Return what `state_dir` is to say: nothing, but where site.yaml lies below /etc, which a service may not write to."""
+    return STATE_OF_A_SERVICE if output.resolve().is_relative_to("/etc") else ""
+
+
 def write_site(answers: Answers, output: Path, *, force: bool = False) -> None:
     """Write site.yaml when the agent accepts it. Raises InitError, and SiteError when it does not.
 
@@ -85,7 +93,7 @@ def write_site(answers: Answers, output: Path, *, force: bool = False) -> None:
         )
     fresh = output.with_name(output.name + ".new")
     try:
-        fresh.write_text(render(answers), encoding="utf-8")
+        fresh.write_text(render(answers, state_dir_for(output)), encoding="utf-8")
         load_site(fresh)
         fresh.replace(output)
     except SiteError as error:
@@ -146,6 +154,11 @@ networks: [{networks}]
 # closures: [{{from: 2027-02-05, to: 2027-02-12, reason: 春节}}]
 """
 
+_STATE = """
+# 采集端的数据、队列与密钥存放处 / where the agent keeps what it knows, what it has to send, and its key
+state_dir: {state_dir}
+"""
+
 _RECORDER = """
 recorders:
   - id: nvr
@@ -169,8 +182,8 @@ _LOGIN = """\
 """
 
 
-def render(answers: Answers) -> str:
-    """Return the text of site.yaml. Pure."""
+def render(answers: Answers, state_dir: str = "") -> str:
+    """Return the text of site.yaml; with the state's directory where it is not to be the usual one. Pure."""
     parts = [
         _HEAD.format(
             institution=_text(answers.institution),
@@ -179,6 +192,7 @@ def render(answers: Answers) -> str:
             regulation=_text(answers.regulation),
             networks=", ".join(map(_text, answers.networks or _networks(answers))),
         ),
+        _STATE.format(state_dir=_text(state_dir)) if state_dir else "",
         _recorder(answers),
         _zones(answers.cameras),
         _cameras(answers),

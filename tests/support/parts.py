@@ -63,6 +63,7 @@ PARTS: dict[str, Part] = {
     "alertmanager": Part(
         "takes the alerts", ("prometheus-alertmanager",), partial(_program, "prometheus-alertmanager")
     ),
+    "systemd": Part("checks the units of the services", ("systemd",), partial(_program, "systemd-analyze")),
     "strace": Part("makes a process's writes and syncs fail", ("strace",), partial(_program, "strace")),
     "gstreamer": Part(
         "an RTSP server that is not ours",
