@@ -8,6 +8,7 @@ import zlib
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 import numpy as np
 
@@ -290,7 +291,7 @@ class Loop:
         lags = [lag for _, lag, _ in run if lag is not None]
         if len(lags) < RUN_SHARE * RUN_TOKENS or len({token for *_, token in run}) < LEAST_DISTINCT:
             return False
-        middle = float(np.median(lags))
+        middle = median(lags)
         agree = sum(abs(lag - middle) <= LAG_SECONDS for lag in lags)
         return middle >= LEAST_LAG and agree >= RUN_SHARE * RUN_TOKENS
 

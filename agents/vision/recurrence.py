@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
+import threading
 from array import array
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import product
 from typing import TypeVar
 
 import numpy as np
@@ -69,6 +69,8 @@ chance now and then, and goes on otherwise."""
 MAYBE: Bar = (0.35, 2.5)
 """The same of what may be one: pictures will tell."""
 
+NEVER: Bar = (math.inf, math.inf)
+
 STAYS: dict[int, Bar] = {1: (0.4, 1.5), STEPS: (0.3, 2.2)}
 """The same for a loop that is known."""
 GONE_ON_SECONDS = 60
@@ -90,6 +92,12 @@ LEAST_POWER = 0.01
 
 BLOCK = 2048
 """Values that are correlated at once, by FFT: several times the longest window."""
+
+LINE = 16
+"""Values of a line of the processor's cache."""
+
+PIECE = 64
+"""Values that are convolved at once."""
 
 ORDER_SECONDS = 16
 """So far the curve's own rhythm is predicted and taken out: encoders have one, of each group of pictures, and a clock in the picture has one of ten seconds."""
@@ -118,12 +126,13 @@ STEADY = 16
 MOST_LIKELY = 16
 """So many earlier times are followed up, those that have gone on for longest: a short loop is like each of its runs within three hours."""
 
-MOST_ENDED = 500
-"""So many steps wait before they are put where the latest ones lie, but for the last ones, which frames may still belong to."""
+OPEN_STEPS = 256
+"""So many steps are open at the most, the latest ones: frames may still belong to the last of them."""
 
 MOST_LEVELS = 127
 """A step's value is kept as one of so many levels up or down."""
 
+Moments = npt.NDArray[np.float64]
 Curve = npt.NDArray[np.float32]
 Levels = npt.NDArray[np.int8]
 Window = npt.NDArray[np.float64]
@@ -156,15 +165,9 @@ class Recurrence:
         """What the logarithm of a frame's size is at each place of a group of pictures, and how many of them say so."""
         self._place = PLACES - 1
         self._step: int | None = None
-        """The one that is being counted, since the clock's zero."""
-        self._more, self._frames = [0.0, 0.0], [0.0, 0.0]
-        """What frames have beyond the usual, and how many there are, in that step and in the next one."""
-        self._more_between, self._frames_between = [0.0, 0.0, 0.0], [0.0, 0.0, 0.0]
-        """The same half a step before this one, the next one and the one after that."""
-        self._any = False
-        """There was a frame in the step that is being counted."""
-        self._ended = _Ended(array("d"), array("d")), _Ended(array("d"), array("d"))
-        """The same of the latest steps that have ended, and of what lies half a step before each."""
+        """The latest one, which is being counted, since the clock's zero."""
+        self._base, self._open = 0, np.zeros((2, 2, OPEN_STEPS))
+        """The first step that is open; of it and those after it what frames have beyond the usual, and how many there are: at each, and half a step before."""
         self._first, self._told = 0, 0
         """The first step that is remembered, and up to which one the curve is made and stays."""
         self._paced, self._pace = 0, 0
@@ -185,10 +188,21 @@ class Recurrence:
 
         What moves in the picture makes a frame larger than it usually is at its place in the group of pictures; the rest is the encoder's own rhythm.
         """
-        usual, counted, last, log = self._usual, self._counted, PLACES - 1, math.log
-        place, steps, sums, counts = self._place, self._steps, self._more, self._frames
-        between, counts_between = self._more_between, self._frames_between
-        for at_seconds, size, keyframe in frames:
+        if not frames:
+            return
+        times, sizes, keyframes = zip(*frames, strict=True)
+        mores = np.array(self._beyond_usual(sizes, keyframes))
+        moments = np.array(times) * self._steps
+        while len(moments):
+            taken = self._take(moments, mores)
+            moments, mores = moments[taken:], mores[taken:]
+        self._pace += len(frames)
+
+    def _beyond_usual(self, sizes: Sequence[int], keyframes: Sequence[bool]) -> list[float]:
+        """Return what each frame has beyond the usual at its place, and let it count as usual."""
+        usual, counted, place, last, log = self._usual, self._counted, self._place, PLACES - 1, math.log
+        mores = list[float]()
+        for size, keyframe in zip(sizes, keyframes, strict=True):
             place = 0 if keyframe else place + 1 if place < last else last
             value, seen = log(16 + size), counted[place]
             if not seen:
@@ -197,95 +211,60 @@ class Recurrence:
             if seen < (STEADY if place < last else PLACES):
                 seen = counted[place] = seen + 1
             usual[place] += more / seen
-            at = at_seconds * steps
-            step = math.floor(at)
-            late = at - step
-            if step != self._step:
-                if self._step is not None and 0 < self._step - at <= BACK_SECONDS * steps:
-                    if self._step - step <= min(SHOWN_SECONDS * steps, len(self._ended[0].sums)):
-                        self._shown_before(step, self._step, late, more)
-                        continue
-                    late = 0.0
-                else:
-                    self._begin(step)
-            early = 1 - late
-            sums[0] += early * more
-            sums[1] += late * more
-            counts[0] += early
-            counts[1] += late
-            after = 1 if late >= 0.5 else 0
-            share = late + 0.5 - after
-            between[after] += (1 - share) * more
-            between[after + 1] += share * more
-            counts_between[after] += 1 - share
-            counts_between[after + 1] += share
-            self._any = True
+            mores.append(more)
         self._place = place
-        self._pace += len(frames)
+        return mores
 
-    def _shown_before(self, step: int, counted: int, late: float, more: float) -> None:
-        """Count a frame that is shown in an earlier step than the one that is being counted, by so much of a step after its beginning."""
-        behind, after = step - counted, 1 if late >= 0.5 else 0
-        share = late + 0.5 - after
-        ended, between = self._ended
-        for place, weight in ((behind, 1 - late), (behind + 1, late)):
-            sums, counts = (ended.sums, ended.counts) if place < 0 else (self._more, self._frames)
-            sums[place] += weight * more
-            counts[place] += weight
-        for place, weight in ((behind + after, 1 - share), (behind + after + 1, share)):
-            sums, counts = (between.sums, between.counts) if place < 0 else (self._more_between, self._frames_between)
-            sums[place] += weight * more
-            counts[place] += weight
-        second = step // self._steps
-        if second < counted // self._steps and not self._had[second % KEPT_SECONDS]:
-            self._had[second % KEPT_SECONDS] = True
-            self._paced += 1
-
-    def _begin(self, step: int) -> None:
-        """End the steps before this one."""
-        before, steps = self._step, self._steps
-        if before is None or step < before or step - before > KEPT_SECONDS * steps:
-            self._forget(step)
-            return
-        if self._any:
-            self._had[before // steps % KEPT_SECONDS] = True
-        for _ in range(min(3, step - before)):  # a frame counts for so many
-            self._end()
-        if step - before > 3:
-            for ended in self._ended:
-                ended.skip(step - before - 3)
-        self._step = step
-        if step // steps > before // steps:
-            self._paced += 1
-            for second in range(max(before // steps, step // steps - KEPT_SECONDS) + 1, step // steps + 1):
-                place = second % KEPT_SECONDS  # one after the other: hardly ever is it more than one
-                self._had[place] = self._stood[place] = self._unmoved[place] = False
-        if len(self._ended[0].sums) > MOST_ENDED:
+    def _take(self, moments: Moments, mores: Moments) -> int:
+        """Count frames that lie at such moments, in steps; return how many of them: those before the clock was set, and for which there is room."""
+        steps, own = self._steps, np.floor(moments)
+        back, kept = BACK_SECONDS * steps, KEPT_SECONDS * steps
+        latest = self._step
+        if latest is None or latest - moments[0] > back or own[0] - latest > kept:
+            latest = int(own[0])
+            self._forget(latest)
+            # A second that is begun in its midst tells nothing of the pace.
+            self._had[latest // steps % KEPT_SECONDS] = True
+        newest = np.maximum.accumulate(np.maximum(own, latest))
+        before = np.concatenate([[latest], newest[:-1]])
+        goes_on = (before - moments <= back) & (own - before <= kept) & (newest < self._base + OPEN_STEPS - 2)
+        if not goes_on[0]:
+            self._go_to(int(newest[0]))
             self._put()
+            return 0
+        count = len(own) if goes_on.all() else int(goes_on.argmin())
+        own, newest, moments = own[:count], newest[:count], moments[:count]
+        # Those that are shown long before the newest one count where that is.
+        stray = (newest - own > SHOWN_SECONDS * steps) | (own < self._base)
+        if stray.any():
+            own, moments = np.where(stray, newest, own), np.where(stray, newest, moments)
+        for (sums, counts), apart in zip(self._open, (0.0, 0.5), strict=True):
+            _share(sums, counts, moments - (self._base - apart), mores[:count])
+        since = latest // steps - math.ceil(SHOWN_SECONDS)
+        self._go_to(int(newest[-1]))
+        lately = _places(since, int(newest[-1]) // steps)
+        had = int(self._had[lately].sum())
+        self._had[(own // steps).astype(np.intp) % KEPT_SECONDS] = True
+        self._paced += int(self._had[lately].sum()) - had
+        return count
 
-    def _end(self) -> None:
-        """End the step that is being counted."""
-        ended, between = self._ended
-        ended.take(self._more.pop(0), self._frames.pop(0))
-        between.take(self._more_between.pop(0), self._frames_between.pop(0))
-        for sums in (self._more, self._frames, self._more_between, self._frames_between):
-            sums.append(0.0)
-        self._any = False
+    def _go_to(self, step: int) -> None:
+        """Go on to a step: those before it have ended, and nothing is known of the seconds that begin."""
+        before, steps = self._step, self._steps
+        self._step = step
+        if before is not None and step // steps > before // steps:
+            begun = _places(before // steps + 1, step // steps)
+            for known in (self._had, self._stood, self._unmoved):
+                known[begun] = False
 
     def _forget(self, step: int) -> None:
         """Begin with a step."""
-        self._step = self._first = self._told = step
-        for ended in self._ended:
-            ended.keep(0)
-        for sums in (self._more, self._frames, self._more_between, self._frames_between):
-            sums[:] = [0.0] * len(sums)
-        second = step // self._steps
-        self._had[second % KEPT_SECONDS] = self._stood[second % KEPT_SECONDS] = self._unmoved[second % KEPT_SECONDS] = (
-            False
-        )
+        self._step = self._first = self._told = self._base = step
+        self._open[:] = 0
+        for known in (self._had, self._stood, self._unmoved):
+            known[step // self._steps % KEPT_SECONDS] = False
         self._looks.clear()
-        self._any = False
-        self._asked = second
+        self._asked = step // self._steps
         self._paced = self._pace = 0
         self._likely = {}
         self._answer_nothing()
@@ -369,9 +348,8 @@ class Recurrence:
             self._answer_nothing()
             return
         steps = self._steps
-        seconds = _places(first, second - 1)
         curve = _cut(self._curve, first * steps, second * steps, KEPT_SECONDS * steps)
-        stood, unmoved = self._stood[seconds], self._unmoved[seconds]
+        stood = _cut(self._stood, first, second, KEPT_SECONDS)
         hangs = _hanging(np.repeat(stood, steps), ORDER_SECONDS * steps) if stood.any() else None
         tails = [curve, between]
         bar = (STAYS if self._answer else GOES_ON)[steps]
@@ -383,13 +361,16 @@ class Recurrence:
                 alike.append(goes_on)
         found = dict[float, int]()
         for item in recurring(curve, tails, [item * steps for item in LIKELY[steps]], hangs, LEAST_LAG * steps):
-            still = unmoved[-(len(item.tail) // steps) :]
-            likely = (LIKELY_UNMOVED if still.all() else LIKELY)[steps].get(len(still))
-            if likely is not None and item.reaches(likely):
+            if item.alike < MAYBE[0]:
+                continue  # as any that is likely has more
+            sigmas, seconds = _beyond_chance(item), len(item.tail) // steps
+            unmoved = bool(_cut(self._unmoved, second - seconds, second, KEPT_SECONDS).all())
+            correlation, least = (LIKELY_UNMOVED if unmoved else LIKELY)[steps].get(seconds, NEVER)
+            if item.alike >= correlation and sigmas >= least:
                 known = (since for ago, since in self._likely.items() if abs(ago - item.ago) <= 1)
                 found[item.ago] = min(known, default=second)
                 alike.append(item.alike)
-            if item.alike >= MAYBE[0] and (sigmas := _beyond_chance(item)) >= MAYBE[1]:
+            if sigmas >= MAYBE[1]:
                 maybe[item.ago] = max(sigmas, maybe.get(item.ago, 0.0))
         self._answer = bool(on) or (self._answer and bool(found))
         self._alike = max(alike) if self._answer else 0.0
@@ -401,11 +382,17 @@ class Recurrence:
         """Put the steps that have ended where the latest ones lie."""
         if self._step is None:
             return
-        size = LEARNT_SECONDS * self._steps
-        values = np.array([ended.values() for ended in self._ended])[:, -size:]
+        size, ended = LEARNT_SECONDS * self._steps, self._step - self._base
+        sums, counts = self._open[:, :, :ended].swapaxes(0, 1)
+        values = np.full((2, ended), np.nan, np.float32)
+        np.divide(sums, counts, out=values[:, : sums.shape[1]], where=counts >= LEAST_FRAMES, casting="same_kind")
+        values = values[:, -size:]
         self._latest[:, np.arange(self._step - values.shape[1], self._step) % size] = values
-        for ended in self._ended:
-            ended.keep(round(SHOWN_SECONDS * self._steps))
+        done = max(0, ended - round(SHOWN_SECONDS * self._steps))
+        left = self._open[:, :, done:].copy()
+        self._open[:] = 0
+        self._open[:, :, : left.shape[2]] = left
+        self._base += done
 
     def _tell(self, second: int) -> tuple[int, Levels]:
         """Make the curve up to a second, but for what stays.
@@ -413,46 +400,96 @@ class Recurrence:
         Return the first second of which it tells, and the end of the same half a step before: nothing when too little is known.
         """
         self._put()
-        steps, order = self._steps, ORDER_SECONDS * self._steps
-        end, kept = second * steps, KEPT_SECONDS * steps
+        steps, order, around = self._steps, ORDER_SECONDS * self._steps, SLOW_SECONDS * self._steps // 2
+        begin, end, kept = -(-self._first // steps), second * steps, KEPT_SECONDS * steps
         # One second less than is kept: the step that is being counted may be the last of its own.
-        learnt = max(-(-self._first // steps), second - LEARNT_SECONDS + 1)
-        rows = [_cut(row, learnt * steps, end, LEARNT_SECONDS * steps) for row in self._latest]
-        levels, between = _surprise(rows, np.repeat(self._stood[_places(learnt, second - 1)], steps), steps)
+        learnt = max(begin, second - LEARNT_SECONDS + 1)
+        expected = self._learn(learnt, second)
         start = max(self._told, learnt * steps + order)
         if self._told < start:  # nobody asked for longer than is learnt from
             self._curve[np.arange(max(self._told, start - kept), start) % kept] = 0
-        if len(levels) and start < end:
-            self._curve[np.arange(start, end) % kept] = levels[start - end :]
-            self._told = max(start, end - SETTLED_SECONDS * steps)
-        return max(-(-self._first // steps) + ORDER_SECONDS, second - KEPT_SECONDS + 1), between
+        between = np.zeros(0, np.int8)
+        if expected is not None:
+            # From where the mean around each is that of all there is, so that what is told is the same wherever it begins.
+            told = max(learnt * steps + order, min(start, end - max(*LIKELY[steps], GONE_ON_SECONDS) * steps))
+            since = max(learnt * steps, told - order - around)
+            levels, between = (
+                expected.levels(row, stood, steps)[told - order - since :] for row, stood in self._rows(since, end)
+            )
+            if start < end:
+                self._curve[np.arange(start, end) % kept] = levels[start - end :]
+                self._told = max(start, end - SETTLED_SECONDS * steps)
+        return max(begin + ORDER_SECONDS, second - KEPT_SECONDS + 1), between
+
+    def _rows(self, first: int, end: int) -> Iterator[tuple[Curve, Mask]]:
+        """Yield what frames have at the steps from the first one on, and which of these stood still; then half a step before each."""
+        steps = self._steps
+        stood = np.repeat(_cut(self._stood, first // steps, -(-end // steps), KEPT_SECONDS), steps)[first % steps :]
+        for row in self._latest:
+            yield _cut(row, first, end, LEARNT_SECONDS * steps), stood[: end - first]
+
+    def _learn(self, first: int, second: int) -> _Expected | None:
+        """Return what steps before one let expect, by all from the first second on; None where too little is known."""
+        steps, order = self._steps, ORDER_SECONDS * self._steps
+        row, stood = next(self._rows(first * steps, second * steps))
+        if (np.isfinite(row) & ~stood).sum() < 4 * order:
+            return None
+        fast = _fast(row, stood, steps)
+        most = _usual(fast, MOST_MORE)
+        filled = _within_bounds(fast, most)
+        own = np.correlate(np.concatenate([filled, np.zeros(order, np.float32)]), filled, "valid").astype(np.float64)
+        if own[0] <= 0:
+            return None
+        own[0] *= 1.001  # a curve that is all rhythm has no unique prediction
+        kernel = np.concatenate([[1.0], -np.linalg.solve(own[_apart(order)], own[1:])]).astype(np.float32)
+        error, hangs = _convolved(filled, kernel), _hanging(stood, order)[order:]
+        return _Expected(kernel, most, _usual(error if hangs.all() else error[~hangs], MOST_SURPRISE))
 
 
 @dataclass(frozen=True)
-class _Ended:
-    """Steps one after the other: what their frames have beyond the usual, and how many frames."""
+class _Expected:
+    """What the steps before one let expect: the curve's own rhythm, of any period up to 16 seconds, by linear prediction (Yule-Walker)."""
 
-    sums: array[float]
-    counts: array[float]
+    kernel: Curve
+    """Of the error of prediction: what is left of the same video is the same wherever it is cut."""
+    most: np.float32
+    """What is more than is slow counts up to this."""
+    surprise: np.float32
+    """And what is unexpected of it."""
 
-    def take(self, more: float, frames: float) -> None:
-        """Add a step."""
-        self.sums.append(more)
-        self.counts.append(frames)
+    def levels(self, values: Curve, stood: Mask, steps: int) -> Levels:
+        """Return what each step has that those before it didn't let expect, but for the first ones: in levels of the most that counts."""
+        filled = _within_bounds(_fast(values, stood, steps), self.most)
+        error = _convolved(filled, self.kernel) / self.surprise
+        return np.asarray(np.rint(np.clip(error, -1, 1) * MOST_LEVELS), np.int8)
 
-    def skip(self, steps: int) -> None:
-        """Add so many steps without a frame."""
-        self.sums.extend([0.0] * steps)
-        self.counts.extend([0.0] * steps)
 
-    def values(self) -> Curve:
-        """Return what each step has; not a number where too little of a frame is in it."""
-        sums, counts = np.array(self.sums), np.array(self.counts)
-        return np.where(counts >= LEAST_FRAMES, sums / np.maximum(counts, LEAST_FRAMES), np.nan).astype(np.float32)
+def _convolved(values: Curve, kernel: Curve) -> Curve:
+    """Return as `np.convolve` does, in a third of the time, where the kernel lies within the values: piece by piece, all at once as one product."""
+    order = len(kernel) - 1
+    count = len(values) - order
+    pieces = -(-count // PIECE)
+    padded = np.zeros(pieces * PIECE + order, np.float32)
+    padded[: len(values)] = values
+    shifted = np.zeros((PIECE, PIECE + order), np.float32)
+    _diagonals(shifted, order + 1)[:] = kernel[::-1]
+    rows = np.lib.stride_tricks.as_strided(padded, (pieces, PIECE + order), (4 * PIECE, 4), writeable=False)
+    return np.asarray(np.ascontiguousarray(rows) @ shifted.T, np.float32).reshape(-1)[:count]
 
-    def keep(self, steps: int) -> None:
-        """Leave the last so many steps alone."""
-        del self.sums[: max(0, len(self.sums) - steps)], self.counts[: max(0, len(self.counts) - steps)]
+
+def _diagonals(rows: Curve, width: int) -> Curve:
+    """Return a view of a matrix's diagonals, so many side by side from the first one on: shape (rows, width)."""
+    down, along = rows.strides
+    return np.lib.stride_tricks.as_strided(rows, (len(rows), width), (down + along, along))
+
+
+def _share(sums: Moments, counts: Moments, at: Moments, mores: Moments) -> None:
+    """Share each frame between the places before and after it, the more the nearer."""
+    before = at.astype(np.intp)
+    late = at - before
+    places, shares = np.concatenate([before, before + 1]), np.concatenate([1 - late, late])
+    sums += np.bincount(places, shares * np.concatenate([mores, mores]), len(sums))
+    counts += np.bincount(places, shares, len(counts))
 
 
 def _cut(ring: npt.NDArray[Kept], first: int, end: int, size: int) -> npt.NDArray[Kept]:
@@ -477,50 +514,25 @@ def _hanging(stood: Mask, order: int) -> Mask:
     return np.asarray(sums[1:] > sums[first])
 
 
-def _surprise(rows: Sequence[Curve], stood: Mask, steps: int) -> tuple[Levels, Levels]:
-    """Return what each step of both rows has that those before it didn't let expect, but for the first ones.
-
-    The curve without what is slow and without its own rhythm: the error of linear prediction (Yule-Walker, by the first row), so that a
-    rhythm of any period up to 16 seconds goes, and what is left of the same video is the same wherever it is cut.
-    Nothing is returned where too few steps are known.
-    """
-    order = ORDER_SECONDS * steps
-    nothing = np.zeros(0, np.int8), np.zeros(0, np.int8)
-    if (np.isfinite(rows[0]) & ~stood).sum() < 4 * order:
-        return nothing
-    filled, between = (_filled(row, stood, steps) for row in rows)
-    own = np.correlate(np.concatenate([filled, np.zeros(order, np.float32)]), filled, "valid").astype(np.float64)
-    if own[0] <= 0:
-        return nothing
-    own[0] *= 1.001  # a curve that is all rhythm has no unique prediction
-    kernel = np.concatenate([[1.0], -np.linalg.solve(own[_apart(order)], own[1:])]).astype(np.float32)
-    hangs = _hanging(stood, order)[order:]
-    return _levels(filled, kernel, hangs), _levels(between, kernel, hangs)
-
-
 @lru_cache(maxsize=len(LIKELY))
 def _apart(order: int) -> npt.NDArray[np.intp]:
     """Return how far so many values are apart: shape (order, order)."""
     return np.abs(np.subtract.outer(np.arange(order), np.arange(order)))
 
 
-def _filled(values: Curve, stood: Mask, steps: int) -> Curve:
-    """Return what isn't slow of values, none far from the usual, those filled in that aren't known."""
+def _fast(values: Curve, stood: Mask, steps: int) -> Curve:
+    """Return what isn't slow of values, those filled in that aren't known."""
     known = np.isfinite(values) & ~stood
     if not known.any():
         return np.zeros(len(values), np.float32)
     if not known.all():
         values = np.interp(np.arange(len(values)), np.flatnonzero(known), values[known]).astype(np.float32)
-    fast = values - _slow(values, SLOW_SECONDS * steps // 2)
-    bound = _usual(fast, MOST_MORE)
-    return np.asarray(np.clip(fast, -bound, bound), np.float32)
+    return values - _slow(values, SLOW_SECONDS * steps // 2)
 
 
-def _levels(values: Curve, kernel: Curve, hangs: Mask) -> Levels:
-    """Return the error of prediction, in levels of the most that counts."""
-    error = np.convolve(values, kernel, "valid")
-    bound = _usual(error if hangs.all() else error[~hangs], MOST_SURPRISE)
-    return np.asarray(np.rint(np.clip(error / bound, -1, 1) * MOST_LEVELS), np.int8)
+def _within_bounds(values: Curve, most: np.float32) -> Curve:
+    """Return values of which none is farther from zero than the most."""
+    return np.clip(values, -most, most)
 
 
 def _usual(values: Curve, times: float) -> np.float32:
@@ -545,37 +557,45 @@ class Again:
     """The end of a curve, and the earlier time that is most like it."""
 
     tail: Window
-    """Less its mean, as the earlier one."""
+    """Less its mean."""
     before: Window
     alike: float
     """Their correlation."""
     ago: float
     """So many values before."""
 
-    def reaches(self, bar: Bar) -> bool:
-        """Tell whether the correlation is high, and by far more than its own rhythm or a part of it explains."""
-        correlation, sigmas = bar
-        return self.alike >= correlation and _beyond_chance(self) >= sigmas
-
 
 def recurring(
     curve: Levels, tails: Sequence[Levels], windows: Sequence[int], hangs: Mask | None, lag: int
-) -> Iterator[Again]:
-    """Yield for each window at the end of each of `tails` (the second one is half a value behind) the earlier time of a curve, by `lag` values or more, that is most like it.
+) -> list[Again]:
+    """Return for each window at the end of each of `tails` (the second one is half a value behind) the earlier time of a curve, by `lag` values or more, that is most like it.
 
     Left out are windows that are longer than what is remembered, and those that hang on still time, at the end or in the past.
     """
     moves_from = lag if hangs is None or not hangs.any() else int(np.flatnonzero(hangs)[-1]) + 1
     possible = [window for window in windows if window <= len(curve) - max(moves_from, lag)]
     if not possible:
-        return
-    past = _Past.of(curve[:-lag], None if hangs is None else hangs[:-lag], max(possible))
-    for window, (number, values) in product(possible, enumerate(tails)):
-        tail = values[-window:].astype(np.float64)
-        tail -= tail.mean()
-        power = float(tail @ tail)
-        if power > 0:
-            yield past.most_like(tail, power, len(curve) - number / 2)
+        return []
+    past = _Past.of(curve[:-lag], None if hangs is None else hangs[:-lag])
+    ends = np.zeros((len(possible), len(tails), BLOCK), np.float32)
+    for window, rows in zip(possible, ends, strict=True):
+        for row, values in zip(rows, tails, strict=True):
+            row[:window] = values[-window:]
+            row[:window] -= row[:window].sum() / window
+    found, step = list[Again](), BLOCK - max(possible) + 1
+    waves, waves_of_ends = past.waves(step, ends.reshape(-1, BLOCK))
+    for window, rows, some in zip(possible, ends, waves_of_ends.reshape(ends.shape), strict=True):
+        scale = past.scale(window, len(waves) * step).reshape(-1, step)
+        largest = float(scale.max())
+        for number, (row, products) in enumerate(zip(rows, _products(waves, some), strict=True)):
+            tail = row[:window].astype(np.float64)
+            power = float(tail @ tail)
+            if power > 0:
+                alike, bound = products[:, :step] * scale, 1 / math.sqrt(LEAST_POWER * power)
+                if largest >= bound:
+                    alike[scale >= bound] = 0
+                found.append(past.most_like(tail, power, alike, len(curve) - number / 2))
+    return found
 
 
 def _goes_on(
@@ -606,57 +626,107 @@ class _Past:
     squares: Sums
     still: Sums | None
     """Of the values that hang on still time."""
-    waves: tuple[npt.NDArray[np.complex64], int]
 
     @classmethod
-    def of(cls, curve: Levels, hangs: Mask | None, longest: int) -> _Past:
-        """Make a curve ready for windows of up to `longest` values."""
-        values = curve.astype(np.int32)
-        return cls(curve, _sums(values * values), None if hangs is None else _sums(hangs), _waves(curve, longest))
+    def of(cls, curve: Levels, hangs: Mask | None) -> _Past:
+        """Make a curve ready for windows."""
+        squares = curve.astype(np.int32)
+        squares *= squares
+        return cls(curve, _sums(squares), None if hangs is None else _sums(hangs))
 
-    def most_like(self, tail: Window, power: float, end: float) -> Again:
-        """Return the time that is most like a window of so much `power` that ends at `end`.
+    def waves(self, step: int, ends: Curve) -> tuple[Curve, Curve]:
+        """Return the spectra of the curve's blocks, so far from one to the next, and those of windows; as OpenCV packs them: shape (blocks, BLOCK)."""
+        import cv2
 
-        Its mean is nearly none: what is slow is out of the curve.
-        """
-        window = len(tail)
-        around = _within(self.squares, window).astype(np.float32)
-        alike = _products(self.waves, tail, len(around))
-        left_out = around <= LEAST_POWER * power
+        blocks = -(-len(self.curve) // step)
+        padded = np.zeros((blocks - 1) * step + BLOCK, np.float32)
+        padded[: len(self.curve)] = self.curve
+        both, waves = _ROOM.waves(blocks + len(ends))
+        both[:blocks] = np.lib.stride_tricks.as_strided(padded, (blocks, BLOCK), (4 * step, 4), writeable=False)
+        both[blocks:] = ends
+        cv2.dft(both, waves, cv2.DFT_ROWS)
+        return waves[:blocks], waves[blocks:]
+
+    def scale(self, window: int, count: int) -> Curve:
+        """Return for `count` windows one divided by the root of what each has of power: 0 for those that are left out, and behind the last one."""
+        scale = np.zeros(count, np.float32)
+        told = scale[: len(self.squares) - window]
+        np.subtract(self.squares[window:], self.squares[:-window], out=told, casting="unsafe")
+        np.reciprocal(np.sqrt(np.maximum(told, 1, out=told), out=told), out=told)
         if self.still is not None:
-            left_out |= _within(self.still, window) > 0
-        around *= np.float32(power)
-        alike /= np.sqrt(np.maximum(around, 1, out=around), out=around)
-        alike[left_out] = 0
-        best = int(alike.argmax())
+            told[_within(self.still, window) > 0] = 0
+        return scale
+
+    def most_like(self, tail: Window, power: float, alike: Curve, end: float) -> Again:
+        """Return the time that is most like a window of so much `power` that ends at `end`, of all that it is so much `alike`.
+
+        The mean of these is nearly none: what is slow is out of the curve.
+        """
+        best, window = int(alike.argmax()), len(tail)
         before = self.curve[best : best + window].astype(np.float64)
-        return Again(tail, before - before.mean(), float(alike[best]), end - window - best)
+        return Again(tail, before, float(alike.flat[best]) / math.sqrt(power), end - window - best)
 
 
-def _waves(past: Levels, longest: int) -> tuple[npt.NDArray[np.complex64], int]:
-    """Return the spectra of a curve's blocks, and their distance: one after the other where `longest` fits in between."""
-    step = BLOCK - longest + 1
-    blocks = -(-len(past) // step)
-    padded = np.zeros((blocks - 1) * step + BLOCK, np.float32)
-    padded[: len(past)] = past
-    rows = np.lib.stride_tricks.sliding_window_view(padded, BLOCK)[::step]
-    return np.asarray(np.fft.rfft(rows), np.complex64), step
+class _Room(threading.local):
+    """Where spectra lie while they are worked on: got anew each time such memory would cost more than all that is done with it."""
+
+    def __init__(self) -> None:
+        """Take nothing yet."""
+        self._waves = self._products = np.zeros((2, 0, BLOCK), np.float32)
+
+    def waves(self, rows: int) -> tuple[Curve, Curve]:
+        """Return room for what is transformed, and for its spectra."""
+        if rows > self._waves.shape[1]:
+            self._waves = _aligned(rows)
+        return self._waves[0, :rows], self._waves[1, :rows]
+
+    def products(self, rows: int) -> tuple[Curve, Curve]:
+        """Return room for products of spectra, and for what they are those of."""
+        if rows > self._products.shape[1]:
+            self._products = _aligned(rows)
+        return self._products[0, :rows], self._products[1, :rows]
 
 
-def _products(waves: tuple[npt.NDArray[np.complex64], int], tail: Window, count: int) -> Curve:
-    """Return the products of a window with the curve from each of its first `count` seconds on."""
-    spectra, step = waves
-    wave = np.conj(np.fft.rfft(tail, BLOCK)).astype(np.complex64)
-    return np.asarray(np.fft.irfft(spectra * wave)[:, :step].reshape(-1)[:count], np.float32)
+_ROOM = _Room()
+
+
+def _aligned(rows: int) -> Curve:
+    """Return room, shape (2, rows, BLOCK): the complex values of spectra, from the second one of each row on, lie where the processor likes them."""
+    room = np.empty(2 * rows * BLOCK + LINE, np.float32)
+    first = (-1 - room.ctypes.data // room.itemsize) % LINE
+    return room[first : first + 2 * rows * BLOCK].reshape(2, rows, BLOCK)
+
+
+def _products(waves: Curve, ends: Curve) -> Curve:
+    """Return the products of windows with blocks, at each place of these, by the spectra of both: shape (ends, blocks, BLOCK)."""
+    import cv2
+
+    # Of what OpenCV packs the first and the last value are real ones.
+    room, products = _ROOM.products(len(ends) * len(waves))
+    made = room.reshape(len(ends), *waves.shape)
+    made[:, :, :: BLOCK - 1] = waves[:, :: BLOCK - 1] * ends[:, None, :: BLOCK - 1]
+    between, some, out = (item[..., 1:-1].view(np.complex64) for item in (waves, ends, made))
+    np.multiply(between, some.conj()[:, None], out=out)
+    cv2.dft(room, products, cv2.DFT_ROWS | cv2.DFT_INVERSE | cv2.DFT_SCALE)
+    return products.reshape(made.shape)
 
 
 def _beyond_chance(found: Again) -> float:
-    """Return how many standard deviations of chance a correlation is when the half is left out that speaks most for it."""
-    half, least = len(found.tail) // 2, math.inf
+    """Return how many standard deviations of chance a correlation is when the half is left out that speaks most for it; where that can't be what `MAYBE` asks for, more than it is."""
+    tail, before = found.tail, found.before
+    half, least = len(tail) // 2, math.inf
+    products = np.array([tail, before, tail * tail, before * before, tail * before])
+    whole = products.sum(1)
     for first in (0, half // 2, half):
-        tail, before = (np.concatenate([part[:first], part[first + half :]]) for part in (found.tail, found.before))
-        tail, before = tail - tail.mean(), before - before.mean()
-        least = min(least, _sigmas(_alike(tail, before), tail))
+        kept = whole - products[:, first : first + half].sum(1)
+        count = len(tail) - half
+        one, other, power, power_before, both = kept.tolist()
+        power = (power - one * one / count) * (power_before - other * other / count)
+        alike = (both - one * other / count) / math.sqrt(power) if power > 0 else 0.0
+        most = _sigmas_of(alike, count)
+        if most < MAYBE[1]:
+            return most
+        least = min(least, _sigmas(alike, np.concatenate([tail[:first], tail[first + half :]])))
     return least
 
 
@@ -667,10 +737,14 @@ def _alike(tail: Window, before: Window) -> float:
 
 
 def _sigmas(alike: float, tail: Window) -> float:
+    """Return how many standard deviations of chance a correlation with a window is; its mean is taken out."""
+    tail = tail - tail.mean()
+    return _sigmas_of(alike, _independent(tail)) if tail.any() else 0.0
+
+
+def _sigmas_of(alike: float, independent: float) -> float:
     """Return how many standard deviations of chance a correlation is (Fisher's transform)."""
-    if not tail.any():
-        return 0.0
-    return math.atanh(max(-0.999999, min(alike, 0.999999))) * math.sqrt(max(1.0, _independent(tail) - 3))
+    return math.atanh(max(-0.999999, min(alike, 0.999999))) * math.sqrt(max(1.0, independent - 3))
 
 
 def _sums(values: npt.NDArray[np.integer | np.bool_]) -> Sums:
@@ -687,7 +761,6 @@ def _within(sums: Sums, window: int) -> Sums:
 
 def _independent(tail: Window) -> float:
     """Return how many independent values a curve has, by its own correlation (Bartlett)."""
-    size = 1 << (2 * len(tail)).bit_length()
-    own = np.fft.irfft(np.abs(np.fft.rfft(tail, size)) ** 2, size)[: len(tail) // 2]
+    own = np.correlate(np.concatenate([tail, np.zeros(len(tail) // 2 - 1)]), tail, "valid")
     own /= own[0]
     return len(tail) / (1 + 2 * float((own[1:] ** 2).sum()))

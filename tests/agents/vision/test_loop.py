@@ -16,7 +16,7 @@ from agents.vision.eye import Eye
 from agents.vision.fingerprint import fingerprint
 from agents.vision.loop import SLOTS, Loop
 from agents.vision.measure import measure
-from agents.vision.recurrence import KEPT_SECONDS, LEARNT_SECONDS, LIKELY_UNMOVED, STEPS, Recurrence
+from agents.vision.recurrence import KEPT_SECONDS, LEARNT_SECONDS, LIKELY_UNMOVED, OPEN_STEPS, STEPS, Recurrence
 from agents.vision.repeat import Repeat
 from agents.vision.thresholds import Thresholds
 from support.views import HEIGHT, WIDTH, drawn_room, grainy, grey, looked_at
@@ -565,7 +565,7 @@ def test_memory_is_bounded() -> None:
     assert sum(table.tags.nbytes + table.ticks.nbytes for table in tables) == 16 * SLOTS <= 1 << 18
     kept = (recurrence._curve, recurrence._latest, recurrence._had, recurrence._stood, recurrence._unmoved)
     assert sum(item.nbytes for item in kept) == KEPT_SECONDS * (STEPS + 3) + LEARNT_SECONDS * STEPS * 8 <= 136_000
-    assert all(len(ended.sums) == len(ended.counts) <= 1000 for ended in recurrence._ended)
+    assert recurrence._open.nbytes == 32 * OPEN_STEPS <= 8192
 
 
 def test_ninety_days_take_no_more_memory_than_one() -> None:

@@ -14,7 +14,18 @@ from agents.vision.eye import Eye, Judged
 from agents.vision.fingerprint import fingerprint
 from agents.vision.loop import Frame
 from agents.vision.measure import measure
-from agents.vision.recurrence import KEPT_SECONDS, LEARNT_SECONDS, MOST_LIKELY, PLACES, STEPS, Recurrence
+from agents.vision.recurrence import (
+    KEPT_SECONDS,
+    LEARNT_SECONDS,
+    LEAST_POWER,
+    MOST_LIKELY,
+    OPEN_STEPS,
+    PLACES,
+    STEPS,
+    Recurrence,
+    _convolved,
+    recurring,
+)
 from agents.vision.thresholds import Thresholds
 from support.views import drawn_room, grainy, looked_at
 
@@ -155,8 +166,65 @@ def test_whatever_comes_is_answered_and_what_is_kept_stays_as_large(
                 recurrence.looked(moved=number % 100 == 0)
                 assert recurrence.looping in {True, False}
                 recurrence.stood(still=number % 350 == 0)
-    assert all(len(ended.sums) == len(ended.counts) <= 54_000 for ended in recurrence._ended)
+    assert recurrence._step is not None
+    assert 0 <= recurrence._step - recurrence._base < recurrence._open.shape[2] == OPEN_STEPS
     assert len(recurrence._likely) <= MOST_LIKELY
+
+
+@pytest.mark.parametrize(("count", "place"), [(400, 130), (2100, 700), (9000, 1920), (9000, 3840)])
+@pytest.mark.parametrize("stood", [None, 120])
+def test_the_most_alike_earlier_time_is_that_of_all(count: int, place: int, stood: int | None) -> None:
+    """Held against each earlier time one by one, whichever block of the curve it begins in; none that hangs on still time."""
+    rng, lag, windows = np.random.default_rng(count), 75, [40, 150]
+    curve = rng.integers(-127, 128, count).astype(np.int8)
+    again = curve[-150:].astype(np.float64) + rng.normal(0, 60, 150)
+    curve[place:][:150] = np.clip(again, -127, 127)
+    curve[20:70] = 0  # nothing moves, and all is alike by chance
+    hangs = None if stood is None else np.arange(count) == stood
+    tails = [curve, np.roll(curve, 1)]
+    found = iter(recurring(curve, tails, windows, hangs, lag))
+    past = curve[:-lag].astype(np.float64)
+    for window in windows:
+        for number, values in enumerate(tails):
+            tail = values[-window:] - values[-window:].mean()
+            before = np.lib.stride_tricks.sliding_window_view(past, window)
+            power, own = (before * before).sum(1), float(tail @ tail)
+            alike = np.where(power > LEAST_POWER * own, before @ tail / np.sqrt(np.maximum(power, 1) * own), 0)
+            if stood is not None:
+                alike[max(0, stood - window + 1) : stood + 1] = 0
+            best = int(alike.argmax())
+            item = next(found)
+            assert item.alike == pytest.approx(alike[best], abs=1e-4)
+            assert item.ago == count - number / 2 - window - best
+            assert item.before == pytest.approx(past[best:][:window])
+    assert next(found, None) is None
+
+
+@pytest.mark.parametrize("count", [81, 145, 800, 6000])
+def test_what_is_expected_is_taken_out_as_a_convolution_does(count: int) -> None:
+    rng = np.random.default_rng(count)
+    values, kernel = rng.normal(size=count).astype(np.float32), rng.normal(size=81).astype(np.float32)
+    assert _convolved(values, kernel) == pytest.approx(np.convolve(values, kernel, "valid"), abs=1e-3)
+
+
+def test_what_the_latest_minutes_have_is_told_as_of_all() -> None:
+    """Of what was told before and stays nothing is made again: only the ends of both are the same."""
+    camera = Camera(every=1000)
+    camera.plays(lively(600, 2))
+    recurrence = camera.recurrence
+    second = int(camera.at) - 2
+    _, between = recurrence._tell(second)
+    expected = recurrence._learn(1000, second)
+    assert expected is not None
+    whole = [expected.levels(row, stood, STEPS) for row, stood in recurrence._rows(1000 * STEPS, second * STEPS)]
+    recurrence._told = (second - 30) * STEPS
+    _, again = recurrence._tell(second)
+    least = 60 * STEPS
+    for latest in (between, again):
+        assert len(latest) >= least
+        assert np.abs(latest[-least:].astype(int) - whole[1][-least:]).max() <= 1
+    told = recurrence._curve[np.arange((second - 60) * STEPS, second * STEPS) % len(recurrence._curve)]
+    assert np.abs(told.astype(int) - whole[0][-least:]).max() <= 1
 
 
 def test_after_a_hole_of_which_nothing_is_left_no_look_is_that_of_a_loop() -> None:
