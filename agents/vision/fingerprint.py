@@ -6,7 +6,7 @@ import base64
 import binascii
 import math
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Final
@@ -173,6 +173,9 @@ def fingerprint(picture: Picture) -> Fingerprint:
     found = structure_of(picture.luma)
     height, width = picture.luma.shape
     sums = np.cumsum(cv2.calcHist([picture.luma[::4, ::4]], [0], None, [256], [0, 256]), dtype=np.int64)
+    middle, coarse = found.middle, found.coarse
+    strength, fine, coarse_strength = _each(_strength_code, (middle.strength, found.fine, coarse.strength))
+    angle, coarse_angle = _each(_angle_code, (middle.cosine, coarse.cosine), (middle.sine, coarse.sine))
     return Fingerprint(
         chroma=round(chroma_of(picture), 2),
         luma=float(np.searchsorted(sums, 0.5 * sums[-1])),
@@ -181,18 +184,29 @@ def fingerprint(picture: Picture) -> Fingerprint:
         noise=round(found.middle.noise, 6),
         fine_noise=round(found.fine_noise, 6),
         coarse_noise=round(found.coarse.noise, 6),
-        strength=_strength_code(found.middle.strength),
-        angle=_angle_code(found.middle.cosine, found.middle.sine),
-        fine=_strength_code(found.fine),
+        strength=strength,
+        angle=angle,
+        fine=fine,
         steady=np.full((ROWS, COLUMNS), STEADIEST, np.uint8),
-        shade=_shade(found.luma),
-        coarse_strength=_strength_code(found.coarse.strength),
-        coarse_angle=_angle_code(found.coarse.cosine, found.coarse.sine),
+        shade=np.asarray(cv2.LUT(found.luma, _SHADES), np.uint8),
+        coarse_strength=coarse_strength,
+        coarse_angle=coarse_angle,
     )
 
 
-def _shade(luma: Plane) -> Codes:
-    return np.asarray(np.where(luma < _DARK_UNDER, DARK, np.where(luma > _CLIPPED_OVER, CLIPPED, LIT)), np.uint8)
+def _each(code: Callable[..., Codes], *fields: Sequence[Field]) -> list[Codes]:
+    """Return the codes of some fields, each in its own shape: coded all at once."""
+    codes, found, start = code(*(np.concatenate(some, axis=None) for some in fields)), [], 0
+    for field in fields[0]:
+        found.append(codes[start : start + field.size].reshape(field.shape))
+        start += field.size
+    return found
+
+
+_SHADES: Final[Codes] = np.full(256, LIT, np.uint8)
+"""Of each level of luma."""
+_SHADES[:_DARK_UNDER] = DARK
+_SHADES[_CLIPPED_OVER + 1 :] = CLIPPED
 
 
 def merge(views: Sequence[Fingerprint]) -> Fingerprint:
@@ -239,8 +253,14 @@ def _alike(edges: Edges, strength: Field, cosine: Field, sine: Field) -> Field:
 
 
 def _strength_code(strength: npt.NDArray[Any]) -> Codes:
-    steps = np.rint(_STEPS * np.log2(np.maximum(strength, 1e-9) / _FAINTEST)) + 1
-    return np.asarray(np.clip(steps, 0, _STRONGEST), np.uint8)
+    steps = np.maximum(strength, 1e-9)
+    steps /= _FAINTEST
+    np.log2(steps, out=steps)
+    steps *= _STEPS
+    np.rint(steps, out=steps)
+    steps += 1
+    np.maximum(steps, 0, out=steps)
+    return np.minimum(steps, _STRONGEST, out=steps).astype(np.uint8)
 
 
 _STRENGTHS: Final[Field] = np.concatenate(
@@ -254,9 +274,16 @@ def _strength(code: Codes) -> Field:
 
 
 def _angle_code(cosine: Field, sine: Field) -> Codes:
-    turn = np.rint(np.arctan2(sine, cosine) * (_TURNS / (2 * math.pi))).astype(np.int32) % _TURNS
-    coherence = np.rint(np.clip(np.hypot(cosine, sine), 0, 1) * _COHERENCES).astype(np.int32)
-    return np.asarray(turn * (_COHERENCES + 1) + coherence, np.uint8)
+    turn = np.arctan2(sine, cosine)
+    turn *= _TURNS / (2 * math.pi)
+    np.rint(turn, out=turn)
+    coherence = np.hypot(cosine, sine)
+    np.minimum(coherence, 1, out=coherence)
+    coherence *= _COHERENCES
+    np.rint(coherence, out=coherence)
+    turn *= _COHERENCES + 1
+    turn += coherence
+    return turn.astype(np.int32).astype(np.uint8)  # a whole turn more or less is a byte's 256
 
 
 _COSINES, _SINES = (

@@ -21,6 +21,9 @@ from agents.vision.quantile import quantile
 Field = npt.NDArray[np.float32]
 """A number for each cell, shape (rows, columns)."""
 
+Fields = npt.NDArray[np.float32]
+"""Several of them, shape (fields, rows, columns)."""
+
 COLUMNS: Final = 48
 ROWS: Final = 36
 COARSE_COLUMNS: Final = 24
@@ -76,16 +79,21 @@ def structure_of(luma: Plane) -> Structure:
     fine = np.asarray(cv2.LUT(small, _LOGARITHM), np.float32)
     middle = shrunk(fine, (_WIDTH // 2, _HEIGHT // 2))
     coarse = smoothed(shrunk(middle, (COLUMNS, ROWS)), 0.8)
+    planes = np.empty((4, *middle.shape), np.float32)
+    _products(middle, planes)
     across, down = _gradient(fine)
-    energy = np.asarray(cv2.accumulateSquare(down, np.multiply(across, across, out=across)), np.float32)
-    halves = shrunk(energy, (4 * COLUMNS, 4 * ROWS))  # by halves, which is much cheaper
-    strength, noise = _above_noise(_pooled(halves, (COLUMNS, ROWS)))
+    energy = cv2.accumulateSquare(down, np.multiply(across, across, out=across))
+    cv2.resize(energy, (_WIDTH // 2, _HEIGHT // 2), dst=planes[3], interpolation=cv2.INTER_AREA)  # by halves, which is much cheaper
+    pooled = _pooled(planes, (COLUMNS, ROWS))
+    strength, noise = _above_noise(pooled[3])
+    slopes = np.empty((3, *coarse.shape), np.float32)
+    _products(coarse, slopes)
     return Structure(
         luma=brought_to(small, COLUMNS, ROWS),
         fine=strength,
         fine_noise=noise,
-        middle=_edges(middle, (COLUMNS, ROWS)),
-        coarse=_edges(coarse, (COARSE_COLUMNS, COARSE_ROWS)),
+        middle=_edges(pooled),
+        coarse=_edges(_pooled(slopes, (COARSE_COLUMNS, COARSE_ROWS))),
     )
 
 
@@ -120,16 +128,35 @@ def _shares(before: int, after: int) -> Field:
     return np.asarray(np.maximum(last - first, 0) * after / before, np.float32)
 
 
-def _gradient(plane: Field) -> tuple[Field, Field]:
-    across = cv2.Sobel(plane, cv2.CV_32F, 1, 0, ksize=3, scale=1 / 8)
-    down = cv2.Sobel(plane, cv2.CV_32F, 0, 1, ksize=3, scale=1 / 8)
-    return np.asarray(across, np.float32), np.asarray(down, np.float32)
+def _gradient(plane: Field, across: Field | None = None, down: Field | None = None) -> tuple[Field, Field]:
+    """Return how a plane rises to the right and downwards, each in an array that is given, or in one of its own."""
+    across = cv2.Sobel(plane, cv2.CV_32F, 1, 0, dst=across, ksize=3, scale=1 / 8)
+    down = cv2.Sobel(plane, cv2.CV_32F, 0, 1, dst=down, ksize=3, scale=1 / 8)
+    return across, down
 
 
-def _pooled(plane: Field, grid: tuple[int, int]) -> Field:
-    """Return means over cells whose windows overlap, so that an edge on a border belongs to both sides."""
-    halves = shrunk(plane, (2 * grid[0], 2 * grid[1]))
-    return shrunk(smoothed(halves, 1.0), grid)
+def _products(plane: Field, planes: Fields) -> None:
+    """Put a plane's slopes into the first three: across times itself, down times itself, and one times the other."""
+    across, down = _gradient(plane, planes[0], planes[1])
+    np.multiply(across, down, out=planes[2])
+    np.multiply(across, across, out=across)
+    np.multiply(down, down, out=down)
+
+
+def _pooled(planes: Fields, grid: tuple[int, int]) -> Fields:
+    """Return means over cells whose windows overlap, so that an edge on a border belongs to both sides. All planes at once, one below the other."""
+    halves = _shrunk(planes, (2 * grid[0], 2 * grid[1]))
+    for half in halves:
+        cv2.GaussianBlur(half, (0, 0), 1.0, dst=half)
+    return _shrunk(halves, grid)
+
+
+def _shrunk(planes: Fields, grid: tuple[int, int]) -> Fields:
+    """Return planes' means over the cells of a coarser grid (columns, rows), of a whole number of theirs each; themselves where it is theirs."""
+    if planes.shape[1:] == (grid[1], grid[0]):
+        return planes
+    found = cv2.resize(planes.reshape(-1, planes.shape[2]), (grid[0], len(planes) * grid[1]), interpolation=cv2.INTER_AREA)
+    return np.asarray(found.reshape(len(planes), grid[1], grid[0]), np.float32)
 
 
 def smoothed(plane: Field, sigma: float) -> Field:
@@ -156,13 +183,19 @@ def shrunk(plane: Field, grid: tuple[int, int]) -> Field:
 
 def _above_noise(energy: Field) -> tuple[Field, float]:
     floor = _NOISE_MARGIN * quantile(energy, _FLAT_SHARE)
-    return np.sqrt(np.maximum(energy - floor, 0)), floor**0.5
+    above = energy - floor
+    np.maximum(above, 0, out=above)
+    return np.sqrt(above, out=above), floor**0.5
 
 
-def _edges(plane: Field, grid: tuple[int, int]) -> Edges:
-    across, down = _gradient(plane)
-    wide, high, both = (_pooled(part, grid) for part in (across * across, down * down, across * down))
+def _edges(pooled: Fields) -> Edges:
+    """Return the edges of which these are the pooled products of slopes."""
+    wide, high, both = pooled[:3]
     energy = wide + high
     strength, noise = _above_noise(energy)
-    whole = np.maximum(energy, np.float32(1e-12))
-    return Edges(strength, (wide - high) / whole, 2 * both / whole, noise)
+    whole = np.maximum(energy, np.float32(1e-12), out=energy)
+    cosine = np.subtract(wide, high, out=wide)
+    cosine /= whole
+    both *= 2
+    both /= whole
+    return Edges(strength, cosine, both, noise)
