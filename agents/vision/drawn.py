@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from agents.vision.levels import Histogram, luma_histogram
 from agents.vision.picture import Picture, Plane
@@ -59,19 +60,24 @@ def drawn(picture: Picture, histogram: Histogram) -> Drawn:
     if not rows or not columns:
         return Drawn(near, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0)
     every = max(1, round(rows * columns / ENOUGH_CELLS))
-    bands = np.ascontiguousarray(luma[: rows * CELL].reshape(rows, CELL, -1)[::every, :, : columns * CELL])
+    bands = luma[: rows * CELL].reshape(rows, CELL, -1)[::every, :, : columns * CELL]
     lowest, highest = _extreme(bands, np.minimum), _extreme(bands, np.maximum)
     steps = highest - lowest
-    flat = steps <= 2 * FLAT_STEP
-    y, u, v = (
-        plane[flat].astype(np.int32) >> 1
-        for plane in (lowest, *(_chroma(plane, columns, rows)[::every] for plane in (picture.u, picture.v)))
-    )
-    _, counts = np.unique((y * 128 + u) * 128 + v, return_counts=True)
-    commonest = np.sort(counts)[::-1][:COLOURS]
-    covered = float(commonest.sum()) / flat.size
-    needed = int(np.searchsorted(np.cumsum(commonest), 0.9 * commonest.sum()) + 1) if commonest.size else 0
-    return Drawn(near, covered, float(needed), *_written(luma, near, mode), *_edges(steps))
+    chroma = (_chroma(plane, columns, rows)[::every] for plane in (picture.u, picture.v))
+    flat = (steps <= 2 * FLAT_STEP).ravel().nonzero()[0]
+    common = _commonest(*(plane.take(flat).astype(np.int32) >> 1 for plane in (lowest, *chroma))).cumsum()
+    covered = int(common[-1])
+    needed = int(common.searchsorted(0.9 * covered)) + 1 if covered else 0
+    return Drawn(near, covered / steps.size, float(needed), *_written(luma, near, mode), *_edges(steps))
+
+
+def _commonest(*parts: npt.NDArray[np.int32]) -> npt.NDArray[np.intp]:
+    """Return how often the commonest colours come, of which these are the parts, each below 128: the most frequent first; 0 where there is none."""
+    y, u, v = parts
+    colours = (y * 128 + u) * 128 + v
+    colours.sort()
+    ends = np.concatenate([[-1], (colours[1:] != colours[:-1]).nonzero()[0], [colours.size - 1]])
+    return np.sort(ends[1:] - ends[:-1])[: -COLOURS - 1 : -1]
 
 
 def _chroma(plane: Plane, columns: int, rows: int) -> Plane:

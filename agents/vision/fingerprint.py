@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from agents.vision.light import Light, chroma_of, light_of
-from agents.vision.picture import Picture, Plane
+from agents.vision.picture import Picture
 from agents.vision.structure import COARSE_COLUMNS, COARSE_ROWS, COLUMNS, ROWS, Edges, Field, structure_of
 
 VERSION: Final = 1
@@ -260,7 +260,8 @@ def _strength_code(strength: npt.NDArray[Any]) -> Codes:
     np.rint(steps, out=steps)
     steps += 1
     np.maximum(steps, 0, out=steps)
-    return np.minimum(steps, _STRONGEST, out=steps).astype(np.uint8)
+    np.minimum(steps, _STRONGEST, out=steps)
+    return np.asarray(steps, np.uint8)
 
 
 _STRENGTHS: Final[Field] = np.concatenate(
@@ -283,7 +284,7 @@ def _angle_code(cosine: Field, sine: Field) -> Codes:
     np.rint(coherence, out=coherence)
     turn *= _COHERENCES + 1
     turn += coherence
-    return turn.astype(np.int32).astype(np.uint8)  # a whole turn more or less is a byte's 256
+    return np.asarray(turn.astype(np.int32), np.uint8)  # a whole turn more or less is a byte's 256
 
 
 _COSINES, _SINES = (

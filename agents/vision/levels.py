@@ -48,17 +48,20 @@ def luma_histogram(luma: Plane) -> Histogram:
     return np.asarray(cv2.calcHist([some], [0], None, [256], [0, 256]).reshape(-1), np.float32)
 
 
+_LEVELS = np.arange(256, dtype=np.float64)
+
+
 def levels(histogram: Histogram, cells: Cells) -> Levels:
     """Measure how the pixels of a luma plane are spread, and the means of its blocks."""
-    summed = np.cumsum(histogram)
+    summed = histogram.cumsum()
     total = float(summed[-1])
     p10, p80, p90 = quantiles(cells.y, 0.1, 0.8, 0.9)
     return Levels(
-        luma_mean=float(np.arange(256) @ histogram) / total,
-        luma_p95=float(np.searchsorted(summed, 0.95 * total)),
-        luma_median=float(np.searchsorted(summed, 0.5 * total)),
+        luma_mean=float(_LEVELS @ histogram) / total,
+        luma_p95=float(summed.searchsorted(0.95 * total)),
+        luma_median=float(summed.searchsorted(0.5 * total)),
         block_p10=p10,
         block_p90=p90,
         spread=p80 - p10,
-        clipped_ratio=float(histogram[CLIPPED:].sum()) / total,
+        clipped_ratio=(total - float(summed[CLIPPED - 1])) / total,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
+import cv2
 import numpy as np
 
 from agents.vision.picture import Picture, Plane
@@ -28,18 +29,20 @@ _COLOURED_SHARE: Final = 0.02
 _DIM: Final = 60.0
 """Median luma (video scale, 16 is black) under which a coloured picture is dim."""
 
+_FROM_GREY: Final = np.abs(np.arange(256) - 128).astype(np.uint8)
+"""Of each level of a chroma plane."""
+
 
 def chroma_of(picture: Picture) -> float:
     """Return how far from grey the most coloured parts of the picture are, in chroma steps 0..128.
 
     It is the level that 2 % of the parts exceed.
     """
-    away = np.maximum(_away(picture.u), _away(picture.v))
-    return quantile(away, 1 - _COLOURED_SHARE)
+    return quantile(np.maximum(_away(picture.u), _away(picture.v)), 1 - _COLOURED_SHARE)
 
 
-def _away(plane: Plane) -> np.typing.NDArray[np.float32]:
-    return np.abs(brought_to(plane, *_CHROMA_GRID).astype(np.float32) - 128)
+def _away(plane: Plane) -> Plane:
+    return np.asarray(cv2.LUT(brought_to(plane, *_CHROMA_GRID), _FROM_GREY), np.uint8)
 
 
 def light_of(chroma: float, luma: float) -> Light:

@@ -76,10 +76,10 @@ def repeat(
     if not known or not strips.size:
         return Repeat(None, None)
     differences = _differences(strips, known)
-    changed = float((differences[-1] > CHANGED_STEP).mean())
+    changed = np.count_nonzero(differences[-1] > CHANGED_STEP) / differences[-1].size
     renewed = _renewed(differences[-1], steps, grain) if grain >= NOISE_GRAIN else None
     telling = steps >= DETAIL_STEP
-    if telling.sum() < max(LEAST_BLOCKS, LEAST_RATIO * telling.size):
+    if np.count_nonzero(telling) < max(LEAST_BLOCKS, LEAST_RATIO * telling.size):
         return Repeat(None, changed, renewed)
     again = differences[:, telling] < SAME_SHARE * steps[telling]
     same = float(again.sum(axis=1).max()) / again.shape[1]

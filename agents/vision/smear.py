@@ -49,8 +49,8 @@ class Smear:
 def smear(luma: Plane, cells: Cells) -> Smear:
     """Measure a luma plane, and the means of the picture's blocks."""
     every = max(1, round(luma.shape[0] / ENOUGH_ROWS))  # lines that run down cost a cache line for each pixel
-    on_x, off_x = _strong(luma[::every].T)
-    on_y, off_y = _strong(luma)
+    on_x, off_x = _strong(luma[::every], axis=1)
+    on_y, off_y = _strong(luma, axis=0)
     on, off = (on_x + on_y) / 2, (off_x + off_y) / 2
     return Smear(
         seam_ratio=(on + 0.002) / (off + 0.002),
@@ -61,15 +61,19 @@ def smear(luma: Plane, cells: Cells) -> Smear:
     )
 
 
-def _strong(lines: Plane) -> tuple[float, float]:
-    """Return the share of strong steps between the lines of neighbouring macroblocks, and between lines half-way."""
+def _strong(luma: Plane, axis: int) -> tuple[float, float]:
+    """Return the share of strong steps between the lines of neighbouring macroblocks, rows (axis 0) or columns (1), and between lines half-way."""
     import cv2
 
     found = []
     for first in (BLOCK - 1, BLOCK // 2 - 2):
-        after = lines[first + 1 :: BLOCK]
-        steps = cv2.absdiff(np.ascontiguousarray(lines[first::BLOCK][: len(after)]), np.ascontiguousarray(after))
-        found.append(float(np.count_nonzero(steps >= STRONG_STEP)) / steps.size if after.size else 0.0)
+        last = luma.shape[axis] - 1
+        one, other = (
+            luma[at:to:BLOCK] if axis == 0 else np.ascontiguousarray(luma[:, at:to:BLOCK])
+            for at, to in ((first, last), (first + 1, last + 1))
+        )
+        steps = cv2.absdiff(one, other)
+        found.append(np.count_nonzero(steps >= STRONG_STEP) / steps.size if one.size else 0.0)
     return found[0], found[1]
 
 
@@ -93,7 +97,9 @@ def _smeared(luma: Plane) -> float:
     y = _patches(cv2.absdiff(some_columns[:, :-1], some_columns[:, 1:]), columns)
     drawn = y <= np.maximum(DRAWN_SHARE * x, DRAWN_STEP)
     textured = drawn & (x >= TEXTURE_STEP)
-    return float(((drawn.mean(axis=1) >= DRAWN_RATIO) & (textured.mean(axis=1) >= TEXTURED_RATIO)).mean())
+    drawn_ratios, textured_ratios = (np.add.reduce(some, axis=1, dtype=np.intp) / columns for some in (drawn, textured))
+    found = (drawn_ratios >= DRAWN_RATIO) & (textured_ratios >= TEXTURED_RATIO)
+    return np.count_nonzero(found) / len(found)
 
 
 def _patches(steps: npt.NDArray[Any], columns: int) -> npt.NDArray[np.float32]:
@@ -112,22 +118,27 @@ def _between(cells: Cells) -> float:
     is as smooth either way, but for a cloth that hangs in folds.
     """
     y = cells.y.astype(np.int16)
-    if y.shape[0] < 3 or y.shape[1] < 3:
+    if min(y.shape) < 3:
         return 0.0
-    down = np.abs(y[2:] - 2 * y[1:-1] + y[:-2])[:, 1:-1].mean(axis=1)
-    across = np.abs(y[1:-1, 2:] - 2 * y[1:-1, 1:-1] + y[1:-1, :-2]).mean(axis=1)
-    return float(((down <= BETWEEN_SHARE * across) & (across >= BETWEEN_STEP)).mean())
+    twice = 2 * y[1:-1, 1:-1]
+    down, across = (
+        np.add.reduce(np.abs(one + other - twice), axis=1, dtype=np.intp) / twice.shape[1]
+        for one, other in ((y[2:, 1:-1], y[:-2, 1:-1]), (y[1:-1, 2:], y[1:-1, :-2]))
+    )
+    found = (down <= BETWEEN_SHARE * across) & (across >= BETWEEN_STEP)
+    return np.count_nonzero(found) / len(found)
 
 
 def _void(luma: Plane, cells: Cells) -> float:
     """Return the share of blocks that are grey or green to a level in all three planes."""
-    y, u, v = (plane.astype(np.int16) for plane in (cells.y, cells.u, cells.v))
-    grey = (np.abs(y - 128) <= 3) & (np.abs(u - 128) <= 1) & (np.abs(v - 128) <= 1)
-    green = (u <= 24) & (v <= 24)
-    if not (grey.any() or green.any()) or min(luma.shape) < BLOCK:
+    import cv2
+
+    in_grey = cv2.inRange(cv2.merge((cells.y, cells.u, cells.v)), (125, 127, 127), (131, 129, 129))
+    green = cv2.max(cells.u, cells.v) <= 24
+    if not (cv2.countNonZero(in_grey) or green.any()) or min(luma.shape) < BLOCK:
         return 0.0
     flat = _flat(luma)
-    grey, green = grey & flat, green & flat
+    grey, green = (in_grey != 0) & flat, green & flat
     return float((green | grey if _on_grid(luma, grey) else green).mean())
 
 

@@ -128,15 +128,22 @@ def spectrum(small: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """
     import cv2
 
-    packed = cv2.dft(small * _WINDOW)
     half = SIDE // 2
+    line = np.zeros(
+        1 + SIDE**2, np.float32
+    )  # one more before it makes as many pairs of each row, the first of them none
+    packed = line[1:].reshape(SIDE, SIDE)
+    cv2.dft(small * _WINDOW, dst=packed)
+    parts = (np.ascontiguousarray(line[first : first + SIDE**2 : 2]) for first in (0, 1))
+    real, imaginary = (part.reshape(2, half, half) for part in parts)
     magnitude = np.empty((SIDE, half), np.float32)
-    magnitude[:, 1:] = cv2.magnitude(packed[:, 1:-1:2], packed[:, 2:-1:2])
-    down = magnitude[:, 0]
-    down[0], down[half] = abs(packed[0, 0]), abs(packed[-1, 0])
-    down[1:half] = np.hypot(packed[1:-1:2, 0], packed[2:-1:2, 0])
-    down[half + 1 :] = down[half - 1 : 0 : -1]
-    return np.concatenate([magnitude[half:], magnitude[:half]])
+    cv2.magnitude(real[1], imaginary[1], magnitude[:half])
+    cv2.magnitude(real[0], imaginary[0], magnitude[half:])
+    upwards, downwards = magnitude[:half, 0], magnitude[half:, 0]
+    downwards[0], upwards[0] = abs(packed[0, 0]), abs(packed[-1, 0])
+    np.hypot(packed[1:-1:2, 0], packed[2:-1:2, 0], out=downwards[1:])
+    upwards[1:] = downwards[:0:-1]
+    return magnitude
 
 
 def _pattern(
@@ -150,13 +157,15 @@ def _pattern(
 
 def _local_levels(small: npt.NDArray[np.float32], down: int, across: int) -> npt.NDArray[np.float32]:
     """Return the amplitude of one frequency (cycles a picture) in each of 5 x 5 parts."""
-    rows, columns = (
-        np.vstack([_PARTS * np.cos(cycles * _TURNS), _PARTS * np.sin(cycles * _TURNS)]) for cycles in (down, across)
-    )
-    # Four rows at a time: for larger products NumPy takes a second thread, which would only make the machine busy.
-    half = np.concatenate([rows[first : first + 4] @ small for first in range(0, len(rows), 4)])
-    product = half @ columns.T
+    rows, columns, half = np.empty((3, 2 * len(_PARTS), SIDE), np.float32)
     parts = len(_PARTS)
+    for waves, cycles in ((rows, down), (columns, across)):
+        np.multiply(_PARTS, np.cos(cycles * _TURNS), out=waves[:parts])
+        np.multiply(_PARTS, np.sin(cycles * _TURNS), out=waves[parts:])
+    # Four rows at a time: for larger products NumPy takes a second thread, which would only make the machine busy.
+    for first in range(0, len(rows), 4):
+        np.matmul(rows[first : first + 4], small, out=half[first : first + 4])
+    product = half @ columns.T
     real = product[:parts, :parts] - product[parts:, parts:]
     imaginary = product[:parts, parts:] + product[parts:, :parts]
     return np.asarray(2 * np.hypot(real, imaginary), np.float32)

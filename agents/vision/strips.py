@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -28,12 +29,17 @@ def strips(luma: Plane) -> Plane:
     rows, width = luma.shape[0] // BLOCK, luma.shape[1] // BLOCK * BLOCK
     if not rows or not width:
         return np.empty((0, 0), np.uint8)
+    whole = luma[: rows * BLOCK, :width].reshape(rows, BLOCK, width)
+    return np.ascontiguousarray(whole[_chosen(rows, width)]).reshape(-1, width)
+
+
+@lru_cache(maxsize=64)
+def _chosen(rows: int, width: int) -> npt.NDArray[np.intp]:
+    """Return which of so many rows of macroblocks are taken."""
     border = -(-rows // 10) if rows > 2 else 0
     inner = rows - 2 * border
     wanted = min(inner, max(4, SAMPLE_BYTES // (width * BLOCK)))
-    chosen = border + ((np.arange(wanted) + 0.5) * inner / wanted).astype(int)
-    whole = luma[: rows * BLOCK, :width].reshape(rows, BLOCK, width)
-    return np.ascontiguousarray(whole[chosen]).reshape(wanted * BLOCK, width)
+    return border + ((np.arange(wanted) + 0.5) * inner / wanted).astype(np.intp)
 
 
 def block_means(values: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float32]:

@@ -79,21 +79,20 @@ def structure_of(luma: Plane) -> Structure:
     fine = np.asarray(cv2.LUT(small, _LOGARITHM), np.float32)
     middle = shrunk(fine, (_WIDTH // 2, _HEIGHT // 2))
     coarse = smoothed(shrunk(middle, (COLUMNS, ROWS)), 0.8)
-    planes = np.empty((4, *middle.shape), np.float32)
-    _products(middle, planes)
-    across, down = _gradient(fine)
+    planes = _products(middle)
+    across, down = slopes = np.empty((2, *fine.shape), np.float32)
+    _slopes(fine, slopes)
     energy = cv2.accumulateSquare(down, np.multiply(across, across, out=across))
-    cv2.resize(energy, (_WIDTH // 2, _HEIGHT // 2), dst=planes[3], interpolation=cv2.INTER_AREA)  # by halves, which is much cheaper
+    halved = (_WIDTH // 2, _HEIGHT // 2)  # by halves, which is much cheaper
+    cv2.resize(energy, halved, dst=planes[3], interpolation=cv2.INTER_AREA)
     pooled = _pooled(planes, (COLUMNS, ROWS))
     strength, noise = _above_noise(pooled[3])
-    slopes = np.empty((3, *coarse.shape), np.float32)
-    _products(coarse, slopes)
     return Structure(
         luma=brought_to(small, COLUMNS, ROWS),
         fine=strength,
         fine_noise=noise,
         middle=_edges(pooled),
-        coarse=_edges(_pooled(slopes, (COARSE_COLUMNS, COARSE_ROWS))),
+        coarse=_edges(_pooled(_products(coarse)[:3], (COARSE_COLUMNS, COARSE_ROWS))),
     )
 
 
@@ -128,19 +127,21 @@ def _shares(before: int, after: int) -> Field:
     return np.asarray(np.maximum(last - first, 0) * after / before, np.float32)
 
 
-def _gradient(plane: Field, across: Field | None = None, down: Field | None = None) -> tuple[Field, Field]:
-    """Return how a plane rises to the right and downwards, each in an array that is given, or in one of its own."""
-    across = cv2.Sobel(plane, cv2.CV_32F, 1, 0, dst=across, ksize=3, scale=1 / 8)
-    down = cv2.Sobel(plane, cv2.CV_32F, 0, 1, dst=down, ksize=3, scale=1 / 8)
-    return across, down
+def _slopes(plane: Field, into: Fields) -> None:
+    """Put how a plane rises to the right into the first field, and downwards into the second one."""
+    for field, order in zip(into, ((1, 0), (0, 1)), strict=False):
+        cv2.Sobel(plane, cv2.CV_32F, *order, dst=field, ksize=3, scale=1 / 8)
 
 
-def _products(plane: Field, planes: Fields) -> None:
-    """Put a plane's slopes into the first three: across times itself, down times itself, and one times the other."""
-    across, down = _gradient(plane, planes[0], planes[1])
-    np.multiply(across, down, out=planes[2])
+def _products(plane: Field) -> Fields:
+    """Return a plane's slopes' products: across times itself, down times itself, and one times the other. A fourth field has room for another plane."""
+    planes = np.empty((4, *plane.shape), np.float32)
+    _slopes(plane, planes)
+    across, down, both, _ = planes
+    np.multiply(across, down, out=both)
     np.multiply(across, across, out=across)
     np.multiply(down, down, out=down)
+    return planes
 
 
 def _pooled(planes: Fields, grid: tuple[int, int]) -> Fields:
@@ -155,7 +156,9 @@ def _shrunk(planes: Fields, grid: tuple[int, int]) -> Fields:
     """Return planes' means over the cells of a coarser grid (columns, rows), of a whole number of theirs each; themselves where it is theirs."""
     if planes.shape[1:] == (grid[1], grid[0]):
         return planes
-    found = cv2.resize(planes.reshape(-1, planes.shape[2]), (grid[0], len(planes) * grid[1]), interpolation=cv2.INTER_AREA)
+    found = cv2.resize(
+        planes.reshape(-1, planes.shape[2]), (grid[0], len(planes) * grid[1]), interpolation=cv2.INTER_AREA
+    )
     return np.asarray(found.reshape(len(planes), grid[1], grid[0]), np.float32)
 
 
