@@ -56,7 +56,7 @@ _PLANES: Final = {
     "coarse_strength": (COARSE_ROWS, COARSE_COLUMNS),
     "coarse_angle": (COARSE_ROWS, COARSE_COLUMNS),
 }
-_BYTES: Final = sum(rows * columns for rows, columns in _PLANES.values())
+CELL_BYTES: Final = sum(rows * columns for rows, columns in _PLANES.values())
 _LIMITS: Final = {
     "strength": _STRONGEST,
     "fine": _STRONGEST,
@@ -68,8 +68,8 @@ _MOST: Final = np.concatenate(
     [np.full(rows * columns, _LIMITS.get(name, 255), np.uint8) for name, (rows, columns) in _PLANES.items()]
 )
 """The same for each byte of the cells, one plane after the other."""
-_ANOTHER_LENGTH: Final = f"a fingerprint's cells unpack to {_BYTES} bytes"
-_NUMBERS: Final = ("chroma", "luma", "lit", "aspect", "noise", "fine_noise", "coarse_noise")
+_ANOTHER_LENGTH: Final = f"a fingerprint's cells unpack to {CELL_BYTES} bytes"
+NUMBERS: Final = ("chroma", "luma", "lit", "aspect", "noise", "fine_noise", "coarse_noise")
 _LONGEST_TEXT: Final = 12_000
 _BY_EDGES: Final = ("edges", "coarse_edges", "fine_strength", "by_edges")
 """What is kept with a view and doesn't hang on how steady it was."""
@@ -145,8 +145,8 @@ class Fingerprint:
     @classmethod
     def from_json(cls, value: object) -> Fingerprint:
         """Read what `to_json` wrote. Raises ValueError, with one sentence, for anything else."""
-        if not isinstance(value, dict) or set(value) != {"version", "cells", *_NUMBERS}:
-            raise ValueError("a fingerprint is an object of version, cells, " + ", ".join(_NUMBERS))
+        if not isinstance(value, dict) or set(value) != {"version", "cells", *NUMBERS}:
+            raise ValueError("a fingerprint is an object of version, cells, " + ", ".join(NUMBERS))
         if value["version"] != VERSION or isinstance(value["version"], bool):
             raise ValueError(
                 f"a fingerprint of version {str(value['version'])[:20]} is not understood: take the view again"
@@ -156,12 +156,12 @@ class Fingerprint:
     def parts(self) -> tuple[dict[str, float], bytes]:
         """Return its numbers, and all cells: what crosses from the decoder's process, where packing is in vain."""
         cells = b"".join(getattr(self, name).tobytes() for name in _PLANES)
-        return {name: getattr(self, name) for name in _NUMBERS}, cells
+        return {name: getattr(self, name) for name in NUMBERS}, cells
 
     @classmethod
     def from_parts(cls, numbers: Mapping[str, object], cells: bytes) -> Fingerprint:
         """Read what `parts` gave. Raises ValueError, with one sentence, for anything else; KeyError without a number."""
-        found: dict[str, Any] = {name: _number(name, numbers[name]) for name in _NUMBERS}
+        found: dict[str, Any] = {name: _number(name, numbers[name]) for name in NUMBERS}
         if not 0.1 <= found["aspect"] <= 10:
             raise ValueError("a fingerprint's aspect is a picture's width over its height, 0.1 to 10")
         planes: dict[str, Any] = _planes(cells)
@@ -224,7 +224,7 @@ def merge(views: Sequence[Fingerprint]) -> Fingerprint:
     coarse_strength, coarse_cosine, coarse_sine = _medians(coarse)
     agreement = np.mean([_alike(edges, strength, cosine, sine) for edges in middle], axis=0)
     return Fingerprint(
-        **{name: round(float(np.median([getattr(view, name) for view in views])), 6) for name in _NUMBERS},
+        **{name: round(float(np.median([getattr(view, name) for view in views])), 6) for name in NUMBERS},
         strength=_strength_code(strength),
         angle=_angle_code(cosine, sine),
         fine=_strength_code(np.median([view.fine_strength for view in views], axis=0)),
@@ -312,7 +312,7 @@ def _unpacked(text: object) -> bytes:
         raise ValueError(f"a fingerprint's cells are a text of at most {_LONGEST_TEXT} characters")
     try:
         reader = zlib.decompressobj()
-        cells = reader.decompress(base64.b64decode(text, validate=True), _BYTES + 1)
+        cells = reader.decompress(base64.b64decode(text, validate=True), CELL_BYTES + 1)
     except (ValueError, binascii.Error, zlib.error) as error:
         raise ValueError("a fingerprint's cells can't be unpacked") from error
     if not reader.eof or reader.unused_data:
@@ -321,7 +321,7 @@ def _unpacked(text: object) -> bytes:
 
 
 def _planes(cells: bytes) -> dict[str, Codes]:
-    if len(cells) != _BYTES:
+    if len(cells) != CELL_BYTES:
         raise ValueError(_ANOTHER_LENGTH)
     found, start = {}, 0
     for name, (rows, columns) in _PLANES.items():

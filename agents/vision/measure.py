@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from itertools import islice
+from typing import Any
 
 from agents.vision.cells import cells
 from agents.vision.drawn import Drawn, drawn
@@ -46,37 +48,35 @@ class Measures:
             for name, value in vars(part).items()
         }
 
-    def as_json(self) -> dict[str, dict[str, float | None]]:
-        """Return what `from_json` reads: it crosses from the decoder's process."""
-        return {name: dict(vars(part)) for name, part in vars(self).items()}
+    def numbers(self) -> list[float | None]:
+        """Return all numbers in a fixed order: they cross from the decoder's process so."""
+        return [value for part in vars(self).values() for value in vars(part).values()]
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> Measures:
-        """Return what `as_json` gave. Raises KeyError or TypeError for another form, and for what is no number."""
-        return cls(
-            _part(Levels, data["levels"]), _part(Drawn, data["drawn"]), _part(Grain, data["grain"]),
-            _part(Tint, data["tint"]), _part(Stripes, data["stripes"]), _part(Smear, data["smear"]),
-            _part(Repeat, data["repeat"]),
-        )  # fmt: skip
+    def from_numbers(cls, numbers: Sequence[Any]) -> Measures:
+        """Return what `numbers` gave. Raises ValueError for another count, TypeError for what is no finite number, and for None where that can't be."""
+        if len(numbers) != MEASURES:
+            raise ValueError(f"{len(numbers)} numbers are no measures")
+        for value, name in zip(numbers, _NAMES, strict=True):
+            known = name in _MAY_BE_NONE if value is None else type(value) in _KINDS and math.isfinite(value)
+            if not known:
+                raise TypeError(f"{name} is no number")
+        each = iter(numbers)
+        return cls(*(part(*islice(each, count)) for part, count in _PARTS))
 
 
-_NUMBERS: dict[type[Any], tuple[tuple[str, bool], ...]] = {
-    kind: tuple((item.name, "None" in str(item.type)) for item in fields(kind))
-    for kind in (Levels, Drawn, Grain, Tint, Stripes, Smear, Repeat)
-}
-"""Of each question the names of its numbers, and whether each may be null."""
+_PARTS: tuple[tuple[Callable[..., Any], int], ...] = tuple(
+    (part, len(fields(part))) for part in (Levels, Drawn, Grain, Tint, Stripes, Smear, Repeat)
+)
+"""Who asks each question, in the order of `Measures`, and by how many numbers."""
 
-_Part = TypeVar("_Part", Levels, Drawn, Grain, Tint, Stripes, Smear, Repeat)
+_FIELDS = [item for part in (Levels, Drawn, Grain, Tint, Stripes, Smear, Repeat) for item in fields(part)]
+_NAMES = tuple(item.name for item in _FIELDS)
+_MAY_BE_NONE = frozenset(item.name for item in _FIELDS if "None" in str(item.type))
+_KINDS = (int, float)
 
-
-def _part(kind: type[_Part], data: dict[str, Any]) -> _Part:
-    """Read one question's numbers: finite ones, and null only where nothing may tell."""
-    for name, may_be_null in _NUMBERS[kind]:
-        value = data[name]
-        known = may_be_null if value is None else type(value) in {int, float} and math.isfinite(value)
-        if not known:
-            raise TypeError(f"{name} is no number")
-    return kind(**data)
+MEASURES = len(_NAMES)
+"""So many numbers are measured."""
 
 
 @dataclass(frozen=True)

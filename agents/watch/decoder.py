@@ -19,6 +19,7 @@ from agents.vision.fingerprint import Fingerprint
 from agents.vision.imprint import IMPRINT_BYTES, Imprint, from_bytes
 from agents.vision.measure import Measures
 from agents.vision.offset import Offset
+from agents.watch.answer import read
 from agents.watch.processor import processor_seconds
 
 LOOK_SECONDS = 5.0
@@ -37,7 +38,7 @@ MAX_ANSWER = 4 << 20
 """Far more than the views of all keyframes that are looked at in one go; a child that was taken over may say anything."""
 
 _Answer = tuple[dict[str, Any], bytes]
-"""What the child says, and the cells of the view."""
+"""What the child says in JSON, and what follows that."""
 
 _Timed = tuple[dict[str, Any], bytes, float]
 """And how many seconds of its processor time that took."""
@@ -119,12 +120,9 @@ class Decoder:
         if (width or 0) * (height or 0) > MAX_PIXELS:
             raise DecodeError(f"the stream announces a picture of {width} x {height}, larger than any camera's")
         header = {"camera": camera, "codec": {"h265": "hevc"}.get(codec, codec)}
-        answer, cells, seconds = await self._asked(header, keyframe)
+        _, told, seconds = await self._asked(header, keyframe)
         with _making_sense():
-            noise = int(answer["imprint"])
-            cells, imprints = cells[: len(cells) - noise], _imprints(cells, noise // IMPRINT_BYTES)
-            view = Fingerprint.from_parts(answer["view"], cells)
-            return _looked(answer, view, seconds, imprints[0] if imprints else None)
+            return Looked(*read(told), seconds)
 
     async def film(self, codec: str, frames: Sequence[bytes], last: int, earlier: Imprint) -> Developed:
         """Decode frames one after the other, the first one a keyframe; of the `last` ones that are shown return what they leave beside an earlier look. Raises DecodeError."""
@@ -143,7 +141,7 @@ class Decoder:
         where = {"path": str(path), "offset_seconds": offset_seconds, "most": most}
         answer, _, seconds = await self._asked({"camera": f"file/{camera}", "codec": "", **where}, b"")
         with _making_sense():
-            looks = tuple(_looked(item, Fingerprint.from_json(item["view"]), seconds) for item in answer["looks"])
+            looks = tuple(_looked(item, seconds) for item in answer["looks"])
             return Filmed(str(answer["codec"]), float(answer["first_seconds"]), looks)
 
     async def _asked(self, header: dict[str, Any], data: bytes) -> _Timed:
@@ -152,10 +150,10 @@ class Decoder:
         self._exchange = asyncio.create_task(self._exchanged(json.dumps(header).encode() + b"\n" + data))
         self._exchange.add_done_callback(_heard)
         # Whoever is cancelled leaves the answer to be read by nobody: to kill the child would cost all others a second.
-        answer, cells, seconds = await asyncio.shield(self._exchange)
+        answer, told, seconds = await asyncio.shield(self._exchange)
         if "error" in answer:
             raise DecodeError(str(answer["error"]), seconds)
-        return answer, cells, seconds
+        return answer, told, seconds
 
     async def close(self) -> None:
         """End the child, and what it is at."""
@@ -218,9 +216,9 @@ class Decoder:
             transport.close()
 
 
-def _looked(answer: dict[str, Any], view: Fingerprint, seconds: float, noise: Imprint | None = None) -> Looked:
-    measures = Measures.from_json(answer["measures"])
-    return Looked(int(answer["width"]), int(answer["height"]), measures, view, noise, seconds)
+def _looked(answer: dict[str, Any], seconds: float) -> Looked:
+    measures, view = Measures.from_numbers(answer["measures"]), Fingerprint.from_json(answer["view"])
+    return Looked(int(answer["width"]), int(answer["height"]), measures, view, seconds=seconds)
 
 
 def _imprints(data: bytes, count: int) -> list[Imprint]:

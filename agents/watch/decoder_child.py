@@ -1,7 +1,7 @@
 """The process that decodes keyframes: it has limits, holds no secret, and may be killed at any time.
 
 Talks on standard input and output: a 4-byte big-endian length, then a JSON header line and the keyframe's bytes; the
-answer is a length, a JSON line, the cells of the view and the imprint of its noise. A film is several frames one after the other, and the imprint of an
+answer is a length, a JSON line (what went wrong, if anything did), and what is told of the look as `answer` writes it. A film is several frames one after the other, and the imprint of an
 earlier look: asked for are the imprints of the last ones, and where they lie beside that look. It keeps a sample of each camera's last picture to compare the next one with.
 """
 
@@ -33,9 +33,9 @@ def main() -> None:
     settled = False
     while (request := _read(stdin)) is not None:
         header, _, data = request.partition(b"\n")
-        told, cells = _answer(json.loads(header), data, traces)
-        answer = json.dumps(told).encode() + b"\n" + cells
-        stdout.write(struct.pack(">I", len(answer)) + answer)
+        told, found = _answer(json.loads(header), data, traces)
+        line = json.dumps(told).encode() + b"\n"
+        stdout.write(b"".join((struct.pack(">I", len(line) + len(found)), line, found)))
         stdout.flush()
         if not settled:
             gc.freeze()  # the libraries are loaded, and stay: to look through them for garbage cost a thirtieth of a look
@@ -61,9 +61,10 @@ def _read(stream: BinaryIO) -> bytes | None:
 
 
 def _answer(header: dict[str, Any], data: bytes, traces: dict[str, Trace]) -> tuple[dict[str, Any], bytes]:
-    """Return what is said of a keyframe, and the cells of its view and its imprint; or of a film, and its imprints."""
+    """Return what goes wrong with a keyframe, and what is said of it (`answer`); or what is said of a film, and its imprints."""
     from agents.vision.fingerprint import fingerprint
     from agents.vision.measure import measure
+    from agents.watch.answer import written
 
     if "path" in header:
         return _filmed(str(header["path"]), float(header["offset_seconds"]), int(header["most"])), b""
@@ -81,16 +82,7 @@ def _answer(header: dict[str, Any], data: bytes, traces: dict[str, Trace]) -> tu
         traces.clear()
     traces[camera] = trace
     height, width = picture.luma.shape
-    view, cells = fingerprint(picture).parts()
-    noise = b"" if trace.imprint is None else trace.imprint.tobytes()
-    told = {
-        "width": int(width),
-        "height": int(height),
-        "measures": measures.as_json(),
-        "view": view,
-        "imprint": len(noise),
-    }
-    return told, cells + noise
+    return {}, written((width, height), measures, fingerprint(picture), trace.imprint)
 
 
 def _film(codec: str, data: bytes, sizes: list[int], last: int) -> tuple[dict[str, Any], bytes]:
@@ -122,7 +114,7 @@ def _filmed(path: str, offset_seconds: float, most: int) -> dict[str, Any]:
         {
             "width": int(picture.luma.shape[1]),
             "height": int(picture.luma.shape[0]),
-            "measures": measure(picture, None)[0].as_json(),
+            "measures": measure(picture, None)[0].numbers(),
             "view": fingerprint(picture).to_json(),
         }
         for _, picture in found

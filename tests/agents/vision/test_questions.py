@@ -388,15 +388,21 @@ def test_the_usual_follows_slowly() -> None:
 
 def test_measures_cross_from_the_decoder_s_process() -> None:
     found, _ = measure(room(2), measure(room(1), None)[1])
-    assert Measures.from_json(json.loads(json.dumps(found.as_json()))) == found
+    assert Measures.from_numbers(json.loads(json.dumps(found.numbers()))) == found
 
 
 @pytest.mark.parametrize("odd", [None, "5", True, float("nan"), float("inf"), [1]])
 def test_what_is_no_number_is_no_measure(odd: Any) -> None:
-    told = measure(room(1), None)[0].as_json()
-    told["levels"]["luma_mean"] = odd
-    with pytest.raises(TypeError):
-        Measures.from_json(told)
+    _, *told = measure(room(1), None)[0].numbers()
+    with pytest.raises(TypeError, match="luma_mean is no number"):
+        Measures.from_numbers([odd, *told])
+
+
+def test_fewer_or_more_numbers_are_no_measures() -> None:
+    told = measure(room(1), None)[0].numbers()
+    for other in (told[:-1], [*told, 1.0], []):
+        with pytest.raises(ValueError, match="numbers are no measures"):
+            Measures.from_numbers(other)
 
 
 def test_leaving_a_state_takes_more_than_entering_it() -> None:

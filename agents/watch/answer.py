@@ -1,0 +1,32 @@
+"""What the decoder's child says of one look: numbers in a fixed order, the cells of its view, the imprint of its noise; written by the child, read as a stranger's."""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import Final
+
+from agents.vision.fingerprint import CELL_BYTES, NUMBERS, Fingerprint
+from agents.vision.imprint import Imprint, from_bytes
+from agents.vision.measure import MEASURES, Measures
+
+_HEAD: Final = struct.Struct(f"<2I{MEASURES + len(NUMBERS)}d")
+"""Width and height in pixels, the measures (NaN where nothing tells), the numbers of the view."""
+
+
+def written(size: tuple[int, int], measures: Measures, view: Fingerprint, noise: Imprint | None) -> bytes:
+    """Return what `read` reads; `size` is (width, height) in pixels."""
+    told = [math.nan if value is None else value for value in measures.numbers()]
+    numbers, cells = view.parts()
+    return b"".join((_HEAD.pack(*size, *told, *numbers.values()), cells, b"" if noise is None else noise.tobytes()))
+
+
+def read(data: bytes) -> tuple[int, int, Measures, Fingerprint, Imprint | None]:
+    """Return width, height, measures, view and imprint. Raises ValueError or TypeError for what nobody has written."""
+    start = _HEAD.size + CELL_BYTES
+    if len(data) < start:
+        raise ValueError(f"a look of {len(data)} bytes")
+    width, height, *numbers = _HEAD.unpack_from(data)
+    measures = Measures.from_numbers([None if math.isnan(value) else value for value in numbers[:MEASURES]])
+    view = Fingerprint.from_parts(dict(zip(NUMBERS, numbers[MEASURES:], strict=True)), data[_HEAD.size : start])
+    return width, height, measures, view, from_bytes(data[start:]) if len(data) > start else None
