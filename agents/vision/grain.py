@@ -71,7 +71,6 @@ def detail(strips: Plane) -> Field:
 
     if not strips.size:
         return np.empty((0, 0), np.float32)
-    steps = np.empty_like(strips)
-    cv2.absdiff(strips[:, :-1], strips[:, 1:], dst=steps[:, :-1])
-    steps[:, -1] = 0
+    steps = np.zeros(strips.shape, np.uint8)
+    steps[:, :-1] = cv2.absdiff(strips[:, :-1], strips[:, 1:])
     return block_means(steps)

@@ -89,7 +89,10 @@ def imprint(strips: Plane) -> Imprint | None:
     sums = np.asarray(cv2.boxFilter(strips, cv2.CV_16U, (AROUND, AROUND), normalize=False))
     chosen = _chosen(*strips.shape)
     around = strips.take(chosen) - sums.take(chosen) / np.float32(AROUND**2)
-    return np.asarray(np.clip(np.rint(LEVELS * around), -MOST_LEVEL, MOST_LEVEL), np.int8)
+    around *= LEVELS
+    np.rint(around, out=around)
+    np.maximum(around, -MOST_LEVEL, out=around)
+    return np.asarray(np.minimum(around, MOST_LEVEL, out=around), np.int8)
 
 
 @lru_cache(maxsize=64)

@@ -131,15 +131,20 @@ def _between(cells: Cells) -> float:
 
 def _void(luma: Plane, cells: Cells) -> float:
     """Return the share of blocks that are grey or green to a level in all three planes."""
-    import cv2
-
-    in_grey = cv2.inRange(cv2.merge((cells.y, cells.u, cells.v)), (125, 127, 127), (131, 129, 129))
-    green = cv2.max(cells.u, cells.v) <= 24
-    if not (cv2.countNonZero(in_grey) or green.any()) or min(luma.shape) < BLOCK:
+    grey = _grey(cells.u, 1)
+    grey &= _grey(cells.v, 1)
+    grey &= _grey(cells.y, 3)
+    green = np.maximum(cells.u, cells.v) <= 24
+    if not (grey.any() or green.any()) or min(luma.shape) < BLOCK:
         return 0.0
     flat = _flat(luma)
-    grey, green = (in_grey != 0) & flat, green & flat
+    grey, green = grey & flat, green & flat
     return float((green | grey if _on_grid(luma, grey) else green).mean())
+
+
+def _grey(plane: Plane, levels: int) -> npt.NDArray[np.bool_]:
+    """Tell which cells are so few levels from 128; what is darker wraps around, and is far above."""
+    return np.asarray(plane - np.uint8(128 - levels) <= 2 * levels, np.bool_)
 
 
 def _on_grid(luma: Plane, grey: npt.NDArray[np.bool_]) -> bool:

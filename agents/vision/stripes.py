@@ -62,13 +62,13 @@ def _rolling(rows: Profile, before: Profile | None) -> tuple[float | None, float
     if before is None:
         return None, None
     change = rows - before
-    change -= change.mean(axis=0)
-    power = float((change**2).sum())
+    change -= np.add.reduce(change, axis=0) / np.float32(len(change))
+    power = float(np.add.reduce(change**2, axis=None))
     if power < change.size:  # less than a level
         return 0.0, 0.0
-    common = change.mean(axis=1)
+    common = np.add.reduce(change, axis=1) / np.float32(change.shape[1])
     fits = _WAVES @ common
-    energy = (fits**2).sum(axis=1)
+    energy = np.add.reduce(fits**2, axis=1)
     best = int(energy.argmax())
     return float(np.sqrt(energy[best] * 2 / len(common))), float(energy[best]) * change.shape[1] / power
 
