@@ -128,22 +128,15 @@ def spectrum(small: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """
     import cv2
 
+    packed = cv2.dft(small * _WINDOW)
     half = SIDE // 2
-    line = np.zeros(
-        1 + SIDE**2, np.float32
-    )  # one more before it makes as many pairs of each row, the first of them none
-    packed = line[1:].reshape(SIDE, SIDE)
-    cv2.dft(small * _WINDOW, dst=packed)
-    parts = (np.ascontiguousarray(line[first : first + SIDE**2 : 2]) for first in (0, 1))
-    real, imaginary = (part.reshape(2, half, half) for part in parts)
     magnitude = np.empty((SIDE, half), np.float32)
-    cv2.magnitude(real[1], imaginary[1], magnitude[:half])
-    cv2.magnitude(real[0], imaginary[0], magnitude[half:])
-    upwards, downwards = magnitude[:half, 0], magnitude[half:, 0]
-    downwards[0], upwards[0] = abs(packed[0, 0]), abs(packed[-1, 0])
-    np.hypot(packed[1:-1:2, 0], packed[2:-1:2, 0], out=downwards[1:])
-    upwards[1:] = downwards[:0:-1]
-    return magnitude
+    magnitude[:, 1:] = cv2.magnitude(packed[:, 1:-1:2], packed[:, 2:-1:2])
+    down = magnitude[:, 0]
+    down[0], down[half] = abs(packed[0, 0]), abs(packed[-1, 0])
+    down[1:half] = np.hypot(packed[1:-1:2, 0], packed[2:-1:2, 0])
+    down[half + 1 :] = down[half - 1 : 0 : -1]
+    return np.concatenate([magnitude[half:], magnitude[:half]])
 
 
 def _pattern(
