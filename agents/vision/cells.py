@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from agents.vision.picture import Picture, Plane
@@ -29,8 +30,6 @@ def _means(plane: Plane, luma: Plane) -> Plane:
 
     Whole lines are added first, 31 at the most, as whole numbers of 16 bits: in half of the time that OpenCV's means take.
     """
-    import cv2
-
     rows, columns = max(1, luma.shape[0] // BLOCK), max(1, luma.shape[1] // BLOCK)
     high, wide = max(1, plane.shape[0] // rows), max(1, plane.shape[1] // columns)
     whole = plane[: rows * high, : columns * wide]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -82,8 +83,6 @@ def _commonest(*parts: npt.NDArray[np.int32]) -> npt.NDArray[np.intp]:
 
 def _chroma(plane: Plane, columns: int, rows: int) -> Plane:
     """Return a chroma plane's means for the cells; of 4:2:0's by halves, which is much cheaper."""
-    import cv2
-
     while plane.shape[0] % (2 * rows) == 0 and plane.shape[1] % (2 * columns) == 0:
         half = (plane.shape[1] // 2, plane.shape[0] // 2)
         plane = np.asarray(cv2.resize(plane, half, interpolation=cv2.INTER_AREA), np.uint8)
@@ -116,8 +115,6 @@ def _edges(steps: Plane) -> tuple[float, float]:
 
 def _extreme(bands: Plane, which: np.ufunc) -> Plane:
     """Return the lowest or highest pixel of each cell of bands of cells, shape (bands, 8, width)."""
-    import cv2
-
     lines = np.asarray(
         cv2.transpose(_halved(bands, which)), np.uint8
     )  # whole lines are many times as fast as neighbours

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -46,8 +47,6 @@ def grain(strips: Plane, steps: Field, *chroma: Plane) -> Grain:
 
 def _sigmas(*planes: Plane) -> list[float]:
     """Return the noise of each of some samples of one shape, measured as one below the other."""
-    import cv2
-
     if not planes or not planes[0].size:
         return [0.0] * len(planes)
     strips = planes[0] if len(planes) == 1 else np.concatenate(planes)
@@ -67,8 +66,6 @@ def _quiet(blocks: Field, exposed: npt.NDArray[np.bool_]) -> float:
 
 def detail(strips: Plane) -> Field:
     """Return the mean step between neighbouring pixels in each block; the last column has no neighbour."""
-    import cv2
-
     if not strips.size:
         return np.empty((0, 0), np.float32)
     steps = np.zeros(strips.shape, np.uint8)

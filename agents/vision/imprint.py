@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import lru_cache
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -84,8 +85,6 @@ def imprint(strips: Plane) -> Imprint | None:
     """Return the imprint of a picture's strips, (16 n, 16 m); None for a picture that is too small."""
     if min(strips.shape) < LEAST_SIDE:
         return None
-    import cv2
-
     sums = np.asarray(cv2.boxFilter(strips, cv2.CV_16U, (AROUND, AROUND), normalize=False))
     chosen = _chosen(*strips.shape)
     around = strips.take(chosen) - sums.take(chosen) / np.float32(AROUND**2)
@@ -104,8 +103,6 @@ def _chosen(height: int, width: int) -> npt.NDArray[np.intp]:
 
 def fine(strips: Plane) -> Fine:
     """Return what strips have beside the mean around each pixel, in steps."""
-    import cv2
-
     values = strips.astype(np.float32)
     values -= cv2.blur(values, (AROUND, AROUND))
     values *= LEVELS
@@ -157,8 +154,6 @@ def apart(seen: Imprint, others: Sequence[Imprint]) -> npt.NDArray[np.float32] |
 
     Shape (others,): of each the region that three quarters of them don't exceed. None where too few regions have anything that could be the same.
     """
-    import cv2
-
     own = np.abs(seen, dtype=np.int16).reshape(REGIONS, PLACES).mean(1)
     if not others or (own >= LEAST_OWN).sum() < SAME_REGIONS:
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -42,8 +43,6 @@ Histogram = npt.NDArray[np.float32]
 
 def luma_histogram(luma: Plane) -> Histogram:
     """Count the pixels of each of 256 levels, in all rows or some."""
-    import cv2
-
     some = luma[:: max(1, round(luma.shape[0] / ENOUGH_ROWS))]
     return np.asarray(cv2.calcHist([some], [0], None, [256], [0, 256]).reshape(-1), np.float32)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from agents.vision.grain import Field
@@ -99,8 +100,6 @@ def _renewed(differences: Field, steps: Field, grain: float) -> float | None:
 
 def _differences(one: Plane, others: Sequence[Plane]) -> Field:
     """Return by how much each block differs from that of each of the others: shape (others, rows, columns)."""
-    import cv2
-
     steps = np.empty((len(others), *one.shape), np.uint8)
     for step, other in zip(steps, others, strict=True):
         cv2.absdiff(one, other, dst=step)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -63,8 +64,6 @@ def smear(luma: Plane, cells: Cells) -> Smear:
 
 def _strong(luma: Plane, axis: int) -> tuple[float, float]:
     """Return the share of strong steps between the lines of neighbouring macroblocks, rows (axis 0) or columns (1), and between lines half-way."""
-    import cv2
-
     found = []
     for first in (BLOCK - 1, BLOCK // 2 - 2):
         last = luma.shape[axis] - 1
@@ -82,8 +81,6 @@ def _smeared(luma: Plane) -> float:
 
     A block or a patch so drawn out is a low bit rate's way to save, or a striped cloth.
     """
-    import cv2
-
     high, columns = 2 * BLOCK, 16
     rows, wide = luma.shape[0] // high, luma.shape[1] // columns
     if not rows or wide < BLOCK // 2:
@@ -104,8 +101,6 @@ def _smeared(luma: Plane) -> float:
 
 def _patches(steps: npt.NDArray[Any], columns: int) -> npt.NDArray[np.float32]:
     """Return the mean of each patch of bands, shape (bands, rows of a band, width): (bands, columns)."""
-    import cv2
-
     lines = np.add.reduce(steps, axis=1, dtype=np.uint16).astype(np.float32)
     lines /= steps.shape[1]
     return np.asarray(cv2.resize(lines, (columns, len(steps)), interpolation=cv2.INTER_AREA), np.float32)
@@ -163,8 +158,6 @@ def _beyond(luma: Plane, grey: npt.NDArray[np.bool_]) -> Iterator[Plane]:
 
 
 def _flat(luma: Plane) -> npt.NDArray[np.bool_]:
-    import cv2
-
     kernel = np.ones((BLOCK, BLOCK), np.uint8)
     whole = luma[: luma.shape[0] // BLOCK * BLOCK, : luma.shape[1] // BLOCK * BLOCK]
     highest, lowest = (which(whole, kernel, anchor=(0, 0))[::BLOCK, ::BLOCK] for which in (cv2.dilate, cv2.erode))

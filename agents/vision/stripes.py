@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -48,8 +49,6 @@ Profile = npt.NDArray[np.float32]
 
 def profile(cells: Cells) -> Profile:
     """Average a picture's blocks to the rows that rolling bars show in."""
-    import cv2
-
     quarters = cv2.resize(cells.y.astype(np.float32), (4, cells.y.shape[0]), interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.resize(quarters, (4, 64), interpolation=cv2.INTER_LINEAR), np.float32)
 
@@ -93,8 +92,6 @@ def stripes(luma: Plane, rows: Profile, before: Profile | None) -> Stripes:
     blinds, a fence or a tiled floor over a part of it, bent by perspective and by the lens. So the strongest peak is
     looked for, and then how strong the same frequency is in each part.
     """
-    import cv2
-
     if min(luma.shape) < 2 * SLOWEST:
         return Stripes(0.0, 0.0, 0.0, None, None)
     whole = max(1, min(luma.shape) // SIDE)  # whole pixels first: several times as fast
@@ -126,8 +123,6 @@ def spectrum(small: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     The transform of a real picture in OpenCV's packed form, at an eighth of the complex one's time: real and imaginary parts take turns
     across; of those that run down alone, which are their own mirror image, half take turns downwards in the first column.
     """
-    import cv2
-
     packed = cv2.dft(small * _WINDOW)
     half = SIDE // 2
     magnitude = np.empty((SIDE, half), np.float32)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -47,8 +48,6 @@ def block_means(values: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float32]
 
     Whole lines are added first, as whole numbers of 16 bits; then OpenCV adds neighbours, in a third of NumPy's time.
     """
-    import cv2
-
     rows, columns = values.shape[0] // BLOCK, values.shape[1] // BLOCK
     if not rows or not columns:
         return np.empty((rows, columns), np.float32)
