@@ -301,6 +301,14 @@ def _direction(code: Codes) -> tuple[Field, Field]:
     return np.asarray(cv2.LUT(code, _COSINES), np.float32), np.asarray(cv2.LUT(code, _SINES), np.float32)
 
 
+_COHERENT: Final[Field] = np.hypot(_COSINES, _SINES)
+
+
+def coherence(code: Codes) -> Field:
+    """Return how far the edges of each cell run one way, 0..1, from the codes of its direction."""
+    return np.asarray(cv2.LUT(code, _COHERENT), np.float32)
+
+
 def _number(name: str, value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 256:
         raise ValueError(f"a fingerprint's {name} is a number from 0 to 256")

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from agents.vision.fingerprint import CLIPPED, DARK, Fingerprint
+from agents.vision.fingerprint import CLIPPED, DARK, Fingerprint, coherence
 from agents.vision.quantile import quantile
 from agents.vision.structure import ROWS, Edges, Field, smoothed
 
@@ -138,9 +138,14 @@ def ratio(part: float, whole: float) -> float:
 
 def _direction(one: Edges, other: Edges, coherent: Field, other_coherent: Field) -> Field:
     """Return how far the second edges run as the first ones do, 0..1, given how far those of each cell run one way."""
-    turned = (one.cosine * other.cosine + one.sine * other.sine) / np.maximum(coherent * other_coherent, 1e-6)
+    turned = one.cosine * other.cosine
+    turned += one.sine * other.sine
+    both = coherent * other_coherent
+    turned /= np.maximum(both, 1e-6, out=both)
     alike = between(turned, _DIRECTION_NONE, _DIRECTION_FULL)
-    alike *= np.minimum(other_coherent / np.maximum(0.7 * coherent, 1e-6), 1)
+    enough = 0.7 * coherent
+    np.divide(other_coherent, np.maximum(enough, 1e-6, out=enough), out=enough)
+    alike *= np.minimum(enough, 1, out=enough)
     return alike
 
 
@@ -182,12 +187,12 @@ def _kept(
 
 @once_by_edges
 def _coherence(view: Fingerprint) -> Field:
-    return np.hypot(view.edges.cosine, view.edges.sine)
+    return coherence(view.angle)
 
 
 @once_by_edges
 def _coarse_coherence(view: Fingerprint) -> Field:
-    return np.hypot(view.coarse_edges.cosine, view.coarse_edges.sine)
+    return coherence(view.coarse_angle)
 
 
 @once

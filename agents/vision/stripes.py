@@ -108,7 +108,7 @@ def stripes(luma: Plane, rows: Profile, before: Profile | None) -> Stripes:
     around /= AROUND**2 - PEAK**2
     around += FLOOR_LEVEL
     standing = np.divide(level, around, out=around)
-    standing *= _TELLING
+    standing[_SLOW] *= _TELLING
     place = int(standing.argmax())
     places = {place}
     if standing.flat[place] >= CLEAR_RATIO:
@@ -166,8 +166,10 @@ _WINDOW /= _WINDOW.sum() / 2
 _PEAK: npt.NDArray[np.float32] = np.ones(PEAK, np.float32)
 _TURNS: npt.NDArray[np.float32] = np.arange(SIDE, dtype=np.float32) * np.float32(2 * np.pi / SIDE)
 
+_SLOW = slice(SIDE // 2 - SLOWEST, SIDE // 2 + SLOWEST), slice(SLOWEST)
+"""Where the slower frequencies lie in a spectrum, and some that tell."""
 _TELLING: npt.NDArray[np.float32] = (
-    np.hypot(np.arange(SIDE // 2)[None, :], np.arange(-SIDE // 2, SIDE // 2)[:, None]) >= SLOWEST
+    np.hypot(np.arange(SLOWEST)[None, :], np.arange(-SLOWEST, SLOWEST)[:, None]) >= SLOWEST
 ).astype(np.float32)
 
 _PART = 96
