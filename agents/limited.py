@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -25,6 +26,11 @@ MEMORY_BYTES = 2 << 30
 OPEN_FILES = 64
 
 _KEPT = ("PATH", "LANG", "LC_ALL", "PYTHONPATH", "VIRTUAL_ENV", "LD_LIBRARY_PATH")
+
+
+def command(module: str) -> list[str]:
+    """Return what starts such a process; it looks for no module where it stands, for others may write there."""
+    return [sys.executable, "-P", "-m", module]
 
 
 def environment() -> dict[str, str]:

@@ -274,6 +274,7 @@ def main() -> None:
     keep_bytes(sys.stdin)
     for name in ONE_THREAD:
         os.environ.setdefault(name, "1")  # before numpy is loaded, by a sub-command
+    os.environ["PYTHONSAFEPATH"] = "1"  # processes that this one starts look for no module where they stand
     clean_up_when_ended()
     try:
         code = _run()

@@ -9,10 +9,9 @@ import math
 import os
 import socket
 import subprocess
-import sys
 from typing import Any, BinaryIO
 
-from agents.limited import environment
+from agents.limited import command, environment
 from monitor.model.clock import SystemClock
 
 STILL_SECONDS = 10.0
@@ -131,7 +130,7 @@ class Demuxer:
         with theirs:
             self._talk = ours
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "agents.recorders.demuxer_child"],
+                command("agents.recorders.demuxer_child"),
                 stdin=theirs.fileno(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 env=environment(),
             )  # fmt: skip

@@ -7,13 +7,12 @@ import contextlib
 import json
 import math
 import struct
-import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from agents.limited import MAX_PIXELS, environment
+from agents.limited import MAX_PIXELS, command, environment
 from agents.vision.film import FilmFrame
 from agents.vision.fingerprint import Fingerprint
 from agents.vision.imprint import IMPRINT_BYTES, Imprint, from_bytes
@@ -191,7 +190,7 @@ class Decoder:
         self._started = True
         try:  # what fails here is no keyframe's fault: a machine without memory, or with too many processes
             self._process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "agents.watch.decoder_child",
+                *command("agents.watch.decoder_child"),
                 stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
                 env=environment() | ONE_THREAD | KEPT_MEMORY,
             )  # fmt: skip

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from agents.limited import command
 from agents.recorders.base import RecorderError
 from agents.recorders.demuxer import BrokenError, Demuxer, Unfinished
 from agents.recorders.demuxer_child import OpenFile, duration
@@ -26,6 +27,7 @@ from monitor.model.clock import ManualClock
 from monitor.model.span import to_millis
 from support.parts import require
 from support.recorder_http import recorder_settings
+from support.standing import plant
 
 NOON = datetime(2026, 11, 30, 4, tzinfo=UTC)
 
@@ -145,11 +147,19 @@ def test_one_that_was_killed_in_between_costs_nothing(demuxer: Demuxer, video: P
     assert demuxer.started == 2
 
 
+def test_it_runs_nothing_that_lies_where_the_agent_stands(
+    video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path, "agents", monkeypatch)
+    with closing(Demuxer()) as demuxer:
+        assert seconds(demuxer, video) == pytest.approx(12, abs=0.11)
+
+
 def on_its_own() -> tuple[subprocess.Popen[bytes], socket.socket]:
     """Return a demuxer's child, started as the agent starts it, and the socket by which it is asked."""
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     with theirs:
-        return subprocess.Popen([sys.executable, "-m", "agents.recorders.demuxer_child"], stdin=theirs.fileno()), ours
+        return subprocess.Popen(command("agents.recorders.demuxer_child"), stdin=theirs.fileno()), ours
 
 
 def test_it_ends_with_the_agent(video: Path) -> None:
@@ -224,6 +234,7 @@ import asyncio, sys
 from pathlib import Path
 from agents.recorders.files import Files
 from support.recorder_http import recorder_settings
+from support.standing import plant
 import agents.run, agents.check, agents.baseline, agents.watch.decoder
 
 async def read():

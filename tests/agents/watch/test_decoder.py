@@ -26,6 +26,7 @@ from agents.watch.decoder import DecodeError, Decoder, DecoderBusyError, Decoder
 from agents.watch.looking import DEAR_SECONDS
 from agents.watch.processor import processor_seconds
 from support.pictures import draws, encoded
+from support.standing import plant
 
 SCENE = Scene("gate", width=352, height=288, name="Camera 01")
 KEYFRAMES = encoded(draws(SCENE)["room"], 352, 288)
@@ -346,6 +347,13 @@ async def test_the_child_knows_no_secret_and_ends_with_its_parent(
     process.stdin.close()  # as when the agent is killed
     async with asyncio.timeout(5):
         assert await process.wait() == 0
+
+
+async def test_it_runs_nothing_that_lies_where_the_agent_stands(
+    decoder: Decoder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(tmp_path, "agents", monkeypatch)
+    await works(decoder)
 
 
 # Recorded files.

@@ -22,6 +22,7 @@ from monitor.collector.verify_all import CheckError, Found, verify_all
 from monitor.store.engine import open_engine
 from monitor.store.schema import migrate
 from support.centre import INVENTORY, Centre, declared, index, make_centre, span
+from support.standing import plant
 
 PROGRAM = Path(sys.executable).with_name("cradlewatch")
 SITES = [f"wj-000{number}" for number in range(1, 6)]
@@ -87,6 +88,26 @@ def test_who_stops_leaves_no_process_and_no_file(engine: Engine, scratch: Path) 
     with pytest.raises(KeyboardInterrupt), closing(verify_all(context, SITES, 2, interrupted)) as found:
         list(found)
     assert (multiprocessing.active_children(), list(scratch.iterdir())) == ([], [])
+
+
+def test_processes_run_nothing_that_lies_where_the_command_stands(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'cradlewatch.db'}"
+    engine = open_engine(url)
+    migrate(engine)
+    fill(engine, 2)
+    engine.dispose()
+    plant(tmp_path, "multiprocessing", monkeypatch)
+    done = subprocess.run(
+        [PROGRAM, "collector", "verify", "--jobs", "2"],
+        env={**os.environ, "CRADLEWATCH_DATABASE_URL": url},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, SITES[-1] in done.stdout) == (1, True), done.stderr  # one row was edited
 
 
 def test_a_process_that_is_killed_is_told(engine: Engine) -> None:
