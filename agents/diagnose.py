@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from agents.recorded_looks import FilmedLook, UnreadableError, file_looks, still_picture
+from agents.recorded_looks import MOMENT_SECONDS, FilmedLook, UnreadableError, file_looks, still_picture
 from agents.vision.diagnose import OK, Diagnosis, look
 from agents.vision.eye import Eye, Judged, Taken
 from agents.vision.film import film_frame
 from agents.vision.fingerprint import Fingerprint, fingerprint, merge
+from agents.vision.imprint import Imprint
 from agents.vision.light import Light
-from agents.vision.measure import Scores, Trace, measure
+from agents.vision.measure import Measures, Scores, Trace, measure
 from agents.vision.picture import Picture
 from agents.vision.replay import Window
 from agents.vision.strips import strips
@@ -31,6 +33,9 @@ MAX_FINGERPRINT_BYTES = 1 << 20
 LEAST_WIDTH, LEAST_HEIGHT = 2 * COLUMNS, 2 * ROWS
 """A smaller picture has no edge in a fingerprint's cells: nothing could be held against it."""
 LONGEST_ASPECT = 10
+
+APART_SECONDS = 10.0
+"""Between two keyframes an encoder leaves alone what hardly changes, a sensor's noise among it, for some seconds: the same picture again so soon tells nothing."""
 
 SCHEMA = "cradlewatch.diagnose/1"
 
@@ -161,6 +166,43 @@ def _fingerprint_file(path: Path) -> Fingerprint | None:
         raise UnreadableError(f"{path}: it is no fingerprint ({error})") from error
 
 
+@dataclass
+class _Held:
+    """What a look may be held against: the newest of those before that was coded apart from it, before a keyframe or some seconds earlier."""
+
+    _apart: tuple[float, Trace] | None = None
+    """The last look before the newest keyframe, or one that is as good by now."""
+    _since: deque[tuple[float, Trace]] = field(default_factory=deque)
+    """Those since then."""
+
+    def next(self, filmed: FilmedLook) -> None:
+        """Go on to a look."""
+        anew = any(frame.keyframe for frame in filmed.frames)
+        while self._since and (anew or self._since[0][0] <= filmed.at_seconds - APART_SECONDS + MOMENT_SECONDS):
+            self._apart = self._since.popleft()
+
+    @property
+    def at_seconds(self) -> float | None:
+        """When that look was; None without one."""
+        return None if self._apart is None else self._apart[0]
+
+    def measured(self, filmed: FilmedLook) -> Measures:
+        """Measure a look beside that one; without one beside the newest, which tells what changes and not what is the same."""
+        apart, newest = self._apart, self._since[-1] if self._since else None
+        beside = apart or newest
+        measures, kept = measure(filmed.picture, None if beside is None else beside[1])
+        if apart is None:
+            measures = replace(measures, repeat=replace(measures.repeat, same_ratio=None, renewed=None))
+            kept = replace(kept, same_ratio=None)
+        self._since.append((filmed.at_seconds, kept))
+        return measures
+
+    @property
+    def imprint(self) -> Imprint | None:
+        """What is kept of the newest look's noise."""
+        return self._since[-1][1].imprint
+
+
 def diagnose(
     path: Path,
     every: float,
@@ -174,12 +216,13 @@ def diagnose(
     Raises UnreadableError when no picture comes out of it.
     """
     samples, diagnoses = list[Sample](), list[Diagnosis]()
-    eye, trace, diagnosis = Eye(thresholds, approved, by_light=by_light), None, Diagnosis()
+    eye, held, diagnosis = Eye(thresholds, approved, by_light=by_light), _Held(), Diagnosis()
     baseline = _Baseline(approved)
     for filmed in file_looks(path, every, progress, _Asking(eye)):
         view = fingerprint(filmed.picture)
-        sample, trace, judged = _looked(filmed, view, eye, trace)
-        before = round(samples[-1].at_seconds * SECOND) if samples else None
+        held.next(filmed)
+        before = None if held.at_seconds is None else round(held.at_seconds * SECOND)
+        sample, judged = _looked(filmed, view, eye, held)
         diagnosis = look(diagnosis, judged.conditions, round(filmed.at_seconds * SECOND), judged.thresholds, before)
         if not baseline.done:
             eye.approved = tuple(baseline.take(filmed.at_seconds, view, sound=sample.state == OK))
@@ -212,12 +255,12 @@ class _Asking:
         self._eye.filmed([at for at, _ in told], [item for _, item in told])
 
 
-def _looked(filmed: FilmedLook, view: Fingerprint, eye: Eye, trace: Trace | None) -> tuple[Sample, Trace, Judged]:
+def _looked(filmed: FilmedLook, view: Fingerprint, eye: Eye, held: _Held) -> tuple[Sample, Judged]:
     for frame in filmed.frames:
         eye.frame(frame.at_seconds, frame.bytes, keyframe=frame.keyframe)
-    measures, kept = measure(filmed.picture, trace)
-    judged = eye.look(measures, view, Taken(filmed.at_seconds, kept.imprint))
-    return Sample(round(filmed.at_seconds, 3), judged.conditions.state, judged.scores), kept, judged
+    measures = held.measured(filmed)
+    judged = eye.look(measures, view, Taken(filmed.at_seconds, held.imprint))
+    return Sample(round(filmed.at_seconds, 3), judged.conditions.state, judged.scores), judged
 
 
 def alarms(course: Iterable[tuple[Sample, Diagnosis]]) -> list[Alarm]:

@@ -45,10 +45,10 @@ def _is_other(seen: Match, t: Thresholds) -> bool:
 
 def moved(seen: Match, t: Thresholds) -> bool:
     """Tell whether the camera looks elsewhere: the approved structure is found there, or nowhere."""
-    return _telling(seen, t) and not _rest_stays(seen, t) and (found_elsewhere(seen, t) or _lost(seen, t))
+    return _telling(seen, t) and not rest_stays(seen, t) and (found_elsewhere(seen, t) or _lost(seen, t))
 
 
-def _rest_stays(seen: Match, t: Thresholds) -> bool:
+def rest_stays(seen: Match, t: Thresholds) -> bool:
     """Tell whether a large part of the view is gone and the rest is where it was: whatever agrees elsewhere, the camera looks where it did."""
     rest = seen.rest_share >= t.moved_rest_share and seen.rest_identity >= t.moved_rest_identity
     return rest and seen.covered_ratio >= t.covered_ratio

@@ -15,6 +15,9 @@ from monitor.model.span import Millis
 
 OK = "ok"
 
+DECODER_GREY = 128
+"""Luma of what was never decoded. A card that somebody painted grey is hardly ever that one: full range's middle is 126."""
+
 
 @dataclass(frozen=True)
 class Conditions:
@@ -60,6 +63,9 @@ def conditions(seen: Evidence, thresholds: Thresholds) -> Conditions:
 
 
 def _signal_lost(e: Evidence, t: Thresholds) -> bool:
+    """Tell whether a recorder shows its own card. Beside that nothing of the room is to be seen, as it is beside what is flat and lies on the lens."""
+    if _undecoded(e, t) or (e.match is not None and approved.rest_stays(e.match, t)):
+        return False
     drawn = e.measures.drawn
     flat = drawn.flat_ratio >= t.placeholder_flat_ratio or drawn.drawn_ratio >= t.placeholder_drawn_ratio
     noiseless = e.measures.grain.noise <= t.placeholder_noise
@@ -67,6 +73,16 @@ def _signal_lost(e: Evidence, t: Thresholds) -> bool:
     if flat and noiseless and (_written_on_black(e, t) if dark else not _white_room(e, t)):
         return True
     return not dark and _written_on_ramp(e, t)
+
+
+def _undecoded(e: Evidence, t: Thresholds) -> bool:
+    """Tell whether all is the grey that a decoder begins with, to a level, and nothing is written on it."""
+    exact = abs(e.measures.levels.luma_median - DECODER_GREY) <= 1
+    return (
+        exact
+        and e.measures.smear.void_ratio >= t.corrupt_void_whole
+        and e.measures.drawn.text_ratio < t.placeholder_text_ratio
+    )
 
 
 def _written_on_black(e: Evidence, t: Thresholds) -> bool:
@@ -108,12 +124,12 @@ def _corrupt(e: Evidence, t: Thresholds) -> bool:
     unusual = times >= t.corrupt_seam_times if times is not None else seen.seam_share >= t.corrupt_seam_alone
     steps = unusual and seen.seam_share >= t.corrupt_seam_share and seen.seam_ratio >= t.corrupt_seam_ratio
     # in the dark an encoder leaves the noise of full gain block by block
-    seams = steps and not _dark(e, t) and not _dusk(e, t) and not _lies_still(e, t)
+    seams = steps and not _dark(e, t) and not _dusk(e, t) and not _lies_still(e, t, t.covered_still)
     smeared = (
         _unusual(beside.smeared_more, t.corrupt_smeared_more, e, t) and seen.smeared_ratio >= t.corrupt_smeared_ratio
     )
     new = (seams or smeared) and not _striped(e, t) and not _stands(e, t)
-    return _concealed(e, t) or _between(e, t) or new
+    return (_concealed(e, t) or _between(e, t) or new) and not _lies_still(e, t, t.corrupt_lies_still)
 
 
 def _rich(e: Evidence, t: Thresholds) -> bool:
@@ -122,9 +138,9 @@ def _rich(e: Evidence, t: Thresholds) -> bool:
 
 
 def _stands(e: Evidence, t: Thresholds) -> bool:
-    """Tell whether what is seen stands in the room: it is sharp, and as it was in the look before but for the noise. A smear is another one in each look."""
+    """Tell whether what is seen stands in the room, or the lens is out of focus: it is as it was in the look before but for the noise. A smear is another one in each look."""
     changed = e.measures.repeat.changed_ratio
-    return _rich(e, t) and changed is not None and changed <= t.corrupt_stands_changed
+    return (_rich(e, t) or _blurred(e, t)) and changed is not None and changed <= t.corrupt_stands_changed
 
 
 def _gone(e: Evidence, t: Thresholds) -> bool:
@@ -137,10 +153,10 @@ def _unusual(measured: float | None, least: float, e: Evidence, t: Thresholds) -
     return _gone(e, t) if measured is None else measured >= least
 
 
-def _lies_still(e: Evidence, t: Thresholds) -> bool:
-    """Tell whether something covers a part of the view and stays as it is: what was lost on the way is another part in each look."""
+def _lies_still(e: Evidence, t: Thresholds, least: float) -> bool:
+    """Tell whether something covers a part of the view and stays as it is, by a correlation of `least`: what was lost on the way is another part in each look."""
     seen = e.match
-    still = seen is not None and seen.covered_still is not None and seen.covered_still >= t.covered_still
+    still = seen is not None and seen.covered_still is not None and seen.covered_still >= least
     return seen is not None and still and approved.covered(seen, t)
 
 
@@ -177,7 +193,7 @@ def _found_elsewhere(e: Evidence, t: Thresholds) -> bool:
 def _frozen(e: Evidence, t: Thresholds) -> bool:
     """Tell whether it is the same picture again. What is burnt out is the same in every picture, and has no noise."""
     same, changed, times = e.measures.repeat.same_ratio, e.measures.repeat.changed_ratio, e.beside.same_times
-    if changed is None or changed > t.frozen_changed_ratio:
+    if changed is None or changed > t.frozen_changed_ratio or _noise_taken(e, t):
         return False
     if _same_noise(e, t):
         return True
@@ -185,6 +201,12 @@ def _frozen(e: Evidence, t: Thresholds) -> bool:
         return False
     unusual = times >= t.frozen_same_times if times is not None else same >= t.frozen_same_alone
     return same >= t.frozen_same_ratio and unusual
+
+
+def _noise_taken(e: Evidence, t: Thresholds) -> bool:
+    """Tell whether so little of the sensor's noise is left that nobody sees whether it is new."""
+    again = e.beside.grain_again
+    return again is not None and again < t.frozen_grain_again
 
 
 def _new_noise(e: Evidence, t: Thresholds) -> bool:

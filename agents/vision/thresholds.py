@@ -65,6 +65,8 @@ class Thresholds:
     frozen_same_renewed_left: float = _most(0.45)
     """Blocks that are the same tell nothing where the noise is as new as ever: of 1,655 frozen looks that are known by such blocks, down to
     96 kb/s, one has more than 0.45 of the usual."""
+    frozen_grain_again: float = _least(0.4)
+    """Of the usual noise: a picture that stands still has kept its own, by 0.55 and more where there is some to be seen, and by 0.42 where there is none. What lies on it, or the dark, may have taken that away, and what was new with it."""
     frozen_most_grain: float = _most(3.0)
     """Of the usual noise: diagonal stripes and snow are measured as noise, too."""
     looped_alike: float = _least(0.3)
@@ -107,6 +109,8 @@ class Thresholds:
     corrupt_smeared_more: float = _least(0.18)
     """Than is usual for the camera: some are built of nothing but upright lines."""
     corrupt_void_ratio: float = _least(0.12)
+    corrupt_void_whole: float = _least(0.9)
+    """Nothing but that is what a decoder leaves of a keyframe that it lost, and no card that says so."""
     corrupt_between_ratio: float = _least(0.2)
     corrupt_between_more: float = _least(0.16)
     """Of live looks, and of all that lies before a lens but cloths in folds, one in a thousand has as much; of lost slices nine in ten."""
@@ -119,6 +123,8 @@ class Thresholds:
     """Share of the picture that has changed since the look before: of 450 looks at smears from the third on one in fifty has as little."""
     corrupt_grain_left: float = _most(0.25)
     """Of the noise that was there lately, where the view is not in its place and some rows lie between their neighbours, or:"""
+    corrupt_lies_still: float = _least(0.95)
+    """What covers the view and shows so nearly what it did in the look before is no loss, however flat it is: lost slices that look like a cover reach 0.945."""
     corrupt_lost_in_place: float = _most(0.1)
     """Hardly anything is in place. Where more is, a cover whose noise an encoder saved looks the same."""
     approved_visible: float = _least(0.35)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -22,10 +23,31 @@ NOISE_RENEWED = 0.8
 """White noise is new by 1.1, what a camera or an encoder has smoothed by more; less is a fine pattern, of gravel or a fence."""
 LATELY = 0.3
 """Share by which the noise of lately follows each sound look."""
+MOST_RENEWED = 4.0
+"""Smoothed noise reaches it; what differs by more is another light's, and would be learnt from for hundreds of looks."""
 TELLING_GRAIN = 0.4
 """Of so much noise, in levels, an encoder that has less to do leaves more, not nothing."""
 
 Kind = Literal["coloured", "grey"]
+
+
+@dataclass
+class _Slow:
+    """The usual of a number that comes of two looks: the first look of all has none, and others may not."""
+
+    _first: float | None = None
+    known: float | None = None
+
+    def learn(self, value: float | None) -> None:
+        """Take a sound look's in: the less of the first two, and a share of each from then on."""
+        if value is None:
+            return
+        if self.known is not None:
+            self.known = (1 - FOLLOWS) * self.known + FOLLOWS * value
+        elif self._first is not None:
+            self.known = min(self._first, value)
+        else:
+            self._first = value
 
 
 @dataclass(frozen=True)
@@ -38,6 +60,8 @@ class Beside:
     """Its noise, or that of its colours, in units of the usual, at least half a level."""
     grain_left: float | None
     """The share of its luma's usual noise that is there; None where that is too little to tell."""
+    grain_again: float | None
+    """The same, however little is usual: a picture that comes again comes with the noise that it had."""
     grain_kept: float | None
     """The same of the noise that there was lately: an encoder at a given rate that had noise or a crowd to code saves on noise for minutes after."""
     stripe_gain: float | None
@@ -62,6 +86,8 @@ class Usual:
     _known: dict[Kind, _Facts] = field(default_factory=dict)
     _lately: dict[Kind, float] = field(default_factory=dict)
     """Noise of the last sound looks."""
+    _same: defaultdict[Kind, _Slow] = field(default_factory=lambda: defaultdict(_Slow))
+    _renewed: defaultdict[Kind, _Slow] = field(default_factory=lambda: defaultdict(_Slow))
 
     def beside(self, measures: Measures, light: Light) -> Beside:
         """Hold a look against the usual."""
@@ -69,25 +95,30 @@ class Usual:
         known = self._known.get(kind)
         if known is None:
             left = _grain_left(facts, self._known.get("coloured"))
-            return Beside(None, None, left, left, None, None, None, None, None, None)
-        renewed = measures.repeat.renewed
+            return Beside(None, None, left, None, left, None, None, None, None, None, None)
+        again, same, renewed = measures.repeat, self._same[kind].known, self._renewed[kind].known
         return Beside(
             tint_shift=shift(measures.tint.ends, known[:6]),
-            grain_ratio=max(facts[place] / max(0.5, known[place]) for place in (6, 9)),
+            grain_ratio=max(facts[place] / max(0.5, known[place]) for place in (6, 8)),
             grain_left=_grain_left(facts, known),
+            grain_again=facts[6] / known[6] if known[6] > 0 else None,
             grain_kept=facts[6] / self._lately[kind] if min(known[6], self._lately[kind]) >= TELLING_GRAIN else None,
             stripe_gain=facts[7] / max(1.0, known[7]),
-            same_times=facts[8] / max(LEAST_SAME, known[8]),
-            renewed_left=None if renewed is None or known[12] < NOISE_RENEWED else renewed / known[12],
-            smeared_more=facts[10] - known[10],
-            between_more=facts[13] - known[13],
-            seam_times=facts[11] / max(LEAST_SEAMS, known[11]),
+            same_times=None if same is None else (again.same_ratio or 0.0) / max(LEAST_SAME, same),
+            renewed_left=None
+            if renewed is None or again.renewed is None or renewed < NOISE_RENEWED
+            else again.renewed / renewed,
+            smeared_more=facts[9] - known[9],
+            between_more=facts[11] - known[11],
+            seam_times=facts[10] / max(LEAST_SEAMS, known[10]),
         )
 
     def learn(self, measures: Measures, light: Light) -> None:
         """Take a sound look in."""
         kind, facts = _kind(light), _facts(measures)
-        known = self._known.get(kind)
+        known, again = self._known.get(kind), measures.repeat
+        self._same[kind].learn(again.same_ratio)
+        self._renewed[kind].learn(None if again.renewed is None else min(MOST_RENEWED, again.renewed))
         self._lately[kind] = (1 - LATELY) * self._lately.get(kind, facts[6]) + LATELY * facts[6]
         if known is not None:
             self._known[kind] = tuple(
@@ -109,11 +140,9 @@ def _facts(measures: Measures) -> _Facts:
         *measures.tint.ends,
         measures.grain.grain,
         measures.stripes.stripe_level,
-        measures.repeat.same_ratio or 0.0,
         measures.grain.colour_grain,
         measures.smear.smeared_ratio,
         measures.smear.seam_share,
-        measures.repeat.renewed or 0.0,
         measures.smear.between_ratio,
     )
 

@@ -47,7 +47,7 @@ SOUND = Measures(
     repeat=Repeat(same_ratio=0.0, changed_ratio=0.01, renewed=2.9),
 )
 USUAL = Beside(
-    tint_shift=1, grain_ratio=1, grain_left=1, grain_kept=1, stripe_gain=1, same_times=0, renewed_left=1, smeared_more=0, between_more=0, seam_times=1
+    tint_shift=1, grain_ratio=1, grain_left=1, grain_again=1, grain_kept=1, stripe_gain=1, same_times=0, renewed_left=1, smeared_more=0, between_more=0, seam_times=1
 )  # fmt: skip
 
 
@@ -65,6 +65,7 @@ def evidence(
 
 FILLED = {"grain_kept": 0.1, "between_more": 0.1}
 """Next to no noise, and some rows that lie between their neighbours."""
+GREY = {"flat_ratio": 1.0, "drawn_ratio": 1.0}
 CASES: list[tuple[str, Evidence]] = [
     ("ok", evidence()),
     ("signal_lost", evidence(drawn={"flat_ratio": 0.95}, grain={"noise": 0.0})),
@@ -94,6 +95,10 @@ CASES: list[tuple[str, Evidence]] = [
     ("ok", evidence({"between_more": 0.05, "grain_left": 0.2}, smear={"between_ratio": 0.3})),
     ("ok", evidence({"between_more": 0.1, "grain_left": 0.2}, smear={"between_ratio": 0.1})),
     ("corrupt", evidence(smear={"void_ratio": 0.3})),
+    ("corrupt", evidence(levels={"luma_median": 128}, drawn=GREY, grain={"noise": 0.0}, smear={"void_ratio": 1})),
+    ("signal_lost", evidence(levels={"luma_median": 126}, drawn=GREY, grain={"noise": 0.0}, smear={"void_ratio": 1})),
+    ("signal_lost", evidence(levels={"luma_median": 128}, drawn={**GREY, "text_ratio": 0.02}, grain={"noise": 0.0}, smear={"void_ratio": 0.95})),
+    ("signal_lost", evidence(levels={"luma_median": 128}, drawn=GREY, grain={"noise": 0.0}, smear={"void_ratio": 0.85})),
     ("corrupt", evidence({"seam_times": 10}, smear={"seam_share": 0.1, "seam_ratio": 5})),
     ("ok", evidence(smear={"seam_share": 0.1, "seam_ratio": 5})),
     ("dark", evidence({"seam_times": 10}, levels={"block_p90": 38}, smear={"seam_share": 0.1, "seam_ratio": 5})),
@@ -112,6 +117,9 @@ CASES: list[tuple[str, Evidence]] = [
     ("ok", evidence({"renewed_left": 0.08, "grain_left": 9.0}, repeat={"renewed": 0.25})),
     ("striped", evidence({"renewed_left": 0.08, "stripe_gain": 10}, repeat={"renewed": 0.25}, stripes={"stripe_level": 12, "stripe_ratio": 30, "stripe_even": 0.9})),
     ("ok", evidence(repeat={"renewed": None})),
+    ("frozen", evidence({"same_times": 60, "renewed_left": None, "grain_again": 0.45}, repeat={"same_ratio": 0.9})),
+    ("ok", evidence({"same_times": 60, "renewed_left": None, "grain_again": 0.3}, repeat={"same_ratio": 0.9})),
+    ("ok", evidence({"renewed_left": 0.2, "grain_again": 0.3}, repeat={"renewed": 0.6})),
     ("frozen", evidence({"same_times": 90, "renewed_left": 0.43}, repeat={"same_ratio": 0.9})),
     ("ok", evidence({"same_times": 90, "renewed_left": 0.5}, repeat={"same_ratio": 0.9})),
     ("bright", evidence({"same_times": 90, "renewed_left": None}, repeat={"same_ratio": 0.9}, levels={"clipped_ratio": 0.82})),
@@ -140,6 +148,8 @@ IN_PLACE = Match(
 )  # fmt: skip
 GONE_IN_PARTS = replace(IN_PLACE, in_place=0.7, covered_ratio=0.18, covered_structure=0.47)
 HIDDEN = replace(IN_PLACE, in_place=0.1, covered_ratio=0.85, covered_structure=0.9, own_structure=0.05)
+MADE_UP = replace(HIDDEN, covered_still=0.93)
+"""A decoder fills each time anew what it lost."""
 LOST = replace(IN_PLACE, in_place=0.23, identity=0.03, registered=0.26, anchored=0, distinct=4, own_structure=0.47)
 ZOOMED = replace(IN_PLACE, in_place=0.5, identity=0.24, registered=0.38, anchored=0.02, distinct=3.6, own_structure=0.7)
 SOMEBODY_AMONG_COTS = replace(LOST, in_place=0.4, sound=Kept(in_place=0.62, identity=0.43, anchored=0.4))
@@ -279,6 +289,17 @@ STRIPES = {"stripe_level": 35, "stripe_ratio": 120, "stripe_even": 0.91}
         ("moved", evidence(), MADE_BEDS),
         ("ok", evidence(), replace(MADE_BEDS, identity=0.35)),
         ("covered", evidence(), HALF_HIDDEN),
+        ("covered", evidence(drawn={"flat_ratio": 0.85}, grain={"noise": 0.0}), HALF_HIDDEN),
+        (
+            "signal_lost",
+            evidence(drawn={"flat_ratio": 0.85}, grain={"noise": 0.0}),
+            replace(HALF_HIDDEN, rest_identity=0.5),
+        ),
+        (
+            "signal_lost",
+            evidence(drawn={"flat_ratio": 0.85}, grain={"noise": 0.0}),
+            replace(HALF_HIDDEN, rest_share=0.05),
+        ),
         ("covered", evidence({"seam_times": 3.3}, smear=SEAMS), HALF_HIDDEN),
         ("corrupt", evidence({"seam_times": 3.3}, smear=SEAMS), replace(HALF_HIDDEN, covered_still=0.5)),
         ("blurred", evidence(), OUT_OF_FOCUS),
@@ -313,12 +334,24 @@ STRIPES = {"stripe_level": 35, "stripe_ratio": 120, "stripe_even": 0.91}
         ("ok", evidence({"between_more": None, "grain_left": 0.2}, smear={"between_ratio": 0.3}), IN_PLACE),
         ("corrupt", evidence({"smeared_more": None}, smear={"smeared_ratio": 0.4}), LOST),
         ("ok", evidence({"smeared_more": None}, smear={"smeared_ratio": 0.4}), IN_PLACE),
+        ("blurred", evidence({"smeared_more": 0.25}, smear={"smeared_ratio": 0.25}), OUT_OF_FOCUS),
+        (
+            "corrupt",
+            evidence({"smeared_more": 0.25}, smear={"smeared_ratio": 0.25}, repeat={"changed_ratio": 0.04}),
+            OUT_OF_FOCUS,
+        ),
+        ("covered", evidence({"smeared_more": 0.3}, smear={"smeared_ratio": 0.4}), HALF_HIDDEN),
+        ("covered", evidence({"between_more": 0.3, "grain_left": 0.2}, smear={"between_ratio": 0.3}), HALF_HIDDEN),
+        ("covered", evidence({"grain_kept": 0.1, "between_more": 0.1}), HALF_HIDDEN),
+        ("corrupt", evidence({"grain_kept": 0.1, "between_more": 0.1}), replace(HALF_HIDDEN, covered_still=0.94)),
         ("striped", evidence({"stripe_gain": None}, stripes=STRIPES), LOST),
         ("ok", evidence({"stripe_gain": None}, stripes=STRIPES), IN_PLACE),
-        ("corrupt", evidence({"grain_kept": 0.1}), HIDDEN),
-        ("covered", evidence({"grain_kept": 0.1}), replace(HIDDEN, in_place=0.13)),
-        ("corrupt", evidence(FILLED), replace(HIDDEN, in_place=0.13)),
-        ("corrupt", evidence({**FILLED, "between_more": None}), replace(HIDDEN, in_place=0.13)),
+        ("corrupt", evidence({"grain_kept": 0.1}), MADE_UP),
+        ("covered", evidence({"grain_kept": 0.1}), HIDDEN),
+        ("covered", evidence({"grain_kept": 0.1}), replace(MADE_UP, in_place=0.13)),
+        ("corrupt", evidence(FILLED), replace(MADE_UP, in_place=0.13)),
+        ("covered", evidence(FILLED), replace(HIDDEN, in_place=0.13)),
+        ("corrupt", evidence({**FILLED, "between_more": None}), replace(MADE_UP, in_place=0.13)),
         ("covered", evidence({**FILLED, "grain_kept": None}), replace(HIDDEN, in_place=0.13)),
         ("corrupt", evidence(FILLED), LOST),
         ("moved", evidence({**FILLED, "grain_kept": 0.24}), FOUND_ELSEWHERE),
@@ -382,7 +415,7 @@ def test_what_is_not_known_yet_is_no_fault() -> None:
             repeat=Repeat(None, None),
             stripes=replace(SOUND.stripes, roll_level=None, roll_share=None),
         ),
-        Beside(None, None, None, None, None, None, None, None, None, None),
+        Beside(None, None, None, None, None, None, None, None, None, None, None),
         None,
     )
     assert conditions(unknown, LIMITS) == Conditions((), frozenset())

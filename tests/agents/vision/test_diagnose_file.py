@@ -191,6 +191,33 @@ def test_a_frozen_picture_began_at_the_look_that_showed_it_first(folder: Path) -
     assert frozen["raised_at_seconds"] >= frozen["from_seconds"] + 16
 
 
+def test_looks_between_two_keyframes_of_a_live_room_are_not_frozen(folder: Path) -> None:
+    """An encoder leaves a still room's noise alone there, for seconds."""
+    rng = np.random.default_rng(5)
+    still = ROOM(START)
+
+    def noisy(_: float) -> Picture:
+        grain = rng.normal(0, 2.0, (HEIGHT, WIDTH))
+        live = still.copy()
+        live[:HEIGHT] = np.clip(live[:HEIGHT] + grain, 16, 235).astype(np.uint8)
+        return live
+
+    slow = {"qp": "24", "preset": "veryfast"}
+    path = video(folder / "between.mp4", noisy, 60, fps=4, keyframe_every=8, options=slow)
+    assert said(path, "--every", "1")["alarms"] == []
+
+
+def test_a_frozen_picture_is_known_between_keyframes_that_are_far_apart(folder: Path) -> None:
+    still = ROOM(START + 41)
+    path = video(
+        folder / "freezes-far.mp4", lambda at: still if at >= START + 41 else ROOM(at), 120, keyframe_every=300
+    )
+    for every, delay in ((10, 45), (2, 30)):
+        frozen = [item for item in said(path, "--every", str(every))["alarms"] if item["state"] == "frozen"]
+        assert len(frozen) == 1
+        assert 39 <= frozen[0]["from_seconds"] <= frozen[0]["raised_at_seconds"] <= 41 + delay
+
+
 def test_looks_may_be_closer(capped: Path) -> None:
     document = said(capped, "--every", "4")
     assert document["every_seconds"] == 4.0

@@ -10,7 +10,7 @@ from agents.vision.fingerprint import fingerprint
 from agents.vision.measure import Trace, measure
 from agents.vision.picture import Picture
 from agents.vision.thresholds import Thresholds
-from support.views import HEIGHT, WIDTH, Image, drawn_room, grainy, lit, looked_at, overlaid
+from support.views import HEIGHT, WIDTH, Image, blurred, drawn_room, grainy, lit, looked_at, overlaid
 
 RATES = (1000, 1400, 1200)
 """Kilobits a second: a rate-controlled encoder takes another quantizer for each keyframe."""
@@ -81,3 +81,26 @@ def test_a_room_that_is_burnt_out_in_part_is_not_frozen() -> None:
     assert "frozen" not in {looks.see(burnt(seed)) for seed in range(10, 14)}
     stands = burnt(99)
     assert [looks.see(stands) for _ in range(3)][1:] == ["frozen", "frozen"]
+
+
+def test_a_lamp_that_is_switched_teaches_nothing_of_the_noise() -> None:
+    """All of the picture differs from the look before by a hundred times the noise: learnt from, new noise would be held for half as new as ever."""
+    room, looks = drawn_room(2), Looks()
+    assert {looks.see(grainy(room, 2.0, seed)) for seed in range(4)} == {"ok"}
+    dim = lit(room, 0.55)
+    assert {looks.see(grainy(view, 2.0, 10 + seed)) for seed, view in enumerate([dim, room] * 4)} == {"ok"}
+    assert looks.eye._usual._renewed["coloured"].known == pytest.approx(1.2, abs=0.4)
+
+
+def test_what_takes_the_noise_away_has_not_frozen_the_picture() -> None:
+    """Something flat over half of the view, or a lens out of focus behind the sensor: the same again says nothing there, and the state is another."""
+    room, looks = drawn_room(1), Looks()
+    assert {looks.see(grainy(room, 2.0, seed)) for seed in range(4)} == {"ok"}
+
+    def hidden(seed: int) -> Image:
+        seen = grainy(room, 2.0, seed)
+        seen[:, : WIDTH * 6 // 10] = (120, 60, 40)
+        return seen
+
+    assert "frozen" not in {looks.see(hidden(seed)) for seed in range(10, 15)}
+    assert "frozen" not in {looks.see(blurred(grainy(room, 2.0, seed), 4)) for seed in range(20, 25)}
