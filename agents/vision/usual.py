@@ -23,8 +23,8 @@ NOISE_RENEWED = 0.8
 """White noise is new by 1.1, what a camera or an encoder has smoothed by more; less is a fine pattern, of gravel or a fence."""
 LATELY = 0.3
 """Share by which the noise of lately follows each sound look."""
-MOST_RENEWED = 4.0
-"""Smoothed noise reaches it; what differs by more is another light's, and would be learnt from for hundreds of looks."""
+MOST_RENEWED = 5.0
+"""Smoothed noise reaches 4; what differs by more is another light's: learnt from, it would be felt for hundreds of looks."""
 TELLING_GRAIN = 0.4
 """Of so much noise, in levels, an encoder that has less to do leaves more, not nothing."""
 
@@ -118,7 +118,8 @@ class Usual:
         kind, facts = _kind(light), _facts(measures)
         known, again = self._known.get(kind), measures.repeat
         self._same[kind].learn(again.same_ratio)
-        self._renewed[kind].learn(None if again.renewed is None else min(MOST_RENEWED, again.renewed))
+        if again.renewed is not None and again.renewed <= MOST_RENEWED:
+            self._renewed[kind].learn(again.renewed)
         self._lately[kind] = (1 - LATELY) * self._lately.get(kind, facts[6]) + LATELY * facts[6]
         if known is not None:
             self._known[kind] = tuple(
