@@ -61,7 +61,8 @@ class Beside:
     grain_left: float | None
     """The share of its luma's usual noise that is there; None where that is too little to tell."""
     grain_again: float | None
-    """The same, however little is usual: a picture that comes again comes with the noise that it had."""
+    """The same, however little is usual, or of that of lately where this is less: a picture that comes again comes with the noise that it had,
+    and by day a sensor has a third of what it had under the lamps."""
     grain_kept: float | None
     """The same of the noise that there was lately: an encoder at a given rate that had noise or a crowd to code saves on noise for minutes after."""
     stripe_gain: float | None
@@ -101,7 +102,7 @@ class Usual:
             tint_shift=shift(measures.tint.ends, known[:6]),
             grain_ratio=max(facts[place] / max(0.5, known[place]) for place in (6, 8)),
             grain_left=_grain_left(facts, known),
-            grain_again=facts[6] / known[6] if known[6] > 0 else None,
+            grain_again=facts[6] / least if (least := min(known[6], self._lately[kind])) > 0 else None,
             grain_kept=facts[6] / self._lately[kind] if min(known[6], self._lately[kind]) >= TELLING_GRAIN else None,
             stripe_gain=facts[7] / max(1.0, known[7]),
             same_times=None if same is None else (again.same_ratio or 0.0) / max(LEAST_SAME, same),

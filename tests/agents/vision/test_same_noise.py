@@ -104,3 +104,13 @@ def test_what_takes_the_noise_away_has_not_frozen_the_picture() -> None:
 
     assert "frozen" not in {looks.see(hidden(seed)) for seed in range(10, 15)}
     assert "frozen" not in {looks.see(blurred(grainy(room, 2.0, seed), 4)) for seed in range(20, 25)}
+
+
+def test_a_picture_that_freezes_in_better_light_than_the_usual_is_frozen() -> None:
+    """Under the lamps there was three times the noise: what is left by day is the sensor's own, and nothing has taken it away."""
+    room, looks = drawn_room(1), Looks()
+    assert {looks.see(grainy(lit(room, 0.6), 4.0, seed)) for seed in range(5)} == {"ok"}
+    assert {looks.see(grainy(room, 1.2, seed)) for seed in range(50, 54)} == {"ok"}
+    stands = grainy(room, 1.2, 99)
+    assert looks.see(stands) == "ok"
+    assert {looks.see(stands) for _ in range(6)} == {"frozen"}
