@@ -358,7 +358,7 @@ class Service:
 
         This machine's clock was wrong: the collector doesn't know what the recorders' indexes held, nor what the site has.
         """
-        if self.uncounted.hear(self.rounds, counts=counts):
+        if self.uncounted.hear(self.rounds, counts=counts, now=to_millis(self.clock.now())):
             log.warning("reports count at the collector again: the recorders' indexes are read anew for it")
             forget_history(self.state)
             self._owes_history = True

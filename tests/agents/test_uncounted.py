@@ -13,7 +13,7 @@ from monitor.model.clock import ManualClock, SystemClock
 from monitor.model.envelope import Envelope
 from monitor.model.observation import Kind
 from monitor.model.report import Report
-from monitor.model.span import DAY, HOUR, from_millis
+from monitor.model.span import DAY, HOUR, MINUTE, from_millis
 from monitor.regulations.loader import load
 from support.centre import NOW, instant
 from support.enrolled import identity
@@ -26,18 +26,26 @@ RECORDER = {"id": "nvr", "driver": "hikvision", "url": f"http://127.0.0.1:{close
 
 def test_once_reports_count_again_each_index_is_to_be_read_anew_once_over_restarts_too(tmp_path: Path) -> None:
     said = []
-    for counts in (True, False, False, True, True, False, True):
+    for day, counts in enumerate((True, False, False, True, True, False, True)):
         state = State(tmp_path / "state", "a")
-        said.append(Uncounted(state).hear(["nvr", "dvr"], counts=counts))
+        said.append(Uncounted(state).hear(["nvr", "dvr"], counts=counts, now=NOW + day * DAY))
         state.close()
     assert said == [False, False, False, True, False, False, True]
     state = State(tmp_path / "state", "a")
     uncounted = Uncounted(state)
     assert [uncounted.take(name) for name in ("nvr", "nvr", "other", "dvr", "dvr")] == [True, False, False, True, False]
-    assert not uncounted.hear(["nvr"], counts=True)
+    assert not uncounted.hear(["nvr"], counts=True, now=NOW + 8 * DAY)
     assert not uncounted.take("nvr")
-    uncounted.hear(["nvr"], counts=False)
+    uncounted.hear(["nvr"], counts=False, now=NOW + 8 * DAY)
     assert not uncounted.take("nvr"), "by a clock that is still wrong"
+    state.close()
+
+
+def test_a_clock_at_the_edge_of_what_counts_has_no_recorder_read_anew_time_and_again(tmp_path: Path) -> None:
+    state = State(tmp_path / "state", "a")
+    uncounted = Uncounted(state)
+    said = [uncounted.hear(["nvr"], counts=minute % 2 == 1, now=NOW + minute * MINUTE) for minute in range(13 * 60)]
+    assert [minute for minute, told in enumerate(said) if told] == [1, 361, 721]
     state.close()
 
 
