@@ -11,6 +11,7 @@ from typing import Final
 import cv2
 import numpy as np
 import numpy.typing as npt
+from numpy import fft  # with the module: NumPy loads it when it is first used, and then memory may be limited
 
 Phasors = npt.NDArray[np.complex64]
 """For each cell a complex number, shape (rows, columns): its length how much of an edge, its angle twice the direction."""
@@ -279,7 +280,7 @@ def _tried(approved: Phasors, seen: Phasors, aspect: float, turns: Sequence[tupl
     rows, columns = seen.shape
     laid = np.stack([warped(approved, rotation, zoom, aspect) for rotation, zoom in turns])
     frame = (2 * rows, 2 * columns)
-    cross = np.fft.ifft2(np.conj(np.fft.fft2(laid, frame)) * np.fft.fft2(seen, frame)).real
+    cross = fft.ifft2(np.conj(fft.fft2(laid, frame)) * fft.fft2(seen, frame)).real
     mine, yours = _common(_energy(laid), ahead=False), _common(_energy(seen[None]), ahead=True)
     scale = np.sqrt(np.maximum(mine[0] * yours[0], 1e-12))
     enough = (mine[1] >= _LEAST_OVERLAP) & (yours[1] >= _LEAST_OVERLAP)
