@@ -66,10 +66,8 @@ def test_reports_that_are_on_their_way_are_answered_and_there_or_refused_and_now
         assert not any(command_of(str(pid)) for pid in workers)
     log = [json.loads(line) for line in (tmp_path / "log").read_text().splitlines()]
     quick = "what the database has acknowledged may be lost"  # the tests' PostgreSQL syncs nothing, and is told so
-    late = "Cancel 1 running task(s)"  # one that waited for a processor for all of the 3 s is not answered, and audited as such
     wrong = [item for item in log if item["level"] in {"warning", "error", "critical"} and item["event"] != quick]
-    assert not [item for item in wrong if not item["event"].startswith(late)]
-    assert len(wrong) <= 1, "no more than one was broken off"
+    assert not wrong, "nothing was broken off"
     audit(url, senders, context)
 
 
