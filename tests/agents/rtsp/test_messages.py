@@ -178,7 +178,7 @@ def test_garbage_that_looks_like_something_costs_no_more_than_other_garbage(garb
     before = time.process_time()
     with suppress(MalformedError):
         parser.feed(garbage * (100_000 // len(garbage)))
-    assert time.process_time() - before < 1.0  # a busy machine makes processor time dearer, too
+    assert time.process_time() - before < 0.3
 
 
 @pytest.mark.parametrize(
