@@ -16,6 +16,9 @@ from dashboards.gate import Gate
 from dashboards.refusals import make_ready
 from monitor.api.load import Load
 
+LOOK_SECONDS = 0.1
+"""How often a server that ends looks for connections that came in meanwhile, as uvicorn does for those that have gone."""
+
 
 class CollectorServer(uvicorn.Server):
     """A server that counts the turns of its event loop, ten a second, and has a gate before its door."""
@@ -31,6 +34,25 @@ class CollectorServer(uvicorn.Server):
         """Count a turn."""
         self.turns += 1
         return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket] | None = None) -> None:
+        """Let nobody in any more, wait for those who are inside, and let out those who were still on their way in.
+
+        uvicorn tells the connections that there are at this moment. One whose handshake ends after it, or that the gate has
+        just let in, would be kept and answered until the time of grace is over, and then be broken off in the middle.
+        """
+        letting_out = asyncio.create_task(self._let_out())
+        try:
+            await super().shutdown(sockets)
+        finally:
+            letting_out.cancel()
+
+    async def _let_out(self) -> None:
+        """End connections as they become idle, whenever they came; the others' answers say that they are the last."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            for connection in list(self.server_state.connections):
+                connection.shutdown()
 
     async def startup(self, sockets: list[socket] | None = None) -> None:
         """Begin to answer at these sockets. What comes by TLS can't be read from before the door: there is no gate."""

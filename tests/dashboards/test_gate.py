@@ -6,6 +6,7 @@ import asyncio
 import json
 import resource
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator, MutableMapping
 from contextlib import ExitStack, contextmanager, suppress
@@ -30,12 +31,15 @@ from dashboards.serve import create_app, listen
 from dashboards.server import CollectorServer
 from monitor.api.load import RETRY_SECONDS, Load
 from monitor.api.routes import REPORTS
+from monitor.collector.settings import TlsSettings
 from support.answering import answering
+from support.authority import Authority
 from support.dashboard import District
 from support.parts import require
 
 PLACES = 3
 REPORT = b"POST /api/v1/reports HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"
+KEPT = b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n"
 LIVE = b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 Address = tuple[str, int]
 
@@ -478,6 +482,40 @@ def test_told_to_stop_who_waits_is_told_to_return(
         assert all_of(silent) == b""
         application.let_go(PLACES)
         assert all(head_of(one).startswith(b"HTTP/1.1 200") for one in inside)
+
+
+def test_told_to_stop_who_was_still_on_the_way_in_does_not_hold_up_the_end(
+    application: Application, herd: Herd, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    authority = Authority(tmp_path, "district")
+    trusting = ssl.create_default_context(cafile=authority.file)
+    tls = TlsSettings(certificate=authority.leaf, key=authority.leaf_key)
+    with answering(application, tls=tls) as (server, address), ExitStack() as stack:
+        stack.callback(application.let_go, PLACES)
+
+        def enter(connection: socket.socket, said: bytes) -> ssl.SSLSocket:
+            inside = stack.enter_context(trusting.wrap_socket(connection, server_hostname="127.0.0.1"))
+            inside.sendall(said)
+            return inside
+
+        on_the_way = herd(address, b"")
+        at_work = enter(herd(address, b""), REPORT)  # after whom the other one has been taken as well
+        until(lambda: application.load.requests == 1, 10, "a report is in the works")
+        server.should_exit = True
+        until(lambda: _is_refused(address), 10, "nobody is let in any more")
+        late = enter(on_the_way, KEPT)
+        with suppress(OSError):  # it is reset when a request is on its way
+            while late.recv(65_536):
+                late.sendall(KEPT)
+        application.let_go(1)
+        assert head_of(at_work).startswith(b"HTTP/1.1 200"), "the late one was let out before the time was over"
+    assert not caplog.records, "nothing was broken off"
+
+
+def _is_refused(address: Address) -> bool:
+    with suppress(ConnectionRefusedError), socket.create_connection(address, 5):
+        return False
+    return True
 
 
 def test_where_no_more_files_can_be_opened_who_waits_makes_room(
