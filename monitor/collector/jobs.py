@@ -31,8 +31,8 @@ AFTER_FAILURE: Millis = 5 * MINUTE
 LONG_SECONDS = 1.0
 SHARE = 50
 LONGEST_REST = 5
-"""Evaluations that take a second or more take a fiftieth of a processor, however much was told of an institution: they are made less often, so that
-the others are judged in time; but at least as often as those that fail are tried, and at each fifth interval where that is sooner, so that nobody is
+"""Evaluations that take a second of a processor or more take a fiftieth of one, however much was told of an institution: they are made less often,
+so that the others are judged in time; but at least as often as those that fail are tried, and at each fifth interval where that is sooner, so that nobody is
 lost sight of: who judges each two seconds (the demo) looks at what happens within a minute, on a machine that may be busy."""
 
 
@@ -81,7 +81,7 @@ def evaluate_due(context: Context, limit: int = 100) -> int:
 
 
 def _evaluate(context: Context, institution_id: str, due: Millis) -> bool:
-    began = context.clock.monotonic()
+    began = context.clock.worked()  # not what a busy machine or a slow database makes it wait: nobody's spans are the reason for that
     until = context.now() + context.settings.evaluate_every
     claim = partial(evaluations.claim, institution_id=institution_id, due=due, until=until)
     try:
@@ -91,7 +91,7 @@ def _evaluate(context: Context, institution_id: str, due: Millis) -> bool:
     except Exception:
         log.exception("institution not evaluated", institution=institution_id)
     else:
-        _rest(context, institution_id, until, context.clock.monotonic() - began)
+        _rest(context, institution_id, until, context.clock.worked() - began)
         return evaluated
     again = max(until, context.now() + AFTER_FAILURE)
     with writing(context.engine) as session:
@@ -101,7 +101,7 @@ def _evaluate(context: Context, institution_id: str, due: Millis) -> bool:
 
 
 def _rest(context: Context, institution_id: str, due: Millis, took: float) -> None:
-    """Put off an institution's next evaluation where the last one took so many seconds that they would take more than their share."""
+    """Put off an institution's next evaluation where the last one took so many seconds of a processor that they would take more than their share."""
     if took < LONG_SECONDS:
         return
     longest = min(AFTER_FAILURE, LONGEST_REST * context.settings.evaluate_every)

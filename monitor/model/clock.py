@@ -9,7 +9,7 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """Wall and monotonic time, kept apart, and waiting."""
+    """Wall, monotonic and processor time, kept apart, and waiting."""
 
     def now(self) -> datetime:
         """Return the wall clock: an aware UTC instant."""
@@ -17,6 +17,10 @@ class Clock(Protocol):
 
     def monotonic(self) -> float:
         """Return seconds that never step back; their zero has no meaning."""
+        ...
+
+    def worked(self) -> float:
+        """Return the seconds of a processor's time that the calling thread has taken; their zero has no meaning."""
         ...
 
     async def sleep(self, seconds: float) -> None:
@@ -35,6 +39,10 @@ class SystemClock:
         """Return the machine's monotonic seconds."""
         return time.monotonic()
 
+    def worked(self) -> float:
+        """Return what the system accounts to the calling thread."""
+        return time.thread_time()
+
     async def sleep(self, seconds: float) -> None:
         """Wait for `seconds` on the event loop."""
         await asyncio.sleep(seconds)
@@ -47,6 +55,7 @@ class ManualClock:
         """Start at `now` (aware) and at `monotonic` seconds."""
         self._now = now.astimezone(UTC)
         self._monotonic = monotonic
+        self._worked = 0.0
 
     def now(self) -> datetime:
         """Return the instant that was set."""
@@ -55,6 +64,10 @@ class ManualClock:
     def monotonic(self) -> float:
         """Return the monotonic seconds that were set."""
         return self._monotonic
+
+    def worked(self) -> float:
+        """Return the seconds of work that were told."""
+        return self._worked
 
     async def sleep(self, seconds: float) -> None:
         """Move both clocks on by `seconds` and let other tasks run."""
@@ -65,6 +78,11 @@ class ManualClock:
         """Move both clocks on by `seconds`."""
         self._now += timedelta(seconds=seconds)
         self._monotonic += seconds
+
+    def work(self, seconds: float) -> None:
+        """Move all clocks on by `seconds` in which the processor was never idle."""
+        self.advance(seconds)
+        self._worked += seconds
 
     def step(self, seconds: float) -> None:
         """Step the wall clock alone, as NTP or a person does."""
