@@ -81,7 +81,7 @@ def evaluate_due(context: Context, limit: int = 100) -> int:
 
 
 def _evaluate(context: Context, institution_id: str, due: Millis) -> bool:
-    began = context.clock.worked()  # not what a busy machine or a slow database makes it wait: nobody's spans are the reason for that
+    began = context.clock.worked()  # what a busy machine or a slow database makes it wait is nobody's fault
     until = context.now() + context.settings.evaluate_every
     claim = partial(evaluations.claim, institution_id=institution_id, due=due, until=until)
     try:

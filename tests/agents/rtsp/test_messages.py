@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 import ipaddress
 import threading
-import time
 from contextlib import suppress
 
 import pytest
@@ -21,6 +20,7 @@ from agents.rtsp.nal import H264, ParameterSets
 from agents.rtsp.sdp import parse_description
 from agents.rtsp.wire import Parser
 from monitor.model.observation import StreamCause
+from support.cost import costing_less_than
 from support.rtsp_device import SDP
 
 URL = "rtsp://192.0.2.10/live?channel=1"
@@ -175,21 +175,18 @@ def test_garbage_that_looks_like_something_costs_no_more_than_other_garbage(garb
     """A device that sends it would else hold up all others: so much as one read took three seconds once."""
     parser = Parser(Collector())
     parser.feed(rtp_like(1))
-    before = time.process_time()
-    with suppress(MalformedError):
+    with costing_less_than(0.3), suppress(MalformedError):
         parser.feed(garbage * (100_000 // len(garbage)))
-    assert time.process_time() - before < 0.3
 
 
 @pytest.mark.parametrize(
     "challenge", ["Digest x=1, " + "a" * 4000, "Digest " + "a-" * 2000, "Digest x=1, " + "a " * 2000]
 )
 def test_a_challenge_that_makes_no_sense_is_refused_at_once(challenge: str) -> None:
-    before = time.process_time()
-    for _ in range(4):
-        with pytest.raises(MalformedError):
-            choose_challenge([challenge])
-    assert time.process_time() - before < 0.1
+    with costing_less_than(0.1):
+        for _ in range(4):
+            with pytest.raises(MalformedError):
+                choose_challenge([challenge])
 
 
 def test_endless_line_breaks_neither_fill_the_buffer_nor_make_messages() -> None:
