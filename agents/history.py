@@ -7,6 +7,7 @@ from agents.reporter import Reporter
 from agents.site import Site
 from agents.state import State
 from monitor.model.observation import Kind, Subject
+from monitor.model.report import EARLIEST
 from monitor.model.span import Millis
 
 HISTORY = (Kind.CLOCK, Kind.RECORDINGS, Kind.FOOTAGE_LOST, Kind.WRITTEN, Kind.MAIN_STREAM)
@@ -21,7 +22,8 @@ def forget_history(state: State) -> None:
 def tell_history(site: Site, journal: Journal, state: State, reporter: Reporter, now: Millis) -> None:
     """Report once to each collector what the site's recorders held before `now`. Raises DatabaseError.
 
-    What is dated later was seen while this machine's clock was ahead: a report that says it counts for nothing.
+    What is dated later, or before there was anything to see, was seen while this machine's clock was ahead or had lost its
+    battery: a report that says it counts for nothing, with all that is right in it.
     """
     whom = f"{reporter.identity.institution} {reporter.identity.agent}"
     if state.get(_KEY) == whom:
@@ -30,7 +32,7 @@ def tell_history(site: Site, journal: Journal, state: State, reporter: Reporter,
     subjects += [Subject(kind="camera", id=item.id) for item in site.cameras]
     for subject in subjects:
         for kind in HISTORY:
-            seen = [item for item in journal.of(subject, kind) if item.end <= now]
+            seen = [item for item in journal.of(subject, kind) if item.start >= EARLIEST and item.end <= now]
             if seen:
                 reporter.report(seen)
     state.put(_KEY, whom)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from agents.history import tell_history
 from agents.reporter import Reporter
 from agents.run import Service
@@ -13,7 +15,7 @@ from monitor.model.clock import ManualClock, SystemClock
 from monitor.model.envelope import Envelope
 from monitor.model.observation import Kind
 from monitor.model.report import Report
-from monitor.model.span import DAY, HOUR, MINUTE, from_millis
+from monitor.model.span import DAY, HOUR, MINUTE, Millis, from_millis
 from monitor.regulations.loader import load
 from support.centre import NOW, instant
 from support.enrolled import identity
@@ -72,12 +74,13 @@ async def test_the_service_declares_tells_and_reads_anew_what_did_not_count(tmp_
     state.close()
 
 
-def test_the_history_says_nothing_that_is_dated_ahead(tmp_path: Path) -> None:
+@pytest.mark.parametrize("wrong", [NOW + YEAR, 3 * DAY])
+def test_the_history_says_nothing_that_a_wrong_clock_dated(wrong: Millis, tmp_path: Path) -> None:
     """Its report would count for nothing, and be told anew for ever."""
     site = site_of(write_site(tmp_path, [], recorders=[RECORDER]))
     state = State(site.state_dir, site.institution.id)
     journal, outbox = state.journal(), state.outbox()
-    journal.append([instant("recorder/nvr", Kind.CLOCK, NOW + at, {"offset_seconds": 0.0}) for at in (-HOUR, YEAR)])
+    journal.append([instant("recorder/nvr", Kind.CLOCK, at, {"offset_seconds": 0.0}) for at in (wrong, NOW - HOUR)])
     clock = ManualClock(from_millis(NOW))
     tell_history(site, journal, state, Reporter(outbox, clock, identity("wj-0001"), state.boot), NOW)
     (told,) = outbox.take(9, 1 << 20)
