@@ -57,7 +57,7 @@ class Measures:
         """Return what `numbers` gave. Raises ValueError for another count, TypeError for what is no finite number, and for None where that can't be."""
         if len(numbers) != MEASURES:
             raise ValueError(f"{len(numbers)} numbers are no measures")
-        for value, name in zip(numbers, _NAMES, strict=True):
+        for value, name in zip(numbers, NAMES, strict=True):
             known = name in _MAY_BE_NONE if value is None else type(value) in _KINDS and math.isfinite(value)
             if not known:
                 raise TypeError(f"{name} is no number")
@@ -71,11 +71,11 @@ _PARTS: tuple[tuple[Callable[..., Any], int], ...] = tuple(
 """Who asks each question, in the order of `Measures`, and by how many numbers."""
 
 _FIELDS = [item for part in (Levels, Drawn, Grain, Tint, Stripes, Smear, Repeat) for item in fields(part)]
-_NAMES = tuple(item.name for item in _FIELDS)
+NAMES = tuple(item.name for item in _FIELDS)
 _MAY_BE_NONE = frozenset(item.name for item in _FIELDS if "None" in str(item.type))
 _KINDS = (int, float)
 
-MEASURES = len(_NAMES)
+MEASURES = len(NAMES)
 """So many numbers are measured."""
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TypeVar
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -227,7 +228,7 @@ class Recurrence:
             self._had[latest // steps % KEPT_SECONDS] = True
         newest = np.maximum.accumulate(np.maximum(own, latest))
         before = np.concatenate([[latest], newest[:-1]])
-        goes_on = (before - moments <= back) & (own - before <= kept) & (newest < self._base + OPEN_STEPS - 2)
+        goes_on = (before - moments <= back) & (own - before <= kept) & (newest - self._base < OPEN_STEPS - 2)
         if not goes_on[0]:
             self._go_to(int(newest[0]))
             self._put()
@@ -636,8 +637,6 @@ class _Past:
 
     def waves(self, step: int, ends: Curve) -> tuple[Curve, Curve]:
         """Return the spectra of the curve's blocks, so far from one to the next, and those of windows; as OpenCV packs them: shape (blocks, BLOCK)."""
-        import cv2
-
         blocks = -(-len(self.curve) // step)
         padded = np.zeros((blocks - 1) * step + BLOCK, np.float32)
         padded[: len(self.curve)] = self.curve
@@ -699,8 +698,6 @@ def _aligned(rows: int) -> Curve:
 
 def _products(waves: Curve, ends: Curve) -> Curve:
     """Return the products of windows with blocks, at each place of these, by the spectra of both: shape (ends, blocks, BLOCK)."""
-    import cv2
-
     # Of what OpenCV packs the first and the last value are real ones.
     room, products = _ROOM.products(len(ends) * len(waves))
     made = room.reshape(len(ends), *waves.shape)

@@ -311,3 +311,10 @@ def test_a_loop_behind_three_bidirectional_frames_in_a_row_is_found(fps: int) ->
                 found.append(sent / fps)
     assert found
     assert 200 + 80 < found[0] <= 200 + 80 + 120
+
+
+@pytest.mark.parametrize("zero", [-9e17, 4.7e17, 1.8e18])
+def test_times_of_which_a_second_is_lost_end(zero: float) -> None:
+    recurrence = Recurrence()
+    recurrence.frames([(zero + 200.0 * number, 1000, False) for number in range(10)])
+    assert not recurrence.looping

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import math
 import struct
+import zlib
 
 import pytest
 
 from agents.simulators.scenes import Scene
-from agents.vision.fingerprint import CELL_BYTES, fingerprint
+from agents.vision.fingerprint import CELL_BYTES, NUMBERS, fingerprint
 from agents.vision.imprint import IMPRINT_BYTES
-from agents.vision.measure import MEASURES, measure
+from agents.vision.measure import MEASURES, NAMES, measure
 from agents.watch.answer import read, written
 from agents.watch.decoder_child import decode
 from support.pictures import draws, encoded
 
 KEYFRAMES = encoded(draws(Scene("gate", width=352, height=288, name="Camera 01"))["room"], 352, 288, looks=2)
 PICTURES = [picture for picture in (decode("h264", keyframe) for keyframe in KEYFRAMES) if picture is not None]
-HEAD = 8 + 8 * (MEASURES + 7)
+HEAD = 12 + 8 * (MEASURES + 7)
 
 
 def told(*, imprint: bool = True) -> bytes:
@@ -51,6 +52,13 @@ def test_an_answer_that_is_cut_is_none(length: int) -> None:
         read(told()[:length])
 
 
+def test_an_answer_by_a_child_with_as_many_other_numbers_is_none() -> None:
+    """A child that is begun after the program was updated under its agent is the new version; who reads it is the old one."""
+    names = " ".join((*NAMES[1:], NAMES[0], *NUMBERS))
+    with pytest.raises(ValueError, match="another version"):
+        read(struct.pack("<I", zlib.crc32(names.encode())) + told()[4:])
+
+
 def test_an_answer_that_is_too_long_is_none() -> None:
     with pytest.raises(ValueError, match="bytes"):
         read(told() + b"\0")
@@ -61,7 +69,7 @@ def test_an_answer_that_is_too_long_is_none() -> None:
 def test_what_is_no_number_is_none(number: int, odd: float) -> None:
     """The first measure, one that may be unknown, the first and the last number of the view."""
     spoilt = bytearray(told())
-    struct.pack_into("d", spoilt, 8 + 8 * number, odd)
+    struct.pack_into("<d", spoilt, 12 + 8 * number, odd)
     unknown = number == MEASURES - 2 and math.isnan(odd)
     if unknown:
         assert read(bytes(spoilt))[2].repeat.changed_ratio is None
