@@ -33,7 +33,7 @@ LEADING: Final = (
 
 _NAMED: Final = {
     "black_p95": "luma_p95", "dark_p90": "block_p90", "dusk_p90": "block_p90", "dusk_grain": "grain_left",
-    "frozen_same_alone": "same_ratio", "frozen_most_grain": "grain_left",
+    "frozen_same_alone": "same_ratio", "frozen_most_grain": "grain_left", "frozen_loose_renewed": "renewed",
     "striped_level": "stripe_level", "striped_ratio": "stripe_ratio", "striped_even": "stripe_even",
     "striped_broad_ratio": "stripe_ratio", "striped_broad_even": "stripe_even", "striped_gain": "stripe_gain",
     "cast_shift": "tint_shift", "corrupt_seam_alone": "seam_share", "corrupt_between_some": "between_more",
@@ -52,6 +52,7 @@ _GAIN: Final[_Derived] = ("registered - identity", lambda n, _: n["registered"] 
 _ZOOMED: Final[_Derived] = ("zoomed - identity", lambda n, _: n["zoomed"] - n["identity"])
 _SETTLED: Final[_Derived] = ("settled - anchored", lambda n, _: n["settled"] - n["anchored"])
 _DERIVED: Final[Mapping[str, _Derived]] = {
+    "frozen_loose_level": ("renewed_left x grain_again", lambda n, _: n["renewed_left"] * n["grain_again"]),
     "moved_gain": _GAIN,
     "moved_loose_gain": _GAIN,
     "moved_settled_gain": _GAIN,

@@ -239,7 +239,11 @@ def _same_noise(e: Evidence, t: Thresholds) -> bool:
     renewed, left = e.measures.repeat.renewed, e.beside.renewed_left
     if renewed is None or left is None or hides_noise(e, t):
         return False
-    return renewed <= t.frozen_renewed and left <= t.frozen_renewed_left
+    if renewed <= t.frozen_renewed and left <= t.frozen_renewed_left:
+        return True
+    level = None if e.beside.grain_again is None else left * e.beside.grain_again
+    less = level is not None and level <= t.frozen_loose_level
+    return less and renewed <= t.frozen_loose_renewed and left <= t.frozen_loose_renewed_left
 
 
 def _looped(e: Evidence, t: Thresholds) -> bool:

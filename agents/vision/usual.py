@@ -10,6 +10,7 @@ import numpy as np
 
 from agents.vision.light import Light
 from agents.vision.measure import Measures
+from agents.vision.repeat import NOISE_GRAIN, Repeat
 from agents.vision.tint import shift
 
 LEARNT_LOOKS = 3
@@ -24,7 +25,9 @@ NOISE_RENEWED = 0.8
 LATELY = 0.3
 """Share by which the noise of lately follows each sound look."""
 MOST_RENEWED = 5.0
-"""Smoothed noise reaches 4; what differs by more is another light's: learnt from, it would be felt for hundreds of looks."""
+MOST_CHANGED = 0.5
+"""Smoothed noise reaches 4; what differs by more, or where most of the picture has changed, is another light's: learnt from, it would be felt for
+hundreds of looks."""
 TELLING_GRAIN = 0.4
 """Of so much noise, in levels, an encoder that has less to do leaves more, not nothing."""
 
@@ -61,8 +64,8 @@ class Beside:
     grain_left: float | None
     """The share of its luma's usual noise that is there; None where that is too little to tell."""
     grain_again: float | None
-    """The same, however little is usual, or of that of lately where this is less: a picture that comes again comes with the noise that it had,
-    and by day a sensor has a third of what it had under the lamps."""
+    """The same, however little is usual, or of that of lately where this is less and still to be seen: a picture that comes again comes with the noise
+    that it had, and by day a sensor has a third of what it had under the lamps. What took all of it away, unnoticed, would soon be that of lately."""
     grain_kept: float | None
     """The same of the noise that there was lately: an encoder at a given rate that had noise or a crowd to code saves on noise for minutes after."""
     stripe_gain: float | None
@@ -102,7 +105,7 @@ class Usual:
             tint_shift=shift(measures.tint.ends, known[:6]),
             grain_ratio=max(facts[place] / max(0.5, known[place]) for place in (6, 8)),
             grain_left=_grain_left(facts, known),
-            grain_again=facts[6] / least if (least := min(known[6], self._lately[kind])) > 0 else None,
+            grain_again=facts[6] / min(known[6], max(NOISE_GRAIN, self._lately[kind])) if known[6] > 0 else None,
             grain_kept=facts[6] / self._lately[kind] if min(known[6], self._lately[kind]) >= TELLING_GRAIN else None,
             stripe_gain=facts[7] / max(1.0, known[7]),
             same_times=None if same is None else (again.same_ratio or 0.0) / max(LEAST_SAME, same),
@@ -119,8 +122,7 @@ class Usual:
         kind, facts = _kind(light), _facts(measures)
         known, again = self._known.get(kind), measures.repeat
         self._same[kind].learn(again.same_ratio)
-        if again.renewed is not None and again.renewed <= MOST_RENEWED:
-            self._renewed[kind].learn(again.renewed)
+        self._renewed[kind].learn(_newness(again))
         self._lately[kind] = (1 - LATELY) * self._lately.get(kind, facts[6]) + LATELY * facts[6]
         if known is not None:
             self._known[kind] = tuple(
@@ -147,6 +149,13 @@ def _facts(measures: Measures) -> _Facts:
         measures.smear.seam_share,
         measures.smear.between_ratio,
     )
+
+
+def _newness(again: Repeat) -> float | None:
+    """Return what a look tells of how new the noise is; None where it tells nothing."""
+    if again.renewed is None or again.renewed > MOST_RENEWED:
+        return None
+    return None if again.changed_ratio is None or again.changed_ratio > MOST_CHANGED else again.renewed
 
 
 def _grain_left(facts: _Facts, known: _Facts | None) -> float | None:

@@ -92,6 +92,22 @@ def test_a_lamp_that_is_switched_teaches_nothing_of_the_noise() -> None:
     assert looks.eye._usual._renewed["coloured"].known == pytest.approx(1.2, abs=0.4)
 
 
+def test_a_picture_that_grows_brighter_teaches_nothing_of_the_noise() -> None:
+    """Most of it differs by three times the noise while a camera fits its exposure: the first looks would make new noise half as new as that."""
+    room, looks = drawn_room(2), Looks()
+    growing = [np.asarray(np.clip(room + np.int16(step), 0, 255), np.uint8) for step in (0, 12, 24, 36, 48)]
+    seen = [*growing, *[growing[-1]] * 6]
+    assert {looks.see(grainy(view, 5.0, seed)) for seed, view in enumerate(seen)} == {"ok"}
+    assert looks.eye._usual._renewed["coloured"].known == pytest.approx(1.2, abs=0.4)
+
+
+def test_a_lens_that_nobody_saw_go_out_of_focus_has_not_frozen_the_picture() -> None:
+    """Nothing was approved, so that each such look counts as sound: the noise of lately falls until what is left of it is as much."""
+    room, looks = drawn_room(3), Looks()
+    assert {looks.see(grainy(room, 2.0, seed)) for seed in range(6)} == {"ok"}
+    assert {looks.see(blurred(grainy(room, 2.0, seed), 2)) for seed in range(20, 34)} == {"ok"}
+
+
 def test_what_takes_the_noise_away_has_not_frozen_the_picture() -> None:
     """Something flat over half of the view, or a lens out of focus behind the sensor: the same again says nothing there, and the state is another."""
     room, looks = drawn_room(1), Looks()
