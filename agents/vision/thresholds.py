@@ -64,7 +64,7 @@ class Thresholds:
     """Of what is usual for the camera: white noise coded anew 0.3, and 0.7 at the lowest bit rates."""
     frozen_loose_renewed: float = _most(1.6)
     frozen_loose_renewed_left: float = _most(0.6)
-    """The same where an encoder comes back to a frozen picture's noise step by step: of 825 frozen looks none has more than 0.585."""
+    """The same where an encoder comes back to a frozen picture's noise step by step: of 827 frozen looks none has more than 0.585."""
     frozen_loose_level: float = _most(0.7)
     """And so much in levels, of the usual: noise that is added makes what is new look less beside it. Of 895 still live looks all but one have 0.73 at least."""
     frozen_same_renewed_left: float = _most(0.45)
