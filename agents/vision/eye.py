@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from agents.vision import approved as rules
 from agents.vision.diagnose import Conditions, Evidence, conditions, hides_noise, may_be_frozen
@@ -46,18 +47,33 @@ class Taken:
 
 @dataclass(frozen=True)
 class Judged:
-    """What one look shows, and the numbers that say so."""
+    """What one look shows, and what says so."""
 
     conditions: Conditions
-    scores: Scores
+    evidence: Evidence
     thresholds: Thresholds
     """By which it was judged."""
-    matched: Match | None
-    """The look beside the approved view; None without one."""
     undecided: bool = False
     """It may be frozen, and isn't called so yet: worth looking again sooner."""
     looped_since: float | None = None
     """Since when the stream has run as it ran before, by the clock of `Eye.frame`: known only once it has for a while."""
+
+    @property
+    def matched(self) -> Match | None:
+        """The look beside the approved view; None without one."""
+        return self.evidence.match
+
+    @cached_property
+    def scores(self) -> Scores:
+        """The numbers that say so, by name, rounded: made when they are asked for, which they are of one look in six."""
+        seen = self.evidence
+        scores = (
+            seen.measures.as_scores()
+            | {"looped": float("looped" in self.conditions.entering), "copied": float(seen.copied)}
+            | {"alike": None if seen.alike is None else round(seen.alike, 4)}
+            | {name: None if value is None else round(value, 4) for name, value in vars(seen.beside).items()}
+        )
+        return scores if seen.match is None else scores | seen.match.as_scores()
 
 
 class Eye:
@@ -160,15 +176,8 @@ class Eye:
                 for item in self._settling:
                     if item.approved.light == view.light and item.wants():
                         _learn(item, view, before, sound, thresholds)
-        scores = (
-            measures.as_scores()
-            | {"looped": float("looped" in found.entering), "copied": float(copied)}
-            | {"alike": None if alike is None else round(alike, 4)}
-            | {name: None if value is None else round(value, 4) for name, value in vars(beside).items()}
-        )
-        scores |= {} if matched is None else matched.as_scores()
         since = self._loop.since if copied else None
-        return Judged(found, scores, thresholds, matched, undecided=may_be_frozen(seen, thresholds), looped_since=since)
+        return Judged(found, seen, thresholds, undecided=may_be_frozen(seen, thresholds), looped_since=since)
 
     def _alike(self, taken: Taken | None, changed: float | None, *, hidden: bool) -> float | None:
         """Return how far the stream is that of earlier times, encoded anew, by its rhythm or by its pictures' noise; None where it is none.

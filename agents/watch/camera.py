@@ -7,6 +7,7 @@ import contextlib
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from pydantic import JsonValue
 
@@ -16,7 +17,7 @@ from agents.rtsp.rtp import FrameEvent
 from agents.rtsp.stream import Stream, StreamInfo
 from agents.views import ApprovedView, agreed_view
 from agents.vision.diagnose import OK, Diagnosis, look
-from agents.vision.eye import Eye
+from agents.vision.eye import Eye, Judged
 from agents.vision.loop import Loop
 from agents.watch.awake import Awake
 from agents.watch.begins import Begins
@@ -112,7 +113,6 @@ class CameraState:
     lost_packets: int = 0
     looks: int = 0
     reconnects: int = 0
-    scores: dict[str, JsonValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -246,7 +246,8 @@ class CameraWatch:
         if self._gauge is None or self.state.info is None or self.stream.state != "up":
             return
         self.state.rates = self._gauge.take(self._newest) or self.state.rates
-        self.stream.note(facts_of(self.state.info, self.state.rates))
+        facts = facts_of(self.state.info, self.state.rates)
+        self.stream.note(lambda: facts)
 
     async def _visit(self) -> bool:
         """Hold one session until the stream fails (True) or another camera's turn comes (False)."""
@@ -525,8 +526,6 @@ class CameraWatch:
         self._eye.approved = tuple(item.fingerprint for item in approved)
         judged = self._eye.look(looked.measures, looked.view, self._filming.taken(looked.imprint))
         self._undecided = judged.undecided
-        scores: dict[str, JsonValue] = dict(judged.scores)
-        self.state.scores = scores
         self._diagnosis = look(self._diagnosis, judged.conditions, at, judged.thresholds, self._last_look)
         self._last_look = at
         state = self._diagnosis.state
@@ -536,13 +535,13 @@ class CameraWatch:
             agreed = agreed_view(judged.matched, approved) if state == OK else None
             # Another light, or a view approved since: from this look on it agrees with another view.
             since = at if self.view.state == state and self.view.cause != agreed else self._known_since(at)
-            facts = {**scores, "thresholds": self._bounds_digest}
+            figures = partial(_figures, judged, self._bounds_digest)
             basis = Basis.SAMPLED if self._sampled else Basis.WATCHED
             if judged.looped_since is not None and state == "looped" and self.view.state != state:
                 # What was played before an outage, too, was not seen while it lasted.
                 began = max(self._wall(judged.looped_since), self._followed_since)
-                self._was_looped(began, since, basis, facts)
-            self.view.set(since, state, agreed, basis=basis, facts=facts)
+                self._was_looped(began, since, basis, figures())
+            self.view.set(since, state, agreed, basis=basis, facts=figures)
             self._looked_until = at
 
     def _sent_at(self, monotonic: float) -> Millis:
@@ -614,6 +613,11 @@ class CameraWatch:
     def _wall(self, monotonic: float) -> Millis:
         """Turn a monotonic instant of the recent past into wall time."""
         return self._now() - round((self._clock.monotonic() - monotonic) * SECOND)
+
+
+def _figures(judged: Judged, thresholds: str) -> dict[str, JsonValue]:
+    """Return a look's numbers, and by which thresholds it was judged."""
+    return {**judged.scores, "thresholds": thresholds}
 
 
 async def _close(stream: Stream) -> None:

@@ -12,6 +12,9 @@ from monitor.model.span import Basis, Millis
 
 Sink = Callable[[Observation], None]
 
+Facts = Callable[[], dict[str, JsonValue]]
+"""Returns the figures of a state that holds: made when they are handed on, for most are followed by newer ones before that."""
+
 
 @dataclass
 class _Holding:
@@ -21,7 +24,7 @@ class _Holding:
     detail: str
     basis: Basis | None
     source: Source
-    facts: dict[str, JsonValue]
+    facts: Facts
 
 
 class Track:
@@ -56,7 +59,7 @@ class Track:
         detail: str = "",
         basis: Basis | None = Basis.WATCHED,
         source: Source = Source.PROBE,
-        facts: dict[str, JsonValue] | None = None,
+        facts: Facts | None = None,
     ) -> None:
         """From `at` on another state holds; the same state only takes the newer figures. `at` may lie in the past."""
         holding = self._holding
@@ -68,9 +71,9 @@ class Track:
         since = at if self._told is None else max(at, self._told)
         if self._holding is not None:
             since = max(since, self._holding.since)
-        self._holding = _Holding(since, state, cause, detail, basis, source, facts or {})
+        self._holding = _Holding(since, state, cause, detail, basis, source, facts or dict)
 
-    def note(self, facts: dict[str, JsonValue]) -> None:
+    def note(self, facts: Facts) -> None:
         """Take newer figures of the state that holds."""
         if self._holding is not None:
             self._holding.facts = facts
@@ -92,7 +95,7 @@ class Track:
                 source=holding.source,
                 expires=until + self.holds_for,
                 detail=holding.detail,
-                facts=holding.facts,
+                facts=holding.facts(),
             )
         )
         holding.since = self._told = until

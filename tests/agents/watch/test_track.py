@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import JsonValue
 
 from agents.watch.track import Track
 from monitor.model.ledger import timeline
@@ -40,12 +42,28 @@ def test_a_state_is_told_up_to_the_flush_and_goes_on_from_there() -> None:
 
 def test_the_same_state_only_takes_newer_figures() -> None:
     track, seen = tracked()
-    track.set(100, "up", facts={"mean": 1})
-    track.set(150, "up", facts={"mean": 2})
+    track.set(100, "up", facts=lambda: {"mean": 1})
+    track.set(150, "up", facts=lambda: {"mean": 2})
     track.set(160, "up")
     track.flush(200)
     assert spans(seen) == [(100, 200, "up", None)]
     assert seen[0].facts == {"mean": 2}
+
+
+def test_figures_are_made_when_they_are_handed_on() -> None:
+    """Of one look in six, as reports are written once a minute."""
+    track, _ = tracked()
+    made: list[int] = []
+
+    def figures(number: int) -> dict[str, JsonValue]:
+        made.append(number)
+        return {"mean": number}
+
+    for number in range(6):
+        track.set(100 + number, "up", facts=partial(figures, number))
+    assert made == []
+    track.flush(200)
+    assert made == [5]
 
 
 def test_another_cause_or_basis_is_another_span() -> None:
