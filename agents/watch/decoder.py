@@ -31,8 +31,8 @@ TURN_SECONDS = 10.0
 """So long a look waits for those of other cameras; a keyframe that is older then is not looked at any more."""
 
 TOGETHER_SECONDS = 0.25
-"""So long a look that has its answer waits for those that were asked for with it, which are some each second: what judges them one after the other costs
-an eighth of this process less than what judges each on its own, between other work."""
+"""So long a look that has its answer waits for those that were asked for with it, which are some each second: to judge them one after the other costs
+less than to judge each on its own, between other work."""
 
 MOST_FILMS = 4
 """Of a site's cameras so many are filmed at a time: a film may take 8 MiB here, and as much again on its way to the child."""
