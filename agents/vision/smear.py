@@ -27,6 +27,8 @@ DRAWN_SHARE, DRAWN_STEP = 0.25, 0.15
 """From row to row it then differs by this share of that, or by this step, at most."""
 BETWEEN_SHARE, BETWEEN_STEP = 0.15, 1.5
 """A row of blocks lies between those above and below it where it is as near to half-way, of a change across by so many levels."""
+BETWEEN_MOST = 16
+"""Levels that each block of a row counts for at the most: the upright edge of a flat patch is a hundred in two blocks, and would speak for the whole row."""
 DRAWN_RATIO, TEXTURED_RATIO = 0.7, 0.15
 """Of the width of a band must be drawn out, and with texture: lost data is lost to the end of a row."""
 
@@ -110,16 +112,17 @@ def _between(cells: Cells) -> float:
     """Return the share of rows of blocks that are half-way between their neighbours.
 
     Decoders fill lost rows from what is left above and below: softly downwards, with all the columns' differences across. What lies before a lens
-    is as smooth either way, but for a cloth that hangs in folds.
+    is as smooth either way, but for a cloth that hangs in folds, and has an edge at its ends alone.
     """
     y = cells.y.astype(np.int16)
     if min(y.shape) < 3:
         return 0.0
     twice = 2 * y[1:-1, 1:-1]
-    down, across = (
-        np.add.reduce(np.abs(one + other - twice), axis=1, dtype=np.intp) / twice.shape[1]
-        for one, other in ((y[2:, 1:-1], y[:-2, 1:-1]), (y[1:-1, 2:], y[1:-1, :-2]))
+    off_down, off_across = (
+        np.abs(one + other - twice) for one, other in ((y[2:, 1:-1], y[:-2, 1:-1]), (y[1:-1, 2:], y[1:-1, :-2]))
     )
+    np.minimum(off_across, BETWEEN_MOST, out=off_across)
+    down, across = (np.add.reduce(off, axis=1, dtype=np.intp) / off.shape[1] for off in (off_down, off_across))
     found = (down <= BETWEEN_SHARE * across) & (across >= BETWEEN_STEP)
     return np.count_nonzero(found) / len(found)
 

@@ -116,9 +116,9 @@ class Thresholds:
     corrupt_void_ratio: float = _least(0.12)
     corrupt_void_whole: float = _least(0.9)
     """Nothing but that is what a decoder leaves of a keyframe that it lost, and no card that says so."""
-    corrupt_between_ratio: float = _least(0.2)
-    corrupt_between_more: float = _least(0.16)
-    """Of live looks, and of all that lies before a lens but cloths in folds, one in a thousand has as much; of lost slices nine in ten."""
+    corrupt_between_ratio: float = _least(0.15)
+    corrupt_between_more: float = _least(0.12)
+    """Of 2,181 clean looks two are corrupt, just beside losses; what lies before a lens has as much where it is a cloth in folds, or a flat patch beside upright lines."""
     corrupt_between_grain_left: float = _most(0.35)
     """Of the usual noise: a cloth leaves most of it."""
     corrupt_between_some: float = _least(0.05)

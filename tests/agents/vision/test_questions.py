@@ -235,6 +235,14 @@ def test_rows_that_lie_between_their_neighbours_are_seen_and_folds_without_ends_
     assert seen(with_luma(picture, ramp)).smear.between_ratio == 0, "what goes evenly across is a shade, not lost"
 
 
+def test_the_edge_of_a_flat_patch_does_not_speak_for_rows_that_lie_between_their_neighbours() -> None:
+    """The patch hides all but a strip that differs from row to row: that rows don't change behind it says nothing of them."""
+    beside = np.random.default_rng(3).integers(150, 158, (HEIGHT // 16, 5)).astype(np.uint8)
+    patch = np.full((HEIGHT, WIDTH), 40, np.uint8)
+    patch[:, :80] = beside.repeat(16, axis=0).repeat(16, axis=1)
+    assert seen(with_luma(room(), patch)).smear.between_ratio < Thresholds().corrupt_between_ratio
+
+
 def test_damage_is_seen() -> None:
     picture, limits = room(), Thresholds()
     smeared = picture.luma.copy()
