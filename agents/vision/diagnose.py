@@ -129,7 +129,8 @@ def _corrupt(e: Evidence, t: Thresholds) -> bool:
         _unusual(beside.smeared_more, t.corrupt_smeared_more, e, t) and seen.smeared_ratio >= t.corrupt_smeared_ratio
     )
     new = (seams or smeared) and not _striped(e, t) and not _stands(e, t)
-    return (_concealed(e, t) or _between(e, t) or new) and not _lies_still(e, t, t.corrupt_lies_still)
+    # What is laid over a picture may look like these two, but hardly has rows that lie between their neighbours.
+    return _between(e, t) or ((_concealed(e, t) or new) and not _lies_still(e, t, t.corrupt_lies_still))
 
 
 def _rich(e: Evidence, t: Thresholds) -> bool:
@@ -166,7 +167,7 @@ def _between(e: Evidence, t: Thresholds) -> bool:
     unusual = _unusual(e.beside.between_more, t.corrupt_between_more, e, t)
     noiseless = e.match is None or _gone(e, t) if left is None else left <= t.corrupt_between_grain_left
     drawn_on = e.measures.smear.between_ratio >= t.corrupt_between_ratio and not _striped(e, t)
-    return unusual and noiseless and drawn_on and not _rich(e, t)
+    return unusual and noiseless and drawn_on
 
 
 def _concealed(e: Evidence, t: Thresholds) -> bool:
@@ -193,14 +194,26 @@ def _found_elsewhere(e: Evidence, t: Thresholds) -> bool:
 def _frozen(e: Evidence, t: Thresholds) -> bool:
     """Tell whether it is the same picture again. What is burnt out is the same in every picture, and has no noise."""
     same, changed, times = e.measures.repeat.same_ratio, e.measures.repeat.changed_ratio, e.beside.same_times
-    if changed is None or changed > t.frozen_changed_ratio or _noise_taken(e, t):
+    if changed is None or changed > t.frozen_changed_ratio or _overexposed(e, t):
+        return False
+    if _whole_again(e, t):
+        return True
+    if _noise_taken(e, t):
         return False
     if _same_noise(e, t):
         return True
-    if same is None or _new_noise(e, t) or _overexposed(e, t):
+    if same is None or _new_noise(e, t):
         return False
     unusual = times >= t.frozen_same_times if times is not None else same >= t.frozen_same_alone
     return same >= t.frozen_same_ratio and unusual
+
+
+def _whole_again(e: Evidence, t: Thresholds) -> bool:
+    """Tell whether the approved view comes again with every block of it: however little noise an encoder leaves of it, no live picture of a room does."""
+    same = e.measures.repeat.same_ratio
+    there = e.match is not None and not _gone(e, t) and not _blurred(e, t)
+    lit = not _dark(e, t) and not _dusk(e, t)
+    return there and lit and same is not None and same >= t.frozen_same_whole and not _new_noise(e, t)
 
 
 def _noise_taken(e: Evidence, t: Thresholds) -> bool:

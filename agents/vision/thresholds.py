@@ -56,6 +56,8 @@ class Thresholds:
     """Of what is usual for the camera."""
     frozen_same_alone: float = _least(0.2)
     """Enough while nothing is known to be usual."""
+    frozen_same_whole: float = _least(0.99)
+    """The same keyframe again, by its bytes. Of 1,930 live looks at rooms none has as much; behind what lies flat on the lens some have."""
     frozen_changed_ratio: float = _most(0.03)
     """Of a picture in which more moves than a clock, what is the same is a still background."""
     frozen_renewed: float = _most(1.2)

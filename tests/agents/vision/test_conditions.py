@@ -63,6 +63,8 @@ def evidence(
     return Evidence(replace(SOUND, **changed), replace(USUAL, **(beside or {})), None, copied=copied, alike=alike)
 
 
+NO_NOISE: dict[str, float | None] = {"grain_again": 0.06, "grain_left": 0.04, "renewed_left": None, "same_times": 50}
+"""Of an encoder at the lowest bit rates, or behind something flat."""
 FILLED = {"grain_kept": 0.1, "between_more": 0.1}
 """Next to no noise, and some rows that lie between their neighbours."""
 GREY = {"flat_ratio": 1.0, "drawn_ratio": 1.0}
@@ -113,6 +115,8 @@ CASES: list[tuple[str, Evidence]] = [
     ("frozen", evidence({"renewed_left": 0.2}, repeat={"renewed": 0.6, "same_ratio": None})),
     ("ok", evidence({"renewed_left": 0.2}, repeat={"renewed": 0.6, "changed_ratio": 0.1})),
     ("ok", evidence({"renewed_left": 0.8}, repeat={"renewed": 0.6})),
+    ("bright", evidence({"renewed_left": 0.2}, repeat={"renewed": 0.6}, levels={"clipped_ratio": 0.7})),
+    ("ok", evidence({"grain_again": 0.06, "renewed_left": None}, repeat={"same_ratio": 1.0, "renewed": None})),
     ("frozen", evidence({"renewed_left": 0.58}, repeat={"renewed": 1.55})),
     ("ok", evidence({"renewed_left": 0.58, "grain_again": 1.4}, repeat={"renewed": 1.55})),
     ("ok", evidence({"renewed_left": 0.58, "grain_again": None}, repeat={"renewed": 1.55})),
@@ -319,12 +323,18 @@ STRIPES = {"stripe_level": 35, "stripe_ratio": 120, "stripe_even": 0.91}
         ("corrupt", evidence({"stripe_gain": 35, **FILLED}, stripes=STRIPES), replace(LOST, in_place=0.2)),
         ("corrupt", evidence({"between_more": None, "grain_left": None}, smear={"between_ratio": 0.3}), LOST),
         ("ok", evidence({"between_more": 0.3, "grain_left": None}, smear={"between_ratio": 0.3}), IN_PLACE),
-        ("ok", evidence({"between_more": 0.3, "grain_left": 0.2}, smear={"between_ratio": 0.3}), IN_PLACE),
+        ("corrupt", evidence({"between_more": 0.3, "grain_left": 0.2}, smear={"between_ratio": 0.3}), IN_PLACE),
         (
             "corrupt",
             evidence({"between_more": 0.3, "grain_left": 0.2}, smear={"between_ratio": 0.3}),
             replace(IN_PLACE, in_place=0.6, own_structure=0.7),
         ),
+        ("ok", evidence(NO_NOISE, repeat={"same_ratio": 0.98, "renewed": None}), IN_PLACE),
+        ("frozen", evidence(NO_NOISE, repeat={"same_ratio": 1.0, "renewed": None}), IN_PLACE),
+        ("ok", evidence({**NO_NOISE, "renewed_left": 0.9}, repeat={"same_ratio": 1.0, "renewed": 1.7}), IN_PLACE),
+        ("dark", evidence(NO_NOISE, levels={"block_p90": 38}, repeat={"same_ratio": 1.0, "renewed": None}), IN_PLACE),
+        ("blurred", evidence(NO_NOISE, repeat={"same_ratio": 1.0, "renewed": None}), OUT_OF_FOCUS),
+        ("covered", evidence(NO_NOISE, repeat={"same_ratio": 1.0, "renewed": None}), HIDDEN),
         ("ok", evidence({"smeared_more": 0.3}, smear={"smeared_ratio": 0.4}, repeat={"changed_ratio": 0.01}), IN_PLACE),
         (
             "corrupt",
@@ -346,7 +356,7 @@ STRIPES = {"stripe_level": 35, "stripe_ratio": 120, "stripe_even": 0.91}
             OUT_OF_FOCUS,
         ),
         ("covered", evidence({"smeared_more": 0.3}, smear={"smeared_ratio": 0.4}), HALF_HIDDEN),
-        ("covered", evidence({"between_more": 0.3, "grain_left": 0.2}, smear={"between_ratio": 0.3}), HALF_HIDDEN),
+        ("corrupt", evidence({"between_more": 0.3, "grain_left": 0.2}, smear={"between_ratio": 0.3}), HALF_HIDDEN),
         ("covered", evidence({"grain_kept": 0.1, "between_more": 0.1}), HALF_HIDDEN),
         ("corrupt", evidence({"grain_kept": 0.1, "between_more": 0.1}), replace(HALF_HIDDEN, covered_still=0.94)),
         ("striped", evidence({"stripe_gain": None}, stripes=STRIPES), LOST),
