@@ -131,7 +131,7 @@ class Thresholds:
     corrupt_grain_left: float = _most(0.25)
     """Of the noise that was there lately, where the view is not in its place and some rows lie between their neighbours, or:"""
     corrupt_lies_still: float = _least(0.95)
-    """What covers the view and shows so nearly what it did in the look before is no loss, however flat it is: lost slices that look like a cover reach 0.945."""
+    """What covers the view and shows so nearly what it did in the look before is no loss, however flat it is, but for rows between their neighbours: lost slices in a still room reach 0.99."""
     corrupt_lost_in_place: float = _most(0.1)
     """Hardly anything is in place. Where more is, a cover whose noise an encoder saved looks the same."""
     approved_visible: float = _least(0.35)
