@@ -30,10 +30,6 @@ KEPT_MEMORY = {"MALLOC_TRIM_THRESHOLD_": str(64 << 20), "MALLOC_MMAP_THRESHOLD_"
 TURN_SECONDS = 10.0
 """So long a look waits for those of other cameras; a keyframe that is older then is not looked at any more."""
 
-TOGETHER_SECONDS = 0.25
-"""So long a look that has its answer waits for those that were asked for with it, which are some each second: to judge them one after the other costs
-less than to judge each on its own, between other work."""
-
 MOST_FILMS = 4
 """Of a site's cameras so many are filmed at a time: a film may take 8 MiB here, and as much again on its way to the child."""
 
@@ -101,21 +97,10 @@ class Filmed:
 class Decoder:
     """One child process for all cameras, one keyframe at a time; started when first needed, and again after a kill."""
 
-    def __init__(
-        self,
-        look_seconds: float = LOOK_SECONDS,
-        turn_seconds: float = TURN_SECONDS,
-        together_seconds: float = TOGETHER_SECONDS,
-    ) -> None:
-        """Start nothing yet. A look may take `look_seconds`, the wait for it `turn_seconds`, and that for the others `together_seconds`."""
+    def __init__(self, look_seconds: float = LOOK_SECONDS, turn_seconds: float = TURN_SECONDS) -> None:
+        """Start nothing yet. A look may take `look_seconds`, and the wait for it `turn_seconds`."""
         self._look_seconds = look_seconds
         self._turn_seconds = turn_seconds
-        self._together_seconds = together_seconds
-        self._asking = 0
-        """So many ask something, or wait for their turn."""
-        self._answered = asyncio.Event()
-        """Set where nobody does, or who has an answer has waited for long enough."""
-        self._answered.set()
         self._process: asyncio.subprocess.Process | None = None
         self._turn = asyncio.Lock()
         self.films = asyncio.Semaphore(MOST_FILMS)
@@ -127,7 +112,7 @@ class Decoder:
     async def look(self, camera: str, codec: str, keyframe: bytes, announced: Size = (None, None)) -> Looked:
         """Decode and measure one keyframe. Raises DecodeError; the child is killed when it exceeds its time.
 
-        First come, first served: a look waits for those before it, and for `turn_seconds` at most. Looks that wait for each other return together, if that is soon.
+        First come, first served: a look waits for those before it, and for `turn_seconds` at most.
         A picture `announced` as larger than any camera's is refused before anything is done for it.
         """
         width, height = announced
@@ -135,7 +120,6 @@ class Decoder:
             raise DecodeError(f"the stream announces a picture of {width} x {height}, larger than any camera's")
         header = {"camera": camera, "codec": {"h265": "hevc"}.get(codec, codec)}
         _, told, seconds = await self._asked(header, keyframe)
-        await self._others()
         with _making_sense():
             return Looked(*read(told), seconds)
 
@@ -161,33 +145,14 @@ class Decoder:
 
     async def _asked(self, header: dict[str, Any], data: bytes) -> _Timed:
         """Wait for a turn, and ask the child. Raises DecodeError, also for what it could not decode."""
-        self._asking += 1
-        try:
-            answer, told, seconds = await self._in_turn(header, data)
-        finally:
-            self._asking -= 1
-            if not self._asking:
-                self._answered.set()
-        if "error" in answer:
-            raise DecodeError(str(answer["error"]), seconds)
-        return answer, told, seconds
-
-    async def _others(self) -> None:
-        """Wait until nobody asks any more, or for as long as somebody has waited for that before."""
-        if not self._asking:
-            return
-        if self._answered.is_set():
-            self._answered = asyncio.Event()
-            asyncio.get_running_loop().call_later(self._together_seconds, self._answered.set)
-        await self._answered.wait()
-
-    async def _in_turn(self, header: dict[str, Any], data: bytes) -> _Timed:
-        """Wait for a turn, and ask the child. Raises DecodeError."""
         await self._take_turn()
         self._exchange = asyncio.create_task(self._exchanged(json.dumps(header).encode() + b"\n" + data))
         self._exchange.add_done_callback(_heard)
         # Whoever is cancelled leaves the answer to be read by nobody: to kill the child would cost all others a second.
-        return await asyncio.shield(self._exchange)
+        answer, told, seconds = await asyncio.shield(self._exchange)
+        if "error" in answer:
+            raise DecodeError(str(answer["error"]), seconds)
+        return answer, told, seconds
 
     async def close(self) -> None:
         """End the child, and what it is at."""

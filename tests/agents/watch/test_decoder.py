@@ -303,60 +303,6 @@ async def test_a_look_waits_for_its_turn_so_long_and_no_longer() -> None:
         await decoder.close()
 
 
-async def test_looks_that_wait_for_each_other_return_together() -> None:
-    """What judges them is dear where other work comes between: none returns before all that were asked for with it are answered."""
-    decoder = Decoder(together_seconds=60)
-    try:
-        await works(decoder)
-        used: list[float] = []
-
-        async def looks(camera: str) -> None:
-            await decoder.look(camera, "h264", KEYFRAMES[0])
-            used.append(processor_seconds(child(decoder)) or 0.0)
-
-        await asyncio.gather(*(looks(f"room{number}") for number in range(4)))
-        a_look = (await decoder.look("gate", "h264", KEYFRAMES[0])).seconds
-        assert max(used) - min(used) < a_look / 2, "the child was at none of them any more"
-    finally:
-        await decoder.close()
-
-
-async def test_a_look_waits_for_the_others_a_moment_and_no_longer() -> None:
-    """Somebody's picture keeps the child at it, as a film does: who has an answer goes on."""
-    decoder = Decoder(look_seconds=3600, together_seconds=0.1)
-    try:
-        await works(decoder)
-        first, stuck = (asyncio.create_task(decoder.look(name, "h264", KEYFRAMES[0])) for name in ("gate", "slow"))
-        await asyncio.sleep(0)
-        assert decoder._exchange is not None
-        pid = child(decoder)
-        decoder._exchange.add_done_callback(lambda _: os.kill(pid, signal.SIGSTOP))
-        async with asyncio.timeout(60):
-            assert (await first).width == 352
-        assert not stuck.done()
-        stuck.cancel()
-        await asyncio.gather(stuck, return_exceptions=True)
-    finally:
-        await decoder.close()
-
-
-async def test_a_look_whose_others_fail_or_are_given_up_goes_on() -> None:
-    decoder = Decoder(together_seconds=3600)
-    try:
-        await works(decoder)
-        looks = [("gate", KEYFRAMES[0]), ("damaged", b"nothing"), ("left", KEYFRAMES[0])]
-        first, damaged, left = (asyncio.create_task(decoder.look(name, "h264", data)) for name, data in looks)
-        await asyncio.sleep(0)
-        left.cancel()
-        async with asyncio.timeout(60):
-            assert (await first).width == 352
-        with pytest.raises(DecodeError):
-            await damaged
-        await works(decoder)
-    finally:
-        await decoder.close()
-
-
 async def test_a_picture_announced_as_larger_than_any_camera_s_never_reaches_the_child(decoder: Decoder) -> None:
     with pytest.raises(DecodeError, match="16384 x 16384"):
         await decoder.look("gate", "h264", KEYFRAMES[0], (16384, 16384))
