@@ -173,6 +173,8 @@ class Loop:
         self._old: _Old | None = None
         self._known = False
         """Whether it was looping when last asked."""
+        self._since: float | None = None
+        """And since when: what is known of its beginning is not lost where one play follows the other."""
 
     def frame(self, at_seconds: float, size: int) -> None:
         """Take note of one coded frame."""
@@ -233,7 +235,7 @@ class Loop:
         """The picture stood still: what has come again so far came of that, and is no loop."""
         self._run.clear()
         self._archived.clear()
-        self._copied, self._old, self._known = None, None, False
+        self._copied, self._old, self._known, self._since = None, None, False, None
 
     LEAST_TOLD = LEAST_DISTINCT
     """Fewer of the latest tokens tell nothing of the stream."""
@@ -263,15 +265,18 @@ class Loop:
     @property
     def looping(self) -> bool:
         """Tell whether the stream runs as it ran before: asked at each look, since a loop that is known stays known."""
-        self._known = self._recently() or self._long_ago() or (self._known and self._goes_on())
+        recently = self._recently()
+        self._known = recently or self._long_ago() or (self._known and self._goes_on())
+        if not self._known:
+            self._since = None
+        elif recently and self._since is None and self._began is not None and self._copied is not None:
+            self._since = self._began + self._copied[0] - self._base
         return self._known
 
     @property
     def since(self) -> float | None:
-        """When what runs now began to be a copy, by the clock of the frames; None where that isn't told by the run."""
-        if self._began is None or self._copied is None or not self._recently():
-            return None
-        return self._began + self._copied[0] - self._base
+        """When what runs now began to be a copy, by the clock of the frames, as of the last `looping`; None where that isn't told by the run."""
+        return self._since
 
     def _goes_on(self) -> bool:
         lags = [lag for _, lag, _ in self._run if lag is not None and lag >= LEAST_LAG]

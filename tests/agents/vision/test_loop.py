@@ -222,9 +222,11 @@ def test_a_loop_that_is_known_outlives_missed_seconds_and_a_senders_clock_that_j
         if not cut <= at < cut + missed:
             loop.frame(1000 + at + (shifted if at >= cut else 0.0), size)
         if number % (2 * fps) == 0:
-            found.append((at, loop.looping))
-    assert all(looping for at, looping in found if cut - 6 <= at < 16 * 8)
-    assert not any(looping for at, looping in found if at >= 16 * 8 + 24)
+            found.append((at, loop.looping, loop.since))
+    assert all(looping for at, looping, _ in found if cut - 6 <= at < 16 * 8)
+    assert len({since for at, _, since in found if cut - 6 <= at < 16 * 8}) == 1, "and so does what is known of its beginning"
+    assert next(since for _, looping, since in found if looping) == pytest.approx(1000 + 16, abs=4)
+    assert not any(looping or since is not None for at, looping, since in found if at >= 16 * 8 + 24)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -358,6 +360,7 @@ def test_a_loop_after_a_restart_is_told_since_it_began() -> None:
     before.frames([(5000 + number / 15, size, key) for number, (size, key) in enumerate(lively(300, 1))])
     assert after.recall(before.kept(1e9), 1e9 + 60)
     after.frames([(70 + number / 15, size, key) for number, (size, key) in enumerate(part * 2)])
+    assert after.looping
     assert after.since == pytest.approx(70 + 40, abs=4)
 
 
