@@ -224,7 +224,9 @@ def test_a_loop_that_is_known_outlives_missed_seconds_and_a_senders_clock_that_j
         if number % (2 * fps) == 0:
             found.append((at, loop.looping, loop.since))
     assert all(looping for at, looping, _ in found if cut - 6 <= at < 16 * 8)
-    assert len({since for at, _, since in found if cut - 6 <= at < 16 * 8}) == 1, "and so does what is known of its beginning"
+    assert len({since for at, _, since in found if cut - 6 <= at < 16 * 8}) == 1, (
+        "and so does what is known of its beginning"
+    )
     assert next(since for _, looping, since in found if looping) == pytest.approx(1000 + 16, abs=4)
     assert not any(looping or since is not None for at, looping, since in found if at >= 16 * 8 + 24)
 
