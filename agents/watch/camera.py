@@ -163,6 +163,7 @@ class CameraWatch:
         self._filming = Filming(self._eye, tools.decoder, tools.clock)
         self._diagnosis = Diagnosis()
         self._undecided = False  # whether a look is due soon, though there is no change yet to be confirmed
+        self._loop_told = False  # whether it was told since when the recording is played that is shown as live
         self._main, self._main_wanted = main, False
         self._placeholder = Placeholder(self._sight.offline, tools.clock)
         self._gauge: Gauge | None = None
@@ -537,10 +538,13 @@ class CameraWatch:
             since = at if self.view.state == state and self.view.cause != agreed else self._known_since(at)
             figures = partial(_figures, judged, self._bounds_digest)
             basis = Basis.SAMPLED if self._sampled else Basis.WATCHED
-            if judged.looped_since is not None and state == "looped" and self.view.state != state:
-                # What was played before an outage, too, was not seen while it lasted.
+            if state != "looped" or self.view.state != state:
+                self._loop_told = False
+            if state == "looped" and judged.looped_since is not None and not self._loop_told:
+                # Its noise may say that it is a recording before its frames say since when. What was played before an outage, too, was not seen while it lasted.
                 began = max(self._wall(judged.looped_since), self._followed_since)
                 self._was_looped(began, since, basis, figures())
+                self._loop_told = True
             self.view.set(since, state, agreed, basis=basis, facts=figures)
             self._looked_until = at
 

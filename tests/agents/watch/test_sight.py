@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -178,6 +179,31 @@ async def test_a_recording_is_played_since_it_began_but_not_through_what_nobody_
     found = [item for item in camera.seen if item.state == "looped"]
     assert [(item.start - T0) // SECOND for item in found] == [began]
     assert {item.basis for item in found} == {Basis.SAMPLED if ends == "leave" else Basis.WATCHED}
+
+
+@pytest.mark.parametrize("known_at", [0, 1, 2, 5])
+async def test_a_recording_that_is_known_by_its_pictures_is_told_once_since_it_began_when_its_frames_say_that(
+    known_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera = Watched()
+    watch, played_at = camera.watch, camera.clock.monotonic() + 15
+    watch._seen(played_at, played_at)
+    await camera.look(3)
+    judge, looks = watch._eye.look, itertools.count()
+
+    def recorded(*seen: Any) -> Judged:
+        looped = Conditions(("looped",), frozenset({"looped"}))
+        known = played_at if next(looks) >= known_at else None
+        return replace(judge(*seen), conditions=looped, looped_since=known)
+
+    monkeypatch.setattr(watch._eye, "look", recorded)
+    await camera.look(8)
+    assert watch.view.state == "looped"
+    watch.view.flush(watch._looked_until)
+    found = [item for item in camera.seen if item.state == "looped"]
+    earlier = [item for item in found if (item.start - T0) // SECOND == 15]
+    assert len(earlier) == 1
+    assert earlier[0].end == min(item.start for item in found if item is not earlier[0]), "up to where it was known"
 
 
 async def test_a_turn_that_comes_late_leaves_the_time_before_it_unknown() -> None:
