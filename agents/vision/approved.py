@@ -13,13 +13,13 @@ def covered(seen: Match, t: Thresholds) -> bool:
 
     A camera that looks elsewhere, or is out of focus as a whole, also lacks structure where it was: these come first.
     """
-    if not _telling(seen, t) or moved(seen, t) or blurred(seen, t):
-        return False
     poor = seen.covered_ratio >= t.covered_poor_ratio and seen.covered_structure >= t.covered_structure
-    strange = _is_strange(seen, t, rest=seen.rest_identity < t.covered_rest_identity)
-    part = (seen.covered_ratio >= t.covered_ratio or poor) and not strange
+    part = seen.covered_ratio >= t.covered_ratio or poor
     whole = seen.in_place <= t.covered_whole_in_place and seen.own_structure <= t.covered_whole_structure
-    return (part or whole) and (_stays(seen, t) or seen.covered_ratio >= t.covered_wide_ratio)
+    if not (part or whole) or not _telling(seen, t) or moved(seen, t) or blurred(seen, t):
+        return False
+    familiar = whole or not _is_strange(seen, t, rest=seen.rest_identity < t.covered_rest_identity)
+    return familiar and (_stays(seen, t) or seen.covered_ratio >= t.covered_wide_ratio)
 
 
 def _stays(seen: Match, t: Thresholds) -> bool:
@@ -45,19 +45,19 @@ def _is_other(seen: Match, t: Thresholds) -> bool:
 
 def moved(seen: Match, t: Thresholds) -> bool:
     """Tell whether the camera looks elsewhere: the approved structure is found there, or nowhere."""
-    return _telling(seen, t) and not rest_stays(seen, t) and (found_elsewhere(seen, t) or _lost(seen, t))
+    return _telling(seen, t) and (found_elsewhere(seen, t) or _lost(seen, t)) and not rest_stays(seen, t)
 
 
 def rest_stays(seen: Match, t: Thresholds) -> bool:
     """Tell whether a large part of the view is gone and the rest is where it was: whatever agrees elsewhere, the camera looks where it did."""
-    rest = seen.rest_share >= t.moved_rest_share and seen.rest_identity >= t.moved_rest_identity
-    return rest and seen.covered_ratio >= t.covered_ratio
+    much = seen.covered_ratio >= t.covered_ratio
+    return much and seen.rest_share >= t.moved_rest_share and seen.rest_identity >= t.moved_rest_identity
 
 
 def blurred(seen: Match, t: Thresholds) -> bool:
     """Tell whether the view is in place and out of focus all over."""
-    soft = seen.sharpness <= t.blurred_sharpness and seen.own_structure <= t.blurred_structure
-    return _telling(seen, t) and soft and seen.coarse_in_place >= t.blurred_coarse_in_place
+    soft = seen.own_structure <= t.blurred_structure and seen.sharpness <= t.blurred_sharpness
+    return soft and _telling(seen, t) and seen.coarse_in_place >= t.blurred_coarse_in_place
 
 
 def away(seen: Match, t: Thresholds) -> bool:
@@ -131,13 +131,17 @@ def _lost(seen: Match, t: Thresholds) -> bool:
     gone = _gone(seen, t) and (sound is None or _gone(sound, t))
     anchored = seen.anchored if sound is None else max(seen.anchored, sound.anchored)
     most = t.moved_lost_anchored if sound is None else t.moved_lost_anchored_both
+    return ((gone and anchored <= most) or _gone_altogether(seen, t)) and _shows_another(seen, t)
+
+
+def _shows_another(seen: Match, t: Thresholds) -> bool:
+    """Tell whether there is something to be seen, and not what was left of the approved view beside a region that lacks it."""
     elsewhere = _is_strange(seen, t, rest=seen.rest_identity <= t.moved_lost_rest_identity)
     patchy = seen.covered_ratio <= t.moved_lost_covered or elsewhere
     other = patchy or seen.own_structure - seen.in_place >= t.moved_lost_strange
     much = seen.own_structure >= t.moved_lost_structure
     little = seen.rest_share < t.covered_rest_share and _is_other(seen, t)
-    strange = (much or little) and other
-    return strange and ((gone and anchored <= most) or _gone_altogether(seen, t))
+    return (much or little) and other
 
 
 def _gone_altogether(seen: Match, t: Thresholds) -> bool:

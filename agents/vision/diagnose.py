@@ -64,8 +64,11 @@ def conditions(seen: Evidence, thresholds: Thresholds) -> Conditions:
 
 def _signal_lost(e: Evidence, t: Thresholds) -> bool:
     """Tell whether a recorder shows its own card. Beside that nothing of the room is to be seen, as it is beside what is flat and lies on the lens."""
-    if _undecoded(e, t) or (e.match is not None and approved.rest_stays(e.match, t)):
-        return False
+    return _card(e, t) and not _undecoded(e, t) and not (e.match is not None and approved.rest_stays(e.match, t))
+
+
+def _card(e: Evidence, t: Thresholds) -> bool:
+    """Tell whether the picture is flat or drawn, or a ramp with writing, as a recorder's or an encoder's card is."""
     drawn = e.measures.drawn
     flat = drawn.flat_ratio >= t.placeholder_flat_ratio or drawn.drawn_ratio >= t.placeholder_drawn_ratio
     noiseless = e.measures.grain.noise <= t.placeholder_noise

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, NamedTuple
+from typing import Final
 
 import cv2
 import numpy as np
@@ -46,74 +46,218 @@ class Kept:
     """Share of the edges in larger blocks which fit where they were better than nearby."""
 
 
-@dataclass(frozen=True)
 class Match:
-    """One look beside the approved view that fits it best. Ratios are 0..1."""
+    """One look beside the approved view that fits it best. Ratios are 0..1.
 
-    light: Light
-    """Light of the look."""
-    beside: Light
-    """Light of the approved view that it was held against."""
-    same_light: bool
-    """There is an approved view of this light; else the nearest of another one was taken."""
-    in_place: float
-    """Share of the approved structure found where it was."""
-    visible: float
-    """Share of the approved structure that could be seen in the light and noise of the look, if it were there."""
-    own_structure: float
-    """How many cells have clear and sharp edges, whichever, relative to the approved view; at most 1."""
-    coarse_in_place: float
-    """Share in place of the coarse structure, which even a strong blur leaves."""
-    sharpness: float
-    """Fine edges beside coarse ones, relative to the approved view: 1 as sharp, less out of focus."""
-    covered_ratio: float
-    """Share of the view of the largest region where approved structure is gone and nothing sharp stands instead."""
-    covered_structure: float
-    """Share of the approved structure in that region."""
-    covered_still: float | None
-    """How far the region and its border are what they were in the look before; None without one."""
-    covered_grown: float | None
-    """How far what was covered in the look before, and is covered still, shows the same: a cover that grows doesn't move. 0 where that was little,
-    or is no longer covered; None without a look before."""
-    rest_identity: float
-    """Correlation of the edges outside that region with the approved ones where they were, -1..1; 1 where there is no region."""
-    rest_share: float
-    """Share of all approved edges that lie outside it."""
-    covered_sharp: float
-    """How many cells well inside that region have clear and sharp edges, relative to all such of the approved view."""
-    identity: float
-    """Correlation of all edges with the approved ones where they were, -1..1; 1 where the view is in place."""
-    registered: float
-    """The same after the best shift, rotation and zoom, less where only a small part of the view is left to compare."""
-    anchored: float
-    """Share of the approved edges that lie in larger blocks which fit where they were better than nearby; 1 where the
-    view is in place."""
-    settled: float
-    """The same of larger blocks at the place where the view is found: 0 where it was, and nearer than blocks tell."""
-    distinct: float
-    """How far `registered` stands above other shifts, in their standard deviations."""
-    shift_x: float
-    shift_y: float
-    """Shares of the view's width and height by which it moved."""
-    rotation: float
-    """Degrees."""
-    zoom: float
-    zoomed: float
-    """`registered` about the view's own middle, nearer or farther alone; 0 where that needn't be asked."""
-    region: Mask = field(default_factory=lambda: np.zeros((ROWS, COLUMNS), np.bool_), repr=False, compare=False)
-    """That region: (ROWS, COLUMNS)."""
-    sound: Kept | None = None
-    """Beside the last look that surely showed the approved view; None without one, or where that needn't be asked."""
+    Each number is worked out when it is first asked for: most looks are judged by a few of them, and the others are asked for once a minute, to
+    be shown and reported.
+    """
+
+    def __init__(
+        self,
+        pair: Pair,
+        before: Fingerprint | None = None,
+        sound: Fingerprint | None = None,
+        covered_before: Mask | None = None,
+        *,
+        same_light: bool = True,
+    ) -> None:
+        """Hold a look against one view, as `match` says."""
+        self.light: Light = pair.seen.light
+        """Light of the look."""
+        self.beside: Light = pair.approved.light
+        """Light of the approved view that it was held against."""
+        self.same_light = same_light
+        """There is an approved view of this light; else the nearest of another one was taken."""
+        self._pair, self._alike = pair, _Alike(pair)
+        self._before, self._sound, self._covered_before = before, sound, covered_before
+
+    @property
+    def in_place(self) -> float:
+        """Share of the approved structure found where it was."""
+        return self._pair.in_place
+
+    @property
+    def visible(self) -> float:
+        """Share of the approved structure that could be seen in the light and noise of the look, if it were there."""
+        return self._pair.visible
+
+    @property
+    def own_structure(self) -> float:
+        """How many cells have clear and sharp edges, whichever, relative to the approved view; at most 1."""
+        return self._pair.own_structure
+
+    @cached_property
+    def coarse_in_place(self) -> float:
+        """Share in place of the coarse structure, which even a strong blur leaves."""
+        weight, present = self._pair.coarse
+        return ratio(float((weight * present).sum()), float(weight.sum()))
+
+    @cached_property
+    def sharpness(self) -> float:
+        """Fine edges beside coarse ones, relative to the approved view: 1 as sharp, less out of focus."""
+        return _sharpness(self._pair)
+
+    @cached_property
+    def region(self) -> Mask:
+        """The largest region where approved structure is gone and nothing sharp stands instead: (ROWS, COLUMNS)."""
+        return _covered_region(self._pair)
+
+    @cached_property
+    def covered_ratio(self) -> float:
+        """Share of the view of that region."""
+        return float(self.region.mean())
+
+    @cached_property
+    def covered_structure(self) -> float:
+        """Share of the approved structure in that region."""
+        weight = self._pair.weight
+        return ratio(float(weight[self.region].sum()), float(weight.sum()))
+
+    @cached_property
+    def covered_still(self) -> float | None:
+        """How far the region and its border are what they were in the look before; None without one."""
+        if self._before is None or not self.covered_ratio:
+            return None if self._before is None else 1.0
+        return _still(self._around, self._changed)
+
+    @cached_property
+    def covered_grown(self) -> float | None:
+        """How far what was covered in the look before, and is covered still, shows the same: a cover that grows doesn't move.
+
+        0 where that was little, or is no longer covered; None without a look before.
+        """
+        if self._before is None or not self.covered_ratio:
+            return None if self._before is None else 0.0
+        before = self._covered_before
+        return _still(_inner(before), self._changed) if before is not None and _has_grown(self.region, before) else 0.0
+
+    @property
+    def rest_identity(self) -> float:
+        """Correlation of the edges outside that region with the approved ones where they were, -1..1; 1 where there is no region."""
+        return self._rest[0]
+
+    @property
+    def rest_share(self) -> float:
+        """Share of all approved edges that lie outside it."""
+        return self._rest[1]
+
+    @cached_property
+    def covered_sharp(self) -> float:
+        """How many cells well inside that region have clear and sharp edges, relative to all such of the approved view."""
+        return self._pair.sharp_share(_inner(self.region)) if self.covered_ratio else 0.0
+
+    @property
+    def identity(self) -> float:
+        """Correlation of all edges with the approved ones where they were, -1..1; 1 where the view is in place."""
+        return self._registered[0]
+
+    @property
+    def registered(self) -> float:
+        """The same after the best shift, rotation and zoom, less where only a small part of the view is left to compare."""
+        return self._registered[2].score
+
+    @property
+    def anchored(self) -> float:
+        """Share of the approved edges in larger blocks which fit where they were better than nearby; 1 where the view is in place."""
+        return self._registered[1]
+
+    @property
+    def settled(self) -> float:
+        """The same of larger blocks at the place where the view is found: 0 where it was, and nearer than blocks tell."""
+        return self._registered[2].settled
+
+    @property
+    def distinct(self) -> float:
+        """How far `registered` stands above other shifts, in their standard deviations."""
+        return self._registered[2].distinct
+
+    @property
+    def shift_x(self) -> float:
+        """Share of the view's width by which it moved."""
+        return self._registered[2].shift_x
+
+    @property
+    def shift_y(self) -> float:
+        """Share of the view's height by which it moved."""
+        return self._registered[2].shift_y
+
+    @property
+    def rotation(self) -> float:
+        """By how many degrees it turned."""
+        return self._registered[2].rotation
+
+    @property
+    def zoom(self) -> float:
+        """How many times as large it is."""
+        return self._registered[2].zoom
+
+    @property
+    def zoomed(self) -> float:
+        """`registered` about the view's own middle, nearer or farther alone; 0 where that needn't be asked."""
+        return self._registered[2].zoomed
+
+    @cached_property
+    def sound(self) -> Kept | None:
+        """Beside the last look that surely showed the approved view; None without one, or where that needn't be asked."""
+        fits = self.in_place >= _SEARCHED_UNDER or self.identity >= _SURE_IDENTITY
+        if self._sound is None or (fits and self.registered <= self.identity):
+            return None
+        return kept(self._pair.seen, self._sound)
+
+    @cached_property
+    def _registered(self) -> tuple[float, float, Registration]:
+        return _registered(self._pair, self._alike)
+
+    @cached_property
+    def _around(self) -> Mask:
+        return _with_border(self.region)
+
+    @cached_property
+    def _rest(self) -> tuple[float, float]:
+        return self._alike.where(~self._around) if self.covered_ratio else (1.0, 1.0)
+
+    @cached_property
+    def _changed(self) -> Field:
+        """How far each cell's edges are other ones than in the look before, 0..1."""
+        return (
+            np.zeros((ROWS, COLUMNS), np.float32) if self._before is None else _changed(self._pair.seen, self._before)
+        )
 
     def as_scores(self) -> dict[str, float | None]:
         """Return the numbers by name, rounded, as they are shown and reported."""
-        left_out = {"sound", "region"}
-        numbers = {
-            name: value for name, value in vars(self).items() if name not in left_out and not isinstance(value, str)
-        }
+        numbers: dict[str, float | None] = {name: getattr(self, name) for name in SCORES}
         if self.sound is not None:
             numbers |= {f"sound_{name}": value for name, value in vars(self.sound).items()}
         return {name: None if value is None else round(float(value), 4) for name, value in numbers.items()}
+
+
+SCORES: Final = (
+    "same_light",
+    "in_place",
+    "visible",
+    "own_structure",
+    "coarse_in_place",
+    "sharpness",
+    "covered_ratio",
+    "covered_structure",
+    "covered_still",
+    "covered_grown",
+    "rest_identity",
+    "rest_share",
+    "covered_sharp",
+    "identity",
+    "registered",
+    "anchored",
+    "settled",
+    "distinct",
+    "shift_x",
+    "shift_y",
+    "rotation",
+    "zoom",
+    "zoomed",
+)
+"""The numbers of a `Match` by their names."""
 
 
 def match(
@@ -143,14 +287,8 @@ def best_of(
     same_light: bool = True,
 ) -> Match:
     """Compare a look with views of which it is known that they pair with it: `match` finds them."""
-    found = [_compared(pair, before, covered_before, same_light=same_light) for pair in pairs]
-    best = max(found, key=lambda item: item.in_place)
-    if sound is None:
-        return best
-    fits = best.in_place >= _SEARCHED_UNDER or best.identity >= _SURE_IDENTITY
-    if fits and best.registered <= best.identity:
-        return best
-    return replace(best, sound=kept(pairs[0].seen, sound))
+    found = [Match(pair, before, sound, covered_before, same_light=same_light) for pair in pairs]
+    return max(found, key=lambda item: item.in_place)
 
 
 def kept(seen: Fingerprint, other: Fingerprint) -> Kept:
@@ -175,76 +313,6 @@ _SURE_IDENTITY: Final = 0.25
 
 _SEARCHED_UNDER: Final = 0.6
 """Share of structure in place from which the view is not lost."""
-
-
-def _compared(pair: Pair, before: Fingerprint | None, covered_before: Mask | None, *, same_light: bool) -> Match:
-    alike = _Alike(pair)
-    region = _covered_region(pair)
-    covered = _covered(pair, alike, region, before, covered_before) if region.any() else _uncovered(before)
-    sharpness, coarse_in_place = _sharpness(pair)
-    identity, fixed, found = _registered(pair, alike)
-    return Match(
-        light=pair.seen.light,
-        beside=pair.approved.light,
-        same_light=same_light,
-        in_place=pair.in_place,
-        visible=pair.visible,
-        own_structure=pair.own_structure,
-        coarse_in_place=coarse_in_place,
-        sharpness=sharpness,
-        covered_ratio=covered.ratio,
-        covered_structure=covered.structure,
-        covered_still=covered.still,
-        covered_grown=covered.grown,
-        covered_sharp=covered.sharp,
-        region=region,
-        rest_identity=covered.rest_identity,
-        rest_share=covered.rest_share,
-        identity=identity,
-        registered=found.score,
-        anchored=fixed,
-        settled=found.settled,
-        distinct=found.distinct,
-        shift_x=found.shift_x,
-        shift_y=found.shift_y,
-        rotation=found.rotation,
-        zoom=found.zoom,
-        zoomed=found.zoomed,
-    )
-
-
-class _Covered(NamedTuple):
-    """What is told of a covered region: `Match` says what each number is."""
-
-    ratio: float
-    structure: float
-    sharp: float
-    still: float | None
-    grown: float | None
-    rest_identity: float
-    rest_share: float
-
-
-def _uncovered(before: Fingerprint | None) -> _Covered:
-    """Tell of no region: most looks have none, and nothing needs to be measured for that."""
-    still, grown = (None, None) if before is None else (1.0, 0.0)
-    return _Covered(0.0, 0.0, 0.0, still, grown, 1.0, 1.0)
-
-
-def _covered(
-    pair: Pair, alike: _Alike, region: Mask, before: Fingerprint | None, covered_before: Mask | None
-) -> _Covered:
-    """Tell of a region that is covered, beside the look before and the region that was covered in it."""
-    around = _with_border(region)
-    changed = None if before is None else _changed(pair.seen, before)
-    return _Covered(
-        float(region.mean()),
-        ratio(float(pair.weight[region].sum()), float(pair.weight.sum())),
-        pair.sharp_share(_inner(region)),
-        None if changed is None else _still(around, changed),
-        None if changed is None else _grown(region, covered_before, changed),
-        *alike.where(~around),
-    )
 
 
 _UNCOVERED: Final = 0.97
@@ -374,11 +442,9 @@ _GROWN_KEPT: Final = 0.95
 """Of that is covered still: who walks past leaves behind what he hid."""
 
 
-def _grown(region: Mask, before: Mask | None, changed: Field) -> float:
-    """Return how far what was covered in the look before and still is shows the same, well inside; 0 where that isn't much of the view."""
-    if before is None or before.mean() < _GROWN_FROM or region[before].mean() < _GROWN_KEPT:
-        return 0.0
-    return _still(_inner(before), changed)
+def _has_grown(region: Mask, before: Mask) -> bool:
+    """Tell whether much of the view was covered in the look before, and still is."""
+    return bool(before.mean() >= _GROWN_FROM and region[before].mean() >= _GROWN_KEPT)
 
 
 class _Alike:
@@ -423,21 +489,19 @@ def _power(view: Fingerprint) -> Field:
     return np.asarray(phasors.real**2 + phasors.imag**2, np.float32)
 
 
-def _sharpness(pair: Pair) -> tuple[float, float]:
-    """Return (fine edges beside coarse ones relative to the approved view, share of coarse structure in place)."""
+def _sharpness(pair: Pair) -> float:
+    """Return fine edges beside coarse ones relative to the approved view."""
     mine, yours = pair.approved.coarse_edges, pair.seen.coarse_edges
     weight, present = pair.coarse
-    placed = weight * present
-    in_place = ratio(float(placed.sum()), float(weight.sum()))
     fine_approved, fine_seen = _coarse_fine(pair.approved), _coarse_fine(pair.seen)
-    placed = placed * _NO_OVERLAY
+    placed = weight * present * _NO_OVERLAY
     telling = (placed > 0.05) & (fine_approved > 4 * pair.seen.fine_noise**2) & (yours.strength > 0)
     if telling.sum() < 5:
-        return 1.0, in_place
+        return 1.0
     before = np.sqrt(fine_approved[telling]) / mine.strength[telling]
     after = np.sqrt(fine_seen[telling]) / yours.strength[telling]
     logs = np.clip(np.log2(np.maximum(after, 1e-9) / before), -4, 1)
-    return 2.0 ** weighted_quantile(logs, placed[telling], 0.5), in_place
+    return float(2.0 ** weighted_quantile(logs, placed[telling], 0.5))
 
 
 @once_by_edges
