@@ -129,7 +129,7 @@ def measure_of(bound: str) -> str:
 
 _WHOLE: Final = frozenset({"covered_ratio", "covered_structure", "covered_still", "covered_grown"})
 _LESS_WORDS: Final = (
-    "drawn_ratio", "rest_share", "rest_identity", "coarse_in_place", "in_place", "own_structure", "renewed_left",
+    "drawn_ratio", "smeared_ratio", "edge_ratio", "rest_share", "rest_identity", "coarse_in_place", "in_place", "own_structure", "renewed_left",
     "grain_left", "colour_grain", "registered", "identity", "anchored", "settled", "grain",
 )  # fmt: skip
 """Measures before whose names a bound may have words that tell several bounds of one apart."""

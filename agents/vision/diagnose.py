@@ -70,12 +70,20 @@ def _signal_lost(e: Evidence, t: Thresholds) -> bool:
 def _card(e: Evidence, t: Thresholds) -> bool:
     """Tell whether the picture is flat or drawn, or a ramp with writing, as a recorder's or an encoder's card is."""
     drawn = e.measures.drawn
-    flat = drawn.flat_ratio >= t.placeholder_flat_ratio or drawn.drawn_ratio >= t.placeholder_drawn_ratio
+    few = drawn.drawn_ratio >= t.placeholder_drawn_ratio or _bars(e, t)
+    flat = drawn.flat_ratio >= t.placeholder_flat_ratio or few
     noiseless = e.measures.grain.noise <= t.placeholder_noise
     dark = e.measures.levels.luma_p95 <= t.black_p95
     if flat and noiseless and (_written_on_black(e, t) if dark else not _white_room(e, t)):
         return True
     return not dark and _written_on_ramp(e, t)
+
+
+def _bars(e: Evidence, t: Thresholds) -> bool:
+    """Tell whether there are upright bars and little else: a test card has more colours below them than are counted as drawn."""
+    seen = e.measures.drawn
+    few = seen.drawn_ratio >= t.placeholder_bars_drawn_ratio and seen.edge_ratio <= t.placeholder_bars_edge_ratio
+    return few and e.measures.smear.smeared_ratio >= t.placeholder_bars_smeared_ratio
 
 
 def _undecoded(e: Evidence, t: Thresholds) -> bool:

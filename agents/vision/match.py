@@ -31,7 +31,7 @@ from agents.vision.pair import (
     weighted_quantile,
 )
 from agents.vision.registration import Phasors, Registration, anchored, register
-from agents.vision.structure import COARSE_COLUMNS, COARSE_ROWS, COLUMNS, ROWS, Field, shrunk, smoothed, window
+from agents.vision.structure import COARSE_COLUMNS, COARSE_ROWS, COLUMNS, ROWS, Edges, Field, shrunk, smoothed, window
 
 
 @dataclass(frozen=True)
@@ -70,19 +70,21 @@ class Match:
         self.same_light = same_light
         """There is an approved view of this light; else the nearest of another one was taken."""
         self._pair, self._alike = pair, _Alike(pair)
-        self._before, self._sound, self._covered_before = before, sound, covered_before
+        self._sound, self._covered_before = sound, covered_before
+        # Of the look before no more is kept than that: a match is, until the next look.
+        self._before = None if before is None else before.edges
 
-    @property
+    @cached_property
     def in_place(self) -> float:
         """Share of the approved structure found where it was."""
         return self._pair.in_place
 
-    @property
+    @cached_property
     def visible(self) -> float:
         """Share of the approved structure that could be seen in the light and noise of the look, if it were there."""
         return self._pair.visible
 
-    @property
+    @cached_property
     def own_structure(self) -> float:
         """How many cells have clear and sharp edges, whichever, relative to the approved view; at most 1."""
         return self._pair.own_structure
@@ -132,12 +134,12 @@ class Match:
         before = self._covered_before
         return _still(_inner(before), self._changed) if before is not None and _has_grown(self.region, before) else 0.0
 
-    @property
+    @cached_property
     def rest_identity(self) -> float:
         """Correlation of the edges outside that region with the approved ones where they were, -1..1; 1 where there is no region."""
         return self._rest[0]
 
-    @property
+    @cached_property
     def rest_share(self) -> float:
         """Share of all approved edges that lie outside it."""
         return self._rest[1]
@@ -147,27 +149,27 @@ class Match:
         """How many cells well inside that region have clear and sharp edges, relative to all such of the approved view."""
         return self._pair.sharp_share(_inner(self.region)) if self.covered_ratio else 0.0
 
-    @property
+    @cached_property
     def identity(self) -> float:
         """Correlation of all edges with the approved ones where they were, -1..1; 1 where the view is in place."""
         return self._registered[0]
 
-    @property
+    @cached_property
     def registered(self) -> float:
         """The same after the best shift, rotation and zoom, less where only a small part of the view is left to compare."""
         return self._registered[2].score
 
-    @property
+    @cached_property
     def anchored(self) -> float:
         """Share of the approved edges in larger blocks which fit where they were better than nearby; 1 where the view is in place."""
         return self._registered[1]
 
-    @property
+    @cached_property
     def settled(self) -> float:
         """The same of larger blocks at the place where the view is found: 0 where it was, and nearer than blocks tell."""
         return self._registered[2].settled
 
-    @property
+    @cached_property
     def distinct(self) -> float:
         """How far `registered` stands above other shifts, in their standard deviations."""
         return self._registered[2].distinct
@@ -187,12 +189,12 @@ class Match:
         """By how many degrees it turned."""
         return self._registered[2].rotation
 
-    @property
+    @cached_property
     def zoom(self) -> float:
         """How many times as large it is."""
         return self._registered[2].zoom
 
-    @property
+    @cached_property
     def zoomed(self) -> float:
         """`registered` about the view's own middle, nearer or farther alone; 0 where that needn't be asked."""
         return self._registered[2].zoomed
@@ -220,9 +222,8 @@ class Match:
     @cached_property
     def _changed(self) -> Field:
         """How far each cell's edges are other ones than in the look before, 0..1."""
-        return (
-            np.zeros((ROWS, COLUMNS), np.float32) if self._before is None else _changed(self._pair.seen, self._before)
-        )
+        seen = self._pair.seen.edges
+        return _changed(seen, self._before or seen)
 
     def as_scores(self) -> dict[str, float | None]:
         """Return the numbers by name, rounded, as they are shown and reported."""
@@ -419,10 +420,9 @@ def _with_border(region: Mask) -> Mask:
     return np.asarray(cv2.dilate(region.astype(np.uint8), np.ones((_BORDER, _BORDER), np.uint8)), np.bool_)
 
 
-def _changed(seen: Fingerprint, before: Fingerprint) -> Field:
+def _changed(mine: Edges, yours: Edges) -> Field:
     """Return how far each cell's edges are other ones than in the look before, 0..1."""
-    floor = max(FAINT, 2 * seen.noise, 2 * before.noise)
-    mine, yours = seen.edges, before.edges
+    floor = max(FAINT, 2 * mine.noise, 2 * yours.noise)
     turned = np.hypot(
         mine.strength * mine.cosine - yours.strength * yours.cosine,
         mine.strength * mine.sine - yours.strength * yours.sine,
@@ -466,7 +466,7 @@ class _Alike:
     def _sums(self) -> Field:
         return np.asarray(self._products.sum(axis=1), np.float32)
 
-    @property
+    @cached_property
     def identity(self) -> float:
         """Their correlation, -1..1."""
         return _correlation(self._sums)

@@ -35,6 +35,11 @@ class Thresholds:
     placeholder_flat_ratio: float = _least(0.8)
     placeholder_drawn_ratio: float = _least(0.7)
     """Eight flat colours cover this share of a test card; of a live picture at the lowest bit rate half as much."""
+    placeholder_bars_smeared_ratio: float = _least(0.7)
+    placeholder_bars_drawn_ratio: float = _least(0.5)
+    placeholder_bars_edge_ratio: float = _most(0.08)
+    """A card of bars is mostly one row drawn out, half of it in eight colours, with few edges but the bars' own. No other of 179,000 looks is drawn out so far and has a third
+    of such colours."""
     placeholder_bright_drawn_ratio: float = _least(0.93)
     """What is overexposed is flat and white, too, but for the rest of the room."""
     placeholder_shade_ratio: float = _most(0.02)

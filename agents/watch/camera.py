@@ -162,8 +162,8 @@ class CameraWatch:
         self._eye = Eye(self._sight.bounds.day, by_light=self._sight.bounds.of)
         self._filming = Filming(self._eye, tools.decoder, tools.clock)
         self._diagnosis = Diagnosis()
-        self._undecided = False  # whether a look is due soon, though there is no change yet to be confirmed
-        self._loop_told = False  # whether it was told since when the recording is played that is shown as live
+        # Whether a look is due soon, though there is no change yet to be confirmed; whether it was told since when a recording is played as live.
+        self._undecided, self._loop_told = False, False
         self._main, self._main_wanted = main, False
         self._placeholder = Placeholder(self._sight.offline, tools.clock)
         self._gauge: Gauge | None = None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import av
+import av.filter
 import cv2
 import numpy as np
 import pytest
@@ -93,3 +95,21 @@ def test_stars_and_lamps_in_a_night_sky_are_no_placeholder() -> None:
     halos = np.asarray(cv2.addWeighted(sky, 1, cv2.GaussianBlur(sky, (0, 0), 12), 0.8, 0), np.uint8)
     for kilobits in (512, 64):
         assert named(looked_at(grainy(halos, 1.5), kilobits=kilobits), drawn_room(1)) != "signal_lost"
+
+
+def pattern(name: str) -> Image:
+    """Return FFmpeg's test pattern of this name."""
+    graph = av.filter.Graph()
+    source, sink = graph.add(name, f"size={WIDTH}x{HEIGHT}:rate=1"), graph.add("buffersink")
+    source.link_to(sink)
+    graph.configure()
+    frame = graph.pull()
+    assert isinstance(frame, av.VideoFrame)
+    return np.asarray(frame.to_ndarray(format="bgr24"), np.uint8)
+
+
+@pytest.mark.parametrize("kilobits", [2000, 256])
+@pytest.mark.parametrize("name", ["smptebars", "smptehdbars", "pal75bars", "pal100bars", "testsrc", "testsrc2"])
+def test_bars_are_a_placeholder(name: str, kilobits: int) -> None:
+    card = overlaid(pattern(name), "2026-11-29 12:00:00")
+    assert named(looked_at(card, kilobits=kilobits), drawn_room(1)) == "signal_lost"
