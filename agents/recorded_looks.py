@@ -68,6 +68,8 @@ class FilmedLook:
     """By the file's own timestamps, from its first frame on."""
     picture: Picture
     frames: tuple[FrameSize, ...]
+    codec: str
+    """As FFmpeg names its decoder."""
 
 
 class Asking(Protocol):
@@ -297,7 +299,7 @@ class _Run:
         frames, self.frames = tuple(self.frames), []
         while self.due <= at + MOMENT_SECONDS:
             self.due += self.every
-        return FilmedLook(at, picture, frames)
+        return FilmedLook(at, picture, frames, self.coding.codec)
 
 
 @dataclass

@@ -47,6 +47,8 @@ class Evidence:
     """The stream runs as it ran before, byte for byte."""
     alike: float | None = None
     """Encoded anew it does, or earlier pictures are shown in turns: how far it is the same as then, 1 for all of it; None where neither is known."""
+    by_itself: bool = False
+    """Each block of each picture is coded by itself, as in MJPEG."""
 
 
 _leaving = lru_cache(maxsize=256)(Thresholds.leaving)
@@ -132,7 +134,9 @@ def _corrupt(e: Evidence, t: Thresholds) -> bool:
     times = (
         None if _found_elsewhere(e, t) else beside.seam_times
     )  # another view has other tiles on the grid than the usual ones
-    unusual = times >= t.corrupt_seam_times if times is not None else seen.seam_share >= t.corrupt_seam_alone
+    # blocks that are coded by themselves have their seams, and a coarse encoder leaves them
+    alone = seen.seam_share >= t.corrupt_seam_alone and not e.by_itself
+    unusual = times >= t.corrupt_seam_times if times is not None else alone
     steps = unusual and seen.seam_share >= t.corrupt_seam_share and seen.seam_ratio >= t.corrupt_seam_ratio
     # in the dark an encoder leaves the noise of full gain block by block
     seams = steps and not _dark(e, t) and not _dusk(e, t) and not _lies_still(e, t, t.covered_still)
@@ -173,7 +177,9 @@ def _lies_still(e: Evidence, t: Thresholds, least: float) -> bool:
 
 
 def _between(e: Evidence, t: Thresholds) -> bool:
-    """Tell whether rows of the picture were filled from those around them, as a decoder does with what it has lost."""
+    """Tell whether rows of the picture were filled from those around them, as a decoder does with what it has lost, but where each block is coded by itself."""
+    if e.by_itself:
+        return False
     left = e.beside.grain_left
     unusual = _unusual(e.beside.between_more, t.corrupt_between_more, e, t)
     noiseless = e.match is None or _gone(e, t) if left is None else left <= t.corrupt_between_grain_left
@@ -191,7 +197,7 @@ def _concealed(e: Evidence, t: Thresholds) -> bool:
     most = t.corrupt_grain_left / 2 if _striped(e, t) else t.corrupt_grain_left
     noiseless = left is not None and left <= most
     lit = not _dark(e, t) and not _overexposed(e, t)
-    if e.match is None or not (noiseless and lit and _gone(e, t)) or _found_elsewhere(e, t):
+    if e.by_itself or e.match is None or not (noiseless and lit and _gone(e, t)) or _found_elsewhere(e, t):
         return False
     filled = e.beside.between_more is None or e.beside.between_more >= t.corrupt_between_some
     return filled or e.match.in_place <= t.corrupt_lost_in_place
@@ -215,6 +221,8 @@ def _frozen(e: Evidence, t: Thresholds) -> bool:
         return True
     if same is None or _new_noise(e, t):
         return False
+    if e.by_itself:
+        return same >= t.frozen_same_by_itself
     unusual = times >= t.frozen_same_times if times is not None else same >= t.frozen_same_alone
     return same >= t.frozen_same_ratio and unusual
 
@@ -245,8 +253,10 @@ def _new_noise(e: Evidence, t: Thresholds) -> bool:
 def may_be_frozen(seen: Evidence, thresholds: Thresholds) -> bool:
     """Tell whether a still picture has come again in part, by half of what it takes for it to be unusual.
 
-    At a low bit rate a frozen picture may need several looks until there is enough; of live ones hardly any look has as much.
+    At a low bit rate a frozen picture may need several looks until there is enough; of live ones hardly any look has as much. Where each picture is coded by itself one look tells.
     """
+    if seen.by_itself:
+        return False
     changed, times = seen.measures.repeat.changed_ratio, seen.beside.same_times
     still = changed is not None and changed <= thresholds.frozen_changed_ratio
     return still and times is not None and times >= thresholds.frozen_same_times / 2

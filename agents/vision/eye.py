@@ -149,8 +149,10 @@ class Eye:
         """Take what those frames left, and when each was sent."""
         self._replay.filmed(times, frames)
 
-    def look(self, measures: Measures, view: Fingerprint, taken: Taken | None = None) -> Judged:
-        """Judge one look. Where it isn't known when its frame was `taken` nothing tells whether its noise comes again."""
+    def look(
+        self, measures: Measures, view: Fingerprint, taken: Taken | None = None, *, by_itself: bool = False
+    ) -> Judged:
+        """Judge one look, of a picture that was coded `by_itself`, or beside others. Where it isn't known when its frame was `taken` nothing tells whether its noise comes again."""
         self._take_in()
         beside = self._usual.beside(measures, view.light)
         colourless = view.light == "infrared"
@@ -162,7 +164,7 @@ class Eye:
         changed = measures.repeat.changed_ratio
         self._recurrence.looked(moved=changed is None or changed >= MOVES_RATIO)
         copied = self._loop.looping
-        seen = Evidence(measures, beside, matched, copied=copied)
+        seen = Evidence(measures, beside, matched, copied=copied, by_itself=by_itself)
         alike = None if copied else self._alike(taken, changed, hidden=hides_noise(seen, thresholds))
         seen = replace(seen, alike=alike)
         found = conditions(seen, thresholds)

@@ -61,6 +61,9 @@ class Thresholds:
     """Of what is usual for the camera."""
     frozen_same_alone: float = _least(0.2)
     """Enough while nothing is known to be usual."""
+    frozen_same_by_itself: float = _least(0.98)
+    """Of pictures that are coded each by itself (MJPEG) a frozen one comes again whole, but for its clock. Of 1,322 live looks with a sensor's noise none has more than 0.37;
+    where the encoder is so coarse that hardly any of it is left, 0.96."""
     frozen_same_whole: float = _least(0.99)
     """The same keyframe again, by its bytes. Of 1,930 live looks at rooms none has as much; behind what lies flat on the lens some have."""
     frozen_changed_ratio: float = _most(0.03)

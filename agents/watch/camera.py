@@ -23,6 +23,7 @@ from agents.watch.awake import Awake
 from agents.watch.begins import Begins
 from agents.watch.budget import Budget, Seat
 from agents.watch.decoder import DecodeError, Decoder, DecoderBusyError, DecoderKilledError
+from agents.watch.decoding import BY_ITSELF
 from agents.watch.ended import ended
 from agents.watch.failure import Around, meaning
 from agents.watch.filming import Filming
@@ -525,7 +526,8 @@ class CameraWatch:
         self.state.looks += 1
         approved = self._sight.views()
         self._eye.approved = tuple(item.fingerprint for item in approved)
-        judged = self._eye.look(looked.measures, looked.view, self._filming.taken(looked.imprint))
+        taken, by_itself = self._filming.taken(looked.imprint), info.codec in BY_ITSELF
+        judged = self._eye.look(looked.measures, looked.view, taken, by_itself=by_itself)
         self._undecided = judged.undecided
         self._diagnosis = look(self._diagnosis, judged.conditions, at, judged.thresholds, self._last_look)
         self._last_look = at

@@ -57,11 +57,13 @@ def evidence(
     *,
     copied: bool = False,
     alike: float | None = None,
+    by_itself: bool = False,
     **parts: dict[str, Any],
 ) -> Evidence:
     """Return a sound look but for what is given: part=dict(measure=value)."""
     changed = {name: replace(getattr(SOUND, name), **values) for name, values in parts.items()}
-    return Evidence(replace(SOUND, **changed), replace(USUAL, **(beside or {})), None, copied=copied, alike=alike)
+    measures, usual = replace(SOUND, **changed), replace(USUAL, **(beside or {}))
+    return Evidence(measures, usual, None, copied=copied, alike=alike, by_itself=by_itself)
 
 
 NO_NOISE: dict[str, float | None] = {"grain_again": 0.06, "grain_left": 0.04, "renewed_left": None, "same_times": 50}
@@ -137,6 +139,13 @@ CASES: list[tuple[str, Evidence]] = [
     ("frozen", evidence({"same_times": 90, "renewed_left": 0.43}, repeat={"same_ratio": 0.9})),
     ("ok", evidence({"same_times": 90, "renewed_left": 0.5}, repeat={"same_ratio": 0.9})),
     ("bright", evidence({"same_times": 90, "renewed_left": None}, repeat={"same_ratio": 0.9}, levels={"clipped_ratio": 0.82})),
+    ("ok", evidence({"same_times": 30, "renewed_left": None}, by_itself=True, repeat={"same_ratio": 0.37, "renewed": None})),
+    ("frozen", evidence({"same_times": 30, "renewed_left": None}, by_itself=True, repeat={"same_ratio": 0.99, "renewed": None})),
+    ("corrupt", evidence({"seam_times": None}, smear={"seam_share": 0.13, "seam_ratio": 2.7})),
+    ("ok", evidence({"seam_times": None}, by_itself=True, smear={"seam_share": 0.13, "seam_ratio": 2.7})),
+    ("corrupt", evidence({"seam_times": 5}, by_itself=True, smear={"seam_share": 0.13, "seam_ratio": 2.7})),
+    ("corrupt", evidence({"between_more": 0.3, "grain_left": 0.2}, smear={"between_ratio": 0.3})),
+    ("ok", evidence({"between_more": 0.3, "grain_left": 0.2}, by_itself=True, smear={"between_ratio": 0.3})),
     ("looped", evidence(copied=True)),
     ("looped", evidence(alike=0.31)),
     ("ok", evidence(alike=0.2)),

@@ -170,9 +170,9 @@ async def test_a_recording_is_played_since_it_began_but_not_through_what_nobody_
     watch._seen(watch._shared_at, watch._shared_at)
     judge = watch._eye.look
 
-    def recorded(*seen: Any) -> Judged:
+    def recorded(*seen: Any, **how: Any) -> Judged:
         looped = Conditions(("looped",), frozenset({"looped"}))
-        return replace(judge(*seen), conditions=looped, looped_since=played_at)
+        return replace(judge(*seen, **how), conditions=looped, looped_since=played_at)
 
     monkeypatch.setattr(watch._eye, "look", recorded)
     await camera.look(2)
@@ -191,10 +191,10 @@ async def test_a_recording_that_is_known_by_its_pictures_is_told_once_since_it_b
     await camera.look(3)
     judge, looks = watch._eye.look, itertools.count()
 
-    def recorded(*seen: Any) -> Judged:
+    def recorded(*seen: Any, **how: Any) -> Judged:
         looped = Conditions(("looped",), frozenset({"looped"}))
         known = played_at if next(looks) >= known_at else None
-        return replace(judge(*seen), conditions=looped, looped_since=known)
+        return replace(judge(*seen, **how), conditions=looped, looped_since=known)
 
     monkeypatch.setattr(watch._eye, "look", recorded)
     await camera.look(8)
