@@ -178,6 +178,8 @@ class Eye:
                 for item in self._settling:
                     if item.approved.light == view.light and item.wants():
                         _learn(item, view, before, sound, thresholds)
+        if matched is not None:
+            matched.let_go()
         since = self._loop.since if copied else None
         return Judged(found, seen, thresholds, undecided=may_be_frozen(seen, thresholds), looped_since=since)
 

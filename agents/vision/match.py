@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
@@ -69,10 +69,9 @@ class Match:
         """Light of the approved view that it was held against."""
         self.same_light = same_light
         """There is an approved view of this light; else the nearest of another one was taken."""
-        self._pair, self._alike = pair, _Alike(pair)
+        self._seen, self._approved, self._before = pair.seen, pair.approved, before
         self._sound, self._covered_before = sound, covered_before
-        # Of the look before no more is kept than that: a match is, until the next look.
-        self._before = None if before is None else before.edges
+        self._pair = pair
 
     @cached_property
     def in_place(self) -> float:
@@ -205,7 +204,22 @@ class Match:
         fits = self.in_place >= _SEARCHED_UNDER or self.identity >= _SURE_IDENTITY
         if self._sound is None or (fits and self.registered <= self.identity):
             return None
-        return kept(self._pair.seen, self._sound)
+        return kept(self._seen, self._sound)
+
+    def let_go(self) -> None:
+        """Keep no more than it takes to work out what wasn't asked for: a match is kept until the next look, of each camera."""
+        for name in ("_pair", "_alike", "_around", "_changed"):
+            vars(self).pop(name, None)
+        if self._before is not None:
+            self._before = replace(self._before)  # without what was told of it
+
+    @cached_property
+    def _pair(self) -> Pair:
+        return Pair(self._seen, self._approved)
+
+    @cached_property
+    def _alike(self) -> _Alike:
+        return _Alike(self._pair)
 
     @cached_property
     def _registered(self) -> tuple[float, float, Registration]:
@@ -222,8 +236,7 @@ class Match:
     @cached_property
     def _changed(self) -> Field:
         """How far each cell's edges are other ones than in the look before, 0..1."""
-        seen = self._pair.seen.edges
-        return _changed(seen, self._before or seen)
+        return _changed(self._seen.edges, (self._before or self._seen).edges)
 
     def as_scores(self) -> dict[str, float | None]:
         """Return the numbers by name, rounded, as they are shown and reported."""

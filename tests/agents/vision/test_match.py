@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from agents.vision import approved
 from agents.vision.fingerprint import Fingerprint, fingerprint, merge
-from agents.vision.match import Match, match, overlap
+from agents.vision.match import SCORES, Match, match, overlap
 from agents.vision.thresholds import Thresholds
 from support.pictures import footage
 from support.views import (
@@ -91,6 +91,19 @@ def test_of_a_look_in_which_nothing_is_covered_that_is_said() -> None:
     told = [found.covered_ratio, found.covered_structure, found.covered_sharp, found.rest_identity, found.rest_share]
     assert told == [0, 0, 0, 1, 1]
     assert [(item.covered_still, item.covered_grown) for item in (found, first)] == [(1, 0), (None, None)]
+
+
+@pytest.mark.parametrize("asked", [(), ("covered_ratio", "identity"), SCORES])
+@pytest.mark.parametrize("shift", [0.0, 0.2])
+def test_what_is_let_go_between_two_questions_changes_no_answer(shift: float, asked: tuple[str, ...]) -> None:
+    patched = turned(ROOM, shift, 0.0)
+    patched[100:400, 100:400] = (90, 110, 140)
+    kept, let_go = beside(patched, ROOM, patched), beside(patched, ROOM, patched)
+    for name in asked:
+        getattr(let_go, name)
+    let_go.let_go()
+    assert kept.covered_ratio > 0.1
+    assert let_go.as_scores() == kept.as_scores()
 
 
 def test_without_an_approved_view_nothing_is_said() -> None:
