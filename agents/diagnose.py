@@ -22,7 +22,6 @@ from agents.vision.replay import Window
 from agents.vision.strips import strips
 from agents.vision.structure import COLUMNS, ROWS
 from agents.vision.thresholds import Thresholds
-from agents.watch.decoding import BY_ITSELF
 from monitor.model.span import SECOND
 
 BASELINE_SECONDS = 10.0
@@ -260,8 +259,7 @@ def _looked(filmed: FilmedLook, view: Fingerprint, eye: Eye, held: _Held) -> tup
     for frame in filmed.frames:
         eye.frame(frame.at_seconds, frame.bytes, keyframe=frame.keyframe)
     measures = held.measured(filmed)
-    taken, by_itself = Taken(filmed.at_seconds, held.imprint), filmed.codec in BY_ITSELF
-    judged = eye.look(measures, view, taken, by_itself=by_itself)
+    judged = eye.look(measures, view, Taken(filmed.at_seconds, held.imprint), codec=filmed.codec)
     return Sample(round(filmed.at_seconds, 3), judged.conditions.state, judged.scores), judged
 
 

@@ -20,7 +20,6 @@ from agents.vision.eye import Eye, Judged
 from agents.watch.budget import FULL_RETRIES, Seat
 from agents.watch.camera import OPENING_SECONDS, Timings
 from agents.watch.decoder import DecodeError, Decoder, DecoderBusyError
-from agents.watch.decoding import BY_ITSELF
 from agents.watch.failure import SILENCE
 from agents.watch.main_look import look_at_main
 from agents.watch.placeholder import PLAYS_PLACEHOLDER, SIGNAL_LOST
@@ -215,7 +214,7 @@ class Glance:
             try:
                 info = stream.info
                 looked = await self._decoder.look(self._camera.id, info.codec, keyframe, (info.width, info.height))
-                judged = eye.look(looked.measures, looked.view, by_itself=info.codec in BY_ITSELF)
+                judged = eye.look(looked.measures, looked.view, codec=info.codec)
             except DecodeError as error:
                 if judged is not None and isinstance(error, DecoderBusyError):
                     self._tell(f"{error} with other cameras' pictures: one picture was looked at")

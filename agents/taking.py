@@ -25,7 +25,6 @@ from agents.vision.pair import telling_cells
 from agents.vision.settling import MOST_GONE, without_what_left
 from agents.watch.budget import FULL_RETRIES, Seat
 from agents.watch.decoder import DecodeError, Decoder
-from agents.watch.decoding import BY_ITSELF
 from monitor.model.clock import Clock
 from monitor.model.observation import StreamCause
 from monitor.model.view import COMPARED, FAILED, NOT_TAKEN, OTHER_LIGHT, view_id
@@ -322,7 +321,7 @@ class _Taker:
             except DecodeError as error:
                 now.undecoded = str(error)
             else:
-                judged = now.eye.look(looked.measures, looked.view, by_itself=info.codec in BY_ITSELF)
+                judged = now.eye.look(looked.measures, looked.view, codec=info.codec)
                 now.looks.append(_Look(looked.view.light, judged.conditions.state, looked.view, keyframe))
                 if len(now.looks) == now.wanted:
                     return

@@ -26,6 +26,9 @@ from agents.vision.usual import Usual
 NOTHING = frozenset({"black", "signal_lost"})
 """States in which there is nothing to be seen that could be played again."""
 
+BY_ITSELF = frozenset({"mjpeg"})
+"""Codecs in which each block of each picture is coded by itself: what comes again to the bit may do so by chance, in noise that the encoder left out."""
+
 NOT_LIVE = NOTHING | {"frozen", "looped"}
 """States in which a look tells nothing of what is usual of live ones. Whatever else is wrong, the noise is new."""
 
@@ -149,10 +152,8 @@ class Eye:
         """Take what those frames left, and when each was sent."""
         self._replay.filmed(times, frames)
 
-    def look(
-        self, measures: Measures, view: Fingerprint, taken: Taken | None = None, *, by_itself: bool = False
-    ) -> Judged:
-        """Judge one look, of a picture that was coded `by_itself`, or beside others. Where it isn't known when its frame was `taken` nothing tells whether its noise comes again."""
+    def look(self, measures: Measures, view: Fingerprint, taken: Taken | None = None, *, codec: str = "") -> Judged:
+        """Judge one look, whose picture came in a `codec`. Where it isn't known when its frame was `taken` nothing tells whether its noise comes again."""
         self._take_in()
         beside = self._usual.beside(measures, view.light)
         colourless = view.light == "infrared"
@@ -164,7 +165,7 @@ class Eye:
         changed = measures.repeat.changed_ratio
         self._recurrence.looked(moved=changed is None or changed >= MOVES_RATIO)
         copied = self._loop.looping
-        seen = Evidence(measures, beside, matched, copied=copied, by_itself=by_itself)
+        seen = Evidence(measures, beside, matched, copied=copied, by_itself=codec in BY_ITSELF)
         alike = None if copied else self._alike(taken, changed, hidden=hides_noise(seen, thresholds))
         seen = replace(seen, alike=alike)
         found = conditions(seen, thresholds)

@@ -23,7 +23,6 @@ from agents.watch.awake import Awake
 from agents.watch.begins import Begins
 from agents.watch.budget import Budget, Seat
 from agents.watch.decoder import DecodeError, Decoder, DecoderBusyError, DecoderKilledError
-from agents.watch.decoding import BY_ITSELF
 from agents.watch.ended import ended
 from agents.watch.failure import Around, meaning
 from agents.watch.filming import Filming
@@ -526,8 +525,8 @@ class CameraWatch:
         self.state.looks += 1
         approved = self._sight.views()
         self._eye.approved = tuple(item.fingerprint for item in approved)
-        taken, by_itself = self._filming.taken(looked.imprint), info.codec in BY_ITSELF
-        judged = self._eye.look(looked.measures, looked.view, taken, by_itself=by_itself)
+        taken = self._filming.taken(looked.imprint)
+        judged = self._eye.look(looked.measures, looked.view, taken, codec=info.codec)
         self._undecided = judged.undecided
         self._diagnosis = look(self._diagnosis, judged.conditions, at, judged.thresholds, self._last_look)
         self._last_look = at

@@ -13,9 +13,6 @@ if TYPE_CHECKING:
 DECODED = frozenset({"h264", "hevc", "mjpeg"})
 """What cameras send."""
 
-BY_ITSELF = frozenset({"mjpeg"})
-"""Each block of each picture is coded by itself: what comes again to the bit may have done so by chance, in noise that the encoder left out."""
-
 FILED = DECODED | {"mpeg4", "msmpeg4", "mpeg1video", "mpeg2video", "vp8", "vp9", "libdav1d", "ffv1"}
 """What recordings are kept in beside it, by the names of FFmpeg's decoders (AV1 is libdav1d)."""
 
