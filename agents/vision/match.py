@@ -210,8 +210,9 @@ class Match:
         """Keep no more than it takes to work out what wasn't asked for: a match is kept until the next look, of each camera."""
         for name in ("_pair", "_alike", "_around", "_changed"):
             vars(self).pop(name, None)
-        if self._before is not None:
-            self._before = replace(self._before)  # without what was told of it
+        # Earlier looks, without what was told of them.
+        self._before = None if self._before is None else replace(self._before)
+        self._sound = None if self._sound is None else replace(self._sound)
 
     @cached_property
     def _pair(self) -> Pair:
