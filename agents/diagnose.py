@@ -192,7 +192,7 @@ class _Held:
         beside = apart or newest
         measures, kept = measure(filmed.picture, None if beside is None else beside[1])
         if apart is None:
-            measures = replace(measures, repeat=replace(measures.repeat, same_ratio=None, renewed=None))
+            measures = replace(measures, repeat=replace(measures.repeat, same_ratio=None, renewed=None, same_now=None))
             kept = replace(kept, same_ratio=None)
         self._since.append((filmed.at_seconds, kept))
         return measures

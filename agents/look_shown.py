@@ -33,7 +33,7 @@ LEADING: Final = (
 
 _NAMED: Final = {
     "black_p95": "luma_p95", "dark_p90": "block_p90", "dusk_p90": "block_p90", "dusk_grain": "grain_left",
-    "frozen_same_alone": "same_ratio", "frozen_same_whole": "same_ratio", "frozen_same_by_itself": "same_ratio", "frozen_most_grain": "grain_left", "frozen_loose_renewed": "renewed",
+    "frozen_same_alone": "same_ratio", "frozen_same_whole": "same_ratio", "frozen_same_by_itself": "same_now", "frozen_most_grain": "grain_left", "frozen_loose_renewed": "renewed",
     "striped_level": "stripe_level", "striped_ratio": "stripe_ratio", "striped_even": "stripe_even",
     "striped_broad_ratio": "stripe_ratio", "striped_broad_even": "stripe_even", "striped_gain": "stripe_gain",
     "cast_shift": "tint_shift", "corrupt_seam_alone": "seam_share", "corrupt_between_some": "between_more",

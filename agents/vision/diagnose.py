@@ -58,9 +58,10 @@ _leaving = lru_cache(maxsize=256)(Thresholds.leaving)
 def conditions(seen: Evidence, thresholds: Thresholds) -> Conditions:
     """Return what holds of one look."""
     wider = _leaving(thresholds)
+    entering = tuple(state for state, holds in _RULES.items() if holds(seen, thresholds))
+    # What is told unless something else is so may be told by its own bounds alone, as the other's are wider, too.
     return Conditions(
-        entering=tuple(state for state, holds in _RULES.items() if holds(seen, thresholds)),
-        staying=frozenset(state for state, holds in _RULES.items() if holds(seen, wider)),
+        entering, frozenset(state for state, holds in _RULES.items() if state in entering or holds(seen, wider))
     )
 
 
@@ -222,17 +223,26 @@ def _frozen(e: Evidence, t: Thresholds) -> bool:
     if same is None or _new_noise(e, t):
         return False
     if e.by_itself:
-        return same >= t.frozen_same_by_itself
+        return _whole(e, t)
     unusual = times >= t.frozen_same_times if times is not None else same >= t.frozen_same_alone
     return same >= t.frozen_same_ratio and unusual
 
 
 def _whole_again(e: Evidence, t: Thresholds) -> bool:
     """Tell whether the approved view comes again with every block of it: however little noise an encoder leaves of it, no live picture of a room does."""
-    same = e.measures.repeat.same_ratio
     there = e.match is not None and not _gone(e, t) and not _blurred(e, t)
     lit = not _dark(e, t) and not _dusk(e, t)
-    return there and lit and same is not None and same >= t.frozen_same_whole and not _new_noise(e, t)
+    return there and lit and _whole(e, t) and not _new_noise(e, t)
+
+
+def _whole(e: Evidence, t: Thresholds) -> bool:
+    """Tell whether every block comes again. Where each is coded by itself some do by chance in each look, and add up: there this look alone counts."""
+    same, now = e.measures.repeat.same_ratio, e.measures.repeat.same_now
+    if same is None or now is None:
+        return False
+    if e.by_itself:
+        return now >= t.frozen_same_by_itself
+    return same >= t.frozen_same_whole and now >= t.frozen_same_now
 
 
 def _noise_taken(e: Evidence, t: Thresholds) -> bool:

@@ -76,7 +76,11 @@ class Judged:
             | {"alike": None if seen.alike is None else round(seen.alike, 4)}
             | {name: None if value is None else round(value, 4) for name, value in vars(seen.beside).items()}
         )
-        return scores if seen.match is None else scores | seen.match.as_scores()
+        if seen.match is None:
+            return scores
+        scores |= seen.match.as_scores()
+        seen.match.let_go()
+        return scores
 
 
 class Eye:
@@ -169,7 +173,8 @@ class Eye:
         alike = None if copied else self._alike(taken, changed, hidden=hides_noise(seen, thresholds))
         seen = replace(seen, alike=alike)
         found = conditions(seen, thresholds)
-        self._stood(same="frozen" in found.staying, nothing=not NOTHING.isdisjoint(found.staying))
+        same = "frozen" in (found.staying if self._still_looks else found.entering)
+        self._stood(same=same, nothing=not NOTHING.isdisjoint(found.staying))
         if NOT_LIVE.isdisjoint(found.staying):
             self._turns.learn()
         if not found.entering:

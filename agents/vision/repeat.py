@@ -64,6 +64,8 @@ class Repeat:
     by 2/sqrt(pi) deviations on average), 2 to 4 where neighbouring pixels share it. Of a frozen picture it is the same again, however it
     is coded. None where too little noise is left.
     """
+    same_now: float | None = None
+    """What `same_ratio` is of this look alone, without what is added of the looks before: of the same keyframe again all, whatever came before it."""
 
 
 def repeat(
@@ -83,10 +85,10 @@ def repeat(
     if np.count_nonzero(telling) < max(LEAST_BLOCKS, LEAST_RATIO * telling.size):
         return Repeat(None, changed, renewed)
     again = differences[:, telling] < SAME_SHARE * steps[telling]
-    same = float(again.sum(axis=1).max()) / again.shape[1]
-    if last is not None and changed <= STILL_RATIO and same >= SOME_RATIO:
-        same = min(1.0, same + FADES * last)
-    return Repeat(same, changed, renewed)
+    now = same = float(again.sum(axis=1).max()) / again.shape[1]
+    if last is not None and changed <= STILL_RATIO and now >= SOME_RATIO:
+        same = min(1.0, now + FADES * last)
+    return Repeat(same, changed, renewed, now)
 
 
 def _renewed(differences: Field, steps: Field, grain: float) -> float | None:

@@ -13,6 +13,11 @@ def _least(default: float) -> Any:
     return field(default=default, metadata={"bound": "least"})
 
 
+def _nearly_all(default: float) -> Any:
+    """Return a bound that a share of 1 must reach; leaving the state needs the slack more to be missing: of what is nearly all a slack of the whole would leave little."""
+    return field(default=default, metadata={"bound": "least", "missing": True})
+
+
 def _most(default: float) -> Any:
     """Return a bound that a measure must not exceed; leaving the state needs more by the slack."""
     return field(default=default, metadata={"bound": "most"})
@@ -61,11 +66,13 @@ class Thresholds:
     """Of what is usual for the camera."""
     frozen_same_alone: float = _least(0.2)
     """Enough while nothing is known to be usual."""
-    frozen_same_by_itself: float = _least(0.98)
-    """Of pictures that are coded each by itself (MJPEG) a frozen one comes again whole, but for its clock. Of 1,322 live looks with a sensor's noise none has more than 0.37;
-    where the encoder is so coarse that hardly any of it is left, 0.96."""
-    frozen_same_whole: float = _least(0.99)
-    """The same keyframe again, by its bytes. Of 1,930 live looks at rooms none has as much; behind what lies flat on the lens some have."""
+    frozen_same_by_itself: float = _nearly_all(0.98)
+    """Of pictures that are coded each by itself (MJPEG) a frozen one comes again whole in each look, but for its clock. Live ones have 0.33 in fair quality, and 0.89 at the coarsest,
+    which leaves hardly any noise."""
+    frozen_same_whole: float = _nearly_all(0.99)
+    """With what is added of the looks before: the same keyframe again, by its bytes or nearly. Of 1,930 live looks at rooms none has as much; behind what lies flat on the lens some have."""
+    frozen_same_now: float = _least(0.5)
+    """And so much of it in this look alone: what an encoder leaves alone always adds up to all, too. Live pictures have 0.16 at the most; frozen ones at a fixed quantizer 0.52 at least."""
     frozen_changed_ratio: float = _most(0.03)
     """Of a picture in which more moves than a clock, what is the same is a still background."""
     frozen_renewed: float = _most(1.2)
@@ -242,9 +249,15 @@ class Thresholds:
 
     def leaving(self) -> Thresholds:
         """Return the bounds by which a state that holds goes on holding."""
-        wider = {"least": 1 - self.leaving_slack, "most": 1 + self.leaving_slack}
-        bounds = {item.name: item.metadata["bound"] for item in fields(self) if "bound" in item.metadata}
-        return replace(self, **{name: getattr(self, name) * wider[bound] for name, bound in bounds.items()})
+        less, more = 1 - self.leaving_slack, 1 + self.leaving_slack
+        found = {}
+        for item in (item for item in fields(self) if "bound" in item.metadata):
+            value = getattr(self, item.name)
+            if "missing" in item.metadata:
+                found[item.name] = min(value, 1 - (1 - value) * more)
+            else:
+                found[item.name] = value * (less if item.metadata["bound"] == "least" else more)
+        return replace(self, **found)
 
     def changed(self) -> dict[str, float]:
         """Return the numbers that are not the defaults, by name."""

@@ -377,7 +377,16 @@ FIGURES: dict[str, tuple[str, Write]] = {
 }
 
 _ABSENT_PICTURE = frozenset(
-    {"grain_ratio", "stripe_gain", "tint_shift", "same_times", "same_ratio", "covered_still", "covered_grown"}
+    {
+        "grain_ratio",
+        "stripe_gain",
+        "tint_shift",
+        "same_times",
+        "same_ratio",
+        "same_now",
+        "covered_still",
+        "covered_grown",
+    }
 )
 """Measures of a picture beside earlier ones: null where there is none."""
 

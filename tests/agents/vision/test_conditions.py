@@ -68,6 +68,8 @@ def evidence(
 
 NO_NOISE: dict[str, float | None] = {"grain_again": 0.06, "grain_left": 0.04, "renewed_left": None, "same_times": 50}
 """Of an encoder at the lowest bit rates, or behind something flat."""
+WHOLE = {"same_ratio": 1.0, "same_now": 1.0, "renewed": None}
+"""Each block comes again."""
 FILLED = {"grain_kept": 0.1, "between_more": 0.1}
 """Next to no noise, and some rows that lie between their neighbours."""
 GREY = {"flat_ratio": 1.0, "drawn_ratio": 1.0}
@@ -139,8 +141,9 @@ CASES: list[tuple[str, Evidence]] = [
     ("frozen", evidence({"same_times": 90, "renewed_left": 0.43}, repeat={"same_ratio": 0.9})),
     ("ok", evidence({"same_times": 90, "renewed_left": 0.5}, repeat={"same_ratio": 0.9})),
     ("bright", evidence({"same_times": 90, "renewed_left": None}, repeat={"same_ratio": 0.9}, levels={"clipped_ratio": 0.82})),
-    ("ok", evidence({"same_times": 30, "renewed_left": None}, by_itself=True, repeat={"same_ratio": 0.37, "renewed": None})),
-    ("frozen", evidence({"same_times": 30, "renewed_left": None}, by_itself=True, repeat={"same_ratio": 0.99, "renewed": None})),
+    ("ok", evidence({"same_times": 30, "renewed_left": None}, by_itself=True, repeat={"same_ratio": 0.37, "renewed": None, "same_now": 0.15})),
+    ("ok", evidence({"same_times": 30, "renewed_left": None}, by_itself=True, repeat={"same_ratio": 1.0, "renewed": None, "same_now": 0.89})),
+    ("frozen", evidence({"same_times": 30, "renewed_left": None}, by_itself=True, repeat={"same_ratio": 1.0, "renewed": None, "same_now": 0.99})),
     ("corrupt", evidence({"seam_times": None}, smear={"seam_share": 0.13, "seam_ratio": 2.7})),
     ("ok", evidence({"seam_times": None}, by_itself=True, smear={"seam_share": 0.13, "seam_ratio": 2.7})),
     ("corrupt", evidence({"seam_times": 5}, by_itself=True, smear={"seam_share": 0.13, "seam_ratio": 2.7})),
@@ -359,12 +362,15 @@ STRIPES = {"stripe_level": 35, "stripe_ratio": 120, "stripe_even": 0.91}
             evidence({"between_more": 0.3, "grain_left": 0.2}, smear={"between_ratio": 0.3}),
             told_otherwise(IN_PLACE, in_place=0.6, own_structure=0.7),
         ),
-        ("ok", evidence(NO_NOISE, repeat={"same_ratio": 0.98, "renewed": None}), IN_PLACE),
-        ("frozen", evidence(NO_NOISE, repeat={"same_ratio": 1.0, "renewed": None}), IN_PLACE),
-        ("ok", evidence({**NO_NOISE, "renewed_left": 0.9}, repeat={"same_ratio": 1.0, "renewed": 1.7}), IN_PLACE),
-        ("dark", evidence(NO_NOISE, levels={"block_p90": 38}, repeat={"same_ratio": 1.0, "renewed": None}), IN_PLACE),
-        ("blurred", evidence(NO_NOISE, repeat={"same_ratio": 1.0, "renewed": None}), OUT_OF_FOCUS),
-        ("covered", evidence(NO_NOISE, repeat={"same_ratio": 1.0, "renewed": None}), HIDDEN),
+        ("ok", evidence(NO_NOISE, repeat={"same_ratio": 0.98, "renewed": None, "same_now": 0.9}), IN_PLACE),
+        ("frozen", evidence(NO_NOISE, repeat=WHOLE), IN_PLACE),
+        ("frozen", evidence(NO_NOISE, repeat={**WHOLE, "same_now": 0.52}), IN_PLACE),
+        ("ok", evidence(NO_NOISE, repeat={**WHOLE, "same_now": 0.41}), IN_PLACE),
+        ("ok", evidence(NO_NOISE, by_itself=True, repeat={**WHOLE, "same_now": 0.89}), IN_PLACE),
+        ("ok", evidence({**NO_NOISE, "renewed_left": 0.9}, repeat={**WHOLE, "renewed": 1.7}), IN_PLACE),
+        ("dark", evidence(NO_NOISE, levels={"block_p90": 38}, repeat=WHOLE), IN_PLACE),
+        ("blurred", evidence(NO_NOISE, repeat=WHOLE), OUT_OF_FOCUS),
+        ("covered", evidence(NO_NOISE, repeat=WHOLE), HIDDEN),
         ("ok", evidence({"smeared_more": 0.3}, smear={"smeared_ratio": 0.4}, repeat={"changed_ratio": 0.01}), IN_PLACE),
         (
             "corrupt",
@@ -438,6 +444,30 @@ def test_a_still_picture_that_comes_again_in_part_calls_for_a_look_soon(
     beside: dict[str, float], repeat: dict[str, Any], expected: bool
 ) -> None:
     assert may_be_frozen(evidence(beside, repeat=repeat), LIMITS) == expected
+
+
+@pytest.mark.parametrize(
+    ("beside", "levels"),
+    [
+        ({"renewed_left": 0.2}, {"clipped_ratio": 0.45}),  # nearly burnt out, and by the wider bound quite
+        ({"same_times": 90, "renewed_left": None, "grain_again": 0.43}, {}),
+        (NO_NOISE, {"block_p90": 47}),
+    ],
+)
+def test_what_a_look_says_by_the_state_s_own_bounds_it_says_by_the_wider_ones(
+    beside: dict[str, float | None], levels: dict[str, float]
+) -> None:
+    """They are wider for what speaks against it, too: a picture that is nearly too bright to tell would be frozen, and not stay so."""
+    seen = evidence(beside, levels=levels, repeat={**WHOLE, "renewed": 0.6 if levels.get("clipped_ratio") else None})
+    found = conditions(replace(seen, match=IN_PLACE), LIMITS)
+    assert "frozen" in found.entering
+    assert found.staying >= set(found.entering)
+
+
+def test_of_what_is_nearly_all_little_is_missing_by_the_wider_bounds_too() -> None:
+    wider = LIMITS.leaving()
+    assert (wider.frozen_same_by_itself, wider.frozen_same_whole) == pytest.approx((0.977, 0.9885))
+    assert replace(LIMITS, frozen_same_whole=1.2).leaving().frozen_same_whole == pytest.approx(1.2)
 
 
 def test_of_several_the_first_is_named() -> None:

@@ -135,6 +135,17 @@ def test_frames_that_wait_for_a_look_have_told_all_by_then() -> None:
     assert {known for _, known in looks} == {False, True}
 
 
+def test_what_a_look_s_numbers_took_is_let_go_once_they_are_made() -> None:
+    """They are made of all cameras at once, when a report is written, and looks are kept until the next ones."""
+    eye = Eye(Thresholds(), [seen(ROOM, 0)])
+    for at in range(3):
+        judged = eye.look(SOUND, seen(ROOM, at))
+    before, numbers = set(vars(judged.matched)), judged.scores
+    assert numbers["in_place"] == pytest.approx(1.0, abs=0.2)
+    kept = vars(judged.matched)
+    assert not [name for name in set(kept) - before if not isinstance(kept[name], float | int | tuple | type(None))]
+
+
 def test_what_is_remembered_of_frames_is_that_of_all_so_far_and_few_wait() -> None:
     sizes = np.random.default_rng(4).integers(2_000, 6_000, 3 * MOST_WAITING).tolist()
     eye, at_once = Eye(Thresholds()), Loop()
