@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import structlog
 from pydantic import JsonValue
 
 from monitor.model.observation import Kind, Observation, Source, Subject
 from monitor.model.span import Basis, Millis
+
+log = structlog.get_logger()
 
 Sink = Callable[[Observation], None]
 
@@ -95,10 +98,20 @@ class Track:
                 source=holding.source,
                 expires=until + self.holds_for,
                 detail=holding.detail,
-                facts=holding.facts(),
+                facts=self._made(holding.facts),
             )
         )
         holding.since = self._told = until
+
+    def _made(self, facts: Facts) -> dict[str, JsonValue]:
+        """Return the figures; none where they can't be made, for what is told without them is told."""
+        try:
+            return facts()
+        except Exception:
+            log.exception(
+                "figures could not be made: their span is told without them", subject=self.subject.id, kind=self.kind
+            )
+            return {}
 
     def forget(self, at: Millis) -> None:
         """Nothing is known from `at` on."""

@@ -50,6 +50,21 @@ def test_the_same_state_only_takes_newer_figures() -> None:
     assert seen[0].facts == {"mean": 2}
 
 
+def test_a_state_is_told_without_the_figures_that_can_not_be_made() -> None:
+    """And so is what comes after it."""
+    track, seen = tracked()
+
+    def none_left() -> dict[str, JsonValue]:
+        raise MemoryError
+
+    track.set(100, "ok", facts=none_left)
+    track.flush(200)
+    track.set(250, "covered", facts=lambda: {"mean": 1})
+    track.forget(300)
+    assert spans(seen) == [(100, 200, "ok", None), (200, 250, "ok", None), (250, 300, "covered", None)]
+    assert [item.facts for item in seen] == [{}, {}, {"mean": 1}]
+
+
 def test_figures_are_made_when_they_are_handed_on() -> None:
     """Of one look in six, as reports are written once a minute."""
     track, _ = tracked()
