@@ -18,7 +18,7 @@ from agents.vision.fingerprint import Fingerprint
 from agents.vision.imprint import IMPRINT_BYTES, Imprint, from_bytes
 from agents.vision.measure import Measures
 from agents.vision.offset import Offset
-from agents.watch.answer import read
+from agents.watch.answer import OtherFormError, read
 from agents.watch.processor import processor_seconds
 
 LOOK_SECONDS = 5.0
@@ -272,5 +272,7 @@ def _making_sense() -> Iterator[None]:
     """Read what the child said. Raises DecodeError where that is in another form than its own."""
     try:
         yield
+    except OtherFormError as error:
+        raise DecodeError(str(error)) from error
     except (ValueError, TypeError, LookupError, AttributeError, OverflowError) as error:
         raise DecodeError("the decoder answers nonsense") from error

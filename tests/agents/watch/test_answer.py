@@ -12,7 +12,7 @@ from agents.simulators.scenes import Scene
 from agents.vision.fingerprint import CELL_BYTES, NUMBERS, fingerprint
 from agents.vision.imprint import IMPRINT_BYTES
 from agents.vision.measure import MEASURES, NAMES, measure
-from agents.watch.answer import read, written
+from agents.watch.answer import OtherFormError, read, written
 from agents.watch.decoder_child import decode
 from support.pictures import draws, encoded
 
@@ -55,7 +55,7 @@ def test_an_answer_that_is_cut_is_none(length: int) -> None:
 def test_an_answer_by_a_child_with_as_many_other_numbers_is_none() -> None:
     """A child that is begun after the program was updated under its agent is the new version; who reads it is the old one."""
     names = " ".join((*NAMES[1:], NAMES[0], *NUMBERS))
-    with pytest.raises(ValueError, match="another version"):
+    with pytest.raises(OtherFormError, match="restart the agent"):
         read(struct.pack("<I", zlib.crc32(names.encode())) + told()[4:])
 
 

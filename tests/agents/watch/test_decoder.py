@@ -226,6 +226,13 @@ async def test_a_child_that_was_taken_over_costs_its_look_and_nothing_else(
             await decoder.look("gate", "h264", KEYFRAMES[0])
 
 
+async def test_a_child_of_another_version_says_what_is_to_be_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The program was updated under the agent, whose next child is the new one: no look would work until the agent is."""
+    async with taken_over(monkeypatch, "{}\n" + "x" * 20_000) as decoder:
+        with pytest.raises(DecodeError, match="restart the agent"):
+            await decoder.look("gate", "h264", KEYFRAMES[0])
+
+
 @pytest.mark.parametrize("offset", ["[1e999, 0, 1]", f"[1{'0' * 400}, 0, 1]", "[true, 0, 1]", "[0, 0]", "{}", '"abc"'])
 async def test_a_child_that_was_taken_over_costs_its_film_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch, offset: str
