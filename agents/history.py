@@ -19,15 +19,17 @@ def forget_history(state: State) -> None:
     state.put(_KEY, None)
 
 
-def tell_history(site: Site, journal: Journal, state: State, reporter: Reporter, now: Millis) -> None:
-    """Report once to each collector what the site's recorders held before `now`. Raises DatabaseError.
+def tell_history(site: Site, journal: Journal, state: State, reporter: Reporter, now: Millis) -> bool:
+    """Report once to each collector what the site's recorders held before `now`; return whether that is done. Raises DatabaseError.
 
-    What is dated later, or before there was anything to see, was seen while this machine's clock was ahead or had lost its
+    While this machine's clock says that there is nothing to be seen yet it is still to be done. What is dated later, or before there was anything to see, was seen while this machine's clock was ahead or had lost its
     battery: a report that says it counts for nothing, with all that is right in it.
     """
     whom = f"{reporter.identity.institution} {reporter.identity.agent}"
     if state.get(_KEY) == whom:
-        return
+        return True
+    if now < EARLIEST:
+        return False
     subjects = [Subject(kind="recorder", id=item.id) for item in site.recorders]
     subjects += [Subject(kind="camera", id=item.id) for item in site.cameras]
     for subject in subjects:
@@ -36,3 +38,4 @@ def tell_history(site: Site, journal: Journal, state: State, reporter: Reporter,
             if seen:
                 reporter.report(seen)
     state.put(_KEY, whom)
+    return True

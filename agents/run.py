@@ -394,10 +394,12 @@ class Service:
         return self.reporter
 
     def _tell_history(self) -> None:
-        if self.reporter is not None:
-            self.state.settle()  # whoever enrolled the agent anew has said what is to be told
-            tell_history(self.site, self.journal, self.state, self.reporter, to_millis(self.clock.now()))
-        self._owes_history = False
+        if self.reporter is None:
+            self._owes_history = False
+            return
+        self.state.settle()  # whoever enrolled the agent anew has said what is to be told
+        now = to_millis(self.clock.now())
+        self._owes_history = not tell_history(self.site, self.journal, self.state, self.reporter, now)
 
     async def _summary_job(self) -> None:
         """Report the days that ended since the last time, each as few spans."""

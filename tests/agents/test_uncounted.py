@@ -82,7 +82,11 @@ def test_the_history_says_nothing_that_a_wrong_clock_dated(wrong: Millis, tmp_pa
     journal, outbox = state.journal(), state.outbox()
     journal.append([instant("recorder/nvr", Kind.CLOCK, at, {"offset_seconds": 0.0}) for at in (wrong, NOW - HOUR)])
     clock = ManualClock(from_millis(NOW))
-    tell_history(site, journal, state, Reporter(outbox, clock, identity("wj-0001"), state.boot), NOW)
+    reporter = Reporter(outbox, clock, identity("wj-0001"), state.boot)
+    assert not tell_history(site, journal, state, reporter, 3 * DAY), "not while the clock has lost its battery"
+    assert outbox.take(9, 1 << 20) == []
+    assert tell_history(site, journal, state, reporter, NOW)
+    assert tell_history(site, journal, state, reporter, NOW), "once"
     (told,) = outbox.take(9, 1 << 20)
     assert [item.start for item in Report.from_sender(Envelope.read(told.payload).payload).observations] == [NOW - HOUR]
     journal.close()
