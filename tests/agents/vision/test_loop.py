@@ -98,10 +98,12 @@ def exact(sizes: Sizes, fps: int = 15) -> list[float]:
 
 def again(sizes: Sizes, fps: int = 15, *, moved: bool = True) -> list[float]:
     """Return the seconds at which a recurrence was seen, by looks in which something `moved`."""
-    recurrence, found = Recurrence(), []
+    recurrence, found, came = Recurrence(), [], list[tuple[float, int, bool]]()
     for number, (size, keyframe) in enumerate(sizes):
-        recurrence.frame(1000 + number / fps, size, keyframe=keyframe)
+        came.append((1000 + number / fps, size, keyframe))
         if number % (10 * fps) == 0:
+            recurrence.frames(came)
+            came.clear()
             recurrence.looked(moved=moved)
             if recurrence.looping:
                 found.append(number / fps)
@@ -579,9 +581,10 @@ def test_frames_that_are_sent_before_those_that_are_shown_before_them_hide_no_lo
 def test_memory_is_bounded() -> None:
     loop, recurrence = Loop(), Recurrence()
     rng = np.random.default_rng(8)
-    for number, size in enumerate(rng.integers(20, 30_000, 60_000)):
-        loop.frame(number * 0.5, int(size))
-        recurrence.frame(number * 0.5, int(size), keyframe=number % 10 == 0)
+    frames = [(n * 0.5, int(size), n % 10 == 0) for n, size in enumerate(rng.integers(20, 30_000, 60_000))]
+    for first in range(0, len(frames), 100):
+        loop.frames(frames[first : first + 100])
+        recurrence.frames(frames[first : first + 100])
     tables = (loop._latest, loop._archive)
     assert sum(table.tags.nbytes + table.ticks.nbytes for table in tables) == 16 * SLOTS <= 1 << 18
     kept = (recurrence._curve, recurrence._latest, recurrence._had, recurrence._stood, recurrence._unmoved)

@@ -60,14 +60,17 @@ class Camera:
 
     def plays(self, sizes: Sizes, shifts: float = 0.0) -> list[float]:
         """Send frames, whose times are wrong by `shifts`; return the seconds after which looks found a loop."""
-        found = []
+        found, came = [], list[Frame]()
         for number, size in enumerate(sizes):
-            self.recurrence.frame(self.at + shifts, size, keyframe=False)
+            came.append((self.at + shifts, size, False))
             self.at += 1 / self._fps
             if number % self._every == 0:
+                self.recurrence.frames(came)
+                came.clear()
                 self.recurrence.looked()
                 if self.recurrence.looping:
                     found.append(number / self._fps)
+        self.recurrence.frames(came)
         return found
 
     def pauses(self, seconds: float) -> None:
@@ -159,13 +162,17 @@ def test_whatever_comes_is_answered_and_what_is_kept_stays_as_large(
         }
         made = kinds[how]
         at += apart
+        came = list[Frame]()
         for number in range(count):
-            recurrence.frame(at, int(made[number % len(made)]), keyframe=keyframes and number % 7 == 0)
+            came.append((at, int(made[number % len(made)]), keyframes and number % 7 == 0))
             at += min(abs(apart), 4.0)
             if number % 50 == 0:
+                recurrence.frames(came)
+                came.clear()
                 recurrence.looked(moved=number % 100 == 0)
                 assert recurrence.looping in {True, False}
                 recurrence.stood(still=number % 350 == 0)
+        recurrence.frames(came)
     assert recurrence._step is not None
     assert 0 <= recurrence._step - recurrence._base < recurrence._open.shape[2] == OPEN_STEPS
     assert len(recurrence._likely) <= MOST_LIKELY
