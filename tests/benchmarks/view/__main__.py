@@ -20,7 +20,7 @@ from benchmarks.view.run import FFMPEG, OURS, RECIPE, Answer, DiagnoseFailed, Wo
 from benchmarks.view.score import Score, add
 from benchmarks.view.sheet import sheet_of_plan
 from benchmarks.view.stage import footage_present
-from benchmarks.view.table import note_lines, report
+from benchmarks.view.table import bars, note_lines, report
 from benchmarks.view.truth import alarms_from
 
 CLAIMED = {OURS: STATES, FFMPEG: FFMPEG_STATES, RECIPE: RECIPE_STATES}
@@ -31,7 +31,12 @@ RECENT = 50
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.view", description=__doc__)
-    parser.add_argument("--list", choices=lists.NAMES, default="tune", help="which scenes; nobody tunes on `score`")
+    parser.add_argument(
+        "--list", choices=lists.NAMES, default="tune", help="which scenes: thresholds are chosen on `tune`"
+    )
+    parser.add_argument(
+        "--seed", type=int, help="the same kinds of places drawn anew, with other events: scenes that nobody has seen"
+    )
     parser.add_argument("--short", action="store_true", help="a fixed small sample of the list")
     parser.add_argument("--states", help=f"only clips with one of these, by commas; `{CLEAN}` for clean days")
     parser.add_argument("--limit", type=int, help="only the first so many clips; any beginning is balanced")
@@ -56,7 +61,7 @@ def _arguments() -> argparse.Namespace:
 
 def chosen(options: argparse.Namespace) -> list[Clip]:
     """Return the clips that the options ask for."""
-    planned: Iterable[Clip] = lists.clips(lists.load(options.list), short=options.short)
+    planned: Iterable[Clip] = lists.clips(lists.load(options.list, options.seed), short=options.short)
     if options.states:
         wanted = set(options.states.split(","))
         if unknown := wanted - {*STATES, CLEAN}:
@@ -79,7 +84,8 @@ def score_of(answers: Iterable[Answer]) -> dict[str, Score]:
     return scores
 
 
-def _answers(work: list[Work], jobs: int) -> Iterator[Answer]:
+def _answers(work: list[Work], jobs: int, failed: list[str]) -> Iterator[Answer]:
+    """Yield the answers as they come; of clips that the product failed on the ids are put into `failed`."""
     ended = deque([time.monotonic()], maxlen=RECENT + 1)
     with ProcessPoolExecutor(jobs) as pool:
         running = {pool.submit(perform, item): item for item in work}
@@ -87,36 +93,44 @@ def _answers(work: list[Work], jobs: int) -> Iterator[Answer]:
             try:
                 yield done.result()
             except DiagnoseFailed as failure:
+                failed.append(running[done].clip.id)
                 print(f"not scored: {failure}", file=sys.stderr)
             ended.append(time.monotonic())
             left = (ended[-1] - ended[0]) / (len(ended) - 1) * (len(work) - number)
             print(f"{number}/{len(work)} {running[done].clip.id}, about {left / 60:.0f} min left", file=sys.stderr)
 
 
-def main() -> None:
-    """Do what the command line says."""
+def main() -> int:
+    """Do what the command line says; return 1 where the product failed on a clip, or where a figure that must be reached is not."""
     options = _arguments()
     clips = chosen(options)
     if options.sheets:
         options.sheets.mkdir(parents=True, exist_ok=True)
         for clip in clips:
             sheet_of_plan(clip, options.sheets / f"{clip.id}.png")
-        return
+        return 0
     if shutil.which("ffmpeg") is None:
         sys.exit("ffmpeg is not installed, and one side of the comparison is its filters (Debian: apt install ffmpeg)")
     with tempfile.TemporaryDirectory(prefix="bench-view-") as scratch:
-        folder = (options.keep or Path(scratch)) / options.list
+        listed = lists.load(options.list, options.seed)
+        folder = (options.keep or Path(scratch)) / listed.name
         keeps = options.keep is not None and not options.forget_videos
         work = [Work(clip, folder, keeps, options.resume or options.answered, options.make_only) for clip in clips]
         if options.answered:
             work = [item for item in work if answered(item)]
-        scores = score_of(_answers(work, options.jobs))
-    absent = sorted({scene.base for scene in lists.load(options.list).scenes if not footage_present(scene.base)})
-    print(f"list {options.list}, {len(work)} clips" + (f", without {', '.join(absent)}" if absent else ""))
+        failed = list[str]()
+        scores = score_of(_answers(work, options.jobs, failed))
+    absent = sorted({scene.base for scene in listed.scenes if not footage_present(scene.base)})
+    print(f"list {listed.name}, {len(work)} clips" + (f", without {', '.join(absent)}" if absent else ""))
+    if failed:
+        print(f"NOT SCORED, as the product failed on them: {', '.join(sorted(failed))}")
     print(report(scores, CLAIMED))
+    lines, reached = bars(scores.get(OURS, Score()))
+    print("\n".join(lines))
     if options.misses and OURS in scores:
         print("\n".join(note_lines(scores[OURS])))
+    return 0 if reached and not failed else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -33,11 +33,19 @@ class SceneList:
     scenes: tuple[Scene, ...]
 
 
-def load(name: str) -> SceneList:
-    """Read a list of the repository: `tune` or `score`."""
+def load(name: str, seed: int | None = None) -> SceneList:
+    """Read a list of the repository: `tune` or `score`.
+
+    With a `seed` its kinds of places and cameras are drawn anew, and all that happens: scenes that nobody has seen before.
+    """
     raw = yaml.safe_load((_FOLDER / f"{name}.yaml").read_text(encoding="utf-8"))
     scenes = tuple(Scene(**item) for item in raw["scenes"])
-    return SceneList(name, int(raw["seed"]), int(raw["rounds"]), int(raw["clean_days"]), scenes)
+    found = SceneList(name, int(raw["seed"]), int(raw["rounds"]), int(raw["clean_days"]), scenes)
+    if seed is None:
+        return found
+    rng = np.random.default_rng([seed, 89])
+    drawn = tuple(replace(scene, seed=int(rng.integers(2**31))) for scene in scenes)
+    return replace(found, name=f"{name}~{seed}", seed=int(rng.integers(2**31)), scenes=drawn)
 
 
 def clips(scenes: SceneList, *, short: bool = False) -> Iterator[Clip]:

@@ -19,7 +19,7 @@ CHANGED: Final = "changed"
 ALIASES: Final = {CHANGED: frozenset({"covered", "moved"})}
 """A fixed threshold on similarity can't tell a covered view from a moved one: it is given credit for either."""
 FFMPEG_STATES: Final = ("black", "frozen", "blurred")
-RECIPE_STATES: Final = ("black", "bright", "frozen", "covered", "moved", "blurred")
+RECIPE_STATES: Final = ("black", "bright", "frozen", CHANGED, "blurred")
 _FILTERS: Final = "freezedetect=d=15,blackdetect,blurdetect,metadata=print:file=-"
 """With their defaults (freezedetect -60 dB, blackdetect 98 % of the picture for 2 s) but for freezedetect's 2 s: it
 calls any two pictures that are further apart than its duration frozen, and keyframes here are up to 10 s apart."""

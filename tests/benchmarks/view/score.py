@@ -15,6 +15,10 @@ LATE_LOOKS: Final = 2
 """An alarm may rise this many looks after its event has ended: what began in its last look is still confirmed."""
 EARLY_LOOKS: Final = 1
 """A look's instant is the keyframe's, which may lie before the due time."""
+STILL: Final = frozenset({"black", "signal_lost"})
+"""What these show is the same picture again: whoever calls it frozen as well is neither right nor wrong."""
+LINGERS_LOOKS: Final = 5
+"""Looks after an event's end in which its alarm should have ended: a state is left by two looks in a row, some by three."""
 MISSED: Final = "-"
 
 Aliases = Mapping[str, frozenset[str]]
@@ -81,6 +85,11 @@ class Score:
     clean_days: float = 0.0
     clean_looks: int = 0
     clean_alarms: Counter[str] = field(default_factory=Counter)
+    clean_hours: float = 0.0
+    """Of video that these days took: their nuisances are those of so many days, their quiet is that of so many hours."""
+    ended: int = 0
+    lingered: int = 0
+    """Events whose alarm had ended soon after they had, and whose alarm had not, of those after which the video goes on for as long."""
     repeats: int = 0
     """Second and later rises of the right state within one event: neither hits nor false, but not nice."""
     between: Counter[str] = field(default_factory=Counter)
@@ -129,6 +138,8 @@ def _excused(truth: Truth, alarm: Alarm, event: Event | None, aliases: Aliases) 
     look = truth.look_seconds
     if event is not None and not event.counts and _named(event, alarm.state, aliases):
         return True
+    if event is not None and alarm.state == "frozen" and event.state in STILL:
+        return True
     if event is not None and alarm.state in event.passing:
         return event.changes_from < event.begins and alarm.raised <= event.begins + LATE_LOOKS * look
     return any(
@@ -148,10 +159,13 @@ def add(score: Score, truth: Truth, alarms: Sequence[Alarm], aliases: Aliases | 
     """
     names = aliases or {}
     score.clean_days += truth.clean_days
-    score.clean_looks += int(truth.seconds / truth.look_seconds) if truth.clean_days else 0
+    if truth.clean_days:
+        score.clean_looks += int(truth.seconds / truth.look_seconds)
+        score.clean_hours += truth.seconds / 3600
     counted = [event for event in truth.events if event.counts]
     for event in counted:
-        score.state(event.state).events += 1
+        for word in _words(event, names):
+            score.state(word).events += 1
     found: dict[Event, Alarm] = {}
     wrong: dict[Event, str] = {}
     for alarm in sorted(alarms, key=lambda item: item.raised):
@@ -172,10 +186,28 @@ def add(score: Score, truth: Truth, alarms: Sequence[Alarm], aliases: Aliases | 
         if event not in found:
             score.notes.append(Note(truth.clip, event.begins, _title(event), MISSED))
         else:
-            tally = score.state(event.state)
-            tally.hits += 1
-            tally.delays.append(max(0.0, (found[event].raised - event.begins) / truth.look_seconds))
+            _count_hit(score, truth, event, found[event], _words(event, names))
         score.confusion[event.state, event.state if event in found else wrong.get(event, MISSED)] += 1
+
+
+def _words(event: Event, aliases: Aliases) -> list[str]:
+    """Return under which words an event is counted: its state, and a detector's own word for several states."""
+    return [event.state, *(word for word, states in aliases.items() if event.state in states)]
+
+
+def _count_hit(score: Score, truth: Truth, event: Event, alarm: Alarm, words: Sequence[str]) -> None:
+    """Count an event that was named under each of its words; and whether its alarm ended with it, where the detector says so and there is time to see it."""
+    for word in words:
+        tally = score.state(word)
+        tally.hits += 1
+        tally.delays.append(max(0.0, (alarm.raised - event.begins) / truth.look_seconds))
+    latest = event.until + LINGERS_LOOKS * truth.look_seconds
+    if not alarm.tells_end or truth.seconds <= latest:
+        return
+    if alarm.until is not None and alarm.until <= latest:
+        score.ended += 1
+    else:
+        score.lingered += 1
 
 
 def _title(event: Event | None) -> str:

@@ -3,8 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
+from benchmarks.view.peers import ALIASES
 from benchmarks.view.score import MISSED, Score, StateScore
+
+BARS: Final = {
+    "black": (0.99, 0.995),
+    "frozen": (0.99, 0.995),
+    "signal_lost": (0.99, 0.995),
+    "covered": (0.97, 0.985),
+    "blurred": (0.95, 0.975),
+    "moved": (0.95, 0.975),
+}
+"""What F1 must be, and what is aimed at."""
+FALSE_MUST: Final = 0.2
+FALSE_AIM: Final = 0.02
+ENOUGH_EVENTS: Final = 300
+ENOUGH_DAYS: Final = 30
 
 
 def _figure(value: float | None, digits: int = 3) -> str:
@@ -29,7 +45,7 @@ def clean_line(score: Score) -> str:
     """Return what was said on clean days."""
     said = ", ".join(f"{name} {count}" for name, count in score.clean_alarms.most_common()) or "none"
     return (
-        f"clean days {score.clean_days:.2f} ({score.clean_looks} looks), "
+        f"clean days {score.clean_days:.2f} (their nuisances in {score.clean_hours:.0f} hours, {score.clean_looks} looks), "
         f"false alarms {sum(score.clean_alarms.values())} ({said}): "
         f"{_figure(score.false_per_day, 2)} a day, 95 % bound {_figure(score.false_per_day_bound, 2)}"
     )
@@ -57,6 +73,32 @@ def note_lines(score: Score) -> list[str]:
     ]
 
 
+def bars(score: Score) -> tuple[list[str], bool]:
+    """Return how the figures stand to what must be and is aimed at, and whether all are reached of which there is enough to tell."""
+    lines, reached = [], True
+    figures: list[tuple[str, float | None, float, float, bool]] = [
+        (f"F1 of {state}", score.state(state).f1, must, aim, score.state(state).events >= ENOUGH_EVENTS)
+        for state, (must, aim) in BARS.items()
+    ]
+    for title, value, must, aim, enough in figures:
+        word = (
+            "-" if value is None else "aim reached" if value >= aim else "reached" if value >= must else "NOT REACHED"
+        )
+        reached &= not enough or word != "NOT REACHED"
+        lines.append(
+            f"{title} {_figure(value)}: {word} (must {must:g}, aim {aim:g})" + ("" if enough else ", of too few events")
+        )
+    bound, enough = score.false_per_day_bound, score.clean_days >= ENOUGH_DAYS
+    if bound is not None:
+        word = "aim reached" if bound <= FALSE_AIM else "reached" if bound <= FALSE_MUST else "NOT REACHED"
+        reached &= not enough or bound <= FALSE_MUST
+        lines.append(
+            f"false alarms a clean day, 95 % bound {bound:.2f}: {word} (must {FALSE_MUST:g}, aim {FALSE_AIM:g})"
+            + ("" if enough else ", of too few days")
+        )
+    return lines, reached
+
+
 def report(scores: Mapping[str, Score], claimed: Mapping[str, Sequence[str]]) -> str:
     """Return the whole report: ours and the peers', each over the states that it claims."""
     parts: list[str] = []
@@ -65,7 +107,10 @@ def report(scores: Mapping[str, Score], claimed: Mapping[str, Sequence[str]]) ->
         parts += [f"== {name}", *rows_of(score, states), clean_line(score)]
         between = ", ".join(f"{word} {count}" for word, count in score.between.most_common()) or "none"
         parts += [f"false alarms between events: {between}; repeated alarms within events: {score.repeats}"]
-        if confusion := confusion_lines(score, states):
+        if score.ended or score.lingered:
+            parts += [f"alarms that ended soon after their event: {score.ended}; that were still on: {score.lingered}"]
+        named = [name for state in states for name in sorted(ALIASES.get(state, (state,)))]
+        if confusion := confusion_lines(score, named):
             parts += ["events not named right:", *confusion]
         parts.append("")
     return "\n".join(parts)

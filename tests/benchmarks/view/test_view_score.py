@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
-from benchmarks.view.score import MISSED, Score, add, poisson_bound
+from benchmarks.view.score import MISSED, Score, StateScore, add, poisson_bound
+from benchmarks.view.table import BARS, bars, report
 from benchmarks.view.truth import Alarm, Event, Tolerated, Truth, alarms_from, document_of
 
 
@@ -120,6 +123,40 @@ def test_a_word_for_several_states_is_right_for_each() -> None:
     either = {"changed": frozenset({"covered", "moved"})}
     add(score, truth(COVERED, BLACK), [Alarm("changed", 100, 120), Alarm("changed", 300, 320)], either)
     assert (score.state("covered").hits, score.state("changed").false) == (1, 1)
+    tally = score.state("changed")
+    assert (tally.events, tally.hits, tally.precision, tally.recall) == (1, 1, 0.5, 1.0), "and it has a row of its own"
+
+
+@pytest.mark.parametrize(("state", "false"), [("black", 0), ("signal_lost", 0), ("covered", 1)])
+def test_who_calls_a_black_picture_frozen_as_well_is_neither_right_nor_wrong(state: str, false: int) -> None:
+    score = scored(truth(event(state, 300, 400)), Alarm("frozen", 300, 320), Alarm(state, 300, 330))
+    assert (score.state("frozen").false, score.state(state).hits) == (false, 1)
+
+
+def test_that_an_alarm_ends_with_its_event_is_counted_where_a_detector_says_so() -> None:
+    ends = (220.0, 251.0, None)
+    scores = [scored(truth(COVERED), Alarm("covered", 100, 115, until, tells_end=True)) for until in ends]
+    assert [(score.ended, score.lingered) for score in scores] == [(1, 0), (0, 1), (0, 1)]
+    unsaid = scored(truth(COVERED), Alarm("covered", 100, 115))
+    too_late_to_see = scored(truth(event("covered", 900, 960)), Alarm("covered", 900, 915, None, tells_end=True))
+    assert {(score.ended, score.lingered) for score in (unsaid, too_late_to_see)} == {(0, 0)}
+
+
+def test_what_must_be_reached_is_held_against_enough_events_alone() -> None:
+    score = Score()
+    score.states = {state: StateScore(300, 300) for state in BARS} | {"covered": StateScore(300, 290, 20)}
+    lines, reached = bars(score)
+    assert not reached
+    assert [line for line in lines if "NOT" in line] == ["F1 of covered 0.951: NOT REACHED (must 0.97, aim 0.985)"]
+    score.states["covered"] = StateScore(299, 290, 20)
+    assert bars(score)[1], "of too few events nothing is told"
+    score.clean_days, score.clean_alarms = 36.0, Counter({"moved": 3})
+    assert not bars(score)[1]
+
+
+def test_how_much_video_stands_for_a_clean_day_is_said() -> None:
+    score = scored(Truth("day", "scene", 10_800, 10, clean_days=1.0))
+    assert "clean days 1.00 (their nuisances in 3 hours, 1080 looks)" in report({"ours": score}, {"ours": ("covered",)})
 
 
 @pytest.mark.parametrize(("count", "bound"), [(0, 2.996), (1, 4.744), (3, 7.754), (10, 16.962)])

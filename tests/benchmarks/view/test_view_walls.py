@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.view import lists
+from benchmarks.view.plan import STATES
 from benchmarks.view.rooms import FAMILIES
 
 HERE = Path(__file__).parent
@@ -49,6 +52,16 @@ def test_the_lists_share_no_base_and_no_seed() -> None:
 
 
 def test_the_scoring_list_is_large_enough_for_its_figures() -> None:
+    """300 events of each state, not counting those below the floor, and thirty days."""
     score = lists.load("score")
-    assert score.rounds >= 300
+    planned = Counter(item.variant.state for clip in lists.clips(score) for item in clip.tampers if item.counts)
+    assert min(planned[state] for state in STATES) >= 300
     assert score.clean_days >= 30
+
+
+def test_a_seed_draws_the_kinds_of_places_anew() -> None:
+    score, drawn = lists.load("score"), lists.load("score", 7)
+    assert [replace(scene, seed=0) for scene in drawn.scenes] == [replace(scene, seed=0) for scene in score.scenes]
+    assert not {scene.seed for scene in drawn.scenes} & {scene.seed for scene in score.scenes}
+    assert (drawn.name, lists.load("score", 7)) == ("score~7", drawn)
+    assert drawn.seed not in {score.seed, lists.load("score", 8).seed}

@@ -72,12 +72,22 @@ class Alarm:
     """When the detector says that it began."""
     raised: float
     """When it said so."""
+    until: float | None = None
+    """When it says that it ended; None where it hasn't, to the end of the video."""
+    tells_end: bool = False
+    """The detector says when its alarms end."""
 
 
 def alarms_from(document: dict[str, Any]) -> tuple[Alarm, ...]:
     """Read the alarms of a `cradlewatch.diagnose/1` document."""
     return tuple(
-        Alarm(str(item["state"]), float(item["from_seconds"]), float(item["raised_at_seconds"]))
+        Alarm(
+            str(item["state"]),
+            float(item["from_seconds"]),
+            float(item["raised_at_seconds"]),
+            None if item.get("until_seconds") is None else float(item["until_seconds"]),
+            tells_end="until_seconds" in item,
+        )
         for item in document["alarms"]
     )
 
