@@ -18,6 +18,11 @@ VIEW_FAULTS = {"black": "black", "frozen": "frozen", "frozen_sensor": "frozen"}
 """Fault to the state that must stand in the journal."""
 
 
+EARLY_SECONDS = 1.0
+"""So much before its time a span may begin or end: clocks and frames are no finer. What is well again sooner is a missed fault."""
+HOLE_SECONDS = 1.0
+
+
 @dataclass(frozen=True)
 class Done:
     """What a camera's simulator says: the fault held in [start, end), epoch seconds."""
@@ -107,7 +112,26 @@ def audit(done: Sequence[Done], spans: Sequence[Span], bounds: Bounds) -> Audit:
             found.wrong.append(
                 f"{span.camera}: {span.kind} {span.state} {span.cause} was nobody's doing: {_when(span)}"
             )
+    found.wrong.extend(_uncovered(spans))
     return Audit(matched, found.lateness, found.wrong)
+
+
+def _uncovered(spans: Iterable[Span]) -> list[str]:
+    """Return where a camera's stream is said to be two things at a time, or nothing at all."""
+    wrong = []
+    lanes: dict[str, list[Span]] = {}
+    for span in sorted(spans, key=lambda item: (item.start, item.end)):
+        if span.kind == "stream":
+            lanes.setdefault(span.camera, []).append(span)
+    for camera, lane in lanes.items():
+        for before, after in pairwise(lane):
+            if after.start < before.end:
+                wrong.append(f"{camera}: {before.state} and {after.state} at a time: {_when(after)}")
+            elif after.start > before.end + HOLE_SECONDS:
+                wrong.append(
+                    f"{camera}: nothing is said between {before.state} and {after.state}: {_when(before)}, {_when(after)}"
+                )
+    return wrong
 
 
 def _ill(span: Span) -> bool:
@@ -139,10 +163,10 @@ def _differences(fault: Done, run: list[Span], bounds: Bounds) -> list[str]:
     if any(after.start > before.end for before, after in pairwise(run)):
         wrong.append(f"{name}: in pieces: {[_when(span) for span in run]}")
     late = run[0].start - fault.start
-    if not -1.0 <= late <= (bounds.stream_start if is_stream else bounds.view_start):
+    if not -EARLY_SECONDS <= late <= (bounds.stream_start if is_stream else bounds.view_start):
         wrong.append(f"{name}: began {late:+.1f} s")
     late = run[-1].end - fault.end
-    if not -bounds.view_end <= late <= (bounds.stream_end if is_stream else bounds.view_end):
+    if not -EARLY_SECONDS <= late <= (bounds.stream_end if is_stream else bounds.view_end):
         wrong.append(f"{name}: ended {late:+.1f} s")
     return wrong
 

@@ -39,7 +39,14 @@ WELL = [
 
 
 def wrong(*spans: Span) -> list[str]:
-    return audit([DEAD, BLACK], spans, BOUNDS).wrong
+    """Return what is wrong with these spans, where the stream is up between them."""
+    lane = sorted((span for span in spans if (span.camera, span.kind) == ("a", "stream")), key=lambda span: span.start)
+    between = [
+        Span("a", "stream", "up", "", before.end, after.start)
+        for before, after in pairwise(lane)
+        if before.end < after.start
+    ]
+    return audit([DEAD, BLACK], [*spans, *between], BOUNDS).wrong
 
 
 def test_a_journal_that_is_right_has_nothing_wrong() -> None:
@@ -56,6 +63,7 @@ def test_a_journal_that_is_right_has_nothing_wrong() -> None:
         ([replace(DOWN, start=990.0)], "began -10.0 s"),
         ([replace(DOWN, end=1190.0)], "ended +90.0 s"),
         ([replace(DOWN, end=1050.0)], "ended -50.0 s"),
+        ([replace(DOWN, end=1098.0)], "ended -2.0 s"),
         ([replace(DOWN, cause="stalled")], "it says down stalled"),
         ([replace(DOWN, state="unknown", cause="blind")], "it says unknown blind"),
         ([replace(DOWN, end=1040.0), replace(DOWN, start=1050.0)], "in pieces"),
@@ -67,6 +75,27 @@ def test_a_journal_that_is_wrong_is_found_out(instead: list[Span], words: str) -
     found = wrong(*instead, SEEN)
     assert len(found) == 1
     assert words in found[0]
+
+
+def test_a_view_that_is_well_again_before_it_is_is_found_out() -> None:
+    assert [item.split(": ", 1)[1] for item in wrong(DOWN, replace(SEEN, end=1065.0))] == ["ended -35.0 s"]
+
+
+@pytest.mark.parametrize(
+    ("spans", "words"),
+    [
+        ([*WELL, Span("a", "stream", "up", "", 1010.0, 1090.0)], ["down and up at a time"]),
+        (
+            [span for span in WELL if span.end != 2000.0] + [Span("a", "stream", "up", "", 1140.0, 2000.0)],
+            ["nothing is said"],
+        ),
+        ([DOWN, SEEN, replace(WELL[0], end=990.0)], ["nothing is said"]),
+    ],
+)
+def test_a_stream_of_which_two_things_are_said_or_nothing_is_found_out(spans: list[Span], words: list[str]) -> None:
+    found = audit([DEAD, BLACK], spans, BOUNDS).wrong
+    assert len(found) >= len(words)
+    assert all(any(word in item for item in found) for word in words)
 
 
 def test_a_view_that_begins_later_than_the_next_look_is_found_out() -> None:
