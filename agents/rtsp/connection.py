@@ -49,6 +49,7 @@ class Connection:
     ) -> None:
         """Let packets of `channel` go to `units`, and say when some were read and when the connection ended."""
         self._units, self._channel = units, channel
+        self.wire.parser.channel = channel
         self._on_media, self._on_end, self._on_late_answer = on_media, on_end, on_late_answer
 
     async def ask(self, method: str, url: str, headers: dict[str, str], seconds: float) -> Message:

@@ -98,6 +98,11 @@ class Requester:
                 self._attempt.works()
 
     @property
+    def logged_in(self) -> bool:
+        """Whether the device has asked for a login, which has gone with each question since."""
+        return self._authenticator is not None
+
+    @property
     def is_held(self) -> bool:
         """Whether the login that plays was refused to others so often that it must not go out any more, not even as a sign of life."""
         return self._attempt is not None and self._attempt.doubted >= MOST_REFUSALS
@@ -237,6 +242,11 @@ class Session:
     def is_held(self) -> bool:
         """Whether no sign of life may be sent, since its login was refused to others."""
         return self.requester.is_held
+
+    @property
+    def logged_in(self) -> bool:
+        """Whether a login goes with what is asked."""
+        return self.requester.logged_in
 
     def not_understood(self) -> None:
         """The device doesn't know the method: the next sign of life is the other one."""

@@ -24,7 +24,7 @@ from monitor.model.span import Millis
 MAX_WAITING_EVENTS = 1024
 """A reader further behind loses the oldest; a keyframe every few seconds bounds the memory."""
 KEEP_KEYFRAME_SECONDS = 6.0
-MIN_KEEP_ALIVE_SECONDS, MAX_KEEP_ALIVE_SECONDS = 1.0, 30.0
+MIN_KEEP_ALIVE_SECONDS, MAX_KEEP_ALIVE_SECONDS = 0.5, 30.0
 TAKEN_SECONDS = 0.1
 """What is read so soon after it was asked for had been waiting."""
 
@@ -115,6 +115,8 @@ class Stream:
         """When the last keep-alive was sent."""
         self._answered = False
         """Whether any was answered, in whatever way."""
+        self._renewed = False
+        """Whether the last one was sent once more with a fresh nonce."""
         self._events: deque[FrameEvent] = deque(maxlen=MAX_WAITING_EVENTS)
         self._reader: asyncio.Future[None] | None = None
         self._keyframe: asyncio.Future[bytes] | None = None
@@ -345,8 +347,12 @@ class Stream:
         self._session.requester.answered(answer.status or 0)
         if answer.status in NOT_UNDERSTOOD:
             self._session.not_understood()
+        elif answer.status == 401 and not self._session.logged_in:
+            self._session.not_understood()  # the frames come without a login: none went out that could be refused
         elif answer.status == 401 and self._session.may_renew(answer):
-            self._session.keep_alive()
+            if not self._renewed:  # once: a device that calls each nonce stale would be sent logins without end
+                self._renewed = True
+                self._session.keep_alive()
         elif answer.status == 401:
             detail = "the login is no longer accepted (a keep-alive was answered 401)"
             self._connection.fail(StreamError(StreamCause.UNAUTHORIZED, "media", detail))
@@ -406,7 +412,7 @@ class Stream:
             detail = "the device has refused the login to other streams meanwhile, so it is not sent again"
             self._connection.fail(StreamError(StreamCause.CREDENTIALS_HELD, "media", detail))
             return
-        self._asked_at = self._loop.time()
+        self._asked_at, self._renewed = self._loop.time(), False
         self._session.keep_alive()
         self._after("keep_alive", self._keep_alive_seconds, self._keep_alive)
 

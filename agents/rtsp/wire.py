@@ -9,6 +9,7 @@ import re
 import socket
 from asyncio.trsock import TransportSocket
 from dataclasses import replace
+from functools import lru_cache
 from typing import Protocol
 
 from agents.rtsp.errors import MalformedError
@@ -22,8 +23,15 @@ _VIEW = memoryview(_BUFFER)
 _DOLLAR = 0x24
 MAX_GARBAGE_BYTES = 64 * 1024
 """So much between packets is skipped, until it is forgiven."""
-_BEGINNING = re.compile(rb"\$[\x00-\x07]..[\x80\x81\x90\xa0\xb0]|RTSP/\d\.\d \d", re.DOTALL)
-"""Where sense may begin again: a packet of RTP or RTCP on one of the first channels, or an answer."""
+
+
+@lru_cache(maxsize=32)
+def _beginning(channel: int) -> re.Pattern[bytes]:
+    """Return where sense may begin again: a packet of RTP or RTCP on one of the first channels, or on this one or the next, or an answer."""
+    own = re.escape(bytes([channel, min(channel + 1, 255)]))
+    return re.compile(rb"\$[\x00-\x07" + own + rb"]..[\x80\x81\x90\xa0\xb0]|RTSP/\d\.\d \d", re.DOTALL)
+
+
 _BEGINNING_BYTES = 10
 _PROTOCOL = b"RTSP/"
 _LINE_BREAKS = re.compile(rb"[\r\n]+")
@@ -92,6 +100,8 @@ class Parser:
         self._flowing = False
         """Packets have come: some devices send stray bytes, or half a packet, between them."""
         self._skipped = 0
+        self.channel = 0
+        """On which the session's packets come, as the device has answered."""
         self.messages = 0
         """Complete messages so far."""
 
@@ -202,7 +212,7 @@ class Parser:
 
     def _skip_garbage(self, start: int, end: int) -> bool:
         """Go on where a packet or an answer may begin; false when none does yet. Raises MalformedError in the long run."""
-        found = _BEGINNING.search(_BUFFER, start + 1, end)
+        found = _beginning(self.channel).search(_BUFFER, start + 1, end)
         # Without one, the last bytes may be the first ones of a beginning.
         self._start = found.start() if found else max(start + 1, end - _BEGINNING_BYTES + 1)
         self._searched = max(self._searched, self._start)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from agents.breaker import Breaker
-from agents.rtsp import Stream, StreamError, StreamRequest, open_stream
+from agents.rtsp import Login, Stream, StreamError, StreamRequest, open_stream
 from agents.rtsp.habit import Habit, Habits, offered
 from monitor.model.clock import SystemClock
 from monitor.model.observation import StreamCause
@@ -177,6 +177,47 @@ async def test_a_nonce_that_is_another_one_each_time_ends_as_refusal() -> None:
         error = await cause_of(device.url(), LOGIN, PATIENT, within=30)
     assert error.cause is StreamCause.UNAUTHORIZED
     assert device.failed_logins == 2
+
+
+async def test_a_device_that_calls_each_nonce_stale_gets_one_more_login_for_each_sign_of_life() -> None:
+    async def stale(device: Device, asked: Asked, writer: asyncio.StreamWriter) -> bool:
+        if asked.method != "GET_PARAMETER":
+            return True
+        device.nonce += "x"
+        challenge = f'Digest realm="the device", nonce="{device.nonce}", stale=true'
+        writer.write(render(401, asked, {"WWW-Authenticate": challenge}))
+        return False
+
+    device = Device("viewer", "s3cret", session=SHORT_SESSION, override=stale)
+    async with serve(device):
+        loop = asyncio.get_running_loop()
+        stream = await open_stream(StreamRequest(device.url(), LOGIN), LOOPBACK, PATIENT, clock=SystemClock())
+        began, reading = loop.time(), asyncio.create_task(read(stream))
+        await until(lambda: len(signs(device)) >= 4)
+        assert not reading.done(), "the stream goes on: its frames tell that the session lives"
+        assert len(signs(device)) <= 2 * (1 + loop.time() - began), "a second apart, twice each"
+        await stream.close()
+        await reading
+
+
+@pytest.mark.parametrize("login", [LOGIN, None])
+async def test_a_device_that_wants_a_login_for_signs_of_life_alone_is_asked_otherwise(login: Login | None) -> None:
+    """It plays without: none that went out was refused, and a stream that runs is not ended for it."""
+
+    async def challenge(_: Device, asked: Asked, writer: asyncio.StreamWriter) -> bool:
+        if asked.method != "GET_PARAMETER":
+            return True
+        writer.write(render(401, asked, {"WWW-Authenticate": 'Digest realm="the device", nonce="n"'}))
+        return False
+
+    device = Device(session=SHORT_SESSION, override=challenge)
+    async with serve(device):
+        stream = await open_stream(StreamRequest(device.url(), login), LOOPBACK, PATIENT, clock=SystemClock())
+        reading = asyncio.create_task(read(stream))
+        await until(lambda: signs(device)[-2:] == ["OPTIONS", "OPTIONS"])
+        assert not reading.done()
+        await stream.close()
+        await reading
 
 
 async def test_a_password_that_was_changed_is_not_found_out_by_each_stream_again(tmp_path: Path) -> None:

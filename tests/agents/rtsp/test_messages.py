@@ -135,6 +135,16 @@ def test_after_garbage_between_packets_the_packets_go_on(garbage: bytes, cut: in
     assert [message.cseq for message in collected.messages] == [9]
 
 
+@pytest.mark.parametrize("channel", [10, 45, 92, 93, 94, 200, 255])
+def test_after_garbage_packets_go_on_on_whatever_channel_they_come(channel: int) -> None:
+    collected = Collector()
+    parser = Parser(collected)
+    parser.channel = channel
+    good = [b"\x24" + bytes([channel]) + rtp_like(number)[2:] for number in range(1, 60)]
+    parser.feed(good[0] + b"stray bytes" + b"".join(good[1:]))
+    assert collected.packets == [(channel, packet[4:]) for packet in good]
+
+
 def test_endless_garbage_is_an_error_and_a_little_now_and_then_is_not() -> None:
     parser = Parser(Collector())
     parser.feed(rtp_like(1))
