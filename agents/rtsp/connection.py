@@ -35,6 +35,8 @@ class Connection:
         self._share = Share()
         self._units: AccessUnits | None = None
         self._channel = -1
+        self.strays = 0
+        """Packets on other channels than the video's and its RTCP's."""
         self._on_media: Callable[[], None] = _nothing
         self._on_end: Callable[[], None] = _nothing
         self._on_late_answer: Callable[[Message], None] = _nothing_of
@@ -105,6 +107,8 @@ class Connection:
         """Hand a packet of the video's channel on; all others (RTCP, leftovers of an older session) are skipped."""
         if channel == self._channel and self._units is not None:
             self._units.packet(data, start, end, self._at)
+        elif channel != self._channel + 1:
+            self.strays += 1
 
     def on_plain(self, data: bytearray, start: int, end: int) -> int:
         """Hand on at once what packets of the video's channel lie one after the other, and return where they end."""

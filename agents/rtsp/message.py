@@ -47,7 +47,7 @@ class Message:
             return 0
         length = _number(text)
         if length is None:
-            raise MalformedError("Content-Length is no number")
+            raise MalformedError("Content-Length is no number, or one without end")
         if length > MAX_BODY_BYTES:
             raise MalformedError(f"an answer's body is longer than {MAX_BODY_BYTES} bytes")
         return length
@@ -128,8 +128,11 @@ def status_error(status: int, stage: Stage) -> StreamError:
     if status == 461:
         return StreamError(StreamCause.PROTOCOL_ERROR, stage, f"{NOT_INTERLEAVED}; it answered 461", inconclusive=True)
     if 300 <= status < 400:
-        detail = f"{method} was answered by a redirect ({status}) that leads elsewhere, and is not followed"
-        return StreamError(StreamCause.PROTOCOL_ERROR, stage, detail)
+        detail = (
+            f"{method} was answered by a redirect ({status}) that leads elsewhere or on and on, and is not followed: "
+            "where that is right, write it as the camera's stream"
+        )  # whoever follows it may see the camera: that the agent doesn't is no outage
+        return StreamError(StreamCause.PROTOCOL_ERROR, stage, detail, inconclusive=True)
     return StreamError(StreamCause.PROTOCOL_ERROR, stage, f"{method} was answered {status}")
 
 

@@ -399,7 +399,9 @@ class Stream:
 
     def _stalled(self, limit: float, *, started: bool) -> None:
         arriving = self._units.packets > self._packets
+        elsewhere = self._connection.strays > 0 and not started
         what = "packets arrive, but their timestamps do not move" if arriving else "no packet arrives"
+        what = "packets arrive on another channel than the device has answered" if elsewhere and not arriving else what
         since = "" if started else " since PLAY was answered"
         detail = f"no frame for {limit:.3g} s{since}: {what}"
         self._connection.fail(StreamError(StreamCause.STALLED, "media", detail))

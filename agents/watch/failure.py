@@ -35,7 +35,7 @@ class Around:
     """No frame of it has come since the agent's start."""
     site_answers: bool = True
     inconclusive: bool = False
-    """It says nothing of the camera: its name has no address now, it serves its stream in another way than the agent takes it, or its next
+    """It says nothing of the camera: its name has no address now, it serves its stream in another way or at another place than the agent takes it, or its next
     keyframe, with which it may begin, was not waited for, as others' turns had come."""
 
 

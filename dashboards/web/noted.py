@@ -51,6 +51,9 @@ NOTES: tuple[str, ...] = (
     # A stream.
     _n("no frame for %(seconds)s s since PLAY was answered: no packet arrives"),
     _n("no frame for %(seconds)s s since PLAY was answered: packets arrive, but their timestamps do not move"),
+    _n(
+        "no frame for %(seconds)s s since PLAY was answered: packets arrive on another channel than the device has answered"
+    ),
     _n("no frame for %(seconds)s s: no packet arrives"),
     _n("no frame for %(seconds)s s: packets arrive, but their timestamps do not move"),
     _n("%(where)s refuses connections"),
@@ -62,6 +65,9 @@ NOTES: tuple[str, ...] = (
     _n("the device asks for a login and none is configured: give username and password_file"),
     _n("the login of '%(user)s' was refused (%(method)s was answered 401 again)"),
     _n("the login is no longer accepted (a keep-alive was answered 401)"),
+    _n(
+        "%(method)s was answered by a redirect (%(status)s) that leads elsewhere or on and on, and is not followed: where that is right, write it as the camera's stream"
+    ),
     _n("%(method)s was refused (403): the login lacks the right, or the account is locked"),
     _n("the device serves no further session (%(method)s was answered %(status)s)"),
     _n("there is no such stream (%(method)s was answered %(status)s)"),

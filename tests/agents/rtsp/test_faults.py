@@ -200,6 +200,15 @@ async def test_play_without_any_frame_is_stalled() -> None:
     assert error.detail == "no frame for 0.4 s since PLAY was answered: no packet arrives"
 
 
+async def test_packets_on_another_channel_than_the_device_has_answered_are_said() -> None:
+    async with serve(
+        Device(packets=lambda number: [interleaved(6, part[4:]) for part in plain_frame(number)])
+    ) as device:
+        error = await cause_of(device.url(), deadlines=STALLING, within=10)
+    assert error.cause is StreamCause.STALLED
+    assert error.detail.endswith("packets arrive on another channel than the device has answered")
+
+
 async def test_a_stream_that_stops_is_stalled() -> None:
     async with serve(Device(frames=5)) as device:
         error = await cause_of(device.url(), deadlines=STALLING, within=10)
