@@ -220,8 +220,12 @@ class AccessUnits:
         self._flush()
         self._timestamp = timestamp
         self._pictures.begin(timestamp)
+        if self._newest < 0:  # a sender's first one: two senders in turns, each of which stands still, don't move
+            self._newest = timestamp
+            self.moved += not self.moved
+            return
         ahead = (timestamp - self._newest) & 0xFFFFFFFF
-        if 0 < ahead < _HALF or self._newest < 0 or _HALF <= ahead < 2 * _HALF - self._reset_ticks:
+        if 0 < ahead < _HALF or _HALF <= ahead < 2 * _HALF - self._reset_ticks:
             self._newest = timestamp
             self.moved += 1
 

@@ -231,6 +231,17 @@ async def test_two_timestamps_in_turns_are_stalled() -> None:
     assert error.cause == StreamCause.STALLED
 
 
+async def test_two_senders_in_turns_that_both_stand_still_are_stalled() -> None:
+    def in_turns(number: int) -> list[bytes]:
+        packet = bytearray(rtp(number, 1000 + number % 2, b"\x41" + bytes(100), marker=True))
+        packet[8:12] = bytes([number % 2] * 4)
+        return [interleaved(0, bytes(packet))]
+
+    async with serve(Device(packets=in_turns)) as device:
+        error = await cause_of(device.url(), deadlines=STALLING, within=10)
+    assert error.cause == StreamCause.STALLED
+
+
 async def test_a_device_that_hangs_up_in_mid_stream_is_closed_after_its_last_frame() -> None:
     def leave(number: int) -> list[bytes]:
         if number == 5:
