@@ -28,7 +28,7 @@ LOOP_LOOKS_AT_MOST = 9.0
 @pytest.mark.long
 @pytest.mark.timeout(300)
 def test_every_state_is_told_from_every_other_and_from_daily_life(tmp_path: Path) -> None:
-    listed = lists.load("score")
+    listed = lists.load("tune")  # a test that must be green at each commit would tune on what it asks
     small = tuple(scene for scene in listed.scenes if scene.width == 352 and "/" not in scene.base)
     clips = [
         clip for clip in lists.clips(replace(listed, scenes=small, rounds=1, clean_days=0)) if LOOPED not in clip.states
