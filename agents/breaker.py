@@ -128,6 +128,10 @@ class Attempt:
         if playing:
             self._breaker._refusals[self._key] += 1  # noqa: SLF001
 
+    def doubt(self) -> None:
+        """A stream that plays had a sign of life refused: perhaps that, and not the password, is what the device doesn't like."""
+        self._breaker._refusals[self._key] += 1  # noqa: SLF001
+
     def works(self) -> None:
         """A request with the credentials was answered well: what others were refused is no wrong password."""
         self._breaker._refusals.pop(self._key, None)  # noqa: SLF001

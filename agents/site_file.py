@@ -6,7 +6,7 @@ import ipaddress
 import re
 from datetime import date, time
 from typing import Annotated, Self
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -29,7 +29,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
 _LIKE_AN_ADDRESS = re.compile(r"(?:.*\.)?(?:\d+|0[xX][0-9A-Fa-f]*)\.?")
 """No name ends in a number. The system's resolver reads 192.0.2.010 as 192.0.2.8, which is another device."""
-_PASSWORD_IN_URL = re.compile(r"(?i)(?:pass(?:word|wd)?|pwd|token|secret)=[^&]")
+_PASSWORD_IN_URL = re.compile(r"(?i)(?:pass(?:word|wd)?|psw|pwd|token|secret|auth(?:basic|orization)?)=[^&]")
 _DIGITS = re.compile(r"[0-9a-f]{64}")
 _QUIET = re.compile(r"(\d{2}:\d{2})-(\d{2}:\d{2})")
 
@@ -50,7 +50,7 @@ def split_url(text: str, schemes: tuple[str, ...]) -> SplitResult:
         port = parts.port
     except ValueError:
         raise ValueError(f"is no address: {shape}") from None
-    if "@" in parts.netloc or _PASSWORD_IN_URL.search(text):
+    if "@" in parts.netloc or _PASSWORD_IN_URL.search(unquote(text)):
         raise ValueError("holds a user name or password: remove it, and write username and password_file instead")
     if parts.scheme.lower() not in schemes:
         raise ValueError(f"must begin with {' or '.join(f'{scheme}://' for scheme in schemes)}")

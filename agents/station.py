@@ -20,7 +20,7 @@ from agents.rtsp.address import AddressBook
 from agents.rtsp.client import open_stream
 from agents.rtsp.errors import StreamError
 from agents.rtsp.habit import Habits
-from agents.rtsp.request import Deadlines, Login, Playback, StreamRequest
+from agents.rtsp.request import Deadlines, Login, Playback, StreamRequest, shown
 from agents.rtsp.session import Trace
 from agents.rtsp.stream import Stream
 from agents.scan.memory import ForNow, Keep, Memory
@@ -142,7 +142,7 @@ class Station:
         async def try_way(way: Way) -> Stream:
             url = way.url if way.url is not None else await self._asked_url(camera, known, trace)
             if trace is not None:
-                trace(f"{way.name}: {url}")
+                trace(f"{way.name}: {shown(url)}")
             return await self._open(camera, StreamRequest(url, self._login(self.site.credentials_of(camera))), trace)
 
         return await self._ways[camera.id].open(places, try_way)

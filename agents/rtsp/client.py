@@ -14,7 +14,7 @@ from agents.rtsp.address import AddressBook
 from agents.rtsp.connection import Connection
 from agents.rtsp.errors import MalformedError, Stage, StreamError
 from agents.rtsp.habit import Habits
-from agents.rtsp.message import Message, interleaved_of, session_of, status_error
+from agents.rtsp.message import USUAL_TIMEOUT_SECONDS, Message, interleaved_of, session_of, status_error
 from agents.rtsp.ranges import clock_range
 from agents.rtsp.request import Deadlines, StreamRequest
 from agents.rtsp.rtp import AccessUnits
@@ -225,8 +225,9 @@ class _Opening:
         wish = {"Transport": "RTP/AVP/TCP;unicast;interleaved=0-1"}
         answer = await requester.ask("SETUP", video.control_url, wish)
         _succeed(answer, self._connection)
-        try:
-            identifier, timeout_seconds = session_of(answer.header("Session") or "")
+        told = answer.header("Session")
+        try:  # some devices have none, and play
+            identifier, timeout_seconds = ("", USUAL_TIMEOUT_SECONDS) if told is None else session_of(told)
         except MalformedError as error:
             raise StreamError(StreamCause.PROTOCOL_ERROR, "setup", str(error)) from None
         try:

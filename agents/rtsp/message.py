@@ -136,12 +136,16 @@ def status_error(status: int, stage: Stage) -> StreamError:
     return StreamError(StreamCause.PROTOCOL_ERROR, stage, f"{method} was answered {status}")
 
 
+USUAL_TIMEOUT_SECONDS = 60.0
+"""Of a session whose device doesn't say (RFC 2326, 12.37)."""
+
+
 def session_of(value: str) -> tuple[str, float]:
     """Read a Session header: the id and the timeout in seconds (60 when not given). Raises MalformedError."""
     session, *parameters = (part.strip() for part in value.split(";"))
     if not session or len(session) > 512 or not session.isprintable():
         raise MalformedError("the Session header holds no usable id")
-    timeout = 60.0
+    timeout = USUAL_TIMEOUT_SECONDS
     for parameter in parameters:
         name, _, text = parameter.partition("=")
         seconds = _number(text.strip())

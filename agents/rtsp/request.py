@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
@@ -17,6 +18,17 @@ class Login:
 
     username: str
     password: str = field(repr=False)
+
+
+_SECRET = re.compile(
+    r"(?i)((?:pass(?:word|wd|wort)?|psw|pwd|token|secret|auth[a-z]*)(?:=|%3d|:)).*?(?=[_&](?:channel|stream|user)|[&/?;#]|$)"
+)
+"""A name that says secret, and what follows it: up to the next part, also in the addresses of XM's recorders (`/user=a_password=b_channel=1`)."""
+
+
+def shown(url: str) -> str:
+    """Return an address as it may be shown to people and written to logs: recorders tell some with a password in them."""
+    return _SECRET.sub(r"\1***", url)
 
 
 @dataclass(frozen=True)
@@ -39,7 +51,8 @@ class StreamRequest:
     the error doesn't repeat the URL, which may hold a secret.
     """
 
-    url: str
+    url: str = field(repr=False)
+    """It may hold a secret, where a recorder tells it: see `shown`."""
     login: Login | None = None
     tls_fingerprint: str | None = None
     """SHA-256 of the certificate in hexadecimal (colons allowed); with None any certificate is taken."""

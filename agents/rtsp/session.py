@@ -107,6 +107,13 @@ class Requester:
         """Whether the login that plays was refused to others so often that it must not go out any more, not even as a sign of life."""
         return self._attempt is not None and self._attempt.doubted >= MOST_REFUSALS
 
+    def doubt(self) -> bool:
+        """Doubt the login, which has worked on this connection, for a sign of life that was refused; false where it is doubted already."""
+        if self._attempt is None or not self._accepted or self._attempt.doubted:
+            return False
+        self._attempt.doubt()
+        return True
+
     def tell(self, method: str, url: str, headers: dict[str, str]) -> None:
         """Send a request whose answer nobody waits for."""
         self._connection.tell(method, url, self._headers(method, url, headers))
@@ -232,7 +239,7 @@ class Session:
 
     def headers(self) -> dict[str, str]:
         """Return the Session header."""
-        return {"Session": self.identifier}
+        return {"Session": self.identifier} if self.identifier else {}
 
     def keep_alive(self) -> None:
         """Send a sign of life; media tells whether the session lives, so nobody waits for the answer."""
@@ -257,11 +264,19 @@ class Session:
         self.habit.hung_up(self.keep_alive_method)
 
     def may_renew(self, answer: Message) -> bool:
-        """Take a fresh nonce from a keep-alive's 401; where it is a refusal tell the breaker and return false."""
-        if self.requester.renew(answer):
-            return True
+        """Take a fresh nonce from a keep-alive's 401; false where it is a refusal."""
+        return self.requester.renew(answer)
+
+    def doubt(self) -> bool:
+        """A keep-alive was refused: tell whether it is the first one of this login, which may have been for its method. The next one is the other method."""
+        if not self.requester.doubt():
+            return False
+        self.not_understood()
+        return True
+
+    def refused(self) -> None:
+        """Tell the breaker that the login is refused."""
         self.requester.refused(self.keep_alive_method, playing=True)
-        return False
 
     async def tear_down(self, seconds: float) -> None:
         """Send TEARDOWN and wait for its answer, at most `seconds`."""

@@ -117,6 +117,8 @@ class Stream:
         """Whether any was answered, in whatever way."""
         self._renewed = False
         """Whether the last one was sent once more with a fresh nonce."""
+        self._doubted = False
+        """Whether one was refused that may have been for its method."""
         self._events: deque[FrameEvent] = deque(maxlen=MAX_WAITING_EVENTS)
         self._reader: asyncio.Future[None] | None = None
         self._keyframe: asyncio.Future[bytes] | None = None
@@ -353,7 +355,10 @@ class Stream:
             if not self._renewed:  # once: a device that calls each nonce stale would be sent logins without end
                 self._renewed = True
                 self._session.keep_alive()
+        elif answer.status == 401 and not self._doubted and self._session.doubt():
+            self._doubted = True  # once: a login that is no longer right must not go out every half minute
         elif answer.status == 401:
+            self._session.refused()
             detail = "the login is no longer accepted (a keep-alive was answered 401)"
             self._connection.fail(StreamError(StreamCause.UNAUTHORIZED, "media", detail))
 

@@ -210,6 +210,19 @@ async def test_a_redirect_to_another_path_of_the_same_address_is_followed_once()
     assert len(circles.asked) == 3
 
 
+async def test_a_device_that_gives_its_session_no_name_plays() -> None:
+    async def nameless(device: Device, asked: Asked, writer: asyncio.StreamWriter) -> bool:
+        if asked.method != "SETUP":
+            return True
+        writer.write(render(200, asked, {"Transport": asked.headers["Transport"]}))
+        return False
+
+    device = Device(override=nameless)
+    async with serve(device), opened(device.url()) as stream:
+        assert await stream.batch()
+    assert not any("Session" in asked.headers for asked in device.asked)
+
+
 async def test_a_careless_answer_to_options_doesnt_matter() -> None:
     async with serve(Device(statuses={"OPTIONS": 404})) as device, opened(device.url()) as stream:
         assert await stream.batch()

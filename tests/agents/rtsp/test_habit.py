@@ -220,6 +220,30 @@ async def test_a_device_that_wants_a_login_for_signs_of_life_alone_is_asked_othe
         await reading
 
 
+async def test_a_sign_of_life_that_is_refused_for_its_method_is_no_wrong_password(tmp_path: Path) -> None:
+    """The login opened this stream and plays others: it goes on as it is, and so do they."""
+
+    async def particular(_: Device, asked: Asked, writer: asyncio.StreamWriter) -> bool:
+        if asked.method != "GET_PARAMETER":
+            return True
+        writer.write(render(401, asked, {"WWW-Authenticate": 'Digest realm="the device", nonce="n0"'}))
+        return False
+
+    device = Device("viewer", "s3cret", session=SHORT_SESSION, override=particular)
+    breaker = Breaker(tmp_path / "breaker.sqlite", SystemClock())
+    async with serve(device):
+        request = StreamRequest(device.url(), LOGIN)
+        stream = await open_stream(request, LOOPBACK, PATIENT, clock=SystemClock(), breaker=breaker)
+        reading = asyncio.create_task(read(stream))
+        await until(lambda: signs(device)[-2:] == ["OPTIONS", "OPTIONS"])
+        assert not reading.done()
+        other = await open_stream(request, LOOPBACK, PATIENT, clock=SystemClock(), breaker=breaker)
+        assert await other.batch()
+        await asyncio.gather(stream.close(), other.close())
+        await reading
+    breaker.close()
+
+
 async def test_a_password_that_was_changed_is_not_found_out_by_each_stream_again(tmp_path: Path) -> None:
     device = Device("viewer", "s3cret", session=SHORT_SESSION)
     breaker = Breaker(tmp_path / "breaker.sqlite", SystemClock())
