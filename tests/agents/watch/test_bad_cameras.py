@@ -137,7 +137,7 @@ EXPECTED = {
     "between": {("up", None)},
     "poisonous": {("up", None)},
     "endless": {("down", "too_slow")},
-    "elsewhere": {("down", "protocol_error")},
+    "elsewhere": {("unknown", "protocol_error")},
     "stuck": {("down", "stalled")},
     "slow": {("down", "too_slow")},
     "noise": {("down", "not_rtsp")},
