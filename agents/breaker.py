@@ -126,7 +126,7 @@ class Attempt:
         self.decided = True
         self._breaker._refuse(self._key)  # noqa: SLF001
         if playing:
-            self._breaker._refusals[self._key] += 1  # noqa: SLF001
+            self.doubt()
 
     def doubt(self) -> None:
         """A stream that plays had a sign of life refused: perhaps that, and not the password, is what the device doesn't like."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from agents.breaker import Attempt, Breaker, LoginHeld
 from agents.rtsp.auth import Authenticator, choose_challenge
@@ -236,6 +236,10 @@ class Session:
     """The interleaved channel of the video's RTP packets."""
     keep_alive_method: KeepAlive
     habit: Habit
+    _renewed: bool = field(default=False, init=False)
+    """Whether the last sign of life was sent once more with a fresh nonce."""
+    _doubted: bool = field(default=False, init=False)
+    """Whether one was refused that may have been for its method."""
 
     def headers(self) -> dict[str, str]:
         """Return the Session header."""
@@ -243,17 +247,16 @@ class Session:
 
     def keep_alive(self) -> None:
         """Send a sign of life; media tells whether the session lives, so nobody waits for the answer."""
+        self._renewed = False
+        self._tell()
+
+    def _tell(self) -> None:
         self.requester.tell(self.keep_alive_method, self.url, self.headers())
 
     @property
     def is_held(self) -> bool:
         """Whether no sign of life may be sent, since its login was refused to others."""
         return self.requester.is_held
-
-    @property
-    def logged_in(self) -> bool:
-        """Whether a login goes with what is asked."""
-        return self.requester.logged_in
 
     def not_understood(self) -> None:
         """The device doesn't know the method: the next sign of life is the other one."""
@@ -263,20 +266,21 @@ class Session:
         """The device ended the connection right after a sign of life."""
         self.habit.hung_up(self.keep_alive_method)
 
-    def may_renew(self, answer: Message) -> bool:
-        """Take a fresh nonce from a keep-alive's 401; false where it is a refusal."""
-        return self.requester.renew(answer)
-
-    def doubt(self) -> bool:
-        """A keep-alive was refused: tell whether it is the first one of this login, which may have been for its method. The next one is the other method."""
-        if not self.requester.doubt():
+    def goes_on(self, answer: Message) -> bool:
+        """Take a sign of life's 401: whether the session goes on; where its login is no longer accepted the breaker is told."""
+        if not self.requester.logged_in:  # the frames come without a login: none went out that could be refused
+            self.not_understood()
+        elif self.requester.renew(answer):
+            if not self._renewed:  # once: a device that calls each nonce stale would be sent logins without end
+                self._renewed = True
+                self._tell()
+        elif not self._doubted and self.requester.doubt():  # once: a wrong login must not go out every half minute
+            self._doubted = True
+            self.not_understood()
+        else:
+            self.requester.refused(self.keep_alive_method, playing=True)
             return False
-        self.not_understood()
         return True
-
-    def refused(self) -> None:
-        """Tell the breaker that the login is refused."""
-        self.requester.refused(self.keep_alive_method, playing=True)
 
     async def tear_down(self, seconds: float) -> None:
         """Send TEARDOWN and wait for its answer, at most `seconds`."""

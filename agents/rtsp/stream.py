@@ -115,10 +115,6 @@ class Stream:
         """When the last keep-alive was sent."""
         self._answered = False
         """Whether any was answered, in whatever way."""
-        self._renewed = False
-        """Whether the last one was sent once more with a fresh nonce."""
-        self._doubted = False
-        """Whether one was refused that may have been for its method."""
         self._events: deque[FrameEvent] = deque(maxlen=MAX_WAITING_EVENTS)
         self._reader: asyncio.Future[None] | None = None
         self._keyframe: asyncio.Future[bytes] | None = None
@@ -349,16 +345,7 @@ class Stream:
         self._session.requester.answered(answer.status or 0)
         if answer.status in NOT_UNDERSTOOD:
             self._session.not_understood()
-        elif answer.status == 401 and not self._session.logged_in:
-            self._session.not_understood()  # the frames come without a login: none went out that could be refused
-        elif answer.status == 401 and self._session.may_renew(answer):
-            if not self._renewed:  # once: a device that calls each nonce stale would be sent logins without end
-                self._renewed = True
-                self._session.keep_alive()
-        elif answer.status == 401 and not self._doubted and self._session.doubt():
-            self._doubted = True  # once: a login that is no longer right must not go out every half minute
-        elif answer.status == 401:
-            self._session.refused()
+        elif answer.status == 401 and not self._session.goes_on(answer):
             detail = "the login is no longer accepted (a keep-alive was answered 401)"
             self._connection.fail(StreamError(StreamCause.UNAUTHORIZED, "media", detail))
 
@@ -403,10 +390,12 @@ class Stream:
             self._connection.wire.take(then=GATHER_MOST_BYTES)
 
     def _stalled(self, limit: float, *, started: bool) -> None:
-        arriving = self._units.packets > self._packets
-        elsewhere = self._connection.strays > 0 and not started
-        what = "packets arrive, but their timestamps do not move" if arriving else "no packet arrives"
-        what = "packets arrive on another channel than the device has answered" if elsewhere and not arriving else what
+        if self._units.packets > self._packets:
+            what = "packets arrive, but their timestamps do not move"
+        elif self._connection.strays and not started:
+            what = "packets arrive on another channel than the device has answered"
+        else:
+            what = "no packet arrives"
         since = "" if started else " since PLAY was answered"
         detail = f"no frame for {limit:.3g} s{since}: {what}"
         self._connection.fail(StreamError(StreamCause.STALLED, "media", detail))
@@ -419,7 +408,7 @@ class Stream:
             detail = "the device has refused the login to other streams meanwhile, so it is not sent again"
             self._connection.fail(StreamError(StreamCause.CREDENTIALS_HELD, "media", detail))
             return
-        self._asked_at, self._renewed = self._loop.time(), False
+        self._asked_at = self._loop.time()
         self._session.keep_alive()
         self._after("keep_alive", self._keep_alive_seconds, self._keep_alive)
 
