@@ -21,6 +21,7 @@ from pydantic import (
 )
 
 from agents.bounds import ThresholdsForm
+from agents.confidential import NAMES
 from monitor.model.inventory import Closure, Identifier, Institution, Name, Nap, OpeningHours, Zone
 from monitor.model.regulation import parse_duration
 
@@ -29,7 +30,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_.])?")
 _LIKE_AN_ADDRESS = re.compile(r"(?:.*\.)?(?:\d+|0[xX][0-9A-Fa-f]*)\.?")
 """No name ends in a number. The system's resolver reads 192.0.2.010 as 192.0.2.8, which is another device."""
-_PASSWORD_IN_URL = re.compile(r"(?i)(?:pass(?:word|wd)?|psw|pwd|token|secret|auth(?:basic|orization)?)=[^&]")
+_PASSWORD_IN_URL = re.compile(rf"(?i)(?:{NAMES}|auth(?:basic|orization)?)=[^&]")
 _DIGITS = re.compile(r"[0-9a-f]{64}")
 _QUIET = re.compile(r"(\d{2}:\d{2})-(\d{2}:\d{2})")
 

@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
+from agents.confidential import NAMES
+
 DEFAULT_PORTS = {"rtsp": 554, "rtsps": 322}
 MAX_URL_LENGTH = 2048
 URL_SAFE = "!#$%&'()*+,/:;=?@[]~"
@@ -20,9 +22,7 @@ class Login:
     password: str = field(repr=False)
 
 
-_SECRET = re.compile(
-    r"(?i)((?:pass(?:word|wd|wort)?|psw|pwd|token|secret|auth[a-z]*)(?:=|%3d|:)).*?(?=[_&](?:channel|stream|user)|[&/?;#]|$)"
-)
+_SECRET = re.compile(rf"(?i)((?:{NAMES}|passwort|auth[a-z]*)(?:=|%3d|:)).*?(?=[_&](?:channel|stream|user)|[&/?;#]|$)")
 """A name that says secret, and what follows it: up to the next part, also in the addresses of XM's recorders (`/user=a_password=b_channel=1`)."""
 
 
