@@ -138,7 +138,8 @@ def _recipe_state(luma: np.ndarray, before: np.ndarray | None, first: np.ndarray
         return "frozen"
     if similarity(luma, first) < 0.5:
         return CHANGED
-    if cv2.Laplacian(luma[len(luma) // 10 : -(len(luma) // 10)], cv2.CV_64F).var() < _SHARP:
+    written = len(luma) // 10
+    if cv2.Laplacian(luma[written:-written], cv2.CV_64F).var() < _SHARP:
         return "blurred"
     return None
 

@@ -202,12 +202,9 @@ def _count_hit(score: Score, truth: Truth, event: Event, alarm: Alarm, words: Se
         tally.hits += 1
         tally.delays.append(max(0.0, (alarm.raised - event.begins) / truth.look_seconds))
     latest = event.until + LINGERS_LOOKS * truth.look_seconds
-    if not alarm.tells_end or truth.seconds <= latest:
-        return
-    if alarm.until is not None and alarm.until <= latest:
-        score.ended += 1
-    else:
-        score.lingered += 1
+    if alarm.until is not None and truth.seconds > latest:
+        score.ended += alarm.until <= latest
+        score.lingered += alarm.until > latest
 
 
 def _title(event: Event | None) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 
 import pytest
@@ -134,11 +135,11 @@ def test_who_calls_a_black_picture_frozen_as_well_is_neither_right_nor_wrong(sta
 
 
 def test_that_an_alarm_ends_with_its_event_is_counted_where_a_detector_says_so() -> None:
-    ends = (220.0, 251.0, None)
-    scores = [scored(truth(COVERED), Alarm("covered", 100, 115, until, tells_end=True)) for until in ends]
+    ends = (220.0, 251.0, math.inf)
+    scores = [scored(truth(COVERED), Alarm("covered", 100, 115, until)) for until in ends]
     assert [(score.ended, score.lingered) for score in scores] == [(1, 0), (0, 1), (0, 1)]
     unsaid = scored(truth(COVERED), Alarm("covered", 100, 115))
-    too_late_to_see = scored(truth(event("covered", 900, 960)), Alarm("covered", 900, 915, None, tells_end=True))
+    too_late_to_see = scored(truth(event("covered", 900, 960)), Alarm("covered", 900, 915, math.inf))
     assert {(score.ended, score.lingered) for score in (unsaid, too_late_to_see)} == {(0, 0)}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -73,9 +74,7 @@ class Alarm:
     raised: float
     """When it said so."""
     until: float | None = None
-    """When it says that it ended; None where it hasn't, to the end of the video."""
-    tells_end: bool = False
-    """The detector says when its alarms end."""
+    """When it says that it ended, infinite where it was on to the end of the video; None of a detector that doesn't tell."""
 
 
 def alarms_from(document: dict[str, Any]) -> tuple[Alarm, ...]:
@@ -85,11 +84,16 @@ def alarms_from(document: dict[str, Any]) -> tuple[Alarm, ...]:
             str(item["state"]),
             float(item["from_seconds"]),
             float(item["raised_at_seconds"]),
-            None if item.get("until_seconds") is None else float(item["until_seconds"]),
-            tells_end="until_seconds" in item,
+            _end_of(item),
         )
         for item in document["alarms"]
     )
+
+
+def _end_of(alarm: dict[str, Any]) -> float | None:
+    if "until_seconds" not in alarm:
+        return None
+    return math.inf if alarm["until_seconds"] is None else float(alarm["until_seconds"])
 
 
 def document_of(name: str, alarms: Iterable[Alarm]) -> dict[str, Any]:
