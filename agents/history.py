@@ -22,8 +22,9 @@ def forget_history(state: State) -> None:
 def tell_history(site: Site, journal: Journal, state: State, reporter: Reporter, now: Millis) -> bool:
     """Report once to each collector what the site's recorders held before `now`; return whether that is done. Raises DatabaseError.
 
-    While this machine's clock says that there is nothing to be seen yet it is still to be done. What is dated later, or before there was anything to see, was seen while this machine's clock was ahead or had lost its
-    battery: a report that says it counts for nothing, with all that is right in it.
+    It is still to be done while this machine's clock says that there is nothing to be seen yet. What is dated later than `now`, or
+    before there was anything to see, was seen while the clock was ahead or had lost its battery: a report that says it counts
+    for nothing, with all that is right in it.
     """
     whom = f"{reporter.identity.institution} {reporter.identity.agent}"
     if state.get(_KEY) == whom:
